@@ -1,0 +1,13 @@
+//! The protocol's vocabulary: values only, no sockets, no clock.
+//!
+//! Record types, RCODEs and opcodes are hickory-proto's; names are ours, because the engine works on wire bytes.
+
+mod name;
+mod question;
+mod rrset;
+
+pub use hickory_proto::op::{OpCode, ResponseCode as Rcode};
+pub use hickory_proto::rr::{DNSClass, RecordType};
+pub use name::{Folded, Labels, Name, NameError, NameRef};
+pub use question::Question;
+pub use rrset::{DNAME, Ttl, TypeName, rdata};

@@ -1,0 +1,443 @@
+//! Domain names in wire format (RFC 1035 §3.1), compared without regard to letter case (RFC 4343).
+//!
+//! [`Name`] owns its bytes, [`NameRef`] borrows them from a zone or a request, [`Folded`] is the lower-case
+//! copy on the stack that look-ups use. All three hold a complete, uncompressed name that ends in the root label.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+
+/// Longest name in octets, the root label included (RFC 1035 §2.3.4).
+const MAX_NAME: usize = 255;
+/// Longest label in octets (RFC 1035 §2.3.4).
+const MAX_LABEL: usize = 63;
+
+/// An owned domain name; letter case is kept, comparisons ignore it.
+#[derive(Clone)]
+pub struct Name(Box<[u8]>);
+
+/// A borrowed domain name.
+#[derive(Clone, Copy)]
+pub struct NameRef<'a>(&'a [u8]);
+
+/// A lower-case copy of a name on the stack: the form that every index is asked with.
+#[derive(Clone, Copy)]
+pub struct Folded {
+    octets: [u8; MAX_NAME],
+    len: u8,
+}
+
+/// Why a text is not a domain name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing between two dots, or an empty text.
+    #[error("a label is empty")]
+    EmptyLabel,
+    /// A label is longer than 63 octets.
+    #[error("a label is longer than 63 octets")]
+    LongLabel,
+    /// The name is longer than 255 octets in wire format.
+    #[error("the name is longer than 255 octets")]
+    LongName,
+    /// A backslash is not followed by a character or by three digits up to 255.
+    #[error("a backslash is not followed by a character or three digits up to 255")]
+    BadEscape,
+    /// A space, a control character or a letter outside ASCII stands unescaped.
+    #[error("the character {0:?} does not belong in a domain name")]
+    BadCharacter(char),
+}
+
+impl Name {
+    /// The root name.
+    pub fn root() -> Self {
+        Self(Box::new([0]))
+    }
+
+    /// Takes bytes that are known to be one whole name in wire format.
+    ///
+    /// Returns `None` where they are not.
+    pub fn from_wire(octets: &[u8]) -> Option<Self> {
+        match NameRef::parse(octets) {
+            Some(name) if name.0.len() == octets.len() => Some(Self(octets.into())),
+            _ => None,
+        }
+    }
+
+    /// Reads text as a name below `parent`, where `@` stands for `parent` itself (RFC 1035 §5.1).
+    ///
+    /// A text that ends in a dot is taken as it is.
+    ///
+    /// # Errors
+    /// See [`NameError`].
+    pub fn relative(text: &str, parent: NameRef<'_>) -> Result<Self, NameError> {
+        if text == "@" {
+            return Ok(parent.to_name());
+        }
+        let name: Self = text.parse()?;
+        if text.ends_with('.') {
+            return Ok(name);
+        }
+        name.as_ref().join(parent).ok_or(NameError::LongName)
+    }
+
+    /// The borrowed form.
+    pub fn as_ref(&self) -> NameRef<'_> {
+        NameRef(&self.0)
+    }
+
+    /// The bytes in wire format, root label included.
+    pub fn as_wire(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<'a> NameRef<'a> {
+    /// Takes wire format that the program itself wrote out; must be one whole name.
+    pub(crate) const fn constant(wire: &'a [u8]) -> Self {
+        Self(wire)
+    }
+
+    /// Reads an uncompressed name at the start of `octets`; what follows it is left alone.
+    ///
+    /// Returns `None` on a compression pointer, an unknown label type, a name that is too long or cut off.
+    pub fn parse(octets: &'a [u8]) -> Option<Self> {
+        let mut at = 0;
+        loop {
+            let len = usize::from(*octets.get(at)?);
+            at += 1 + len;
+            if len > MAX_LABEL || at > MAX_NAME {
+                return None;
+            }
+            if len == 0 {
+                return Some(Self(octets.get(..at)?));
+            }
+        }
+    }
+
+    /// The bytes in wire format, root label included.
+    pub fn as_wire(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Whether this is the root name.
+    pub fn is_root(self) -> bool {
+        self.0.len() == 1
+    }
+
+    /// Labels from left to right, without the root label.
+    pub fn labels(self) -> Labels<'a> {
+        Labels(self.0)
+    }
+
+    /// The name without its leftmost label; `None` for the root.
+    pub fn parent(self) -> Option<Self> {
+        match usize::from(self.0[0]) {
+            0 => None,
+            len => Some(Self(&self.0[1 + len..])),
+        }
+    }
+
+    /// The name itself, then its parent, and so on up to the root.
+    pub fn ancestors(self) -> impl Iterator<Item = Self> {
+        std::iter::successors(Some(self), |name| name.parent())
+    }
+
+    /// Whether this name is `apex` or lies below it.
+    pub fn is_within(self, apex: NameRef<'_>) -> bool {
+        let Some(cut) = self.0.len().checked_sub(apex.0.len()) else {
+            return false;
+        };
+        self.0[cut..].eq_ignore_ascii_case(apex.0) && self.ancestors().any(|name| name.0.len() == apex.0.len())
+    }
+
+    /// Whether the leftmost label is `*` (RFC 4592 §2.1.1).
+    pub fn is_wildcard(self) -> bool {
+        self.0.starts_with(b"\x01*")
+    }
+
+    /// This name's labels followed by those of `parent`; `None` if that is too long.
+    pub fn join(self, parent: NameRef<'_>) -> Option<Name> {
+        let labels = &self.0[..self.0.len() - 1];
+        (labels.len() + parent.0.len() <= MAX_NAME).then(|| Name([labels, parent.0].concat().into()))
+    }
+
+    /// Replaces the suffix `from` by `to`, as DNAME asks (RFC 6672 §2.3); `None` if the result is too long.
+    ///
+    /// The name must lie within `from`.
+    pub fn with_suffix(self, from: NameRef<'_>, to: NameRef<'_>) -> Option<Name> {
+        let labels = &self.0[..self.0.len() - from.0.len()];
+        (labels.len() + to.0.len() <= MAX_NAME).then(|| Name([labels, to.0].concat().into()))
+    }
+
+    /// The lower-case copy that look-ups use.
+    pub fn fold(self) -> Folded {
+        let mut octets = [0; MAX_NAME];
+        let copy = &mut octets[..self.0.len()];
+        copy.copy_from_slice(self.0);
+        // Length octets are at most 63 and so never letters.
+        copy.make_ascii_lowercase();
+        Folded { octets, len: self.0.len() as u8 }
+    }
+
+    /// An owned copy.
+    pub fn to_name(self) -> Name {
+        Name(self.0.into())
+    }
+}
+
+impl Folded {
+    /// The folded name.
+    pub fn as_ref(&self) -> NameRef<'_> {
+        NameRef(&self.octets[..usize::from(self.len)])
+    }
+}
+
+/// Iterator over the labels of a name, left to right, without the root label.
+pub struct Labels<'a>(&'a [u8]);
+
+impl<'a> Iterator for Labels<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let len = usize::from(self.0[0]);
+        let label = &self.0[1..1 + len];
+        (len > 0).then(|| {
+            self.0 = &self.0[1 + len..];
+            label
+        })
+    }
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+
+    /// Reads presentation format (RFC 1035 §5.1): every name is absolute, a dot at the end changes nothing.
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        if text == "." {
+            return Ok(Self::root());
+        }
+        let mut wire = vec![0];
+        let mut start = 0;
+        let mut chars = text.chars().peekable();
+        loop {
+            match chars.next() {
+                None | Some('.') => {
+                    close_label(&mut wire, start)?;
+                    start = wire.len();
+                    // The next label's length, or the root label.
+                    wire.push(0);
+                    if chars.peek().is_none() {
+                        break;
+                    }
+                }
+                Some('\\') => wire.push(escaped(&mut chars)?),
+                Some(char) if char.is_ascii_graphic() => wire.push(char as u8),
+                Some(char) => return Err(NameError::BadCharacter(char)),
+            }
+        }
+        if wire.len() > MAX_NAME {
+            return Err(NameError::LongName);
+        }
+        Ok(Self(wire.into()))
+    }
+}
+
+/// Writes the length octet of the label that began at `start`.
+fn close_label(wire: &mut [u8], start: usize) -> Result<(), NameError> {
+    match wire.len() - start - 1 {
+        0 => Err(NameError::EmptyLabel),
+        len if len > MAX_LABEL => Err(NameError::LongLabel),
+        len => {
+            wire[start] = len as u8;
+            Ok(())
+        }
+    }
+}
+
+fn escaped(chars: &mut impl Iterator<Item = char>) -> Result<u8, NameError> {
+    let first = chars.next().ok_or(NameError::BadEscape)?;
+    let Some(hundreds) = first.to_digit(10) else {
+        return u8::try_from(first).map_err(|_| NameError::BadEscape);
+    };
+    let mut digit = || chars.next().and_then(|char| char.to_digit(10)).ok_or(NameError::BadEscape);
+    let value = hundreds * 100 + digit()? * 10 + digit()?;
+    u8::try_from(value).map_err(|_| NameError::BadEscape)
+}
+
+impl fmt::Display for NameRef<'_> {
+    /// Presentation format with the dot at the end, special characters escaped (RFC 1035 §5.1).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_root() {
+            return f.write_str(".");
+        }
+        for label in self.labels() {
+            for &octet in label {
+                match octet {
+                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => write!(f, "\\{}", octet as char)?,
+                    0x21..=0x7e => write!(f, "{}", octet as char)?,
+                    _ => write!(f, "\\{octet:03}")?,
+                }
+            }
+            f.write_str(".")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+impl fmt::Debug for NameRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl PartialEq for NameRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(other.0)
+    }
+}
+
+impl Eq for NameRef<'_> {}
+
+impl Ord for NameRef<'_> {
+    /// Canonical order (RFC 4034 §6.1): by labels from the right, so that a zone's names stand together.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (ours, theirs): (Vec<_>, Vec<_>) = (self.labels().collect(), other.labels().collect());
+        let folded = |label: &[u8]| label.to_ascii_lowercase();
+        ours.iter().rev().map(|label| folded(label)).cmp(theirs.iter().rev().map(|label| folded(label)))
+    }
+}
+
+impl PartialOrd for NameRef<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_ref() == other.as_ref()
+    }
+}
+
+impl Eq for Name {}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_ref().cmp(&other.as_ref())
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_ref().fold().as_ref().as_wire().hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn text_and_wire_are_the_same_name() {
+        for (text, wire) in [
+            (".", &b"\0"[..]),
+            ("a.", b"\x01a\0"),
+            ("a.example", b"\x01a\x07example\0"),
+            (r"a\.b.c.", b"\x03a.b\x01c\0"),
+            (r"\000\255.c.", b"\x02\x00\xff\x01c\0"),
+        ] {
+            assert_eq!(name(text).as_wire(), wire, "{text}");
+            assert_eq!(name(text).to_string().parse::<Name>().unwrap().as_wire(), wire, "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_text_is_refused_with_its_reason() {
+        for (text, error) in [
+            ("", NameError::EmptyLabel),
+            (".a", NameError::EmptyLabel),
+            ("a..b", NameError::EmptyLabel),
+            ("a..", NameError::EmptyLabel),
+            (r"a\", NameError::BadEscape),
+            (r"\256", NameError::BadEscape),
+            ("a b", NameError::BadCharacter(' ')),
+            ("ä", NameError::BadCharacter('ä')),
+        ] {
+            assert_eq!(text.parse::<Name>().unwrap_err(), error, "{text:?}");
+        }
+        assert_eq!("x".repeat(64).parse::<Name>().unwrap_err(), NameError::LongLabel);
+        assert!("x".repeat(63).parse::<Name>().is_ok());
+        let long = ["x".repeat(63), "x".repeat(63), "x".repeat(63), "x".repeat(61)].join(".");
+        assert_eq!(name(&long).as_wire().len(), 255);
+        assert_eq!(format!("{long}x").parse::<Name>().unwrap_err(), NameError::LongName);
+    }
+
+    #[test]
+    fn letter_case_never_matters() {
+        assert_eq!(name("WwW.Example."), name("www.eXample"));
+        assert_eq!(name("A.B").as_ref().fold().as_ref().as_wire(), b"\x01a\x01b\0");
+        assert_eq!(name("b.A").cmp(&name("B.a")), Ordering::Equal);
+    }
+
+    #[test]
+    fn a_name_is_within_its_ancestors_at_label_borders_only() {
+        let apex = name("example.com");
+        assert!(name("example.com").as_ref().is_within(apex.as_ref()));
+        assert!(name("A.EXAMPLE.com").as_ref().is_within(apex.as_ref()));
+        assert!(!name("badexample.com").as_ref().is_within(apex.as_ref()));
+        assert!(!name("com").as_ref().is_within(apex.as_ref()));
+        // The octets of the apex occur inside one label here.
+        assert!(!name(r"x\007example\003com").as_ref().is_within(apex.as_ref()));
+    }
+
+    #[test]
+    fn canonical_order_keeps_a_subtree_together() {
+        // RFC 4034 §6.1, its own example.
+        let sorted = [
+            "example",
+            "a.example",
+            "yljkjljk.a.example",
+            "Z.a.example",
+            "zABC.a.EXAMPLE",
+            "z.example",
+            r"\001.z.example",
+            "*.z.example",
+            r"\200.z.example",
+        ];
+        let mut names: Vec<Name> = sorted.iter().rev().map(|text| name(text)).collect();
+        names.sort();
+        assert_eq!(names, sorted.iter().map(|text| name(text)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn wire_parsing_refuses_pointers_and_cut_off_names() {
+        assert!(NameRef::parse(b"\xc0\x0c").is_none());
+        assert!(NameRef::parse(b"\x03ab").is_none());
+        assert!(NameRef::parse(b"\x01a").is_none());
+        assert!(NameRef::parse(b"").is_none());
+        assert_eq!(NameRef::parse(b"\x01a\0rest").unwrap().as_wire(), b"\x01a\0");
+    }
+}
