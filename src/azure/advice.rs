@@ -1,0 +1,189 @@
+//! What is legal but bites.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+
+use super::declaration::{ConnectionState, Declaration, Origin, ResolutionPolicy};
+use super::derive::{find_resource, members};
+use super::{Catalogue, Finding, Scope, ZoneContents};
+use crate::dns::{Name, RecordType, rdata};
+
+/// Warnings about a topology that can be served.
+pub(super) fn topology(
+    declaration: &Declaration,
+    catalogue: &Catalogue,
+    zones: &[ZoneContents],
+    findings: &mut Vec<Finding>,
+) {
+    links(zones, findings);
+    prefixes(declaration, findings);
+    endpoints(declaration, catalogue, zones, findings);
+    for zone in zones {
+        aliases(zone, zones, findings);
+    }
+}
+
+fn links(zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+    for zone in zones {
+        let Scope::Private { resource_group, links } = &zone.scope else { continue };
+        if links.is_empty() {
+            findings.push(Finding::warning(
+                zone.origin,
+                format!("the private zone {} in \"{resource_group}\" has no link: nobody sees it", zone.apex),
+                "add virtual_network_links = [{ virtual_network = \"NAME\" }]",
+            ));
+        }
+        if !zone.is_private_link() && links.values().any(|policy| *policy == ResolutionPolicy::NxDomainRedirect) {
+            findings.push(Finding::warning(
+                zone.origin,
+                format!("NxDomainRedirect has no effect on {}: it works for Private Link zones only", zone.apex),
+                "remove resolution_policy from the link",
+            ));
+        }
+    }
+}
+
+fn prefixes(declaration: &Declaration, findings: &mut Vec<Finding>) {
+    let mut prefixes: Vec<(IpNet, &str, Origin)> = Vec::new();
+    for network in &declaration.virtual_networks {
+        let own = network.address_space.iter().chain(&network.client_prefixes);
+        prefixes.extend(own.map(|prefix| (prefix.trunc(), network.name.as_str(), prefix.origin)));
+        if network.address_space.is_empty() && network.client_prefixes.is_empty() {
+            findings.push(Finding::warning(
+                network.name.origin,
+                format!("virtual network \"{}\" has no prefix: no client belongs to it", network.name),
+                "add address_space = [\"10.1.0.0/16\"] or client_prefixes",
+            ));
+        }
+    }
+    // Prefixes are nested or disjoint, so that after sorting all prefixes that hold one are among those before it.
+    prefixes.sort_by_key(|(prefix, network, _)| (prefix.network(), prefix.prefix_len(), *network));
+    let mut enclosing: Vec<(IpNet, &str)> = Vec::new();
+    for (prefix, network, origin) in prefixes {
+        while enclosing.pop_if(|(outer, _)| !outer.contains(&prefix)).is_some() {}
+        if let Some((outer, other)) = enclosing.iter().rev().find(|(_, other)| *other != network) {
+            let (what, mend) = if *outer == prefix {
+                (
+                    format!(
+                        "{prefix} belongs to \"{other}\" and \"{network}\": clients in it are taken as \"{other}\", the first by name"
+                    ),
+                    "give one of the two a client prefix of its own",
+                )
+            } else {
+                (
+                    format!(
+                        "{prefix} of \"{network}\" lies inside {outer} of \"{other}\": clients in it are taken as \"{network}\", the narrower prefix wins"
+                    ),
+                    "this is right if it was meant; else correct one of the prefixes",
+                )
+            };
+            findings.push(Finding::warning(origin, what, mend));
+        }
+        if enclosing.last().is_none_or(|(outer, _)| *outer != prefix) {
+            enclosing.push((prefix, network));
+        }
+    }
+}
+
+fn endpoints(declaration: &Declaration, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+    for endpoint in &declaration.private_endpoints {
+        let name = &endpoint.name;
+        if endpoint.connection_state != ConnectionState::Approved {
+            continue;
+        }
+        if endpoint.private_dns_zone_group.is_empty() {
+            findings.push(Finding::warning(
+                name.origin,
+                format!("private endpoint \"{name}\" has no zone group: no zone gets its records"),
+                "add private_dns_zone_group = [\"ZONE\"], or write the records by hand",
+            ));
+            continue;
+        }
+        let Some(resource) = find_resource(declaration, endpoint) else { continue };
+        let written: BTreeSet<Name> = members(catalogue, resource, Some(&endpoint.group_id))
+            .into_iter()
+            .map(|(_, names)| names.private_zone)
+            .collect();
+        for reference in &endpoint.private_dns_zone_group {
+            if !written.contains(&reference.name) {
+                findings.push(Finding::warning(
+                    reference.origin,
+                    format!("private endpoint \"{name}\" writes no record to {}", reference.name),
+                    format!("its zones are {}", listed(written.iter())),
+                ));
+            }
+            let Some(zone) = zones.iter().find(|zone| reference.matches(zone)) else { continue };
+            let Scope::Private { resource_group, links } = &zone.scope else { continue };
+            if !links.contains_key(endpoint.virtual_network.as_str()) {
+                findings.push(Finding::warning(
+                    reference.origin,
+                    format!(
+                        "the zone {} in \"{resource_group}\" is not linked to \"{}\", the network of private endpoint \
+                         \"{name}\": its clients do not get the private address from it",
+                        zone.apex, endpoint.virtual_network
+                    ),
+                    format!("add {{ virtual_network = \"{}\" }} to the zone's links", endpoint.virtual_network),
+                ));
+            }
+        }
+    }
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a Name>) -> String {
+    names.map(Name::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Reports aliases whose target no zone holds, from the point of view of each network that sees the alias.
+fn aliases(zone: &ZoneContents, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+    let mut reported = BTreeMap::new();
+    for record_set in zone.record_sets.values().filter(|record_set| record_set.rtype == RecordType::CNAME) {
+        let Some(target) = record_set.rdatas.first().and_then(|rdata| rdata::target(rdata)) else { continue };
+        let seen_by_alias = |other: &&ZoneContents| match (&zone.scope, &other.scope) {
+            (_, Scope::Public) => true,
+            // Everyone else sees a public alias too; what one network holds is no answer for the others.
+            (Scope::Public, Scope::Private { .. }) => false,
+            (Scope::Private { links: ours, .. }, Scope::Private { links: theirs, .. }) => {
+                ours.keys().any(|network| theirs.contains_key(network))
+            }
+        };
+        let holder = zones
+            .iter()
+            .filter(seen_by_alias)
+            .filter(|other| target.is_within(other.apex.as_ref()))
+            .max_by_key(|other| other.apex.as_wire().len());
+        let what = match holder {
+            None => format!("{} is an alias for {target}, which no zone here holds", record_set.owner),
+            Some(holder) if !holder.holds(target) => {
+                format!("{} is an alias for {target}, which does not exist in {}", record_set.owner, holder.apex)
+            }
+            Some(_) => continue,
+        };
+        // Many resources share one public endpoint: one warning is enough.
+        if reported.insert(target.to_name(), ()).is_none() {
+            let mend =
+                "the chain ends there for every client; give the target an address, or a public zone that holds it";
+            findings.push(Finding::warning(record_set.origin, what, mend));
+        }
+    }
+}
+
+impl ZoneContents {
+    /// Whether a name exists here, through a wildcard, a delegation or a DNAME record too.
+    fn holds(&self, name: crate::dns::NameRef<'_>) -> bool {
+        let exists = |name: &Name| {
+            let mut from_here = self.record_sets.range((name.clone(), RecordType::ZERO)..);
+            from_here.next().is_some_and(|((owner, _), _)| owner.as_ref().is_within(name.as_ref()))
+        };
+        let within = name.ancestors().take_while(|ancestor| ancestor.is_within(self.apex.as_ref()));
+        within.map(|ancestor| ancestor.to_name()).any(|ancestor| {
+            let is = |rtype| self.record_sets.contains_key(&(ancestor.clone(), rtype));
+            let wildcard = Name::relative("*", ancestor.as_ref());
+            let covered = ancestor.as_ref() != name
+                && (wildcard.is_ok_and(|wildcard| exists(&wildcard))
+                    || is(crate::dns::DNAME)
+                    || is(RecordType::NS) && ancestor != self.apex);
+            ancestor.as_ref() == name && exists(&ancestor) || covered
+        })
+    }
+}

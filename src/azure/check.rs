@@ -1,0 +1,404 @@
+//! What is refused: references to nothing, duplicates, what Azure does not allow, what the DNS does not allow.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::declaration::{
+    Declaration, Declared, Origin, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, RecordSet, ZoneReference,
+};
+use super::derive::find_resource;
+use super::{Catalogue, Finding, Scope, Service, ZoneContents};
+use crate::dns::{DNAME, Name, RecordType, TypeName};
+
+/// Zones in one zone group (private-endpoint-dns-integration.md).
+const ZONES_PER_GROUP: usize = 5;
+/// Record types of a private zone, the SOA record aside (private-dns-overview.md).
+const PRIVATE_TYPES: [RecordType; 7] = [
+    RecordType::A,
+    RecordType::AAAA,
+    RecordType::CNAME,
+    RecordType::MX,
+    RecordType::PTR,
+    RecordType::SRV,
+    RecordType::TXT,
+];
+
+/// Checks resources against each other.
+pub(super) fn resources(declaration: &Declaration, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
+    let Declaration { virtual_networks, private_link_resources, private_endpoints, .. } = declaration;
+    unique("virtual network", virtual_networks.iter().map(|network| &network.name), findings);
+    unique("Private Link resource", private_link_resources.iter().map(|resource| &resource.name), findings);
+    unique("private endpoint", private_endpoints.iter().map(|endpoint| &endpoint.name), findings);
+    unique("public zone", declaration.public_zones.iter().map(|zone| &zone.name), findings);
+    for zone in &declaration.public_zones {
+        unique_record_sets(&zone.record_sets, findings);
+    }
+    private_zones(declaration, findings);
+    for resource in private_link_resources {
+        private_link_resource(catalogue, resource, findings);
+    }
+    for endpoint in private_endpoints {
+        private_endpoint(declaration, catalogue, endpoint, findings);
+    }
+}
+
+fn unique<'a, T: ToString + 'a>(kind: &str, names: impl Iterator<Item = &'a Declared<T>>, findings: &mut Vec<Finding>) {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        let text = name.to_string();
+        if !seen.insert(text.to_lowercase()) {
+            findings.push(Finding::error(
+                name.origin,
+                format!("there is a {kind} \"{text}\" already"),
+                "give each a name of its own, or remove one",
+            ));
+        }
+    }
+}
+
+fn unique_record_sets(record_sets: &[RecordSet], findings: &mut Vec<Finding>) {
+    let mut seen = BTreeSet::new();
+    for record_set in record_sets {
+        if !seen.insert((&record_set.owner, record_set.rtype)) {
+            findings.push(Finding::error(
+                record_set.origin,
+                format!("there is a {} record set at {} already", TypeName(record_set.rtype), record_set.owner),
+                "put all records of one name and type into one record set",
+            ));
+        }
+    }
+}
+
+fn private_zones(declaration: &Declaration, findings: &mut Vec<Finding>) {
+    let mut zones = BTreeSet::new();
+    // Which zone of a name a network is linked to.
+    let mut linked: BTreeMap<(&str, &Name), &PrivateDnsZone> = BTreeMap::new();
+    for zone in &declaration.private_dns_zones {
+        if !zones.insert((&*zone.name, zone.resource_group.to_lowercase())) {
+            findings.push(Finding::error(
+                zone.name.origin,
+                format!(
+                    "there is a private DNS zone {} in resource group \"{}\" already",
+                    zone.name, zone.resource_group
+                ),
+                "give one of them another resource_group, or merge them",
+            ));
+            continue;
+        }
+        unique_record_sets(&zone.record_sets, findings);
+        let mut networks = BTreeSet::new();
+        for link in &zone.virtual_network_links {
+            let network = &link.virtual_network;
+            let known = declaration.virtual_networks.iter().any(|declared| *declared.name == **network);
+            if !known {
+                missing(
+                    declaration,
+                    "virtual network",
+                    network,
+                    declaration.virtual_networks.iter().map(|network| network.name.as_str()),
+                    findings,
+                );
+            } else if !networks.insert(network.as_str()) {
+                findings.push(Finding::error(
+                    network.origin,
+                    format!("the zone {} is linked to virtual network \"{network}\" already", zone.name),
+                    "remove one of the two links",
+                ));
+            } else if let Some(other) = linked.insert((network, &zone.name), zone) {
+                findings.push(Finding::error(
+                    network.origin,
+                    format!(
+                        "virtual network \"{network}\" is linked to two zones named {} (resource groups \"{}\" and \
+                         \"{}\"); Azure refuses this: \"A virtual network cannot be linked to multiple zones with \
+                         overlapping namespaces\" (BadRequest)",
+                        zone.name, other.resource_group, zone.resource_group
+                    ),
+                    "link the network to one of them and copy the records that it needs from the other",
+                ));
+            }
+        }
+    }
+}
+
+/// Reports a reference to a resource that was not declared.
+fn missing<'a>(
+    declaration: &Declaration,
+    kind: &str,
+    name: &Declared<String>,
+    known: impl Iterator<Item = &'a str>,
+    findings: &mut Vec<Finding>,
+) {
+    if !declaration.incomplete {
+        findings.push(Finding::error(
+            name.origin,
+            format!("there is no {kind} \"{name}\""),
+            format!("declare it{}", suggestion(name, known)),
+        ));
+    }
+}
+
+/// `, or write "x"` where a known word is close to what was written.
+fn suggestion<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let close = known
+        .map(|known| (strsim::jaro_winkler(&word.to_lowercase(), &known.to_lowercase()), known))
+        .filter(|(similarity, _)| *similarity > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    close.map_or_else(String::new, |(_, known)| format!(", or did you mean \"{known}\"?"))
+}
+
+fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
+}
+
+fn private_link_resource(catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec<Finding>) {
+    let services: Vec<_> = catalogue.services_of(&resource.resource_type).collect();
+    if services.is_empty() {
+        let types = || catalogue.services().iter().map(|service| service.resource_type.as_str());
+        findings.push(Finding::error(
+            resource.resource_type.origin,
+            format!("the resource type \"{}\" is not in the catalogue", resource.resource_type),
+            format!("known types are {}{}", quoted(types()), suggestion(&resource.resource_type, types())),
+        ));
+        return;
+    }
+    if !catalogue.knows_region(&resource.region) {
+        findings.push(Finding::error(
+            resource.region.origin,
+            format!("\"{}\" is not a region of Azure", resource.region),
+            format!(
+                "write the full name in lower case without spaces, for instance \"eastus\"{}",
+                suggestion(&resource.region, catalogue.regions())
+            ),
+        ));
+        return;
+    }
+    let parts: BTreeSet<_> = services.iter().flat_map(|service| service.name_parts()).collect();
+    for (part, value) in &resource.name_parts {
+        if !parts.contains(part.as_str()) {
+            findings.push(Finding::error(
+                value.origin,
+                format!("a resource of type \"{}\" has no name part \"{part}\"", resource.resource_type),
+                if parts.is_empty() {
+                    "remove it".to_owned()
+                } else {
+                    format!("its name parts are {}", quoted(parts.iter().copied()))
+                },
+            ));
+        }
+    }
+    for (member, addresses) in &resource.public_ip_addresses {
+        known_member(&services, member, addresses.origin, findings);
+    }
+    for member in services.iter().flat_map(|service| &service.members) {
+        match catalogue.names(member, resource) {
+            Err(error) => findings.push(Finding::error(
+                resource.name.origin,
+                format!("the names of \"{}\" cannot be formed: {error}", resource.name),
+                "give the resource what its names are made of",
+            )),
+            Ok(names) if names.public_endpoint.is_none() => {
+                if resource.public_ip_addresses.get(&member.name).is_none_or(|addresses| addresses.is_empty()) {
+                    findings.push(Finding::error(
+                        resource.name.origin,
+                        format!("\"{}\" has no public address for {}", resource.name, names.public_name),
+                        format!("add it as public_ip_addresses.{} = [\"203.0.113.1\"]", member.name),
+                    ));
+                }
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Reports a member that none of the services has; returns whether it is known.
+fn known_member(services: &[&Service], member: &str, origin: Origin, findings: &mut Vec<Finding>) {
+    let members: Vec<_> =
+        services.iter().flat_map(|service| &service.members).map(|member| member.name.as_str()).collect();
+    if !members.contains(&member) {
+        findings.push(Finding::error(
+            origin,
+            format!("there is no member \"{member}\""),
+            format!(
+                "the members are {}{}",
+                quoted(members.iter().copied()),
+                suggestion(member, members.iter().copied())
+            ),
+        ));
+    }
+}
+
+fn private_endpoint(
+    declaration: &Declaration,
+    catalogue: &Catalogue,
+    endpoint: &PrivateEndpoint,
+    findings: &mut Vec<Finding>,
+) {
+    let network = declaration.virtual_networks.iter().find(|network| *network.name == *endpoint.virtual_network);
+    if network.is_none() {
+        let known = declaration.virtual_networks.iter().map(|network| network.name.as_str());
+        missing(declaration, "virtual network", &endpoint.virtual_network, known, findings);
+    }
+    for reference in &endpoint.private_dns_zone_group {
+        zone_reference(declaration, reference, findings);
+    }
+    if endpoint.private_dns_zone_group.len() > ZONES_PER_GROUP {
+        findings.push(Finding::error(
+            endpoint.private_dns_zone_group[ZONES_PER_GROUP].origin,
+            format!("a zone group holds at most {ZONES_PER_GROUP} zones"),
+            "make a second private endpoint for the other zones",
+        ));
+    }
+    for address in endpoint.ip_configurations.values() {
+        if let Some(network) = network
+            && !network.address_space.iter().any(|prefix| prefix.contains(&**address))
+        {
+            findings.push(Finding::error(
+                address.origin,
+                format!("{address} is not in the address space of virtual network \"{}\"", network.name),
+                "take an address of the network in which the endpoint lives",
+            ));
+        }
+    }
+    let Some(resource) = find_resource(declaration, endpoint) else {
+        let known = declaration.private_link_resources.iter().map(|resource| resource.name.as_str());
+        missing(declaration, "Private Link resource", &endpoint.private_link_resource, known, findings);
+        return;
+    };
+    let services: Vec<_> = catalogue.services_of(&resource.resource_type).collect();
+    if services.is_empty() {
+        return; // reported with the resource
+    }
+    let Some(service) = services.iter().find(|service| service.group_id.eq_ignore_ascii_case(&endpoint.group_id))
+    else {
+        let group_ids = || services.iter().map(|service| service.group_id.as_str());
+        findings.push(Finding::error(
+            endpoint.group_id.origin,
+            format!("a resource of type \"{}\" has no group ID \"{}\"", resource.resource_type, endpoint.group_id),
+            format!("its group IDs are {}", quoted(group_ids())),
+        ));
+        return;
+    };
+    for (member, address) in &endpoint.ip_configurations {
+        known_member(&[service], member, address.origin, findings);
+    }
+    for member in &service.members {
+        if !endpoint.ip_configurations.contains_key(&member.name) {
+            findings.push(Finding::error(
+                endpoint.name.origin,
+                format!("private endpoint \"{}\" has no address for its member \"{}\"", endpoint.name, member.name),
+                format!("add it as ip_configurations.{} = \"ADDRESS\"", member.name),
+            ));
+        }
+    }
+}
+
+fn zone_reference(declaration: &Declaration, reference: &Declared<ZoneReference>, findings: &mut Vec<Finding>) {
+    let named: Vec<_> = declaration.private_dns_zones.iter().filter(|zone| *zone.name == reference.name).collect();
+    let groups = || quoted(named.iter().map(|zone| zone.resource_group.as_str()));
+    match &reference.resource_group {
+        None if named.len() > 1 => findings.push(Finding::error(
+            reference.origin,
+            format!("there are {} private DNS zones {}", named.len(), reference.name),
+            format!("say which: \"RESOURCE-GROUP/ZONE\"; the resource groups are {}", groups()),
+        )),
+        Some(group)
+            if !named.is_empty() && !named.iter().any(|zone| zone.resource_group.eq_ignore_ascii_case(group)) =>
+        {
+            findings.push(Finding::error(
+                reference.origin,
+                format!("there is no private DNS zone {} in resource group \"{group}\"", reference.name),
+                format!("zones of that name are in {}", groups()),
+            ));
+        }
+        _ if named.is_empty() && !declaration.incomplete => findings.push(Finding::error(
+            reference.origin,
+            format!("there is no private DNS zone {}", reference.name),
+            "declare it as a [[private_dns_zone]]",
+        )),
+        _ => {}
+    }
+}
+
+/// Checks the records of one zone against each other.
+pub(super) fn zone(zone: &ZoneContents, findings: &mut Vec<Finding>) {
+    let apex = zone.apex.as_ref();
+    for record_set in zone.record_sets.values() {
+        if record_set.owner.as_ref().is_within(apex) {
+            self::record_set(zone, record_set, findings);
+        } else {
+            findings.push(Finding::error(
+                record_set.origin,
+                format!("{} is outside the zone {}", record_set.owner, zone.apex),
+                "move the record to the zone that its name belongs to; a name in a zone file without a dot at its \
+                 end is taken as relative to $ORIGIN",
+            ));
+        }
+    }
+    if zone.scope == Scope::Public {
+        for (rtype, why) in
+            [(RecordType::SOA, "negative answers need one"), (RecordType::NS, "a zone names its servers")]
+        {
+            if !zone.record_sets.contains_key(&(zone.apex.clone(), rtype)) {
+                findings.push(Finding::error(
+                    zone.origin,
+                    format!("the zone {} has no {} record at its apex: {why}", zone.apex, TypeName(rtype)),
+                    format!("add \"@ IN {} …\" to its zone file", TypeName(rtype)),
+                ));
+            }
+        }
+    }
+}
+
+fn record_set(zone: &ZoneContents, record_set: &RecordSet, findings: &mut Vec<Finding>) {
+    let RecordSet { owner, rtype, origin, .. } = record_set;
+    let at_apex = *owner == zone.apex;
+    let mut refuse = |what: String, mend: &str| findings.push(Finding::error(*origin, what, mend));
+    let is_private = matches!(zone.scope, Scope::Private { .. });
+    if is_private && *rtype != RecordType::SOA && !PRIVATE_TYPES.contains(rtype) {
+        refuse(
+            format!("a private DNS zone holds no {} records", TypeName(*rtype)),
+            "Azure has A, AAAA, CNAME, MX, PTR, SRV and TXT there; a child domain is a zone of its own, other types \
+             belong in a public zone",
+        );
+    }
+    if *rtype == RecordType::SOA && !at_apex {
+        refuse(format!("the SOA record at {owner} is not at the apex {}", zone.apex), "remove it");
+    }
+    if matches!(*rtype, RecordType::SOA | RecordType::CNAME | DNAME) && record_set.rdatas.len() > 1 {
+        refuse(format!("{owner} has {} {} records", record_set.rdatas.len(), TypeName(*rtype)), "keep one");
+    }
+    if owner.as_ref().is_wildcard() && matches!(*rtype, RecordType::NS | DNAME) {
+        refuse(
+            format!("{} records at the wildcard {owner} have no defined meaning (RFC 4592 §4)", TypeName(*rtype)),
+            "name the subdomains one by one",
+        );
+    }
+    if *rtype == RecordType::CNAME {
+        let others = zone.record_sets.range((owner.clone(), RecordType::ZERO)..).map(|(_, other)| other);
+        let other = others.take_while(|other| other.owner == *owner).find(|other| {
+            // RFC 4035 §2.5
+            !matches!(other.rtype, RecordType::CNAME | RecordType::RRSIG | RecordType::NSEC)
+        });
+        if let Some(other) = other {
+            refuse(
+                format!("{owner} has a CNAME record beside {} records (RFC 1034 §3.6.2)", TypeName(other.rtype)),
+                "keep the alias or the data",
+            );
+        }
+    }
+    if *rtype == DNAME {
+        let below = zone.record_sets.range((owner.clone(), RecordType::ZERO)..).map(|(_, other)| other);
+        let below = below
+            .take_while(|other| other.owner.as_ref().is_within(owner.as_ref()))
+            .find(|other| other.owner != *owner);
+        if let Some(below) = below {
+            refuse(
+                format!("{} lies below the DNAME record at {owner}, which hides it (RFC 6672 §2.4)", below.owner),
+                "remove the records below, or the DNAME record",
+            );
+        }
+        let alias = zone.record_sets.contains_key(&(owner.clone(), RecordType::NS)) && !at_apex;
+        if alias {
+            refuse(format!("{owner} has a DNAME record beside NS records (RFC 6672 §2.3)"), "keep one of the two");
+        }
+    }
+}

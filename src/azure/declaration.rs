@@ -1,0 +1,248 @@
+//! Azure resources as declared, in Azure's words.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::Deref;
+
+use ipnet::IpNet;
+
+use crate::dns::{Name, RecordType, Ttl};
+
+/// Where something was declared. Opaque here: whoever made the declaration can turn it back into a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin(pub u32);
+
+/// A value together with its origin; equality looks at the value alone.
+#[derive(Clone, Debug)]
+pub struct Declared<T> {
+    value: T,
+    /// Where the value was declared.
+    pub origin: Origin,
+}
+
+impl<T> Declared<T> {
+    /// A value declared at `origin`.
+    pub const fn new(value: T, origin: Origin) -> Self {
+        Self { value, origin }
+    }
+}
+
+impl<T> Deref for Declared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: PartialEq> PartialEq for Declared<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Declared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+/// Everything that was asked for, each value well formed, the whole not yet checked.
+#[derive(Clone, Debug, Default)]
+pub struct Declaration {
+    /// Virtual networks: who may ask.
+    pub virtual_networks: Vec<VirtualNetwork>,
+    /// Private DNS zones with their links and record sets.
+    pub private_dns_zones: Vec<PrivateDnsZone>,
+    /// Resources that private endpoints can point at.
+    pub private_link_resources: Vec<PrivateLinkResource>,
+    /// Private endpoints, in the order in which they were made.
+    pub private_endpoints: Vec<PrivateEndpoint>,
+    /// Zones that everyone sees.
+    pub public_zones: Vec<PublicZone>,
+    /// Some resources could not be read, so that a reference to nothing may be no mistake.
+    pub incomplete: bool,
+}
+
+/// A virtual network. Clients belong to it by their source address.
+#[derive(Clone, Debug)]
+pub struct VirtualNetwork {
+    /// Unique name.
+    pub name: Declared<String>,
+    /// The network's own address prefixes; those of two networks may overlap.
+    pub address_space: Vec<Declared<IpNet>>,
+    /// Prefixes outside the address space whose clients resolve as this network does, such as an on-premises
+    /// forwarder across VPN or ExpressRoute.
+    pub client_prefixes: Vec<Declared<IpNet>>,
+}
+
+/// A private DNS zone. Zones of one name may exist in different resource groups.
+#[derive(Clone, Debug)]
+pub struct PrivateDnsZone {
+    /// The apex.
+    pub name: Declared<Name>,
+    /// Together with the name it identifies the zone.
+    pub resource_group: String,
+    /// Which networks see the zone.
+    pub virtual_network_links: Vec<VirtualNetworkLink>,
+    /// Record sets made by hand or read from a zone file.
+    pub record_sets: Vec<RecordSet>,
+    /// Changes to the SOA record that Azure makes with the zone.
+    pub soa: SoaEdit,
+}
+
+/// What can be changed in a private zone's SOA record; host and serial number cannot (behaviour of Azure, seen in
+/// azure-cli issue 15012).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SoaEdit {
+    /// RNAME as a name: the mailbox of the person responsible.
+    pub email: Option<Name>,
+    /// Refresh in seconds.
+    pub refresh_time: Option<u32>,
+    /// Retry in seconds.
+    pub retry_time: Option<u32>,
+    /// Expire in seconds.
+    pub expire_time: Option<u32>,
+    /// Minimum: the bound on the TTL of negative answers, in seconds (RFC 2308 §4).
+    pub minimum_ttl: Option<u32>,
+    /// TTL of the record itself.
+    pub ttl: Option<Ttl>,
+}
+
+/// A link between a zone and a virtual network.
+#[derive(Clone, Debug)]
+pub struct VirtualNetworkLink {
+    /// Name of the network.
+    pub virtual_network: Declared<String>,
+    /// What happens on NXDOMAIN.
+    pub resolution_policy: ResolutionPolicy,
+}
+
+/// A link's resolution policy (Microsoft.Network API 2024-06-01, `resolutionPolicy`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResolutionPolicy {
+    /// The zone's answer is final.
+    #[default]
+    Default,
+    /// NXDOMAIN from a Private Link zone is asked again in public DNS ("fallback to internet").
+    NxDomainRedirect,
+}
+
+/// All records of one owner and type.
+#[derive(Clone, Debug)]
+pub struct RecordSet {
+    /// The name the records live at.
+    pub owner: Name,
+    /// Their type.
+    pub rtype: RecordType,
+    /// Their TTL.
+    pub ttl: Ttl,
+    /// RDATA in uncompressed wire format, at least one.
+    pub rdatas: Vec<Box<[u8]>>,
+    /// Who wrote the set.
+    pub writer: Writer,
+    /// Where it, or the resource it follows from, was declared.
+    pub origin: Origin,
+}
+
+/// Who wrote a record set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// A person: in the configuration or in a zone file.
+    Person,
+    /// Azure, with the zone.
+    Zone,
+    /// A private DNS zone group, on behalf of the private endpoint of that name.
+    PrivateEndpoint(String),
+    /// The public DNS of the Private Link resource of that name.
+    PrivateLinkResource(String),
+}
+
+impl fmt::Display for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person => f.write_str("written by hand"),
+            Self::Zone => f.write_str("made with the zone"),
+            Self::PrivateEndpoint(name) => write!(f, "written by private endpoint {name}"),
+            Self::PrivateLinkResource(name) => write!(f, "follows from Private Link resource {name}"),
+        }
+    }
+}
+
+/// A resource that private endpoints can point at.
+#[derive(Clone, Debug)]
+pub struct PrivateLinkResource {
+    /// ARM type, such as `Microsoft.Kusto/clusters`; compared without regard to letter case.
+    pub resource_type: Declared<String>,
+    /// Unique name.
+    pub name: Declared<String>,
+    /// Full region name, such as `eastus`.
+    pub region: Declared<String>,
+    /// Further parts of the resource's names, such as the key of an Azure Monitor workspace.
+    pub name_parts: BTreeMap<String, Declared<String>>,
+    /// Public host name of the service that serves the resource, where the catalogue's default does not fit.
+    pub public_endpoint: Option<Declared<Name>>,
+    /// Public addresses by member name.
+    pub public_ip_addresses: BTreeMap<String, Declared<Vec<IpAddr>>>,
+}
+
+/// A private endpoint.
+#[derive(Clone, Debug)]
+pub struct PrivateEndpoint {
+    /// Unique name.
+    pub name: Declared<String>,
+    /// Name of the network that holds its addresses.
+    pub virtual_network: Declared<String>,
+    /// Name of the resource it points at.
+    pub private_link_resource: Declared<String>,
+    /// Sub-resource of the target.
+    pub group_id: Declared<String>,
+    /// State of the connection.
+    pub connection_state: ConnectionState,
+    /// Private addresses by member name.
+    pub ip_configurations: BTreeMap<String, Declared<IpAddr>>,
+    /// Zones that the zone group writes to; none without a zone group.
+    pub private_dns_zone_group: Vec<Declared<ZoneReference>>,
+}
+
+/// State of a private endpoint connection (Azure Private Link, private-endpoint-overview).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// Waiting for the resource's owner.
+    Pending,
+    /// In use: the only state in which the zone group writes records.
+    #[default]
+    Approved,
+    /// Turned down by the resource's owner.
+    Rejected,
+    /// Removed by the resource's owner.
+    Disconnected,
+}
+
+/// Names a private zone: `zone` where one zone has that name, else `resource-group/zone`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneReference {
+    /// The resource group, where it was given.
+    pub resource_group: Option<String>,
+    /// The zone's apex.
+    pub name: Name,
+}
+
+impl fmt::Display for ZoneReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(resource_group) = &self.resource_group {
+            write!(f, "{resource_group}/")?;
+        }
+        self.name.fmt(f)
+    }
+}
+
+/// A zone that everyone sees, read from a zone file.
+#[derive(Clone, Debug)]
+pub struct PublicZone {
+    /// The apex.
+    pub name: Declared<Name>,
+    /// Its record sets.
+    pub record_sets: Vec<RecordSet>,
+}

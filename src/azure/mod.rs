@@ -1,0 +1,20 @@
+//! The platform's vocabulary: what a person declares in Azure Private DNS and Private Link, the rules that Azure
+//! puts on it, and the records that Azure itself would write.
+//!
+//! A [`Declaration`] is what was asked for; [`Topology::new`] checks it and derives the platform's records, so that
+//! holding a [`Topology`] is the proof that it can be served. Nothing here reads files or knows their formats: a
+//! finding points at an [`Origin`], and whoever made the declaration knows which place that is.
+
+mod advice;
+mod catalogue;
+mod check;
+mod declaration;
+mod derive;
+mod topology;
+
+pub use catalogue::{Catalogue, CatalogueError, Member, Service};
+pub use declaration::{
+    ConnectionState, Declaration, Declared, Origin, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PublicZone,
+    RecordSet, ResolutionPolicy, SoaEdit, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
+};
+pub use topology::{Finding, Scope, Severity, Topology, ZoneContents};

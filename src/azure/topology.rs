@@ -1,0 +1,114 @@
+//! The whole declared world, checked, with the records that the platform writes.
+
+use std::collections::BTreeMap;
+
+use super::declaration::{Declaration, Origin, RecordSet, ResolutionPolicy, VirtualNetwork};
+use super::{Catalogue, advice, check, derive};
+use crate::dns::{Name, RecordType};
+
+/// A declared world that can be served.
+#[derive(Clone, Debug)]
+pub struct Topology {
+    pub(super) virtual_networks: Vec<VirtualNetwork>,
+    pub(super) zones: Vec<ZoneContents>,
+}
+
+/// A zone with all its records: those made by hand, those that Azure makes with the zone, those of private
+/// endpoints and of the public side of Private Link resources.
+#[derive(Clone, Debug)]
+pub struct ZoneContents {
+    /// The apex.
+    pub apex: Name,
+    /// Who may see the zone.
+    pub scope: Scope,
+    /// All record sets by owner, in canonical order, and type.
+    pub record_sets: BTreeMap<(Name, RecordType), RecordSet>,
+    /// Where the zone was declared.
+    pub origin: Origin,
+}
+
+/// Who may see a zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everyone.
+    Public,
+    /// The clients of linked networks.
+    Private {
+        /// Resource group of the zone.
+        resource_group: String,
+        /// Linked networks by name, each once.
+        links: BTreeMap<String, ResolutionPolicy>,
+    },
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The declaration is refused.
+    Error,
+    /// Legal, but likely not what was meant.
+    Warning,
+}
+
+/// Something wrong or doubtful in a declaration.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// How much it matters.
+    pub severity: Severity,
+    /// Where.
+    pub origin: Origin,
+    /// What is wrong.
+    pub what: String,
+    /// What to do instead.
+    pub mend: String,
+}
+
+impl Finding {
+    pub(super) fn error(origin: Origin, what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, origin, what: what.into(), mend: mend.into() }
+    }
+
+    pub(super) fn warning(origin: Origin, what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(origin, what, mend) }
+    }
+}
+
+impl Topology {
+    /// Checks a declaration and derives the records that the platform would write.
+    ///
+    /// Returns warnings beside the topology.
+    ///
+    /// # Errors
+    /// All findings, warnings included, where at least one is an error.
+    pub fn new(declaration: Declaration, catalogue: &Catalogue) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
+        let mut findings = Vec::new();
+        check::resources(&declaration, catalogue, &mut findings);
+        let zones = derive::zones(&declaration, catalogue, &mut findings);
+        for zone in &zones {
+            check::zone(zone, &mut findings);
+        }
+        if findings.iter().all(|finding| finding.severity == Severity::Warning) {
+            advice::topology(&declaration, catalogue, &zones, &mut findings);
+            Ok((Self { virtual_networks: declaration.virtual_networks, zones }, findings))
+        } else {
+            Err(findings)
+        }
+    }
+
+    /// The virtual networks, in the order of their declaration.
+    pub fn virtual_networks(&self) -> &[VirtualNetwork] {
+        &self.virtual_networks
+    }
+
+    /// All zones: private ones first, in the order of their declaration.
+    pub fn zones(&self) -> &[ZoneContents] {
+        &self.zones
+    }
+}
+
+impl ZoneContents {
+    /// Whether the zone is one that private endpoints write to: its name has the label `privatelink`.
+    pub fn is_private_link(&self) -> bool {
+        self.apex.as_ref().labels().any(|label| label.eq_ignore_ascii_case(b"privatelink"))
+    }
+}
