@@ -1,0 +1,170 @@
+//! Record sets → compiled zone.
+
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+
+use super::{APEX, NodeEntry, NodeId, NodeKind, RrsetEntry, Zone, rrset_range};
+use crate::dns::{DNAME, Name, NameRef, RecordType, Ttl, rdata};
+
+/// A record set to compile: its owner, type, TTL and RDATA in wire format.
+pub type RrsetSource<'a> = (NameRef<'a>, RecordType, Ttl, &'a [Box<[u8]>]);
+
+/// Why record sets cannot become a zone.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompileError {
+    /// A record lies outside the zone.
+    #[error("{0} is outside the zone {1}")]
+    OutOfZone(Name, Name),
+    /// More than 65535 records in one set or octets in one record.
+    #[error("the {1:?} record set at {0} is too large")]
+    TooLarge(Name, RecordType),
+    /// More than 4 GiB of names and RDATA.
+    #[error("the zone {0} holds more than 4 GiB")]
+    ZoneTooLarge(Name),
+}
+
+impl Zone {
+    /// Compiles the record sets of the zone at `apex`; there is at most one for each owner and type.
+    ///
+    /// # Errors
+    /// See [`CompileError`].
+    pub fn compile<'a>(
+        apex: NameRef<'_>,
+        record_sets: impl IntoIterator<Item = RrsetSource<'a>>,
+    ) -> Result<Self, CompileError> {
+        // Canonical order puts each node behind its ancestors.
+        let mut by_owner: BTreeMap<NameRef<'a>, Vec<RrsetSource<'a>>> = BTreeMap::new();
+        for source in record_sets {
+            if !source.0.is_within(apex) {
+                return Err(CompileError::OutOfZone(source.0.to_name(), apex.to_name()));
+            }
+            by_owner.entry(source.0).or_default().push(source);
+        }
+        let mut builder = Builder::new(apex);
+        builder.node(apex);
+        for (owner, mut sources) in by_owner {
+            sources.sort_by_key(|source| u16::from(source.1));
+            let id = builder.node(owner);
+            builder.rrsets(id, &sources)?;
+        }
+        builder.finish()
+    }
+}
+
+struct Builder {
+    apex_len: usize,
+    zone: Zone,
+    octets: Vec<u8>,
+    nodes: Vec<NodeEntry>,
+    rrsets: Vec<RrsetEntry>,
+}
+
+impl Builder {
+    fn new(apex: NameRef<'_>) -> Self {
+        let zone = Zone {
+            octets: Box::default(),
+            nodes: Box::default(),
+            rrsets: Box::default(),
+            index: HashTable::new(),
+            hasher: foldhash::fast::RandomState::default(),
+            negative_ttl: None,
+        };
+        Self { apex_len: apex.as_wire().len(), zone, octets: Vec::new(), nodes: Vec::new(), rrsets: Vec::new() }
+    }
+
+    /// The node of that name, made together with all its missing ancestors.
+    fn node(&mut self, name: NameRef<'_>) -> NodeId {
+        let folded = name.fold();
+        let folded = folded.as_ref().as_wire();
+        let hash = self.zone.hasher.hash_one(folded);
+        let (octets, nodes) = (&self.octets, &self.nodes);
+        let is_it = |id: &NodeId| {
+            let start = nodes[id.0 as usize].name as usize;
+            octets.get(start..start + folded.len()).is_some_and(|stored| stored.eq_ignore_ascii_case(folded))
+        };
+        if let Some(id) = self.zone.index.find(hash, is_it) {
+            return *id;
+        }
+        let parent = (folded.len() > self.apex_len).then(|| name.parent().map(|parent| self.node(parent))).flatten();
+        let id = NodeId(self.nodes.len() as u32);
+        let start = self.octets.len() as u32;
+        self.octets.extend_from_slice(name.as_wire());
+        self.nodes.push(NodeEntry {
+            name: start,
+            first_rrset: 0,
+            rrset_count: 0,
+            kind: parent.map_or(NodeKind::Data, |parent| self.kind_below(parent)),
+            wildcard: None,
+        });
+        if let Some(parent) = parent.filter(|_| name.is_wildcard()) {
+            self.nodes[parent.0 as usize].wildcard = Some(id);
+        }
+        let (octets, nodes, hasher) = (&self.octets, &self.nodes, &self.zone.hasher);
+        self.zone.index.insert_unique(hash, id, |id| {
+            let name = NameRef::parse(&octets[nodes[id.0 as usize].name as usize..]).expect("just written");
+            hasher.hash_one(name.fold().as_ref().as_wire())
+        });
+        id
+    }
+
+    /// What a node starts as: hidden, if its parent is a cut, a DNAME owner or hidden itself.
+    fn kind_below(&self, parent: NodeId) -> NodeKind {
+        let entry = &self.nodes[parent.0 as usize];
+        let is_dname = || self.rrsets[rrset_range(entry)].iter().any(|rrset| rrset.rtype == DNAME);
+        match entry.kind {
+            NodeKind::Hidden(by) => NodeKind::Hidden(by),
+            NodeKind::Cut => NodeKind::Hidden(parent),
+            NodeKind::Data | NodeKind::Alias if is_dname() => NodeKind::Hidden(parent),
+            NodeKind::Data | NodeKind::Alias => NodeKind::Data,
+        }
+    }
+
+    fn rrsets(&mut self, id: NodeId, sources: &[RrsetSource<'_>]) -> Result<(), CompileError> {
+        let first_rrset = self.rrsets.len() as u32;
+        for &(owner, rtype, ttl, rdatas) in sources {
+            let too_large = || CompileError::TooLarge(owner.to_name(), rtype);
+            let start = self.octets.len();
+            for rdata in rdatas {
+                let len = u16::try_from(rdata.len()).map_err(|_| too_large())?;
+                self.octets.extend_from_slice(&len.to_be_bytes());
+                self.octets.extend_from_slice(rdata);
+            }
+            self.rrsets.push(RrsetEntry {
+                rtype,
+                ttl,
+                count: u16::try_from(rdatas.len()).map_err(|_| too_large())?,
+                start: start as u32,
+                end: self.octets.len() as u32,
+            });
+        }
+        let has = |rtype| sources.iter().any(|source| source.1 == rtype);
+        let entry = &mut self.nodes[id.0 as usize];
+        entry.first_rrset = first_rrset;
+        entry.rrset_count = sources.len() as u16;
+        if entry.kind == NodeKind::Data {
+            if id != APEX && has(RecordType::NS) {
+                entry.kind = NodeKind::Cut;
+            } else if has(RecordType::CNAME) {
+                entry.kind = NodeKind::Alias;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Zone, CompileError> {
+        if u32::try_from(self.octets.len()).is_err() {
+            let apex = NameRef::parse(&self.octets).expect("the apex is the first name");
+            return Err(CompileError::ZoneTooLarge(apex.to_name()));
+        }
+        self.zone.octets = self.octets.into();
+        self.zone.nodes = self.nodes.into();
+        self.zone.rrsets = self.rrsets.into();
+        self.zone.negative_ttl = self.zone.apex().rrset(RecordType::SOA).and_then(|soa| {
+            let minimum = rdata::soa_minimum(soa.rdatas().next()?)?;
+            Some(soa.ttl().min(Ttl::from_secs(minimum).unwrap_or(Ttl::MAX)))
+        });
+        Ok(self.zone)
+    }
+}

@@ -1,0 +1,178 @@
+//! One compiled zone: immutable, shared by every view that sees it.
+//!
+//! All names and RDATA lie in one block of octets; nodes and record sets are entries in two tables that point into
+//! it; an index finds a node by its lower-case name. Every name between an owner and the apex is a node, so that a
+//! wildcard, NODATA and NXDOMAIN fall out of one walk (RFC 4592, RFC 8020). What can be decided about a node is
+//! decided here, once: whether it is an alias, a zone cut, a DNAME owner or hidden below one.
+
+mod compile;
+mod lookup;
+
+use std::ops::Range;
+
+use hashbrown::HashTable;
+
+use crate::dns::{NameRef, RecordType, Ttl};
+
+pub use compile::{CompileError, RrsetSource};
+pub use lookup::Landing;
+
+/// A compiled zone.
+#[derive(Debug)]
+pub struct Zone {
+    octets: Box<[u8]>,
+    nodes: Box<[NodeEntry]>,
+    rrsets: Box<[RrsetEntry]>,
+    index: HashTable<NodeId>,
+    hasher: foldhash::fast::RandomState,
+    /// Bounds the TTL of negative answers (RFC 2308 §5); `None` for a zone without an SOA record.
+    negative_ttl: Option<Ttl>,
+}
+
+/// A node of a zone.
+#[derive(Clone, Copy, Debug)]
+pub struct Node<'z> {
+    zone: &'z Zone,
+    id: NodeId,
+}
+
+/// All records of one type at one node (RFC 9499 §5), in wire format.
+#[derive(Clone, Copy, Debug)]
+pub struct Rrset<'z> {
+    zone: &'z Zone,
+    entry: &'z RrsetEntry,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct NodeId(u32);
+
+/// The apex is the first node.
+const APEX: NodeId = NodeId(0);
+
+#[derive(Debug)]
+struct NodeEntry {
+    /// Start of the owner name in the octets.
+    name: u32,
+    first_rrset: u32,
+    rrset_count: u16,
+    kind: NodeKind,
+    /// The child whose leftmost label is `*`: the source of synthesis (RFC 4592 §3.3.1).
+    wildcard: Option<NodeId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NodeKind {
+    /// Holds data, or is an empty non-terminal.
+    Data,
+    /// Holds a CNAME record.
+    Alias,
+    /// Holds NS records below the apex: the parent's side of a zone cut.
+    Cut,
+    /// Lies below a zone cut or a DNAME owner, which answers in its place. Glue is such data.
+    Hidden(NodeId),
+}
+
+#[derive(Debug)]
+struct RrsetEntry {
+    rtype: RecordType,
+    ttl: Ttl,
+    count: u16,
+    /// Start and end of the RDATA in the octets: for each record its length in two octets, then itself.
+    start: u32,
+    end: u32,
+}
+
+impl Zone {
+    /// The apex node.
+    pub fn apex(&self) -> Node<'_> {
+        self.node(APEX)
+    }
+
+    /// The SOA record set, and the TTL that it has in a negative answer (RFC 2308 §5).
+    pub fn negative_soa(&self) -> Option<(Rrset<'_>, Ttl)> {
+        Some((self.apex().rrset(RecordType::SOA)?, self.negative_ttl?))
+    }
+
+    /// How many names the zone has, empty non-terminals included.
+    pub fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// How many record sets the zone has.
+    pub fn rrset_count(&self) -> usize {
+        self.rrsets.len()
+    }
+
+    fn node(&self, id: NodeId) -> Node<'_> {
+        Node { zone: self, id }
+    }
+
+    fn entry(&self, id: NodeId) -> &NodeEntry {
+        &self.nodes[id.0 as usize]
+    }
+
+    fn name(&self, id: NodeId) -> NameRef<'_> {
+        NameRef::parse(&self.octets[self.entry(id).name as usize..]).expect("compiled from a name")
+    }
+}
+
+impl<'z> Node<'z> {
+    /// The owner name, as it was written.
+    pub fn name(self) -> NameRef<'z> {
+        self.zone.name(self.id)
+    }
+
+    /// The record set of that type.
+    pub fn rrset(self, rtype: RecordType) -> Option<Rrset<'z>> {
+        self.rrsets().find(|rrset| rrset.rtype() == rtype)
+    }
+
+    /// All record sets, by type number.
+    pub fn rrsets(self) -> impl Iterator<Item = Rrset<'z>> {
+        let Self { zone, id } = self;
+        zone.rrsets[rrset_range(zone.entry(id))].iter().map(move |entry| Rrset { zone, entry })
+    }
+
+    /// Whether a name below this one exists but nothing at it (RFC 9499 §7, empty non-terminal).
+    pub fn is_empty_non_terminal(self) -> bool {
+        self.zone.entry(self.id).rrset_count == 0
+    }
+
+    /// The CNAME record set, where the node is an alias.
+    pub fn alias(self) -> Option<Rrset<'z>> {
+        (self.zone.entry(self.id).kind == NodeKind::Alias).then(|| self.rrset(RecordType::CNAME))?
+    }
+}
+
+fn rrset_range(entry: &NodeEntry) -> Range<usize> {
+    let first = entry.first_rrset as usize;
+    first..first + usize::from(entry.rrset_count)
+}
+
+impl<'z> Rrset<'z> {
+    /// Record type.
+    pub fn rtype(self) -> RecordType {
+        self.entry.rtype
+    }
+
+    /// Time to live.
+    pub fn ttl(self) -> Ttl {
+        self.entry.ttl
+    }
+
+    /// How many records.
+    pub fn count(self) -> u16 {
+        self.entry.count
+    }
+
+    /// RDATA of each record, uncompressed.
+    pub fn rdatas(self) -> impl Iterator<Item = &'z [u8]> {
+        let mut rest = &self.zone.octets[self.entry.start as usize..self.entry.end as usize];
+        std::iter::from_fn(move || {
+            let (len, after) = rest.split_first_chunk()?;
+            let (rdata, after) = after.split_at(usize::from(u16::from_be_bytes(*len)));
+            rest = after;
+            Some(rdata)
+        })
+    }
+}
