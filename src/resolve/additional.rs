@@ -1,0 +1,39 @@
+//! Addresses of the hosts that an answer names (RFC 1034 §4.3.2 step 6), as far as the view may see them.
+
+use super::{AnswerSet, Observer, OwnerName, Query};
+use crate::dns::{NameRef, RecordType, rdata};
+use crate::zone::{Landing, Node, Rrset};
+
+/// Most hosts whose addresses one answer carries.
+const MAX_HOSTS: usize = 16;
+
+impl<'a, O: Observer> Query<'a, '_, O> {
+    /// Adds the addresses of the hosts in NS, MX and SRV records.
+    pub(super) fn additional(&mut self, rrset: Rrset<'a>) {
+        let rtype = rrset.rtype();
+        for rdata in rrset.rdatas().take(MAX_HOSTS) {
+            match rdata::additional_name(rtype, rdata) {
+                Some(host) => self.addresses(host),
+                None => return,
+            }
+        }
+    }
+
+    /// Adds the addresses of a host from the zone that answers for it in this view.
+    pub(super) fn addresses(&mut self, host: NameRef<'a>) {
+        let folded = host.fold();
+        let private = self.snapshot.private_zone(self.view, &folded);
+        let Some(linked) = private.or_else(|| self.snapshot.public_zone(&folded)) else { return };
+        if let Landing::Exact(node) = self.snapshot.zone(linked.zone).zone.lookup(&folded) {
+            self.push_addresses(node, host);
+        }
+    }
+
+    pub(super) fn push_addresses(&mut self, node: Node<'a>, host: NameRef<'a>) {
+        if self.answer.additional.iter().any(|set| set.owner.as_ref() == host) {
+            return;
+        }
+        let addresses = [RecordType::A, RecordType::AAAA].into_iter().filter_map(|rtype| node.rrset(rtype));
+        self.answer.additional.extend(addresses.map(|rrset| AnswerSet::stored(OwnerName::Held(host), rrset)));
+    }
+}

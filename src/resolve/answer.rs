@@ -1,0 +1,99 @@
+//! The answer as a value; the message is its encoding.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::dns::{Name, NameRef, Rcode, RecordType, Ttl};
+use crate::zone::Rrset;
+
+/// A section of an answer; short ones need no allocation.
+pub type Section<'a> = SmallVec<[AnswerSet<'a>; 4]>;
+
+/// What a question has for an answer.
+#[derive(Clone, Debug)]
+pub struct Answer<'a> {
+    /// The outcome: of the last name, where the first is an alias (RFC 6604).
+    pub rcode: Rcode,
+    /// Whether this server is an authority for the first name (RFC 1035 §4.1.1).
+    pub is_authoritative: bool,
+    /// The record sets asked for, after the aliases that led to them.
+    pub answer: Section<'a>,
+    /// The SOA record of a negative answer, or the NS records of a referral.
+    pub authority: Section<'a>,
+    /// Addresses that the client would ask for next.
+    pub additional: Section<'a>,
+    /// How many of the first additional record sets may not be left out silently: glue (RFC 9471).
+    pub required_additional: usize,
+}
+
+/// A record set under the owner name that it has in this answer.
+#[derive(Clone, Debug)]
+pub struct AnswerSet<'a> {
+    /// The owner: for data from a wildcard, the name that was asked.
+    pub owner: OwnerName<'a>,
+    /// The TTL, which in a negative answer differs from the stored one.
+    pub ttl: Ttl,
+    /// The records.
+    pub data: Data<'a>,
+}
+
+/// Where records come from.
+#[derive(Clone, Debug)]
+pub enum Data<'a> {
+    /// From a zone.
+    Stored(Rrset<'a>),
+    /// A CNAME record that follows from a DNAME record (RFC 6672 §3.1).
+    Alias(Arc<Name>),
+    /// One TXT string about the server itself.
+    Text(&'a str),
+}
+
+/// An owner name: mostly one that lies in the request or in a zone already.
+#[derive(Clone, Debug)]
+pub enum OwnerName<'a> {
+    /// Borrowed from the request or a zone.
+    Held(NameRef<'a>),
+    /// Made by a DNAME record. Such names are rare enough to be allocated.
+    Synthesized(Arc<Name>),
+}
+
+impl OwnerName<'_> {
+    /// The name.
+    pub fn as_ref(&self) -> NameRef<'_> {
+        match self {
+            Self::Held(name) => *name,
+            Self::Synthesized(name) => name.as_ref().as_ref(),
+        }
+    }
+}
+
+impl<'a> AnswerSet<'a> {
+    /// A record set as the zone has it.
+    pub fn stored(owner: OwnerName<'a>, rrset: Rrset<'a>) -> Self {
+        Self { owner, ttl: rrset.ttl(), data: Data::Stored(rrset) }
+    }
+
+    /// The record type.
+    pub fn rtype(&self) -> RecordType {
+        match &self.data {
+            Data::Stored(rrset) => rrset.rtype(),
+            Data::Alias(_) => RecordType::CNAME,
+            Data::Text(_) => RecordType::TXT,
+        }
+    }
+}
+
+impl Default for Answer<'_> {
+    /// NODATA with authority and nothing said yet.
+    fn default() -> Self {
+        Self {
+            rcode: Rcode::NoError,
+            is_authoritative: true,
+            answer: Section::new(),
+            authority: Section::new(),
+            additional: Section::new(),
+            required_additional: 0,
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The engine: (snapshot, view, question) → answer.
+//!
+//! RFC 1034 §4.3.2 as later documents amend it (2308, 4592, 6604, 6672, 8020, 8482), with one rule of Azure's in
+//! front: the private zone that is linked to the view and has the longest apex answers for a name, and it alone; the
+//! public zones answer where no private one does, or where a link asks to fall back. A CNAME or DNAME record starts
+//! over with its target, in the same view. `resolve` cannot fail.
+
+mod additional;
+mod answer;
+mod observer;
+
+use std::sync::Arc;
+
+use crate::dns::{DNAME, Folded, NameRef, Question, Rcode, RecordType, rdata};
+use crate::snapshot::Snapshot;
+use crate::view::{LinkedZone, ViewId};
+use crate::zone::{Landing, Node, Rrset, Zone};
+
+pub use answer::{Answer, AnswerSet, Data, OwnerName, Section};
+pub use observer::{Observer, Step};
+
+/// Most CNAME records in one answer; a longer chain ends there, as one that loops does.
+pub const MAX_ALIASES: usize = 16;
+
+/// Answers a question of class IN in a view, telling the observer each step.
+pub fn resolve<'a, O: Observer>(
+    snapshot: &'a Snapshot,
+    view: ViewId,
+    question: &Question<'a>,
+    observer: &mut O,
+) -> Answer<'a> {
+    let mut query = Query { snapshot, view, qtype: question.qtype, observer, answer: Answer::default(), aliases: 0 };
+    let mut sname = OwnerName::Held(question.qname);
+    while let Some(next) = query.follow(sname) {
+        sname = next;
+    }
+    query.answer
+}
+
+/// One question on its way to an answer.
+struct Query<'a, 'o, O> {
+    snapshot: &'a Snapshot,
+    view: ViewId,
+    qtype: RecordType,
+    observer: &'o mut O,
+    answer: Answer<'a>,
+    aliases: usize,
+}
+
+/// A zone that was chosen to answer: how the view sees it, and its data.
+#[derive(Clone, Copy)]
+struct Chosen<'a> {
+    linked: LinkedZone,
+    zone: &'a Zone,
+    /// Whether it was chosen by a link, not as a public zone.
+    is_private: bool,
+}
+
+impl<'a, O: Observer> Query<'a, '_, O> {
+    /// Answers for one name; returns the next name where this one is an alias.
+    fn follow(&mut self, sname: OwnerName<'a>) -> Option<OwnerName<'a>> {
+        let folded = sname.as_ref().fold();
+        self.observer.observe(Step::Name(sname.as_ref()));
+        let Some(chosen) = self.choose_zone(&folded) else {
+            self.observer.observe(Step::NotHeld);
+            if self.aliases == 0 {
+                self.answer.rcode = Rcode::Refused;
+                self.answer.is_authoritative = false;
+            }
+            return None;
+        };
+        let landing = chosen.zone.lookup(&folded);
+        if let Landing::Missing { closest_encloser } = landing
+            && chosen.is_private
+            && self.snapshot.redirects(chosen.linked)
+        {
+            self.observer.observe(Step::Redirect { closest_encloser });
+            return self.follow_publicly(sname, &folded, chosen);
+        }
+        self.answer_from(chosen, landing, sname)
+    }
+
+    /// Asks public DNS after a private zone said NXDOMAIN; where no public zone holds the name, that stands.
+    fn follow_publicly(&mut self, sname: OwnerName<'a>, folded: &Folded, private: Chosen<'a>) -> Option<OwnerName<'a>> {
+        let Some(chosen) = self.choose_public_zone(folded) else {
+            self.observer.observe(Step::NotHeld);
+            self.negative(private.zone, Rcode::NXDomain);
+            return None;
+        };
+        self.answer_from(chosen, chosen.zone.lookup(folded), sname)
+    }
+
+    fn choose_zone(&mut self, name: &Folded) -> Option<Chosen<'a>> {
+        let Some(linked) = self.snapshot.private_zone(self.view, name) else {
+            self.observer.observe(Step::NoPrivateZone);
+            return self.choose_public_zone(name);
+        };
+        let chosen = self.chosen(linked, true, name);
+        self.observer.observe(Step::PrivateZone(chosen.linked));
+        Some(chosen)
+    }
+
+    fn choose_public_zone(&mut self, name: &Folded) -> Option<Chosen<'a>> {
+        let chosen = self.chosen(self.snapshot.public_zone(name)?, false, name);
+        self.observer.observe(Step::PublicZone(chosen.linked));
+        Some(chosen)
+    }
+
+    /// The zone with the longest apex; for a DS query at that apex the zone above, if it delegates the name, for the
+    /// parent answers there (RFC 4035 §3.1.4.1).
+    fn chosen(&self, linked: LinkedZone, is_private: bool, name: &Folded) -> Chosen<'a> {
+        let chosen = |linked: LinkedZone| Chosen { linked, zone: &self.snapshot.zone(linked.zone).zone, is_private };
+        let child = chosen(linked);
+        if self.qtype != RecordType::DS || child.zone.apex().name() != name.as_ref() {
+            return child;
+        }
+        let parent = self.snapshot.zone_above(is_private.then_some(self.view), name).map(chosen);
+        let delegates = |parent: &Chosen<'a>| matches!(parent.zone.lookup(name), Landing::Cut { at_cut: true, .. });
+        parent.filter(delegates).unwrap_or(child)
+    }
+
+    fn answer_from(&mut self, chosen: Chosen<'a>, landing: Landing<'a>, sname: OwnerName<'a>) -> Option<OwnerName<'a>> {
+        self.observer.observe(Step::Landed(landing));
+        match landing {
+            Landing::Exact(node) | Landing::Wildcard { source_of_synthesis: node } => self.data(chosen, node, sname),
+            Landing::Cut { cut, at_cut: true } if self.qtype == RecordType::DS => self.data(chosen, cut, sname),
+            Landing::Cut { cut, .. } => {
+                self.referral(chosen.zone, cut);
+                None
+            }
+            Landing::Dname(node) => self.dname(node, sname),
+            Landing::Missing { .. } => {
+                self.negative(chosen.zone, Rcode::NXDomain);
+                None
+            }
+        }
+    }
+
+    /// Answers with what a node holds, under the name that was asked: the same for an exact match and a wildcard.
+    fn data(&mut self, chosen: Chosen<'a>, node: Node<'a>, sname: OwnerName<'a>) -> Option<OwnerName<'a>> {
+        // RFC 8482 §4.1: one record set is answer enough for ANY.
+        let wanted = if self.qtype == RecordType::ANY { node.rrsets().next() } else { node.rrset(self.qtype) };
+        if let Some(rrset) = wanted {
+            self.answer.answer.push(AnswerSet::stored(sname, rrset));
+            self.additional(rrset);
+            return None;
+        }
+        if let Some(alias) = node.alias() {
+            return self.alias(alias, sname);
+        }
+        self.negative(chosen.zone, Rcode::NoError);
+        None
+    }
+
+    fn alias(&mut self, alias: Rrset<'a>, sname: OwnerName<'a>) -> Option<OwnerName<'a>> {
+        let target = alias.rdatas().next().and_then(rdata::target)?;
+        self.answer.answer.push(AnswerSet::stored(sname, alias));
+        self.next(OwnerName::Held(target))
+    }
+
+    /// Answers with the DNAME record and the CNAME record that follows from it (RFC 6672 §3.1).
+    fn dname(&mut self, node: Node<'a>, sname: OwnerName<'a>) -> Option<OwnerName<'a>> {
+        let dname = node.rrset(DNAME)?;
+        let target = dname.rdatas().next().and_then(rdata::target)?;
+        let is_new = self.answer.answer.iter().all(|set| set.rtype() != DNAME || set.owner.as_ref() != node.name());
+        if is_new {
+            self.answer.answer.push(AnswerSet::stored(OwnerName::Held(node.name()), dname));
+        }
+        let Some(target) = sname.as_ref().with_suffix(node.name(), target) else {
+            self.answer.rcode = Rcode::YXDomain;
+            return None;
+        };
+        let target = Arc::new(target);
+        self.answer.answer.push(AnswerSet { owner: sname, ttl: dname.ttl(), data: Data::Alias(target.clone()) });
+        // The synthesized record is the answer where CNAME was asked for.
+        if matches!(self.qtype, RecordType::CNAME | RecordType::ANY) {
+            return None;
+        }
+        self.next(OwnerName::Synthesized(target))
+    }
+
+    /// The target of an alias, unless the chain is too long or has been there.
+    fn next(&mut self, target: OwnerName<'a>) -> Option<OwnerName<'a>> {
+        self.aliases += 1;
+        let seen = |set: &AnswerSet<'a>| set.rtype() == RecordType::CNAME && set.owner.as_ref() == target.as_ref();
+        if self.aliases >= MAX_ALIASES || self.answer.answer.iter().any(seen) {
+            self.observer.observe(Step::ChainEnds);
+            return None;
+        }
+        Some(target)
+    }
+
+    /// NODATA or NXDOMAIN: the zone's SOA record with the TTL of negative answers (RFC 2308 §3, §5).
+    fn negative(&mut self, zone: &'a Zone, rcode: Rcode) {
+        self.answer.rcode = rcode;
+        if let Some((soa, ttl)) = zone.negative_soa() {
+            let owner = OwnerName::Held(zone.apex().name());
+            self.answer.authority.push(AnswerSet { owner, ttl, data: Data::Stored(soa) });
+        }
+    }
+
+    /// The NS records of a zone cut, with the addresses without which nobody reaches those servers (RFC 9471).
+    fn referral(&mut self, zone: &'a Zone, cut: Node<'a>) {
+        let Some(ns) = cut.rrset(RecordType::NS) else { return };
+        // The flag speaks of the first name in the answer section (RFC 1035 §4.1.1).
+        self.answer.is_authoritative = self.aliases > 0;
+        self.answer.authority.push(AnswerSet::stored(OwnerName::Held(cut.name()), ns));
+        self.glue(zone, cut.name(), ns);
+    }
+
+    fn glue(&mut self, zone: &'a Zone, cut: NameRef<'a>, ns: Rrset<'a>) {
+        let (inside, outside): (Vec<_>, Vec<_>) =
+            ns.rdatas().filter_map(rdata::target).partition(|server| server.is_within(cut));
+        for server in inside {
+            if let Some(node) = zone.glue(&server.fold()) {
+                self.push_addresses(node, server);
+            }
+        }
+        self.answer.required_additional = self.answer.additional.len();
+        for server in outside {
+            match zone.glue(&server.fold()) {
+                Some(node) if server.is_within(zone.apex().name()) => self.push_addresses(node, server),
+                _ => self.addresses(server),
+            }
+        }
+    }
+}

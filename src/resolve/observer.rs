@@ -1,0 +1,42 @@
+//! The steps of an answer, for whoever wants to know why it is what it is.
+//!
+//! The observer is a type parameter of the engine: `()` hears nothing and costs nothing.
+
+use crate::dns::NameRef;
+use crate::view::LinkedZone;
+use crate::zone::{Landing, Node};
+
+/// Hears what the engine does, in order.
+pub trait Observer {
+    /// Takes one step.
+    fn observe(&mut self, step: Step<'_>);
+}
+
+/// One step towards an answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'a> {
+    /// An answer for this name is wanted: the question's name first, then the target of each alias.
+    Name(NameRef<'a>),
+    /// This private zone, linked to the view, has the longest apex that fits the name.
+    PrivateZone(LinkedZone),
+    /// No private zone linked to the view fits the name.
+    NoPrivateZone,
+    /// This public zone has the longest apex that fits the name.
+    PublicZone(LinkedZone),
+    /// No zone of this server fits the name.
+    NotHeld,
+    /// Where the name landed in the chosen zone.
+    Landed(Landing<'a>),
+    /// The private zone does not have the name, and its link falls back to public DNS.
+    Redirect {
+        /// The longest ancestor that exists in the private zone.
+        closest_encloser: Node<'a>,
+    },
+    /// The chain of aliases is too long, or comes back to where it has been.
+    ChainEnds,
+}
+
+impl Observer for () {
+    #[inline]
+    fn observe(&mut self, _: Step<'_>) {}
+}

@@ -1,0 +1,80 @@
+//! Request bytes → response bytes: the one place that answers, whatever carried the request.
+
+use crate::dns::{DNSClass, NameRef, Question, Rcode, RecordType, Ttl};
+use crate::resolve::{Answer, AnswerSet, Data, Observer, OwnerName, resolve};
+use crate::snapshot::{Identity, OUTSIDE, Snapshot};
+use crate::view::{Client, ViewId};
+use crate::wire::{Request, Response};
+
+/// What became of a request, for logs and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// The view that the client has.
+    pub view: ViewId,
+    /// The response's RCODE.
+    pub rcode: Rcode,
+}
+
+/// Answers a request as this client sees the world. Pure: the same arguments give the same response.
+///
+/// Returns `None` where nothing may be sent: the request is cut off, or no request at all.
+pub fn respond(snapshot: &Snapshot, client: &Client, request: &[u8], response: &mut Response) -> Option<Served> {
+    respond_observed(snapshot, client, request, response, &mut ())
+}
+
+/// As [`respond`], telling an observer each step of the answer.
+pub fn respond_observed<O: Observer>(
+    snapshot: &Snapshot,
+    client: &Client,
+    request: &[u8],
+    response: &mut Response,
+    observer: &mut O,
+) -> Option<Served> {
+    let view = view_of(snapshot, client);
+    let request = match Request::parse(request) {
+        Ok(request) => request,
+        Err(refusal) => return response.write_refusal(&refusal, client.transport).map(|rcode| Served { view, rcode }),
+    };
+    let answer = match request.question.qclass {
+        DNSClass::IN => resolve(snapshot, view, &request.question, observer),
+        DNSClass::CH => about_the_server(snapshot.identity(), &request.question),
+        // Nothing is held in another class, and class ANY is no class (RFC 1035 §3.2.5).
+        _ => refused(),
+    };
+    response.write_answer(&request, &answer, client.transport);
+    Some(Served { view, rcode: answer.rcode })
+}
+
+/// The view of a client: decided for it, or by its source address.
+pub fn view_of(snapshot: &Snapshot, client: &Client) -> ViewId {
+    client.view.or_else(|| Some(snapshot.select(client.source)?.view)).unwrap_or(OUTSIDE)
+}
+
+fn refused<'a>() -> Answer<'a> {
+    Answer { rcode: Rcode::Refused, is_authoritative: false, ..Answer::default() }
+}
+
+/// Answers `version.bind` and its kin, by which operators tell servers apart (RFC 4892).
+fn about_the_server<'a>(identity: &'a Identity, question: &Question<'a>) -> Answer<'a> {
+    let text = match question.qname {
+        name if name == VERSION_BIND || name == VERSION_SERVER => &identity.version,
+        name if name == ID_SERVER || name == HOSTNAME_BIND => &identity.id,
+        _ => &None,
+    };
+    let mut answer = Answer::default();
+    match (text, question.qtype) {
+        (Some(text), RecordType::TXT | RecordType::ANY) => answer.answer.push(AnswerSet {
+            owner: OwnerName::Held(question.qname),
+            ttl: const { Ttl::from_secs(0).unwrap() },
+            data: Data::Text(text),
+        }),
+        (Some(_), _) => {}
+        (None, _) => return refused(),
+    }
+    answer
+}
+
+const VERSION_BIND: NameRef<'static> = NameRef::constant(b"\x07version\x04bind\0");
+const VERSION_SERVER: NameRef<'static> = NameRef::constant(b"\x07version\x06server\0");
+const ID_SERVER: NameRef<'static> = NameRef::constant(b"\x02id\x06server\0");
+const HOSTNAME_BIND: NameRef<'static> = NameRef::constant(b"\x08hostname\x04bind\0");

@@ -1,0 +1,15 @@
+//! Messages ↔ values (RFC 1035 §4, RFC 6891).
+//!
+//! Reads and writes the bytes of every message, whatever carried it: no transport decides a flag, a section or a
+//! size of its own.
+
+mod edns;
+mod request;
+mod response;
+
+pub use edns::{Edns, OUR_PAYLOAD_SIZE};
+pub use request::{Header, Refusal, Request};
+pub use response::Response;
+
+/// Octets of a message header (RFC 1035 §4.1.1).
+const HEADER: usize = 12;

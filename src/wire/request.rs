@@ -1,0 +1,235 @@
+//! Bytes → request, or what to say instead.
+
+use super::{Edns, HEADER};
+use crate::dns::{DNSClass, NameRef, OpCode, Question, Rcode, RecordType};
+
+/// A query that can be answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// What a response repeats of the header.
+    pub header: Header,
+    /// The one question (RFC 9619).
+    pub question: Question<'a>,
+    /// The question's bytes, which a response repeats as they are.
+    pub question_octets: &'a [u8],
+    /// The OPT record.
+    pub edns: Option<Edns>,
+}
+
+/// What a response repeats of a request's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The client's number for its query.
+    pub id: u16,
+    /// Second and third octet of flags as they came.
+    flags: u8,
+}
+
+/// A request that gets no answer to its question.
+#[derive(Clone, Copy, Debug)]
+pub enum Refusal<'a> {
+    /// Nothing may be sent back: it is no request at all.
+    Ignore,
+    /// A response of this RCODE.
+    Reply {
+        /// What the response repeats of the header.
+        header: Header,
+        /// The RCODE.
+        rcode: Rcode,
+        /// The question's bytes, where there is one question and it can be read.
+        question_octets: Option<&'a [u8]>,
+        /// The OPT record, where it could be read.
+        edns: Option<Edns>,
+    },
+}
+
+impl Header {
+    /// The octet with QR, OPCODE, AA, TC and RD of a response: opcode and RD as in the request.
+    pub(super) const fn response_flags(self) -> u8 {
+        0x80 | self.flags & 0x79
+    }
+
+    fn opcode(self) -> u8 {
+        self.flags >> 3 & 0x0f
+    }
+}
+
+impl<'a> Request<'a> {
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// A [`Refusal`] for what is no query, malformed, or beyond this server.
+    pub fn parse(octets: &'a [u8]) -> Result<Self, Refusal<'a>> {
+        let Some((head, body)) = octets.split_first_chunk::<HEADER>() else { return Err(Refusal::Ignore) };
+        if head[2] & 0x80 != 0 {
+            // A response: answering it could go on for ever.
+            return Err(Refusal::Ignore);
+        }
+        let header = Header { id: u16::from_be_bytes([head[0], head[1]]), flags: head[2] };
+        let count = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
+        let (questions, answers, authorities, additionals) = (count(4), count(6), count(8), count(10));
+
+        let question = (questions == 1).then(|| read_question(body)).flatten();
+        let refusal = |rcode, edns| Refusal::Reply {
+            header,
+            rcode,
+            question_octets: question.map(|(_, question_octets, _)| question_octets),
+            edns,
+        };
+        if header.opcode() != u8::from(OpCode::Query) {
+            return Err(refusal(Rcode::NotImp, None));
+        }
+        let Some((question, question_octets, rest)) = question else { return Err(refusal(Rcode::FormErr, None)) };
+        let is_ixfr = question.qtype == RecordType::IXFR;
+        // Only an IXFR query has a record outside the additional section (RFC 1995 §3).
+        if answers != 0 || authorities != u16::from(is_ixfr) && authorities != 0 {
+            return Err(refusal(Rcode::FormErr, None));
+        }
+        let Some(edns) = read_records(rest, authorities, additionals) else {
+            return Err(refusal(Rcode::FormErr, None));
+        };
+        if edns.is_some_and(|edns| edns.version != 0) {
+            return Err(refusal(Rcode::BADVERS, edns));
+        }
+        match u16::from(question.qtype) {
+            // OPT, TKEY and TSIG are no data that could be asked for.
+            41 | 249 | 250 => Err(refusal(Rcode::FormErr, edns)),
+            // Zone transfer is not served.
+            251 | 252 => Err(refusal(Rcode::Refused, edns)),
+            // MAILB and MAILA, obsolete (RFC 1035 §3.2.3).
+            253 | 254 => Err(refusal(Rcode::NotImp, edns)),
+            _ => Ok(Self { header, question, question_octets, edns }),
+        }
+    }
+}
+
+/// The question, its bytes, and what follows it.
+fn read_question(body: &[u8]) -> Option<(Question<'_>, &[u8], &[u8])> {
+    let qname = NameRef::parse(body)?;
+    let len = qname.as_wire().len();
+    let (fixed, rest) = body[len..].split_first_chunk::<4>()?;
+    let question = Question {
+        qname,
+        qtype: RecordType::from(u16::from_be_bytes([fixed[0], fixed[1]])),
+        qclass: DNSClass::from(u16::from_be_bytes([fixed[2], fixed[3]])),
+    };
+    Some((question, &body[..len + 4], rest))
+}
+
+/// Walks the records after the question for the OPT record; `None` where they are malformed: cut off, followed by
+/// more octets, or with an OPT record that is not alone, not at the root or not in the additional section.
+#[expect(clippy::option_option, reason = "malformed, without EDNS, with EDNS")]
+fn read_records(mut rest: &[u8], authorities: u16, additionals: u16) -> Option<Option<Edns>> {
+    let mut edns = None;
+    for at in 0..u32::from(authorities) + u32::from(additionals) {
+        let (is_root, after) = skip_name(rest)?;
+        let (fixed, after) = after.split_first_chunk::<10>()?;
+        let (rdata, after) = after.split_at_checked(usize::from(u16::from_be_bytes([fixed[8], fixed[9]])))?;
+        rest = after;
+        if u16::from_be_bytes([fixed[0], fixed[1]]) == u16::from(RecordType::OPT) {
+            if edns.is_some() || !is_root || at < u32::from(authorities) || !Edns::options_are_whole(rdata) {
+                return None;
+            }
+            let class = u16::from_be_bytes([fixed[2], fixed[3]]);
+            edns = Some(Edns::read(class, [fixed[4], fixed[5], fixed[6], fixed[7]]));
+        }
+    }
+    rest.is_empty().then_some(edns)
+}
+
+/// Whether the name at the start is the root, and what follows it; a compression pointer ends it.
+fn skip_name(mut octets: &[u8]) -> Option<(bool, &[u8])> {
+    let is_root = octets.first() == Some(&0);
+    loop {
+        let (&len, rest) = octets.split_first()?;
+        match len {
+            0 => return Some((is_root, rest)),
+            1..=63 => octets = rest.get(usize::from(len)..)?,
+            0xc0.. => return Some((is_root, rest.get(1..)?)),
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUESTION: &[u8] = b"\x01a\x07example\0\x00\x01\x00\x01";
+    const OPT: &[u8] = b"\0\x00\x29\x04\xd0\0\0\x80\0\0\0";
+
+    fn message(flags: u8, counts: [u16; 4], body: &[&[u8]]) -> Vec<u8> {
+        let mut octets = vec![0x12, 0x34, flags, 0];
+        octets.extend(counts.iter().flat_map(|count| count.to_be_bytes()));
+        octets.extend(body.concat());
+        octets
+    }
+
+    #[track_caller]
+    fn refused(octets: &[u8]) -> Option<Rcode> {
+        match Request::parse(octets).unwrap_err() {
+            Refusal::Ignore => None,
+            Refusal::Reply { rcode, .. } => Some(rcode),
+        }
+    }
+
+    #[test]
+    fn a_plain_query_is_read() {
+        let octets = message(1, [1, 0, 0, 1], &[QUESTION, OPT]);
+        let request = Request::parse(&octets).unwrap();
+        assert_eq!(request.header.id, 0x1234);
+        assert_eq!(request.header.response_flags(), 0x81);
+        assert_eq!(request.question.qname.to_string(), "a.example.");
+        assert_eq!(request.question.qtype, RecordType::A);
+        assert_eq!(request.question_octets, QUESTION);
+        assert_eq!(request.edns, Some(Edns { payload_size: 1232, version: 0, dnssec_ok: true }));
+    }
+
+    #[test]
+    fn a_response_or_a_fragment_is_ignored() {
+        assert_eq!(refused(&message(0x80, [1, 0, 0, 0], &[QUESTION])), None);
+        assert_eq!(refused(&[0; 11]), None);
+        assert_eq!(refused(&[]), None);
+    }
+
+    #[test]
+    fn other_opcodes_are_not_implemented() {
+        for opcode in 1..16 {
+            assert_eq!(refused(&message(opcode << 3, [1, 0, 0, 0], &[QUESTION])), Some(Rcode::NotImp));
+            assert_eq!(refused(&message(opcode << 3, [0, 0, 0, 0], &[])), Some(Rcode::NotImp));
+        }
+    }
+
+    #[test]
+    fn anything_but_one_question_is_a_format_error() {
+        assert_eq!(refused(&message(0, [0, 0, 0, 0], &[])), Some(Rcode::FormErr));
+        assert_eq!(refused(&message(0, [2, 0, 0, 0], &[QUESTION, QUESTION])), Some(Rcode::FormErr));
+        assert_eq!(refused(&message(0, [65535, 0, 0, 0], &[])), Some(Rcode::FormErr));
+    }
+
+    #[test]
+    fn malformed_bodies_are_format_errors() {
+        for (counts, body) in [
+            ([1, 0, 0, 0], &b"\xc0\x0c\0\x01\0\x01"[..]),
+            ([1, 0, 0, 0], b"\x01a\0\0\x01\0"),
+            ([1, 1, 0, 0], &[QUESTION, OPT].concat()),
+            ([1, 0, 1, 0], &[QUESTION, OPT].concat()),
+            ([1, 0, 0, 2], &[QUESTION, OPT, OPT].concat()),
+            ([1, 0, 0, 1], &[QUESTION, b"\x01a", OPT].concat()),
+            ([1, 0, 0, 1], &[QUESTION, b"\0\0\x29\x04\xd0\0\0\0\0\0\x03abc"].concat()),
+            ([1, 0, 0, 1], &[QUESTION, b"\0\0\x29\x04\xd0\0\0\0\0\0\x04\0\x0a\0\x01"].concat()),
+            ([1, 0, 0, 1], QUESTION),
+            ([1, 0, 0, 0], &[QUESTION, b"junk"].concat()),
+        ] {
+            assert_eq!(refused(&message(0, counts, &[body])), Some(Rcode::FormErr), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_edns_options_are_ignored_and_unknown_versions_refused() {
+        let cookie = b"\0\0\x29\x02\0\0\0\0\0\0\x0c\0\x0a\0\x0812345678";
+        assert!(Request::parse(&message(0, [1, 0, 0, 1], &[QUESTION, cookie])).is_ok());
+        let version_1 = b"\0\0\x29\x02\0\0\x01\0\0\0\0";
+        assert_eq!(refused(&message(0, [1, 0, 0, 1], &[QUESTION, version_1])), Some(Rcode::BADVERS));
+    }
+}

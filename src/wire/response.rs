@@ -1,0 +1,234 @@
+//! Answer → message: flags, sections in order, name compression, truncation at record set borders.
+
+use smallvec::SmallVec;
+
+use super::edns::{LEAST_PAYLOAD_SIZE, OPT_LEN, OUR_PAYLOAD_SIZE};
+use super::{Edns, HEADER, Header, Refusal, Request};
+use crate::dns::{NameRef, Rcode, RecordType, rdata};
+use crate::resolve::{Answer, AnswerSet, Data};
+use crate::view::Transport;
+
+/// Authoritative answer, in the first octet of flags.
+const AA: u8 = 0x04;
+/// Truncated, in the first octet of flags.
+const TC: u8 = 0x02;
+/// Largest offset that a compression pointer can hold (RFC 1035 §4.1.4).
+const MAX_POINTER: usize = 0x3fff;
+/// Most names that later names are compressed against: bounds the work of a long response.
+const MAX_COMPRESSION_TARGETS: usize = 64;
+
+/// A response message; its buffer is used again for the next one.
+#[derive(Debug, Default)]
+pub struct Response {
+    octets: Vec<u8>,
+    /// Offsets of names in the message, each with all that follows it a name.
+    names: SmallVec<[u16; MAX_COMPRESSION_TARGETS]>,
+    /// Most octets that records may fill: the OPT record's share is taken off.
+    limit: usize,
+    class: u16,
+}
+
+impl Response {
+    /// An empty response.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The message in wire format.
+    pub fn as_octets(&self) -> &[u8] {
+        &self.octets
+    }
+
+    /// Writes an answer.
+    pub fn write_answer(&mut self, request: &Request<'_>, answer: &Answer<'_>, transport: Transport) {
+        self.begin(request.header, Some(request.question_octets), request.edns, transport);
+        self.class = request.question.qclass.into();
+        let mut counts = [0; 3];
+        let mut flags = if answer.is_authoritative { AA } else { 0 };
+        if !self.sections(answer, &mut counts) {
+            flags |= TC;
+        }
+        self.finish(flags, answer.rcode, counts, request.edns);
+    }
+
+    /// Writes a response without records and returns its RCODE; `None` where no response may be sent.
+    pub fn write_refusal(&mut self, refusal: &Refusal<'_>, transport: Transport) -> Option<Rcode> {
+        let Refusal::Reply { header, rcode, question_octets, edns } = *refusal else { return None };
+        self.begin(header, question_octets, edns, transport);
+        self.finish(0, rcode, [0; 3], edns);
+        Some(rcode)
+    }
+
+    fn begin(&mut self, header: Header, question: Option<&[u8]>, edns: Option<Edns>, transport: Transport) {
+        let size = match transport {
+            Transport::Tcp => usize::from(u16::MAX),
+            Transport::Udp => {
+                let client = edns.map_or(LEAST_PAYLOAD_SIZE, |edns| edns.payload_size);
+                usize::from(client.clamp(LEAST_PAYLOAD_SIZE, OUR_PAYLOAD_SIZE))
+            }
+        };
+        self.limit = size - if edns.is_some() { OPT_LEN } else { 0 };
+        self.names.clear();
+        self.octets.clear();
+        self.octets.extend_from_slice(&header.id.to_be_bytes());
+        self.octets.extend_from_slice(&[header.response_flags(), 0]);
+        self.octets.extend_from_slice(&u16::from(question.is_some()).to_be_bytes());
+        self.octets.resize(HEADER, 0);
+        if let Some(question) = question {
+            self.octets.extend_from_slice(question);
+            let qname = NameRef::parse(question).expect("a question begins with its name");
+            self.remember(HEADER, qname);
+        }
+    }
+
+    /// Writes the sections as far as they fit; `false` where something is missing that the client must know of.
+    fn sections(&mut self, answer: &Answer<'_>, counts: &mut [u16; 3]) -> bool {
+        for (section, sets) in [&answer.answer, &answer.authority].into_iter().enumerate() {
+            for set in sets {
+                match self.set(set) {
+                    Some(records) => counts[section] += records,
+                    None => return false,
+                }
+            }
+        }
+        for (at, set) in answer.additional.iter().enumerate() {
+            match self.set(set) {
+                Some(records) => counts[2] += records,
+                // Addresses are a service, glue is not (RFC 2181 §9, RFC 9471 §2).
+                None => return at >= answer.required_additional,
+            }
+        }
+        true
+    }
+
+    /// Writes all records of a set and returns their number, or writes nothing.
+    fn set(&mut self, set: &AnswerSet<'_>) -> Option<u16> {
+        let (octets, names) = (self.octets.len(), self.names.len());
+        let mut records = 0;
+        match &set.data {
+            Data::Stored(rrset) => {
+                for rdata in rrset.rdatas() {
+                    self.record(set, rdata);
+                    records += 1;
+                    if self.octets.len() > self.limit {
+                        break;
+                    }
+                }
+            }
+            Data::Alias(target) => {
+                self.record(set, target.as_wire());
+                records = 1;
+            }
+            Data::Text(text) => {
+                self.record(set, &rdata::txt(text.as_bytes()));
+                records = 1;
+            }
+        }
+        if self.octets.len() > self.limit {
+            self.octets.truncate(octets);
+            self.names.truncate(names);
+            return None;
+        }
+        Some(records)
+    }
+
+    fn record(&mut self, set: &AnswerSet<'_>, rdata: &[u8]) {
+        let rtype = set.rtype();
+        self.name(set.owner.as_ref());
+        self.octets.extend_from_slice(&u16::from(rtype).to_be_bytes());
+        self.octets.extend_from_slice(&self.class.to_be_bytes());
+        self.octets.extend_from_slice(&set.ttl.as_secs().to_be_bytes());
+        let length_at = self.octets.len();
+        self.octets.extend_from_slice(&[0, 0]);
+        self.rdata(rtype, rdata);
+        let length = (self.octets.len() - length_at - 2) as u16;
+        self.octets[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
+    }
+
+    /// Writes RDATA, its names compressed where that is allowed.
+    fn rdata(&mut self, rtype: RecordType, rdata: &[u8]) {
+        let Some((before, rest)) = rdata::compressible_at(rtype).and_then(|at| rdata.split_at_checked(at)) else {
+            self.octets.extend_from_slice(rdata);
+            return;
+        };
+        self.octets.extend_from_slice(before);
+        let mut rest = rest;
+        for _ in 0..if rtype == RecordType::SOA { 2 } else { 1 } {
+            let Some(name) = NameRef::parse(rest) else { break };
+            self.name(name);
+            rest = &rest[name.as_wire().len()..];
+        }
+        self.octets.extend_from_slice(rest);
+    }
+
+    /// Writes a name, its longest suffix that stands in the message already as a pointer.
+    fn name(&mut self, name: NameRef<'_>) {
+        let start = self.octets.len();
+        for suffix in name.ancestors() {
+            let written = &name.as_wire()[..name.as_wire().len() - suffix.as_wire().len()];
+            if suffix.is_root() {
+                self.octets.extend_from_slice(name.as_wire());
+                self.remember(start, name);
+                return;
+            }
+            if let Some(&target) = self.names.iter().find(|at| self.is_at(usize::from(**at), suffix)) {
+                self.octets.extend_from_slice(written);
+                self.octets.extend_from_slice(&(0xc000 | target).to_be_bytes());
+                let new = name.ancestors().take_while(|ancestor| ancestor.as_wire().len() > suffix.as_wire().len());
+                self.remember_each(start, name, new);
+                return;
+            }
+        }
+    }
+
+    fn remember(&mut self, start: usize, name: NameRef<'_>) {
+        self.remember_each(start, name, name.ancestors().take_while(|suffix| !suffix.is_root()));
+    }
+
+    fn remember_each<'n>(&mut self, start: usize, name: NameRef<'n>, suffixes: impl Iterator<Item = NameRef<'n>>) {
+        for suffix in suffixes {
+            let at = start + name.as_wire().len() - suffix.as_wire().len();
+            if at > MAX_POINTER || self.names.len() == MAX_COMPRESSION_TARGETS {
+                return;
+            }
+            self.names.push(at as u16);
+        }
+    }
+
+    /// Whether the name stands at that offset.
+    fn is_at(&self, mut at: usize, name: NameRef<'_>) -> bool {
+        // Every pointer that was written leads backwards, to a name that is complete.
+        let follow = |mut at: usize| {
+            while self.octets[at] >= 0xc0 {
+                at = usize::from(u16::from_be_bytes([self.octets[at], self.octets[at + 1]])) & MAX_POINTER;
+            }
+            at
+        };
+        for label in name.labels() {
+            at = follow(at);
+            let len = usize::from(self.octets[at]);
+            if len != label.len() || !self.octets[at + 1..at + 1 + len].eq_ignore_ascii_case(label) {
+                return false;
+            }
+            at += 1 + len;
+        }
+        self.octets[follow(at)] == 0
+    }
+
+    fn finish(&mut self, flags: u8, rcode: Rcode, counts: [u16; 3], edns: Option<Edns>) {
+        let rcode = u16::from(rcode);
+        self.octets[2] |= flags;
+        self.octets[3] = (rcode & 0x0f) as u8;
+        for (section, count) in counts.iter().enumerate() {
+            self.octets[6 + 2 * section..8 + 2 * section].copy_from_slice(&count.to_be_bytes());
+        }
+        let Some(edns) = edns else { return };
+        let additional = (counts[2] + 1).to_be_bytes();
+        self.octets[10..12].copy_from_slice(&additional);
+        self.octets.push(0);
+        self.octets.extend_from_slice(&u16::from(RecordType::OPT).to_be_bytes());
+        self.octets.extend_from_slice(&OUR_PAYLOAD_SIZE.to_be_bytes());
+        let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
+        self.octets.extend_from_slice(&[(rcode >> 4) as u8, 0, dnssec_ok, 0, 0, 0]);
+    }
+}
