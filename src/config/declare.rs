@@ -1,0 +1,409 @@
+//! Mirror → declaration: text becomes names, prefixes, addresses, TTLs and RDATA, or a problem with its place.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use toml::Spanned;
+
+use super::mirror::{self, Text};
+use super::problem::{Place, Places, Problems};
+use super::read::Mirror;
+use super::{Files, ServerSettings, zone_file};
+use crate::azure::{
+    ConnectionState, Declaration, Declared, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PublicZone,
+    RecordSet, ResolutionPolicy, SoaEdit, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
+};
+use crate::dns::{Name, RecordType, Ttl, rdata};
+
+/// TTL of a record set that does not say (the portal's default for private zones).
+const DEFAULT_TTL: u32 = 3600;
+/// Resource group of a zone that does not say.
+const DEFAULT_RESOURCE_GROUP: &str = "default";
+
+const NAME_MEND: &str = "write a domain name, for instance \"www.contoso.internal\"";
+
+/// Turns the mirror of one file into a declaration.
+pub(super) struct Declarer<'a> {
+    files: &'a Files,
+    path: &'a Path,
+    file: &'a Arc<str>,
+    text: &'a str,
+    places: &'a mut Places,
+    problems: &'a mut Problems,
+}
+
+impl<'a> Declarer<'a> {
+    pub(super) fn new(
+        files: &'a Files,
+        path: &'a Path,
+        file: &'a Arc<str>,
+        text: &'a str,
+        places: &'a mut Places,
+        problems: &'a mut Problems,
+    ) -> Self {
+        Self { files, path, file, text, places, problems }
+    }
+
+    pub(super) fn server(&mut self, server: &mirror::Server) -> ServerSettings {
+        let default = ServerSettings::default();
+        let mut number = |value: &Option<Spanned<u32>>, default: usize, least: u32, most: u32| match value {
+            None => default,
+            Some(value) => {
+                let number = *value.get_ref();
+                if !(least..=most).contains(&number) {
+                    let what = format!("{number} is out of bounds");
+                    self.problem(value, what, format!("write a number from {least} to {most}"));
+                }
+                number as usize
+            }
+        };
+        let tcp_connections = number(&server.tcp_connections, default.tcp_connections, 1, 65535);
+        let per_client = number(&server.tcp_connections_per_client, default.tcp_connections_per_client, 1, 65535);
+        let idle = number(&server.tcp_idle_seconds, default.tcp_idle_timeout.as_secs() as usize, 1, 3600);
+        let listen = match &server.listen {
+            None => default.listen,
+            Some(addresses) => {
+                let mend = "write an address and a port, for instance \"127.0.0.1:5300\" or \"[::1]:5300\"";
+                addresses.iter().filter_map(|text| self.parsed::<SocketAddr>(text, "a listen address", mend)).collect()
+            }
+        };
+        ServerSettings {
+            listen,
+            chaos: server.chaos.unwrap_or(default.chaos),
+            id: server.id.as_ref().map(|id| id.get_ref().clone()),
+            tcp_connections,
+            tcp_connections_per_client: per_client,
+            tcp_idle_timeout: Duration::from_secs(idle as u64),
+        }
+    }
+
+    pub(super) fn declaration(&mut self, mirror: Mirror) -> Declaration {
+        Declaration {
+            virtual_networks: mirror.virtual_networks.iter().map(|network| self.virtual_network(network)).collect(),
+            private_dns_zones: mirror.private_dns_zones.iter().filter_map(|zone| self.private_zone(zone)).collect(),
+            private_link_resources: mirror
+                .private_link_resources
+                .iter()
+                .filter_map(|resource| self.private_link_resource(resource))
+                .collect(),
+            private_endpoints: mirror
+                .private_endpoints
+                .iter()
+                .filter_map(|endpoint| self.private_endpoint(endpoint))
+                .collect(),
+            public_zones: mirror.public_zones.iter().filter_map(|zone| self.public_zone(zone)).collect(),
+            incomplete: false,
+        }
+    }
+
+    fn virtual_network(&mut self, network: &mirror::VirtualNetwork) -> VirtualNetwork {
+        VirtualNetwork {
+            name: self.label(&network.name),
+            address_space: self.prefixes(&network.address_space),
+            client_prefixes: self.prefixes(&network.client_prefixes),
+        }
+    }
+
+    fn private_zone(&mut self, zone: &mirror::PrivateDnsZone) -> Option<PrivateDnsZone> {
+        let links = zone.virtual_network_links.iter().map(|link| VirtualNetworkLink {
+            virtual_network: self.label(&link.virtual_network),
+            resolution_policy: match link.resolution_policy {
+                mirror::ResolutionPolicy::Default => ResolutionPolicy::Default,
+                mirror::ResolutionPolicy::NxDomainRedirect => ResolutionPolicy::NxDomainRedirect,
+            },
+        });
+        let virtual_network_links = links.collect();
+        let name = self.name(&zone.name)?;
+        let mut soa = zone.soa.as_ref().map_or_else(SoaEdit::default, |soa| self.soa(soa));
+        let mut record_sets = Vec::new();
+        if let Some(file) = &zone.file {
+            for set in self.zone_file(file, &name) {
+                match set.rtype {
+                    RecordType::SOA if zone.soa.is_none() => soa = soa_edit(&set),
+                    RecordType::SOA => {
+                        let what = "the SOA record is edited in two places";
+                        self.problems.error(self.places.place(set.origin), what, "keep soa = { … } or the record");
+                    }
+                    RecordType::NS if set.owner == *name => {
+                        let what = format!("the NS records at the apex {} are left out", *name);
+                        let mend = "a private DNS zone has none; remove them";
+                        self.problems.warning(self.places.place(set.origin), what, mend);
+                    }
+                    _ => record_sets.push(set),
+                }
+            }
+        }
+        record_sets.extend(zone.record_set.iter().filter_map(|set| self.record_set(set, &name)));
+        Some(PrivateDnsZone {
+            resource_group: zone
+                .resource_group
+                .as_ref()
+                .map_or_else(|| DEFAULT_RESOURCE_GROUP.to_owned(), |group| group.get_ref().clone()),
+            name,
+            virtual_network_links,
+            record_sets,
+            soa,
+        })
+    }
+
+    fn soa(&mut self, soa: &mirror::Soa) -> SoaEdit {
+        SoaEdit {
+            email: soa.email.as_ref().and_then(|email| {
+                // Azure writes the mailbox as a name; people write an address.
+                let as_name = email.get_ref().replacen('@', ".", 1);
+                let parsed = as_name.parse();
+                self.reported(email, "a mailbox", "write it as a name, \"hostmaster.contoso.com\"", parsed)
+            }),
+            refresh_time: soa.refresh_time,
+            retry_time: soa.retry_time,
+            expire_time: soa.expire_time,
+            minimum_ttl: soa.minimum_ttl,
+            ttl: soa.ttl.as_ref().and_then(|ttl| self.ttl(ttl, 1)),
+        }
+    }
+
+    fn record_set(&mut self, set: &mirror::RecordSet, apex: &Declared<Name>) -> Option<RecordSet> {
+        let owner = Name::relative(set.name.get_ref(), apex.as_ref());
+        let owner = self.reported(&set.name, "a domain name", "write a name relative to the zone, or \"@\"", owner);
+        let ttl = set.ttl.as_ref().map_or(Ttl::from_secs(DEFAULT_TTL), |ttl| self.ttl(ttl, 1));
+        let word = set.record_type.get_ref().to_ascii_uppercase();
+        let Some(rtype) = record_type(&word) else {
+            let mend = "a private DNS zone holds A, AAAA, CNAME, MX, PTR, SRV and TXT record sets; the SOA record is \
+                        edited with soa = { … }";
+            self.problem(&set.record_type, format!("record sets of type \"{word}\" cannot be made"), mend);
+            return None;
+        };
+        let records = set.records.get_ref();
+        if records.is_empty() {
+            self.problem(&set.records, "a record set without records", "add a record, or remove the set");
+        }
+        let rdatas: Vec<_> = records.iter().map(|record| self.record(rtype, record)).collect();
+        let rdatas: Vec<Box<[u8]>> = rdatas.into_iter().collect::<Option<_>>()?;
+        let origin = self.origin(&set.name);
+        Some(RecordSet { owner: owner?, rtype, ttl: ttl?, rdatas, writer: Writer::Person, origin })
+    }
+
+    /// The data of one record. Names in it are absolute, as in Azure's API.
+    fn record(&mut self, rtype: RecordType, record: &Text) -> Option<Box<[u8]>> {
+        let text = record.get_ref();
+        let words: Vec<_> = text.split_ascii_whitespace().collect();
+        let name = |word: &str| word.parse::<Name>().ok();
+        let number = |word: &str| word.parse::<u16>().ok().map(u16::to_be_bytes);
+        let parsed = match (rtype, words.as_slice()) {
+            (RecordType::A, [address]) => address.parse::<Ipv4Addr>().ok().map(|address| address.octets().to_vec()),
+            (RecordType::AAAA, [address]) => address.parse::<Ipv6Addr>().ok().map(|address| address.octets().to_vec()),
+            (RecordType::CNAME | RecordType::PTR, [target]) => name(target).map(|name| name.as_wire().to_vec()),
+            (RecordType::MX, [preference, exchange]) => number(preference)
+                .zip(name(exchange))
+                .map(|(preference, exchange)| [&preference[..], exchange.as_wire()].concat()),
+            (RecordType::SRV, [priority, weight, port, target]) => {
+                let numbers: Option<Vec<_>> = [priority, weight, port].into_iter().map(|word| number(word)).collect();
+                numbers.zip(name(target)).map(|(numbers, target)| [&numbers.concat(), target.as_wire()].concat())
+            }
+            (RecordType::TXT, _) => Some(rdata::txt(text.as_bytes())).filter(|octets| octets.len() <= 65535),
+            _ => None,
+        };
+        if parsed.is_none() {
+            let (what, mend) = match rtype {
+                RecordType::A => ("an IPv4 address", "write for instance \"10.1.0.5\""),
+                RecordType::AAAA => ("an IPv6 address", "write for instance \"fd00::5\""),
+                RecordType::MX => ("MX data", "write preference and exchange: \"10 mail.contoso.internal\""),
+                RecordType::SRV => {
+                    ("SRV data", "write priority, weight, port and target: \"0 5 5060 sip.contoso.internal\"")
+                }
+                RecordType::TXT => ("TXT data", "keep the text below 65000 octets"),
+                _ => ("a domain name", NAME_MEND),
+            };
+            self.problem(record, format!("\"{text}\" is not {what}"), mend);
+        }
+        parsed.map(Vec::into_boxed_slice)
+    }
+
+    /// `None` where an address is bad: to say that it is missing as well would mislead.
+    fn private_link_resource(&mut self, resource: &mirror::PrivateLinkResource) -> Option<PrivateLinkResource> {
+        let name_parts = resource.name_parts.iter().map(|(part, value)| (part.clone(), self.label(value))).collect();
+        let mut public_ip_addresses = Some(BTreeMap::new());
+        for (member, addresses) in &resource.public_ip_addresses {
+            let parsed: Vec<_> = addresses.get_ref().iter().map(|text| self.address(text)).collect();
+            match (parsed.into_iter().collect::<Option<Vec<_>>>(), &mut public_ip_addresses) {
+                (Some(parsed), Some(members)) => {
+                    members.insert(member.clone(), Declared::new(parsed, self.origin(addresses)));
+                }
+                _ => public_ip_addresses = None,
+            }
+        }
+        Some(PrivateLinkResource {
+            resource_type: self.label(&resource.resource_type),
+            name: self.label(&resource.name),
+            region: self.label(&resource.region),
+            name_parts,
+            public_endpoint: resource.public_endpoint.as_ref().and_then(|name| self.name(name)),
+            public_ip_addresses: public_ip_addresses?,
+        })
+    }
+
+    /// `None` where an address is bad, as with a Private Link resource.
+    fn private_endpoint(&mut self, endpoint: &mirror::PrivateEndpoint) -> Option<PrivateEndpoint> {
+        let members = endpoint.ip_configurations.iter().map(|(member, address)| {
+            let parsed = self.address(address)?;
+            Some((member.clone(), Declared::new(parsed, self.origin(address))))
+        });
+        let members: Vec<_> = members.collect();
+        let references = endpoint.private_dns_zone_group.iter();
+        let private_dns_zone_group = references.filter_map(|reference| self.zone_reference(reference)).collect();
+        Some(PrivateEndpoint {
+            name: self.label(&endpoint.name),
+            virtual_network: self.label(&endpoint.virtual_network),
+            private_link_resource: self.label(&endpoint.private_link_resource),
+            group_id: self.label(&endpoint.group_id),
+            connection_state: match endpoint.connection_state {
+                mirror::ConnectionState::Pending => ConnectionState::Pending,
+                mirror::ConnectionState::Approved => ConnectionState::Approved,
+                mirror::ConnectionState::Rejected => ConnectionState::Rejected,
+                mirror::ConnectionState::Disconnected => ConnectionState::Disconnected,
+            },
+            ip_configurations: members.into_iter().collect::<Option<_>>()?,
+            private_dns_zone_group,
+        })
+    }
+
+    fn address(&mut self, text: &Text) -> Option<IpAddr> {
+        self.parsed(text, "an address", "write an IPv4 or IPv6 address, for instance \"10.1.0.5\"")
+    }
+
+    fn zone_reference(&mut self, reference: &Text) -> Option<Declared<ZoneReference>> {
+        let (resource_group, name) = match reference.get_ref().rsplit_once('/') {
+            Some((group, name)) => (Some(group.to_owned()), name),
+            None => (None, reference.get_ref().as_str()),
+        };
+        let mend = "write the zone's name, or \"RESOURCE-GROUP/ZONE\"";
+        let name = self.reported(reference, "a private DNS zone", mend, name.parse())?;
+        Some(Declared::new(ZoneReference { resource_group, name }, self.origin(reference)))
+    }
+
+    fn public_zone(&mut self, zone: &mirror::PublicZone) -> Option<PublicZone> {
+        let name = self.name(&zone.name)?;
+        let record_sets = self.zone_file(&zone.file, &name);
+        Some(PublicZone { name, record_sets })
+    }
+
+    fn zone_file(&mut self, file: &Text, apex: &Name) -> Vec<RecordSet> {
+        let path = Files::relative(self.path, file.get_ref());
+        match self.files.read(&path) {
+            Ok(text) => zone_file::read(self.files, &path, &text, apex, self.places, self.problems),
+            Err(error) => {
+                let what = format!("cannot read the zone file {}: {error}", path.display());
+                self.problem(file, what, "the path is relative to the folder of this file");
+                Vec::new()
+            }
+        }
+    }
+
+    fn prefixes(&mut self, texts: &[Text]) -> Vec<Declared<IpNet>> {
+        let mend = "write an address and a length, for instance \"10.1.0.0/16\"";
+        let mut prefixes = Vec::new();
+        for text in texts {
+            let Some(prefix) = self.parsed::<IpNet>(text, "an address prefix", mend) else { continue };
+            if prefix.trunc() != prefix {
+                let what = format!("{prefix} has bits set to the right of its length");
+                self.problem(text, what, format!("write \"{}\"", prefix.trunc()));
+            }
+            prefixes.push(Declared::new(prefix, self.origin(text)));
+        }
+        prefixes
+    }
+
+    fn ttl(&mut self, ttl: &Spanned<i64>, least: u32) -> Option<Ttl> {
+        let seconds = u32::try_from(*ttl.get_ref()).ok().filter(|seconds| *seconds >= least);
+        let parsed = seconds.and_then(Ttl::from_secs);
+        if parsed.is_none() {
+            let what = format!("{} is not a TTL", ttl.get_ref());
+            self.problem(ttl, what, format!("write seconds, {least} to {}", Ttl::MAX));
+        }
+        parsed
+    }
+
+    fn name(&mut self, text: &Text) -> Option<Declared<Name>> {
+        let name = self.parsed(text, "a domain name", NAME_MEND)?;
+        Some(Declared::new(name, self.origin(text)))
+    }
+
+    /// A resource's name or another word; never empty.
+    fn label(&mut self, text: &Text) -> Declared<String> {
+        if text.get_ref().trim().is_empty() {
+            self.problem(text, "an empty name", "write a name");
+        }
+        Declared::new(text.get_ref().clone(), self.origin(text))
+    }
+
+    fn parsed<T: FromStr>(&mut self, text: &Text, what: &str, mend: &str) -> Option<T>
+    where
+        T::Err: std::fmt::Display,
+    {
+        self.reported(text, what, mend, text.get_ref().parse())
+    }
+
+    fn reported<T, E: std::fmt::Display>(
+        &mut self,
+        text: &Text,
+        what: &str,
+        mend: &str,
+        parsed: Result<T, E>,
+    ) -> Option<T> {
+        match parsed {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.problem(text, format!("\"{}\" is not {what}: {error}", text.get_ref()), mend);
+                None
+            }
+        }
+    }
+
+    fn problem<T>(&mut self, at: &Spanned<T>, what: impl Into<String>, mend: impl Into<String>) {
+        self.problems.error(Place::at(self.file, self.text, at.span().start), what, mend);
+    }
+
+    fn origin<T>(&mut self, at: &Spanned<T>) -> crate::azure::Origin {
+        self.places.origin(Place::at(self.file, self.text, at.span().start))
+    }
+}
+
+/// The types that record sets in the configuration can have.
+fn record_type(word: &str) -> Option<RecordType> {
+    let types = [
+        RecordType::A,
+        RecordType::AAAA,
+        RecordType::CNAME,
+        RecordType::MX,
+        RecordType::PTR,
+        RecordType::SRV,
+        RecordType::TXT,
+    ];
+    types.into_iter().find(|rtype| rtype.to_string() == word)
+}
+
+/// What a zone file's SOA record changes in the one that Azure makes: everything but host and serial number.
+fn soa_edit(set: &RecordSet) -> SoaEdit {
+    let fields = set.rdatas.first().and_then(|rdata| {
+        let mname = crate::dns::NameRef::parse(rdata)?;
+        let rest = &rdata[mname.as_wire().len()..];
+        let rname = crate::dns::NameRef::parse(rest)?;
+        let (numbers, _) = rest[rname.as_wire().len()..].as_chunks::<4>();
+        let [_, refresh, retry, expire, minimum] = numbers else { return None };
+        Some((rname.to_name(), [refresh, retry, expire, minimum].map(|number| u32::from_be_bytes(*number))))
+    });
+    let Some((email, [refresh, retry, expire, minimum])) = fields else { return SoaEdit::default() };
+    SoaEdit {
+        email: Some(email),
+        refresh_time: Some(refresh),
+        retry_time: Some(retry),
+        expire_time: Some(expire),
+        minimum_ttl: Some(minimum),
+        ttl: Some(set.ttl),
+    }
+}

@@ -1,0 +1,79 @@
+//! Where configuration comes from: the disk, or the default lab inside the binary.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// The default lab: the same files that the repository shows.
+const LAB: [(&str, &str); 3] = [
+    ("config/lab.toml", include_str!("../../config/lab.toml")),
+    ("zones/contoso.internal.zone", include_str!("../../zones/contoso.internal.zone")),
+    ("zones/trafficmanager.net.zone", include_str!("../../zones/trafficmanager.net.zone")),
+];
+
+/// Largest file that is read, in octets.
+const MAX_FILE: u64 = 1 << 30;
+
+/// A configuration file, and how files that it names are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// This file; paths in it are relative to its folder.
+    Disk(PathBuf),
+    /// The default lab.
+    Lab,
+}
+
+impl Files {
+    /// Path of the configuration file itself.
+    pub(super) fn config(&self) -> PathBuf {
+        match self {
+            Self::Disk(path) => path.clone(),
+            Self::Lab => LAB[0].0.into(),
+        }
+    }
+
+    /// The path of a file that another one names, relative to the folder of that one.
+    pub(super) fn relative(from: &Path, named: &str) -> PathBuf {
+        let mut path = PathBuf::new();
+        let folder = from.parent().unwrap_or_else(|| Path::new(""));
+        // `config/../zones/x` is shown, and found in the lab, as `zones/x`.
+        for part in folder.join(named).components() {
+            match part {
+                std::path::Component::ParentDir if path.file_name().is_some() => _ = path.pop(),
+                std::path::Component::CurDir => {}
+                part => path.push(part),
+            }
+        }
+        path
+    }
+
+    /// Reads a file as text.
+    pub(super) fn read(&self, path: &Path) -> io::Result<String> {
+        match self {
+            Self::Disk(_) => {
+                let too_large = fs::metadata(path)?.len() > MAX_FILE;
+                if too_large {
+                    return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 GiB"));
+                }
+                fs::read_to_string(path)
+            }
+            Self::Lab => match LAB.iter().find(|(name, _)| Path::new(name) == path) {
+                Some((_, text)) => Ok((*text).to_owned()),
+                None => Err(io::Error::new(io::ErrorKind::NotFound, "not part of the default lab")),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_relative_to_the_file_that_names_them() {
+        let relative = |from: &str, named: &str| Files::relative(Path::new(from), named);
+        assert_eq!(relative("config/lab.toml", "../zones/a.zone"), Path::new("zones/a.zone"));
+        assert_eq!(relative("lab.toml", "../zones/a.zone"), Path::new("../zones/a.zone"));
+        assert_eq!(relative("lab.toml", "./a.zone"), Path::new("a.zone"));
+        assert_eq!(relative("/etc/vnetdns/lab.toml", "/srv/a.zone"), Path::new("/srv/a.zone"));
+    }
+}

@@ -1,0 +1,144 @@
+//! What is wrong, where, and what to do instead.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::azure::{Origin, Severity};
+
+/// A place in a file; lines and columns count from 1, columns in characters. Line 0 is the file as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file as it was named.
+    pub file: Arc<str>,
+    /// Line.
+    pub line: u32,
+    /// Column.
+    pub column: u32,
+}
+
+/// One thing that is wrong or doubtful in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Whether the configuration is refused for it.
+    pub severity: Severity,
+    /// Where.
+    pub place: Place,
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub mend: String,
+}
+
+/// All problems of one configuration, ordered by place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+/// The places behind a declaration's origins.
+#[derive(Debug, Default)]
+pub(super) struct Places(Vec<Place>);
+
+impl Places {
+    pub(super) fn origin(&mut self, place: Place) -> Origin {
+        // Records of one zone file come in order, often several from one line.
+        if self.0.last() != Some(&place) {
+            self.0.push(place);
+        }
+        Origin(self.0.len() as u32 - 1)
+    }
+
+    pub(super) fn place(&self, origin: Origin) -> Place {
+        self.0[origin.0 as usize].clone()
+    }
+}
+
+impl Place {
+    /// The place of an octet offset in a file's text.
+    pub(super) fn at(file: &Arc<str>, text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Self {
+            file: file.clone(),
+            line: before.matches('\n').count() as u32 + 1,
+            column: before[line_start..].chars().count() as u32 + 1,
+        }
+    }
+
+    /// A file as a whole.
+    pub(super) fn file(file: &Arc<str>) -> Self {
+        Self { file: file.clone(), line: 0, column: 0 }
+    }
+}
+
+impl Problems {
+    pub(super) fn error(&mut self, place: Place, what: impl Into<String>, mend: impl Into<String>) {
+        self.0.push(Problem { severity: Severity::Error, place, what: what.into(), mend: mend.into() });
+    }
+
+    pub(super) fn warning(&mut self, place: Place, what: impl Into<String>, mend: impl Into<String>) {
+        self.0.push(Problem { severity: Severity::Warning, place, what: what.into(), mend: mend.into() });
+    }
+
+    pub(super) fn push(&mut self, problem: Problem) {
+        self.0.push(problem);
+    }
+
+    pub(super) fn sorted(mut self) -> Self {
+        self.0.sort_by(|a, b| (&a.place, a.severity).cmp(&(&b.place, b.severity)));
+        self.0.dedup();
+        self
+    }
+
+    /// The problems, ordered by place.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+
+    /// How many there are of one severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.0.iter().filter(|problem| problem.severity == severity).count()
+    }
+
+    /// Whether the configuration is refused.
+    pub fn has_errors(&self) -> bool {
+        self.count(Severity::Error) > 0
+    }
+
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}", self.file),
+            line => write!(f, "{}:{line}:{}", self.file, self.column),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    /// `file:line:column: error: what` and, on a second line, what to do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, "{}: {severity}: {}\n  help: {}", self.place, self.what, self.mend)
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.0.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

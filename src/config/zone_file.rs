@@ -1,0 +1,431 @@
+//! Master files (RFC 1035 §5): entries, directives and TTL units are read here, RDATA by the `domain` library.
+//!
+//! A mistake costs its entry, not the rest of the file, so that all mistakes are found at once. `$ORIGIN`, `$TTL`
+//! (RFC 2308 §4) and `$INCLUDE` are known; TTLs may have the units s, m, h, d, w, as in BIND, NSD and Knot.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::base::iana::Class;
+use domain::base::rdata::ComposeRecordData;
+use domain::zonefile::inplace::{Entry as ScannedEntry, Zonefile};
+
+use super::Files;
+use super::problem::{Place, Places, Problems};
+use crate::azure::{RecordSet, Writer};
+use crate::dns::{Name, RecordType, Ttl};
+
+/// How deep `$INCLUDE` may nest.
+const MAX_DEPTH: usize = 8;
+/// Most mistakes that are noted for one file.
+const MAX_MISTAKES: usize = 50;
+
+/// Reads a zone file and the files that it includes; `apex` is the first origin.
+pub(super) fn read(
+    files: &Files,
+    path: &Path,
+    text: &str,
+    apex: &Name,
+    places: &mut Places,
+    problems: &mut Problems,
+) -> Vec<RecordSet> {
+    let mut reader = Reader { files, places, problems, sets: Vec::new(), index: BTreeMap::new() };
+    reader.file(path, text, apex, None, 0);
+    reader.sets
+}
+
+struct Reader<'a> {
+    files: &'a Files,
+    places: &'a mut Places,
+    problems: &'a mut Problems,
+    /// In the order of their first record.
+    sets: Vec<RecordSet>,
+    index: BTreeMap<(Name, RecordType), usize>,
+}
+
+/// What entries take over from those before them.
+struct State {
+    origin: Name,
+    scanner_origin: domain::base::Name<Bytes>,
+    default_ttl: Option<Ttl>,
+    last_ttl: Option<Ttl>,
+    last_owner: Option<Name>,
+}
+
+/// A mistake: the offset of the token, what is wrong, what to do.
+type Mistake = (usize, String, &'static str);
+
+/// Why a file is not read further.
+enum Stop {
+    Mistake(Mistake),
+    /// An included file had mistakes of its own.
+    Reported,
+}
+
+impl From<Mistake> for Stop {
+    fn from(mistake: Mistake) -> Self {
+        Self::Mistake(mistake)
+    }
+}
+
+impl Reader<'_> {
+    fn file(&mut self, path: &Path, text: &str, origin: &Name, default_ttl: Option<Ttl>, depth: usize) {
+        let file: Arc<str> = path.display().to_string().into();
+        let mut state = State {
+            origin: origin.clone(),
+            scanner_origin: scanner_name(origin),
+            default_ttl,
+            last_ttl: None,
+            last_owner: None,
+        };
+        let mut lines = Lines { text, offset: 0, line: 1, column_start: 0 };
+        let mut entries = Entries { text, at: 0 };
+        let mut mistakes = 0;
+        while let Some(entry) = entries.next_entry() {
+            let mistake = match entry {
+                Ok(tokens) => {
+                    let place = lines.place(&file, tokens[0].at);
+                    match self.entry(path, &tokens, place, &mut state, depth) {
+                        Err(Stop::Mistake(mistake)) => mistake,
+                        Ok(()) | Err(Stop::Reported) => continue,
+                    }
+                }
+                Err(mistake) => mistake,
+            };
+            let (at, what, mend) = mistake;
+            self.problems.error(Place::at(&file, text, at), what, mend);
+            mistakes += 1;
+            if mistakes == MAX_MISTAKES {
+                let what = format!("more than {MAX_MISTAKES} mistakes; the rest of the file was not read");
+                self.problems.error(Place::file(&file), what, "correct these first");
+                return;
+            }
+        }
+    }
+
+    fn entry(
+        &mut self,
+        path: &Path,
+        tokens: &[Token<'_>],
+        place: Place,
+        state: &mut State,
+        depth: usize,
+    ) -> Result<(), Stop> {
+        let first = &tokens[0];
+        match first.text {
+            directive if first.starts_line && directive.starts_with('$') => self.directive(path, tokens, state, depth),
+            _ => Ok(self.record(tokens, place, state)?),
+        }
+    }
+
+    fn directive(&mut self, path: &Path, tokens: &[Token<'_>], state: &mut State, depth: usize) -> Result<(), Stop> {
+        let directive = &tokens[0];
+        let argument = tokens.get(1).ok_or_else(|| {
+            (directive.at, format!("{} has no value", directive.text), "write the value on the same line")
+        })?;
+        match directive.text.to_ascii_uppercase().as_str() {
+            "$ORIGIN" => {
+                state.origin = name(argument, &state.origin)?;
+                state.scanner_origin = scanner_name(&state.origin);
+            }
+            "$TTL" => state.default_ttl = Some(ttl(argument)?),
+            "$INCLUDE" => {
+                let origin = match tokens.get(2) {
+                    Some(token) => name(token, &state.origin)?,
+                    None => state.origin.clone(),
+                };
+                if depth == MAX_DEPTH {
+                    let what = format!("$INCLUDE is nested deeper than {MAX_DEPTH}");
+                    return Err((directive.at, what, "look for a file that includes itself").into());
+                }
+                let included = Files::relative(path, argument.text.trim_matches('"'));
+                let text = self.files.read(&included).map_err(|error| {
+                    let what = format!("cannot read {}: {error}", included.display());
+                    (argument.at, what, "the path is relative to the folder of the file that includes it")
+                })?;
+                self.file(&included, &text, &origin, state.default_ttl, depth + 1);
+                return Err(Stop::Reported);
+            }
+            _ => {
+                let what = format!("unknown directive {}", directive.text);
+                return Err((directive.at, what, "known are $ORIGIN, $TTL and $INCLUDE").into());
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, tokens: &[Token<'_>], place: Place, state: &mut State) -> Result<(), Mistake> {
+        let mut rest = tokens;
+        let owner = match rest {
+            [token, after @ ..] if token.starts_line => {
+                rest = after;
+                name(token, &state.origin)?
+            }
+            _ => state.last_owner.clone().ok_or_else(|| {
+                (tokens[0].at, "no owner name".to_owned(), "begin the line with a name, or with @ for the origin")
+            })?,
+        };
+        state.last_owner = Some(owner.clone());
+        let mut explicit_ttl = None;
+        let mut has_class = false;
+        let rtype = loop {
+            let Some((token, after)) = rest.split_first() else {
+                let at = tokens[tokens.len() - 1].at;
+                return Err((at, "no record type".to_owned(), "write NAME [TTL] [IN] TYPE DATA"));
+            };
+            rest = after;
+            let is_number = token.text.starts_with(|char: char| char.is_ascii_digit());
+            match token.text.to_ascii_uppercase().as_str() {
+                "IN" if !has_class => has_class = true,
+                "CH" | "HS" | "CS" => {
+                    let what = format!("class {} is not served", token.text);
+                    return Err((token.at, what, "zones here are of class IN"));
+                }
+                _ if is_number && explicit_ttl.is_none() => explicit_ttl = Some(ttl(token)?),
+                word => {
+                    break word.parse::<domain::base::Rtype>().map_err(|_| {
+                        let what = format!("unknown record type \"{}\"", token.text);
+                        (token.at, what, "write NAME [TTL] [IN] TYPE DATA, or TYPEnnn \\# for a type without a name")
+                    })?;
+                }
+            }
+        };
+        let first_data = rest.first().map_or(tokens[tokens.len() - 1].at, |token| token.at);
+        let rtype_number = rtype.to_int();
+        if matches!(rtype_number, 41 | 128..=255) || rtype_number == 0 {
+            return Err((first_data, format!("{rtype} is no type of stored records"), "remove the record"));
+        }
+        let rdata = scan_rdata(rtype, rest, state)
+            .map_err(|what| (first_data, format!("bad {rtype} data: {what}"), "correct the data of the record"))?;
+        let rtype = RecordType::from(rtype_number);
+        let soa_minimum = || {
+            let minimum = crate::dns::rdata::soa_minimum(&rdata)?;
+            (rtype == RecordType::SOA).then(|| Ttl::from_secs(minimum)).flatten()
+        };
+        let ttl = explicit_ttl.or(state.default_ttl).or(state.last_ttl).or_else(soa_minimum).ok_or_else(|| {
+            (tokens[0].at, format!("no TTL for {owner}"), "begin the file with $TTL 3600, or write a TTL")
+        })?;
+        state.last_ttl = Some(ttl);
+        self.add(owner, rtype, ttl, rdata.into(), place);
+        Ok(())
+    }
+
+    fn add(&mut self, owner: Name, rtype: RecordType, ttl: Ttl, rdata: Box<[u8]>, place: Place) {
+        match self.index.get(&(owner.clone(), rtype)) {
+            Some(&at) => {
+                let set = &mut self.sets[at];
+                if set.ttl != ttl {
+                    let what = format!("TTL {ttl} differs from {} of the record set's other records", set.ttl);
+                    let mend = "give all records of a set one TTL (RFC 2181 §5.2); the lower one is taken";
+                    self.problems.warning(place, what, mend);
+                    set.ttl = set.ttl.min(ttl);
+                }
+                // The same record twice is one record (RFC 2181 §5).
+                if !set.rdatas.contains(&rdata) {
+                    set.rdatas.push(rdata);
+                }
+            }
+            None => {
+                self.index.insert((owner.clone(), rtype), self.sets.len());
+                let origin = self.places.origin(place);
+                self.sets.push(RecordSet { owner, rtype, ttl, rdatas: vec![rdata], writer: Writer::Person, origin });
+            }
+        }
+    }
+}
+
+/// Lets the `domain` library read the RDATA of one record.
+fn scan_rdata(rtype: domain::base::Rtype, tokens: &[Token<'_>], state: &State) -> Result<Vec<u8>, String> {
+    let mut text = format!("@ 0 IN {rtype}");
+    for (at, token) in tokens.iter().enumerate() {
+        text.push(' ');
+        // Serial, refresh, retry, expire and minimum: the last four are times.
+        match parse_seconds(token.text) {
+            Some(seconds) if rtype == domain::base::Rtype::SOA && at > 2 => text.push_str(&seconds.to_string()),
+            _ => text.push_str(token.text),
+        }
+    }
+    text.push('\n');
+    let mut scanner = Zonefile::from(text.as_str());
+    scanner.set_origin(state.scanner_origin.clone());
+    scanner.set_default_class(Class::IN);
+    match scanner.next_entry() {
+        Ok(Some(ScannedEntry::Record(record))) => {
+            let mut rdata = Vec::new();
+            let Ok(()) = record.data().compose_rdata(&mut rdata);
+            match u16::try_from(rdata.len()) {
+                Ok(_) => Ok(rdata),
+                Err(_) => Err("longer than 65535 octets".to_owned()),
+            }
+        }
+        Ok(_) => Err("no data".to_owned()),
+        // The library's place, `1:column`, is that of the line made here.
+        Err(error) => {
+            let message = error.to_string();
+            Err(message.splitn(3, ':').nth(2).unwrap_or(&message).trim().to_owned())
+        }
+    }
+}
+
+fn scanner_name(name: &Name) -> domain::base::Name<Bytes> {
+    domain::base::Name::from_octets(Bytes::copy_from_slice(name.as_wire())).expect("both hold whole names")
+}
+
+fn name(token: &Token<'_>, origin: &Name) -> Result<Name, Mistake> {
+    Name::relative(token.text, origin.as_ref())
+        .map_err(|error| (token.at, format!("\"{}\" is not a domain name: {error}", token.text), "correct the name"))
+}
+
+fn ttl(token: &Token<'_>) -> Result<Ttl, Mistake> {
+    parse_seconds(token.text).and_then(Ttl::from_secs).ok_or_else(|| {
+        let what = format!("\"{}\" is not a TTL", token.text);
+        (token.at, what, "write seconds, 0 to 2147483647, or units as in 1h30m")
+    })
+}
+
+/// Seconds, or parts with the units s, m, h, d, w.
+fn parse_seconds(text: &str) -> Option<u32> {
+    let mut sum: u32 = 0;
+    let mut digits = String::new();
+    for char in text.chars() {
+        let unit = match char.to_ascii_lowercase() {
+            '0'..='9' => {
+                digits.push(char);
+                continue;
+            }
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86_400,
+            'w' => 604_800,
+            _ => return None,
+        };
+        sum = sum.checked_add(digits.parse::<u32>().ok()?.checked_mul(unit)?)?;
+        digits.clear();
+    }
+    if digits.is_empty() {
+        return (!text.is_empty()).then_some(sum);
+    }
+    sum.checked_add(digits.parse().ok()?)
+}
+
+/// A word of an entry, quotes and escapes as they were written.
+#[derive(Clone, Copy, Debug)]
+struct Token<'a> {
+    text: &'a str,
+    at: usize,
+    /// Whether nothing, not even space, stands before it on its line.
+    starts_line: bool,
+}
+
+/// Splits a file into entries: lines, where parentheses do not continue them (RFC 1035 §5.1).
+struct Entries<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Entries<'a> {
+    /// The words of the next entry that has any.
+    fn next_entry(&mut self) -> Option<Result<Vec<Token<'a>>, Mistake>> {
+        let bytes = self.text.as_bytes();
+        let mut tokens = Vec::new();
+        let mut open: Option<usize> = None;
+        while let Some(&byte) = bytes.get(self.at) {
+            let start = self.at;
+            self.at += 1;
+            match byte {
+                b'\n' if open.is_none() => {
+                    if !tokens.is_empty() {
+                        return Some(Ok(tokens));
+                    }
+                }
+                b' ' | b'\t' | b'\r' | b'\n' => {}
+                b';' => {
+                    self.at += bytes[self.at..].iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len() - self.at)
+                }
+                b'(' if open.is_none() => open = Some(start),
+                b')' if open.is_some() => open = None,
+                b'(' | b')' => {
+                    self.skip_line();
+                    let what = format!("'{}' without its other half", byte as char);
+                    return Some(Err((start, what, "balance the parentheses, or escape with a backslash")));
+                }
+                b'"' => match self.quoted_end() {
+                    Some(end) => self.at = end,
+                    None => {
+                        self.skip_line();
+                        let mend = "close it on the same line, or escape the quote with a backslash";
+                        return Some(Err((start, "a quoted string without an end".to_owned(), mend)));
+                    }
+                },
+                _ => self.at = self.word_end(start),
+            }
+            if !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')') {
+                let starts_line = open.is_none() && (start == 0 || bytes[start - 1] == b'\n');
+                tokens.push(Token { text: &self.text[start..self.at], at: start, starts_line });
+            }
+        }
+        match open {
+            Some(at) => {
+                let mend = "close the parenthesis";
+                Some(Err((at, "'(' without its other half".to_owned(), mend)))
+            }
+            None => (!tokens.is_empty()).then_some(Ok(tokens)),
+        }
+    }
+
+    fn quoted_end(&self) -> Option<usize> {
+        let mut escaped = false;
+        for (at, byte) in self.text.bytes().enumerate().skip(self.at) {
+            match byte {
+                b'\n' => return None,
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => return Some(at + 1),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    fn word_end(&self, start: usize) -> usize {
+        let mut escaped = false;
+        for (at, byte) in self.text.bytes().enumerate().skip(start) {
+            match byte {
+                b'\n' => return at,
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b' ' | b'\t' | b'\r' | b';' | b'(' | b')' | b'"' => return at,
+                _ => {}
+            }
+        }
+        self.text.len()
+    }
+
+    fn skip_line(&mut self) {
+        self.at += self.text[self.at..].find('\n').unwrap_or(self.text.len() - self.at);
+    }
+}
+
+/// Turns rising offsets into places without counting lines from the start each time.
+struct Lines<'a> {
+    text: &'a str,
+    offset: usize,
+    line: u32,
+    column_start: usize,
+}
+
+impl Lines<'_> {
+    fn place(&mut self, file: &Arc<str>, at: usize) -> Place {
+        let passed = &self.text[self.offset..at];
+        self.line += passed.matches('\n').count() as u32;
+        if let Some(newline) = passed.rfind('\n') {
+            self.column_start = self.offset + newline + 1;
+        }
+        self.offset = at;
+        let column = self.text[self.column_start..at].chars().count() as u32 + 1;
+        Place { file: file.clone(), line: self.line, column }
+    }
+}
