@@ -1,0 +1,44 @@
+//! `vnetdns check`: everything that is wrong or doubtful in a configuration.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::print;
+use crate::azure::Severity;
+use crate::config::{Files, Problems, load};
+
+/// Check a configuration: all problems at once, each with its place and what to do
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit code: 0 without errors, warnings or not; 1 with errors.
+
+Examples:
+  vnetdns check config/lab.toml
+  vnetdns check                                   the built-in lab")]
+pub(super) struct Check {
+    /// Configuration file [default: the lab that is part of the program]
+    file: Option<PathBuf>,
+}
+
+impl Check {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let files = self.file.map_or(Files::Lab, Files::Disk);
+        let (problems, code) = match load(&files) {
+            Ok(config) => (config.warnings, ExitCode::SUCCESS),
+            Err(problems) => (problems, ExitCode::FAILURE),
+        };
+        print(&report(&problems))?;
+        Ok(code)
+    }
+}
+
+fn report(problems: &Problems) -> String {
+    let count = |severity, word| match problems.count(severity) {
+        1 => format!("1 {word}"),
+        count => format!("{count} {word}s"),
+    };
+    let separator = if problems.is_empty() { "" } else { "\n" };
+    format!("{problems}{separator}{}, {}\n", count(Severity::Error, "error"), count(Severity::Warning, "warning"))
+}

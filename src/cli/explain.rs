@@ -1,0 +1,258 @@
+//! `vnetdns explain`: why this client gets this answer.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use super::{ConfigOption, dig, print};
+use crate::azure::{Scope, Topology, ZoneContents};
+use crate::config::{Config, load};
+use crate::dns::{Name, NameRef, RecordType, TypeName, rdata};
+use crate::resolve::{Observer, Step};
+use crate::respond::{respond_observed, view_of};
+use crate::snapshot::{Generation, Identity, OUTSIDE, Snapshot};
+use crate::view::{Client, LinkedZone, Transport, ViewId};
+use crate::wire::Response;
+use crate::zone::{Landing, Node};
+
+/// Say why a client gets an answer: offline, by the code that answers queries
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vnetdns explain --from 10.1.0.4 k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com
+  vnetdns explain --from vnet-adx myadx.westus.kusto.windows.net AAAA
+  vnetdns explain --config my.toml --from 192.0.2.1 www.contoso.internal")]
+pub(super) struct Explain {
+    /// The client: an address, or the name of a virtual network
+    #[arg(long, value_name = "ADDR|NETWORK")]
+    from: String,
+    /// The name asked for; it is taken as absolute
+    name: String,
+    /// The record type asked for
+    #[arg(value_name = "TYPE", default_value = "A")]
+    qtype: String,
+    #[command(flatten)]
+    config: ConfigOption,
+}
+
+impl Explain {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let Config { topology, .. } = load(&self.config.files())?;
+        let snapshot = Snapshot::compile(&topology, Identity::default(), Generation(1))?;
+        let qname: Name = self.name.parse().with_context(|| format!("\"{}\" is not a domain name", self.name))?;
+        let Ok(qtype) = self.qtype.to_ascii_uppercase().parse::<domain::base::Rtype>() else {
+            bail!("\"{}\" is not a record type; write for instance A, AAAA or TXT", self.qtype);
+        };
+        let client = self.client(&snapshot, &topology)?;
+        let view = view_of(&snapshot, &client);
+        let mut trace = Trace {
+            snapshot: &snapshot,
+            topology: &topology,
+            view,
+            qtype: RecordType::from(qtype.to_int()),
+            text: self.who(&snapshot, &client, view),
+            name: None,
+            zone: None,
+            names: 0,
+        };
+        let request = query(qname.as_ref(), qtype.to_int());
+        let mut response = Response::new();
+        if respond_observed(&snapshot, &client, &request, &mut response, &mut trace).is_none() {
+            bail!("the query gets no response");
+        }
+        let Trace { mut text, .. } = trace;
+        text.push('\n');
+        text.push_str(&dig::print(response.as_octets()).context("the response cannot be read")?);
+        print(&text)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn client(&self, snapshot: &Snapshot, topology: &Topology) -> anyhow::Result<Client> {
+        // TCP: the whole answer is wanted, not what fits a datagram.
+        let transport = Transport::Tcp;
+        if let Ok(source) = self.from.parse::<IpAddr>() {
+            return Ok(Client { source, transport, view: None });
+        }
+        let Some(view) = snapshot.view_of_network(&self.from) else {
+            let networks: Vec<_> = topology.virtual_networks().iter().map(|network| network.name.as_str()).collect();
+            bail!(
+                "\"{}\" is neither an address nor a virtual network; the networks are {}",
+                self.from,
+                networks.join(", ")
+            );
+        };
+        Ok(Client { source: IpAddr::from([0, 0, 0, 0]), transport, view: Some(view) })
+    }
+
+    fn who(&self, snapshot: &Snapshot, client: &Client, view: ViewId) -> String {
+        let network = snapshot.view(view).network.as_deref();
+        match (network, client.view, snapshot.select(client.source)) {
+            (Some(network), Some(_), _) => format!("A client in virtual network {network}\n"),
+            (Some(network), None, Some(rule)) => {
+                format!("{} is in virtual network {network}, by the prefix {}\n", client.source, rule.prefix)
+            }
+            _ => format!("{} is in no virtual network: it sees public zones only\n", client.source),
+        }
+    }
+}
+
+/// A query as a stub resolver without EDNS sends it.
+fn query(qname: NameRef<'_>, qtype: u16) -> Vec<u8> {
+    let mut octets = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    octets.extend_from_slice(qname.as_wire());
+    octets.extend_from_slice(&qtype.to_be_bytes());
+    octets.extend_from_slice(&[0, 1]);
+    octets
+}
+
+/// Writes down the steps of an answer.
+struct Trace<'a> {
+    snapshot: &'a Snapshot,
+    topology: &'a Topology,
+    view: ViewId,
+    qtype: RecordType,
+    text: String,
+    /// The name that is being answered for.
+    name: Option<Name>,
+    /// The zone that answers for it.
+    zone: Option<&'a ZoneContents>,
+    names: usize,
+}
+
+impl Observer for Trace<'_> {
+    fn observe(&mut self, step: Step<'_>) {
+        match step {
+            Step::Name(name) => {
+                self.names += 1;
+                self.name = Some(name.to_name());
+                write!(self.text, "\n{}. {name}\n", self.names).expect("a string takes it");
+            }
+            Step::PrivateZone(linked) => self.private_zone(linked),
+            Step::NoPrivateZone => self.no_private_zone(),
+            Step::PublicZone(linked) => {
+                let zone = self.contents(linked);
+                self.zone = Some(zone);
+                self.line(format_args!("public zone {} answers", zone.apex));
+            }
+            Step::NotHeld => self.not_held(),
+            Step::Landed(landing) => self.landed(landing),
+            Step::Redirect { closest_encloser } => {
+                self.line(format_args!("the name is not there; the closest that is: {}", closest_encloser.name()));
+                self.line(format_args!("the link says NxDomainRedirect: public DNS is asked for the same name"));
+            }
+            Step::ChainEnds => self.line(format_args!("the chain ends here: it loops, or is too long")),
+        }
+    }
+}
+
+impl<'a> Trace<'a> {
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        writeln!(self.text, "   {line}").expect("a string takes it");
+    }
+
+    /// Zones of the snapshot have the numbers that they have in the topology.
+    fn contents(&self, linked: LinkedZone) -> &'a ZoneContents {
+        &self.topology.zones()[linked.zone.0 as usize]
+    }
+
+    fn network(&self) -> &'a str {
+        self.snapshot.view(self.view).network.as_deref().unwrap_or_default()
+    }
+
+    fn private_zone(&mut self, linked: LinkedZone) {
+        let zone = self.contents(linked);
+        self.zone = Some(zone);
+        let Scope::Private { resource_group, .. } = &zone.scope else { return };
+        let network = self.network();
+        self.line(format_args!(
+            "private zone {} in {resource_group}, linked to {network}, answers, and it alone",
+            zone.apex
+        ));
+    }
+
+    fn no_private_zone(&mut self) {
+        if self.view == OUTSIDE {
+            return;
+        }
+        let network = self.network();
+        self.line(format_args!("no private zone linked to {network} fits the name"));
+        self.others();
+    }
+
+    /// Private zones that fit the name but are not linked to this network: what people look for first.
+    fn others(&mut self) {
+        let Some(name) = self.name.clone() else { return };
+        let network = self.network();
+        for zone in self.topology.zones() {
+            let Scope::Private { resource_group, links } = &zone.scope else { continue };
+            if name.as_ref().is_within(zone.apex.as_ref()) && !links.contains_key(network) {
+                let linked: Vec<_> = links.keys().map(String::as_str).collect();
+                let linked = if linked.is_empty() { "nothing".to_owned() } else { linked.join(", ") };
+                let holds = zone.record_sets.keys().any(|(owner, _)| *owner == name);
+                let holds = if holds { "holds it" } else { "fits it" };
+                self.line(format_args!(
+                    "(the zone {} in {resource_group} {holds}, but is linked to {linked}, not to {network})",
+                    zone.apex
+                ));
+            }
+        }
+    }
+
+    fn not_held(&mut self) {
+        match self.names {
+            1 => self.line(format_args!("no zone of this server fits the name: REFUSED")),
+            _ => self.line(format_args!("no zone of this server fits the name: the answer ends with the alias")),
+        }
+    }
+
+    fn landed(&mut self, landing: Landing<'_>) {
+        match landing {
+            Landing::Exact(node) => self.data(node),
+            Landing::Wildcard { source_of_synthesis } => {
+                self.line(format_args!(
+                    "the name does not exist; the wildcard {} covers it",
+                    source_of_synthesis.name()
+                ));
+                self.data(source_of_synthesis);
+            }
+            Landing::Cut { cut, at_cut: true } if self.qtype == RecordType::DS => self.data(cut),
+            Landing::Cut { cut, .. } => {
+                self.line(format_args!("{} is delegated: a referral to its servers", cut.name()))
+            }
+            Landing::Dname(node) => self.line(format_args!("it lies below the DNAME record at {}", node.name())),
+            Landing::Missing { closest_encloser } => {
+                let encloser = closest_encloser.name();
+                self.line(format_args!("the name does not exist (the closest that does: {encloser}): NXDOMAIN"));
+                if self.view != OUTSIDE {
+                    self.others();
+                }
+            }
+        }
+    }
+
+    fn data(&mut self, node: Node<'_>) {
+        let types: Vec<_> = node.rrsets().map(|rrset| rrset.rtype()).collect();
+        let wanted = |rtype: &RecordType| *rtype == self.qtype || self.qtype == RecordType::ANY;
+        let found = types.iter().copied().find(wanted).or_else(|| node.alias().map(|_| RecordType::CNAME));
+        let Some(rtype) = found else {
+            if types.is_empty() {
+                self.line(format_args!("the name exists because of names below it, with no data: NODATA"));
+            } else {
+                let types: Vec<_> = types.iter().map(|rtype| TypeName(*rtype).to_string()).collect();
+                let qtype = TypeName(self.qtype);
+                self.line(format_args!("the name exists, with {}, without {qtype}: NODATA", types.join(", ")));
+            }
+            return;
+        };
+        let record_set = self.zone.and_then(|zone| zone.record_sets.get(&(node.name().to_name(), rtype)));
+        let writer = record_set.map(|set| format!(", {}", set.writer)).unwrap_or_default();
+        let alias = node.alias().filter(|_| rtype == RecordType::CNAME);
+        match alias.and_then(|alias| alias.rdatas().next().and_then(rdata::target)) {
+            Some(target) => self.line(format_args!("an alias for {target}{writer}")),
+            None => self.line(format_args!("{} found{writer}", TypeName(rtype))),
+        }
+    }
+}

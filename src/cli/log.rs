@@ -1,0 +1,44 @@
+//! Logs on standard error.
+
+use clap::{ArgAction, Args, ValueEnum};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// What is logged, and how.
+#[derive(Debug, Args)]
+pub(super) struct LogOptions {
+    /// Log more: -v debug, -vv every query; RUST_LOG, if set, wins
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Form of the log on standard error
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// Lines for people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl LogOptions {
+    /// Sends events of the whole program to standard error.
+    pub(super) fn start(&self) {
+        let level = match self.verbose {
+            0 => LevelFilter::INFO,
+            1 => LevelFilter::DEBUG,
+            _ => LevelFilter::TRACE,
+        };
+        let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self.log_format {
+            LogFormat::Text => {
+                use std::io::IsTerminal;
+                log.with_ansi(std::io::stderr().is_terminal()).init();
+            }
+            LogFormat::Json => log.json().flatten_event(true).init(),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The command line.
+
+mod check;
+mod dig;
+mod explain;
+mod log;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Files;
+
+/// An authoritative private DNS server that answers as Azure Private DNS does: by the asking virtual network.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  vnetdns serve                                   answer for the built-in lab on port 5300
+  vnetdns check config/lab.toml                   list everything that is wrong or doubtful
+  vnetdns explain --from 10.1.0.4 NAME            say why that client gets which answer"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    log: log::LogOptions,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Check(check::Check),
+    Explain(explain::Explain),
+}
+
+/// `--config`, common to several commands.
+#[derive(Debug, Args)]
+struct ConfigOption {
+    /// Configuration file [default: the lab that is part of the program]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigOption {
+    fn files(&self) -> Files {
+        self.config.clone().map_or(Files::Lab, Files::Disk)
+    }
+}
+
+/// Runs the command that the arguments ask for.
+///
+/// # Errors
+/// What kept it from running, with context; the exit code is then 1.
+pub fn run() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    cli.log.start();
+    match cli.command {
+        Command::Serve(serve) => serve.run(),
+        Command::Check(check) => check.run(),
+        Command::Explain(explain) => explain.run(),
+    }
+}
+
+/// Writes to standard output; a reader that has gone away is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_command_has_an_example_in_its_help() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        for command in command.get_subcommands().chain([&command]) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("vnetdns"), "{}", command.get_name());
+        }
+    }
+}

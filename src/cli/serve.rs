@@ -1,0 +1,240 @@
+//! `vnetdns serve`: the daemon.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::{ConfigOption, print};
+use crate::config::Files;
+use crate::control::{Control, LoadError, Loaded};
+use crate::server::Server;
+
+/// Answer queries over UDP and TCP
+#[derive(Debug, Args)]
+#[command(after_help = "\
+SIGHUP loads the configuration again; if it is refused, the old one is served on.
+SIGTERM and SIGINT answer what has come and stop, with exit code 0.
+
+Examples:
+  vnetdns serve                                                 the built-in lab
+  vnetdns serve --config config/lab.toml --listen 127.0.0.1:53 --listen '[::1]:53'
+  vnetdns serve --listen 127.0.0.1:0 --ready json               a free port, told as one JSON line")]
+pub(super) struct Serve {
+    #[command(flatten)]
+    config: ConfigOption,
+    /// Address and port to answer on, instead of those in the configuration; may be repeated; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<SocketAddr>,
+    /// Form of the message on standard output that says what is served
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    ready: Ready,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Ready {
+    /// Lines for people
+    Text,
+    /// One line of JSON
+    Json,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let files = self.config.files();
+        let listen = self.listen;
+        let started = Control::start(files.clone(), |settings| {
+            if !listen.is_empty() {
+                settings.listen = listen;
+            }
+        });
+        let (control, loaded) = match started {
+            Ok(started) => started,
+            Err(error) => return Err(report(error)),
+        };
+        warn(&loaded);
+        let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+        runtime.block_on(serve(control, &loaded, &files, self.ready))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn serve(control: Control, loaded: &Loaded, files: &Files, ready: Ready) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    // Before the ready message: whoever reads it may send a signal at once.
+    let signals = signals::Signals::install().context("cannot listen for signals")?;
+    let server = Server::bind(control.settings().clone(), control.published().clone())?;
+    let addresses: Vec<_> = server.addresses().collect();
+    let message = match ready {
+        Ready::Text => welcome(loaded, files, &addresses),
+        Ready::Json => ready_line(loaded, &addresses),
+    };
+    let serving = tokio::spawn(server.run(stop.clone()));
+    print(&message)?;
+    tracing::info!(generation = loaded.generation.0, listen = ?addresses, "serving");
+    signals.handle(Arc::new(control), &stop).await;
+    serving.await.context("the server failed")?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn ready_line(loaded: &Loaded, addresses: &[SocketAddr]) -> String {
+    let line = json!({
+        "ready": true,
+        "listen": addresses,
+        "generation": loaded.generation.0,
+        "virtual_networks": loaded.counts.networks,
+        "private_dns_zones": loaded.counts.private_zones,
+        "public_zones": loaded.counts.public_zones,
+        "record_sets": loaded.counts.record_sets,
+    });
+    format!("{line}\n")
+}
+
+fn welcome(loaded: &Loaded, files: &Files, addresses: &[SocketAddr]) -> String {
+    let counts = loaded.counts;
+    let mut text = format!(
+        "vnetdns serves {} virtual networks, {} private zones, {} public zones, {} record sets\n",
+        counts.networks, counts.private_zones, counts.public_zones, counts.record_sets
+    );
+    let listed: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    writeln!(text, "on {} (UDP and TCP); Ctrl-C stops it", listed.join(" and ")).expect("a string takes it");
+    let first_v4 = addresses.iter().find(|address| address.is_ipv4() && address.ip().is_loopback());
+    if let (Files::Lab, Some(address)) = (files, first_v4) {
+        let name = "k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com";
+        let dig = |from: &str| format!("dig {from}@{} -p {} {name}", address.ip(), address.port());
+        write!(
+            text,
+            "\nOne name, three clients: outside, in vnet-n1, in vnet-n2\n  {}\n  {}\n  {}\n",
+            dig(""),
+            dig("-b 127.1.0.4 "),
+            dig("-b 127.2.0.4 ")
+        )
+        .expect("a string takes it");
+    }
+    text
+}
+
+/// The error of a configuration that is not served: its problems are the message.
+fn report(error: LoadError) -> anyhow::Error {
+    match error {
+        LoadError::Problems(problems) => anyhow::Error::new(problems),
+        error => anyhow::Error::new(error),
+    }
+}
+
+fn warn(loaded: &Loaded) {
+    for warning in loaded.warnings.iter() {
+        tracing::warn!(place = %warning.place, help = warning.mend, "{}", warning.what);
+    }
+}
+
+/// Loads the configuration again and logs what came of it.
+fn reload(control: &Control) {
+    match control.reload() {
+        Ok(loaded) => {
+            warn(&loaded);
+            if loaded.needs_restart {
+                tracing::warn!("[server] has changed: restart to put that into effect");
+            }
+            let counts = loaded.counts;
+            tracing::info!(
+                generation = loaded.generation.0,
+                virtual_networks = counts.networks,
+                private_dns_zones = counts.private_zones,
+                public_zones = counts.public_zones,
+                record_sets = counts.record_sets,
+                "reloaded"
+            );
+        }
+        Err(LoadError::Problems(problems)) => {
+            for problem in problems.iter() {
+                tracing::error!(place = %problem.place, help = problem.mend, "{}", problem.what);
+            }
+            let generation = control.published().load().generation().0;
+            tracing::error!(generation, "the reload is refused, the old configuration is served on");
+        }
+        Err(error) => {
+            let error = anyhow::Error::new(error);
+            tracing::error!("the reload is refused, the old configuration is served on: {error:#}");
+        }
+    }
+}
+
+#[cfg(unix)]
+mod signals {
+    use std::io;
+    use std::sync::Arc;
+
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    use tokio_util::sync::CancellationToken;
+
+    use crate::control::Control;
+
+    /// The signals that a daemon knows.
+    pub(super) struct Signals {
+        hangup: Signal,
+        terminate: Signal,
+        interrupt: Signal,
+    }
+
+    impl Signals {
+        pub(super) fn install() -> io::Result<Self> {
+            Ok(Self {
+                hangup: signal(SignalKind::hangup())?,
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+            })
+        }
+
+        /// Reloads on SIGHUP, one after the other; returns when the server has been told to stop.
+        pub(super) async fn handle(mut self, control: Arc<Control>, stop: &CancellationToken) {
+            loop {
+                tokio::select! {
+                    _ = self.hangup.recv() => {
+                        let control = control.clone();
+                        // A panic there is a bug, but none for which the old data should go unanswered.
+                        if let Err(error) = tokio::task::spawn_blocking(move || super::reload(&control)).await {
+                            tracing::error!(%error, "the reload failed, the old configuration is served on");
+                        }
+                    }
+                    _ = self.terminate.recv() => break,
+                    _ = self.interrupt.recv() => break,
+                }
+            }
+            tracing::info!("stopping");
+            stop.cancel();
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod signals {
+    use std::io;
+    use std::sync::Arc;
+
+    use tokio_util::sync::CancellationToken;
+
+    use crate::control::Control;
+
+    /// Ctrl-C; there is no signal to reload on this system.
+    pub(super) struct Signals;
+
+    impl Signals {
+        pub(super) fn install() -> io::Result<Self> {
+            Ok(Self)
+        }
+
+        pub(super) async fn handle(self, _: Arc<Control>, stop: &CancellationToken) {
+            if let Err(error) = tokio::signal::ctrl_c().await {
+                tracing::error!(%error, "cannot wait for Ctrl-C");
+            }
+            stop.cancel();
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Changes: the only place that publishes a snapshot.
+
+use std::sync::Arc;
+
+use crate::config::{Config, Files, Problems, ServerSettings, load};
+use crate::snapshot::{Counts, Generation, Identity, Published, Snapshot};
+use crate::zone::CompileError;
+
+/// Loads the configuration and publishes what it says.
+#[derive(Debug)]
+pub struct Control {
+    files: Files,
+    settings: ServerSettings,
+    published: Arc<Published>,
+}
+
+/// Why a configuration is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It has problems.
+    #[error("the configuration is refused")]
+    Problems(#[source] Problems),
+    /// It is too large.
+    #[error("a zone cannot be compiled")]
+    Compile(#[source] CompileError),
+}
+
+/// What was published.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The new snapshot's number.
+    pub generation: Generation,
+    /// How much it holds.
+    pub counts: Counts,
+    /// What may not be meant in the configuration.
+    pub warnings: Problems,
+    /// Whether the server's settings differ from those that it was started with.
+    pub needs_restart: bool,
+}
+
+impl Control {
+    /// Loads a configuration for the first time. `adjust` may change the server's settings before they count.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub fn start(files: Files, adjust: impl FnOnce(&mut ServerSettings)) -> Result<(Self, Loaded), LoadError> {
+        let Config { server: declared, topology, warnings } = load(&files).map_err(LoadError::Problems)?;
+        let mut settings = declared;
+        adjust(&mut settings);
+        let generation = Generation(1);
+        let snapshot = Snapshot::compile(&topology, identity(&settings), generation).map_err(LoadError::Compile)?;
+        let counts = snapshot.counts();
+        let control = Self { files, settings, published: Arc::new(Published::new(snapshot)) };
+        Ok((control, Loaded { generation, counts, warnings, needs_restart: false }))
+    }
+
+    /// What queries read.
+    pub fn published(&self) -> &Arc<Published> {
+        &self.published
+    }
+
+    /// How the server runs.
+    pub fn settings(&self) -> &ServerSettings {
+        &self.settings
+    }
+
+    /// Loads the configuration again and publishes it. Takes as long as that takes: not for a thread that serves.
+    ///
+    /// # Errors
+    /// See [`LoadError`]; what was published before is served on.
+    pub fn reload(&self) -> Result<Loaded, LoadError> {
+        let Config { server, topology, warnings } = load(&self.files).map_err(LoadError::Problems)?;
+        let generation = Generation(self.published.load().generation().0 + 1);
+        let snapshot =
+            Snapshot::compile(&topology, identity(&self.settings), generation).map_err(LoadError::Compile)?;
+        let counts = snapshot.counts();
+        drop(self.published.swap(snapshot));
+        let needs_restart = ServerSettings { listen: self.settings.listen.clone(), ..server } != self.settings;
+        Ok(Loaded { generation, counts, warnings, needs_restart })
+    }
+}
+
+fn identity(settings: &ServerSettings) -> Identity {
+    if !settings.chaos {
+        return Identity::default();
+    }
+    Identity { version: Some(concat!("vnetdns ", env!("CARGO_PKG_VERSION")).to_owned()), id: settings.id.clone() }
+}

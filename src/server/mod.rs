@@ -1,0 +1,63 @@
+//! Sockets, connections and their bounds, an orderly stop.
+//!
+//! Each listen address is one UDP socket and one TCP listener on the same port. Both hand the bytes that came to
+//! [`respond`](crate::respond::respond) and send the bytes that it made.
+
+mod bind;
+mod tcp;
+mod udp;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::ServerSettings;
+use crate::snapshot::Published;
+
+pub use bind::BindError;
+
+/// How long open TCP connections may take to finish when the server stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bound sockets that do not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    listeners: Vec<bind::Listener>,
+    settings: ServerSettings,
+    published: Arc<Published>,
+}
+
+impl Server {
+    /// Binds every listen address of the settings, UDP and TCP; port 0 takes a free port, the same for both.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub fn bind(settings: ServerSettings, published: Arc<Published>) -> Result<Self, BindError> {
+        let listeners =
+            settings.listen.iter().map(|address| bind::Listener::bind(*address)).collect::<Result<_, _>>()?;
+        Ok(Self { listeners, settings, published })
+    }
+
+    /// The addresses that were bound, in the order of the settings.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.listeners.iter().map(|listener| listener.address)
+    }
+
+    /// Answers until `stop` is cancelled; then answers what has already come, and returns.
+    pub async fn run(self, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        let limits = Arc::new(tcp::Limits::new(&self.settings));
+        for listener in self.listeners {
+            tasks.spawn(udp::serve(listener.udp, self.published.clone(), stop.clone()));
+            tasks.spawn(tcp::serve(listener.tcp, self.published.clone(), limits.clone(), tasks.clone(), stop.clone()));
+        }
+        stop.cancelled().await;
+        tasks.close();
+        if tokio::time::timeout(DRAIN_TIMEOUT, tasks.wait()).await.is_err() {
+            tracing::warn!(connections = tasks.len(), "stopped with TCP connections still open");
+        }
+    }
+}
