@@ -48,8 +48,9 @@ pub(super) fn print(octets: &[u8]) -> Result<String, ParseError> {
     line(format_args!("\n;; QUESTION SECTION:"));
     for question in message.question() {
         let question = question?;
-        let name = format!(";{}.", question.qname());
-        line(format_args!("{}{}\t{}", padded(&name, 32), question.qclass(), question.qtype()));
+        let qname = format!(";{}", name(question.qname()));
+        let fields = [qname, question.qclass().to_string(), question.qtype().to_string()];
+        line(format_args!("{}", columns(&fields, &[0, 32, 40])));
     }
     let sections =
         [("ANSWER", message.answer()?), ("AUTHORITY", message.authority()?), ("ADDITIONAL", message.additional()?)];
@@ -64,21 +65,39 @@ pub(super) fn print(octets: &[u8]) -> Result<String, ParseError> {
                 line(format_args!("\n;; {title} SECTION:"));
             }
             let Some(record) = record.to_any_record::<AllRecordData<_, ParsedName<_>>>().ok() else { continue };
-            line(format_args!(
-                "{}{}{}\t{}\t{}",
-                padded(&format!("{}.", record.owner()), 24),
-                padded(&record.ttl().as_secs().to_string(), 8),
-                record.class(),
-                record.rtype(),
-                record.data().display_zonefile(DisplayKind::Simple)
-            ));
+            let fields = [
+                name(record.owner()),
+                record.ttl().as_secs().to_string(),
+                record.class().to_string(),
+                record.rtype().to_string(),
+                record.data().display_zonefile(DisplayKind::Simple).to_string(),
+            ];
+            line(format_args!("{}", columns(&fields, &[0, 24, 32, 40, 48])));
         }
     }
     Ok(text)
 }
 
-/// Text and tabs to that column, at least one, where tab stops are eight columns apart.
-fn padded(text: &str, column: usize) -> String {
-    let tabs = column.saturating_sub(text.len()).div_ceil(8).max(1);
-    format!("{text}{}", "\t".repeat(tabs))
+/// A name with the dot at its end; the root is one dot.
+fn name(name: &ParsedName<&[u8]>) -> String {
+    if name.is_root() { ".".to_owned() } else { format!("{name}.") }
+}
+
+/// One line whose fields begin at dig's columns, reached by tabs, or one space further where they are passed.
+fn columns(fields: &[String], starts: &[usize]) -> String {
+    let mut line = String::new();
+    let mut at = 0;
+    for (field, start) in fields.iter().zip(starts) {
+        if at > 0 {
+            let to = (*start).max(at + 1);
+            let tabs = to / 8 - at / 8;
+            let spaces = if tabs > 0 { to % 8 } else { to - at };
+            line.push_str(&"\t".repeat(tabs));
+            line.push_str(&" ".repeat(spaces));
+            at = to;
+        }
+        line.push_str(field);
+        at += field.len();
+    }
+    line
 }
