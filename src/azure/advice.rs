@@ -181,7 +181,7 @@ impl ZoneContents {
             let wildcard = Name::relative("*", ancestor.as_ref());
             let covered = ancestor.as_ref() != name
                 && (wildcard.is_ok_and(|wildcard| exists(&wildcard))
-                    || is(crate::dns::DNAME)
+                    || is(RecordType::DNAME)
                     || is(RecordType::NS) && ancestor != self.apex);
             ancestor.as_ref() == name && exists(&ancestor) || covered
         })

@@ -7,7 +7,7 @@ use super::declaration::{
 };
 use super::derive::find_resource;
 use super::{Catalogue, Finding, Scope, Service, ZoneContents};
-use crate::dns::{DNAME, Name, RecordType, TypeName};
+use crate::dns::{Name, RecordType, TypeName};
 
 /// Zones in one zone group (private-endpoint-dns-integration.md).
 const ZONES_PER_GROUP: usize = 5;
@@ -363,10 +363,10 @@ fn record_set(zone: &ZoneContents, record_set: &RecordSet, findings: &mut Vec<Fi
     if *rtype == RecordType::SOA && !at_apex {
         refuse(format!("the SOA record at {owner} is not at the apex {}", zone.apex), "remove it");
     }
-    if matches!(*rtype, RecordType::SOA | RecordType::CNAME | DNAME) && record_set.rdatas.len() > 1 {
+    if matches!(*rtype, RecordType::SOA | RecordType::CNAME | RecordType::DNAME) && record_set.rdatas.len() > 1 {
         refuse(format!("{owner} has {} {} records", record_set.rdatas.len(), TypeName(*rtype)), "keep one");
     }
-    if owner.as_ref().is_wildcard() && matches!(*rtype, RecordType::NS | DNAME) {
+    if owner.as_ref().is_wildcard() && matches!(*rtype, RecordType::NS | RecordType::DNAME) {
         refuse(
             format!("{} records at the wildcard {owner} have no defined meaning (RFC 4592 §4)", TypeName(*rtype)),
             "name the subdomains one by one",
@@ -385,7 +385,7 @@ fn record_set(zone: &ZoneContents, record_set: &RecordSet, findings: &mut Vec<Fi
             );
         }
     }
-    if *rtype == DNAME {
+    if *rtype == RecordType::DNAME {
         let below = zone.record_sets.range((owner.clone(), RecordType::ZERO)..).map(|(_, other)| other);
         let below = below
             .take_while(|other| other.owner.as_ref().is_within(owner.as_ref()))

@@ -16,3 +16,24 @@ pub use files::Files;
 pub use load::{Config, load};
 pub use problem::{Place, Problem, Problems};
 pub use settings::ServerSettings;
+
+#[cfg(test)]
+pub(crate) use testing::record_sets;
+
+#[cfg(test)]
+mod testing {
+    use std::path::Path;
+
+    use super::problem::{Places, Problems};
+    use super::{Files, zone_file};
+    use crate::azure::RecordSet;
+    use crate::dns::Name;
+
+    /// The record sets of a zone file's text, which must be without mistakes.
+    pub(crate) fn record_sets(apex: &Name, text: &str) -> Vec<RecordSet> {
+        let (mut places, mut problems) = (Places::default(), Problems::default());
+        let sets = zone_file::read(&Files::Lab, Path::new("test.zone"), text, apex, &mut places, &mut problems);
+        assert!(problems.is_empty(), "{problems}");
+        sets
+    }
+}

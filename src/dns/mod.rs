@@ -10,4 +10,4 @@ pub use hickory_proto::op::{OpCode, ResponseCode as Rcode};
 pub use hickory_proto::rr::{DNSClass, RecordType};
 pub use name::{Folded, Labels, Name, NameError, NameRef};
 pub use question::Question;
-pub use rrset::{DNAME, Ttl, TypeName, rdata};
+pub use rrset::{Ttl, TypeName, rdata};

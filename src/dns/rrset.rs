@@ -4,9 +4,6 @@ use std::fmt;
 
 use super::{Name, NameRef, RecordType};
 
-/// DNAME (RFC 6672), which hickory-proto knows by number only.
-pub const DNAME: RecordType = RecordType::Unknown(39);
-
 /// A time to live in seconds, 0 to 2147483647 (RFC 2181 §8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ttl(u32);
@@ -110,7 +107,7 @@ mod tests {
 
     #[test]
     fn types_print_as_the_field_writes_them() {
-        assert_eq!(TypeName(DNAME).to_string(), "DNAME");
+        assert_eq!(TypeName(RecordType::DNAME).to_string(), "DNAME");
         assert_eq!(TypeName(RecordType::AAAA).to_string(), "AAAA");
         assert_eq!(TypeName(RecordType::Unknown(65280)).to_string(), "TYPE65280");
     }

@@ -11,7 +11,7 @@ mod observer;
 
 use std::sync::Arc;
 
-use crate::dns::{DNAME, Folded, NameRef, Question, Rcode, RecordType, rdata};
+use crate::dns::{Folded, NameRef, Question, Rcode, RecordType, rdata};
 use crate::snapshot::Snapshot;
 use crate::view::{LinkedZone, ViewId};
 use crate::zone::{Landing, Node, Rrset, Zone};
@@ -160,9 +160,10 @@ impl<'a, O: Observer> Query<'a, '_, O> {
 
     /// Answers with the DNAME record and the CNAME record that follows from it (RFC 6672 §3.1).
     fn dname(&mut self, node: Node<'a>, sname: OwnerName<'a>) -> Option<OwnerName<'a>> {
-        let dname = node.rrset(DNAME)?;
+        let dname = node.rrset(RecordType::DNAME)?;
         let target = dname.rdatas().next().and_then(rdata::target)?;
-        let is_new = self.answer.answer.iter().all(|set| set.rtype() != DNAME || set.owner.as_ref() != node.name());
+        let is_new =
+            self.answer.answer.iter().all(|set| set.rtype() != RecordType::DNAME || set.owner.as_ref() != node.name());
         if is_new {
             self.answer.answer.push(AnswerSet::stored(OwnerName::Held(node.name()), dname));
         }

@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use hashbrown::HashTable;
 
 use super::{APEX, NodeEntry, NodeId, NodeKind, RrsetEntry, Zone, rrset_range};
-use crate::dns::{DNAME, Name, NameRef, RecordType, Ttl, rdata};
+use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
 
 /// A record set to compile: its owner, type, TTL and RDATA in wire format.
 pub type RrsetSource<'a> = (NameRef<'a>, RecordType, Ttl, &'a [Box<[u8]>]);
@@ -112,7 +112,7 @@ impl Builder {
     /// What a node starts as: hidden, if its parent is a cut, a DNAME owner or hidden itself.
     fn kind_below(&self, parent: NodeId) -> NodeKind {
         let entry = &self.nodes[parent.0 as usize];
-        let is_dname = || self.rrsets[rrset_range(entry)].iter().any(|rrset| rrset.rtype == DNAME);
+        let is_dname = || self.rrsets[rrset_range(entry)].iter().any(|rrset| rrset.rtype == RecordType::DNAME);
         match entry.kind {
             NodeKind::Hidden(by) => NodeKind::Hidden(by),
             NodeKind::Cut => NodeKind::Hidden(parent),

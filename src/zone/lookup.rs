@@ -3,7 +3,7 @@
 use std::hash::BuildHasher;
 
 use super::{APEX, Node, NodeId, NodeKind, Zone};
-use crate::dns::{DNAME, Folded, NameRef};
+use crate::dns::{Folded, NameRef, RecordType};
 
 /// Where a name lands in the zone that answers for it.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +61,7 @@ impl Zone {
         match self.entry(ancestor).kind {
             NodeKind::Cut => Landing::Cut { cut: node, at_cut: false },
             NodeKind::Hidden(by) => self.above(by),
-            NodeKind::Data | NodeKind::Alias if node.rrset(DNAME).is_some() => Landing::Dname(node),
+            NodeKind::Data | NodeKind::Alias if node.rrset(RecordType::DNAME).is_some() => Landing::Dname(node),
             NodeKind::Data | NodeKind::Alias => Landing::Missing { closest_encloser: node },
         }
     }
@@ -81,7 +81,7 @@ mod tests {
     use std::fmt::Write;
 
     use super::*;
-    use crate::dns::{Name, RecordType, Ttl};
+    use crate::dns::{Name, Ttl};
 
     /// A zone at `example` with one record of the type at each owner.
     fn zone(records: &[(&str, RecordType)]) -> Zone {
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_dname_takes_its_subtree_but_not_itself() {
-        let zone = zone(&[("d", DNAME), ("d", RecordType::A), ("*", RecordType::A)]);
+        let zone = zone(&[("d", RecordType::DNAME), ("d", RecordType::A), ("*", RecordType::A)]);
         check(&zone, "d", "exact d.example.");
         check(&zone, "x.d", "dname d.example.");
         check(&zone, "x.y.d", "dname d.example.");

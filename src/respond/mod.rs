@@ -78,3 +78,6 @@ const VERSION_BIND: NameRef<'static> = NameRef::constant(b"\x07version\x04bind\0
 const VERSION_SERVER: NameRef<'static> = NameRef::constant(b"\x07version\x06server\0");
 const ID_SERVER: NameRef<'static> = NameRef::constant(b"\x02id\x06server\0");
 const HOSTNAME_BIND: NameRef<'static> = NameRef::constant(b"\x08hostname\x04bind\0");
+
+#[cfg(test)]
+mod tests;
