@@ -1,0 +1,98 @@
+//! The commands besides `serve`: what they print and their exit codes.
+
+use std::process::{Command, Output};
+
+use crate::support::PROGRAM;
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).env_remove("RUST_LOG").output().unwrap()
+}
+
+#[track_caller]
+fn stdout(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn explain_says_who_which_zone_and_what_was_found_at_each_step() {
+    let name = "k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com";
+    let text = stdout(&["explain", "--from", "10.1.0.4", name]);
+    let expected = "\
+10.1.0.4 is in virtual network vnet-n1, by the prefix 10.1.0.0/16
+
+1. k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com.
+   no private zone linked to vnet-n1 fits the name
+   public zone eastus.prometheus.monitor.azure.com. answers
+   an alias for k8s02-workspace-abcd.privatelink.eastus.prometheus.monitor.azure.com., follows from Private Link resource k8s02-workspace
+
+2. k8s02-workspace-abcd.privatelink.eastus.prometheus.monitor.azure.com.
+   private zone privatelink.eastus.prometheus.monitor.azure.com. in rg-n1, linked to vnet-n1, answers, and it alone
+   A found, written by private endpoint pe-k8s02
+
+;; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 0
+;; flags: qr aa rd; QUERY: 1, ANSWER: 2, AUTHORITY: 0, ADDITIONAL: 0
+
+;; QUESTION SECTION:
+;k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com. IN A
+
+;; ANSWER SECTION:
+k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com. 300 IN CNAME k8s02-workspace-abcd.privatelink.eastus.prometheus.monitor.azure.com.
+k8s02-workspace-abcd.privatelink.eastus.prometheus.monitor.azure.com. 10 IN A 10.1.0.5
+";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn explain_names_the_zones_that_would_have_answered() {
+    let name = "k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com";
+    let from_n2 = stdout(&["explain", "--from", "vnet-n2", name]);
+    assert!(from_n2.contains("status: NXDOMAIN"), "{from_n2}");
+    let hint = "in rg-n1 holds it, but is linked to vnet-n1, not to vnet-n2";
+    assert!(from_n2.contains(hint), "{from_n2}");
+    let from_hub = stdout(&["explain", "--from", "vnet-hub", name]);
+    assert!(from_hub.contains("in rg-n1 holds it, but is linked to vnet-n1, not to vnet-hub"), "{from_hub}");
+    let outside = stdout(&["explain", "--from", "192.0.2.1", "www.contoso.internal"]);
+    assert!(outside.contains("in no virtual network"), "{outside}");
+    assert!(outside.contains("no zone of this server fits the name: REFUSED"), "{outside}");
+}
+
+#[test]
+fn explain_refuses_what_it_cannot_read() {
+    for (arguments, message) in [
+        (["explain", "--from", "vnet-x", "a.b", "A"], "the networks are vnet-n1, vnet-n2, vnet-adx, vnet-hub"),
+        (["explain", "--from", "10.0.0.1", "a..b", "A"], "\"a..b\" is not a domain name: a label is empty"),
+        (["explain", "--from", "10.0.0.1", "a.b", "AAAAA"], "\"AAAAA\" is not a record type"),
+    ] {
+        let output = run(&arguments);
+        assert_eq!(output.status.code(), Some(1));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains(message), "{stderr}");
+    }
+}
+
+#[test]
+fn the_lab_has_no_problems() {
+    assert_eq!(stdout(&["check"]), "0 errors, 0 warnings\n");
+    assert_eq!(stdout(&["check", concat!(env!("CARGO_MANIFEST_DIR"), "/config/lab.toml")]), "0 errors, 0 warnings\n");
+}
+
+#[test]
+fn logs_can_be_json() {
+    let server = crate::support::Server::start(&["--log-format", "json", "-v"]);
+    server.wait_for_log("\"serving\"");
+    for line in server.log().lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(event["level"].is_string() && event["message"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn usage_errors_have_exit_code_2_and_help_shows_examples() {
+    assert_eq!(run(&["serve", "--listen", "nonsense"]).status.code(), Some(2));
+    assert_eq!(run(&["dance"]).status.code(), Some(2));
+    for command in [&["--help"][..], &["serve", "--help"], &["check", "--help"], &["explain", "--help"]] {
+        assert!(stdout(command).contains("Examples:\n  vnetdns"), "{command:?}");
+    }
+}

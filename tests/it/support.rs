@@ -1,0 +1,188 @@
+//! A server under test, and a client for it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::{Edns, Message, Query};
+use hickory_proto::rr::{Name, RecordType};
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vnetdns");
+/// How long a client waits for a response.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A running `vnetdns serve`; killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    /// Where it answers: the port that every test server takes.
+    pub(crate) address: SocketAddr,
+    /// All addresses that it answers on.
+    pub(crate) addresses: Vec<SocketAddr>,
+    log: Arc<Mutex<String>>,
+}
+
+impl Server {
+    /// Starts the default lab on a free port.
+    pub(crate) fn lab() -> Self {
+        Self::start(&[])
+    }
+
+    /// Starts the program with further arguments on a free port, and waits until it is ready.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(PROGRAM)
+            .args(["serve", "--listen", "127.0.0.1:0", "--ready", "json"])
+            .args(arguments)
+            .env_remove("RUST_LOG")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        thread::spawn({
+            let log = log.clone();
+            move || stderr.lines().map_while(Result::ok).for_each(|line| *log.lock().unwrap() += &(line + "\n"))
+        });
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        let ready: serde_json::Value = serde_json::from_str(&ready)
+            .unwrap_or_else(|error| panic!("no ready line ({error}): {ready:?}\n{}", log.lock().unwrap()));
+        let listen = ready["listen"].as_array().unwrap();
+        let addresses: Vec<SocketAddr> =
+            listen.iter().map(|address| address.as_str().unwrap().parse().unwrap()).collect();
+        Self { child, address: addresses[0], addresses, log }
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until the log holds a text.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        let start = Instant::now();
+        while !self.log().contains(text) {
+            assert!(start.elapsed() < PATIENCE, "{text:?} is not logged:\n{}", self.log());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Sends a signal, as `kill` does.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < 2 * PATIENCE, "it does not end:\n{}", self.log());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Asks over UDP, with EDNS, from a source address.
+    #[track_caller]
+    pub(crate) fn ask(&self, from: &str, name: &str, qtype: RecordType) -> Message {
+        let response = self.exchange(from, &query(name, qtype).to_vec().unwrap());
+        Message::from_vec(&response).unwrap()
+    }
+
+    /// Sends a datagram and waits for the answer to it.
+    #[track_caller]
+    pub(crate) fn exchange(&self, from: &str, request: &[u8]) -> Vec<u8> {
+        let socket = self.udp_socket(from);
+        socket.send(request).unwrap();
+        let mut buffer = vec![0; 65535];
+        let len = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("no response: {error}\n{}", self.log()));
+        buffer.truncate(len);
+        buffer
+    }
+
+    /// A UDP socket at a source address, connected to the server.
+    pub(crate) fn udp_socket(&self, from: &str) -> UdpSocket {
+        let from: IpAddr = from.parse().unwrap();
+        let socket = UdpSocket::bind((from, 0)).unwrap();
+        socket.connect(self.address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket
+    }
+
+    /// Asks over TCP from a source address.
+    #[track_caller]
+    pub(crate) fn ask_tcp(&self, from: &str, name: &str, qtype: RecordType) -> Message {
+        let mut stream = self.tcp_stream(from);
+        send(&mut stream, &query(name, qtype).to_vec().unwrap());
+        Message::from_vec(&receive(&mut stream).unwrap()).unwrap()
+    }
+
+    /// A TCP connection from a source address.
+    pub(crate) fn tcp_stream(&self, from: &str) -> TcpStream {
+        let from: IpAddr = from.parse().unwrap();
+        let socket =
+            socket2::Socket::new(socket2::Domain::for_address(self.address), socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        socket.connect(&self.address.into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A query with EDNS and the usual buffer size.
+pub(crate) fn query(name: &str, qtype: RecordType) -> Message {
+    let mut message = plain_query(name, qtype);
+    let mut edns = Edns::new();
+    edns.set_max_payload(1232);
+    message.edns = Some(edns);
+    message
+}
+
+/// A query without EDNS.
+pub(crate) fn plain_query(name: &str, qtype: RecordType) -> Message {
+    let mut message = Message::query();
+    message.metadata.recursion_desired = true;
+    message.add_query(Query::query(Name::from_ascii(name).unwrap(), qtype));
+    message
+}
+
+/// Sends a message over TCP, with its length in front (RFC 1035 §4.2.2).
+pub(crate) fn send(stream: &mut TcpStream, message: &[u8]) {
+    let len = u16::try_from(message.len()).unwrap().to_be_bytes();
+    stream.write_all(&[&len, message].concat()).unwrap();
+}
+
+/// Receives a message over TCP; `None` where the server has closed the connection.
+pub(crate) fn receive(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut len = [0; 2];
+    stream.read_exact(&mut len).ok()?;
+    let mut message = vec![0; usize::from(u16::from_be_bytes(len))];
+    stream.read_exact(&mut message).ok()?;
+    Some(message)
+}
+
+/// A message as text, one line each: `RCODE aa`, then `answer: …` and `authority: …` records.
+pub(crate) fn show(message: &Message) -> Vec<String> {
+    let aa = if message.metadata.authoritative { " aa" } else { "" };
+    let mut lines = vec![format!("{:?}{aa}", message.metadata.response_code)];
+    lines.extend(message.answers.iter().map(|record| format!("answer: {record}")));
+    lines.extend(message.authorities.iter().map(|record| format!("authority: {record}")));
+    lines
+}

@@ -1,0 +1,164 @@
+//! TCP: pipelining, bounds, idle time-outs, an orderly stop.
+
+use std::io::Write;
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::Message;
+use hickory_proto::rr::RecordType;
+
+use crate::support::{Server, plain_query, receive, send};
+
+const NAME: &str = "myadx.westus.kusto.windows.net";
+
+/// A server with these lines under `[server]` and a network that all of loopback belongs to.
+fn server(settings: &str) -> (tempfile::TempDir, Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tcp.toml");
+    let config = format!(
+        "[server]\n{settings}\n[[virtual_network]]\nname = \"v\"\nclient_prefixes = [\"127.0.0.0/8\"]\n\
+         [[private_dns_zone]]\nname = \"windows.net\"\nvirtual_network_links = [{{ virtual_network = \"v\" }}]\n\
+         [[private_dns_zone.record_set]]\nname = \"myadx.westus.kusto\"\ntype = \"A\"\nrecords = [\"10.0.0.1\"]\n"
+    );
+    std::fs::write(&path, config).unwrap();
+    let server = Server::start(&["--config", path.to_str().unwrap()]);
+    (folder, server)
+}
+
+fn request(id: u16) -> Vec<u8> {
+    let mut request = plain_query(NAME, RecordType::A).to_vec().unwrap();
+    request[..2].copy_from_slice(&id.to_be_bytes());
+    request
+}
+
+#[test]
+fn queries_in_one_write_are_all_answered() {
+    let server = Server::lab();
+    let mut stream = server.tcp_stream("127.3.0.4");
+    let mut octets = Vec::new();
+    for id in 0..500 {
+        let request = request(id);
+        octets.extend_from_slice(&(request.len() as u16).to_be_bytes());
+        octets.extend_from_slice(&request);
+    }
+    // In pieces that end in the middle of lengths and messages, from another thread: nobody waits for the other.
+    let mut writer = stream.try_clone().unwrap();
+    let writing = std::thread::spawn(move || octets.chunks(997).for_each(|piece| writer.write_all(piece).unwrap()));
+    let mut ids: Vec<u16> = (0..500)
+        .map(|_| {
+            let message = Message::from_vec(&receive(&mut stream).unwrap()).unwrap();
+            assert_eq!(message.answers.len(), 2);
+            message.metadata.id
+        })
+        .collect();
+    writing.join().unwrap();
+    ids.sort_unstable();
+    assert_eq!(ids, (0..500).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_client_that_closes_its_side_still_gets_its_answers() {
+    let server = Server::lab();
+    let mut stream = server.tcp_stream("127.0.0.1");
+    send(&mut stream, &request(1));
+    send(&mut stream, &request(2));
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(receive(&mut stream).unwrap()[..2], [0, 1]);
+    assert_eq!(receive(&mut stream).unwrap()[..2], [0, 2]);
+    assert_eq!(receive(&mut stream), None);
+}
+
+#[test]
+fn an_idle_or_dribbling_connection_is_closed() {
+    let (_folder, server) = server("tcp_idle_seconds = 1");
+    let mut idle = server.tcp_stream("127.0.0.1");
+    let mut dribbling = server.tcp_stream("127.0.0.1");
+    let mut writer = dribbling.try_clone().unwrap();
+    let start = Instant::now();
+    let writing = std::thread::spawn(move || {
+        // One octet now and then is no request: the time-out runs on.
+        for octet in [&[0, 40][..], &request(1)].concat() {
+            if writer.write_all(&[octet]).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    });
+    assert_eq!(receive(&mut idle), None);
+    assert_eq!(receive(&mut dribbling), None);
+    let elapsed = start.elapsed();
+    assert!(elapsed > Duration::from_millis(900) && elapsed < Duration::from_secs(3), "{elapsed:?}");
+    writing.join().unwrap();
+}
+
+#[test]
+fn a_busy_connection_is_not_closed() {
+    let (_folder, server) = server("tcp_idle_seconds = 1");
+    let mut stream = server.tcp_stream("127.0.0.1");
+    for id in 0..8 {
+        send(&mut stream, &request(id));
+        assert!(receive(&mut stream).is_some());
+        std::thread::sleep(Duration::from_millis(250));
+    }
+}
+
+#[test]
+fn connections_are_bounded_in_all_and_per_client() {
+    let (_folder, server) = server("tcp_connections = 5\ntcp_connections_per_client = 3");
+    let is_served = |stream: &mut std::net::TcpStream| {
+        // A refused connection may be reset before the request is written.
+        let request = request(1);
+        let _ = stream.write_all(&[&(request.len() as u16).to_be_bytes()[..], &request].concat());
+        receive(stream).is_some()
+    };
+    let mut first: Vec<_> = (0..4).map(|_| server.tcp_stream("127.0.0.1")).collect();
+    let served: Vec<_> = first.iter_mut().map(is_served).collect();
+    assert_eq!(served, [true, true, true, false]);
+    let mut second: Vec<_> = (0..3).map(|_| server.tcp_stream("127.0.0.2")).collect();
+    let served: Vec<_> = second.iter_mut().map(is_served).collect();
+    assert_eq!(served, [true, true, false]);
+    // A place becomes free when a connection ends.
+    drop(first.remove(0));
+    let start = Instant::now();
+    while !is_served(&mut server.tcp_stream("127.0.0.3")) {
+        assert!(start.elapsed() < crate::support::PATIENCE);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_greedy_client_that_reads_nothing_does_not_hold_up_others() {
+    let (_folder, server) = server("tcp_idle_seconds = 1");
+    let stream = server.tcp_stream("127.0.0.1");
+    let mut writer = stream.try_clone().unwrap();
+    writer.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    let request = request(1);
+    let octets = [&(request.len() as u16).to_be_bytes()[..], &request].concat().repeat(1000);
+    // Until the buffers of both sides are full, or the server hangs up.
+    for _ in 0..1000 {
+        if writer.write_all(&octets).is_err() {
+            break;
+        }
+    }
+    assert_eq!(server.ask_tcp("127.0.0.2", NAME, RecordType::A).answers.len(), 1);
+    assert_eq!(server.ask("127.0.0.2", NAME, RecordType::A).answers.len(), 1);
+}
+
+#[test]
+fn a_stop_answers_what_has_come_and_exits_with_0() {
+    for signal in ["TERM", "INT"] {
+        let mut server = Server::lab();
+        let mut stream = server.tcp_stream("127.0.0.1");
+        let socket = server.udp_socket("127.0.0.1");
+        let _idle = server.tcp_stream("127.0.0.1");
+        send(&mut stream, &request(7));
+        socket.send(&request(8)).unwrap();
+        server.signal(signal);
+        assert_eq!(receive(&mut stream).unwrap()[..2], [0, 7]);
+        let mut buffer = [0; 1232];
+        socket.recv(&mut buffer).unwrap();
+        assert_eq!(buffer[..2], [0, 8]);
+        assert_eq!(server.wait().code(), Some(0));
+        server.wait_for_log("stopped");
+    }
+}

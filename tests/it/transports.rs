@@ -1,0 +1,147 @@
+//! Every transport carries the message that `respond` made.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
+
+use hickory_proto::op::{Message, OpCode};
+use hickory_proto::rr::RecordType;
+use vnetdns::config::{Files, load};
+use vnetdns::respond::respond;
+use vnetdns::snapshot::{Generation, Identity, Snapshot};
+use vnetdns::view::{Client, Transport};
+use vnetdns::wire::Response;
+
+use crate::support::{PROGRAM, Server, plain_query, query, receive, send};
+
+/// Requests of every kind that gets a response.
+fn requests() -> Vec<Vec<u8>> {
+    let mut messages = Vec::new();
+    for name in [
+        "k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com",
+        "MyADX.WestUS.kusto.windows.net",
+        "contoso.internal",
+        "x.y.apps.contoso.internal",
+        "_ldap._tcp.contoso.internal",
+        "missing.contoso.internal",
+        "trafficmanager.net",
+        "nobody.holds.this",
+        ".",
+    ] {
+        for qtype in [RecordType::A, RecordType::AAAA, RecordType::MX, RecordType::SRV, RecordType::NS, RecordType::ANY]
+        {
+            messages.push(plain_query(name, qtype));
+            messages.push(query(name, qtype));
+        }
+    }
+    let mut two_questions = query("contoso.internal", RecordType::A);
+    two_questions.add_query(two_questions.queries[0].clone());
+    let mut update = plain_query("contoso.internal", RecordType::SOA);
+    update.metadata.op_code = OpCode::Update;
+    let mut version_1 = query("contoso.internal", RecordType::A);
+    version_1.edns.as_mut().unwrap().set_version(1);
+    messages.extend([two_questions, update, version_1]);
+    let mut requests: Vec<_> = messages.iter().map(|message| message.to_vec().unwrap()).collect();
+    // Octets after the last record, and a question that is cut off.
+    requests.push([&requests[0][..], b"junk"].concat());
+    requests.push(requests[0][..20].to_vec());
+    requests
+}
+
+/// The program's own answer, made without a socket.
+fn expected(snapshot: &Snapshot, source: IpAddr, transport: Transport, request: &[u8]) -> Vec<u8> {
+    let mut response = Response::new();
+    respond(snapshot, &Client { source, transport, view: None }, request, &mut response).unwrap();
+    response.as_octets().to_vec()
+}
+
+#[test]
+fn udp_and_tcp_carry_what_respond_made_octet_by_octet() {
+    let server = Server::lab();
+    let topology = load(&Files::Lab).unwrap().topology;
+    let identity = Identity { version: Some(format!("vnetdns {}", env!("CARGO_PKG_VERSION"))), id: None };
+    let snapshot = Snapshot::compile(&topology, identity, Generation(1)).unwrap();
+    let sources = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 1, 0, 9), Ipv4Addr::new(127, 3, 255, 1)];
+    for source in sources {
+        let mut stream = server.tcp_stream(&source.to_string());
+        for request in requests() {
+            let over_udp = server.exchange(&source.to_string(), &request);
+            assert_eq!(over_udp, expected(&snapshot, source.into(), Transport::Udp, &request));
+            send(&mut stream, &request);
+            let over_tcp = receive(&mut stream).unwrap();
+            assert_eq!(over_tcp, expected(&snapshot, source.into(), Transport::Tcp, &request));
+            // Nothing here is long enough to be cut: the two messages are the same, field by field.
+            let (udp, tcp) = (Message::from_vec(&over_udp).unwrap(), Message::from_vec(&over_tcp).unwrap());
+            assert_eq!(udp.metadata, tcp.metadata);
+            assert_eq!(udp.queries, tcp.queries);
+            assert_eq!(udp.edns, tcp.edns);
+            assert_eq!(udp.answers, tcp.answers);
+            assert_eq!(udp.authorities, tcp.authorities);
+            assert_eq!(udp.additionals, tcp.additionals);
+        }
+    }
+}
+
+#[test]
+fn a_response_and_a_fragment_get_no_answer() {
+    let server = Server::lab();
+    let socket = server.udp_socket("127.0.0.1");
+    let mut response = query("contoso.internal", RecordType::A).to_vec().unwrap();
+    response[2] |= 0x80;
+    socket.send(&response).unwrap();
+    socket.send(&response[..11]).unwrap();
+    socket.send(b"").unwrap();
+    // The first thing that comes back is the answer to the question after them.
+    let mut request = plain_query("myadx.westus.kusto.windows.net", RecordType::A).to_vec().unwrap();
+    request[..2].copy_from_slice(b"\xab\xcd");
+    socket.send(&request).unwrap();
+    let mut buffer = [0; 1232];
+    socket.recv(&mut buffer).unwrap();
+    assert_eq!(&buffer[..2], b"\xab\xcd");
+}
+
+#[test]
+fn a_long_answer_is_cut_over_udp_and_whole_over_tcp() {
+    let folder = tempfile::tempdir().unwrap();
+    let addresses: Vec<_> = (0..200).map(|at| format!("\"10.0.0.{at}\"")).collect();
+    let config = format!(
+        "[[virtual_network]]\nname = \"v\"\nclient_prefixes = [\"127.0.0.0/8\"]\n[[private_dns_zone]]\n\
+         name = \"example.test\"\nvirtual_network_links = [{{ virtual_network = \"v\" }}]\n\
+         [[private_dns_zone.record_set]]\nname = \"big\"\ntype = \"A\"\nrecords = [{}]\n",
+        addresses.join(", ")
+    );
+    let path = folder.path().join("big.toml");
+    std::fs::write(&path, config).unwrap();
+    let server = Server::start(&["--config", path.to_str().unwrap()]);
+    let over_udp = server.ask("127.0.0.1", "big.example.test", RecordType::A);
+    assert!(over_udp.metadata.truncation);
+    assert!(over_udp.answers.is_empty());
+    let over_tcp = server.ask_tcp("127.0.0.1", "big.example.test", RecordType::A);
+    assert!(!over_tcp.metadata.truncation);
+    assert_eq!(over_tcp.answers.len(), 200);
+}
+
+#[test]
+fn a_wildcard_bind_answers_from_the_address_that_was_asked() {
+    let server = Server::start(&["--listen", "0.0.0.0:0"]);
+    let port = server.addresses[1].port();
+    for asked in ["127.0.0.1", "127.9.9.9"] {
+        // A connected socket takes datagrams of that address only.
+        let socket = std::net::UdpSocket::bind("127.1.0.4:0").unwrap();
+        socket.connect((asked, port)).unwrap();
+        socket.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+        socket.send(&query("www.contoso.internal", RecordType::A).to_vec().unwrap()).unwrap();
+        let mut buffer = [0; 1232];
+        let len = socket.recv(&mut buffer).unwrap();
+        assert_eq!(Message::from_vec(&buffer[..len]).unwrap().answers.len(), 1);
+    }
+}
+
+#[test]
+fn a_taken_port_is_an_error_that_says_so() {
+    let server = Server::lab();
+    let address = server.address.to_string();
+    let output = Command::new(PROGRAM).args(["serve", "--listen", &address]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains(&format!("cannot listen on {address} (TCP): another program has it")), "{message}");
+}
