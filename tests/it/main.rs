@@ -1,5 +1,7 @@
 //! The built program, asked over real sockets.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod commands;
 mod lab;
 mod reload;
