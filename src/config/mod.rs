@@ -1,4 +1,4 @@
-//! Text → [`Topology`] and [`ServerSettings`]: the only place that knows file formats.
+//! Text → [`Topology`](crate::azure::Topology) and [`ServerSettings`]: the only place that knows file formats.
 //!
 //! The TOML file is deserialised into a mirror, the mirror becomes a declaration, the declaration is checked as a
 //! whole. Each stage gathers every problem with its place; nothing is half loaded.
