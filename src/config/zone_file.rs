@@ -429,3 +429,67 @@ impl Lines<'_> {
         Place { file: file.clone(), line: self.line, column }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::TypeName;
+
+    /// Reads a zone file of `example`; returns `owner ttl type rdata-count` lines and problem lines.
+    fn read_text(text: &str) -> (Vec<String>, Vec<String>) {
+        let apex: Name = "example".parse().unwrap();
+        let (mut places, mut problems) = (Places::default(), Problems::default());
+        let sets = read(&Files::Lab, Path::new("z"), text, &apex, &mut places, &mut problems);
+        let show = |set: &RecordSet| {
+            let line = places.place(set.origin).line;
+            format!("{line}: {} {} {} x{}", set.owner, set.ttl, TypeName(set.rtype), set.rdatas.len())
+        };
+        let problems = problems.iter().map(|problem| format!("{}: {}", problem.place, problem.what));
+        (sets.iter().map(show).collect(), problems.collect())
+    }
+
+    #[test]
+    fn entries_take_over_owner_ttl_and_origin() {
+        let text = "$TTL 1h\n@ SOA ns host (\n 1 2h ; comment )\n 3 4\n 5 )\n  NS ns\na 60 IN A 10.0.0.1\n IN 90 A 10.0.0.2\n\
+                    $ORIGIN sub\nb A 10.0.0.3\nabsolute.example. A 10.0.0.4\n$TTL 1d12h\nc TXT \"a;b\" (\"c\"\n)d";
+        let (sets, problems) = read_text(text);
+        assert_eq!(
+            sets,
+            [
+                "2: example. 3600 SOA x1",
+                "6: example. 3600 NS x1",
+                "7: a.example. 60 A x2",
+                "10: b.sub.example. 3600 A x1",
+                "11: absolute.example. 3600 A x1",
+                "13: c.sub.example. 129600 TXT x1",
+            ]
+        );
+        assert_eq!(problems, ["z:8:2: TTL 90 differs from 60 of the record set's other records"]);
+    }
+
+    #[test]
+    fn a_mistake_costs_its_entry_and_has_its_place() {
+        let text = "$TTL 60\ngood A 10.0.0.1\nbad A 10.0.0.256\nworse QWERTY x\n  \"open\ngood2 A 10.0.0.2\n$NOPE x\nx ) A 1\n\
+                    good3 A 10.0.0.3\nlast A ( 10.0.0.4";
+        let (sets, problems) = read_text(text);
+        assert_eq!(sets, ["2: good.example. 60 A x1", "6: good2.example. 60 A x1", "9: good3.example. 60 A x1"]);
+        let places: Vec<_> =
+            problems.iter().map(|problem| problem.splitn(4, ':').take(3).collect::<Vec<_>>().join(":")).collect();
+        assert_eq!(places, ["z:3:7", "z:4:7", "z:5:3", "z:7:1", "z:8:3", "z:10:8"]);
+    }
+
+    #[test]
+    fn times_have_units() {
+        for (text, seconds) in [("0", Some(0)), ("90", Some(90)), ("1h30m", Some(5400)), ("1W", Some(604_800))] {
+            assert_eq!(parse_seconds(text), seconds);
+        }
+        for text in ["", "h", "-1", "1x", "4294967296", "9999999w"] {
+            assert_eq!(parse_seconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_same_record_twice_is_one_record() {
+        assert_eq!(read_text("a 60 A 10.0.0.1\nA 60 A 10.0.0.1").0, ["1: a.example. 60 A x1"]);
+    }
+}

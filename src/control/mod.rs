@@ -1,10 +1,15 @@
 //! Changes: the only place that publishes a snapshot.
 
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::config::{Config, Files, Problems, ServerSettings, load};
 use crate::snapshot::{Counts, Generation, Identity, Published, Snapshot};
 use crate::zone::CompileError;
+
+/// How long a replaced snapshot waits for its readers.
+const READER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Loads the configuration and publishes what it says.
 #[derive(Debug)]
@@ -74,9 +79,18 @@ impl Control {
         let snapshot =
             Snapshot::compile(&topology, identity(&self.settings), generation).map_err(LoadError::Compile)?;
         let counts = snapshot.counts();
-        drop(self.published.swap(snapshot));
+        drop_unused(self.published.swap(snapshot));
         let needs_restart = ServerSettings { listen: self.settings.listen.clone(), ..server } != self.settings;
         Ok(Loaded { generation, counts, warnings, needs_restart })
+    }
+}
+
+/// Drops a snapshot when its last reader has let go, which is after a batch of queries at most: what that costs is not
+/// for a thread that serves.
+fn drop_unused(snapshot: Arc<Snapshot>) {
+    let start = Instant::now();
+    while Arc::strong_count(&snapshot) > 1 && start.elapsed() < READER_PATIENCE {
+        thread::sleep(Duration::from_millis(1));
     }
 }
 

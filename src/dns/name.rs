@@ -75,7 +75,7 @@ impl Name {
             return Ok(parent.to_name());
         }
         let name: Self = text.parse()?;
-        if text.ends_with('.') {
+        if is_absolute(text) {
             return Ok(name);
         }
         name.as_ref().join(parent).ok_or(NameError::LongName)
@@ -243,6 +243,14 @@ impl FromStr for Name {
     }
 }
 
+/// Whether a text ends in a dot that is not escaped.
+fn is_absolute(text: &str) -> bool {
+    text.strip_suffix('.').is_some_and(|rest| {
+        let backslashes = rest.len() - rest.trim_end_matches('\\').len();
+        backslashes % 2 == 0
+    })
+}
+
 /// Writes the length octet of the label that began at `start`.
 fn close_label(wire: &mut [u8], start: usize) -> Result<(), NameError> {
     match wire.len() - start - 1 {
@@ -393,6 +401,17 @@ mod tests {
         let long = ["x".repeat(63), "x".repeat(63), "x".repeat(63), "x".repeat(61)].join(".");
         assert_eq!(name(&long).as_wire().len(), 255);
         assert_eq!(format!("{long}x").parse::<Name>().unwrap_err(), NameError::LongName);
+    }
+
+    #[test]
+    fn a_text_that_ends_in_a_dot_is_absolute_unless_the_dot_is_escaped() {
+        let apex = name("example");
+        let relative = |text| Name::relative(text, apex.as_ref()).unwrap();
+        assert_eq!(relative("a"), name("a.example"));
+        assert_eq!(relative("a."), name("a"));
+        assert_eq!(relative("@"), apex);
+        assert_eq!(relative(r"a\."), name(r"a\..example"));
+        assert_eq!(relative(r"a\\."), name(r"a\\"));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub struct BindError {
 fn mend(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "another program has it; stop that one (ss -lnp shows it), or choose another address with --listen"
+            "the port is taken; stop the program that has it (ss -lnp shows it), or choose another address with --listen"
         }
         io::ErrorKind::PermissionDenied => {
             "ports below 1024 need a privilege; give it with setcap cap_net_bind_service=+ep, or choose a higher port \

@@ -143,5 +143,5 @@ fn a_taken_port_is_an_error_that_says_so() {
     let output = Command::new(PROGRAM).args(["serve", "--listen", &address]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8(output.stderr).unwrap();
-    assert!(message.contains(&format!("cannot listen on {address} (TCP): another program has it")), "{message}");
+    assert!(message.contains(&format!("cannot listen on {address} (TCP): the port is taken")), "{message}");
 }
