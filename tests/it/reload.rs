@@ -68,6 +68,20 @@ fn a_reload_publishes_the_new_data_and_a_refused_one_keeps_the_old() {
 }
 
 #[test]
+fn a_reload_says_when_a_change_needs_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lab.toml");
+    write(&path, 1);
+    let server = Server::start(&["--config", path.to_str().unwrap()]);
+    server.signal("HUP");
+    server.wait_for_log("reloaded generation=2");
+    assert!(!server.log().contains("restart"), "--listen is no change of the file");
+    fs::write(&path, format!("[server]\ntcp_idle_seconds = 3\n{}", fs::read_to_string(&path).unwrap())).unwrap();
+    server.signal("HUP");
+    server.wait_for_log("[server] has changed: restart to put that into effect");
+}
+
+#[test]
 fn twenty_reloads_under_load_lose_no_query_and_answer_none_wrongly() {
     const RELOADS: u8 = 20;
     let folder = tempfile::tempdir().unwrap();

@@ -4,14 +4,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 
 use hickory_proto::op::{Message, OpCode};
-use hickory_proto::rr::RecordType;
+use hickory_proto::rr::{DNSClass, RecordType};
 use vnetdns::config::{Files, load};
 use vnetdns::respond::respond;
 use vnetdns::snapshot::{Generation, Identity, Snapshot};
 use vnetdns::view::{Client, Transport};
 use vnetdns::wire::Response;
 
-use crate::support::{PROGRAM, Server, plain_query, query, receive, send};
+use crate::support::{PROGRAM, Server, plain_query, query, receive, send, show};
 
 /// Requests of every kind that gets a response.
 fn requests() -> Vec<Vec<u8>> {
@@ -134,6 +134,28 @@ fn a_wildcard_bind_answers_from_the_address_that_was_asked() {
         let len = socket.recv(&mut buffer).unwrap();
         assert_eq!(Message::from_vec(&buffer[..len]).unwrap().answers.len(), 1);
     }
+}
+
+#[test]
+fn the_server_tells_about_itself_unless_that_is_turned_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chaos.toml");
+    let ask = |server: &Server, name: &str| {
+        let mut message = query(name, RecordType::TXT);
+        message.queries[0].set_query_class(DNSClass::CH);
+        let response = server.exchange("127.0.0.1", &message.to_vec().unwrap());
+        show(&Message::from_vec(&response).unwrap())
+    };
+    std::fs::write(&path, "[server]\nid = \"lab-1\"\n").unwrap();
+    let server = Server::start(&["--config", path.to_str().unwrap()]);
+    let version = format!("answer: version.bind. 0 CH TXT vnetdns {}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(ask(&server, "version.bind"), ["NoError aa", &version]);
+    assert_eq!(ask(&server, "id.server"), ["NoError aa", "answer: id.server. 0 CH TXT lab-1"]);
+    assert_eq!(ask(&server, "authors.bind"), ["Refused"]);
+    std::fs::write(&path, "[server]\nid = \"lab-1\"\nchaos = false\n").unwrap();
+    let server = Server::start(&["--config", path.to_str().unwrap()]);
+    assert_eq!(ask(&server, "version.bind"), ["Refused"]);
+    assert_eq!(ask(&server, "id.server"), ["Refused"]);
 }
 
 #[test]
