@@ -6,7 +6,7 @@ use super::declaration::{
     Declaration, Declared, Origin, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, RecordSet, ZoneReference,
 };
 use super::derive::find_resource;
-use super::{Catalogue, Finding, Scope, Service, ZoneContents};
+use super::{Catalogue, CatalogueError, Finding, Scope, Service, ZoneContents};
 use crate::dns::{Name, RecordType, TypeName};
 
 /// Zones in one zone group (private-endpoint-dns-integration.md).
@@ -61,7 +61,7 @@ fn unique_record_sets(record_sets: &[RecordSet], findings: &mut Vec<Finding>) {
         if !seen.insert((&record_set.owner, record_set.rtype)) {
             findings.push(Finding::error(
                 record_set.origin,
-                format!("there is a {} record set at {} already", TypeName(record_set.rtype), record_set.owner),
+                format!("{} has a record set of type {} already", record_set.owner, TypeName(record_set.rtype)),
                 "put all records of one name and type into one record set",
             ));
         }
@@ -136,13 +136,13 @@ fn missing<'a>(
     }
 }
 
-/// `, or write "x"` where a known word is close to what was written.
+/// `; did you mean "x"?` where a known word is close to what was written.
 fn suggestion<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
     let close = known
         .map(|known| (strsim::jaro_winkler(&word.to_lowercase(), &known.to_lowercase()), known))
         .filter(|(similarity, _)| *similarity > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0));
-    close.map_or_else(String::new, |(_, known)| format!(", or did you mean \"{known}\"?"))
+    close.map_or_else(String::new, |(_, known)| format!("; did you mean \"{known}\"?"))
 }
 
 fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
@@ -152,7 +152,8 @@ fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
 fn private_link_resource(catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec<Finding>) {
     let services: Vec<_> = catalogue.services_of(&resource.resource_type).collect();
     if services.is_empty() {
-        let types = || catalogue.services().iter().map(|service| service.resource_type.as_str());
+        let types: BTreeSet<_> = catalogue.services().iter().map(|service| service.resource_type.as_str()).collect();
+        let types = || types.iter().copied();
         findings.push(Finding::error(
             resource.resource_type.origin,
             format!("the resource type \"{}\" is not in the catalogue", resource.resource_type),
@@ -185,17 +186,16 @@ fn private_link_resource(catalogue: &Catalogue, resource: &PrivateLinkResource, 
             ));
         }
     }
-    for (member, addresses) in &resource.public_ip_addresses {
-        known_member(&services, member, addresses.origin, findings);
-    }
+    let addresses = resource.public_ip_addresses.iter().map(|(member, addresses)| (member, addresses.origin));
+    let all_known = known_members(&services, addresses, findings);
     for member in services.iter().flat_map(|service| &service.members) {
         match catalogue.names(member, resource) {
-            Err(error) => findings.push(Finding::error(
-                resource.name.origin,
-                format!("the names of \"{}\" cannot be formed: {error}", resource.name),
-                "give the resource what its names are made of",
-            )),
-            Ok(names) if names.public_endpoint.is_none() => {
+            Err(error) => {
+                findings.push(bad_names(resource, &error));
+                // The other members' names are made of the same parts.
+                return;
+            }
+            Ok(names) if names.public_endpoint.is_none() && all_known => {
                 if resource.public_ip_addresses.get(&member.name).is_none_or(|addresses| addresses.is_empty()) {
                     findings.push(Finding::error(
                         resource.name.origin,
@@ -209,11 +209,31 @@ fn private_link_resource(catalogue: &Catalogue, resource: &PrivateLinkResource, 
     }
 }
 
-/// Reports a member that none of the services has; returns whether it is known.
-fn known_member(services: &[&Service], member: &str, origin: Origin, findings: &mut Vec<Finding>) {
+fn bad_names(resource: &PrivateLinkResource, error: &CatalogueError) -> Finding {
+    let (origin, mend) = match error {
+        CatalogueError::MissingPart(part) => (resource.name.origin, format!("add it as name_parts.{part} = \"…\"")),
+        CatalogueError::UnknownRegionCode(_) => {
+            (resource.region.origin, "write the resource's public host as public_endpoint = \"NAME\"".to_owned())
+        }
+        CatalogueError::BadName(..) => {
+            (resource.name.origin, "correct the name of the resource, or its name_parts".to_owned())
+        }
+    };
+    Finding::error(origin, format!("the names of \"{}\" cannot be formed: {error}", resource.name), mend)
+}
+
+/// Reports members that none of the services has; returns whether there are none such. Where one is misspelt, the
+/// right one seems to be missing too: to say both would mislead.
+fn known_members<'a>(
+    services: &[&Service],
+    given: impl Iterator<Item = (&'a String, Origin)>,
+    findings: &mut Vec<Finding>,
+) -> bool {
     let members: Vec<_> =
         services.iter().flat_map(|service| &service.members).map(|member| member.name.as_str()).collect();
-    if !members.contains(&member) {
+    let mut all_known = true;
+    for (member, origin) in given.filter(|(member, _)| !members.contains(&member.as_str())) {
+        all_known = false;
         findings.push(Finding::error(
             origin,
             format!("there is no member \"{member}\""),
@@ -224,6 +244,7 @@ fn known_member(services: &[&Service], member: &str, origin: Origin, findings: &
             ),
         ));
     }
+    all_known
 }
 
 fn private_endpoint(
@@ -273,12 +294,13 @@ fn private_endpoint(
         findings.push(Finding::error(
             endpoint.group_id.origin,
             format!("a resource of type \"{}\" has no group ID \"{}\"", resource.resource_type, endpoint.group_id),
-            format!("its group IDs are {}", quoted(group_ids())),
+            format!("its group IDs are {}{}", quoted(group_ids()), suggestion(&endpoint.group_id, group_ids())),
         ));
         return;
     };
-    for (member, address) in &endpoint.ip_configurations {
-        known_member(&[service], member, address.origin, findings);
+    let addresses = endpoint.ip_configurations.iter().map(|(member, address)| (member, address.origin));
+    if !known_members(&[service], addresses, findings) {
+        return;
     }
     for member in &service.members {
         if !endpoint.ip_configurations.contains_key(&member.name) {
@@ -292,17 +314,18 @@ fn private_endpoint(
 }
 
 fn zone_reference(declaration: &Declaration, reference: &Declared<ZoneReference>, findings: &mut Vec<Finding>) {
-    let named: Vec<_> = declaration.private_dns_zones.iter().filter(|zone| *zone.name == reference.name).collect();
-    let groups = || quoted(named.iter().map(|zone| zone.resource_group.as_str()));
+    let named = declaration.private_dns_zones.iter().filter(|zone| *zone.name == reference.name);
+    // Each group once: that two zones have name and group in common has been reported.
+    let named: BTreeMap<_, _> =
+        named.map(|zone| (zone.resource_group.to_lowercase(), zone.resource_group.as_str())).collect();
+    let groups = || quoted(named.values().copied());
     match &reference.resource_group {
         None if named.len() > 1 => findings.push(Finding::error(
             reference.origin,
             format!("there are {} private DNS zones {}", named.len(), reference.name),
             format!("say which: \"RESOURCE-GROUP/ZONE\"; the resource groups are {}", groups()),
         )),
-        Some(group)
-            if !named.is_empty() && !named.iter().any(|zone| zone.resource_group.eq_ignore_ascii_case(group)) =>
-        {
+        Some(group) if !named.is_empty() && !named.contains_key(&group.to_lowercase()) && !declaration.incomplete => {
             findings.push(Finding::error(
                 reference.origin,
                 format!("there is no private DNS zone {} in resource group \"{group}\"", reference.name),
@@ -359,6 +382,7 @@ fn record_set(zone: &ZoneContents, record_set: &RecordSet, findings: &mut Vec<Fi
             "Azure has A, AAAA, CNAME, MX, PTR, SRV and TXT there; a child domain is a zone of its own, other types \
              belong in a public zone",
         );
+        return;
     }
     if *rtype == RecordType::SOA && !at_apex {
         refuse(format!("the SOA record at {owner} is not at the apex {}", zone.apex), "remove it");
@@ -381,7 +405,10 @@ fn record_set(zone: &ZoneContents, record_set: &RecordSet, findings: &mut Vec<Fi
         if let Some(other) = other {
             refuse(
                 format!("{owner} has a CNAME record beside {} records (RFC 1034 §3.6.2)", TypeName(other.rtype)),
-                "keep the alias or the data",
+                match at_apex {
+                    true => "the apex always holds the zone's SOA record: write the target's addresses there instead",
+                    false => "keep the alias or the data",
+                },
             );
         }
     }

@@ -103,6 +103,10 @@ fn zone_group(
                 && endpoint.private_dns_zone_group.iter().any(|reference| reference.matches(zone))
         };
         let Some(zone) = zones.iter_mut().find(in_group) else {
+            // A zone that the group names but that is not there has been reported, or could not be read.
+            if endpoint.private_dns_zone_group.iter().any(|reference| reference.name == names.private_zone) {
+                continue;
+            }
             findings.push(Finding::warning(
                 endpoint.name.origin,
                 format!(
@@ -122,7 +126,9 @@ fn zone_group(
             endpoint.name.origin,
         );
         for record_set in written {
-            if let Some(replaced) = zone.insert(record_set) {
+            let writer = record_set.writer.clone();
+            // Two endpoints of one name have been reported.
+            if let Some(replaced) = zone.insert(record_set).filter(|replaced| replaced.writer != writer) {
                 findings.push(Finding::warning(
                     endpoint.name.origin,
                     format!(

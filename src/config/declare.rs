@@ -12,11 +12,11 @@ use toml::Spanned;
 
 use super::mirror::{self, Text};
 use super::problem::{Place, Places, Problems};
-use super::read::Mirror;
-use super::{Files, ServerSettings, zone_file};
+use super::read::{Mirror, Read};
+use super::{Files, ServerSettings, files, zone_file};
 use crate::azure::{
     ConnectionState, Declaration, Declared, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PublicZone,
-    RecordSet, ResolutionPolicy, SoaEdit, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
+    RecordSet, ResolutionPolicy, Severity, SoaEdit, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
 };
 use crate::dns::{Name, RecordType, Ttl, rdata};
 
@@ -69,7 +69,14 @@ impl<'a> Declarer<'a> {
             None => default.listen,
             Some(addresses) => {
                 let mend = "write an address and a port, for instance \"127.0.0.1:5300\" or \"[::1]:5300\"";
-                addresses.iter().filter_map(|text| self.parsed::<SocketAddr>(text, "a listen address", mend)).collect()
+                if addresses.get_ref().is_empty() {
+                    self.problem(addresses, "no address to listen on", mend);
+                }
+                addresses
+                    .get_ref()
+                    .iter()
+                    .filter_map(|text| self.parsed::<SocketAddr>(text, "a listen address", mend))
+                    .collect()
             }
         };
         ServerSettings {
@@ -84,29 +91,23 @@ impl<'a> Declarer<'a> {
 
     pub(super) fn declaration(&mut self, mirror: Mirror) -> Declaration {
         Declaration {
-            virtual_networks: mirror.virtual_networks.iter().map(|network| self.virtual_network(network)).collect(),
-            private_dns_zones: mirror.private_dns_zones.iter().filter_map(|zone| self.private_zone(zone)).collect(),
-            private_link_resources: mirror
-                .private_link_resources
-                .iter()
-                .filter_map(|resource| self.private_link_resource(resource))
-                .collect(),
-            private_endpoints: mirror
-                .private_endpoints
-                .iter()
-                .filter_map(|endpoint| self.private_endpoint(endpoint))
-                .collect(),
-            public_zones: mirror.public_zones.iter().filter_map(|zone| self.public_zone(zone)).collect(),
+            virtual_networks: declared(&mirror.virtual_networks, |network| self.virtual_network(network)),
+            private_dns_zones: declared(&mirror.private_dns_zones, |zone| self.private_zone(zone)),
+            private_link_resources: declared(&mirror.private_link_resources, |resource| {
+                self.private_link_resource(resource)
+            }),
+            private_endpoints: declared(&mirror.private_endpoints, |endpoint| self.private_endpoint(endpoint)),
+            public_zones: declared(&mirror.public_zones, |zone| self.public_zone(zone)),
             incomplete: false,
         }
     }
 
-    fn virtual_network(&mut self, network: &mirror::VirtualNetwork) -> VirtualNetwork {
-        VirtualNetwork {
-            name: self.label(&network.name),
-            address_space: self.prefixes(&network.address_space),
-            client_prefixes: self.prefixes(&network.client_prefixes),
-        }
+    /// `None` where a prefix is bad: to say that an endpoint lies outside would mislead.
+    fn virtual_network(&mut self, network: &mirror::VirtualNetwork) -> Option<VirtualNetwork> {
+        let name = self.label(&network.name);
+        let address_space = self.prefixes(&network.address_space);
+        let client_prefixes = self.prefixes(&network.client_prefixes);
+        Some(VirtualNetwork { name, address_space: address_space?, client_prefixes: client_prefixes? })
     }
 
     fn private_zone(&mut self, zone: &mirror::PrivateDnsZone) -> Option<PrivateDnsZone> {
@@ -118,12 +119,15 @@ impl<'a> Declarer<'a> {
             },
         });
         let virtual_network_links = links.collect();
+        let resource_group = zone.resource_group.as_ref().map(|group| (*self.label(group)).clone());
         let name = self.name(&zone.name)?;
         let mut soa = zone.soa.as_ref().map_or_else(SoaEdit::default, |soa| self.soa(soa));
         let mut record_sets = Vec::new();
         if let Some(file) = &zone.file {
             for set in self.zone_file(file, &name) {
                 match set.rtype {
+                    // SOA records in another place, or more than one, are for the check of the zone to refuse.
+                    RecordType::SOA if set.owner != *name || set.rdatas.len() > 1 => record_sets.push(set),
                     RecordType::SOA if zone.soa.is_none() => soa = soa_edit(&set),
                     RecordType::SOA => {
                         let what = "the SOA record is edited in two places";
@@ -140,10 +144,7 @@ impl<'a> Declarer<'a> {
         }
         record_sets.extend(zone.record_set.iter().filter_map(|set| self.record_set(set, &name)));
         Some(PrivateDnsZone {
-            resource_group: zone
-                .resource_group
-                .as_ref()
-                .map_or_else(|| DEFAULT_RESOURCE_GROUP.to_owned(), |group| group.get_ref().clone()),
+            resource_group: resource_group.unwrap_or_else(|| DEFAULT_RESOURCE_GROUP.to_owned()),
             name,
             virtual_network_links,
             record_sets,
@@ -173,9 +174,9 @@ impl<'a> Declarer<'a> {
         let ttl = set.ttl.as_ref().map_or(Ttl::from_secs(DEFAULT_TTL), |ttl| self.ttl(ttl, 1));
         let word = set.record_type.get_ref().to_ascii_uppercase();
         let Some(rtype) = record_type(&word) else {
-            let mend = "a private DNS zone holds A, AAAA, CNAME, MX, PTR, SRV and TXT record sets; the SOA record is \
-                        edited with soa = { … }";
-            self.problem(&set.record_type, format!("record sets of type \"{word}\" cannot be made"), mend);
+            let what = format!("a private DNS zone has no record sets of type {:?}", set.record_type.get_ref());
+            let mend = "write A, AAAA, CNAME, MX, PTR, SRV or TXT; the SOA record is edited with soa = { … }";
+            self.problem(&set.record_type, what, mend);
             return None;
         };
         let records = set.records.get_ref();
@@ -194,10 +195,13 @@ impl<'a> Declarer<'a> {
         let words: Vec<_> = text.split_ascii_whitespace().collect();
         let name = |word: &str| word.parse::<Name>().ok();
         let number = |word: &str| word.parse::<u16>().ok().map(u16::to_be_bytes);
+        if let (RecordType::CNAME | RecordType::PTR, [target]) = (rtype, words.as_slice()) {
+            let name = self.reported(record, "a domain name", NAME_MEND, target.parse::<Name>())?;
+            return Some(name.as_wire().into());
+        }
         let parsed = match (rtype, words.as_slice()) {
             (RecordType::A, [address]) => address.parse::<Ipv4Addr>().ok().map(|address| address.octets().to_vec()),
             (RecordType::AAAA, [address]) => address.parse::<Ipv6Addr>().ok().map(|address| address.octets().to_vec()),
-            (RecordType::CNAME | RecordType::PTR, [target]) => name(target).map(|name| name.as_wire().to_vec()),
             (RecordType::MX, [preference, exchange]) => number(preference)
                 .zip(name(exchange))
                 .map(|(preference, exchange)| [&preference[..], exchange.as_wire()].concat()),
@@ -216,10 +220,14 @@ impl<'a> Declarer<'a> {
                 RecordType::SRV => {
                     ("SRV data", "write priority, weight, port and target: \"0 5 5060 sip.contoso.internal\"")
                 }
-                RecordType::TXT => ("TXT data", "keep the text below 65000 octets"),
+                RecordType::TXT => {
+                    let what = format!("a text of {} octets does not fit in a TXT record", text.len());
+                    self.problem(record, what, "keep it below 65000 octets");
+                    return None;
+                }
                 _ => ("a domain name", NAME_MEND),
             };
-            self.problem(record, format!("\"{text}\" is not {what}"), mend);
+            self.problem(record, format!("{text:?} is not {what}"), mend);
         }
         parsed.map(Vec::into_boxed_slice)
     }
@@ -247,15 +255,15 @@ impl<'a> Declarer<'a> {
         })
     }
 
-    /// `None` where an address is bad, as with a Private Link resource.
+    /// `None` where an address or a zone reference is bad, as with a Private Link resource.
     fn private_endpoint(&mut self, endpoint: &mirror::PrivateEndpoint) -> Option<PrivateEndpoint> {
         let members = endpoint.ip_configurations.iter().map(|(member, address)| {
             let parsed = self.address(address)?;
             Some((member.clone(), Declared::new(parsed, self.origin(address))))
         });
         let members: Vec<_> = members.collect();
-        let references = endpoint.private_dns_zone_group.iter();
-        let private_dns_zone_group = references.filter_map(|reference| self.zone_reference(reference)).collect();
+        let references = endpoint.private_dns_zone_group.iter().map(|reference| self.zone_reference(reference));
+        let references: Vec<_> = references.collect();
         Some(PrivateEndpoint {
             name: self.label(&endpoint.name),
             virtual_network: self.label(&endpoint.virtual_network),
@@ -268,7 +276,7 @@ impl<'a> Declarer<'a> {
                 mirror::ConnectionState::Disconnected => ConnectionState::Disconnected,
             },
             ip_configurations: members.into_iter().collect::<Option<_>>()?,
-            private_dns_zone_group,
+            private_dns_zone_group: references.into_iter().collect::<Option<_>>()?,
         })
     }
 
@@ -286,10 +294,14 @@ impl<'a> Declarer<'a> {
         Some(Declared::new(ZoneReference { resource_group, name }, self.origin(reference)))
     }
 
+    /// `None` where SOA or NS may be missing only because they could not be read.
     fn public_zone(&mut self, zone: &mirror::PublicZone) -> Option<PublicZone> {
         let name = self.name(&zone.name)?;
+        let problems = self.problems.count(Severity::Error);
         let record_sets = self.zone_file(&zone.file, &name);
-        Some(PublicZone { name, record_sets })
+        let has = |rtype| record_sets.iter().any(|set| set.owner == *name && set.rtype == rtype);
+        let whole = self.problems.count(Severity::Error) == problems;
+        (whole || has(RecordType::SOA) && has(RecordType::NS)).then_some(PublicZone { name, record_sets })
     }
 
     fn zone_file(&mut self, file: &Text, apex: &Name) -> Vec<RecordSet> {
@@ -298,24 +310,24 @@ impl<'a> Declarer<'a> {
             Ok(text) => zone_file::read(self.files, &path, &text, apex, self.places, self.problems),
             Err(error) => {
                 let what = format!("cannot read the zone file {}: {error}", path.display());
-                self.problem(file, what, "the path is relative to the folder of this file");
+                self.problem(file, what, files::mend(&error, "the path is relative to the folder of this file"));
                 Vec::new()
             }
         }
     }
 
-    fn prefixes(&mut self, texts: &[Text]) -> Vec<Declared<IpNet>> {
+    fn prefixes(&mut self, texts: &[Text]) -> Option<Vec<Declared<IpNet>>> {
         let mend = "write an address and a length, for instance \"10.1.0.0/16\"";
-        let mut prefixes = Vec::new();
-        for text in texts {
-            let Some(prefix) = self.parsed::<IpNet>(text, "an address prefix", mend) else { continue };
+        let prefixes = texts.iter().map(|text| {
+            let prefix = self.parsed::<IpNet>(text, "an address prefix", mend)?;
             if prefix.trunc() != prefix {
                 let what = format!("{prefix} has bits set to the right of its length");
                 self.problem(text, what, format!("write \"{}\"", prefix.trunc()));
             }
-            prefixes.push(Declared::new(prefix, self.origin(text)));
-        }
-        prefixes
+            Some(Declared::new(prefix, self.origin(text)))
+        });
+        let prefixes: Vec<_> = prefixes.collect();
+        prefixes.into_iter().collect()
     }
 
     fn ttl(&mut self, ttl: &Spanned<i64>, least: u32) -> Option<Ttl> {
@@ -329,7 +341,7 @@ impl<'a> Declarer<'a> {
     }
 
     fn name(&mut self, text: &Text) -> Option<Declared<Name>> {
-        let name = self.parsed(text, "a domain name", NAME_MEND)?;
+        let name = self.reported(text, "a domain name", NAME_MEND, text.get_ref().parse())?;
         Some(Declared::new(name, self.origin(text)))
     }
 
@@ -341,11 +353,13 @@ impl<'a> Declarer<'a> {
         Declared::new(text.get_ref().clone(), self.origin(text))
     }
 
-    fn parsed<T: FromStr>(&mut self, text: &Text, what: &str, mend: &str) -> Option<T>
-    where
-        T::Err: std::fmt::Display,
-    {
-        self.reported(text, what, mend, text.get_ref().parse())
+    /// For types whose errors say no more than that the text is none.
+    fn parsed<T: FromStr>(&mut self, text: &Text, what: &str, mend: &str) -> Option<T> {
+        let parsed = text.get_ref().parse().ok();
+        if parsed.is_none() {
+            self.problem(text, format!("{:?} is not {what}", text.get_ref()), mend);
+        }
+        parsed
     }
 
     fn reported<T, E: std::fmt::Display>(
@@ -358,7 +372,7 @@ impl<'a> Declarer<'a> {
         match parsed {
             Ok(value) => Some(value),
             Err(error) => {
-                self.problem(text, format!("\"{}\" is not {what}: {error}", text.get_ref()), mend);
+                self.problem(text, format!("{:?} is not {what}: {error}", text.get_ref()), mend);
                 None
             }
         }
@@ -371,6 +385,11 @@ impl<'a> Declarer<'a> {
     fn origin<T>(&mut self, at: &Spanned<T>) -> crate::azure::Origin {
         self.places.origin(Place::at(self.file, self.text, at.span().start))
     }
+}
+
+/// Declares each resource for the sake of its problems, and keeps those that were read as a whole.
+fn declared<T, U>(resources: &[Read<T>], mut declare: impl FnMut(&T) -> Option<U>) -> Vec<U> {
+    resources.iter().filter_map(|read| declare(&read.value).filter(|_| read.whole)).collect()
 }
 
 /// The types that record sets in the configuration can have.

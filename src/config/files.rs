@@ -54,13 +54,28 @@ impl Files {
                 if too_large {
                     return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 GiB"));
                 }
-                fs::read_to_string(path)
+                String::from_utf8(fs::read(path)?).map_err(|error| {
+                    let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+                    let line = good.iter().filter(|octet| **octet == b'\n').count() + 1;
+                    io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
+                })
             }
             Self::Lab => match LAB.iter().find(|(name, _)| Path::new(name) == path) {
                 Some((_, text)) => Ok((*text).to_owned()),
                 None => Err(io::Error::new(io::ErrorKind::NotFound, "not part of the default lab")),
             },
         }
+    }
+}
+
+/// What to do about a file that cannot be read.
+pub(super) fn mend(error: &io::Error, not_found: &'static str) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => not_found,
+        io::ErrorKind::InvalidData => "save the file as UTF-8 text",
+        io::ErrorKind::IsADirectory => "name a file, not a folder",
+        io::ErrorKind::PermissionDenied => "let the user that the program runs as read the file",
+        _ => "name another file",
     }
 }
 

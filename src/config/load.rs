@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::problem::{Place, Places, Problem, Problems};
-use super::{Files, ServerSettings, declare, read};
+use super::{Files, ServerSettings, declare, files, read};
 use crate::azure::{Catalogue, Finding, Topology};
 
 /// A configuration that can be served.
@@ -30,7 +30,7 @@ pub fn load(files: &Files) -> Result<Config, Problems> {
         Ok(text) => text,
         Err(error) => {
             let mend = "give the path of a configuration file, or none for the default lab";
-            problems.error(Place::file(&file), format!("cannot read the file: {error}"), mend);
+            problems.error(Place::file(&file), format!("cannot read the file: {error}"), files::mend(&error, mend));
             return Err(problems);
         }
     };

@@ -11,7 +11,7 @@ pub(super) type Text = Spanned<String>;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Server {
-    pub(super) listen: Option<Vec<Text>>,
+    pub(super) listen: Option<Spanned<Vec<Text>>>,
     pub(super) chaos: Option<bool>,
     pub(super) id: Option<Text>,
     pub(super) tcp_connections: Option<Spanned<u32>>,
@@ -43,7 +43,7 @@ pub(super) struct PrivateDnsZone {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, { virtual_network = \"NAME\" }")]
 pub(super) struct VirtualNetworkLink {
     pub(super) virtual_network: Text,
     #[serde(default)]
@@ -58,7 +58,7 @@ pub(super) enum ResolutionPolicy {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, { minimum_ttl = 60 }")]
 pub(super) struct Soa {
     pub(super) email: Option<Text>,
     pub(super) refresh_time: Option<u32>,
@@ -69,7 +69,7 @@ pub(super) struct Soa {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct RecordSet {
     pub(super) name: Text,
     #[serde(rename = "type")]

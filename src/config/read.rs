@@ -15,27 +15,46 @@ use super::problem::{Place, Problems};
 
 /// Most mistakes that are noted for one resource.
 const MAX_ATTEMPTS: usize = 32;
+/// Place of what was filled in for a missing key.
+const FILLED_IN: Range<usize> = usize::MAX..usize::MAX;
 
 /// What the file declares, as far as it could be read.
 #[derive(Debug, Default)]
 pub(super) struct Mirror {
     pub(super) server: Server,
-    pub(super) virtual_networks: Vec<VirtualNetwork>,
-    pub(super) private_dns_zones: Vec<PrivateDnsZone>,
-    pub(super) private_link_resources: Vec<PrivateLinkResource>,
-    pub(super) private_endpoints: Vec<PrivateEndpoint>,
-    pub(super) public_zones: Vec<PublicZone>,
+    pub(super) virtual_networks: Vec<Read<VirtualNetwork>>,
+    pub(super) private_dns_zones: Vec<Read<PrivateDnsZone>>,
+    pub(super) private_link_resources: Vec<Read<PrivateLinkResource>>,
+    pub(super) private_endpoints: Vec<Read<PrivateEndpoint>>,
+    pub(super) public_zones: Vec<Read<PublicZone>>,
+}
+
+/// A resource, and whether it holds all that was written.
+#[derive(Debug)]
+pub(super) struct Read<T> {
+    pub(super) value: T,
+    pub(super) whole: bool,
 }
 
 /// Reads a configuration file.
 pub(super) fn read(file: &Arc<str>, text: &str, problems: &mut Problems) -> Mirror {
     let mut mirror = Mirror::default();
-    let (root, syntax_errors) = DeTable::parse_recoverable(text);
+    let (root, mut syntax_errors) = DeTable::parse_recoverable(text);
     let mut reader = Reader { file, text, problems };
     if !syntax_errors.is_empty() {
+        syntax_errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
+        let mut last_line = 0;
         for error in syntax_errors {
             let at = error.span().map_or(0, |span| span.start);
-            reader.error(at, error.message(), "correct the TOML; see https://toml.io");
+            let line = Place::at(file, text, at).line;
+            if line != last_line {
+                reader.error(at, error.message(), "correct the TOML; see https://toml.io");
+            }
+            last_line = line;
+            // The parser takes what follows as part of it.
+            if error.message().contains("array") || error.message().contains("inline table") {
+                break;
+            }
         }
         // What a parser makes of broken text is a guess: complaints about it would mislead.
         return mirror;
@@ -43,7 +62,10 @@ pub(super) fn read(file: &Arc<str>, text: &str, problems: &mut Problems) -> Mirr
     for (key, value) in root.into_inner() {
         let at = key.span().start;
         match key.get_ref().as_ref() {
-            "server" => mirror.server = reader.table(value).unwrap_or_default(),
+            "server" => match value.get_ref() {
+                DeValue::Table(_) => mirror.server = reader.table(value).map(|read| read.value).unwrap_or_default(),
+                _ => reader.error(value.span().start, "\"server\" is not a table", "write [server], once"),
+            },
             "virtual_network" => mirror.virtual_networks = reader.tables(&key, value),
             "private_dns_zone" => mirror.private_dns_zones = reader.tables(&key, value),
             "private_link_resource" => mirror.private_link_resources = reader.tables(&key, value),
@@ -51,7 +73,7 @@ pub(super) fn read(file: &Arc<str>, text: &str, problems: &mut Problems) -> Mirr
             "public_zone" => mirror.public_zones = reader.tables(&key, value),
             unknown => reader.error(
                 at,
-                format!("unknown table \"{unknown}\""),
+                format!("unknown table or key \"{unknown}\""),
                 "known are [server] and [[virtual_network]], [[private_dns_zone]], [[private_link_resource]], \
                  [[private_endpoint]], [[public_zone]]",
             ),
@@ -71,84 +93,149 @@ impl Reader<'_> {
         self.problems.error(Place::at(self.file, self.text, at), what, mend);
     }
 
-    /// Reads `[[key]]` tables; those that cannot be read are left out.
+    /// Reads `[[key]]` tables; those that cannot be repaired are left out.
     fn tables<T: DeserializeOwned>(
         &mut self,
         key: &Spanned<std::borrow::Cow<'_, str>>,
         value: Spanned<DeValue<'_>>,
-    ) -> Vec<T> {
+    ) -> Vec<Read<T>> {
         let at = value.span().start;
-        let DeValue::Array(tables) = value.into_inner() else {
-            let key = key.get_ref();
-            self.error(at, format!("\"{key}\" is not a list"), format!("write [[{key}]], once for each"));
+        let key = key.get_ref();
+        let DeValue::Array(elements) = value.into_inner() else {
+            self.error(at, format!("\"{key}\" is not a list of tables"), format!("write [[{key}]], once for each"));
             return Vec::new();
         };
-        tables.into_iter().filter_map(|table| self.table(table)).collect()
+        let mut tables = Vec::new();
+        for element in elements {
+            match element.get_ref() {
+                DeValue::Table(_) => tables.extend(self.table(element)),
+                _ => self.error(
+                    element.span().start,
+                    format!("an element of \"{key}\" is not a table"),
+                    format!("write [[{key}]], once for each"),
+                ),
+            }
+        }
+        tables
     }
 
-    fn table<T: DeserializeOwned>(&mut self, mut table: Spanned<DeValue<'_>>) -> Option<T> {
-        let mut whole = true;
+    fn table<T: DeserializeOwned>(&mut self, mut table: Spanned<DeValue<'_>>) -> Option<Read<T>> {
+        let mut taken = Vec::new();
+        let mut missing = Vec::new();
         for _ in 0..MAX_ATTEMPTS {
             let error = match T::deserialize(ValueDeserializer::from(table.clone())) {
-                Ok(value) => return whole.then_some(value),
+                Ok(value) if missing.is_empty() => return Some(Read { value, whole: taken.is_empty() }),
+                Ok(_) => return None,
                 Err(error) => error,
             };
-            whole = false;
             let span = error.span().unwrap_or_else(|| table.span());
-            self.error(span.start, error.message(), mend(error.message()));
-            if !take_out(&mut table, &span) {
-                return None;
+            let key = error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+            // A key that was taken out is missing now, but was not before.
+            let is_new = key.is_none_or(|key| !taken.iter().any(|taken| taken == key));
+            if is_new && span != FILLED_IN {
+                let (what, mend) = in_words_of_toml(error.message());
+                self.error(span.start, what, mend);
+            }
+            match key {
+                Some(key) if fill_in(&mut table, &span, key, DeValue::String("".into())) => {
+                    missing.push((span, key.to_owned()));
+                }
+                None if span == FILLED_IN => {
+                    let filler = match error.message().ends_with("a map") {
+                        true => DeValue::Table(DeTable::new()),
+                        false => DeValue::Array(std::iter::empty().collect()),
+                    };
+                    let (span, key) = missing.last()?;
+                    fill_in(&mut table, span, key, filler).then_some(())?;
+                }
+                _ => taken.push(take_out(&mut table, &span)?),
             }
         }
         None
     }
 }
 
-/// What to do about a message of serde's.
-fn mend(message: &str) -> &'static str {
-    if message.starts_with("unknown field") {
-        "remove the key, or correct its name"
-    } else if message.starts_with("unknown variant") {
-        "write one of those"
-    } else if message.starts_with("missing field") {
-        "add the key"
-    } else {
-        "correct the value"
+/// Gives the innermost table that has the span a value for a missing key, so that serde finds the next mistake.
+fn fill_in<'a>(value: &mut Spanned<DeValue<'a>>, blamed: &Range<usize>, key: &str, filler: DeValue<'a>) -> bool {
+    let is_blamed = value.span() == *blamed;
+    match value.get_mut() {
+        DeValue::Table(table) => {
+            if table.iter_mut().any(|(_, value)| fill_in(value, blamed, key, filler.clone())) {
+                return true;
+            }
+            if is_blamed {
+                table.insert(Spanned::new(FILLED_IN, key.to_owned().into()), Spanned::new(FILLED_IN, filler));
+            }
+            is_blamed
+        }
+        DeValue::Array(array) => (0..array.len())
+            .any(|at| fill_in(array.get_mut(at).expect("within its length"), blamed, key, filler.clone())),
+        _ => false,
     }
 }
 
-/// Takes the innermost key or element that has the span out of a value. `false`: it is the value itself.
+/// A message of serde's in the words of TOML, and what to do about it.
+fn in_words_of_toml(message: &str) -> (String, &'static str) {
+    for (serdes, ours, mend) in [
+        ("unknown field", "unknown key", "remove the key, or correct its name"),
+        ("unknown variant", "unknown value", "write one of those"),
+        ("missing field", "missing key", "add the key"),
+    ] {
+        if let Some(rest) = message.strip_prefix(serdes) {
+            return (format!("{ours}{rest}"), mend);
+        }
+    }
+    let (found, expected) = message.rsplit_once(", expected ").unwrap_or((message, "another value"));
+    let found = found.split_once(": ").map_or(found, |(_, found)| found);
+    let found = match found {
+        "map" => "a table",
+        "sequence" => "a list",
+        found => found,
+    };
+    let (expected, mend) = match expected {
+        "u32" | "i64" => ("a whole number, 0 or more", "write a number without quotes"),
+        "a string" => (expected, "write text in quotes"),
+        "a sequence" => ("a list", "write a list: values in brackets, commas between them"),
+        "a map" => ("a table", "write { KEY = VALUE }"),
+        "a boolean" => ("true or false", "write true or false, without quotes"),
+        _ => (expected, "correct the value"),
+    };
+    (format!("found {found}, expected {expected}"), mend)
+}
+
+/// Takes the innermost key or element that has the span out of a value, and returns the key, or the number of the
+/// element. `None`: it is the value itself.
 ///
 /// The span of a table is that of its header, so that children are asked first.
-fn take_out(value: &mut Spanned<DeValue<'_>>, blamed: &Range<usize>) -> bool {
+fn take_out(value: &mut Spanned<DeValue<'_>>, blamed: &Range<usize>) -> Option<String> {
     let holds = |span: Range<usize>| span.start <= blamed.start && blamed.end <= span.end;
     match value.get_mut() {
         DeValue::Table(table) => {
             for (key, value) in table.iter_mut() {
-                if take_out(value, blamed) {
-                    return true;
+                if let Some(taken) = take_out(value, blamed) {
+                    return Some(taken);
                 }
                 if holds(key.span()) || holds(value.span()) {
                     let key = key.clone();
-                    return table.remove(&key).is_some();
+                    return table.remove(&key).map(|_| key.into_inner().into_owned());
                 }
             }
-            false
+            None
         }
         DeValue::Array(array) => {
             for at in 0..array.len() {
                 let element = array.get_mut(at).expect("within its length");
-                if take_out(element, blamed) {
-                    return true;
+                if let Some(taken) = take_out(element, blamed) {
+                    return Some(taken);
                 }
                 if holds(element.span()) {
                     let elements = std::mem::replace(array, std::iter::empty().collect()).into_iter().enumerate();
                     *array = elements.filter(|(index, _)| *index != at).map(|(_, element)| element).collect();
-                    return true;
+                    return Some(at.to_string());
                 }
             }
-            false
+            None
         }
-        _ => false,
+        _ => None,
     }
 }

@@ -9,16 +9,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::base::iana::Class;
-use domain::base::rdata::ComposeRecordData;
+use domain::base::name::ParsedName;
+use domain::base::rdata::{ComposeRecordData, ParseAnyRecordData};
+use domain::dep::octseq::Parser;
+use domain::rdata::AllRecordData;
 use domain::zonefile::inplace::{Entry as ScannedEntry, Zonefile};
 
-use super::Files;
 use super::problem::{Place, Places, Problems};
+use super::{Files, files};
 use crate::azure::{RecordSet, Writer};
 use crate::dns::{Name, RecordType, Ttl};
 
 /// How deep `$INCLUDE` may nest.
 const MAX_DEPTH: usize = 8;
+/// Stands for a TTL that could not be read. The file is refused; that no other record lacks a TTL is all it is for.
+const UNREADABLE_TTL: Ttl = Ttl::MAX;
 /// Most mistakes that are noted for one file.
 const MAX_MISTAKES: usize = 50;
 
@@ -31,7 +36,7 @@ pub(super) fn read(
     places: &mut Places,
     problems: &mut Problems,
 ) -> Vec<RecordSet> {
-    let mut reader = Reader { files, places, problems, sets: Vec::new(), index: BTreeMap::new() };
+    let mut reader = Reader { files, places, problems, sets: Vec::new(), index: BTreeMap::new(), too_deep: false };
     reader.file(path, text, apex, None, 0);
     reader.sets
 }
@@ -43,6 +48,8 @@ struct Reader<'a> {
     /// In the order of their first record.
     sets: Vec<RecordSet>,
     index: BTreeMap<(Name, RecordType), usize>,
+    /// `$INCLUDE` is nested too deep: a file that includes itself twice would be read without an end in sight.
+    too_deep: bool,
 }
 
 /// What entries take over from those before them.
@@ -83,7 +90,9 @@ impl Reader<'_> {
         let mut lines = Lines { text, offset: 0, line: 1, column_start: 0 };
         let mut entries = Entries { text, at: 0 };
         let mut mistakes = 0;
-        while let Some(entry) = entries.next_entry() {
+        while !self.too_deep
+            && let Some(entry) = entries.next_entry()
+        {
             let mistake = match entry {
                 Ok(tokens) => {
                     let place = lines.place(&file, tokens[0].at);
@@ -98,8 +107,8 @@ impl Reader<'_> {
             self.problems.error(Place::at(&file, text, at), what, mend);
             mistakes += 1;
             if mistakes == MAX_MISTAKES {
-                let what = format!("more than {MAX_MISTAKES} mistakes; the rest of the file was not read");
-                self.problems.error(Place::file(&file), what, "correct these first");
+                let what = format!("{MAX_MISTAKES} mistakes up to here; the rest of the file was not read");
+                self.problems.error(Place::at(&file, text, at), what, "correct these first");
                 return;
             }
         }
@@ -130,7 +139,10 @@ impl Reader<'_> {
                 state.origin = name(argument, &state.origin)?;
                 state.scanner_origin = scanner_name(&state.origin);
             }
-            "$TTL" => state.default_ttl = Some(ttl(argument)?),
+            "$TTL" => {
+                state.default_ttl = Some(UNREADABLE_TTL);
+                state.default_ttl = Some(ttl(argument)?);
+            }
             "$INCLUDE" => {
                 let origin = match tokens.get(2) {
                     Some(token) => name(token, &state.origin)?,
@@ -138,12 +150,14 @@ impl Reader<'_> {
                 };
                 if depth == MAX_DEPTH {
                     let what = format!("$INCLUDE is nested deeper than {MAX_DEPTH}");
+                    self.too_deep = true;
                     return Err((directive.at, what, "look for a file that includes itself").into());
                 }
                 let included = Files::relative(path, argument.text.trim_matches('"'));
                 let text = self.files.read(&included).map_err(|error| {
                     let what = format!("cannot read {}: {error}", included.display());
-                    (argument.at, what, "the path is relative to the folder of the file that includes it")
+                    let mend = "the path is relative to the folder of the file that includes it";
+                    (argument.at, what, files::mend(&error, mend))
                 })?;
                 self.file(&included, &text, &origin, state.default_ttl, depth + 1);
                 return Err(Stop::Reported);
@@ -170,7 +184,7 @@ impl Reader<'_> {
         state.last_owner = Some(owner.clone());
         let mut explicit_ttl = None;
         let mut has_class = false;
-        let rtype = loop {
+        let (rtype, rtype_at) = loop {
             let Some((token, after)) = rest.split_first() else {
                 let at = tokens[tokens.len() - 1].at;
                 return Err((at, "no record type".to_owned(), "write NAME [TTL] [IN] TYPE DATA"));
@@ -183,28 +197,34 @@ impl Reader<'_> {
                     let what = format!("class {} is not served", token.text);
                     return Err((token.at, what, "zones here are of class IN"));
                 }
-                _ if is_number && explicit_ttl.is_none() => explicit_ttl = Some(ttl(token)?),
+                _ if is_number && explicit_ttl.is_none() => {
+                    state.last_ttl = state.last_ttl.or(Some(UNREADABLE_TTL));
+                    explicit_ttl = Some(ttl(token)?);
+                }
                 word => {
-                    break word.parse::<domain::base::Rtype>().map_err(|_| {
+                    let rtype = word.parse::<domain::base::Rtype>().map_err(|_| {
                         let what = format!("unknown record type \"{}\"", token.text);
                         (token.at, what, "write NAME [TTL] [IN] TYPE DATA, or TYPEnnn \\# for a type without a name")
                     })?;
+                    break (rtype, token.at);
                 }
             }
         };
-        let first_data = rest.first().map_or(tokens[tokens.len() - 1].at, |token| token.at);
         let rtype_number = rtype.to_int();
         if matches!(rtype_number, 41 | 128..=255) || rtype_number == 0 {
-            return Err((first_data, format!("{rtype} is no type of stored records"), "remove the record"));
+            return Err((rtype_at, format!("{rtype} is no type of stored records"), "remove the record"));
         }
-        let rdata = scan_rdata(rtype, rest, state)
-            .map_err(|what| (first_data, format!("bad {rtype} data: {what}"), "correct the data of the record"))?;
+        let rdata = scan_rdata(rtype, rest, state).map_err(|what| {
+            let at = blamed(rtype, rest, state).map_or(rtype_at, |token| token.at);
+            (at, format!("bad {rtype} data: {what}"), data_mend(rtype))
+        })?;
         let rtype = RecordType::from(rtype_number);
         let soa_minimum = || {
             let minimum = crate::dns::rdata::soa_minimum(&rdata)?;
             (rtype == RecordType::SOA).then(|| Ttl::from_secs(minimum)).flatten()
         };
         let ttl = explicit_ttl.or(state.default_ttl).or(state.last_ttl).or_else(soa_minimum).ok_or_else(|| {
+            state.last_ttl = Some(UNREADABLE_TTL);
             (tokens[0].at, format!("no TTL for {owner}"), "begin the file with $TTL 3600, or write a TTL")
         })?;
         state.last_ttl = Some(ttl);
@@ -216,7 +236,7 @@ impl Reader<'_> {
         match self.index.get(&(owner.clone(), rtype)) {
             Some(&at) => {
                 let set = &mut self.sets[at];
-                if set.ttl != ttl {
+                if set.ttl != ttl && ![set.ttl, ttl].contains(&UNREADABLE_TTL) {
                     let what = format!("TTL {ttl} differs from {} of the record set's other records", set.ttl);
                     let mend = "give all records of a set one TTL (RFC 2181 §5.2); the lower one is taken";
                     self.problems.warning(place, what, mend);
@@ -255,17 +275,53 @@ fn scan_rdata(rtype: domain::base::Rtype, tokens: &[Token<'_>], state: &State) -
         Ok(Some(ScannedEntry::Record(record))) => {
             let mut rdata = Vec::new();
             let Ok(()) = record.data().compose_rdata(&mut rdata);
-            match u16::try_from(rdata.len()) {
-                Ok(_) => Ok(rdata),
-                Err(_) => Err("longer than 65535 octets".to_owned()),
+            // The scanner lets an empty label within a name pass, and generic data (RFC 3597 §5) that does not fit.
+            let mut parser = Parser::from_ref(rdata.as_slice());
+            let parsed = AllRecordData::<&[u8], ParsedName<&[u8]>>::parse_any_rdata(rtype, &mut parser);
+            if parsed.is_err() || parser.remaining() > 0 {
+                return Err("a label is empty, or octets do not fit the type".to_owned());
             }
+            Ok(rdata)
         }
-        Ok(_) => Err("no data".to_owned()),
+        Ok(_) => Err(TOO_SHORT.to_owned()),
         // The library's place, `1:column`, is that of the line made here.
         Err(error) => {
             let message = error.to_string();
-            Err(message.splitn(3, ':').nth(2).unwrap_or(&message).trim().to_owned())
+            Err(match message.splitn(3, ':').nth(2).unwrap_or(&message).trim() {
+                "unexpected end of entry" => TOO_SHORT.to_owned(),
+                "trailing tokens" => "more than belongs there".to_owned(),
+                message => message.to_owned(),
+            })
         }
+    }
+}
+
+/// What is wrong with data that ends too early.
+const TOO_SHORT: &str = "something is missing";
+
+/// The token at which data that cannot be read goes wrong; `None` where something is missing at its end.
+fn blamed<'a, 't>(rtype: domain::base::Rtype, tokens: &'t [Token<'a>], state: &State) -> Option<&'t Token<'a>> {
+    // Without the bad token and those behind it, data is good, or only too short.
+    let is_good = |tokens| match scan_rdata(rtype, tokens, state) {
+        Ok(_) => true,
+        Err(what) => what == TOO_SHORT,
+    };
+    let ends: Vec<_> = (1..=tokens.len()).collect();
+    tokens.get(ends.partition_point(|end| is_good(&tokens[..*end])))
+}
+
+/// How data of a type is written.
+fn data_mend(rtype: domain::base::Rtype) -> &'static str {
+    use domain::base::Rtype;
+    match rtype {
+        Rtype::A => "write an IPv4 address: 10.1.0.5",
+        Rtype::AAAA => "write an IPv6 address: fd00::5",
+        Rtype::CNAME | Rtype::DNAME | Rtype::NS | Rtype::PTR => "write one domain name",
+        Rtype::MX => "write preference and exchange: 10 mail",
+        Rtype::SOA => "write server, mailbox, serial, refresh, retry, expire and minimum",
+        Rtype::SRV => "write priority, weight, port and target: 0 5 5060 sip",
+        Rtype::TXT => "write strings, in quotes where they hold spaces",
+        _ => "correct the data of the record",
     }
 }
 
