@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use super::declaration::{ConnectionState, Declaration, Origin, ResolutionPolicy};
+use super::declaration::{ConnectionState, Declaration, Origin, RecordSet, ResolutionPolicy};
 use super::derive::{find_resource, members};
 use super::{Catalogue, Finding, Scope, ZoneContents};
 use crate::dns::{Name, RecordType, rdata};
@@ -24,6 +24,7 @@ pub(super) fn topology(
     prefixes(declaration, findings);
     endpoints(declaration, catalogue, zones, findings);
     for zone in zones {
+        owners(zone, findings);
         aliases(zone, zones, findings);
     }
 }
@@ -136,6 +137,22 @@ fn endpoints(declaration: &Declaration, catalogue: &Catalogue, zones: &[ZoneCont
 
 fn listed<'a>(names: impl Iterator<Item = &'a Name>) -> String {
     names.map(Name::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Reports owner names that repeat the zone's name: written as if they were absolute, taken as relative.
+fn owners(zone: &ZoneContents, findings: &mut Vec<Finding>) {
+    let apex = zone.apex.as_ref();
+    let repeats = |record_set: &&RecordSet| {
+        let relative = record_set.owner.as_ref().with_suffix(apex, Name::root().as_ref());
+        !apex.is_root() && relative.is_some_and(|relative| relative.as_ref().is_within(apex))
+    };
+    for record_set in zone.record_sets.values().filter(repeats) {
+        findings.push(Finding::warning(
+            record_set.origin,
+            format!("{} has the zone's name in it twice", record_set.owner),
+            "owner names are relative to the zone: leave its name out, or end the name with a dot",
+        ));
+    }
 }
 
 /// Reports aliases whose target no zone holds, from the point of view of each network that sees the alias.

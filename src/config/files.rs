@@ -1,6 +1,6 @@
 //! Where configuration comes from: the disk, or the default lab inside the binary.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
 /// The default lab: the same files that the repository shows.
@@ -31,19 +31,10 @@ impl Files {
         }
     }
 
-    /// The path of a file that another one names, relative to the folder of that one.
+    /// The path of a file that another one names, relative to the folder of that one. Left as it is written: what `..`
+    /// means behind a symbolic link is the system's to say.
     pub(super) fn relative(from: &Path, named: &str) -> PathBuf {
-        let mut path = PathBuf::new();
-        let folder = from.parent().unwrap_or_else(|| Path::new(""));
-        // `config/../zones/x` is shown, and found in the lab, as `zones/x`.
-        for part in folder.join(named).components() {
-            match part {
-                std::path::Component::ParentDir if path.file_name().is_some() => _ = path.pop(),
-                std::path::Component::CurDir => {}
-                part => path.push(part),
-            }
-        }
-        path
+        from.parent().unwrap_or_else(|| Path::new("")).join(named)
     }
 
     /// Reads a file as text.
@@ -60,12 +51,24 @@ impl Files {
                     io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
                 })
             }
-            Self::Lab => match LAB.iter().find(|(name, _)| Path::new(name) == path) {
+            Self::Lab => match LAB.iter().find(|(name, _)| Path::new(name) == without_dots(path)) {
                 Some((_, text)) => Ok((*text).to_owned()),
                 None => Err(io::Error::new(io::ErrorKind::NotFound, "not part of the default lab")),
             },
         }
     }
+}
+
+/// `config/../zones/x` is `zones/x` within the lab, where there are no links.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => _ = plain.pop(),
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// What to do about a file that cannot be read.
@@ -86,9 +89,17 @@ mod tests {
     #[test]
     fn paths_are_relative_to_the_file_that_names_them() {
         let relative = |from: &str, named: &str| Files::relative(Path::new(from), named);
-        assert_eq!(relative("config/lab.toml", "../zones/a.zone"), Path::new("zones/a.zone"));
+        assert_eq!(relative("config/lab.toml", "a.zone"), Path::new("config/a.zone"));
         assert_eq!(relative("lab.toml", "../zones/a.zone"), Path::new("../zones/a.zone"));
-        assert_eq!(relative("lab.toml", "./a.zone"), Path::new("a.zone"));
         assert_eq!(relative("/etc/vnetdns/lab.toml", "/srv/a.zone"), Path::new("/srv/a.zone"));
+    }
+
+    #[test]
+    fn every_file_of_the_lab_is_found_as_the_lab_names_it() {
+        let config = Files::Lab.config();
+        for (name, text) in LAB {
+            let named = Path::new("..").join(name);
+            assert_eq!(Files::Lab.read(&Files::relative(&config, named.to_str().unwrap())).unwrap(), text);
+        }
     }
 }

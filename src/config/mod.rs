@@ -4,6 +4,7 @@
 //! whole. Each stage gathers every problem with its place; nothing is half loaded.
 
 mod declare;
+mod entries;
 mod files;
 mod load;
 mod mirror;

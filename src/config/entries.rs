@@ -1,0 +1,135 @@
+//! The lexical side of master files (RFC 1035 §5.1): words, comments, quotes, parentheses, and where they stand.
+
+use std::sync::Arc;
+
+use super::problem::Place;
+
+/// A mistake: the offset of the word, what is wrong, what to do.
+pub(super) type Mistake = (usize, String, &'static str);
+
+/// A word of an entry, quotes and escapes as they were written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Token<'a> {
+    pub(super) text: &'a str,
+    pub(super) at: usize,
+    /// Whether nothing, not even space, stands before it on its line.
+    pub(super) starts_line: bool,
+}
+
+/// Splits a file into entries: lines, where parentheses do not continue them (RFC 1035 §5.1).
+pub(super) struct Entries<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Entries<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// The words of the next entry that has any.
+    pub(super) fn next_entry(&mut self) -> Option<Result<Vec<Token<'a>>, Mistake>> {
+        let bytes = self.text.as_bytes();
+        let mut tokens = Vec::new();
+        let mut open: Option<usize> = None;
+        while let Some(&byte) = bytes.get(self.at) {
+            let start = self.at;
+            self.at += 1;
+            match byte {
+                b'\n' if open.is_none() => {
+                    if !tokens.is_empty() {
+                        return Some(Ok(tokens));
+                    }
+                }
+                b' ' | b'\t' | b'\r' | b'\n' => {}
+                b';' => {
+                    self.at += bytes[self.at..].iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len() - self.at)
+                }
+                b'(' if open.is_none() => open = Some(start),
+                b')' if open.is_some() => open = None,
+                b'(' | b')' => {
+                    self.skip_line();
+                    let what = format!("'{}' without its other half", byte as char);
+                    return Some(Err((start, what, "balance the parentheses, or escape with a backslash")));
+                }
+                b'"' => match self.quoted_end() {
+                    Some(end) => self.at = end,
+                    None => {
+                        self.skip_line();
+                        let mend = "close it on the same line, or escape the quote with a backslash";
+                        return Some(Err((start, "a quoted string without an end".to_owned(), mend)));
+                    }
+                },
+                _ => self.at = self.word_end(start),
+            }
+            if !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')') {
+                let starts_line = open.is_none() && (start == 0 || bytes[start - 1] == b'\n');
+                tokens.push(Token { text: &self.text[start..self.at], at: start, starts_line });
+            }
+        }
+        match open {
+            Some(at) => {
+                let mend = "close the parenthesis";
+                Some(Err((at, "'(' without its other half".to_owned(), mend)))
+            }
+            None => (!tokens.is_empty()).then_some(Ok(tokens)),
+        }
+    }
+
+    fn quoted_end(&self) -> Option<usize> {
+        let mut escaped = false;
+        for (at, byte) in self.text.bytes().enumerate().skip(self.at) {
+            match byte {
+                b'\n' => return None,
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => return Some(at + 1),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    fn word_end(&self, start: usize) -> usize {
+        let mut escaped = false;
+        for (at, byte) in self.text.bytes().enumerate().skip(start) {
+            match byte {
+                b'\n' => return at,
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b' ' | b'\t' | b'\r' | b';' | b'(' | b')' | b'"' => return at,
+                _ => {}
+            }
+        }
+        self.text.len()
+    }
+
+    fn skip_line(&mut self) {
+        self.at += self.text[self.at..].find('\n').unwrap_or(self.text.len() - self.at);
+    }
+}
+
+/// Turns rising offsets into places without counting lines from the start each time.
+pub(super) struct Lines<'a> {
+    text: &'a str,
+    offset: usize,
+    line: u32,
+    column_start: usize,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, offset: 0, line: 1, column_start: 0 }
+    }
+
+    pub(super) fn place(&mut self, file: &Arc<str>, at: usize) -> Place {
+        let passed = &self.text[self.offset..at];
+        self.line += passed.matches('\n').count() as u32;
+        if let Some(newline) = passed.rfind('\n') {
+            self.column_start = self.offset + newline + 1;
+        }
+        self.offset = at;
+        let column = self.text[self.column_start..at].chars().count() as u32 + 1;
+        Place { file: file.clone(), line: self.line, column }
+    }
+}
