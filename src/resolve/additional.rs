@@ -11,11 +11,8 @@ impl<'a, O: Observer> Query<'a, '_, O> {
     /// Adds the addresses of the hosts in NS, MX and SRV records.
     pub(super) fn additional(&mut self, rrset: Rrset<'a>) {
         let rtype = rrset.rtype();
-        for rdata in rrset.rdatas().take(MAX_HOSTS) {
-            match rdata::additional_name(rtype, rdata) {
-                Some(host) => self.addresses(host),
-                None => return,
-            }
+        for host in rrset.rdatas().take(MAX_HOSTS).filter_map(|rdata| rdata::additional_name(rtype, rdata)) {
+            self.addresses(host);
         }
     }
 

@@ -19,7 +19,7 @@ use crate::zone::{Landing, Node, Rrset, Zone};
 pub use answer::{Answer, AnswerSet, Data, OwnerName, Section};
 pub use observer::{Observer, Step};
 
-/// Most CNAME records in one answer; a longer chain ends there, as one that loops does.
+/// Most CNAME records in one answer. The target of the last is not looked up: the chain ends there, as one that loops does.
 pub const MAX_ALIASES: usize = 16;
 
 /// Answers a question of class IN in a view, telling the observer each step.

@@ -370,6 +370,14 @@ fn hosts_that_an_answer_names_come_with_their_addresses() {
 }
 
 #[test]
+fn a_root_among_the_hosts_means_no_host_and_nothing_for_the_others() {
+    let message = World::example("@ MX 10 .\n@ MX 10 mail\nmail A 10.0.0.1")
+        .respond("192.0.2.1", Transport::Tcp, &query("example MX", None))
+        .unwrap();
+    assert_eq!(message.additionals.len(), 1);
+}
+
+#[test]
 fn names_that_nobody_holds_are_refused() {
     let world = World::example("");
     world.check("other A", &["Refused"]);

@@ -94,7 +94,7 @@ impl Response {
         for (at, set) in answer.additional.iter().enumerate() {
             match self.set(set) {
                 Some(records) => counts[2] += records,
-                // Addresses are a service, glue is not (RFC 2181 §9, RFC 9471 §2).
+                // Addresses are a service, glue is not (RFC 2181 §9, RFC 9471 §3.1).
                 None => return at >= answer.required_additional,
             }
         }

@@ -1,0 +1,88 @@
+//! What a run has seen: shows that the random worlds reach every rule.
+
+/// A turn that an answer can take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Event {
+    Hit,
+    /// ANY got its one record set.
+    Any,
+    Alias,
+    AliasAcrossZones,
+    AliasLoop,
+    /// The chain has as many records as it may.
+    AliasBound,
+    /// The chain ends at a name that no zone here holds.
+    AliasLeavesServer,
+    Wildcard,
+    WildcardAlias,
+    WildcardNodata,
+    /// `*` itself was asked for.
+    AsteriskAsked,
+    /// NXDOMAIN for a name with `*` behind its first label.
+    AsteriskInTheMiddle,
+    Nodata,
+    EmptyNonTerminal,
+    NxDomain,
+    NxDomainAfterAlias,
+    Referral,
+    ReferralAfterAlias,
+    /// A referral needs glue.
+    Glue,
+    DsAtCut,
+    /// The zone above answered for DS.
+    DsAtApexFromParent,
+    Dname,
+    /// One DNAME record was applied twice.
+    DnameTwice,
+    /// The synthesized CNAME record was what was asked for.
+    DnameStopsAtCname,
+    YxDomain,
+    Refused,
+    Redirect,
+    /// The private zone's NXDOMAIN stands.
+    RedirectFindsNoZone,
+    /// A public zone fits too, and is not asked.
+    PrivateHidesPublic,
+    Truncated,
+    /// All sections but the glue fitted.
+    GlueTruncated,
+    /// Addresses that are no glue did not fit.
+    AdditionalLeftOut,
+}
+
+impl Event {
+    pub(crate) const ALL: [Self; 32] = [
+        Self::Hit,
+        Self::Any,
+        Self::Alias,
+        Self::AliasAcrossZones,
+        Self::AliasLoop,
+        Self::AliasBound,
+        Self::AliasLeavesServer,
+        Self::Wildcard,
+        Self::WildcardAlias,
+        Self::WildcardNodata,
+        Self::AsteriskAsked,
+        Self::AsteriskInTheMiddle,
+        Self::Nodata,
+        Self::EmptyNonTerminal,
+        Self::NxDomain,
+        Self::NxDomainAfterAlias,
+        Self::Referral,
+        Self::ReferralAfterAlias,
+        Self::Glue,
+        Self::DsAtCut,
+        Self::DsAtApexFromParent,
+        Self::Dname,
+        Self::DnameTwice,
+        Self::DnameStopsAtCname,
+        Self::YxDomain,
+        Self::Refused,
+        Self::Redirect,
+        Self::RedirectFindsNoZone,
+        Self::PrivateHidesPublic,
+        Self::Truncated,
+        Self::GlueTruncated,
+        Self::AdditionalLeftOut,
+    ];
+}
