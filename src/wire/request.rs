@@ -69,65 +69,75 @@ impl<'a> Request<'a> {
         let count = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
         let (questions, answers, authorities, additionals) = (count(4), count(6), count(8), count(10));
 
-        let question = (questions == 1).then(|| read_question(body)).flatten();
-        let refusal = |rcode, edns| Refusal::Reply {
+        // Also what is refused for its opcode or its questions is read, for its OPT record (RFC 6891 §6.1.1).
+        let mut rest = body;
+        let mut question = None;
+        let all_read = (0..questions).all(|_| {
+            question = read_question(&mut rest);
+            question.is_some()
+        });
+        let question = question.filter(|_| questions == 1);
+        let outside = u32::from(answers) + u32::from(authorities);
+        let records = all_read.then(|| read_records(rest, outside, u32::from(additionals))).flatten();
+        let edns = records.flatten();
+        let refusal = |rcode| Refusal::Reply {
             header,
             rcode,
-            question_octets: question.map(|(_, question_octets, _)| question_octets),
+            question_octets: question.map(|(_, question_octets)| question_octets),
             edns,
         };
         if header.opcode() != u8::from(OpCode::Query) {
-            return Err(refusal(Rcode::NotImp, None));
+            return Err(refusal(Rcode::NotImp));
         }
-        let Some((question, question_octets, rest)) = question else { return Err(refusal(Rcode::FormErr, None)) };
-        let is_ixfr = question.qtype == RecordType::IXFR;
-        // Only an IXFR query has a record outside the additional section (RFC 1995 §3).
-        if answers != 0 || authorities != u16::from(is_ixfr) && authorities != 0 {
-            return Err(refusal(Rcode::FormErr, None));
-        }
-        let Some(edns) = read_records(rest, authorities, additionals) else {
-            return Err(refusal(Rcode::FormErr, None));
+        let (Some((question, question_octets)), Some(_)) = (question, records) else {
+            return Err(refusal(Rcode::FormErr));
         };
+        // Only an IXFR query has a record outside the additional section (RFC 1995 §3).
+        if outside > u32::from(question.qtype == RecordType::IXFR) {
+            return Err(refusal(Rcode::FormErr));
+        }
         if edns.is_some_and(|edns| edns.version != 0) {
-            return Err(refusal(Rcode::BADVERS, edns));
+            return Err(refusal(Rcode::BADVERS));
         }
         match u16::from(question.qtype) {
             // OPT, TKEY and TSIG are no data that could be asked for.
-            41 | 249 | 250 => Err(refusal(Rcode::FormErr, edns)),
+            41 | 249 | 250 => Err(refusal(Rcode::FormErr)),
             // Zone transfer is not served.
-            251 | 252 => Err(refusal(Rcode::Refused, edns)),
+            251 | 252 => Err(refusal(Rcode::Refused)),
             // MAILB and MAILA, obsolete (RFC 1035 §3.2.3).
-            253 | 254 => Err(refusal(Rcode::NotImp, edns)),
+            253 | 254 => Err(refusal(Rcode::NotImp)),
             _ => Ok(Self { header, question, question_octets, edns }),
         }
     }
 }
 
-/// The question, its bytes, and what follows it.
-fn read_question(body: &[u8]) -> Option<(Question<'_>, &[u8], &[u8])> {
+/// A question and its bytes, taken from the front.
+fn read_question<'a>(body: &mut &'a [u8]) -> Option<(Question<'a>, &'a [u8])> {
     let qname = NameRef::parse(body)?;
-    let len = qname.as_wire().len();
-    let (fixed, rest) = body[len..].split_first_chunk::<4>()?;
+    let (octets, rest) = body.split_at_checked(qname.as_wire().len() + 4)?;
+    let fixed = octets.last_chunk::<4>()?;
+    *body = rest;
     let question = Question {
         qname,
         qtype: RecordType::from(u16::from_be_bytes([fixed[0], fixed[1]])),
         qclass: DNSClass::from(u16::from_be_bytes([fixed[2], fixed[3]])),
     };
-    Some((question, &body[..len + 4], rest))
+    Some((question, octets))
 }
 
 /// Walks the records after the question for the OPT record; `None` where they are malformed: cut off, followed by
-/// more octets, or with an OPT record that is not alone, not at the root or not in the additional section.
+/// more octets, or with an OPT record that is not alone, not at the root, or among the `outside` records, those before
+/// the additional section.
 #[expect(clippy::option_option, reason = "malformed, without EDNS, with EDNS")]
-fn read_records(mut rest: &[u8], authorities: u16, additionals: u16) -> Option<Option<Edns>> {
+fn read_records(mut rest: &[u8], outside: u32, additionals: u32) -> Option<Option<Edns>> {
     let mut edns = None;
-    for at in 0..u32::from(authorities) + u32::from(additionals) {
+    for at in 0..outside + additionals {
         let (is_root, after) = skip_name(rest)?;
         let (fixed, after) = after.split_first_chunk::<10>()?;
         let (rdata, after) = after.split_at_checked(usize::from(u16::from_be_bytes([fixed[8], fixed[9]])))?;
         rest = after;
         if u16::from_be_bytes([fixed[0], fixed[1]]) == u16::from(RecordType::OPT) {
-            if edns.is_some() || !is_root || at < u32::from(authorities) || !Edns::options_are_whole(rdata) {
+            if edns.is_some() || !is_root || at < outside || !Edns::options_are_whole(rdata) {
                 return None;
             }
             let class = u16::from_be_bytes([fixed[2], fixed[3]]);
@@ -197,6 +207,18 @@ mod tests {
         for opcode in 1..16 {
             assert_eq!(refused(&message(opcode << 3, [1, 0, 0, 0], &[QUESTION])), Some(Rcode::NotImp));
             assert_eq!(refused(&message(opcode << 3, [0, 0, 0, 0], &[])), Some(Rcode::NotImp));
+        }
+    }
+
+    #[test]
+    fn a_refusal_keeps_the_opt_record_in_mind() {
+        for octets in [
+            message(0x28, [1, 0, 0, 1], &[QUESTION, OPT]),
+            message(0, [0, 0, 0, 1], &[OPT]),
+            message(0, [2, 0, 0, 1], &[QUESTION, QUESTION, OPT]),
+        ] {
+            let Refusal::Reply { edns, .. } = Request::parse(&octets).unwrap_err() else { panic!("{octets:?}") };
+            assert!(edns.is_some(), "{octets:?}");
         }
     }
 
