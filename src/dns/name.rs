@@ -8,6 +8,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
+use smallvec::SmallVec;
+
 /// Longest name in octets, the root label included (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 255;
 /// Longest label in octets (RFC 1035 §2.3.4).
@@ -322,9 +324,14 @@ impl Eq for NameRef<'_> {}
 impl Ord for NameRef<'_> {
     /// Canonical order (RFC 4034 §6.1): by labels from the right, so that a zone's names stand together.
     fn cmp(&self, other: &Self) -> Ordering {
-        let (ours, theirs): (Vec<_>, Vec<_>) = (self.labels().collect(), other.labels().collect());
-        let folded = |label: &[u8]| label.to_ascii_lowercase();
-        ours.iter().rev().map(|label| folded(label)).cmp(theirs.iter().rev().map(|label| folded(label)))
+        let (ours, theirs): (SmallVec<[_; 16]>, SmallVec<[_; 16]>) =
+            (self.labels().collect(), other.labels().collect());
+        let by_label = ours.iter().rev().zip(theirs.iter().rev()).map(|(ours, theirs)| {
+            let (ours, theirs): (&[u8], &[u8]) = (ours, theirs);
+            ours.iter().map(u8::to_ascii_lowercase).cmp(theirs.iter().map(u8::to_ascii_lowercase))
+        });
+        let mut differences = by_label.filter(|order| order.is_ne());
+        differences.next().unwrap_or_else(|| ours.len().cmp(&theirs.len()))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Record sets → compiled zone.
 
-use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
@@ -35,19 +34,16 @@ impl Zone {
         record_sets: impl IntoIterator<Item = RrsetSource<'a>>,
     ) -> Result<Self, CompileError> {
         // Canonical order puts each node behind its ancestors.
-        let mut by_owner: BTreeMap<NameRef<'a>, Vec<RrsetSource<'a>>> = BTreeMap::new();
-        for source in record_sets {
-            if !source.0.is_within(apex) {
-                return Err(CompileError::OutOfZone(source.0.to_name(), apex.to_name()));
-            }
-            by_owner.entry(source.0).or_default().push(source);
+        let mut sources: Vec<RrsetSource<'a>> = record_sets.into_iter().collect();
+        if let Some((owner, ..)) = sources.iter().find(|source| !source.0.is_within(apex)) {
+            return Err(CompileError::OutOfZone(owner.to_name(), apex.to_name()));
         }
+        sources.sort_by_key(|source| (source.0, source.1));
         let mut builder = Builder::new(apex);
         builder.node(apex);
-        for (owner, mut sources) in by_owner {
-            sources.sort_by_key(|source| u16::from(source.1));
-            let id = builder.node(owner);
-            builder.rrsets(id, &sources)?;
+        for at_owner in sources.chunk_by(|a, b| a.0 == b.0) {
+            let id = builder.node(at_owner[0].0);
+            builder.rrsets(id, at_owner)?;
         }
         builder.finish()
     }
