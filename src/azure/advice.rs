@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::declaration::{ConnectionState, Declaration, Origin, RecordSet, ResolutionPolicy};
 use super::derive::{find_resource, members};
 use super::{Catalogue, Finding, Scope, ZoneContents};
-use crate::dns::{Name, RecordType, rdata};
+use crate::dns::{Name, NameRef, RecordType, rdata};
 
 /// Warnings about a topology that can be served.
 pub(super) fn topology(
@@ -25,8 +25,8 @@ pub(super) fn topology(
     endpoints(declaration, catalogue, zones, findings);
     for zone in zones {
         owners(zone, findings);
-        aliases(zone, zones, findings);
     }
+    aliases(zones, findings);
 }
 
 fn links(zones: &[ZoneContents], findings: &mut Vec<Finding>) {
@@ -155,43 +155,60 @@ fn owners(zone: &ZoneContents, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Reports aliases whose target no zone holds, from the point of view of each network that sees the alias.
-fn aliases(zone: &ZoneContents, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
-    let mut reported = BTreeMap::new();
-    for record_set in zone.record_sets.values().filter(|record_set| record_set.rtype == RecordType::CNAME) {
-        let Some(target) = record_set.rdatas.first().and_then(|rdata| rdata::target(rdata)) else { continue };
-        let seen_by_alias = |other: &&ZoneContents| match (&zone.scope, &other.scope) {
-            (_, Scope::Public) => true,
-            // Everyone else sees a public alias too; what one network holds is no answer for the others.
-            (Scope::Public, Scope::Private { .. }) => false,
-            (Scope::Private { links: ours, .. }, Scope::Private { links: theirs, .. }) => {
-                ours.keys().any(|network| theirs.contains_key(network))
+/// Reports aliases that end nowhere for someone who sees them.
+fn aliases(zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+    let mut by_apex: BTreeMap<&Name, Vec<&ZoneContents>> = BTreeMap::new();
+    for zone in zones {
+        by_apex.entry(&zone.apex).or_default().push(zone);
+    }
+    for zone in zones {
+        // Many resources share one public endpoint: one warning for it is enough.
+        let mut reported = BTreeSet::new();
+        for record_set in zone.record_sets.values().filter(|record_set| record_set.rtype == RecordType::CNAME) {
+            let Some(target) = record_set.rdatas.first().and_then(|rdata| rdata::target(rdata)) else { continue };
+            // Longest apex first.
+            let covering: Vec<_> =
+                target.ancestors().filter_map(|name| by_apex.get(&name.to_name())).flatten().collect();
+            if let Some(whom) = dead_end(zone, target, &covering)
+                && reported.insert(target.to_name())
+            {
+                findings.push(Finding::warning(
+                    record_set.origin,
+                    format!("{} is an alias for {target}, which no zone holds {whom}", record_set.owner),
+                    "they get the alias and no address; give the target an address, or a public zone that holds it",
+                ));
             }
-        };
-        let holder = zones
-            .iter()
-            .filter(seen_by_alias)
-            .filter(|other| target.is_within(other.apex.as_ref()))
-            .max_by_key(|other| other.apex.as_wire().len());
-        let what = match holder {
-            None => format!("{} is an alias for {target}, which no zone here holds", record_set.owner),
-            Some(holder) if !holder.holds(target) => {
-                format!("{} is an alias for {target}, which does not exist in {}", record_set.owner, holder.apex)
-            }
-            Some(_) => continue,
-        };
-        // Many resources share one public endpoint: one warning is enough.
-        if reported.insert(target.to_name(), ()).is_none() {
-            let mend =
-                "the chain ends there for every client; give the target an address, or a public zone that holds it";
-            findings.push(Finding::warning(record_set.origin, what, mend));
         }
     }
 }
 
+/// For whom an alias ends nowhere. `covering` are the zones that its target lies within, longest apex first.
+fn dead_end(zone: &ZoneContents, target: NameRef<'_>, covering: &[&&ZoneContents]) -> Option<String> {
+    let is_public = |other: &&&&ZoneContents| other.scope == Scope::Public;
+    let held_publicly = covering.iter().find(is_public).is_some_and(|zone| zone.holds(target));
+    let Scope::Private { links, .. } = &zone.scope else {
+        // Where a private zone holds it, its networks are who the alias is for.
+        return (!covering.iter().any(|zone| zone.holds(target))).then(|| "here".to_owned());
+    };
+    let mut undecided: BTreeSet<&String> = links.keys().collect();
+    for other in covering {
+        let Scope::Private { links, .. } = &other.scope else { continue };
+        // The longest zone that is linked decides for a network, and it alone.
+        let decided: Vec<_> = undecided.iter().copied().filter(|network| links.contains_key(*network)).collect();
+        if let Some(network) = decided.first().filter(|_| !other.holds(target)) {
+            return Some(format!("for clients of \"{network}\""));
+        }
+        for network in decided {
+            undecided.remove(network);
+        }
+    }
+    let network = undecided.first().filter(|_| !held_publicly)?;
+    Some(format!("for clients of \"{network}\""))
+}
+
 impl ZoneContents {
     /// Whether a name exists here, through a wildcard, a delegation or a DNAME record too.
-    fn holds(&self, name: crate::dns::NameRef<'_>) -> bool {
+    fn holds(&self, name: NameRef<'_>) -> bool {
         let exists = |name: &Name| {
             let mut from_here = self.record_sets.range((name.clone(), RecordType::ZERO)..);
             from_here.next().is_some_and(|((owner, _), _)| owner.as_ref().is_within(name.as_ref()))

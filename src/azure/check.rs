@@ -69,6 +69,7 @@ fn unique_record_sets(record_sets: &[RecordSet], findings: &mut Vec<Finding>) {
 }
 
 fn private_zones(declaration: &Declaration, findings: &mut Vec<Finding>) {
+    let known: BTreeSet<_> = declaration.virtual_networks.iter().map(|network| network.name.as_str()).collect();
     let mut zones = BTreeSet::new();
     // Which zone of a name a network is linked to.
     let mut linked: BTreeMap<(&str, &Name), &PrivateDnsZone> = BTreeMap::new();
@@ -88,15 +89,8 @@ fn private_zones(declaration: &Declaration, findings: &mut Vec<Finding>) {
         let mut networks = BTreeSet::new();
         for link in &zone.virtual_network_links {
             let network = &link.virtual_network;
-            let known = declaration.virtual_networks.iter().any(|declared| *declared.name == **network);
-            if !known {
-                missing(
-                    declaration,
-                    "virtual network",
-                    network,
-                    declaration.virtual_networks.iter().map(|network| network.name.as_str()),
-                    findings,
-                );
+            if !known.contains(network.as_str()) {
+                missing(declaration, "virtual network", network, known.iter().copied(), findings);
             } else if !networks.insert(network.as_str()) {
                 findings.push(Finding::error(
                     network.origin,

@@ -220,6 +220,14 @@ pub enum ConnectionState {
     Disconnected,
 }
 
+impl ConnectionState {
+    /// Whether the resource counts as connected, so that its public name has the privatelink step. Documented for an
+    /// approved connection (private-endpoint-dns.md); for a pending one it is assumed, for the others assumed not.
+    pub const fn is_connection(self) -> bool {
+        matches!(self, Self::Approved | Self::Pending)
+    }
+}
+
 /// Names a private zone: `zone` where one zone has that name, else `resource-group/zone`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneReference {

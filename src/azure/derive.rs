@@ -1,6 +1,6 @@
 //! The records that the platform writes: SOA records, private DNS zone groups, the public side of Private Link.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::catalogue::MemberNames;
@@ -32,9 +32,15 @@ pub(super) fn zones(
     for endpoint in &declaration.private_endpoints {
         zone_group(declaration, catalogue, endpoint, &mut private, findings);
     }
-    let mut public = PublicSide { zones: declaration.public_zones.iter().map(public_zone).collect() };
+    let connections = declaration.private_endpoints.iter().filter(|endpoint| endpoint.connection_state.is_connection());
+    let mut public = PublicSide {
+        zones: declaration.public_zones.iter().map(public_zone).collect(),
+        connected: connections
+            .map(|endpoint| (endpoint.private_link_resource.as_str(), endpoint.group_id.to_lowercase()))
+            .collect(),
+    };
     for resource in &declaration.private_link_resources {
-        public.resource(declaration, catalogue, resource, findings);
+        public.resource(catalogue, resource, findings);
     }
     private.append(&mut public.zones);
     private
@@ -143,26 +149,19 @@ fn zone_group(
 }
 
 /// Public zones under construction.
-struct PublicSide {
+struct PublicSide<'a> {
     zones: Vec<ZoneContents>,
+    /// Names of resources with the group IDs by which they are connected, in lower case.
+    connected: BTreeSet<(&'a str, String)>,
 }
 
-impl PublicSide {
+impl PublicSide<'_> {
     /// Writes what the public DNS of the service holds for a resource. As soon as one private endpoint exists
     /// anywhere, the public name gains the privatelink step for everyone (private-endpoint-dns.md).
-    fn resource(
-        &mut self,
-        declaration: &Declaration,
-        catalogue: &Catalogue,
-        resource: &PrivateLinkResource,
-        findings: &mut Vec<Finding>,
-    ) {
+    fn resource(&mut self, catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec<Finding>) {
         for service in catalogue.services_of(&resource.resource_type) {
-            let has_connection = declaration.private_endpoints.iter().any(|endpoint| {
-                *endpoint.private_link_resource == *resource.name
-                    && endpoint.group_id.eq_ignore_ascii_case(&service.group_id)
-                    && matches!(endpoint.connection_state, ConnectionState::Approved | ConnectionState::Pending)
-            });
+            let connection = (resource.name.as_str(), service.group_id.to_lowercase());
+            let is_connected = self.connected.contains(&connection);
             for (member, names) in members(catalogue, resource, Some(&service.group_id)) {
                 let addresses = resource.public_ip_addresses.get(&member).map_or(&[][..], |addresses| addresses);
                 let writer = Writer::PrivateLinkResource((*resource.name).clone());
@@ -170,7 +169,7 @@ impl PublicSide {
                 let mut last = &names.public_name;
                 let mut zone = names.public_zone.as_ref();
                 let mut records = Vec::new();
-                if has_connection {
+                if is_connected {
                     records.push((zone, alias(last, &names.privatelink_name, names.alias_ttl, &writer, origin)));
                     last = &names.privatelink_name;
                     zone = parent_zone(names.private_zone.as_ref());
