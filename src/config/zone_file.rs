@@ -190,7 +190,7 @@ impl Reader<'_> {
             rest = after;
             let is_number = token.text.starts_with(|char: char| char.is_ascii_digit());
             match token.text.to_ascii_uppercase().as_str() {
-                "IN" if !has_class => has_class = true,
+                "IN" | "CLASS1" if !has_class => has_class = true,
                 "CH" | "HS" | "CS" => {
                     let what = format!("class {} is not served", token.text);
                     return Err((token.at, what, "zones here are of class IN"));
@@ -256,16 +256,7 @@ impl Reader<'_> {
 
 /// Lets the `domain` library read the RDATA of one record.
 fn scan_rdata(rtype: domain::base::Rtype, tokens: &[Token<'_>], state: &State) -> Result<Vec<u8>, String> {
-    let mut text = format!("@ 0 IN {rtype}");
-    for (at, token) in tokens.iter().enumerate() {
-        text.push(' ');
-        // Serial, refresh, retry, expire and minimum: the last four are times.
-        match parse_seconds(token.text) {
-            Some(seconds) if rtype == domain::base::Rtype::SOA && at > 2 => text.push_str(&seconds.to_string()),
-            _ => text.push_str(token.text),
-        }
-    }
-    text.push('\n');
+    let text = scannable(rtype, tokens);
     let mut scanner = Zonefile::from(text.as_str());
     scanner.set_origin(state.scanner_origin.clone());
     scanner.set_default_class(Class::IN);
@@ -290,6 +281,40 @@ fn scan_rdata(rtype: domain::base::Rtype, tokens: &[Token<'_>], state: &State) -
                 "trailing tokens" => "more than belongs there".to_owned(),
                 message => message.to_owned(),
             })
+        }
+    }
+}
+
+/// A record on one line, written so that the library can read it.
+fn scannable(rtype: domain::base::Rtype, tokens: &[Token<'_>]) -> String {
+    use domain::base::Rtype;
+
+    let mut text = format!("@ 0 IN {rtype}");
+    let mut end = None;
+    for (at, token) in tokens.iter().enumerate() {
+        // A quoted value of a service parameter, `alpn="h2,h3"`, stands right behind its key (RFC 9460 §2.1).
+        let is_value = matches!(rtype, Rtype::SVCB | Rtype::HTTPS) && end == Some(token.at);
+        end = Some(token.at + token.text.len());
+        if !is_value {
+            text.push(' ');
+        }
+        match parse_seconds(token.text) {
+            // Serial, refresh, retry, expire and minimum: the last four are times.
+            Some(seconds) if rtype == Rtype::SOA && at > 2 => text.push_str(&seconds.to_string()),
+            _ if is_value => push_ascii(&mut text, &token.text.trim_matches('"').replace(' ', "\\032")),
+            _ => push_ascii(&mut text, token.text),
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// Octets outside ASCII are written as numbers (RFC 1035 §5.1).
+fn push_ascii(text: &mut String, token: &str) {
+    for char in token.chars() {
+        match char.is_ascii() {
+            true => text.push(char),
+            false => char.encode_utf8(&mut [0; 4]).bytes().for_each(|octet| text.push_str(&format!("\\{octet:03}"))),
         }
     }
 }
@@ -411,6 +436,18 @@ mod tests {
         let places: Vec<_> =
             problems.iter().map(|problem| problem.splitn(4, ':').take(3).collect::<Vec<_>>().join(":")).collect();
         assert_eq!(places, ["z:3:7", "z:4:7", "z:5:3", "z:7:1", "z:8:3", "z:10:8"]);
+    }
+
+    #[test]
+    fn data_may_hold_text_outside_ascii_and_quoted_service_parameters() {
+        let apex: Name = "example".parse().unwrap();
+        let sets = super::super::record_sets(
+            &apex,
+            "$TTL 60\na CLASS1 TXT \"grün\"\nb HTTPS 1 . alpn=\"h2,h3\" port=443\nc HTTPS 1 . alpn=h2,h3 port=443\n",
+        );
+        assert_eq!(&*sets[0].rdatas[0], "\u{5}grün".as_bytes());
+        assert_eq!(sets[1].rdatas, sets[2].rdatas);
+        assert_eq!(&sets[1].rdatas[0][3..], b"\0\x01\0\x06\x02h2\x02h3\0\x03\0\x02\x01\xbb");
     }
 
     #[test]
