@@ -133,3 +133,42 @@ impl<'a> Lines<'a> {
         Place { file: file.clone(), line: self.line, column }
     }
 }
+
+/// A time in seconds, or in parts with the units s, m, h, d, w.
+pub(super) fn seconds(text: &str) -> Option<u32> {
+    let mut sum: u32 = 0;
+    let mut digits = String::new();
+    for char in text.chars() {
+        let unit = match char.to_ascii_lowercase() {
+            '0'..='9' => {
+                digits.push(char);
+                continue;
+            }
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86_400,
+            'w' => 604_800,
+            _ => return None,
+        };
+        sum = sum.checked_add(digits.parse::<u32>().ok()?.checked_mul(unit)?)?;
+        digits.clear();
+    }
+    if digits.is_empty() {
+        return (!text.is_empty()).then_some(sum);
+    }
+    sum.checked_add(digits.parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn times_have_units() {
+        for (text, seconds) in [("0", Some(0)), ("90", Some(90)), ("1h30m", Some(5400)), ("1W", Some(604_800))] {
+            assert_eq!(super::seconds(text), seconds);
+        }
+        for text in ["", "h", "-1", "1x", "4294967296", "9999999w"] {
+            assert_eq!(super::seconds(text), None, "{text}");
+        }
+    }
+}

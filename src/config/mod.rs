@@ -10,6 +10,7 @@ mod load;
 mod mirror;
 mod problem;
 mod read;
+mod record_data;
 mod settings;
 mod zone_file;
 

@@ -1,4 +1,4 @@
-//! Master files (RFC 1035 §5): entries, directives and TTL units are read here, RDATA by the `domain` library.
+//! Master files (RFC 1035 §5): entries, directives and TTL units are read here, RDATA in `record_data`.
 //!
 //! A mistake costs its entry, not the rest of the file, so that all mistakes are found at once. `$ORIGIN`, `$TTL`
 //! (RFC 2308 §4) and `$INCLUDE` are known; TTLs may have the units s, m, h, d, w, as in BIND, NSD and Knot.
@@ -7,16 +7,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use domain::base::iana::Class;
-use domain::base::name::ParsedName;
-use domain::base::rdata::{ComposeRecordData, ParseAnyRecordData};
-use domain::dep::octseq::Parser;
-use domain::rdata::AllRecordData;
-use domain::zonefile::inplace::{Entry as ScannedEntry, Zonefile};
-
-use super::entries::{Entries, Lines, Mistake, Token};
+use super::entries::{Entries, Lines, Mistake, Token, seconds};
 use super::problem::{Place, Places, Problems};
+use super::record_data::{self, DataOrigin};
 use super::{Files, files};
 use crate::azure::{RecordSet, Writer};
 use crate::dns::{Name, RecordType, Ttl};
@@ -56,7 +49,7 @@ struct Reader<'a> {
 /// What entries take over from those before them.
 struct State {
     origin: Name,
-    scanner_origin: domain::base::Name<Bytes>,
+    data_origin: DataOrigin,
     default_ttl: Option<Ttl>,
     last_ttl: Option<Ttl>,
     last_owner: Option<Name>,
@@ -80,7 +73,7 @@ impl Reader<'_> {
         let file: Arc<str> = path.display().to_string().into();
         let mut state = State {
             origin: origin.clone(),
-            scanner_origin: scanner_name(origin),
+            data_origin: DataOrigin::new(origin),
             default_ttl,
             last_ttl: None,
             last_owner: None,
@@ -135,7 +128,7 @@ impl Reader<'_> {
         match directive.text.to_ascii_uppercase().as_str() {
             "$ORIGIN" => {
                 state.origin = name(argument, &state.origin)?;
-                state.scanner_origin = scanner_name(&state.origin);
+                state.data_origin = DataOrigin::new(&state.origin);
             }
             "$TTL" => {
                 state.default_ttl = Some(UNREADABLE_TTL);
@@ -212,10 +205,7 @@ impl Reader<'_> {
         if matches!(rtype_number, 41 | 128..=255) || rtype_number == 0 {
             return Err((rtype_at, format!("{rtype} is no type of stored records"), "remove the record"));
         }
-        let rdata = scan_rdata(rtype, rest, state).map_err(|what| {
-            let at = blamed(rtype, rest, state).map_or(rtype_at, |token| token.at);
-            (at, format!("bad {rtype} data: {what}"), data_mend(rtype))
-        })?;
+        let rdata = record_data::read(rtype, rtype_at, rest, &state.data_origin)?;
         let rtype = RecordType::from(rtype_number);
         let soa_minimum = || {
             let minimum = crate::dns::rdata::soa_minimum(&rdata)?;
@@ -254,140 +244,16 @@ impl Reader<'_> {
     }
 }
 
-/// Lets the `domain` library read the RDATA of one record.
-fn scan_rdata(rtype: domain::base::Rtype, tokens: &[Token<'_>], state: &State) -> Result<Vec<u8>, String> {
-    let text = scannable(rtype, tokens);
-    let mut scanner = Zonefile::from(text.as_str());
-    scanner.set_origin(state.scanner_origin.clone());
-    scanner.set_default_class(Class::IN);
-    match scanner.next_entry() {
-        Ok(Some(ScannedEntry::Record(record))) => {
-            let mut rdata = Vec::new();
-            let Ok(()) = record.data().compose_rdata(&mut rdata);
-            // The scanner lets an empty label within a name pass, and generic data (RFC 3597 §5) that does not fit.
-            let mut parser = Parser::from_ref(rdata.as_slice());
-            let parsed = AllRecordData::<&[u8], ParsedName<&[u8]>>::parse_any_rdata(rtype, &mut parser);
-            if parsed.is_err() || parser.remaining() > 0 {
-                return Err("a label is empty, or octets do not fit the type".to_owned());
-            }
-            Ok(rdata)
-        }
-        Ok(_) => Err(TOO_SHORT.to_owned()),
-        // The library's place, `1:column`, is that of the line made here.
-        Err(error) => {
-            let message = error.to_string();
-            Err(match message.splitn(3, ':').nth(2).unwrap_or(&message).trim() {
-                "unexpected end of entry" => TOO_SHORT.to_owned(),
-                "trailing tokens" => "more than belongs there".to_owned(),
-                message => message.to_owned(),
-            })
-        }
-    }
-}
-
-/// A record on one line, written so that the library can read it.
-fn scannable(rtype: domain::base::Rtype, tokens: &[Token<'_>]) -> String {
-    use domain::base::Rtype;
-
-    let mut text = format!("@ 0 IN {rtype}");
-    let mut end = None;
-    for (at, token) in tokens.iter().enumerate() {
-        // A quoted value of a service parameter, `alpn="h2,h3"`, stands right behind its key (RFC 9460 §2.1).
-        let is_value = matches!(rtype, Rtype::SVCB | Rtype::HTTPS) && end == Some(token.at);
-        end = Some(token.at + token.text.len());
-        if !is_value {
-            text.push(' ');
-        }
-        match parse_seconds(token.text) {
-            // Serial, refresh, retry, expire and minimum: the last four are times.
-            Some(seconds) if rtype == Rtype::SOA && at > 2 => text.push_str(&seconds.to_string()),
-            _ if is_value => push_ascii(&mut text, &token.text.trim_matches('"').replace(' ', "\\032")),
-            _ => push_ascii(&mut text, token.text),
-        }
-    }
-    text.push('\n');
-    text
-}
-
-/// Octets outside ASCII are written as numbers (RFC 1035 §5.1).
-fn push_ascii(text: &mut String, token: &str) {
-    for char in token.chars() {
-        match char.is_ascii() {
-            true => text.push(char),
-            false => char.encode_utf8(&mut [0; 4]).bytes().for_each(|octet| text.push_str(&format!("\\{octet:03}"))),
-        }
-    }
-}
-
-/// What is wrong with data that ends too early.
-const TOO_SHORT: &str = "something is missing";
-
-/// The token at which data that cannot be read goes wrong; `None` where something is missing at its end.
-fn blamed<'a, 't>(rtype: domain::base::Rtype, tokens: &'t [Token<'a>], state: &State) -> Option<&'t Token<'a>> {
-    // Without the bad token and those behind it, data is good, or only too short.
-    let is_good = |tokens| match scan_rdata(rtype, tokens, state) {
-        Ok(_) => true,
-        Err(what) => what == TOO_SHORT,
-    };
-    let ends: Vec<_> = (1..=tokens.len()).collect();
-    tokens.get(ends.partition_point(|end| is_good(&tokens[..*end])))
-}
-
-/// How data of a type is written.
-fn data_mend(rtype: domain::base::Rtype) -> &'static str {
-    use domain::base::Rtype;
-    match rtype {
-        Rtype::A => "write an IPv4 address: 10.1.0.5",
-        Rtype::AAAA => "write an IPv6 address: fd00::5",
-        Rtype::CNAME | Rtype::DNAME | Rtype::NS | Rtype::PTR => "write one domain name",
-        Rtype::MX => "write preference and exchange: 10 mail",
-        Rtype::SOA => "write server, mailbox, serial, refresh, retry, expire and minimum",
-        Rtype::SRV => "write priority, weight, port and target: 0 5 5060 sip",
-        Rtype::TXT => "write strings, in quotes where they hold spaces",
-        _ => "correct the data of the record",
-    }
-}
-
-fn scanner_name(name: &Name) -> domain::base::Name<Bytes> {
-    domain::base::Name::from_octets(Bytes::copy_from_slice(name.as_wire())).expect("both hold whole names")
-}
-
 fn name(token: &Token<'_>, origin: &Name) -> Result<Name, Mistake> {
     Name::relative(token.text, origin.as_ref())
         .map_err(|error| (token.at, format!("\"{}\" is not a domain name: {error}", token.text), "correct the name"))
 }
 
 fn ttl(token: &Token<'_>) -> Result<Ttl, Mistake> {
-    parse_seconds(token.text).and_then(Ttl::from_secs).ok_or_else(|| {
+    seconds(token.text).and_then(Ttl::from_secs).ok_or_else(|| {
         let what = format!("\"{}\" is not a TTL", token.text);
         (token.at, what, "write seconds, 0 to 2147483647, or units as in 1h30m")
     })
-}
-
-/// Seconds, or parts with the units s, m, h, d, w.
-fn parse_seconds(text: &str) -> Option<u32> {
-    let mut sum: u32 = 0;
-    let mut digits = String::new();
-    for char in text.chars() {
-        let unit = match char.to_ascii_lowercase() {
-            '0'..='9' => {
-                digits.push(char);
-                continue;
-            }
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86_400,
-            'w' => 604_800,
-            _ => return None,
-        };
-        sum = sum.checked_add(digits.parse::<u32>().ok()?.checked_mul(unit)?)?;
-        digits.clear();
-    }
-    if digits.is_empty() {
-        return (!text.is_empty()).then_some(sum);
-    }
-    sum.checked_add(digits.parse().ok()?)
 }
 
 #[cfg(test)]
@@ -448,16 +314,6 @@ mod tests {
         assert_eq!(&*sets[0].rdatas[0], "\u{5}grün".as_bytes());
         assert_eq!(sets[1].rdatas, sets[2].rdatas);
         assert_eq!(&sets[1].rdatas[0][3..], b"\0\x01\0\x06\x02h2\x02h3\0\x03\0\x02\x01\xbb");
-    }
-
-    #[test]
-    fn times_have_units() {
-        for (text, seconds) in [("0", Some(0)), ("90", Some(90)), ("1h30m", Some(5400)), ("1W", Some(604_800))] {
-            assert_eq!(parse_seconds(text), seconds);
-        }
-        for text in ["", "h", "-1", "1x", "4294967296", "9999999w"] {
-            assert_eq!(parse_seconds(text), None, "{text}");
-        }
     }
 
     #[test]
