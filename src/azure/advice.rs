@@ -106,10 +106,8 @@ fn endpoints(declaration: &Declaration, catalogue: &Catalogue, zones: &[ZoneCont
             continue;
         }
         let Some(resource) = find_resource(declaration, endpoint) else { continue };
-        let written: BTreeSet<Name> = members(catalogue, resource, Some(&endpoint.group_id))
-            .into_iter()
-            .map(|(_, names)| names.private_zone)
-            .collect();
+        let written: BTreeSet<Name> =
+            members(catalogue, resource, &endpoint.group_id).into_iter().map(|member| member.private_zone).collect();
         for reference in &endpoint.private_dns_zone_group {
             if !written.contains(&reference.name) {
                 findings.push(Finding::warning(

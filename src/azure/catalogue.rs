@@ -4,22 +4,31 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::declaration::PrivateLinkResource;
 use crate::dns::{Name, NameError, Ttl};
 
-/// All services that are known, and the regions' short codes.
+/// All services that are known, and all regions.
 #[derive(Debug)]
 pub struct Catalogue {
     services: Vec<Service>,
-    region_codes: BTreeMap<String, String>,
+    regions: BTreeMap<String, Region>,
 }
 
-/// One kind of resource with one group ID.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
+struct Region {
+    cloud: String,
+    /// Short code; empty where it is not known.
+    code: String,
+}
+
+/// One kind of resource with one group ID in one cloud.
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
+    /// `global`, `usgov` or `china`.
+    pub cloud: String,
     /// ARM type.
     #[serde(rename = "type")]
     pub resource_type: String,
@@ -28,16 +37,18 @@ pub struct Service {
     /// Group ID (sub-resource) of its private endpoints.
     pub group_id: String,
     /// What the sub-resource consists of; each member has its own names and addresses.
-    #[serde(rename = "member")]
+    #[serde(rename(deserialize = "member"))]
     pub members: Vec<Member>,
 }
 
-/// A member of a sub-resource: one public name, one private record. Names are templates.
-#[derive(Debug, Deserialize)]
+/// A member of a sub-resource: one public name, one private record. All but the TTLs are templates.
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
     /// Member name, as in the private endpoint's IP configurations.
     pub name: String,
+    /// The list of the resource that has an element for each member of this kind; one member without it.
+    pub each: Option<String>,
     /// Apex of the public zone that holds the member's public name.
     pub public_zone: String,
     /// Apex of the private zone that the zone group writes to.
@@ -45,16 +56,24 @@ pub struct Member {
     /// Labels in front of both.
     pub record_name: String,
     /// Public host that the public name leads to; without one the addresses stand at the public name.
-    public_endpoint: Option<String>,
+    pub public_endpoint: Option<String>,
     /// TTL in seconds of the public CNAME steps.
-    alias_ttl: u32,
+    #[serde(default = "default_ttl")]
+    pub alias_ttl: u32,
     /// TTL in seconds of the public address records.
-    address_ttl: u32,
+    #[serde(default = "default_ttl")]
+    pub address_ttl: u32,
 }
 
-/// Names of one member of one resource, templates filled in.
+/// See the head of `catalogue.toml`.
+const fn default_ttl() -> u32 {
+    60
+}
+
+/// One member of one resource, templates filled in.
 #[derive(Debug)]
-pub(super) struct MemberNames {
+pub(super) struct ResourceMember {
+    pub(super) name: String,
     pub(super) public_zone: Name,
     pub(super) public_name: Name,
     pub(super) private_zone: Name,
@@ -89,9 +108,12 @@ impl Catalogue {
     pub fn embedded() -> Self {
         let file: CatalogueFile =
             toml::from_str(include_str!("catalogue.toml")).expect("a unit test reads the embedded catalogue");
-        let regions: BTreeMap<String, BTreeMap<String, String>> =
+        let clouds: BTreeMap<String, BTreeMap<String, String>> =
             toml::from_str(include_str!("regions.toml")).expect("a unit test reads the embedded regions");
-        Self { services: file.service, region_codes: regions.into_values().flatten().collect() }
+        let regions = clouds.into_iter().flat_map(|(cloud, regions)| {
+            regions.into_iter().map(move |(name, code)| (name, Region { cloud: cloud.clone(), code }))
+        });
+        Self { services: file.service, regions: regions.collect() }
     }
 
     /// All services, in the order of the data file.
@@ -99,69 +121,109 @@ impl Catalogue {
         &self.services
     }
 
-    /// The services of an ARM type: one for each group ID.
-    pub fn services_of<'a>(&'a self, resource_type: &'a str) -> impl Iterator<Item = &'a Service> {
-        self.services.iter().filter(move |service| service.resource_type.eq_ignore_ascii_case(resource_type))
+    /// The services of a resource: one for each group ID of its type in its region's cloud.
+    pub fn services_of<'a>(&'a self, resource: &'a PrivateLinkResource) -> impl Iterator<Item = &'a Service> {
+        let cloud = self.cloud(&resource.region);
+        self.services.iter().filter(move |service| {
+            cloud == Some(service.cloud.as_str()) && service.resource_type.eq_ignore_ascii_case(&resource.resource_type)
+        })
     }
 
-    /// Whether a region of that name is known.
-    pub fn knows_region(&self, region: &str) -> bool {
-        self.region_codes.contains_key(region)
+    /// The cloud of a region; `None` where the region is not known.
+    pub fn cloud(&self, region: &str) -> Option<&str> {
+        self.regions.get(region).map(|region| region.cloud.as_str())
     }
 
     /// Names of all known regions.
     pub fn regions(&self) -> impl Iterator<Item = &str> {
-        self.region_codes.keys().map(String::as_str)
+        self.regions.keys().map(String::as_str)
     }
 
-    /// Fills in a member's templates for a resource.
-    pub(super) fn names(&self, member: &Member, resource: &PrivateLinkResource) -> Result<MemberNames, CatalogueError> {
-        let name = |template: &str| self.name(template, resource);
-        let public_zone = name(&member.public_zone)?;
-        let private_zone = name(&member.private_zone)?;
-        Ok(MemberNames {
-            public_name: name(&format!("{}.{}", member.record_name, member.public_zone))?,
-            privatelink_name: name(&format!("{}.{}", member.record_name, member.private_zone))?,
+    /// The members that a resource has of a service, templates filled in.
+    pub(super) fn members(
+        &self,
+        service: &Service,
+        resource: &PrivateLinkResource,
+    ) -> Result<Vec<ResourceMember>, CatalogueError> {
+        let mut members = Vec::new();
+        for member in &service.members {
+            match &member.each {
+                None => members.push(self.member(member, resource, None)?),
+                Some(list) => {
+                    let elements = resource.name_lists.get(list).map_or(&[][..], |elements| elements);
+                    for (at, element) in elements.iter().enumerate() {
+                        members.push(self.member(member, resource, Some((at + 1, element)))?);
+                    }
+                }
+            }
+        }
+        Ok(members)
+    }
+
+    fn member(
+        &self,
+        member: &Member,
+        resource: &PrivateLinkResource,
+        element: Option<(usize, &str)>,
+    ) -> Result<ResourceMember, CatalogueError> {
+        let filler = Filler { catalogue: self, resource, element };
+        Ok(ResourceMember {
+            name: filler.fill(&member.name)?,
+            public_name: filler.name(&format!("{}.{}", member.record_name, member.public_zone))?,
+            privatelink_name: filler.name(&format!("{}.{}", member.record_name, member.private_zone))?,
+            public_zone: filler.name(&member.public_zone)?,
+            private_zone: filler.name(&member.private_zone)?,
             public_endpoint: match (&resource.public_endpoint, &member.public_endpoint) {
                 (Some(declared), _) => Some((**declared).clone()),
-                (None, Some(template)) => Some(name(template)?),
+                (None, Some(template)) => Some(filler.name(template)?),
                 (None, None) => None,
             },
-            public_zone,
-            private_zone,
             alias_ttl: Ttl::from_secs(member.alias_ttl).unwrap_or(Ttl::MAX),
             address_ttl: Ttl::from_secs(member.address_ttl).unwrap_or(Ttl::MAX),
         })
     }
+}
 
-    fn name(&self, template: &str, resource: &PrivateLinkResource) -> Result<Name, CatalogueError> {
-        let text = self.fill(template, resource)?;
+/// Fills in templates.
+struct Filler<'a> {
+    catalogue: &'a Catalogue,
+    resource: &'a PrivateLinkResource,
+    /// Number and text of a list's element.
+    element: Option<(usize, &'a str)>,
+}
+
+impl Filler<'_> {
+    fn name(&self, template: &str) -> Result<Name, CatalogueError> {
+        let text = self.fill(template)?;
         text.parse().map_err(|error| CatalogueError::BadName(text, error))
     }
 
-    fn fill(&self, template: &str, resource: &PrivateLinkResource) -> Result<String, CatalogueError> {
+    fn fill(&self, template: &str) -> Result<String, CatalogueError> {
         let mut text = String::new();
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('{') {
             text.push_str(before);
             let (part, after) = after.split_once('}').expect("a unit test fills in every template");
-            text.push_str(self.part(part, resource)?);
+            text.push_str(&self.part(part)?);
             rest = after;
         }
         text.push_str(rest);
         Ok(text)
     }
 
-    fn part<'a>(&'a self, part: &str, resource: &'a PrivateLinkResource) -> Result<&'a str, CatalogueError> {
-        match part {
-            "name" => Ok(&resource.name),
-            "region" => Ok(&resource.region),
-            "region_code" => match self.region_codes.get(resource.region.as_str()) {
-                Some(code) if !code.is_empty() => Ok(code),
+    fn part(&self, part: &str) -> Result<String, CatalogueError> {
+        let resource = self.resource;
+        match (part, self.element) {
+            ("name", _) => Ok(resource.name.to_string()),
+            ("region", _) => Ok(resource.region.to_string()),
+            ("each", Some((_, element))) => Ok(element.to_owned()),
+            ("index", Some((number, _))) => Ok(number.to_string()),
+            ("region_code", _) => match self.catalogue.regions.get(resource.region.as_str()) {
+                Some(region) if !region.code.is_empty() => Ok(region.code.clone()),
                 _ => Err(CatalogueError::UnknownRegionCode(resource.region.to_string())),
             },
             _ => match resource.name_parts.get(part) {
-                Some(value) => Ok(value),
+                Some(value) => Ok(value.to_string()),
                 None => Err(CatalogueError::MissingPart(part.to_owned())),
             },
         }
@@ -178,52 +240,77 @@ impl Service {
         let parts = templates.flat_map(|template| {
             template.split('{').skip(1).filter_map(|part| part.split_once('}')).map(|(part, _)| part)
         });
-        parts.filter(|part| !["name", "region", "region_code"].contains(part))
+        parts.filter(|part| !["name", "region", "region_code", "each", "index"].contains(part))
+    }
+
+    /// The lists that the service's members are made from.
+    pub fn name_lists(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().filter_map(|member| member.each.as_deref())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::azure::{Declared, Origin};
 
-    fn resource(resource_type: &str, region: &str, parts: &[(&str, &str)]) -> PrivateLinkResource {
+    fn resource(resource_type: &str, region: &str) -> PrivateLinkResource {
         let text = |value: &str| Declared::new(value.to_owned(), Origin(0));
         PrivateLinkResource {
             resource_type: text(resource_type),
             name: text("r1"),
             region: text(region),
-            name_parts: parts.iter().map(|(part, value)| ((*part).to_owned(), text(value))).collect(),
+            name_parts: BTreeMap::new(),
+            name_lists: BTreeMap::new(),
             public_endpoint: None,
             public_ip_addresses: BTreeMap::new(),
         }
     }
 
     #[test]
-    fn every_template_of_the_embedded_catalogue_fills_in_to_a_name() {
+    fn every_template_fills_in_to_a_name_and_no_key_occurs_twice() {
         let catalogue = Catalogue::embedded();
-        let mut keys = Vec::new();
+        let mut keys = BTreeSet::new();
         for service in catalogue.services() {
-            let parts: Vec<_> = service.name_parts().map(|part| (part, "x1")).collect();
-            let resource = resource(&service.resource_type, "eastus", &parts);
-            for member in &service.members {
-                let names = catalogue.names(member, &resource).unwrap();
-                assert!(names.public_name.as_ref().is_within(names.public_zone.as_ref()));
-                keys.push((service.resource_type.to_lowercase(), service.group_id.clone(), member.name.clone()));
+            let region = match service.cloud.as_str() {
+                "global" => "eastus",
+                "usgov" => "usgovvirginia",
+                "china" => "chinaeast2",
+                cloud => panic!("no cloud {cloud}"),
+            };
+            let mut resource = resource(&service.resource_type, region);
+            let text = |value: &str| Declared::new(value.to_owned(), Origin(0));
+            resource.name_parts = service.name_parts().map(|part| (part.to_owned(), text("x1"))).collect();
+            let list = Declared::new(vec!["e1".to_owned(), "e2".to_owned()], Origin(0));
+            resource.name_lists = service.name_lists().map(|name| (name.to_owned(), list.clone())).collect();
+            assert!(catalogue.services_of(&resource).any(|found| std::ptr::eq(found, service)));
+            let members = catalogue.members(service, &resource).unwrap();
+            let names: BTreeSet<_> = members.iter().map(|member| &member.name).collect();
+            assert_eq!(names.len(), members.len(), "{service:?}");
+            for member in members {
+                assert!(member.public_name.as_ref().is_within(member.public_zone.as_ref()));
+                assert!(member.privatelink_name.as_ref().is_within(member.private_zone.as_ref()));
+                let first = member.private_zone.as_ref().labels().next().unwrap();
+                assert!(first.starts_with(b"privatelink"), "{}", member.private_zone);
             }
+            let key = (&service.cloud, service.resource_type.to_lowercase(), service.group_id.to_lowercase());
+            assert!(keys.insert(key), "{service:?}");
         }
-        let unique: std::collections::BTreeSet<_> = keys.iter().collect();
-        assert_eq!(unique.len(), keys.len());
     }
 
     #[test]
     fn a_missing_part_or_region_code_is_named() {
         let catalogue = Catalogue::embedded();
-        let member = &catalogue.services_of("microsoft.monitor/accounts").next().unwrap().members[0];
-        let missing = catalogue.names(member, &resource("Microsoft.Monitor/accounts", "eastus", &[])).unwrap_err();
-        assert_eq!(missing, CatalogueError::MissingPart("key".to_owned()));
-        let region = resource("Microsoft.Monitor/accounts", "nowhere", &[("key", "abcd")]);
-        let unknown = catalogue.names(member, &region).unwrap_err();
-        assert_eq!(unknown, CatalogueError::UnknownRegionCode("nowhere".to_owned()));
+        let members = |resource: &PrivateLinkResource| {
+            let service = catalogue.services_of(resource).next().unwrap();
+            catalogue.members(service, resource).unwrap_err()
+        };
+        let mut resource = resource("microsoft.monitor/accounts", "eastus");
+        assert_eq!(members(&resource), CatalogueError::MissingPart("key".to_owned()));
+        resource.name_parts.insert("key".to_owned(), Declared::new("abcd".to_owned(), Origin(0)));
+        resource.region = Declared::new("denmarkeast".to_owned(), Origin(0));
+        assert_eq!(members(&resource), CatalogueError::UnknownRegionCode("denmarkeast".to_owned()));
     }
 }

@@ -6,7 +6,7 @@ use super::declaration::{
     Declaration, Declared, Origin, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, RecordSet, ZoneReference,
 };
 use super::derive::find_resource;
-use super::{Catalogue, CatalogueError, Finding, Scope, Service, ZoneContents};
+use super::{Catalogue, CatalogueError, Finding, Scope, ZoneContents};
 use crate::dns::{Name, RecordType, TypeName};
 
 /// Zones in one zone group (private-endpoint-dns-integration.md).
@@ -144,18 +144,7 @@ fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
 }
 
 fn private_link_resource(catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec<Finding>) {
-    let services: Vec<_> = catalogue.services_of(&resource.resource_type).collect();
-    if services.is_empty() {
-        let types: BTreeSet<_> = catalogue.services().iter().map(|service| service.resource_type.as_str()).collect();
-        let types = || types.iter().copied();
-        findings.push(Finding::error(
-            resource.resource_type.origin,
-            format!("the resource type \"{}\" is not in the catalogue", resource.resource_type),
-            format!("known types are {}{}", quoted(types()), suggestion(&resource.resource_type, types())),
-        ));
-        return;
-    }
-    if !catalogue.knows_region(&resource.region) {
+    let Some(cloud) = catalogue.cloud(&resource.region) else {
         findings.push(Finding::error(
             resource.region.origin,
             format!("\"{}\" is not a region of Azure", resource.region),
@@ -165,41 +154,63 @@ fn private_link_resource(catalogue: &Catalogue, resource: &PrivateLinkResource, 
             ),
         ));
         return;
+    };
+    let services: Vec<_> = catalogue.services_of(resource).collect();
+    if services.is_empty() {
+        let in_cloud = catalogue.services().iter().filter(|service| service.cloud == cloud);
+        let types: BTreeSet<_> = in_cloud.map(|service| service.resource_type.as_str()).collect();
+        findings.push(Finding::error(
+            resource.resource_type.origin,
+            format!("the resource type \"{}\" is not in the catalogue of cloud \"{cloud}\"", resource.resource_type),
+            format!(
+                "`vnetdns catalogue --cloud {cloud}` lists the types{}",
+                suggestion(&resource.resource_type, types.into_iter())
+            ),
+        ));
+        return;
     }
-    let parts: BTreeSet<_> = services.iter().flat_map(|service| service.name_parts()).collect();
-    for (part, value) in &resource.name_parts {
-        if !parts.contains(part.as_str()) {
-            findings.push(Finding::error(
-                value.origin,
-                format!("a resource of type \"{}\" has no name part \"{part}\"", resource.resource_type),
-                if parts.is_empty() {
-                    "remove it".to_owned()
-                } else {
-                    format!("its name parts are {}", quoted(parts.iter().copied()))
-                },
-            ));
-        }
+    let parts = services.iter().flat_map(|service| service.name_parts()).collect();
+    let given = resource.name_parts.iter().map(|(part, value)| (part, value.origin));
+    known_parts(resource, "name part", given, &parts, findings);
+    let lists = services.iter().flat_map(|service| service.name_lists()).collect();
+    let given = resource.name_lists.iter().map(|(list, value)| (list, value.origin));
+    known_parts(resource, "name list", given, &lists, findings);
+    let members: Vec<_> = services.iter().map(|service| catalogue.members(service, resource)).collect();
+    // A sub-resource whose names cannot be formed is one that the resource is declared without, unless all are.
+    if members.iter().all(Result::is_err) {
+        let error = members.into_iter().find_map(Result::err);
+        findings.extend(error.map(|error| bad_names(resource, &error)));
+        return;
     }
+    let members: BTreeSet<_> = members.into_iter().flatten().flatten().map(|member| member.name).collect();
     let addresses = resource.public_ip_addresses.iter().map(|(member, addresses)| (member, addresses.origin));
-    let all_known = known_members(&services, addresses, findings);
-    for member in services.iter().flat_map(|service| &service.members) {
-        match catalogue.names(member, resource) {
-            Err(error) => {
-                findings.push(bad_names(resource, &error));
-                // The other members' names are made of the same parts.
-                return;
-            }
-            Ok(names) if names.public_endpoint.is_none() && all_known => {
-                if resource.public_ip_addresses.get(&member.name).is_none_or(|addresses| addresses.is_empty()) {
-                    findings.push(Finding::error(
-                        resource.name.origin,
-                        format!("\"{}\" has no public address for {}", resource.name, names.public_name),
-                        format!("add it as public_ip_addresses.{} = [\"203.0.113.1\"]", member.name),
-                    ));
-                }
-            }
-            Ok(_) => {}
-        }
+    known_members(&members, addresses, findings);
+    for (member, addresses) in resource.public_ip_addresses.iter().filter(|(_, addresses)| addresses.is_empty()) {
+        findings.push(Finding::error(
+            addresses.origin,
+            format!("the list of public addresses of member \"{member}\" is empty"),
+            "write an address, or leave the member out: it then has one of a documentation range",
+        ));
+    }
+}
+
+/// Reports name parts, or lists of them, that no service of the resource's type has.
+fn known_parts<'a>(
+    resource: &PrivateLinkResource,
+    kind: &str,
+    given: impl Iterator<Item = (&'a String, Origin)>,
+    known: &BTreeSet<&str>,
+    findings: &mut Vec<Finding>,
+) {
+    for (part, origin) in given.filter(|(part, _)| !known.contains(part.as_str())) {
+        findings.push(Finding::error(
+            origin,
+            format!("a resource of type \"{}\" has no {kind} \"{part}\"", resource.resource_type),
+            match known.is_empty() {
+                true => "remove it".to_owned(),
+                false => format!("its {kind}s are {}", quoted(known.iter().copied())),
+            },
+        ));
     }
 }
 
@@ -219,23 +230,18 @@ fn bad_names(resource: &PrivateLinkResource, error: &CatalogueError) -> Finding 
 /// Reports members that none of the services has; returns whether there are none such. Where one is misspelt, the
 /// right one seems to be missing too: to say both would mislead.
 fn known_members<'a>(
-    services: &[&Service],
+    members: &BTreeSet<String>,
     given: impl Iterator<Item = (&'a String, Origin)>,
     findings: &mut Vec<Finding>,
 ) -> bool {
-    let members: Vec<_> =
-        services.iter().flat_map(|service| &service.members).map(|member| member.name.as_str()).collect();
     let mut all_known = true;
-    for (member, origin) in given.filter(|(member, _)| !members.contains(&member.as_str())) {
+    let names = || members.iter().map(String::as_str);
+    for (member, origin) in given.filter(|(member, _)| !members.contains(*member)) {
         all_known = false;
         findings.push(Finding::error(
             origin,
             format!("there is no member \"{member}\""),
-            format!(
-                "the members are {}{}",
-                quoted(members.iter().copied()),
-                suggestion(member, members.iter().copied())
-            ),
+            format!("the members are {}{}", quoted(names()), suggestion(member, names())),
         ));
     }
     all_known
@@ -278,7 +284,7 @@ fn private_endpoint(
         missing(declaration, "Private Link resource", &endpoint.private_link_resource, known, findings);
         return;
     };
-    let services: Vec<_> = catalogue.services_of(&resource.resource_type).collect();
+    let services: Vec<_> = catalogue.services_of(resource).collect();
     if services.is_empty() {
         return; // reported with the resource
     }
@@ -292,18 +298,23 @@ fn private_endpoint(
         ));
         return;
     };
+    let members: BTreeSet<_> = match catalogue.members(service, resource) {
+        Ok(members) => members.into_iter().map(|member| member.name).collect(),
+        Err(error) => {
+            findings.push(bad_names(resource, &error));
+            return;
+        }
+    };
     let addresses = endpoint.ip_configurations.iter().map(|(member, address)| (member, address.origin));
-    if !known_members(&[service], addresses, findings) {
+    if !known_members(&members, addresses, findings) {
         return;
     }
-    for member in &service.members {
-        if !endpoint.ip_configurations.contains_key(&member.name) {
-            findings.push(Finding::error(
-                endpoint.name.origin,
-                format!("private endpoint \"{}\" has no address for its member \"{}\"", endpoint.name, member.name),
-                format!("add it as ip_configurations.{} = \"ADDRESS\"", member.name),
-            ));
-        }
+    for member in members.iter().filter(|member| !endpoint.ip_configurations.contains_key(*member)) {
+        findings.push(Finding::error(
+            endpoint.name.origin,
+            format!("private endpoint \"{}\" has no address for its member \"{member}\"", endpoint.name),
+            format!("add it as ip_configurations.{member} = \"ADDRESS\""),
+        ));
     }
 }
 

@@ -181,6 +181,8 @@ pub struct PrivateLinkResource {
     pub region: Declared<String>,
     /// Further parts of the resource's names, such as the key of an Azure Monitor workspace.
     pub name_parts: BTreeMap<String, Declared<String>>,
+    /// Names of parts of which it has several, such as the regions of a registry's replicas.
+    pub name_lists: BTreeMap<String, Declared<Vec<String>>>,
     /// Public host name of the service that serves the resource, where the catalogue's default does not fit.
     pub public_endpoint: Option<Declared<Name>>,
     /// Public addresses by member name.

@@ -1,9 +1,10 @@
 //! The records that the platform writes: SOA records, private DNS zone groups, the public side of Private Link.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::catalogue::MemberNames;
+use super::catalogue::ResourceMember;
 use super::declaration::{
     ConnectionState, Declaration, Origin, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, RecordSet, SoaEdit,
     Writer, ZoneReference,
@@ -102,8 +103,8 @@ fn zone_group(
     }
     // A missing resource or service has been reported by the check of the resources.
     let Some(resource) = find_resource(declaration, endpoint) else { return };
-    for (member, names) in members(catalogue, resource, Some(&endpoint.group_id)) {
-        let Some(address) = endpoint.ip_configurations.get(&member) else { continue };
+    for names in members(catalogue, resource, &endpoint.group_id) {
+        let Some(address) = endpoint.ip_configurations.get(&names.name) else { continue };
         let in_group = |zone: &&mut ZoneContents| {
             zone.apex == names.private_zone
                 && endpoint.private_dns_zone_group.iter().any(|reference| reference.matches(zone))
@@ -159,32 +160,55 @@ impl PublicSide<'_> {
     /// Writes what the public DNS of the service holds for a resource. As soon as one private endpoint exists
     /// anywhere, the public name gains the privatelink step for everyone (private-endpoint-dns.md).
     fn resource(&mut self, catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec<Finding>) {
-        for service in catalogue.services_of(&resource.resource_type) {
+        // Sub-resources may share a public name: a connection to one of them is one to the name.
+        let mut members_by_name: BTreeMap<Name, (ResourceMember, bool)> = BTreeMap::new();
+        for service in catalogue.services_of(resource) {
             let connection = (resource.name.as_str(), service.group_id.to_lowercase());
             let is_connected = self.connected.contains(&connection);
-            for (member, names) in members(catalogue, resource, Some(&service.group_id)) {
-                let addresses = resource.public_ip_addresses.get(&member).map_or(&[][..], |addresses| addresses);
-                let writer = Writer::PrivateLinkResource((*resource.name).clone());
-                let origin = resource.name.origin;
-                let mut last = &names.public_name;
-                let mut zone = names.public_zone.as_ref();
-                let mut records = Vec::new();
-                if is_connected {
-                    records.push((zone, alias(last, &names.privatelink_name, names.alias_ttl, &writer, origin)));
-                    last = &names.privatelink_name;
-                    zone = parent_zone(names.private_zone.as_ref());
-                }
-                if let Some(endpoint) = &names.public_endpoint {
-                    records.push((zone, alias(last, endpoint, names.alias_ttl, &writer, origin)));
-                    last = endpoint;
-                    zone = parent_zone(endpoint.as_ref());
-                }
-                let address_sets = address_set(last, addresses, names.address_ttl, writer.clone(), origin);
-                records.extend(address_sets.map(|record_set| (zone, record_set)));
-                for (zone, record_set) in records {
-                    self.insert(zone, record_set, findings);
+            for member in catalogue.members(service, resource).unwrap_or_default() {
+                match members_by_name.entry(member.public_name.clone()) {
+                    Entry::Vacant(entry) => _ = entry.insert((member, is_connected)),
+                    Entry::Occupied(mut entry) if is_connected => _ = entry.insert((member, is_connected)),
+                    Entry::Occupied(_) => {}
                 }
             }
+        }
+        for (member, is_connected) in members_by_name.into_values() {
+            self.member(resource, &member, is_connected, findings);
+        }
+    }
+
+    fn member(
+        &mut self,
+        resource: &PrivateLinkResource,
+        member: &ResourceMember,
+        is_connected: bool,
+        findings: &mut Vec<Finding>,
+    ) {
+        let addresses = match resource.public_ip_addresses.get(&member.name) {
+            Some(declared) => declared.to_vec(),
+            None if member.public_endpoint.is_some() => Vec::new(),
+            None => vec![documentation_address(&member.public_name)],
+        };
+        let writer = Writer::PrivateLinkResource((*resource.name).clone());
+        let origin = resource.name.origin;
+        let mut last = &member.public_name;
+        let mut zone = member.public_zone.as_ref();
+        let mut records = Vec::new();
+        if is_connected {
+            records.push((zone, alias(last, &member.privatelink_name, member.alias_ttl, &writer, origin)));
+            last = &member.privatelink_name;
+            zone = parent_zone(member.private_zone.as_ref());
+        }
+        if let Some(endpoint) = &member.public_endpoint {
+            records.push((zone, alias(last, endpoint, member.alias_ttl, &writer, origin)));
+            last = endpoint;
+            zone = parent_zone(endpoint.as_ref());
+        }
+        let address_sets = address_set(last, &addresses, member.address_ttl, writer, origin);
+        records.extend(address_sets.map(|record_set| (zone, record_set)));
+        for (zone, record_set) in records {
+            self.insert(zone, record_set, findings);
         }
     }
 
@@ -283,18 +307,19 @@ fn address_set(
     })
 }
 
-/// Member names of a resource with their DNS names; what the catalogue cannot fill in has been reported before.
-pub(super) fn members(
-    catalogue: &Catalogue,
-    resource: &PrivateLinkResource,
-    group_id: Option<&str>,
-) -> Vec<(String, MemberNames)> {
-    catalogue
-        .services_of(&resource.resource_type)
-        .filter(|service| group_id.is_none_or(|group_id| service.group_id.eq_ignore_ascii_case(group_id)))
-        .flat_map(|service| &service.members)
-        .filter_map(|member| Some((member.name.clone(), catalogue.names(member, resource).ok()?)))
-        .collect()
+/// Stands for a public address that was not declared: one of the documentation range 203.0.113.0/24 (RFC 5737), the
+/// same for a name each time.
+fn documentation_address(name: &Name) -> IpAddr {
+    let folded = name.as_ref().fold();
+    let sum: u32 = folded.as_ref().as_wire().iter().map(|octet| u32::from(*octet)).sum();
+    IpAddr::from([203, 0, 113, (sum % 254 + 1) as u8])
+}
+
+/// The members of one sub-resource; what the catalogue cannot fill in has been reported before.
+pub(super) fn members(catalogue: &Catalogue, resource: &PrivateLinkResource, group_id: &str) -> Vec<ResourceMember> {
+    let mut services = catalogue.services_of(resource);
+    let service = services.find(|service| service.group_id.eq_ignore_ascii_case(group_id));
+    service.and_then(|service| catalogue.members(service, resource).ok()).unwrap_or_default()
 }
 
 pub(super) fn find_resource<'a>(

@@ -235,6 +235,11 @@ impl<'a> Declarer<'a> {
     /// `None` where an address is bad: to say that it is missing as well would mislead.
     fn private_link_resource(&mut self, resource: &mirror::PrivateLinkResource) -> Option<PrivateLinkResource> {
         let name_parts = resource.name_parts.iter().map(|(part, value)| (part.clone(), self.label(value))).collect();
+        let name_lists = resource.name_lists.iter().map(|(list, elements)| {
+            let texts = elements.get_ref().iter().map(|text| self.label(text).to_string()).collect();
+            (list.clone(), Declared::new(texts, self.origin(elements)))
+        });
+        let name_lists = name_lists.collect();
         let mut public_ip_addresses = Some(BTreeMap::new());
         for (member, addresses) in &resource.public_ip_addresses {
             let parsed: Vec<_> = addresses.get_ref().iter().map(|text| self.address(text)).collect();
@@ -250,6 +255,7 @@ impl<'a> Declarer<'a> {
             name: self.label(&resource.name),
             region: self.label(&resource.region),
             name_parts,
+            name_lists,
             public_endpoint: resource.public_endpoint.as_ref().and_then(|name| self.name(name)),
             public_ip_addresses: public_ip_addresses?,
         })

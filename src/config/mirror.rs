@@ -87,6 +87,8 @@ pub(super) struct PrivateLinkResource {
     pub(super) region: Text,
     #[serde(default)]
     pub(super) name_parts: BTreeMap<String, Text>,
+    #[serde(default)]
+    pub(super) name_lists: BTreeMap<String, Spanned<Vec<Text>>>,
     pub(super) public_endpoint: Option<Text>,
     #[serde(default)]
     pub(super) public_ip_addresses: BTreeMap<String, Spanned<Vec<Text>>>,
