@@ -1,5 +1,6 @@
 //! The command line.
 
+mod catalogue;
 mod check;
 mod dig;
 mod explain;
@@ -36,6 +37,7 @@ enum Command {
     Serve(serve::Serve),
     Check(check::Check),
     Explain(explain::Explain),
+    Catalogue(catalogue::CatalogueCommand),
 }
 
 /// `--config`, common to several commands.
@@ -63,6 +65,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Catalogue(catalogue) => catalogue.run(),
     }
 }
 

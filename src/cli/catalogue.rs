@@ -1,0 +1,246 @@
+//! `vnetdns catalogue`: the Private Link services that are known.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+
+use super::print;
+use crate::azure::{Catalogue, Member, Service};
+use crate::dns::Name;
+
+/// List Private Link services: their group IDs, members, zones and names
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = "\
+Filters compare without regard to letter case; --type and --zone take a part of the word.
+
+Examples:
+  vnetdns catalogue --type storage --cloud global
+  vnetdns catalogue --zone kusto --format json
+  vnetdns catalogue --region usgovvirginia                         what there is in that region's cloud
+  vnetdns catalogue name myadx.westus.kusto.windows.net            which service and zone a name belongs to")]
+pub(super) struct CatalogueCommand {
+    #[command(subcommand)]
+    query: Option<Query>,
+    #[command(flatten)]
+    filter: Filter,
+    /// Form of the list
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Query {
+    Name(NameQuery),
+}
+
+/// Say which service, private zone and forwarder zone a name belongs to
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vnetdns catalogue name myadx.westus.kusto.windows.net
+  vnetdns catalogue name --format json contoso.privatelink.blob.core.windows.net")]
+struct NameQuery {
+    /// A public name or a privatelink name
+    name: String,
+    /// Form of the answer
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+struct Filter {
+    /// Part of the ARM type
+    #[arg(long = "type", value_name = "TEXT")]
+    resource_type: Option<String>,
+    /// Part of a zone's name, private or public
+    #[arg(long, value_name = "TEXT")]
+    zone: Option<String>,
+    /// A region: services of its cloud, with the region filled in
+    #[arg(long)]
+    region: Option<String>,
+    /// global, usgov or china
+    #[arg(long)]
+    cloud: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// Columns for people
+    Table,
+    /// JSON for programs
+    Json,
+}
+
+/// Where a name fits a member's template.
+struct Match<'a> {
+    service: &'a Service,
+    member: &'a Member,
+    /// The public zone, templates filled in: what a forwarder sends here.
+    forwarder_zone: String,
+    private_zone: String,
+}
+
+impl CatalogueCommand {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let catalogue = Catalogue::embedded();
+        if let Some(Query::Name(query)) = self.query {
+            return query.run(&catalogue);
+        }
+        let cloud = match &self.filter.region {
+            None => self.filter.cloud.clone(),
+            Some(region) => {
+                let cloud =
+                    catalogue.cloud(region).with_context(|| format!("\"{region}\" is not a region of Azure"))?;
+                Some(cloud.to_owned())
+            }
+        };
+        let services: Vec<_> =
+            catalogue.services().iter().filter(|service| self.filter.keeps(service, &cloud)).collect();
+        let text = match self.format {
+            Format::Json => serde_json::to_string_pretty(&services)? + "\n",
+            Format::Table => table(&services, self.filter.region.as_deref()),
+        };
+        print(&text)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Filter {
+    fn keeps(&self, service: &Service, cloud: &Option<String>) -> bool {
+        let has = |word: &str, part: &String| word.to_lowercase().contains(&part.to_lowercase());
+        let zones = || service.members.iter().flat_map(|member| [&member.private_zone, &member.public_zone]);
+        cloud.as_ref().is_none_or(|cloud| service.cloud.eq_ignore_ascii_case(cloud))
+            && self.resource_type.as_ref().is_none_or(|part| has(&service.resource_type, part))
+            && self.zone.as_ref().is_none_or(|part| zones().any(|zone| has(zone, part)))
+    }
+}
+
+fn table(services: &[&Service], region: Option<&str>) -> String {
+    let fill =
+        |template: &str| region.map_or_else(|| template.to_owned(), |region| template.replace("{region}", region));
+    let mut rows =
+        vec![["CLOUD", "TYPE", "GROUP ID", "MEMBER", "RECORD", "PRIVATE ZONE", "PUBLIC ZONE"].map(str::to_owned)];
+    for service in services {
+        rows.extend(service.members.iter().map(|member| {
+            [
+                service.cloud.clone(),
+                service.resource_type.clone(),
+                service.group_id.clone(),
+                member.name.clone(),
+                fill(&member.record_name),
+                fill(&member.private_zone),
+                fill(&member.public_zone),
+            ]
+        }));
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: [usize; 7] = std::array::from_fn(width);
+    let mut text = String::new();
+    for row in &rows {
+        let line: Vec<_> = row.iter().zip(widths).map(|(word, width)| format!("{word:width$}")).collect();
+        writeln!(text, "{}", line.join("  ").trim_end()).expect("a string takes it");
+    }
+    text
+}
+
+impl NameQuery {
+    fn run(self, catalogue: &Catalogue) -> anyhow::Result<ExitCode> {
+        let name: Name = self.name.parse().with_context(|| format!("\"{}\" is not a domain name", self.name))?;
+        let name = name.to_string().to_lowercase();
+        let name = name.trim_end_matches('.');
+        let mut matches: Vec<_> = catalogue
+            .services()
+            .iter()
+            .flat_map(|service| service.members.iter().map(move |member| (service, member)))
+            .filter_map(|(service, member)| find(catalogue, service, member, name))
+            .collect();
+        // The longest zone is the one that answers; `ingest-x` is more than any name.
+        let rank = |found: &Match<'_>| (found.private_zone.len(), literal_len(&found.member.record_name));
+        let best = matches.iter().map(rank).max();
+        matches.retain(|found| Some(rank(found)) == best);
+        let text = match self.format {
+            Format::Json => {
+                serde_json::to_string_pretty(&matches.iter().map(Match::as_json).collect::<Vec<_>>())? + "\n"
+            }
+            Format::Table => matches.iter().map(Match::as_text).collect::<Vec<_>>().join("\n"),
+        };
+        if matches.is_empty() {
+            tracing::error!("no service of the catalogue has names like \"{name}\"");
+            return Ok(ExitCode::FAILURE);
+        }
+        print(&text)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Match<'_> {
+    fn as_text(&self) -> String {
+        format!(
+            "service         {} ({})\ntype            {}\ngroup ID        {}\nmember          {}\nprivate zone    {}\n\
+             forwarder zone  {}\n",
+            self.service.title,
+            self.service.cloud,
+            self.service.resource_type,
+            self.service.group_id,
+            self.member.name,
+            self.private_zone,
+            self.forwarder_zone
+        )
+    }
+
+    fn as_json(&self) -> serde_json::Value {
+        json!({
+            "title": self.service.title,
+            "cloud": self.service.cloud,
+            "type": self.service.resource_type,
+            "group_id": self.service.group_id,
+            "member": self.member.name,
+            "private_zone": self.private_zone,
+            "forwarder_zone": self.forwarder_zone,
+        })
+    }
+}
+
+/// How much of a template is no part.
+fn literal_len(template: &str) -> usize {
+    template.split('{').map(|piece| piece.split_once('}').map_or(piece, |(_, literal)| literal).len()).sum()
+}
+
+/// Fits a name to a member's public name or privatelink name.
+fn find<'a>(catalogue: &Catalogue, service: &'a Service, member: &'a Member, name: &str) -> Option<Match<'a>> {
+    let fits = |zone: &str| fit(catalogue, &service.cloud, &format!("{}.{zone}", member.record_name), name);
+    let parts = fits(&member.private_zone).or_else(|| fits(&member.public_zone))?;
+    let fill = |template: &str| {
+        parts.iter().fold(template.to_owned(), |text, (part, value)| text.replace(&format!("{{{part}}}"), value))
+    };
+    Some(Match { service, member, forwarder_zone: fill(&member.public_zone), private_zone: fill(&member.private_zone) })
+}
+
+/// The parts of a template with which it is the name; `None` where it never is.
+fn fit(catalogue: &Catalogue, cloud: &str, template: &str, name: &str) -> Option<BTreeMap<String, String>> {
+    let Some((before, rest)) = template.split_once('{') else {
+        return (template == name).then(BTreeMap::new);
+    };
+    let name = name.strip_prefix(before)?;
+    let (part, rest) = rest.split_once('}')?;
+    // A part is one label or less: the longest first, so that hyphens within it are its own.
+    let label = name.split('.').next()?;
+    let ends = (1..=label.len()).rev().filter(|end| label.is_char_boundary(*end));
+    for end in ends {
+        let (value, after) = name.split_at(end);
+        let is_region = || catalogue.cloud(value) == Some(cloud);
+        if part == "region" && !is_region() {
+            continue;
+        }
+        if let Some(mut parts) = fit(catalogue, cloud, rest, after) {
+            parts.insert(part.to_owned(), value.to_owned());
+            return Some(parts);
+        }
+    }
+    None
+}
