@@ -8,7 +8,7 @@ use std::time::Duration;
 use criterion::Criterion;
 use ipnet::{IpNet, Ipv4Net};
 use vnetdns::azure::{
-    Catalogue, Declaration, Declared, Origin, PrivateDnsZone, PublicZone, RecordSet, ResolutionPolicy, SoaEdit,
+    Catalogue, Declaration, Declared, Limits, Origin, PrivateDnsZone, PublicZone, RecordSet, ResolutionPolicy, SoaEdit,
     Topology, VirtualNetwork, VirtualNetworkLink, Writer,
 };
 use vnetdns::dns::{Name, RecordType, Ttl, rdata};
@@ -131,6 +131,8 @@ impl World {
             virtual_networks: (0..self.networks).map(network).collect(),
             private_dns_zones: (0..self.zones).map(|at| self.private_zone(at)).collect(),
             public_zones: vec![self.public_zone()],
+            // Some sizes are past what Azure allows.
+            limits: Limits::Off,
             ..Declaration::default()
         }
     }

@@ -61,8 +61,20 @@ pub struct Declaration {
     pub private_endpoints: Vec<PrivateEndpoint>,
     /// Zones that everyone sees.
     pub public_zones: Vec<PublicZone>,
+    /// Whether Azure's limits count.
+    pub limits: Limits,
     /// Some resources could not be read, so that a reference to nothing may be no mistake.
     pub incomplete: bool,
+}
+
+/// Whether Azure's limits on names and numbers count: see Microsoft Learn, "Azure DNS limits".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Limits {
+    /// What Azure refuses is refused.
+    #[default]
+    Azure,
+    /// A lab may go past them.
+    Off,
 }
 
 /// A virtual network. Clients belong to it by their source address.

@@ -10,11 +10,12 @@ mod catalogue;
 mod check;
 mod declaration;
 mod derive;
+mod limits;
 mod topology;
 
 pub use catalogue::{Catalogue, CatalogueError, Member, Service};
 pub use declaration::{
-    ConnectionState, Declaration, Declared, Origin, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PublicZone,
-    RecordSet, ResolutionPolicy, SoaEdit, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
+    ConnectionState, Declaration, Declared, Limits, Origin, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource,
+    PublicZone, RecordSet, ResolutionPolicy, SoaEdit, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
 };
 pub use topology::{Finding, Scope, Severity, Topology, ZoneContents};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::declaration::{Declaration, Origin, RecordSet, ResolutionPolicy, VirtualNetwork};
-use super::{Catalogue, advice, check, derive};
+use super::{Catalogue, advice, check, derive, limits};
 use crate::dns::{Name, RecordType};
 
 /// A declared world that can be served.
@@ -83,6 +83,7 @@ impl Topology {
     pub fn new(declaration: Declaration, catalogue: &Catalogue) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let mut findings = Vec::new();
         check::resources(&declaration, catalogue, &mut findings);
+        limits::check(&declaration, &mut findings);
         let zones = derive::zones(&declaration, catalogue, &mut findings);
         for zone in &zones {
             check::zone(zone, &mut findings);

@@ -15,7 +15,7 @@ use super::problem::{Place, Places, Problems};
 use super::read::{Mirror, Read};
 use super::{Files, ServerSettings, files, zone_file};
 use crate::azure::{
-    ConnectionState, Declaration, Declared, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PublicZone,
+    ConnectionState, Declaration, Declared, Limits, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PublicZone,
     RecordSet, ResolutionPolicy, Severity, SoaEdit, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
 };
 use crate::dns::{Name, RecordType, Ttl, rdata};
@@ -98,6 +98,10 @@ impl<'a> Declarer<'a> {
             }),
             private_endpoints: declared(&mirror.private_endpoints, |endpoint| self.private_endpoint(endpoint)),
             public_zones: declared(&mirror.public_zones, |zone| self.public_zone(zone)),
+            limits: match mirror.limits {
+                mirror::Limits::Azure => Limits::Azure,
+                mirror::Limits::Off => Limits::Off,
+            },
             incomplete: false,
         }
     }

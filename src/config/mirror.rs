@@ -9,6 +9,14 @@ use toml::Spanned;
 pub(super) type Text = Spanned<String>;
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Limits {
+    #[default]
+    Azure,
+    Off,
+}
+
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Server {
     pub(super) listen: Option<Spanned<Vec<Text>>>,

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::mirror::{PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PublicZone, Server, VirtualNetwork};
+use super::mirror::{Limits, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PublicZone, Server, VirtualNetwork};
 use super::problem::{Place, Problems};
 
 /// Most mistakes that are noted for one resource.
@@ -22,6 +22,7 @@ const FILLED_IN: Range<usize> = usize::MAX..usize::MAX;
 #[derive(Debug, Default)]
 pub(super) struct Mirror {
     pub(super) server: Server,
+    pub(super) limits: Limits,
     pub(super) virtual_networks: Vec<Read<VirtualNetwork>>,
     pub(super) private_dns_zones: Vec<Read<PrivateDnsZone>>,
     pub(super) private_link_resources: Vec<Read<PrivateLinkResource>>,
@@ -66,6 +67,7 @@ pub(super) fn read(file: &Arc<str>, text: &str, problems: &mut Problems) -> Mirr
                 DeValue::Table(_) => mirror.server = reader.table(value).map(|read| read.value).unwrap_or_default(),
                 _ => reader.error(value.span().start, "\"server\" is not a table", "write [server], once"),
             },
+            "limits" => mirror.limits = reader.value(value),
             "virtual_network" => mirror.virtual_networks = reader.tables(&key, value),
             "private_dns_zone" => mirror.private_dns_zones = reader.tables(&key, value),
             "private_link_resource" => mirror.private_link_resources = reader.tables(&key, value),
@@ -74,7 +76,7 @@ pub(super) fn read(file: &Arc<str>, text: &str, problems: &mut Problems) -> Mirr
             unknown => reader.error(
                 at,
                 format!("unknown table or key \"{unknown}\""),
-                "known are [server] and [[virtual_network]], [[private_dns_zone]], [[private_link_resource]], \
+                "known are limits, [server] and [[virtual_network]], [[private_dns_zone]], [[private_link_resource]], \
                  [[private_endpoint]], [[public_zone]]",
             ),
         }
@@ -91,6 +93,16 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn error(&mut self, at: usize, what: impl Into<String>, mend: impl Into<String>) {
         self.problems.error(Place::at(self.file, self.text, at), what, mend);
+    }
+
+    /// Reads a value that stands by itself.
+    fn value<T: DeserializeOwned + Default>(&mut self, value: Spanned<DeValue<'_>>) -> T {
+        let at = value.span().start;
+        T::deserialize(ValueDeserializer::from(value)).unwrap_or_else(|error| {
+            let (what, mend) = in_words_of_toml(error.message());
+            self.error(at, what, mend);
+            T::default()
+        })
     }
 
     /// Reads `[[key]]` tables; those that cannot be repaired are left out.

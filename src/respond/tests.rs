@@ -6,7 +6,7 @@ use hickory_proto::op::Message;
 
 use super::*;
 use crate::azure::{
-    Catalogue, Declaration, Declared, Origin, PrivateDnsZone, PublicZone, ResolutionPolicy, SoaEdit, Topology,
+    Catalogue, Declaration, Declared, Limits, Origin, PrivateDnsZone, PublicZone, ResolutionPolicy, SoaEdit, Topology,
     VirtualNetwork, VirtualNetworkLink,
 };
 use crate::config::record_sets;
@@ -24,7 +24,9 @@ const ORIGIN: Origin = Origin(0);
 impl World {
     /// A public zone `example.` with these records beside its SOA and NS records.
     fn example(text: &str) -> Self {
-        Self { declaration: Declaration::default() }.public("example", text)
+        // Short names: private zones of one label.
+        let declaration = Declaration { limits: Limits::Off, ..Declaration::default() };
+        Self { declaration }.public("example", text)
     }
 
     fn public(mut self, apex: &str, text: &str) -> Self {

@@ -17,8 +17,8 @@ fn server(settings: &str) -> (tempfile::TempDir, Server) {
     let path = folder.path().join("tcp.toml");
     let config = format!(
         "[server]\n{settings}\n[[virtual_network]]\nname = \"v\"\nclient_prefixes = [\"127.0.0.0/8\"]\n\
-         [[private_dns_zone]]\nname = \"windows.net\"\nvirtual_network_links = [{{ virtual_network = \"v\" }}]\n\
-         [[private_dns_zone.record_set]]\nname = \"myadx.westus.kusto\"\ntype = \"A\"\nrecords = [\"10.0.0.1\"]\n"
+         [[private_dns_zone]]\nname = \"westus.kusto.windows.net\"\nvirtual_network_links = [{{ virtual_network = \"v\" }}]\n\
+         [[private_dns_zone.record_set]]\nname = \"myadx\"\ntype = \"A\"\nrecords = [\"10.0.0.1\"]\n"
     );
     std::fs::write(&path, config).unwrap();
     let server = Server::start(&["--config", path.to_str().unwrap()]);

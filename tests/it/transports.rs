@@ -104,7 +104,7 @@ fn a_long_answer_is_cut_over_udp_and_whole_over_tcp() {
     let folder = tempfile::tempdir().unwrap();
     let addresses: Vec<_> = (0..200).map(|at| format!("\"10.0.0.{at}\"")).collect();
     let config = format!(
-        "[[virtual_network]]\nname = \"v\"\nclient_prefixes = [\"127.0.0.0/8\"]\n[[private_dns_zone]]\n\
+        "limits = \"off\"\n[[virtual_network]]\nname = \"v\"\nclient_prefixes = [\"127.0.0.0/8\"]\n[[private_dns_zone]]\n\
          name = \"example.test\"\nvirtual_network_links = [{{ virtual_network = \"v\" }}]\n\
          [[private_dns_zone.record_set]]\nname = \"big\"\ntype = \"A\"\nrecords = [{}]\n",
         addresses.join(", ")

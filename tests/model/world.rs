@@ -3,7 +3,7 @@
 use std::fmt;
 
 use vnetdns::azure::{
-    Catalogue, Declaration, Declared, Origin, PrivateDnsZone, PublicZone, RecordSet, ResolutionPolicy, SoaEdit,
+    Catalogue, Declaration, Declared, Limits, Origin, PrivateDnsZone, PublicZone, RecordSet, ResolutionPolicy, SoaEdit,
     Topology, VirtualNetwork, VirtualNetworkLink, Writer,
 };
 use vnetdns::dns::{Name, RecordType, Ttl};
@@ -81,8 +81,11 @@ impl World {
             address_space: vec![prefix(number)],
             client_prefixes: vec![prefix(SHARED_PREFIX)],
         };
-        let mut declaration =
-            Declaration { virtual_networks: (0..self.networks).map(network).collect(), ..Declaration::default() };
+        let mut declaration = Declaration {
+            virtual_networks: (0..self.networks).map(network).collect(),
+            limits: Limits::Off,
+            ..Declaration::default()
+        };
         for zone in &self.zones {
             let name = Declared::new(name(&zone.apex), origin);
             let record_sets = zone.sets.iter().map(SetSpec::declared).collect();

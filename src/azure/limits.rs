@@ -1,0 +1,214 @@
+//! What Azure refuses by number or by name, though the DNS would take it.
+//!
+//! Sources: Microsoft Learn, "What is an Azure Private DNS zone?" (2026-06-22) for names, "Overview of DNS records"
+//! for record sets, the limits of Azure DNS and of Private Link for numbers. `limits = "off"` turns them off.
+
+use std::collections::BTreeMap;
+
+use super::Finding;
+use super::declaration::{Declaration, Limits, PrivateDnsZone, RecordSet};
+use crate::dns::{RecordType, TypeName};
+
+/// Labels that a zone's name may have.
+const LABELS: std::ops::RangeInclusive<usize> = 2..=34;
+/// Record sets in a zone, the SOA record's among them.
+const RECORD_SETS: usize = 25_000;
+/// Records in a record set.
+const RECORDS: usize = 20;
+/// Octets of all texts in a TXT record set, in the global cloud.
+const TXT_OCTETS: usize = 4096;
+/// Virtual network links of a zone.
+const LINKS: usize = 1000;
+/// Zones that one network is linked to.
+const LINKED_ZONES: usize = 1000;
+/// Private endpoints in one network.
+const ENDPOINTS: usize = 1000;
+
+/// Names that no zone may have; zones below them are allowed.
+const RESERVED: [&str; 24] = [
+    "azclient.ms",
+    "azure.com",
+    "cloudapp.net",
+    "core.windows.net",
+    "microsoft.com",
+    "msidentity.com",
+    "trafficmanager.net",
+    "windows.net",
+    "azclient.us",
+    "azure.us",
+    "usgovcloudapp.net",
+    "core.usgovcloudapi.net",
+    "microsoft.us",
+    "msidentity.us",
+    "usgovtrafficmanager.net",
+    "usgovcloudapi.net",
+    "azclient.cn",
+    "azure.cn",
+    "chinacloudapp.cn",
+    "core.chinacloudapi.cn",
+    "microsoft.cn",
+    "msidentity.cn",
+    "trafficmanager.cn",
+    "chinacloudapi.cn",
+];
+
+const OFF: &str = "or write limits = \"off\" at the top of the file, where the lab may go past what Azure allows";
+
+/// Checks private zones, links and endpoints against Azure's limits.
+pub(super) fn check(declaration: &Declaration, findings: &mut Vec<Finding>) {
+    if declaration.limits == Limits::Off {
+        return;
+    }
+    let mut linked_zones: BTreeMap<&str, usize> = BTreeMap::new();
+    for zone in &declaration.private_dns_zones {
+        name(zone, findings);
+        for record_set in &zone.record_sets {
+            self::record_set(record_set, findings);
+        }
+        let record_sets = zone.record_sets.len() + 1;
+        if record_sets > RECORD_SETS {
+            let what = format!("the zone {} has {record_sets} record sets; Azure allows {RECORD_SETS}", zone.name);
+            findings.push(refused(zone.name.origin, what, "divide the zone"));
+        }
+        if let Some(link) = zone.virtual_network_links.get(LINKS) {
+            let what = format!("the zone {} has more than {LINKS} links", zone.name);
+            findings.push(refused(link.virtual_network.origin, what, "make a second zone for the other networks"));
+        }
+        for link in &zone.virtual_network_links {
+            let count = linked_zones.entry(&link.virtual_network).or_default();
+            *count += 1;
+            if *count == LINKED_ZONES + 1 {
+                let what = format!("\"{}\" is linked to more than {LINKED_ZONES} zones", link.virtual_network);
+                findings.push(refused(link.virtual_network.origin, what, "link it to fewer"));
+            }
+        }
+    }
+    let mut endpoints: BTreeMap<&str, usize> = BTreeMap::new();
+    for endpoint in &declaration.private_endpoints {
+        let count = endpoints.entry(&endpoint.virtual_network).or_default();
+        *count += 1;
+        if *count == ENDPOINTS + 1 {
+            let what = format!("\"{}\" holds more than {ENDPOINTS} private endpoints", endpoint.virtual_network);
+            findings.push(refused(endpoint.name.origin, what, "put some into another network"));
+        }
+    }
+}
+
+fn refused(origin: super::Origin, what: String, mend: &str) -> Finding {
+    Finding::error(origin, what, format!("{mend}, {OFF}"))
+}
+
+fn name(zone: &PrivateDnsZone, findings: &mut Vec<Finding>) {
+    let labels = zone.name.as_ref().labels().count();
+    if !LABELS.contains(&labels) {
+        let what = match labels {
+            1 => format!("the name of the private zone {} has one label; Azure wants at least two", zone.name),
+            _ => format!("the name of the private zone {} has {labels} labels; Azure allows 2 to 34", zone.name),
+        };
+        findings.push(refused(zone.name.origin, what, "choose another name"));
+    }
+    let text = zone.name.to_string().to_lowercase();
+    if RESERVED.contains(&text.trim_end_matches('.')) {
+        let what = format!("Azure keeps the name {} for itself: no private zone may have it", zone.name);
+        findings.push(refused(zone.name.origin, what, "make a zone for the name below it that you need"));
+    }
+}
+
+fn record_set(record_set: &RecordSet, findings: &mut Vec<Finding>) {
+    let RecordSet { owner, rtype, origin, rdatas, .. } = record_set;
+    if record_set.ttl.as_secs() == 0 {
+        let what = format!("the TTL of {owner} is 0; Azure wants 1 to 2147483647");
+        findings.push(refused(*origin, what, "write a TTL of at least 1"));
+    }
+    if rdatas.len() > RECORDS {
+        let what =
+            format!("{owner} has {} {} records; Azure allows {RECORDS} in a set", rdatas.len(), TypeName(*rtype));
+        findings.push(refused(*origin, what, "keep 20"));
+    }
+    if *rtype == RecordType::TXT {
+        // A length octet stands in front of each string.
+        let octets: usize = rdatas.iter().map(|rdata| rdata.len() - rdata.len().div_ceil(256)).sum();
+        if octets > TXT_OCTETS {
+            let what = format!("the texts of {owner} have {octets} octets; Azure allows {TXT_OCTETS} in a set");
+            findings.push(refused(*origin, what, "shorten them"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Declared, Origin, PrivateEndpoint, SoaEdit, VirtualNetworkLink, Writer, ZoneReference};
+    use super::*;
+    use crate::dns::{Name, Ttl};
+
+    const ORIGIN: Origin = Origin(0);
+
+    fn zone(name: &str, links: usize, record_sets: usize) -> PrivateDnsZone {
+        let name: Name = name.parse().unwrap();
+        let link = |at| VirtualNetworkLink {
+            virtual_network: Declared::new(format!("vnet-{at}"), ORIGIN),
+            resolution_policy: super::super::ResolutionPolicy::Default,
+        };
+        let record_set = |at: usize| RecordSet {
+            owner: Name::relative(&format!("n{at}"), name.as_ref()).unwrap(),
+            rtype: RecordType::A,
+            ttl: Ttl::MAX,
+            rdatas: vec![Box::new([10, 0, 0, 1])],
+            writer: Writer::Person,
+            origin: ORIGIN,
+        };
+        PrivateDnsZone {
+            virtual_network_links: (0..links).map(link).collect(),
+            record_sets: (0..record_sets).map(record_set).collect(),
+            resource_group: "rg".to_owned(),
+            soa: SoaEdit::default(),
+            name: Declared::new(name, ORIGIN),
+        }
+    }
+
+    /// How many errors there are for these zones and endpoints, with limits and without.
+    #[track_caller]
+    fn check(zones: Vec<PrivateDnsZone>, endpoints: usize, expected: usize) {
+        let endpoint = PrivateEndpoint {
+            name: Declared::new("pe".to_owned(), ORIGIN),
+            virtual_network: Declared::new("vnet-0".to_owned(), ORIGIN),
+            private_link_resource: Declared::new("r".to_owned(), ORIGIN),
+            group_id: Declared::new("g".to_owned(), ORIGIN),
+            connection_state: Default::default(),
+            ip_configurations: BTreeMap::new(),
+            private_dns_zone_group: Vec::<Declared<ZoneReference>>::new(),
+        };
+        let mut declaration = Declaration {
+            private_dns_zones: zones,
+            private_endpoints: vec![endpoint; endpoints],
+            ..Declaration::default()
+        };
+        for (limits, expected) in [(Limits::Azure, expected), (Limits::Off, 0)] {
+            declaration.limits = limits;
+            let mut findings = Vec::new();
+            super::check(&declaration, &mut findings);
+            assert_eq!(findings.len(), expected, "{findings:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_at_its_limit_is_allowed_and_one_more_is_not() {
+        check(vec![zone("a.b", 0, 24_999)], 0, 0);
+        check(vec![zone("a.b", 0, 25_000)], 0, 1);
+        check(vec![zone("a.b", 1000, 0)], 0, 0);
+        check(vec![zone("a.b", 1001, 0)], 0, 1);
+        check((0..1000).map(|at| zone(&format!("z{at}.b"), 1, 0)).collect(), 0, 0);
+        check((0..1001).map(|at| zone(&format!("z{at}.b"), 1, 0)).collect(), 0, 1);
+        check(Vec::new(), 1000, 0);
+        check(Vec::new(), 1002, 1);
+    }
+
+    #[test]
+    fn names_have_2_to_34_labels_and_reserved_ones_are_refused_exactly() {
+        check(vec![zone("b", 0, 0)], 0, 1);
+        check(vec![zone(&["a"; 34].join("."), 0, 0)], 0, 0);
+        check(vec![zone(&["a"; 35].join("."), 0, 0)], 0, 1);
+        check(RESERVED.iter().map(|name| zone(name, 0, 0)).collect(), 0, RESERVED.len());
+        check(vec![zone("privatelink.azure.com", 0, 0), zone("database.windows.net", 0, 0)], 0, 0);
+    }
+}
