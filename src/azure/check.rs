@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::declaration::{
-    Declaration, Declared, Origin, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, RecordSet, ZoneReference,
+    Declaration, Declared, Origin, PRIVATE_TYPES, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, RecordSet,
+    ZoneReference,
 };
 use super::derive::find_resource;
 use super::{Catalogue, CatalogueError, Finding, Scope, ZoneContents};
@@ -11,16 +12,6 @@ use crate::dns::{Name, RecordType, TypeName};
 
 /// Zones in one zone group (private-endpoint-dns-integration.md).
 const ZONES_PER_GROUP: usize = 5;
-/// Record types of a private zone, the SOA record aside (private-dns-overview.md).
-const PRIVATE_TYPES: [RecordType; 7] = [
-    RecordType::A,
-    RecordType::AAAA,
-    RecordType::CNAME,
-    RecordType::MX,
-    RecordType::PTR,
-    RecordType::SRV,
-    RecordType::TXT,
-];
 
 /// Checks resources against each other.
 pub(super) fn resources(declaration: &Declaration, catalogue: &Catalogue, findings: &mut Vec<Finding>) {

@@ -141,6 +141,17 @@ pub enum ResolutionPolicy {
     NxDomainRedirect,
 }
 
+/// Record types of a private zone, the SOA record aside (private-dns-overview.md).
+pub const PRIVATE_TYPES: [RecordType; 7] = [
+    RecordType::A,
+    RecordType::AAAA,
+    RecordType::CNAME,
+    RecordType::MX,
+    RecordType::PTR,
+    RecordType::SRV,
+    RecordType::TXT,
+];
+
 /// All records of one owner and type.
 #[derive(Clone, Debug)]
 pub struct RecordSet {

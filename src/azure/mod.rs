@@ -15,7 +15,8 @@ mod topology;
 
 pub use catalogue::{Catalogue, CatalogueError, Member, Service};
 pub use declaration::{
-    ConnectionState, Declaration, Declared, Limits, Origin, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource,
-    PublicZone, RecordSet, ResolutionPolicy, SoaEdit, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
+    ConnectionState, Declaration, Declared, Limits, Origin, PRIVATE_TYPES, PrivateDnsZone, PrivateEndpoint,
+    PrivateLinkResource, PublicZone, RecordSet, ResolutionPolicy, SoaEdit, VirtualNetwork, VirtualNetworkLink, Writer,
+    ZoneReference,
 };
 pub use topology::{Finding, Scope, Severity, Topology, ZoneContents};

@@ -15,8 +15,9 @@ use super::problem::{Place, Places, Problems};
 use super::read::{Mirror, Read};
 use super::{Files, ServerSettings, files, zone_file};
 use crate::azure::{
-    ConnectionState, Declaration, Declared, Limits, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PublicZone,
-    RecordSet, ResolutionPolicy, Severity, SoaEdit, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
+    ConnectionState, Declaration, Declared, Limits, PRIVATE_TYPES, PrivateDnsZone, PrivateEndpoint,
+    PrivateLinkResource, PublicZone, RecordSet, ResolutionPolicy, Severity, SoaEdit, VirtualNetwork,
+    VirtualNetworkLink, Writer, ZoneReference,
 };
 use crate::dns::{Name, RecordType, Ttl, rdata};
 
@@ -404,16 +405,7 @@ fn declared<T, U>(resources: &[Read<T>], mut declare: impl FnMut(&T) -> Option<U
 
 /// The types that record sets in the configuration can have.
 fn record_type(word: &str) -> Option<RecordType> {
-    let types = [
-        RecordType::A,
-        RecordType::AAAA,
-        RecordType::CNAME,
-        RecordType::MX,
-        RecordType::PTR,
-        RecordType::SRV,
-        RecordType::TXT,
-    ];
-    types.into_iter().find(|rtype| rtype.to_string() == word)
+    PRIVATE_TYPES.into_iter().find(|rtype| rtype.to_string() == word)
 }
 
 /// What a zone file's SOA record changes in the one that Azure makes: everything but host and serial number.
