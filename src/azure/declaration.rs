@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use crate::dns::{Name, RecordType, Ttl};
 
 /// Where something was declared. Opaque here: whoever made the declaration can turn it back into a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin(pub u32);
 
 /// A value together with its origin; equality looks at the value alone.
@@ -61,10 +61,21 @@ pub struct Declaration {
     pub private_endpoints: Vec<PrivateEndpoint>,
     /// Zones that everyone sees.
     pub public_zones: Vec<PublicZone>,
+    /// The declaration as a whole.
+    pub origin: Origin,
     /// Whether Azure's limits count.
     pub limits: Limits,
     /// Some resources could not be read, so that a reference to nothing may be no mistake.
     pub incomplete: bool,
+}
+
+impl Declaration {
+    /// Whether nothing is declared, and nothing could not be read.
+    pub(super) fn is_empty(&self) -> bool {
+        let no_zones = self.private_dns_zones.is_empty() && self.public_zones.is_empty();
+        let nobody_and_nothing = self.virtual_networks.is_empty() && self.private_link_resources.is_empty();
+        no_zones && nobody_and_nothing && !self.incomplete
+    }
 }
 
 /// Whether Azure's limits on names and numbers count: see Microsoft Learn, "Azure DNS limits".

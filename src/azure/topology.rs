@@ -82,6 +82,14 @@ impl Topology {
     /// All findings, warnings included, where at least one is an error.
     pub fn new(declaration: Declaration, catalogue: &Catalogue) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let mut findings = Vec::new();
+        if declaration.is_empty() {
+            let mend = "declare at least a zone or a resource; `vnetdns serve` without a file serves the default lab";
+            findings.push(Finding::error(
+                declaration.origin,
+                "nothing is declared: every query would be refused",
+                mend,
+            ));
+        }
         check::resources(&declaration, catalogue, &mut findings);
         limits::check(&declaration, &mut findings);
         let zones = derive::zones(&declaration, catalogue, &mut findings);

@@ -63,7 +63,10 @@ impl Explain {
         if respond_observed(&snapshot, &client, &request, &mut response, &mut trace).is_none() {
             bail!("the query gets no response");
         }
-        let Trace { mut text, .. } = trace;
+        let Trace { mut text, names, .. } = trace;
+        if names == 0 {
+            text.push_str("\nThe question is refused as such, before any zone is asked: it is none for stored data\n");
+        }
         text.push('\n');
         text.push_str(&dig::print(response.as_octets()).context("the response cannot be read")?);
         print(&text)?;

@@ -31,7 +31,9 @@ impl LogOptions {
             1 => LevelFilter::DEBUG,
             _ => LevelFilter::TRACE,
         };
-        let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+        // Of the libraries only what goes wrong, unless RUST_LOG asks for more.
+        let default = format!("warn,{}={level}", env!("CARGO_CRATE_NAME"));
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         match self.log_format {
             LogFormat::Text => {

@@ -59,8 +59,10 @@ impl Serve {
         };
         warn(&loaded);
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-        runtime.block_on(serve(control, &loaded, &files, self.ready))?;
-        Ok(ExitCode::SUCCESS)
+        let served = runtime.block_on(serve(control, &loaded, &files, self.ready));
+        // A reload that still runs has nobody left to serve.
+        runtime.shutdown_background();
+        served.map(|()| ExitCode::SUCCESS)
     }
 }
 
@@ -172,6 +174,7 @@ mod signals {
     use std::sync::Arc;
 
     use tokio::signal::unix::{Signal, SignalKind, signal};
+    use tokio::task::JoinHandle;
     use tokio_util::sync::CancellationToken;
 
     use crate::control::Control;
@@ -192,19 +195,28 @@ mod signals {
             })
         }
 
-        /// Reloads on SIGHUP, one after the other; returns when the server has been told to stop.
+        /// Reloads on SIGHUP, one after the other; returns when the server has been told to stop, even if a reload
+        /// still runs.
         pub(super) async fn handle(mut self, control: Arc<Control>, stop: &CancellationToken) {
+            let mut reloading: Option<JoinHandle<()>> = None;
+            let mut asked_again = false;
             loop {
                 tokio::select! {
-                    _ = self.hangup.recv() => {
-                        let control = control.clone();
+                    _ = self.hangup.recv() => asked_again = true,
+                    ended = async { reloading.as_mut().expect("checked").await }, if reloading.is_some() => {
+                        reloading = None;
                         // A panic there is a bug, but none for which the old data should go unanswered.
-                        if let Err(error) = tokio::task::spawn_blocking(move || super::reload(&control)).await {
+                        if let Err(error) = ended {
                             tracing::error!(%error, "the reload failed, the old configuration is served on");
                         }
                     }
                     _ = self.terminate.recv() => break,
                     _ = self.interrupt.recv() => break,
+                }
+                if asked_again && reloading.is_none() {
+                    asked_again = false;
+                    let control = control.clone();
+                    reloading = Some(tokio::task::spawn_blocking(move || super::reload(&control)));
                 }
             }
             tracing::info!("stopping");

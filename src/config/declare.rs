@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use toml::Spanned;
 
 use super::mirror::{self, Text};
-use super::problem::{Place, Places, Problems};
+use super::problem::{Places, Problems, Source};
 use super::read::{Mirror, Read};
 use super::{Files, ServerSettings, files, zone_file};
 use crate::azure::{
@@ -32,8 +31,7 @@ const NAME_MEND: &str = "write a domain name, for instance \"www.contoso.interna
 pub(super) struct Declarer<'a> {
     files: &'a Files,
     path: &'a Path,
-    file: &'a Arc<str>,
-    text: &'a str,
+    source: &'a Source<'a>,
     places: &'a mut Places,
     problems: &'a mut Problems,
 }
@@ -42,12 +40,11 @@ impl<'a> Declarer<'a> {
     pub(super) fn new(
         files: &'a Files,
         path: &'a Path,
-        file: &'a Arc<str>,
-        text: &'a str,
+        source: &'a Source<'a>,
         places: &'a mut Places,
         problems: &'a mut Problems,
     ) -> Self {
-        Self { files, path, file, text, places, problems }
+        Self { files, path, source, places, problems }
     }
 
     pub(super) fn server(&mut self, server: &mirror::Server) -> ServerSettings {
@@ -103,6 +100,7 @@ impl<'a> Declarer<'a> {
                 mirror::Limits::Azure => Limits::Azure,
                 mirror::Limits::Off => Limits::Off,
             },
+            origin: self.places.origin(self.source.place(0)),
             incomplete: false,
         }
     }
@@ -390,11 +388,11 @@ impl<'a> Declarer<'a> {
     }
 
     fn problem<T>(&mut self, at: &Spanned<T>, what: impl Into<String>, mend: impl Into<String>) {
-        self.problems.error(Place::at(self.file, self.text, at.span().start), what, mend);
+        self.problems.error(self.source.place(at.span().start), what, mend);
     }
 
     fn origin<T>(&mut self, at: &Spanned<T>) -> crate::azure::Origin {
-        self.places.origin(Place::at(self.file, self.text, at.span().start))
+        self.places.origin(self.source.place(at.span().start))
     }
 }
 

@@ -1,8 +1,4 @@
-//! The lexical side of master files (RFC 1035 §5.1): words, comments, quotes, parentheses, and where they stand.
-
-use std::sync::Arc;
-
-use super::problem::Place;
+//! The lexical side of master files (RFC 1035 §5.1): words, comments, quotes and parentheses.
 
 /// A mistake: the offset of the word, what is wrong, what to do.
 pub(super) type Mistake = (usize, String, &'static str);
@@ -106,31 +102,6 @@ impl<'a> Entries<'a> {
 
     fn skip_line(&mut self) {
         self.at += self.text[self.at..].find('\n').unwrap_or(self.text.len() - self.at);
-    }
-}
-
-/// Turns rising offsets into places without counting lines from the start each time.
-pub(super) struct Lines<'a> {
-    text: &'a str,
-    offset: usize,
-    line: u32,
-    column_start: usize,
-}
-
-impl<'a> Lines<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
-        Self { text, offset: 0, line: 1, column_start: 0 }
-    }
-
-    pub(super) fn place(&mut self, file: &Arc<str>, at: usize) -> Place {
-        let passed = &self.text[self.offset..at];
-        self.line += passed.matches('\n').count() as u32;
-        if let Some(newline) = passed.rfind('\n') {
-            self.column_start = self.offset + newline + 1;
-        }
-        self.offset = at;
-        let column = self.text[self.column_start..at].chars().count() as u32 + 1;
-        Place { file: file.clone(), line: self.line, column }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Where configuration comes from: the disk, or the default lab inside the binary.
 
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
-use std::{fs, io};
 
 /// The default lab: the same files that the repository shows.
 const LAB: [(&str, &str); 3] = [
@@ -40,23 +41,36 @@ impl Files {
     /// Reads a file as text.
     pub(super) fn read(&self, path: &Path) -> io::Result<String> {
         match self {
-            Self::Disk(_) => {
-                let too_large = fs::metadata(path)?.len() > MAX_FILE;
-                if too_large {
-                    return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 GiB"));
-                }
-                String::from_utf8(fs::read(path)?).map_err(|error| {
-                    let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-                    let line = good.iter().filter(|octet| **octet == b'\n').count() + 1;
-                    io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
-                })
-            }
+            Self::Disk(_) => read_text(path),
             Self::Lab => match LAB.iter().find(|(name, _)| Path::new(name) == without_dots(path)) {
                 Some((_, text)) => Ok((*text).to_owned()),
                 None => Err(io::Error::new(io::ErrorKind::NotFound, "not part of the default lab")),
             },
         }
     }
+}
+
+/// Reads a regular file of bounded size: a device has no end, a pipe may have no writer.
+fn read_text(path: &Path) -> io::Result<String> {
+    let metadata = fs::metadata(path)?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut octets = Vec::new();
+    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut octets)?;
+    if octets.len() as u64 > MAX_FILE {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 GiB"));
+    }
+    let text = String::from_utf8(octets).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|octet| **octet == b'\n').count() + 1;
+        io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
+    })?;
+    // Some editors put a byte order mark in front.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// `config/../zones/x` is `zones/x` within the lab, where there are no links.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::problem::{Place, Places, Problem, Problems};
+use super::problem::{Place, Places, Problem, Problems, Source};
 use super::{Files, ServerSettings, declare, files, read};
 use crate::azure::{Catalogue, Finding, Topology};
 
@@ -35,8 +35,9 @@ pub fn load(files: &Files) -> Result<Config, Problems> {
         }
     };
     let mut places = Places::default();
-    let mirror = read::read(&file, &text, &mut problems);
-    let mut declarer = declare::Declarer::new(files, &path, &file, &text, &mut places, &mut problems);
+    let source = Source::new(file, &text);
+    let mirror = read::read(&source, &mut problems);
+    let mut declarer = declare::Declarer::new(files, &path, &source, &mut places, &mut problems);
     let server = declarer.server(&mirror.server);
     let mut declaration = declarer.declaration(mirror);
     // What could not be read may be what others refer to.

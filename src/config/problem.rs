@@ -51,18 +51,29 @@ impl Places {
     }
 }
 
-impl Place {
-    /// The place of an octet offset in a file's text.
-    pub(super) fn at(file: &Arc<str>, text: &str, offset: usize) -> Self {
-        let before = text.get(..offset).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Self {
-            file: file.clone(),
-            line: before.matches('\n').count() as u32 + 1,
-            column: before[line_start..].chars().count() as u32 + 1,
-        }
+/// A file's text, and where its lines begin.
+#[derive(Debug)]
+pub(super) struct Source<'t> {
+    file: Arc<str>,
+    pub(super) text: &'t str,
+    line_starts: Vec<usize>,
+}
+
+impl<'t> Source<'t> {
+    pub(super) fn new(file: Arc<str>, text: &'t str) -> Self {
+        let after_newlines = text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n').map(|(at, _)| at + 1);
+        Self { line_starts: std::iter::once(0).chain(after_newlines).collect(), file, text }
     }
 
+    /// The place of an octet offset.
+    pub(super) fn place(&self, offset: usize) -> Place {
+        let line = self.line_starts.partition_point(|start| *start <= offset);
+        let before = self.text.get(self.line_starts[line - 1]..offset).unwrap_or_default();
+        Place { file: self.file.clone(), line: line as u32, column: before.chars().count() as u32 + 1 }
+    }
+}
+
+impl Place {
     /// A file as a whole.
     pub(super) fn file(file: &Arc<str>) -> Self {
         Self { file: file.clone(), line: 0, column: 0 }

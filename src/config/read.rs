@@ -4,14 +4,13 @@
 //! key or value that serde blames is noted, taken out, and the resource is tried again.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::mirror::{Limits, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PublicZone, Server, VirtualNetwork};
-use super::problem::{Place, Problems};
+use super::problem::{Problems, Source};
 
 /// Most mistakes that are noted for one resource.
 const MAX_ATTEMPTS: usize = 32;
@@ -38,16 +37,16 @@ pub(super) struct Read<T> {
 }
 
 /// Reads a configuration file.
-pub(super) fn read(file: &Arc<str>, text: &str, problems: &mut Problems) -> Mirror {
+pub(super) fn read(source: &Source<'_>, problems: &mut Problems) -> Mirror {
     let mut mirror = Mirror::default();
-    let (root, mut syntax_errors) = DeTable::parse_recoverable(text);
-    let mut reader = Reader { file, text, problems };
+    let (root, mut syntax_errors) = DeTable::parse_recoverable(source.text);
+    let mut reader = Reader { source, problems };
     if !syntax_errors.is_empty() {
         syntax_errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
         let mut last_line = 0;
         for error in syntax_errors {
             let at = error.span().map_or(0, |span| span.start);
-            let line = Place::at(file, text, at).line;
+            let line = source.place(at).line;
             if line != last_line {
                 reader.error(at, error.message(), "correct the TOML; see https://toml.io");
             }
@@ -85,14 +84,13 @@ pub(super) fn read(file: &Arc<str>, text: &str, problems: &mut Problems) -> Mirr
 }
 
 struct Reader<'a> {
-    file: &'a Arc<str>,
-    text: &'a str,
+    source: &'a Source<'a>,
     problems: &'a mut Problems,
 }
 
 impl Reader<'_> {
     fn error(&mut self, at: usize, what: impl Into<String>, mend: impl Into<String>) {
-        self.problems.error(Place::at(self.file, self.text, at), what, mend);
+        self.problems.error(self.source.place(at), what, mend);
     }
 
     /// Reads a value that stands by itself.

@@ -3,12 +3,11 @@
 //! A mistake costs its entry, not the rest of the file, so that all mistakes are found at once. `$ORIGIN`, `$TTL`
 //! (RFC 2308 §4) and `$INCLUDE` are known; TTLs may have the units s, m, h, d, w, as in BIND, NSD and Knot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
 
-use super::entries::{Entries, Lines, Mistake, Token, seconds};
-use super::problem::{Place, Places, Problems};
+use super::entries::{Entries, Mistake, Token, seconds};
+use super::problem::{Place, Places, Problems, Source};
 use super::record_data::{self, DataOrigin};
 use super::{Files, files};
 use crate::azure::{RecordSet, Writer};
@@ -16,7 +15,7 @@ use crate::dns::{Name, RecordType, Ttl};
 
 /// How deep `$INCLUDE` may nest.
 const MAX_DEPTH: usize = 8;
-/// Stands for a TTL that could not be read. The file is refused; that no other record lacks a TTL is all it is for.
+/// Stands for a TTL that could not be read: the file is refused, but no other record shall seem to lack one.
 const UNREADABLE_TTL: Ttl = Ttl::MAX;
 /// Most mistakes that are noted for one file.
 const MAX_MISTAKES: usize = 50;
@@ -30,8 +29,21 @@ pub(super) fn read(
     places: &mut Places,
     problems: &mut Problems,
 ) -> Vec<RecordSet> {
-    let mut reader = Reader { files, places, problems, sets: Vec::new(), index: BTreeMap::new(), too_deep: false };
+    let mut reader = Reader {
+        files,
+        places,
+        problems,
+        sets: Vec::new(),
+        index: BTreeMap::new(),
+        too_deep: false,
+        unreadable_ttl: false,
+    };
     reader.file(path, text, apex, None, 0);
+    for set in &mut reader.sets {
+        // The same record twice is one record (RFC 2181 §5).
+        let mut seen = HashSet::new();
+        set.rdatas.retain(|rdata| seen.insert(rdata.clone()));
+    }
     reader.sets
 }
 
@@ -44,6 +56,8 @@ struct Reader<'a> {
     index: BTreeMap<(Name, RecordType), usize>,
     /// `$INCLUDE` is nested too deep: a file that includes itself twice would be read without an end in sight.
     too_deep: bool,
+    /// A TTL could not be read, so that those of one set may seem to differ.
+    unreadable_ttl: bool,
 }
 
 /// What entries take over from those before them.
@@ -70,7 +84,7 @@ impl From<Mistake> for Stop {
 
 impl Reader<'_> {
     fn file(&mut self, path: &Path, text: &str, origin: &Name, default_ttl: Option<Ttl>, depth: usize) {
-        let file: Arc<str> = path.display().to_string().into();
+        let source = Source::new(path.display().to_string().into(), text);
         let mut state = State {
             origin: origin.clone(),
             data_origin: DataOrigin::new(origin),
@@ -78,7 +92,6 @@ impl Reader<'_> {
             last_ttl: None,
             last_owner: None,
         };
-        let mut lines = Lines::new(text);
         let mut entries = Entries::new(text);
         let mut mistakes = 0;
         while !self.too_deep
@@ -86,7 +99,7 @@ impl Reader<'_> {
         {
             let mistake = match entry {
                 Ok(tokens) => {
-                    let place = lines.place(&file, tokens[0].at);
+                    let place = source.place(tokens[0].at);
                     match self.entry(path, &tokens, place, &mut state, depth) {
                         Err(Stop::Mistake(mistake)) => mistake,
                         Ok(()) | Err(Stop::Reported) => continue,
@@ -95,11 +108,11 @@ impl Reader<'_> {
                 Err(mistake) => mistake,
             };
             let (at, what, mend) = mistake;
-            self.problems.error(Place::at(&file, text, at), what, mend);
+            self.problems.error(source.place(at), what, mend);
             mistakes += 1;
             if mistakes == MAX_MISTAKES {
                 let what = format!("{MAX_MISTAKES} mistakes up to here; the rest of the file was not read");
-                self.problems.error(Place::at(&file, text, at), what, "correct these first");
+                self.problems.error(source.place(at), what, "correct these first");
                 return;
             }
         }
@@ -132,7 +145,7 @@ impl Reader<'_> {
             }
             "$TTL" => {
                 state.default_ttl = Some(UNREADABLE_TTL);
-                state.default_ttl = Some(ttl(argument)?);
+                state.default_ttl = Some(self.ttl(argument)?);
             }
             "$INCLUDE" => {
                 let origin = match tokens.get(2) {
@@ -190,7 +203,7 @@ impl Reader<'_> {
                 }
                 _ if is_number && explicit_ttl.is_none() => {
                     state.last_ttl = state.last_ttl.or(Some(UNREADABLE_TTL));
-                    explicit_ttl = Some(ttl(token)?);
+                    explicit_ttl = Some(self.ttl(token)?);
                 }
                 word => {
                     let rtype = word.parse::<domain::base::Rtype>().map_err(|_| {
@@ -213,6 +226,7 @@ impl Reader<'_> {
         };
         let ttl = explicit_ttl.or(state.default_ttl).or(state.last_ttl).or_else(soa_minimum).ok_or_else(|| {
             state.last_ttl = Some(UNREADABLE_TTL);
+            self.unreadable_ttl = true;
             (tokens[0].at, format!("no TTL for {owner}"), "begin the file with $TTL 3600, or write a TTL")
         })?;
         state.last_ttl = Some(ttl);
@@ -220,20 +234,25 @@ impl Reader<'_> {
         Ok(())
     }
 
+    fn ttl(&mut self, token: &Token<'_>) -> Result<Ttl, Mistake> {
+        seconds(token.text).and_then(Ttl::from_secs).ok_or_else(|| {
+            self.unreadable_ttl = true;
+            let what = format!("\"{}\" is not a TTL", token.text);
+            (token.at, what, "write seconds, 0 to 2147483647, or units as in 1h30m")
+        })
+    }
+
     fn add(&mut self, owner: Name, rtype: RecordType, ttl: Ttl, rdata: Box<[u8]>, place: Place) {
         match self.index.get(&(owner.clone(), rtype)) {
             Some(&at) => {
                 let set = &mut self.sets[at];
-                if set.ttl != ttl && ![set.ttl, ttl].contains(&UNREADABLE_TTL) {
+                if set.ttl != ttl && !self.unreadable_ttl {
                     let what = format!("TTL {ttl} differs from {} of the record set's other records", set.ttl);
                     let mend = "give all records of a set one TTL (RFC 2181 §5.2); the lower one is taken";
                     self.problems.warning(place, what, mend);
                     set.ttl = set.ttl.min(ttl);
                 }
-                // The same record twice is one record (RFC 2181 §5).
-                if !set.rdatas.contains(&rdata) {
-                    set.rdatas.push(rdata);
-                }
+                set.rdatas.push(rdata);
             }
             None => {
                 self.index.insert((owner.clone(), rtype), self.sets.len());
@@ -247,13 +266,6 @@ impl Reader<'_> {
 fn name(token: &Token<'_>, origin: &Name) -> Result<Name, Mistake> {
     Name::relative(token.text, origin.as_ref())
         .map_err(|error| (token.at, format!("\"{}\" is not a domain name: {error}", token.text), "correct the name"))
-}
-
-fn ttl(token: &Token<'_>) -> Result<Ttl, Mistake> {
-    seconds(token.text).and_then(Ttl::from_secs).ok_or_else(|| {
-        let what = format!("\"{}\" is not a TTL", token.text);
-        (token.at, what, "write seconds, 0 to 2147483647, or units as in 1h30m")
-    })
 }
 
 #[cfg(test)]
@@ -314,6 +326,13 @@ mod tests {
         assert_eq!(&*sets[0].rdatas[0], "\u{5}grün".as_bytes());
         assert_eq!(sets[1].rdatas, sets[2].rdatas);
         assert_eq!(&sets[1].rdatas[0][3..], b"\0\x01\0\x06\x02h2\x02h3\0\x03\0\x02\x01\xbb");
+    }
+
+    #[test]
+    fn the_largest_ttl_is_a_ttl_like_others() {
+        let (sets, problems) = read_text("a 2147483647 A 10.0.0.1\na 60 A 10.0.0.2");
+        assert_eq!(sets, ["1: a.example. 60 A x2"]);
+        assert_eq!(problems.len(), 1);
     }
 
     #[test]

@@ -15,6 +15,8 @@ const READER_PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Control {
     files: Files,
+    /// As the file declared them, to tell what a reload cannot change.
+    declared: ServerSettings,
     settings: ServerSettings,
     published: Arc<Published>,
 }
@@ -50,12 +52,12 @@ impl Control {
     /// See [`LoadError`].
     pub fn start(files: Files, adjust: impl FnOnce(&mut ServerSettings)) -> Result<(Self, Loaded), LoadError> {
         let Config { server: declared, topology, warnings } = load(&files).map_err(LoadError::Problems)?;
-        let mut settings = declared;
+        let mut settings = declared.clone();
         adjust(&mut settings);
         let generation = Generation(1);
         let snapshot = Snapshot::compile(&topology, identity(&settings), generation).map_err(LoadError::Compile)?;
         let counts = snapshot.counts();
-        let control = Self { files, settings, published: Arc::new(Published::new(snapshot)) };
+        let control = Self { files, declared, settings, published: Arc::new(Published::new(snapshot)) };
         Ok((control, Loaded { generation, counts, warnings, needs_restart: false }))
     }
 
@@ -80,7 +82,7 @@ impl Control {
             Snapshot::compile(&topology, identity(&self.settings), generation).map_err(LoadError::Compile)?;
         let counts = snapshot.counts();
         drop_unused(self.published.swap(snapshot));
-        let needs_restart = ServerSettings { listen: self.settings.listen.clone(), ..server } != self.settings;
+        let needs_restart = server != self.declared;
         Ok(Loaded { generation, counts, warnings, needs_restart })
     }
 }

@@ -164,7 +164,7 @@ impl<'a> NameRef<'a> {
         (labels.len() + parent.0.len() <= MAX_NAME).then(|| Name([labels, parent.0].concat().into()))
     }
 
-    /// Replaces the suffix `from` by `to`, as DNAME asks (RFC 6672 §2.3); `None` if the result is too long.
+    /// Replaces the suffix `from` by `to`, as DNAME asks (RFC 6672 §2.2); `None` if the result is too long.
     ///
     /// The name must lie within `from`.
     pub fn with_suffix(self, from: NameRef<'_>, to: NameRef<'_>) -> Option<Name> {

@@ -4,15 +4,18 @@ use super::{AnswerSet, Observer, OwnerName, Query};
 use crate::dns::{NameRef, RecordType, rdata};
 use crate::zone::{Landing, Node, Rrset};
 
-/// Most hosts whose addresses one answer carries.
-const MAX_HOSTS: usize = 16;
+/// Most hosts whose addresses one answer carries, glue aside: that must be there, or TC says that it is not.
+pub(super) const MAX_HOSTS: usize = 16;
 
 impl<'a, O: Observer> Query<'a, '_, O> {
     /// Adds the addresses of the hosts in NS, MX and SRV records.
     pub(super) fn additional(&mut self, rrset: Rrset<'a>) {
         let rtype = rrset.rtype();
         for host in rrset.rdatas().take(MAX_HOSTS).filter_map(|rdata| rdata::additional_name(rtype, rdata)) {
-            self.addresses(host);
+            // Two MX records may name one host.
+            if self.answer.additional.iter().all(|set| set.owner.as_ref() != host) {
+                self.addresses(host);
+            }
         }
     }
 
@@ -27,9 +30,6 @@ impl<'a, O: Observer> Query<'a, '_, O> {
     }
 
     pub(super) fn push_addresses(&mut self, node: Node<'a>, host: NameRef<'a>) {
-        if self.answer.additional.iter().any(|set| set.owner.as_ref() == host) {
-            return;
-        }
         let addresses = [RecordType::A, RecordType::AAAA].into_iter().filter_map(|rtype| node.rrset(rtype));
         self.answer.additional.extend(addresses.map(|rrset| AnswerSet::stored(OwnerName::Held(host), rrset)));
     }

@@ -210,15 +210,14 @@ impl<'a, O: Observer> Query<'a, '_, O> {
     }
 
     fn glue(&mut self, zone: &'a Zone, cut: NameRef<'a>, ns: Rrset<'a>) {
-        let (inside, outside): (Vec<_>, Vec<_>) =
-            ns.rdatas().filter_map(rdata::target).partition(|server| server.is_within(cut));
-        for server in inside {
+        let servers = || ns.rdatas().filter_map(rdata::target);
+        for server in servers().filter(|server| server.is_within(cut)) {
             if let Some(node) = zone.glue(&server.fold()) {
                 self.push_addresses(node, server);
             }
         }
         self.answer.required_additional = self.answer.additional.len();
-        for server in outside {
+        for server in servers().filter(|server| !server.is_within(cut)).take(additional::MAX_HOSTS) {
             match zone.glue(&server.fold()) {
                 Some(node) if server.is_within(zone.apex().name()) => self.push_addresses(node, server),
                 _ => self.addresses(server),

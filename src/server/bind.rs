@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use quinn_udp::{UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::TcpListener;
 
 /// Receive buffer of a UDP socket, in octets, as far as the system allows: the default holds few datagrams.
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -49,7 +49,7 @@ pub(super) struct Listener {
 /// A UDP socket that knows to which of its addresses a datagram came.
 #[derive(Debug)]
 pub(super) struct Datagrams {
-    pub(super) socket: UdpSocket,
+    pub(super) socket: std::net::UdpSocket,
     pub(super) state: UdpSocketState,
 }
 
@@ -86,7 +86,7 @@ fn datagrams(address: SocketAddr) -> io::Result<Datagrams> {
     // The system may grant less; it then holds fewer datagrams in a burst.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     socket.bind(&address.into())?;
-    let socket = UdpSocket::from_std(socket.into())?;
+    let socket = socket.into();
     let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
     Ok(Datagrams { socket, state })
 }

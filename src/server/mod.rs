@@ -4,6 +4,7 @@
 //! [`respond`](crate::respond::respond) and send the bytes that it made.
 
 mod bind;
+mod query_log;
 mod tcp;
 mod udp;
 
@@ -51,13 +52,14 @@ impl Server {
         let tasks = TaskTracker::new();
         let limits = Arc::new(tcp::Limits::new(&self.settings));
         for listener in self.listeners {
-            tasks.spawn(udp::serve(listener.udp, self.published.clone(), stop.clone()));
+            let (published, stopped) = (self.published.clone(), stop.clone());
+            tasks.spawn_blocking(move || udp::serve(listener.udp, &published, &stopped));
             tasks.spawn(tcp::serve(listener.tcp, self.published.clone(), limits.clone(), tasks.clone(), stop.clone()));
         }
         stop.cancelled().await;
         tasks.close();
         if tokio::time::timeout(DRAIN_TIMEOUT, tasks.wait()).await.is_err() {
-            tracing::warn!(connections = tasks.len(), "stopped with TCP connections still open");
+            tracing::warn!(tasks = tasks.len(), "stopped with connections still open");
         }
     }
 }

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::query_log;
 use crate::config::ServerSettings;
 use crate::respond::respond;
 use crate::snapshot::Published;
@@ -146,9 +147,10 @@ async fn connection(
             }
             None => return,
         };
-        let served = respond(&published.load(), &client, request.bytes(), &mut response);
-        let Some(served) = served else { continue };
-        tracing::trace!(client = %peer, view = served.view.0, rcode = %served.rcode, "answered over TCP");
+        let snapshot = published.load();
+        let Some(served) = respond(&snapshot, &client, request.bytes(), &mut response) else { continue };
+        query_log::answered("TCP", peer, &snapshot, request.bytes(), served);
+        drop(snapshot);
         if responses.send(SerialMessage::new(response.as_octets().to_vec(), peer)).is_err() {
             return;
         }

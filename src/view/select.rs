@@ -67,11 +67,6 @@ impl Selector {
         };
         rule.map(|rule| &self.rules[rule as usize])
     }
-
-    /// All rules, by prefix.
-    pub fn rules(&self) -> &[SelectorRule] {
-        &self.rules
-    }
 }
 
 enum Bounds {

@@ -93,11 +93,6 @@ impl ViewZones {
         let at = self.zones.binary_search_by_key(&apex, |(apex, _)| *apex).ok()?;
         Some(self.zones[at].1)
     }
-
-    /// All zones of the view.
-    pub fn iter(&self) -> impl Iterator<Item = LinkedZone> {
-        self.zones.iter().map(|(_, zone)| *zone)
-    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub struct Request<'a> {
 pub struct Header {
     /// The client's number for its query.
     pub id: u16,
-    /// Second and third octet of flags as they came.
+    /// The first octet of flags as it came: QR, OPCODE, AA, TC, RD.
     flags: u8,
 }
 
@@ -137,11 +137,14 @@ fn read_records(mut rest: &[u8], outside: u32, additionals: u32) -> Option<Optio
         let (rdata, after) = after.split_at_checked(usize::from(u16::from_be_bytes([fixed[8], fixed[9]])))?;
         rest = after;
         if u16::from_be_bytes([fixed[0], fixed[1]]) == u16::from(RecordType::OPT) {
-            if edns.is_some() || !is_root || at < outside || !Edns::options_are_whole(rdata) {
+            let class = u16::from_be_bytes([fixed[2], fixed[3]]);
+            let opt = Edns::read(class, [fixed[4], fixed[5], fixed[6], fixed[7]]);
+            // What RDATA means in another version is not known here (RFC 6891 §6.1.3).
+            let is_bad = opt.version == 0 && !Edns::options_are_whole(rdata);
+            if edns.is_some() || !is_root || at < outside || is_bad {
                 return None;
             }
-            let class = u16::from_be_bytes([fixed[2], fixed[3]]);
-            edns = Some(Edns::read(class, [fixed[4], fixed[5], fixed[6], fixed[7]]));
+            edns = Some(opt);
         }
     }
     rest.is_empty().then_some(edns)
@@ -253,5 +256,7 @@ mod tests {
         assert!(Request::parse(&message(0, [1, 0, 0, 1], &[QUESTION, cookie])).is_ok());
         let version_1 = b"\0\0\x29\x02\0\0\x01\0\0\0\0";
         assert_eq!(refused(&message(0, [1, 0, 0, 1], &[QUESTION, version_1])), Some(Rcode::BADVERS));
+        let no_options_of_ours = b"\0\0\x29\x02\0\0\xff\0\0\0\x03abc";
+        assert_eq!(refused(&message(0, [1, 0, 0, 1], &[QUESTION, no_options_of_ours])), Some(Rcode::BADVERS));
     }
 }

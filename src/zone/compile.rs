@@ -45,9 +45,12 @@ impl Zone {
             let id = builder.node(at_owner[0].0);
             builder.rrsets(id, at_owner)?;
         }
-        builder.finish()
+        Ok(builder.finish())
     }
 }
+
+/// Most octets of names and RDATA before another record: offsets have 32 bits.
+const MAX_OCTETS: usize = u32::MAX as usize - (1 << 20);
 
 struct Builder {
     apex_len: usize,
@@ -122,18 +125,18 @@ impl Builder {
         for &(owner, rtype, ttl, rdatas) in sources {
             let too_large = || CompileError::TooLarge(owner.to_name(), rtype);
             let start = self.octets.len();
+            u16::try_from(rdatas.len()).map_err(|_| too_large())?;
             for rdata in rdatas {
+                // With room for one more record and the names behind it.
+                if self.octets.len() > MAX_OCTETS {
+                    let apex = NameRef::parse(&self.octets).expect("the apex is the first name");
+                    return Err(CompileError::ZoneTooLarge(apex.to_name()));
+                }
                 let len = u16::try_from(rdata.len()).map_err(|_| too_large())?;
                 self.octets.extend_from_slice(&len.to_be_bytes());
                 self.octets.extend_from_slice(rdata);
             }
-            self.rrsets.push(RrsetEntry {
-                rtype,
-                ttl,
-                count: u16::try_from(rdatas.len()).map_err(|_| too_large())?,
-                start: start as u32,
-                end: self.octets.len() as u32,
-            });
+            self.rrsets.push(RrsetEntry { rtype, ttl, start: start as u32, end: self.octets.len() as u32 });
         }
         let has = |rtype| sources.iter().any(|source| source.1 == rtype);
         let entry = &mut self.nodes[id.0 as usize];
@@ -149,11 +152,7 @@ impl Builder {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Zone, CompileError> {
-        if u32::try_from(self.octets.len()).is_err() {
-            let apex = NameRef::parse(&self.octets).expect("the apex is the first name");
-            return Err(CompileError::ZoneTooLarge(apex.to_name()));
-        }
+    fn finish(mut self) -> Zone {
         self.zone.octets = self.octets.into();
         self.zone.nodes = self.nodes.into();
         self.zone.rrsets = self.rrsets.into();
@@ -161,6 +160,6 @@ impl Builder {
             let minimum = rdata::soa_minimum(soa.rdatas().next()?)?;
             Some(soa.ttl().min(Ttl::from_secs(minimum).unwrap_or(Ttl::MAX)))
         });
-        Ok(self.zone)
+        self.zone
     }
 }

@@ -76,7 +76,6 @@ enum NodeKind {
 struct RrsetEntry {
     rtype: RecordType,
     ttl: Ttl,
-    count: u16,
     /// Start and end of the RDATA in the octets: for each record its length in two octets, then itself.
     start: u32,
     end: u32,
@@ -91,11 +90,6 @@ impl Zone {
     /// The SOA record set, and the TTL that it has in a negative answer (RFC 2308 §5).
     pub fn negative_soa(&self) -> Option<(Rrset<'_>, Ttl)> {
         Some((self.apex().rrset(RecordType::SOA)?, self.negative_ttl?))
-    }
-
-    /// How many names the zone has, empty non-terminals included.
-    pub fn node_count(&self) -> usize {
-        self.nodes.len()
     }
 
     /// How many record sets the zone has.
@@ -158,11 +152,6 @@ impl<'z> Rrset<'z> {
     /// Time to live.
     pub fn ttl(self) -> Ttl {
         self.entry.ttl
-    }
-
-    /// How many records.
-    pub fn count(self) -> u16 {
-        self.entry.count
     }
 
     /// RDATA of each record, uncompressed.

@@ -73,6 +73,21 @@ fn explain_refuses_what_it_cannot_read() {
 }
 
 #[test]
+fn explain_has_a_word_for_a_question_that_is_no_question_for_data() {
+    let text = stdout(&["explain", "--from", "10.1.0.4", "contoso.internal", "AXFR"]);
+    assert!(text.contains("refused as such") && text.contains("status: REFUSED"), "{text}");
+}
+
+#[test]
+fn every_query_is_logged_on_request() {
+    let server = crate::support::Server::start(&["-vv"]);
+    server.ask("127.3.0.4", "MyADX.westus.kusto.windows.net", hickory_proto::rr::RecordType::AAAA);
+    let fields = "transport=\"UDP\" view=\"vnet-adx\" qname=\"MyADX.westus.kusto.windows.net.\" qtype=\"AAAA\" \
+                  rcode=NOERROR generation=1";
+    server.wait_for_log(fields);
+}
+
+#[test]
 fn the_lab_has_no_problems() {
     assert_eq!(stdout(&["check"]), "0 errors, 0 warnings\n");
     assert_eq!(stdout(&["check", concat!(env!("CARGO_MANIFEST_DIR"), "/config/lab.toml")]), "0 errors, 0 warnings\n");

@@ -68,6 +68,38 @@ fn a_reload_publishes_the_new_data_and_a_refused_one_keeps_the_old() {
 }
 
 #[test]
+fn an_emptied_file_does_not_empty_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lab.toml");
+    write(&path, 1);
+    let server = Server::start(&["--config", path.to_str().unwrap()]);
+    fs::write(&path, "").unwrap();
+    server.signal("HUP");
+    server.wait_for_log("the reload is refused");
+    assert_eq!(answered_generation(&server.ask("127.0.0.1", "n0.example.test", RecordType::A)), 1);
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lab.toml");
+    write(&path, 1);
+    let mut server = Server::start(&["--config", path.to_str().unwrap()]);
+    let text = fs::read_to_string(&path).unwrap();
+    let large: String = (0..20_000).map(|at| format!("r{at} A 10.1.{}.{}\n", at / 256, at % 256)).collect();
+    fs::write(folder.path().join("large.zone"), format!("$TTL 60\n{large}")).unwrap();
+    let zone = "[[private_dns_zone]]\nname = \"large.test\"\nfile = \"large.zone\"\n";
+    fs::write(&path, format!("{text}{zone}")).unwrap();
+    for _ in 0..20 {
+        server.signal("HUP");
+    }
+    server.signal("TERM");
+    let start = Instant::now();
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
 fn a_reload_says_when_a_change_needs_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lab.toml");
@@ -76,7 +108,7 @@ fn a_reload_says_when_a_change_needs_a_restart() {
     server.signal("HUP");
     server.wait_for_log("reloaded generation=2");
     assert!(!server.log().contains("restart"), "--listen is no change of the file");
-    fs::write(&path, format!("[server]\ntcp_idle_seconds = 3\n{}", fs::read_to_string(&path).unwrap())).unwrap();
+    fs::write(&path, format!("[server]\nlisten = [\"127.0.0.1:0\"]\n{}", fs::read_to_string(&path).unwrap())).unwrap();
     server.signal("HUP");
     server.wait_for_log("[server] has changed: restart to put that into effect");
 }

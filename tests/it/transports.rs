@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, OpCode};
 use hickory_proto::rr::{DNSClass, RecordType};
@@ -11,7 +13,7 @@ use vnetdns::snapshot::{Generation, Identity, Snapshot};
 use vnetdns::view::{Client, Transport};
 use vnetdns::wire::Response;
 
-use crate::support::{PROGRAM, Server, plain_query, query, receive, send, show};
+use crate::support::{PATIENCE, PROGRAM, Server, plain_query, query, receive, send, show};
 
 /// Requests of every kind that gets a response.
 fn requests() -> Vec<Vec<u8>> {
@@ -100,6 +102,46 @@ fn a_response_and_a_fragment_get_no_answer() {
 }
 
 #[test]
+fn a_flood_on_one_address_holds_up_nothing_else() {
+    let mut server = Server::start(&["--listen", "[::1]:0"]);
+    let request = query("contoso.internal", RecordType::A).to_vec().unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let socket = server.udp_socket("127.0.0.1");
+            socket.set_nonblocking(true).unwrap();
+            let mut buffer = [0; 1232];
+            let start = Instant::now();
+            while !stop.load(Ordering::Relaxed) && start.elapsed() < 2 * PATIENCE {
+                // For as long as the server's buffer is never empty.
+                for _ in 0..64 {
+                    let _ = socket.send(&request);
+                }
+                while socket.recv(&mut buffer).is_ok() {}
+            }
+        });
+        std::thread::sleep(Duration::from_millis(200));
+        for _ in 0..5 {
+            assert_eq!(server.ask_tcp("127.3.0.4", "myadx.westus.kusto.windows.net", RecordType::A).answers.len(), 2);
+            let socket = std::net::UdpSocket::bind("[::1]:0").unwrap();
+            socket.connect(server.addresses[1]).unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+            socket.send(&request).unwrap();
+            socket.recv(&mut [0; 1232]).expect("the other address answers");
+        }
+        server.signal("TERM");
+        server.wait_for_log("stopping");
+        let start = Instant::now();
+        while !server.log().contains("stopped") && start.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
 fn a_long_answer_is_cut_over_udp_and_whole_over_tcp() {
     let folder = tempfile::tempdir().unwrap();
     let addresses: Vec<_> = (0..200).map(|at| format!("\"10.0.0.{at}\"")).collect();
@@ -128,13 +170,15 @@ fn a_wildcard_bind_answers_from_the_address_that_was_asked() {
         // A connected socket takes datagrams of that address only.
         let socket = std::net::UdpSocket::bind("127.1.0.4:0").unwrap();
         socket.connect((asked, port)).unwrap();
-        socket.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.send(&query("www.contoso.internal", RecordType::A).to_vec().unwrap()).unwrap();
         let mut buffer = [0; 1232];
         let len = socket.recv(&mut buffer).unwrap();
         assert_eq!(Message::from_vec(&buffer[..len]).unwrap().answers.len(), 1);
     }
 }
+
+const ZONE: &str = "[[private_dns_zone]]\nname = \"example.test\"\n";
 
 #[test]
 fn the_server_tells_about_itself_unless_that_is_turned_off() {
@@ -146,13 +190,13 @@ fn the_server_tells_about_itself_unless_that_is_turned_off() {
         let response = server.exchange("127.0.0.1", &message.to_vec().unwrap());
         show(&Message::from_vec(&response).unwrap())
     };
-    std::fs::write(&path, "[server]\nid = \"lab-1\"\n").unwrap();
+    std::fs::write(&path, format!("[server]\nid = \"lab-1\"\n{ZONE}")).unwrap();
     let server = Server::start(&["--config", path.to_str().unwrap()]);
     let version = format!("answer: version.bind. 0 CH TXT vnetdns {}", env!("CARGO_PKG_VERSION"));
     assert_eq!(ask(&server, "version.bind"), ["NoError aa", &version]);
     assert_eq!(ask(&server, "id.server"), ["NoError aa", "answer: id.server. 0 CH TXT lab-1"]);
     assert_eq!(ask(&server, "authors.bind"), ["Refused"]);
-    std::fs::write(&path, "[server]\nid = \"lab-1\"\nchaos = false\n").unwrap();
+    std::fs::write(&path, format!("[server]\nid = \"lab-1\"\nchaos = false\n{ZONE}")).unwrap();
     let server = Server::start(&["--config", path.to_str().unwrap()]);
     assert_eq!(ask(&server, "version.bind"), ["Refused"]);
     assert_eq!(ask(&server, "id.server"), ["Refused"]);
