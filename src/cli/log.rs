@@ -33,7 +33,9 @@ impl LogOptions {
         };
         // Of the libraries only what goes wrong, unless RUST_LOG asks for more.
         let default = format!("warn,{}={level}", env!("CARGO_CRATE_NAME"));
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+        let from_environment = EnvFilter::try_from_default_env();
+        let misread = std::env::var_os("RUST_LOG").and(from_environment.as_ref().err().map(ToString::to_string));
+        let filter = from_environment.unwrap_or_else(|_| EnvFilter::new(default));
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         match self.log_format {
             LogFormat::Text => {
@@ -41,6 +43,9 @@ impl LogOptions {
                 log.with_ansi(std::io::stderr().is_terminal()).init();
             }
             LogFormat::Json => log.json().flatten_event(true).init(),
+        }
+        if let Some(error) = misread {
+            tracing::warn!(error, "RUST_LOG is not understood and left alone");
         }
     }
 }

@@ -10,7 +10,7 @@ pub struct ServerSettings {
     pub listen: Vec<SocketAddr>,
     /// Whether `version.bind` and `id.server` in class CHAOS are answered.
     pub chaos: bool,
-    /// Answer to `id.server`; without it that name is refused.
+    /// Answer to `id.server`; without it the host's name.
     pub id: Option<String>,
     /// Most TCP connections at one time, 1 to 65535.
     pub tcp_connections: usize,

@@ -264,7 +264,8 @@ impl Reader<'_> {
 }
 
 fn name(token: &Token<'_>, origin: &Name) -> Result<Name, Mistake> {
-    Name::relative(token.text, origin.as_ref())
+    let quoted = token.text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    Name::relative(quoted.unwrap_or(token.text), origin.as_ref())
         .map_err(|error| (token.at, format!("\"{}\" is not a domain name: {error}", token.text), "correct the name"))
 }
 
@@ -326,6 +327,11 @@ mod tests {
         assert_eq!(&*sets[0].rdatas[0], "\u{5}grün".as_bytes());
         assert_eq!(sets[1].rdatas, sets[2].rdatas);
         assert_eq!(&sets[1].rdatas[0][3..], b"\0\x01\0\x06\x02h2\x02h3\0\x03\0\x02\x01\xbb");
+    }
+
+    #[test]
+    fn owner_names_may_stand_in_quotes() {
+        assert_eq!(read_text("\"a\" 60 A 10.0.0.1").0, ["1: a.example. 60 A x1"]);
     }
 
     #[test]

@@ -100,5 +100,6 @@ fn identity(settings: &ServerSettings) -> Identity {
     if !settings.chaos {
         return Identity::default();
     }
-    Identity { version: Some(concat!("vnetdns ", env!("CARGO_PKG_VERSION")).to_owned()), id: settings.id.clone() }
+    let id = settings.id.clone().unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned());
+    Identity { version: Some(concat!("vnetdns ", env!("CARGO_PKG_VERSION")).to_owned()), id: Some(id) }
 }

@@ -36,7 +36,7 @@ pub struct Snapshot {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Generation(pub u64);
 
-/// What the server tells about itself in class CHAOS (`version.bind`, `id.server`); nothing where absent.
+/// What the server tells about itself in class CHAOS (RFC 4892); REFUSED where absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// Answer to `version.bind` and `version.server`.

@@ -190,6 +190,9 @@ fn the_server_tells_about_itself_unless_that_is_turned_off() {
         let response = server.exchange("127.0.0.1", &message.to_vec().unwrap());
         show(&Message::from_vec(&response).unwrap())
     };
+    let host = Command::new("uname").arg("-n").output().unwrap().stdout;
+    let id = format!("answer: id.server. 0 CH TXT {}", String::from_utf8(host).unwrap().trim());
+    assert_eq!(ask(&Server::lab(), "id.server"), ["NoError aa", &id]);
     std::fs::write(&path, format!("[server]\nid = \"lab-1\"\n{ZONE}")).unwrap();
     let server = Server::start(&["--config", path.to_str().unwrap()]);
     let version = format!("answer: version.bind. 0 CH TXT vnetdns {}", env!("CARGO_PKG_VERSION"));
