@@ -27,7 +27,7 @@ use crate::wire::Response;
 
 /// Pause after an accept call failed, as it does without free file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long a connection may be silent while the server stops.
+/// How long a listener or a connection may be silent while the server stops.
 const DRAIN_SILENCE: Duration = Duration::from_millis(100);
 
 /// How many connections there may be, and are.
@@ -98,7 +98,11 @@ pub(super) async fn serve(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stop.cancelled() => return,
+            // Who has connected before the stop is still served.
+            () = stop.cancelled() => match tokio::time::timeout(DRAIN_SILENCE, listener.accept()).await {
+                Ok(accepted) => accepted,
+                Err(_) => return,
+            },
         };
         match accepted {
             Ok((stream, peer)) => match limits.permit(peer.ip()) {

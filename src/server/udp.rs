@@ -47,14 +47,23 @@ async fn answer_until(datagrams: Datagrams, published: &Published, stop: &Cancel
             () = stop.cancelled() => break,
             ready = responder.socket.readable() => ready?,
         }
-        responder.answer_batch(published);
+        responder.answer_batch(published, Readiness::Track);
     }
     for _ in 0..LAST_BATCHES {
-        if !responder.answer_batch(published) {
+        if !responder.answer_batch(published, Readiness::Ignore) {
             break;
         }
     }
     Ok(())
+}
+
+/// What the event loop believes of the socket.
+#[derive(Clone, Copy)]
+enum Readiness {
+    /// It learns from the call when to wait for the next datagram.
+    Track,
+    /// It may not have heard yet of datagrams that came just before a stop.
+    Ignore,
 }
 
 /// A socket within its event loop, and what one batch after the other is answered with.
@@ -68,13 +77,16 @@ struct Responder {
 
 impl Responder {
     /// Answers what has come, up to a batch; `false` where nothing has.
-    fn answer_batch(&mut self, published: &Published) -> bool {
+    fn answer_batch(&mut self, published: &Published, readiness: Readiness) -> bool {
         let mut chunks = self.buffers.chunks_mut(BUFFER);
         let mut slices: [_; BATCH_SIZE] =
             std::array::from_fn(|_| IoSliceMut::new(chunks.next().expect("a chunk for each slice")));
         let socket = UdpSockRef::from(&self.socket);
-        // The event loop learns from this call when to wait for the next datagram.
-        let received = self.socket.try_io(Interest::READABLE, || self.state.recv(socket, &mut slices, &mut self.metas));
+        let receive = || self.state.recv(socket, &mut slices, &mut self.metas);
+        let received = match readiness {
+            Readiness::Track => self.socket.try_io(Interest::READABLE, receive),
+            Readiness::Ignore => receive(),
+        };
         let count = match received {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
@@ -114,8 +126,7 @@ fn answer(
         segment_size: None,
         src_ip: meta.dst_ip,
     };
-    let sent = socket.try_io(Interest::WRITABLE, || state.try_send(UdpSockRef::from(socket), &transmit));
-    if let Err(error) = sent {
+    if let Err(error) = state.try_send(UdpSockRef::from(socket), &transmit) {
         // UDP promises nothing: the client asks again.
         tracing::debug!(client = %meta.addr, %error, "sending a response failed");
     }
