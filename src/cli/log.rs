@@ -34,7 +34,8 @@ impl LogOptions {
         // Of the libraries only what goes wrong, unless RUST_LOG asks for more.
         let default = format!("warn,{}={level}", env!("CARGO_CRATE_NAME"));
         let from_environment = EnvFilter::try_from_default_env();
-        let misread = std::env::var_os("RUST_LOG").and(from_environment.as_ref().err().map(ToString::to_string));
+        let error = from_environment.as_ref().err().map(ToString::to_string);
+        let misread = error.filter(|_| std::env::var_os("RUST_LOG").is_some());
         let filter = from_environment.unwrap_or_else(|_| EnvFilter::new(default));
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         match self.log_format {
