@@ -203,7 +203,8 @@ impl PublicSide<'_> {
         if let Some(endpoint) = &member.public_endpoint {
             records.push((zone, alias(last, endpoint, member.alias_ttl, &writer, origin)));
             last = endpoint;
-            zone = parent_zone(endpoint.as_ref());
+            // A zone of its own: of the names beside the host nothing is known.
+            zone = endpoint.as_ref();
         }
         let address_sets = address_set(last, &addresses, member.address_ttl, writer, origin);
         records.extend(address_sets.map(|record_set| (zone, record_set)));
