@@ -1,7 +1,8 @@
 //! TOML text → mirror, with every problem and not only serde's first.
 //!
 //! serde stops at the first mistake in a value. Here each resource is deserialised by itself; when one fails, the
-//! key or value that serde blames is noted, taken out, and the resource is tried again.
+//! key or value that serde blames is noted, taken out, and the resource is tried again; a key that it misses is filled
+//! in for the same end, and the resource then left out.
 
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
 //! SIGHUP: the new data or, where that is refused, the old.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,15 @@ fn write(path: &Path, generation: u8) {
     fs::write(path, text).unwrap();
 }
 
+/// A server of the first generation, and the file that it was started with.
+fn started() -> (tempfile::TempDir, PathBuf, Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lab.toml");
+    write(&path, 1);
+    let server = Server::start(&["--config", path.to_str().unwrap()]);
+    (folder, path, server)
+}
+
 #[track_caller]
 fn answered_generation(message: &Message) -> u8 {
     assert_eq!(message.answers.len(), 1, "{message}");
@@ -33,10 +42,7 @@ fn answered_generation(message: &Message) -> u8 {
 
 #[test]
 fn a_reload_publishes_the_new_data_and_a_refused_one_keeps_the_old() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("lab.toml");
-    write(&path, 1);
-    let server = Server::start(&["--config", path.to_str().unwrap()]);
+    let (_folder, path, server) = started();
     let generation = || answered_generation(&server.ask("127.0.0.1", "n0.example.test", RecordType::A));
     assert_eq!(generation(), 1);
 
@@ -69,10 +75,7 @@ fn a_reload_publishes_the_new_data_and_a_refused_one_keeps_the_old() {
 
 #[test]
 fn an_emptied_file_does_not_empty_the_server() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("lab.toml");
-    write(&path, 1);
-    let server = Server::start(&["--config", path.to_str().unwrap()]);
+    let (_folder, path, server) = started();
     fs::write(&path, "").unwrap();
     server.signal("HUP");
     server.wait_for_log("the reload is refused");
@@ -81,10 +84,7 @@ fn an_emptied_file_does_not_empty_the_server() {
 
 #[test]
 fn a_stop_does_not_wait_for_a_reload() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("lab.toml");
-    write(&path, 1);
-    let mut server = Server::start(&["--config", path.to_str().unwrap()]);
+    let (folder, path, mut server) = started();
     let text = fs::read_to_string(&path).unwrap();
     let large: String = (0..20_000).map(|at| format!("r{at} A 10.1.{}.{}\n", at / 256, at % 256)).collect();
     fs::write(folder.path().join("large.zone"), format!("$TTL 60\n{large}")).unwrap();
@@ -101,10 +101,7 @@ fn a_stop_does_not_wait_for_a_reload() {
 
 #[test]
 fn a_reload_says_when_a_change_needs_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("lab.toml");
-    write(&path, 1);
-    let server = Server::start(&["--config", path.to_str().unwrap()]);
+    let (_folder, path, server) = started();
     server.signal("HUP");
     server.wait_for_log("reloaded generation=2");
     assert!(!server.log().contains("restart"), "--listen is no change of the file");
@@ -116,10 +113,7 @@ fn a_reload_says_when_a_change_needs_a_restart() {
 #[test]
 fn twenty_reloads_under_load_lose_no_query_and_answer_none_wrongly() {
     const RELOADS: u8 = 20;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("lab.toml");
-    write(&path, 1);
-    let server = Server::start(&["--config", path.to_str().unwrap()]);
+    let (_folder, path, server) = started();
     // The newest generation that may be answered, and the oldest.
     let (newest, oldest) = (AtomicUsize::new(1), AtomicUsize::new(1));
     let stop = AtomicBool::new(false);
