@@ -346,7 +346,7 @@ impl ZoneReference {
     /// Whether the reference means this zone.
     pub(super) fn matches(&self, zone: &ZoneContents) -> bool {
         match &zone.scope {
-            Scope::Public => false,
+            Scope::Public | Scope::Internal { .. } => false,
             Scope::Private { resource_group, .. } => {
                 self.name == zone.apex
                     && self.resource_group.as_ref().is_none_or(|group| group.eq_ignore_ascii_case(resource_group))

@@ -39,6 +39,12 @@ pub enum Scope {
         /// Linked networks by name, each once.
         links: BTreeMap<String, ResolutionPolicy>,
     },
+    /// The clients of one network, where no zone that is linked to it fits a name: the names and addresses of the
+    /// network's own machines.
+    Internal {
+        /// Name of the network.
+        network: String,
+    },
 }
 
 /// How much a finding matters.

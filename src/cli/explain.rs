@@ -135,6 +135,11 @@ impl Observer for Trace<'_> {
             }
             Step::PrivateZone(linked) => self.private_zone(linked),
             Step::NoPrivateZone => self.no_private_zone(),
+            Step::InternalZone(linked) => {
+                let (zone, network) = (self.contents(linked), self.network());
+                self.zone = Some(zone);
+                self.line(format_args!("{} answers for the machines of {network}", zone.apex));
+            }
             Step::PublicZone(linked) => {
                 let zone = self.contents(linked);
                 self.zone = Some(zone);

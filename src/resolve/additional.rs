@@ -23,7 +23,8 @@ impl<'a, O: Observer> Query<'a, '_, O> {
     pub(super) fn addresses(&mut self, host: NameRef<'a>) {
         let folded = host.fold();
         let private = self.snapshot.private_zone(self.view, &folded);
-        let Some(linked) = private.or_else(|| self.snapshot.public_zone(&folded)) else { return };
+        let internal = || self.snapshot.internal_zone(self.view, &folded);
+        let Some(linked) = private.or_else(internal).or_else(|| self.snapshot.public_zone(&folded)) else { return };
         if let Landing::Exact(node) = self.snapshot.zone(linked.zone).zone.lookup(&folded) {
             self.push_addresses(node, host);
         }

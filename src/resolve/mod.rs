@@ -91,13 +91,17 @@ impl<'a, O: Observer> Query<'a, '_, O> {
     }
 
     fn choose_zone(&mut self, name: &Folded) -> Option<Chosen<'a>> {
-        let Some(linked) = self.snapshot.private_zone(self.view, name) else {
-            self.observer.observe(Step::NoPrivateZone);
-            return self.choose_public_zone(name);
-        };
-        let chosen = self.chosen(linked, true, name);
-        self.observer.observe(Step::PrivateZone(chosen.linked));
-        Some(chosen)
+        if let Some(linked) = self.snapshot.private_zone(self.view, name) {
+            let chosen = self.chosen(linked, true, name);
+            self.observer.observe(Step::PrivateZone(chosen.linked));
+            return Some(chosen);
+        }
+        self.observer.observe(Step::NoPrivateZone);
+        if let Some(linked) = self.snapshot.internal_zone(self.view, name) {
+            self.observer.observe(Step::InternalZone(linked));
+            return Some(Chosen { linked, zone: &self.snapshot.zone(linked.zone).zone, is_private: false });
+        }
+        self.choose_public_zone(name)
     }
 
     fn choose_public_zone(&mut self, name: &Folded) -> Option<Chosen<'a>> {

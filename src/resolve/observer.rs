@@ -21,6 +21,8 @@ pub enum Step<'a> {
     PrivateZone(LinkedZone),
     /// No private zone linked to the view fits the name.
     NoPrivateZone,
+    /// The name is one that the view's network keeps for its own machines: this zone has it.
+    InternalZone(LinkedZone),
     /// This public zone has the longest apex that fits the name.
     PublicZone(LinkedZone),
     /// No zone of this server fits the name.

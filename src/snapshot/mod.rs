@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::azure::ResolutionPolicy;
 use crate::dns::Folded;
-use crate::view::{ApexTable, LinkedZone, Selector, SelectorRule, ViewId, ViewZones, ZoneId};
+use crate::view::{BySuffix, LinkedZone, Selector, SelectorRule, SuffixTable, ViewId, ZoneId};
 use crate::zone::Zone;
 
 pub use publish::Published;
@@ -25,10 +25,10 @@ pub struct Snapshot {
     generation: Generation,
     identity: Identity,
     zones: Box<[ServedZone]>,
-    apexes: ApexTable,
+    suffixes: SuffixTable,
     /// By number; the first is [`OUTSIDE`].
     views: Box<[View]>,
-    public: ViewZones,
+    public: BySuffix<LinkedZone>,
     selector: Selector,
 }
 
@@ -50,7 +50,10 @@ pub struct Identity {
 pub struct View {
     /// Name of the virtual network; `None` for clients outside all of them.
     pub network: Option<Box<str>>,
-    zones: ViewZones,
+    /// Private zones that are linked to the network.
+    linked: BySuffix<LinkedZone>,
+    /// Zones with the names and addresses of the network's own machines.
+    internal: BySuffix<LinkedZone>,
 }
 
 /// A zone within a snapshot.
@@ -58,8 +61,8 @@ pub struct View {
 pub struct ServedZone {
     /// The compiled zone.
     pub zone: Arc<Zone>,
-    /// Resource group of a private zone; `None` for a public one.
-    pub resource_group: Option<Box<str>>,
+    /// Whether everyone sees the zone.
+    pub is_public: bool,
     /// Whether private endpoints write to the zone: only such a zone can fall back to public DNS.
     pub is_private_link: bool,
 }
@@ -69,7 +72,7 @@ pub struct ServedZone {
 pub struct Counts {
     /// Virtual networks.
     pub networks: usize,
-    /// Private zones.
+    /// Private zones, those of networks' own machines among them.
     pub private_zones: usize,
     /// Public zones.
     pub public_zones: usize,
@@ -111,28 +114,32 @@ impl Snapshot {
 
     /// The private zone that answers for a name in a view: the linked one with the longest apex, and it alone.
     pub fn private_zone(&self, view: ViewId, name: &Folded) -> Option<LinkedZone> {
-        self.apexes.longest_match(name, &self.view(view).zones)
+        self.suffixes.longest_match(name, &self.view(view).linked)
+    }
+
+    /// The zone of a network's own machines that answers for a name where no linked zone does.
+    pub fn internal_zone(&self, view: ViewId, name: &Folded) -> Option<LinkedZone> {
+        self.suffixes.longest_match(name, &self.view(view).internal)
     }
 
     /// The public zone that answers for a name.
     pub fn public_zone(&self, name: &Folded) -> Option<LinkedZone> {
-        self.apexes.longest_match(name, &self.public)
+        self.suffixes.longest_match(name, &self.public)
     }
 
     /// As [`Snapshot::private_zone`] or [`Snapshot::public_zone`], for the parent's side of an apex.
     pub(crate) fn zone_above(&self, view: Option<ViewId>, name: &Folded) -> Option<LinkedZone> {
-        let zones = view.map_or(&self.public, |view| &self.view(view).zones);
-        self.apexes.longest_match_above(name, zones)
+        let zones = view.map_or(&self.public, |view| &self.view(view).linked);
+        self.suffixes.longest_match_above(name, zones)
     }
 
     /// How much the snapshot holds.
     pub fn counts(&self) -> Counts {
-        let is_private = |zone: &&ServedZone| zone.resource_group.is_some();
-        let private_zones = self.zones.iter().filter(is_private).count();
+        let public_zones = self.zones.iter().filter(|zone| zone.is_public).count();
         Counts {
             networks: self.views.len() - 1,
-            private_zones,
-            public_zones: self.zones.len() - private_zones,
+            private_zones: self.zones.len() - public_zones,
+            public_zones,
             record_sets: self.zones.iter().map(|zone| zone.zone.rrset_count()).sum(),
         }
     }

@@ -2,8 +2,8 @@
 
 mod client;
 mod select;
-mod zones;
+mod suffixes;
 
 pub use client::{Client, Transport};
 pub use select::{Selector, SelectorRule};
-pub use zones::{ApexTable, LinkedZone, ViewId, ViewZones, ZoneId};
+pub use suffixes::{BySuffix, LinkedZone, SuffixTable, ViewId, ZoneId};

@@ -1,0 +1,132 @@
+//! What a view has for a name: the zone, rule or anything else that stands at the longest suffix of it, whatever the
+//! order.
+//!
+//! All suffixes stand once in one table, shared by every view. A view is a few short sorted lists of numbers, so that
+//! ten thousand networks with hundreds of links each cost eight octets a link.
+
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+
+use crate::azure::ResolutionPolicy;
+use crate::dns::{Folded, Name, NameRef};
+
+/// Number of a view within one snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ViewId(pub u32);
+
+/// Number of a zone within one snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ZoneId(pub u32);
+
+/// Number of a suffix: zones of one name share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct SuffixId(u32);
+
+/// The suffixes of all views: apexes of zones, domains of rules.
+#[derive(Debug, Default)]
+pub struct SuffixTable {
+    suffixes: Vec<Name>,
+    index: HashTable<SuffixId>,
+    hasher: foldhash::fast::RandomState,
+    /// Most labels of any suffix: longer ones need no probe.
+    most_labels: usize,
+}
+
+/// What one view has at which suffix: one list of a [`SuffixTable`].
+#[derive(Debug)]
+pub struct BySuffix<T> {
+    values: Box<[(SuffixId, T)]>,
+}
+
+/// A zone as one view sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkedZone {
+    /// The zone.
+    pub zone: ZoneId,
+    /// The link's policy.
+    pub resolution_policy: ResolutionPolicy,
+}
+
+impl SuffixTable {
+    /// Makes the list of one view; each suffix occurs once.
+    pub fn list<'a, T>(&mut self, values: impl IntoIterator<Item = (NameRef<'a>, T)>) -> BySuffix<T> {
+        let mut values: Vec<_> = values.into_iter().map(|(suffix, value)| (self.insert(suffix), value)).collect();
+        values.sort_by_key(|(suffix, _)| *suffix);
+        BySuffix { values: values.into() }
+    }
+
+    fn insert(&mut self, suffix: NameRef<'_>) -> SuffixId {
+        if let Some(known) = self.find(suffix.fold().as_ref()) {
+            return known;
+        }
+        let id = SuffixId(self.suffixes.len() as u32);
+        self.suffixes.push(suffix.to_name());
+        self.most_labels = self.most_labels.max(suffix.labels().count());
+        let hash = |name: NameRef<'_>| self.hasher.hash_one(name.fold().as_ref().as_wire());
+        self.index.insert_unique(hash(suffix), id, |id| hash(self.suffixes[id.0 as usize].as_ref()));
+        id
+    }
+
+    /// What stands at the longest suffix of the name, itself included.
+    pub fn longest_match<T: Copy>(&self, name: &Folded, list: &BySuffix<T>) -> Option<T> {
+        self.matches(name.as_ref(), list).next()
+    }
+
+    /// What stands at the longest suffix that is a true ancestor of the name.
+    pub fn longest_match_above<T: Copy>(&self, name: &Folded, list: &BySuffix<T>) -> Option<T> {
+        self.matches(name.as_ref().parent()?, list).next()
+    }
+
+    /// What stands at each suffix of the name, the longest first. The name is in lower case.
+    pub fn matches<'a, T: Copy>(&'a self, name: NameRef<'a>, list: &'a BySuffix<T>) -> impl Iterator<Item = T> + 'a {
+        let too_long = match list.values.is_empty() {
+            true => usize::MAX,
+            false => name.labels().count().saturating_sub(self.most_labels),
+        };
+        name.ancestors().skip(too_long).filter_map(|suffix| list.get(self.find(suffix)?))
+    }
+
+    fn find(&self, folded: NameRef<'_>) -> Option<SuffixId> {
+        let is_it = |id: &SuffixId| self.suffixes[id.0 as usize].as_ref() == folded;
+        self.index.find(self.hasher.hash_one(folded.as_wire()), is_it).copied()
+    }
+}
+
+impl<T: Copy> BySuffix<T> {
+    fn get(&self, suffix: SuffixId) -> Option<T> {
+        let at = self.values.binary_search_by_key(&suffix, |(suffix, _)| *suffix).ok()?;
+        Some(self.values[at].1)
+    }
+}
+
+impl<T> Default for BySuffix<T> {
+    fn default() -> Self {
+        Self { values: Box::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_suffix_wins_and_other_lists_do_not_count() {
+        let names: Vec<Name> =
+            ["example", "b.example", "a.b.example", "."].iter().map(|name| name.parse().unwrap()).collect();
+        let linked = |zone| LinkedZone { zone: ZoneId(zone), resolution_policy: ResolutionPolicy::Default };
+        let mut table = SuffixTable::default();
+        let mine = table.list([(names[0].as_ref(), linked(0)), (names[1].as_ref(), linked(1))]);
+        let other = table.list([(names[2].as_ref(), linked(2)), (names[3].as_ref(), linked(3))]);
+        let find = |name: &str, view: &BySuffix<LinkedZone>| {
+            table.longest_match(&name.parse::<Name>().unwrap().as_ref().fold(), view).map(|found| found.zone.0)
+        };
+        assert_eq!(find("x.A.B.example", &mine), Some(1));
+        assert_eq!(find("b.example", &mine), Some(1));
+        assert_eq!(find("ab.example", &mine), Some(0));
+        assert_eq!(find("example", &mine), Some(0));
+        assert_eq!(find("test", &mine), None);
+        assert_eq!(find("x.a.b.example", &other), Some(2));
+        assert_eq!(find("b.example", &other), Some(3));
+    }
+}
