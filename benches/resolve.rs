@@ -51,5 +51,5 @@ fn resolve(criterion: &mut Criterion) {
 
 fn answer<'a>(snapshot: &'a Snapshot, view: ViewId, qname: &'a Name, qtype: RecordType) -> resolve::Answer<'a> {
     let question = Question { qname: qname.as_ref(), qtype, qclass: DNSClass::IN };
-    resolve::resolve(snapshot, view, &question, &mut ())
+    resolve::resolve(snapshot, view, &question, None, &mut ())
 }

@@ -28,6 +28,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod dns;
+pub mod forward;
 pub mod resolve;
 pub mod respond;
 pub mod server;

@@ -125,7 +125,7 @@ impl World {
         let network = |at| VirtualNetwork {
             name: declared(Self::network_name(at)),
             address_space: vec![declared(prefix(Self::address(at, 0), 24))],
-            client_prefixes: Vec::new(),
+            ..VirtualNetwork::default()
         };
         Declaration {
             virtual_networks: (0..self.networks).map(network).collect(),

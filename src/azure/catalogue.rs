@@ -2,7 +2,7 @@
 //!
 //! The data is in `catalogue.toml` and `regions.toml` beside this file and embedded in the binary.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +132,15 @@ impl Catalogue {
     /// The cloud of a region; `None` where the region is not known.
     pub fn cloud(&self, region: &str) -> Option<&str> {
         self.regions.get(region).map(|region| region.cloud.as_str())
+    }
+
+    /// The two-label domains that the public names of all services lie in.
+    pub(super) fn domains(&self) -> Vec<Name> {
+        let zones = self.services.iter().flat_map(|service| &service.members).map(|member| &member.public_zone);
+        let domains = zones.map(|zone| zone.rsplitn(3, '.').take(2).collect::<Vec<_>>());
+        let domains: BTreeSet<_> = domains.map(|mut labels| (labels.pop(), labels.pop())).collect();
+        let names = domains.into_iter().filter_map(|(second, top)| format!("{}.{}", second?, top?).parse().ok());
+        names.collect()
     }
 
     /// Names of all known regions.

@@ -32,7 +32,11 @@ pub(super) fn resources(declaration: &Declaration, catalogue: &Catalogue, findin
     }
 }
 
-fn unique<'a, T: ToString + 'a>(kind: &str, names: impl Iterator<Item = &'a Declared<T>>, findings: &mut Vec<Finding>) {
+pub(super) fn unique<'a, T: ToString + 'a>(
+    kind: &str,
+    names: impl Iterator<Item = &'a Declared<T>>,
+    findings: &mut Vec<Finding>,
+) {
     let mut seen = BTreeSet::new();
     for name in names {
         let text = name.to_string();
@@ -105,7 +109,7 @@ fn private_zones(declaration: &Declaration, findings: &mut Vec<Finding>) {
 }
 
 /// Reports a reference to a resource that was not declared.
-fn missing<'a>(
+pub(super) fn missing<'a>(
     declaration: &Declaration,
     kind: &str,
     name: &Declared<String>,
@@ -130,7 +134,7 @@ fn suggestion<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
     close.map_or_else(String::new, |(_, known)| format!("; did you mean \"{known}\"?"))
 }
 
-fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 
 use ipnet::IpNet;
 
+use super::forwarding::{DnsForwardingRuleset, DnsSecurityPolicy, Upstream};
 use crate::dns::{Name, RecordType, Ttl};
 
 /// Where something was declared. Opaque here: whoever made the declaration can turn it back into a place.
@@ -14,7 +15,7 @@ use crate::dns::{Name, RecordType, Ttl};
 pub struct Origin(pub u32);
 
 /// A value together with its origin; equality looks at the value alone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Declared<T> {
     value: T,
     /// Where the value was declared.
@@ -61,6 +62,12 @@ pub struct Declaration {
     pub private_endpoints: Vec<PrivateEndpoint>,
     /// Zones that everyone sees.
     pub public_zones: Vec<PublicZone>,
+    /// DNS forwarding rulesets.
+    pub dns_forwarding_rulesets: Vec<DnsForwardingRuleset>,
+    /// DNS security policies.
+    pub dns_security_policies: Vec<DnsSecurityPolicy>,
+    /// Servers for names that nobody here holds.
+    pub upstream: Option<Upstream>,
     /// The declaration as a whole.
     pub origin: Origin,
     /// Whether Azure's limits count.
@@ -74,7 +81,7 @@ impl Declaration {
     pub(super) fn is_empty(&self) -> bool {
         let no_zones = self.private_dns_zones.is_empty() && self.public_zones.is_empty();
         let nobody_and_nothing = self.virtual_networks.is_empty() && self.private_link_resources.is_empty();
-        no_zones && nobody_and_nothing && !self.incomplete
+        no_zones && nobody_and_nothing && self.upstream.is_none() && !self.incomplete
     }
 }
 
@@ -89,7 +96,7 @@ pub enum Limits {
 }
 
 /// A virtual network. Clients belong to it by their source address.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct VirtualNetwork {
     /// Unique name.
     pub name: Declared<String>,
@@ -98,6 +105,11 @@ pub struct VirtualNetwork {
     /// Prefixes outside the address space whose clients resolve as this network does, such as an on-premises
     /// forwarder across VPN or ExpressRoute.
     pub client_prefixes: Vec<Declared<IpNet>>,
+    /// Addresses of inbound endpoints: queries to them are answered as this network sees the world (Azure DNS Private
+    /// Resolver).
+    pub inbound_endpoints: Vec<Declared<IpAddr>>,
+    /// Custom DNS servers of the network's clients; without any, Azure-provided DNS.
+    pub dns_servers: Vec<Declared<SocketAddr>>,
 }
 
 /// A private DNS zone. Zones of one name may exist in different resource groups.

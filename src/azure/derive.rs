@@ -58,6 +58,7 @@ fn private_zone(zone: &PrivateDnsZone) -> ZoneContents {
                 .map(|link| ((*link.virtual_network).clone(), link.resolution_policy))
                 .collect(),
         },
+        is_partial: false,
         record_sets: BTreeMap::new(),
         origin: zone.name.origin,
     };
@@ -245,6 +246,7 @@ fn public_zone(zone: &super::PublicZone) -> ZoneContents {
     let mut contents = ZoneContents {
         apex: (*zone.name).clone(),
         scope: Scope::Public,
+        is_partial: false,
         record_sets: BTreeMap::new(),
         origin: zone.name.origin,
     };
@@ -268,7 +270,13 @@ fn derived_public_zone(apex: NameRef<'_>, origin: Origin) -> ZoneContents {
     let servers = ["ns1-01.azure-dns.com", "ns2-01.azure-dns.net", "ns3-01.azure-dns.org", "ns4-01.azure-dns.info"];
     let soa = rdata::soa(&constant(servers[0]), &constant("azuredns-hostmaster.microsoft.com"), PUBLIC_SOA);
     let ns = servers.iter().map(|server| constant(server).as_wire().into()).collect();
-    let mut contents = ZoneContents { apex: apex.clone(), scope: Scope::Public, record_sets: BTreeMap::new(), origin };
+    let mut contents = ZoneContents {
+        apex: apex.clone(),
+        scope: Scope::Public,
+        is_partial: true,
+        record_sets: BTreeMap::new(),
+        origin,
+    };
     contents.insert(record_set(RecordType::SOA, SOA_TTL, vec![soa.into()]));
     contents.insert(record_set(RecordType::NS, PUBLIC_NS_TTL, ns));
     contents

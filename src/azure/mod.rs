@@ -10,6 +10,7 @@ mod catalogue;
 mod check;
 mod declaration;
 mod derive;
+mod forwarding;
 mod limits;
 mod topology;
 
@@ -18,5 +19,9 @@ pub use declaration::{
     ConnectionState, Declaration, Declared, Limits, Origin, PRIVATE_TYPES, PrivateDnsZone, PrivateEndpoint,
     PrivateLinkResource, PublicZone, RecordSet, ResolutionPolicy, SoaEdit, VirtualNetwork, VirtualNetworkLink, Writer,
     ZoneReference,
+};
+pub use forwarding::{
+    AZURE_PROVIDED_DNS, Destination, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, Forwarding,
+    ForwardingRule, Rule, SecurityAction, SecurityRule, Targets, Upstream,
 };
 pub use topology::{Finding, Scope, Severity, Topology, ZoneContents};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::declaration::{Declaration, Origin, RecordSet, ResolutionPolicy, VirtualNetwork};
+use super::forwarding::{Forwarding, forwarding};
 use super::{Catalogue, advice, check, derive, limits};
 use crate::dns::{Name, RecordType};
 
@@ -11,6 +12,7 @@ use crate::dns::{Name, RecordType};
 pub struct Topology {
     pub(super) virtual_networks: Vec<VirtualNetwork>,
     pub(super) zones: Vec<ZoneContents>,
+    pub(super) forwarding: Forwarding,
 }
 
 /// A zone with all its records: those made by hand, those that Azure makes with the zone, those of private
@@ -21,6 +23,9 @@ pub struct ZoneContents {
     pub apex: Name,
     /// Who may see the zone.
     pub scope: Scope,
+    /// Whether the world holds more names in the zone than are known here: it was made for the public side of some
+    /// resources.
+    pub is_partial: bool,
     /// All record sets by owner, in canonical order, and type.
     pub record_sets: BTreeMap<(Name, RecordType), RecordSet>,
     /// Where the zone was declared.
@@ -102,9 +107,10 @@ impl Topology {
         for zone in &zones {
             check::zone(zone, &mut findings);
         }
+        let forwarding = forwarding(&declaration, catalogue, &zones, &mut findings);
         if findings.iter().all(|finding| finding.severity == Severity::Warning) {
             advice::topology(&declaration, catalogue, &zones, &mut findings);
-            Ok((Self { virtual_networks: declaration.virtual_networks, zones }, findings))
+            Ok((Self { virtual_networks: declaration.virtual_networks, zones, forwarding }, findings))
         } else {
             Err(findings)
         }
@@ -113,6 +119,11 @@ impl Topology {
     /// The virtual networks, in the order of their declaration.
     pub fn virtual_networks(&self) -> &[VirtualNetwork] {
         &self.virtual_networks
+    }
+
+    /// Who is asked beside the zones.
+    pub fn forwarding(&self) -> &Forwarding {
+        &self.forwarding
     }
 
     /// All zones: private ones first, in the order of their declaration.

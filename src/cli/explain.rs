@@ -8,12 +8,12 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::{ConfigOption, dig, print};
-use crate::azure::{Scope, Topology, ZoneContents};
+use crate::azure::{Scope, SecurityAction, Topology, ZoneContents};
 use crate::config::{Config, load};
 use crate::dns::{Name, NameRef, RecordType, TypeName, rdata};
-use crate::resolve::{Observer, Step};
-use crate::respond::{respond_observed, view_of};
-use crate::snapshot::{Generation, Identity, OUTSIDE, Snapshot};
+use crate::resolve::{Observer, Replies, Step};
+use crate::respond::{Outcome, respond_observed, view_of};
+use crate::snapshot::{Destination, Generation, Identity, OUTSIDE, Snapshot};
 use crate::view::{Client, LinkedZone, Transport, ViewId};
 use crate::wire::Response;
 use crate::zone::{Landing, Node};
@@ -60,12 +60,23 @@ impl Explain {
         };
         let request = query(qname.as_ref(), qtype.to_int());
         let mut response = Response::new();
-        if respond_observed(&snapshot, &client, &request, &mut response, &mut trace).is_none() {
-            bail!("the query gets no response");
-        }
+        let replies = Replies::default();
+        let outcome = respond_observed(&snapshot, &client, &request, &replies, &mut response, &mut trace);
         let Trace { mut text, names, .. } = trace;
-        if names == 0 {
-            text.push_str("\nThe question is refused as such, before any zone is asked: it is none for stored data\n");
+        match outcome {
+            None => bail!("the query gets no response"),
+            Some(Outcome::Forward(question)) => {
+                let servers: Vec<_> = question.targets.addresses().iter().map(ToString::to_string).collect();
+                writeln!(text, "   asked there, in this order until one responds: {}", servers.join(", "))?;
+                print(&text)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            Some(Outcome::Answered(_)) if names == 0 => {
+                text.push_str(
+                    "\nThe question is refused as such, before any zone is asked: it is none for stored data\n",
+                );
+            }
+            Some(Outcome::Answered(_)) => {}
         }
         text.push('\n');
         text.push_str(&dig::print(response.as_octets()).context("the response cannot be read")?);
@@ -77,7 +88,7 @@ impl Explain {
         // TCP: the whole answer is wanted, not what fits a datagram.
         let transport = Transport::Tcp;
         if let Ok(source) = self.from.parse::<IpAddr>() {
-            return Ok(Client { source, transport, view: None });
+            return Ok(Client::new(source, transport));
         }
         let Some(view) = snapshot.view_of_network(&self.from) else {
             let networks: Vec<_> = topology.virtual_networks().iter().map(|network| network.name.as_str()).collect();
@@ -87,7 +98,7 @@ impl Explain {
                 networks.join(", ")
             );
         };
-        Ok(Client { source: IpAddr::from([0, 0, 0, 0]), transport, view: Some(view) })
+        Ok(Client { view: Some(view), ..Client::new(IpAddr::from([0, 0, 0, 0]), transport) })
     }
 
     fn who(&self, snapshot: &Snapshot, client: &Client, view: ViewId) -> String {
@@ -133,6 +144,28 @@ impl Observer for Trace<'_> {
                 self.name = Some(name.to_name());
                 write!(self.text, "\n{}. {name}\n", self.names).expect("a string takes it");
             }
+            Step::Security(SecurityAction::Block) => {
+                self.line(format_args!("the network's DNS security policy blocks the name: that is the answer"));
+            }
+            Step::Security(action) => {
+                self.line(format_args!("the network's DNS security policy has a rule for the name: {action:?}"));
+            }
+            Step::CustomDns(destination) => self.custom_dns(destination),
+            Step::View(view) => self.view = view,
+            Step::Rule(rule) => {
+                let (ruleset, network) = (&rule.ruleset, self.network());
+                let to = self.whom(&rule.destination);
+                self.line(format_args!(
+                    "ruleset {ruleset} of {network}: its rule for {} leads to {to}",
+                    rule.domain_name
+                ));
+            }
+            Step::Circle => {
+                self.line(format_args!("forwarding rules lead round in a circle: SERVFAIL (`vnetdns check` shows it)"));
+            }
+            Step::Upstream => self.line(format_args!("nobody here holds the name: the upstream is asked")),
+            // The servers are told of with the question for them.
+            Step::Reply(_) => {}
             Step::PrivateZone(linked) => self.private_zone(linked),
             Step::NoPrivateZone => self.no_private_zone(),
             Step::InternalZone(linked) => {
@@ -168,6 +201,23 @@ impl<'a> Trace<'a> {
 
     fn network(&self) -> &'a str {
         self.snapshot.view(self.view).network.as_deref().unwrap_or_default()
+    }
+
+    fn custom_dns(&mut self, destination: &Destination) {
+        let (network, whom) = (self.network(), self.whom(destination));
+        let line =
+            format!("\n{network} has custom DNS servers: {whom} answers, and no zone linked to {network} counts\n");
+        self.text.push_str(&line);
+    }
+
+    fn whom(&self, destination: &Destination) -> String {
+        match destination {
+            Destination::View(view) => {
+                let network = self.snapshot.view(*view).network.as_deref().unwrap_or_default();
+                format!("Azure-provided DNS as {network} sees it")
+            }
+            Destination::Servers(_) => "servers outside the declared networks".to_owned(),
+        }
     }
 
     fn private_zone(&mut self, linked: LinkedZone) {

@@ -50,7 +50,7 @@ impl Serve {
         let listen = self.listen;
         let started = Control::start(files.clone(), |settings| {
             if !listen.is_empty() {
-                settings.listen = listen;
+                settings.listen = listen.into_iter().map(Into::into).collect();
             }
         });
         let (control, loaded) = match started {

@@ -1,10 +1,12 @@
 //! Mirror → declaration: text becomes names, prefixes, addresses, TTLs and RDATA, or a problem with its place.
 
+mod forwarding;
+mod server;
+
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::str::FromStr;
-use std::time::Duration;
 
 use ipnet::IpNet;
 use toml::Spanned;
@@ -12,7 +14,7 @@ use toml::Spanned;
 use super::mirror::{self, Text};
 use super::problem::{Places, Problems, Source};
 use super::read::{Mirror, Read};
-use super::{Files, ServerSettings, files, zone_file};
+use super::{Files, files, zone_file};
 use crate::azure::{
     ConnectionState, Declaration, Declared, Limits, PRIVATE_TYPES, PrivateDnsZone, PrivateEndpoint,
     PrivateLinkResource, PublicZone, RecordSet, ResolutionPolicy, Severity, SoaEdit, VirtualNetwork,
@@ -47,46 +49,6 @@ impl<'a> Declarer<'a> {
         Self { files, path, source, places, problems }
     }
 
-    pub(super) fn server(&mut self, server: &mirror::Server) -> ServerSettings {
-        let default = ServerSettings::default();
-        let mut number = |value: &Option<Spanned<u32>>, default: usize, least: u32, most: u32| match value {
-            None => default,
-            Some(value) => {
-                let number = *value.get_ref();
-                if !(least..=most).contains(&number) {
-                    let what = format!("{number} is out of bounds");
-                    self.problem(value, what, format!("write a number from {least} to {most}"));
-                }
-                number as usize
-            }
-        };
-        let tcp_connections = number(&server.tcp_connections, default.tcp_connections, 1, 65535);
-        let per_client = number(&server.tcp_connections_per_client, default.tcp_connections_per_client, 1, 65535);
-        let idle = number(&server.tcp_idle_seconds, default.tcp_idle_timeout.as_secs() as usize, 1, 3600);
-        let listen = match &server.listen {
-            None => default.listen,
-            Some(addresses) => {
-                let mend = "write an address and a port, for instance \"127.0.0.1:5300\" or \"[::1]:5300\"";
-                if addresses.get_ref().is_empty() {
-                    self.problem(addresses, "no address to listen on", mend);
-                }
-                addresses
-                    .get_ref()
-                    .iter()
-                    .filter_map(|text| self.parsed::<SocketAddr>(text, "a listen address", mend))
-                    .collect()
-            }
-        };
-        ServerSettings {
-            listen,
-            chaos: server.chaos.unwrap_or(default.chaos),
-            id: server.id.as_ref().map(|id| id.get_ref().clone()),
-            tcp_connections,
-            tcp_connections_per_client: per_client,
-            tcp_idle_timeout: Duration::from_secs(idle as u64),
-        }
-    }
-
     pub(super) fn declaration(&mut self, mirror: Mirror) -> Declaration {
         Declaration {
             virtual_networks: declared(&mirror.virtual_networks, |network| self.virtual_network(network)),
@@ -96,6 +58,9 @@ impl<'a> Declarer<'a> {
             }),
             private_endpoints: declared(&mirror.private_endpoints, |endpoint| self.private_endpoint(endpoint)),
             public_zones: declared(&mirror.public_zones, |zone| self.public_zone(zone)),
+            dns_forwarding_rulesets: declared(&mirror.dns_forwarding_rulesets, |ruleset| self.ruleset(ruleset)),
+            dns_security_policies: declared(&mirror.dns_security_policies, |policy| self.security_policy(policy)),
+            upstream: declared(mirror.upstream.as_slice(), |upstream| self.upstream(upstream)).pop(),
             limits: match mirror.limits {
                 mirror::Limits::Azure => Limits::Azure,
                 mirror::Limits::Off => Limits::Off,
@@ -110,7 +75,16 @@ impl<'a> Declarer<'a> {
         let name = self.label(&network.name);
         let address_space = self.prefixes(&network.address_space);
         let client_prefixes = self.prefixes(&network.client_prefixes);
-        Some(VirtualNetwork { name, address_space: address_space?, client_prefixes: client_prefixes? })
+        let inbound_endpoints: Vec<_> =
+            network.inbound_endpoints.iter().map(|text| self.declared_address(text)).collect();
+        let dns_servers: Vec<_> = network.dns_servers.iter().map(|text| self.dns_server(text)).collect();
+        Some(VirtualNetwork {
+            name,
+            address_space: address_space?,
+            client_prefixes: client_prefixes?,
+            inbound_endpoints: inbound_endpoints.into_iter().collect::<Option<_>>()?,
+            dns_servers: dns_servers.into_iter().collect::<Option<_>>()?,
+        })
     }
 
     fn private_zone(&mut self, zone: &mirror::PrivateDnsZone) -> Option<PrivateDnsZone> {

@@ -1,8 +1,11 @@
 //! The configuration file as serde sees it. Values keep their place; nothing is checked but shape.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
 /// Text with its place.
@@ -19,12 +22,61 @@ pub(super) enum Limits {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Server {
-    pub(super) listen: Option<Spanned<Vec<Text>>>,
+    pub(super) listen: Option<Spanned<Vec<Spanned<Listen>>>>,
     pub(super) chaos: Option<bool>,
     pub(super) id: Option<Text>,
     pub(super) tcp_connections: Option<Spanned<u32>>,
     pub(super) tcp_connections_per_client: Option<Spanned<u32>>,
     pub(super) tcp_idle_seconds: Option<Spanned<u32>>,
+}
+
+/// An address, or a table where there is more to say of it.
+#[derive(Debug, Default)]
+pub(super) struct Listen {
+    pub(super) address: String,
+    pub(super) more: ListenMore,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListenMore {
+    address: String,
+    #[serde(default)]
+    pub(super) persona: Persona,
+    pub(super) ttl_cap: Option<Spanned<i64>>,
+    pub(super) queries_per_second: Option<Spanned<u32>>,
+    pub(super) pending_queries: Option<Spanned<u32>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Persona {
+    #[default]
+    Authoritative,
+    AzureResolver,
+}
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrTable;
+        impl<'de> Visitor<'de> for TextOrTable {
+            type Value = Listen;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address in quotes, or a table { address = \"ADDRESS\" }")
+            }
+
+            fn visit_str<E: de::Error>(self, address: &str) -> Result<Listen, E> {
+                Ok(Listen { address: address.to_owned(), more: ListenMore::default() })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Listen, A::Error> {
+                let more = ListenMore::deserialize(MapAccessDeserializer::new(table))?;
+                Ok(Listen { address: more.address.clone(), more })
+            }
+        }
+        deserializer.deserialize_any(TextOrTable)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -35,6 +87,10 @@ pub(super) struct VirtualNetwork {
     pub(super) address_space: Vec<Text>,
     #[serde(default)]
     pub(super) client_prefixes: Vec<Text>,
+    #[serde(default)]
+    pub(super) inbound_endpoints: Vec<Text>,
+    #[serde(default)]
+    pub(super) dns_servers: Vec<Text>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -130,4 +186,72 @@ pub(super) enum ConnectionState {
 pub(super) struct PublicZone {
     pub(super) name: Text,
     pub(super) file: Text,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Upstream {
+    pub(super) servers: Spanned<Vec<Text>>,
+    #[serde(default)]
+    pub(super) for_outside: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DnsForwardingRuleset {
+    pub(super) name: Text,
+    #[serde(default)]
+    pub(super) virtual_network_links: Vec<Link>,
+    #[serde(default)]
+    pub(super) forwarding_rule: Vec<ForwardingRule>,
+}
+
+/// A link without a policy of its own.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table, { virtual_network = \"NAME\" }")]
+pub(super) struct Link {
+    pub(super) virtual_network: Text,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct ForwardingRule {
+    pub(super) domain_name: Text,
+    pub(super) target_dns_servers: Spanned<Vec<Text>>,
+    #[serde(default)]
+    pub(super) state: State,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+pub(super) enum State {
+    #[default]
+    Enabled,
+    Disabled,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DnsSecurityPolicy {
+    pub(super) name: Text,
+    #[serde(default)]
+    pub(super) virtual_network_links: Vec<Link>,
+    #[serde(default)]
+    pub(super) dns_security_rule: Vec<DnsSecurityRule>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct DnsSecurityRule {
+    pub(super) priority: Spanned<u32>,
+    pub(super) action: SecurityAction,
+    pub(super) domains: Spanned<Vec<Text>>,
+    #[serde(default)]
+    pub(super) state: State,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) enum SecurityAction {
+    Allow,
+    Alert,
+    Block,
 }

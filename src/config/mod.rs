@@ -17,7 +17,7 @@ mod zone_file;
 pub use files::Files;
 pub use load::{Config, load};
 pub use problem::{Place, Problem, Problems};
-pub use settings::ServerSettings;
+pub use settings::{Listen, ServerSettings};
 
 #[cfg(test)]
 pub(crate) use testing::record_sets;

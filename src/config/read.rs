@@ -10,7 +10,10 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::mirror::{Limits, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PublicZone, Server, VirtualNetwork};
+use super::mirror::{
+    DnsForwardingRuleset, DnsSecurityPolicy, Limits, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PublicZone,
+    Server, Upstream, VirtualNetwork,
+};
 use super::problem::{Problems, Source};
 
 /// Most mistakes that are noted for one resource.
@@ -28,6 +31,9 @@ pub(super) struct Mirror {
     pub(super) private_link_resources: Vec<Read<PrivateLinkResource>>,
     pub(super) private_endpoints: Vec<Read<PrivateEndpoint>>,
     pub(super) public_zones: Vec<Read<PublicZone>>,
+    pub(super) dns_forwarding_rulesets: Vec<Read<DnsForwardingRuleset>>,
+    pub(super) dns_security_policies: Vec<Read<DnsSecurityPolicy>>,
+    pub(super) upstream: Option<Read<Upstream>>,
 }
 
 /// A resource, and whether it holds all that was written.
@@ -72,12 +78,19 @@ pub(super) fn read(source: &Source<'_>, problems: &mut Problems) -> Mirror {
             "private_dns_zone" => mirror.private_dns_zones = reader.tables(&key, value),
             "private_link_resource" => mirror.private_link_resources = reader.tables(&key, value),
             "private_endpoint" => mirror.private_endpoints = reader.tables(&key, value),
+            "dns_forwarding_ruleset" => mirror.dns_forwarding_rulesets = reader.tables(&key, value),
+            "dns_security_policy" => mirror.dns_security_policies = reader.tables(&key, value),
+            "upstream" => match value.get_ref() {
+                DeValue::Table(_) => mirror.upstream = reader.table(value),
+                _ => reader.error(value.span().start, "\"upstream\" is not a table", "write [upstream], once"),
+            },
             "public_zone" => mirror.public_zones = reader.tables(&key, value),
             unknown => reader.error(
                 at,
                 format!("unknown table or key \"{unknown}\""),
-                "known are limits, [server] and [[virtual_network]], [[private_dns_zone]], [[private_link_resource]], \
-                 [[private_endpoint]], [[public_zone]]",
+                "known are limits, [server], [upstream] and [[virtual_network]], [[private_dns_zone]], \
+                 [[private_link_resource]], [[private_endpoint]], [[public_zone]], [[dns_forwarding_ruleset]], \
+                 [[dns_security_policy]]",
             ),
         }
     }

@@ -1,13 +1,16 @@
 //! What the configuration says about the server itself.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
+
+use crate::view::Persona;
 
 /// How the server runs. A reload does not change it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// Addresses to answer on, UDP and TCP each.
-    pub listen: Vec<SocketAddr>,
+    /// Where to answer.
+    pub listen: Vec<Listen>,
     /// Whether `version.bind` and `id.server` in class CHAOS are answered.
     pub chaos: bool,
     /// Answer to `id.server`; without it the host's name.
@@ -20,10 +23,32 @@ pub struct ServerSettings {
     pub tcp_idle_timeout: Duration,
 }
 
+/// An address to answer on, UDP and TCP, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// The address; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// What the listener looks like to its clients.
+    pub persona: Persona,
+    /// Most queries of one client address in a second, bursts of as many allowed; more are dropped.
+    pub queries_per_second: Option<NonZeroU32>,
+    /// Most queries of one client address that wait for other servers; more are dropped.
+    pub pending_queries: Option<NonZeroU32>,
+}
+
+impl From<SocketAddr> for Listen {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, persona: Persona::Authoritative, queries_per_second: None, pending_queries: None }
+    }
+}
+
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {
-            listen: vec![([127, 0, 0, 1], 5300).into(), ([0, 0, 0, 0, 0, 0, 0, 1], 5300).into()],
+            listen: vec![
+                SocketAddr::from(([127, 0, 0, 1], 5300)).into(),
+                SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 5300)).into(),
+            ],
             chaos: true,
             id: None,
             tcp_connections: 1000,

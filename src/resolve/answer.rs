@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::reply::{ForwardQuestion, ReplySet};
 use crate::dns::{Name, NameRef, Rcode, RecordType, Ttl};
 use crate::zone::Rrset;
 
@@ -25,6 +26,10 @@ pub struct Answer<'a> {
     pub additional: Section<'a>,
     /// How many of the first additional record sets may not be left out silently: glue (RFC 9471).
     pub required_additional: usize,
+    /// Whether the DNS security policy wants an alert.
+    pub is_alert: bool,
+    /// What must be asked of other servers first; the rest of the answer then means nothing.
+    pub forward: Option<Box<ForwardQuestion>>,
 }
 
 /// A record set under the owner name that it has in this answer.
@@ -45,6 +50,8 @@ pub enum Data<'a> {
     Stored(Rrset<'a>),
     /// A CNAME record that follows from a DNAME record (RFC 6672 §3.1).
     Alias(Arc<Name>),
+    /// From another server.
+    Foreign(&'a ReplySet),
     /// One TXT string about the server itself.
     Text(&'a str),
 }
@@ -74,11 +81,17 @@ impl<'a> AnswerSet<'a> {
         Self { owner, ttl: rrset.ttl(), data: Data::Stored(rrset) }
     }
 
+    /// A record set as another server gave it.
+    pub fn foreign(set: &'a ReplySet) -> Self {
+        Self { owner: OwnerName::Held(set.owner.as_ref().as_ref()), ttl: set.ttl, data: Data::Foreign(set) }
+    }
+
     /// The record type.
     pub fn rtype(&self) -> RecordType {
         match &self.data {
             Data::Stored(rrset) => rrset.rtype(),
             Data::Alias(_) => RecordType::CNAME,
+            Data::Foreign(set) => set.rtype,
             Data::Text(_) => RecordType::TXT,
         }
     }
@@ -94,6 +107,8 @@ impl Default for Answer<'_> {
             authority: Section::new(),
             additional: Section::new(),
             required_additional: 0,
+            is_alert: false,
+            forward: None,
         }
     }
 }

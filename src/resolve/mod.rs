@@ -1,13 +1,18 @@
 //! The engine: (snapshot, view, question) → answer.
 //!
-//! RFC 1034 §4.3.2 as later documents amend it (2308, 4592, 6604, 6672, 8020, 8482), with one rule of Azure's in
-//! front: the private zone that is linked to the view and has the longest apex answers for a name, and it alone; the
-//! public zones answer where no private one does, or where a link asks to fall back. A CNAME or DNAME record starts
-//! over with its target, in the same view. `resolve` cannot fail.
+//! RFC 1034 §4.3.2 as later documents amend it (2308, 4592, 6604, 6672, 8020, 8482), with Azure's rules in front: the
+//! private zone that is linked to the view and has the longest apex answers for a name, and it alone; without one the
+//! longest forwarding rule; then the names of the network's own machines; then public DNS, which also answers where a
+//! link asks to fall back. A CNAME or DNAME record starts over with its target, in the same view.
+//!
+//! `resolve` cannot fail, and asks nobody: where other servers must say something first, the answer is a question for
+//! them, and `resolve` is called again with their reply.
 
 mod additional;
 mod answer;
+mod elsewhere;
 mod observer;
+mod reply;
 
 use std::sync::Arc;
 
@@ -18,19 +23,27 @@ use crate::zone::{Landing, Node, Rrset, Zone};
 
 pub use answer::{Answer, AnswerSet, Data, OwnerName, Section};
 pub use observer::{Observer, Step};
+pub use reply::{ForwardQuestion, Replies, Reply, ReplySet};
 
 /// Most CNAME records in one answer. The target of the last is not looked up: the chain ends there, as one that loops does.
 pub const MAX_ALIASES: usize = 16;
 
 /// Answers a question of class IN in a view, telling the observer each step.
+///
+/// `replies` are those that other servers have given so far; `None` where the client wants none to be asked.
 pub fn resolve<'a, O: Observer>(
     snapshot: &'a Snapshot,
     view: ViewId,
     question: &Question<'a>,
+    replies: Option<&'a Replies>,
     observer: &mut O,
 ) -> Answer<'a> {
-    let mut query = Query { snapshot, view, qtype: question.qtype, observer, answer: Answer::default(), aliases: 0 };
+    let answer = Answer::default();
+    let mut query = Query { snapshot, view, question: *question, replies, observer, answer, aliases: 0, forwards: 0 };
     let mut sname = OwnerName::Held(question.qname);
+    if !query.leave_for_custom_dns(&sname) {
+        return query.answer;
+    }
     while let Some(next) = query.follow(sname) {
         sname = next;
     }
@@ -40,20 +53,22 @@ pub fn resolve<'a, O: Observer>(
 /// One question on its way to an answer.
 struct Query<'a, 'o, O> {
     snapshot: &'a Snapshot,
+    /// The view whose rules count: a forwarding rule may lead to another.
     view: ViewId,
-    qtype: RecordType,
+    question: Question<'a>,
+    replies: Option<&'a Replies>,
     observer: &'o mut O,
     answer: Answer<'a>,
     aliases: usize,
+    /// How often a rule has led from one view to another.
+    forwards: usize,
 }
 
-/// A zone that was chosen to answer: how the view sees it, and its data.
+/// A zone that was chosen to answer, and how the view sees it.
 #[derive(Clone, Copy)]
 struct Chosen<'a> {
     linked: LinkedZone,
     zone: &'a Zone,
-    /// Whether it was chosen by a link, not as a public zone.
-    is_private: bool,
 }
 
 impl<'a, O: Observer> Query<'a, '_, O> {
@@ -61,47 +76,60 @@ impl<'a, O: Observer> Query<'a, '_, O> {
     fn follow(&mut self, sname: OwnerName<'a>) -> Option<OwnerName<'a>> {
         let folded = sname.as_ref().fold();
         self.observer.observe(Step::Name(sname.as_ref()));
-        let Some(chosen) = self.choose_zone(&folded) else {
+        if self.is_blocked(&folded) {
+            return None;
+        }
+        if let Some(linked) = self.snapshot.private_zone(self.view, &folded) {
+            let chosen = self.chosen(linked, true, &folded);
+            self.observer.observe(Step::PrivateZone(chosen.linked));
+            let landing = chosen.zone.lookup(&folded);
+            if let Landing::Missing { closest_encloser } = landing
+                && self.snapshot.redirects(chosen.linked)
+            {
+                self.observer.observe(Step::Redirect { closest_encloser });
+                return self.follow_publicly(sname, &folded, Some(chosen));
+            }
+            return self.answer_from(chosen, landing, sname);
+        }
+        self.observer.observe(Step::NoPrivateZone);
+        if let Some(rule) = self.snapshot.forwarding_rule(self.view, &folded) {
+            self.observer.observe(Step::Rule(rule));
+            return self.forward(&rule.destination, sname);
+        }
+        if let Some(linked) = self.snapshot.internal_zone(self.view, &folded) {
+            self.observer.observe(Step::InternalZone(linked));
+            let chosen = Chosen { linked, zone: &self.snapshot.zone(linked.zone).zone };
+            return self.answer_from(chosen, chosen.zone.lookup(&folded), sname);
+        }
+        self.follow_publicly(sname, &folded, None)
+    }
+
+    /// Answers from public DNS. Where that does not hold the name, a private zone that said NXDOMAIN is right.
+    fn follow_publicly(
+        &mut self,
+        sname: OwnerName<'a>,
+        folded: &Folded,
+        private: Option<Chosen<'a>>,
+    ) -> Option<OwnerName<'a>> {
+        let upstream = self.snapshot.upstream(self.view).filter(|_| self.replies.is_some());
+        let Some(chosen) = self.choose_public_zone(folded) else {
+            if let Some(targets) = upstream {
+                return self.ask_upstream(targets, sname);
+            }
             self.observer.observe(Step::NotHeld);
-            if self.aliases == 0 {
-                self.answer.rcode = Rcode::Refused;
-                self.answer.is_authoritative = false;
+            match private {
+                Some(private) => self.negative(private.zone, Rcode::NXDomain),
+                None => self.not_held(),
             }
             return None;
         };
-        let landing = chosen.zone.lookup(&folded);
-        if let Landing::Missing { closest_encloser } = landing
-            && chosen.is_private
-            && self.snapshot.redirects(chosen.linked)
+        let landing = chosen.zone.lookup(folded);
+        if let (Landing::Missing { .. }, Some(targets)) = (landing, upstream)
+            && self.snapshot.zone(chosen.linked.zone).is_partial
         {
-            self.observer.observe(Step::Redirect { closest_encloser });
-            return self.follow_publicly(sname, &folded, chosen);
+            return self.ask_upstream(targets, sname);
         }
         self.answer_from(chosen, landing, sname)
-    }
-
-    /// Asks public DNS after a private zone said NXDOMAIN; where no public zone holds the name, that stands.
-    fn follow_publicly(&mut self, sname: OwnerName<'a>, folded: &Folded, private: Chosen<'a>) -> Option<OwnerName<'a>> {
-        let Some(chosen) = self.choose_public_zone(folded) else {
-            self.observer.observe(Step::NotHeld);
-            self.negative(private.zone, Rcode::NXDomain);
-            return None;
-        };
-        self.answer_from(chosen, chosen.zone.lookup(folded), sname)
-    }
-
-    fn choose_zone(&mut self, name: &Folded) -> Option<Chosen<'a>> {
-        if let Some(linked) = self.snapshot.private_zone(self.view, name) {
-            let chosen = self.chosen(linked, true, name);
-            self.observer.observe(Step::PrivateZone(chosen.linked));
-            return Some(chosen);
-        }
-        self.observer.observe(Step::NoPrivateZone);
-        if let Some(linked) = self.snapshot.internal_zone(self.view, name) {
-            self.observer.observe(Step::InternalZone(linked));
-            return Some(Chosen { linked, zone: &self.snapshot.zone(linked.zone).zone, is_private: false });
-        }
-        self.choose_public_zone(name)
     }
 
     fn choose_public_zone(&mut self, name: &Folded) -> Option<Chosen<'a>> {
@@ -113,9 +141,9 @@ impl<'a, O: Observer> Query<'a, '_, O> {
     /// The zone with the longest apex; for a DS query at that apex the zone above, if it delegates the name, for the
     /// parent answers there (RFC 4035 §3.1.4.1).
     fn chosen(&self, linked: LinkedZone, is_private: bool, name: &Folded) -> Chosen<'a> {
-        let chosen = |linked: LinkedZone| Chosen { linked, zone: &self.snapshot.zone(linked.zone).zone, is_private };
+        let chosen = |linked: LinkedZone| Chosen { linked, zone: &self.snapshot.zone(linked.zone).zone };
         let child = chosen(linked);
-        if self.qtype != RecordType::DS || child.zone.apex().name() != name.as_ref() {
+        if self.question.qtype != RecordType::DS || child.zone.apex().name() != name.as_ref() {
             return child;
         }
         let parent = self.snapshot.zone_above(is_private.then_some(self.view), name).map(chosen);
@@ -127,7 +155,9 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         self.observer.observe(Step::Landed(landing));
         match landing {
             Landing::Exact(node) | Landing::Wildcard { source_of_synthesis: node } => self.data(chosen, node, sname),
-            Landing::Cut { cut, at_cut: true } if self.qtype == RecordType::DS => self.data(chosen, cut, sname),
+            Landing::Cut { cut, at_cut: true } if self.question.qtype == RecordType::DS => {
+                self.data(chosen, cut, sname)
+            }
             Landing::Cut { cut, .. } => {
                 self.referral(chosen.zone, cut);
                 None
@@ -143,7 +173,8 @@ impl<'a, O: Observer> Query<'a, '_, O> {
     /// Answers with what a node holds, under the name that was asked: the same for an exact match and a wildcard.
     fn data(&mut self, chosen: Chosen<'a>, node: Node<'a>, sname: OwnerName<'a>) -> Option<OwnerName<'a>> {
         // RFC 8482 §4.1: one record set is answer enough for ANY.
-        let wanted = if self.qtype == RecordType::ANY { node.rrsets().next() } else { node.rrset(self.qtype) };
+        let wanted =
+            if self.question.qtype == RecordType::ANY { node.rrsets().next() } else { node.rrset(self.question.qtype) };
         if let Some(rrset) = wanted {
             self.answer.answer.push(AnswerSet::stored(sname, rrset));
             self.additional(rrset);
@@ -178,7 +209,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         let target = Arc::new(target);
         self.answer.answer.push(AnswerSet { owner: sname, ttl: dname.ttl(), data: Data::Alias(target.clone()) });
         // The synthesized record is the answer where CNAME was asked for.
-        if matches!(self.qtype, RecordType::CNAME | RecordType::ANY) {
+        if matches!(self.question.qtype, RecordType::CNAME | RecordType::ANY) {
             return None;
         }
         self.next(OwnerName::Synthesized(target))

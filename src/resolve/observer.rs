@@ -2,8 +2,11 @@
 //!
 //! The observer is a type parameter of the engine: `()` hears nothing and costs nothing.
 
+use super::reply::Reply;
+use crate::azure::SecurityAction;
 use crate::dns::NameRef;
-use crate::view::LinkedZone;
+use crate::snapshot::{Destination, ForwardingRule};
+use crate::view::{LinkedZone, ViewId};
 use crate::zone::{Landing, Node};
 
 /// Hears what the engine does, in order.
@@ -19,6 +22,20 @@ pub enum Step<'a> {
     Name(NameRef<'a>),
     /// This private zone, linked to the view, has the longest apex that fits the name.
     PrivateZone(LinkedZone),
+    /// A rule of the view's DNS security policy fits the name; where it blocks it, that is the answer.
+    Security(SecurityAction),
+    /// The network has custom DNS servers, which answer instead of its own zones.
+    CustomDns(&'a Destination),
+    /// No private zone that is linked fits the name, but this forwarding rule.
+    Rule(&'a ForwardingRule),
+    /// Nobody here holds the name: the upstream is asked.
+    Upstream,
+    /// What other servers said of the name; without it they are to be asked.
+    Reply(Option<&'a Reply>),
+    /// From here on the answer is that of Azure-provided DNS in this view.
+    View(ViewId),
+    /// Queries go round in a circle between networks.
+    Circle,
     /// No private zone linked to the view fits the name.
     NoPrivateZone,
     /// The name is one that the view's network keeps for its own machines: this zone has it.

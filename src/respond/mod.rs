@@ -1,48 +1,69 @@
 //! Request bytes → response bytes: the one place that answers, whatever carried the request.
 
 use crate::dns::{DNSClass, NameRef, Question, Rcode, RecordType, Ttl};
-use crate::resolve::{Answer, AnswerSet, Data, Observer, OwnerName, resolve};
+use crate::resolve::{Answer, AnswerSet, Data, ForwardQuestion, Observer, OwnerName, Replies, resolve};
 use crate::snapshot::{Identity, OUTSIDE, Snapshot};
 use crate::view::{Client, ViewId};
 use crate::wire::{Request, Response};
 
-/// What became of a request, for logs and metrics.
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The response is written.
+    Answered(Served),
+    /// Other servers must say something first: the request is to be answered again with their reply. Nothing is written.
+    Forward(Box<ForwardQuestion>),
+}
+
+/// A response, for logs and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Served {
     /// The view that the client has.
     pub view: ViewId,
     /// The response's RCODE.
     pub rcode: Rcode,
+    /// Whether the view's DNS security policy wants an alert.
+    pub is_alert: bool,
 }
 
 /// Answers a request as this client sees the world. Pure: the same arguments give the same response.
 ///
 /// Returns `None` where nothing may be sent: the request is cut off, or no request at all.
-pub fn respond(snapshot: &Snapshot, client: &Client, request: &[u8], response: &mut Response) -> Option<Served> {
-    respond_observed(snapshot, client, request, response, &mut ())
+pub fn respond(snapshot: &Snapshot, client: &Client, request: &[u8], response: &mut Response) -> Option<Outcome> {
+    respond_observed(snapshot, client, request, &Replies::default(), response, &mut ())
 }
 
-/// As [`respond`], telling an observer each step of the answer.
+/// As [`respond`], with what other servers have said so far, and telling an observer each step of the answer.
 pub fn respond_observed<O: Observer>(
     snapshot: &Snapshot,
     client: &Client,
     request: &[u8],
+    replies: &Replies,
     response: &mut Response,
     observer: &mut O,
-) -> Option<Served> {
+) -> Option<Outcome> {
     let view = view_of(snapshot, client);
     let request = match Request::parse(request) {
         Ok(request) => request,
-        Err(refusal) => return response.write_refusal(&refusal, client.transport).map(|rcode| Served { view, rcode }),
+        Err(refusal) => {
+            let rcode = response.write_refusal(&refusal, client)?;
+            return Some(Outcome::Answered(Served { view, rcode, is_alert: false }));
+        }
     };
-    let answer = match request.question.qclass {
-        DNSClass::IN => resolve(snapshot, view, &request.question, observer),
+    let mut answer = match request.question.qclass {
+        DNSClass::IN => {
+            let replies = request.header.recursion_desired().then_some(replies);
+            resolve(snapshot, view, &request.question, replies, observer)
+        }
         DNSClass::CH => about_the_server(snapshot.identity(), &request.question),
         // Nothing is held in another class, and class ANY is no class (RFC 1035 §3.2.5).
         _ => refused(),
     };
-    response.write_answer(&request, &answer, client.transport);
-    Some(Served { view, rcode: answer.rcode })
+    if let Some(question) = answer.forward.take() {
+        return Some(Outcome::Forward(question));
+    }
+    response.write_answer(&request, &answer, client, snapshot.forwards(view));
+    Some(Outcome::Answered(Served { view, rcode: answer.rcode, is_alert: answer.is_alert }))
 }
 
 /// The view of a client: decided for it, or by its source address.

@@ -43,7 +43,7 @@ impl World {
             self.declaration.virtual_networks.push(VirtualNetwork {
                 name: Declared::new("v".to_owned(), ORIGIN),
                 address_space: vec![Declared::new("10.0.0.0/8".parse().unwrap(), ORIGIN)],
-                client_prefixes: Vec::new(),
+                ..VirtualNetwork::default()
             });
         }
         let record_sets = record_sets(&name, &format!("$TTL 60\n{text}\n"));
@@ -67,7 +67,7 @@ impl World {
     }
 
     fn respond(&self, source: &str, transport: Transport, request: &[u8]) -> Option<Message> {
-        let client = Client { source: source.parse().unwrap(), transport, view: None };
+        let client = Client::new(source.parse().unwrap(), transport);
         let mut response = Response::new();
         respond(&self.snapshot(), &client, request, &mut response)?;
         Some(Message::from_vec(response.as_octets()).unwrap())
@@ -433,7 +433,7 @@ fn a_response_is_cut_at_record_set_borders_to_what_the_client_takes() {
     let world = World::example(&(text + "a CNAME big\n"));
     for (payload_size, fits) in [(None, false), (Some(100), false), (Some(512), false), (Some(1232), true)] {
         let request = query("a.example A", payload_size);
-        let client = Client { source: [192, 0, 2, 1].into(), transport: Transport::Udp, view: None };
+        let client = Client::new([192, 0, 2, 1].into(), Transport::Udp);
         let mut response = Response::new();
         respond(&world.snapshot(), &client, &request, &mut response).unwrap();
         let limit = payload_size.unwrap_or(512).clamp(512, 1232);

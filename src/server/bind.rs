@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use super::admission::Admission;
+use crate::config::Listen;
 use quinn_udp::{UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -42,6 +44,7 @@ fn mend(error: &io::Error) -> &'static str {
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) address: SocketAddr,
+    pub(super) admission: Admission,
     pub(super) udp: Datagrams,
     pub(super) tcp: TcpListener,
 }
@@ -55,13 +58,14 @@ pub(super) struct Datagrams {
 
 impl Listener {
     /// Binds an address; must be called within a tokio runtime.
-    pub(super) fn bind(address: SocketAddr) -> Result<Self, BindError> {
+    pub(super) fn bind(listen: &Listen) -> Result<Self, BindError> {
+        let address = listen.address;
         let failed = |transport, source| BindError { address, transport, source };
         for attempt in 1.. {
             let tcp = tcp_listener(address).map_err(|source| failed("TCP", source))?;
             let bound = tcp.local_addr().map_err(|source| failed("TCP", source))?;
             match datagrams(bound) {
-                Ok(udp) => return Ok(Self { address: bound, udp, tcp }),
+                Ok(udp) => return Ok(Self { address: bound, admission: Admission::new(listen), udp, tcp }),
                 Err(error)
                     if error.kind() == io::ErrorKind::AddrInUse && address.port() == 0 && attempt < PORT_ATTEMPTS => {}
                 Err(source) => return Err(failed("UDP", source)),

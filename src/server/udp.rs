@@ -1,6 +1,7 @@
 //! The UDP loop: receive, respond, send.
 
 use std::io::{self, IoSliceMut};
+use std::sync::Arc;
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use tokio::io::Interest;
@@ -8,9 +9,10 @@ use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
 
 use super::bind::Datagrams;
-use super::query_log;
-use crate::respond::respond;
-use crate::snapshot::{Published, Snapshot};
+use super::{Serving, forwarding, query_log};
+use crate::resolve::ForwardQuestion;
+use crate::respond::{Outcome, respond};
+use crate::snapshot::Snapshot;
 use crate::view::{Client, Transport};
 use crate::wire::Response;
 
@@ -24,22 +26,24 @@ const LAST_BATCHES: u32 = 1024;
 ///
 /// Takes the thread that it is called on, with an event loop of its own: clients that never pause hold up nobody but
 /// each other.
-pub(super) fn serve(datagrams: Datagrams, published: &Published, stop: &CancellationToken) {
+pub(super) fn serve(datagrams: Datagrams, serving: &Arc<Serving>, stop: &CancellationToken) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-    let served = runtime.and_then(|runtime| runtime.block_on(answer_until(datagrams, published, stop)));
+    let served = runtime.and_then(|runtime| runtime.block_on(answer_until(datagrams, serving, stop)));
     if let Err(error) = served {
         tracing::error!(%error, "a UDP socket is lost");
     }
 }
 
-async fn answer_until(datagrams: Datagrams, published: &Published, stop: &CancellationToken) -> io::Result<()> {
+async fn answer_until(datagrams: Datagrams, serving: &Arc<Serving>, stop: &CancellationToken) -> io::Result<()> {
     let Datagrams { socket, state } = datagrams;
+    let late = Arc::new(Sender { socket: socket.try_clone()?, state: UdpSocketState::new(UdpSockRef::from(&socket))? });
     let mut responder = Responder {
         socket: UdpSocket::from_std(socket)?,
         state,
         buffers: vec![0; BUFFER * BATCH_SIZE],
         metas: [RecvMeta::default(); BATCH_SIZE],
         response: Response::new(),
+        late,
     };
     loop {
         tokio::select! {
@@ -47,10 +51,10 @@ async fn answer_until(datagrams: Datagrams, published: &Published, stop: &Cancel
             () = stop.cancelled() => break,
             ready = responder.socket.readable() => ready?,
         }
-        responder.answer_batch(published, Readiness::Track);
+        responder.answer_batch(serving, Readiness::Track);
     }
     for _ in 0..LAST_BATCHES {
-        if !responder.answer_batch(published, Readiness::Ignore) {
+        if !responder.answer_batch(serving, Readiness::Ignore) {
             break;
         }
     }
@@ -73,11 +77,20 @@ struct Responder {
     buffers: Vec<u8>,
     metas: [RecvMeta; BATCH_SIZE],
     response: Response,
+    /// Sends what is answered after other servers had their word.
+    late: Arc<Sender>,
+}
+
+/// Sends from the socket in another thread than the one that receives.
+#[derive(Debug)]
+struct Sender {
+    socket: std::net::UdpSocket,
+    state: UdpSocketState,
 }
 
 impl Responder {
     /// Answers what has come, up to a batch; `false` where nothing has.
-    fn answer_batch(&mut self, published: &Published, readiness: Readiness) -> bool {
+    fn answer_batch(&mut self, serving: &Arc<Serving>, readiness: Readiness) -> bool {
         let mut chunks = self.buffers.chunks_mut(BUFFER);
         let mut slices: [_; BATCH_SIZE] =
             std::array::from_fn(|_| IoSliceMut::new(chunks.next().expect("a chunk for each slice")));
@@ -96,37 +109,63 @@ impl Responder {
                 return true;
             }
         };
-        let snapshot = published.load();
+        let snapshot = serving.published.load();
         for (meta, buffer) in self.metas[..count].iter().zip(self.buffers.chunks(BUFFER)) {
             // The system may have joined datagrams of one sender.
             for request in buffer[..meta.len].chunks(meta.stride.max(1)) {
-                answer(&self.socket, &self.state, &snapshot, meta, request, &mut self.response);
+                let Some(client) = serving.admission.client(meta.addr.ip(), Transport::Udp) else { continue };
+                // Nothing can be sent to port 0.
+                let outcome =
+                    respond(&snapshot, &client, request, &mut self.response).filter(|_| meta.addr.port() != 0);
+                match outcome {
+                    None => {}
+                    Some(Outcome::Answered(served)) => {
+                        query_log::answered("UDP", meta.addr, &snapshot, request, served);
+                        send(UdpSockRef::from(&self.socket), &self.state, meta, self.response.as_octets());
+                    }
+                    Some(Outcome::Forward(question)) => {
+                        let asked = Asked { client, meta: *meta, request: request.into(), question };
+                        answer_later(serving, &snapshot, asked, &self.late);
+                    }
+                }
             }
         }
         true
     }
 }
 
-fn answer(
-    socket: &UdpSocket,
-    state: &UdpSocketState,
-    snapshot: &Snapshot,
-    meta: &RecvMeta,
-    request: &[u8],
-    response: &mut Response,
-) {
-    let client = Client { source: meta.addr.ip(), transport: Transport::Udp, view: None };
-    // Nothing can be sent to port 0.
-    let Some(served) = respond(snapshot, &client, request, response).filter(|_| meta.addr.port() != 0) else { return };
-    query_log::answered("UDP", meta.addr, snapshot, request, served);
-    let transmit = Transmit {
-        destination: meta.addr,
-        ecn: None,
-        contents: response.as_octets(),
-        segment_size: None,
-        src_ip: meta.dst_ip,
+/// A request that other servers must help with.
+struct Asked {
+    client: Client,
+    meta: RecvMeta,
+    request: Box<[u8]>,
+    question: Box<ForwardQuestion>,
+}
+
+/// Leaves a request to a task of the runtime, as far as there is room for it.
+fn answer_later(serving: &Arc<Serving>, snapshot: &Arc<Snapshot>, asked: Asked, late: &Arc<Sender>) {
+    let Asked { client, meta, request, question } = asked;
+    let Some(pending) = serving.admission.pend(meta.addr.ip()) else {
+        tracing::debug!(client = %meta.addr, "dropped a query: too many wait for other servers");
+        return;
     };
-    if let Err(error) = state.try_send(UdpSockRef::from(socket), &transmit) {
+    let (forwarder, snapshot, late) = (serving.forwarder.clone(), snapshot.clone(), late.clone());
+    let answer = async move {
+        let _pending = pending;
+        let mut response = Response::new();
+        let served = forwarding::answer(&forwarder, &snapshot, &client, &request, question, &mut response).await;
+        if let Some(served) = served {
+            query_log::answered("UDP", meta.addr, &snapshot, &request, served);
+            send(UdpSockRef::from(&late.socket), &late.state, &meta, response.as_octets());
+        }
+    };
+    serving.tasks.spawn_on(answer, &serving.runtime);
+}
+
+fn send(socket: UdpSockRef<'_>, state: &UdpSocketState, meta: &RecvMeta, response: &[u8]) {
+    let transmit =
+        Transmit { destination: meta.addr, ecn: None, contents: response, segment_size: None, src_ip: meta.dst_ip };
+    if let Err(error) = state.try_send(socket, &transmit) {
         // UDP promises nothing: the client asks again.
         tracing::debug!(client = %meta.addr, %error, "sending a response failed");
     }

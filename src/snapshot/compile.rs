@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Generation, Identity, ServedZone, Snapshot, View};
-use crate::azure::{ResolutionPolicy, Scope, Topology, ZoneContents};
+use super::{Destination, ForwardingRule, Generation, Identity, RuleId, SecurityRule, ServedZone, Snapshot, View};
+use crate::azure::{self, ResolutionPolicy, Scope, Topology, VirtualNetwork, ZoneContents};
+use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
 use crate::view::{BySuffix, LinkedZone, Selector, SelectorRule, SuffixTable, ViewId, ZoneId};
 use crate::zone::{CompileError, Zone};
 
@@ -14,52 +15,135 @@ impl Snapshot {
     /// Where a zone is too large to be held: see [`CompileError`].
     pub fn compile(topology: &Topology, identity: Identity, generation: Generation) -> Result<Self, CompileError> {
         let zones = topology.zones().iter().map(served_zone).collect::<Result<Box<[_]>, _>>()?;
-        let linked = |at: usize, resolution_policy| {
-            (topology.zones()[at].apex.as_ref(), LinkedZone { zone: ZoneId(at as u32), resolution_policy })
-        };
         let mut suffixes = SuffixTable::default();
         let is_public = |at: &usize| topology.zones()[*at].scope == Scope::Public;
-        let public = (0..zones.len()).filter(is_public).map(|at| linked(at, ResolutionPolicy::Default));
+        let public = (0..zones.len()).filter(is_public).map(|at| linked(topology, at, ResolutionPolicy::Default));
         let public = suffixes.list(public);
+        let upstream = topology.forwarding().upstream.as_ref();
+        let networks = Networks::new(topology);
+        let mut views = vec![View {
+            network: None,
+            custom_dns: None,
+            linked: BySuffix::default(),
+            rules: BySuffix::default(),
+            security: BySuffix::default(),
+            has_upstream: upstream.is_some_and(|(_, for_outside)| *for_outside),
+            internal: BySuffix::default(),
+        }];
+        let mut selector = Vec::new();
+        for (network, of_network) in networks.sorted.iter().zip(networks.collect(topology)) {
+            let view = ViewId(views.len() as u32);
+            let custom_dns = topology.forwarding().custom_dns.get(network.name.as_str());
+            views.push(View {
+                network: Some(network.name.as_str().into()),
+                custom_dns: custom_dns.and_then(|destination| networks.destination(destination)),
+                linked: suffixes.list(of_network.linked),
+                rules: suffixes.list(of_network.rules),
+                security: suffixes.list(of_network.security),
+                has_upstream: upstream.is_some(),
+                internal: suffixes.list(of_network.internal),
+            });
+            let prefixes = network.address_space.iter().chain(&network.client_prefixes);
+            selector.extend(prefixes.map(|prefix| SelectorRule { prefix: **prefix, view }));
+        }
+        let rules = topology.forwarding().rules.iter().filter_map(|rule| {
+            Some(ForwardingRule {
+                ruleset: rule.ruleset.as_str().into(),
+                domain_name: rule.domain_name.clone(),
+                destination: networks.destination(&rule.destination)?,
+            })
+        });
+        let reserved = topology.forwarding().reserved.iter().map(|domain| (domain.as_ref(), ()));
+        Ok(Self {
+            generation,
+            identity,
+            zones,
+            rules: rules.collect(),
+            reserved: suffixes.list(reserved),
+            suffixes,
+            views: views.into(),
+            public,
+            upstream: upstream.map(|(servers, _)| servers.clone()),
+            blocked: blocked()?,
+            selector: Selector::new(selector),
+        })
+    }
+}
 
-        // Networks by name, so that the order of the declaration decides nothing.
-        let mut networks: Vec<_> = topology.virtual_networks().iter().collect();
-        networks.sort_by_key(|network| network.name.as_str());
-        let find = |name: &str| networks.binary_search_by_key(&name, |network| network.name.as_str()).ok();
-        let mut links = vec![Vec::new(); networks.len()];
-        let mut internals = vec![Vec::new(); networks.len()];
+/// Networks by name, so that the order of the declaration decides nothing; their views have numbers from 1.
+struct Networks<'a> {
+    sorted: Vec<&'a VirtualNetwork>,
+}
+
+/// What a network has.
+#[derive(Clone, Default)]
+struct OfNetwork<'a> {
+    linked: Vec<(NameRef<'a>, LinkedZone)>,
+    internal: Vec<(NameRef<'a>, LinkedZone)>,
+    rules: Vec<(NameRef<'a>, RuleId)>,
+    security: Vec<(NameRef<'a>, SecurityRule)>,
+}
+
+impl<'a> Networks<'a> {
+    fn new(topology: &'a Topology) -> Self {
+        let mut sorted: Vec<_> = topology.virtual_networks().iter().collect();
+        sorted.sort_by_key(|network| network.name.as_str());
+        Self { sorted }
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.sorted.binary_search_by_key(&name, |network| network.name.as_str()).ok()
+    }
+
+    fn destination(&self, destination: &azure::Destination) -> Option<Destination> {
+        match destination {
+            azure::Destination::Network(network) => Some(Destination::View(ViewId(self.find(network)? as u32 + 1))),
+            azure::Destination::Servers(servers) => Some(Destination::Servers(servers.clone())),
+        }
+    }
+
+    /// Sorts zones and rules by the networks that they are linked to.
+    fn collect(&self, topology: &'a Topology) -> Vec<OfNetwork<'a>> {
+        let mut collected = vec![OfNetwork::default(); self.sorted.len()];
         for (at, zone) in topology.zones().iter().enumerate() {
             match &zone.scope {
                 Scope::Public => {}
-                Scope::Private { links: of_zone, .. } => {
-                    for (network, policy) in of_zone {
-                        if let Some(view) = find(network) {
-                            links[view].push(linked(at, *policy));
-                        }
+                Scope::Private { links, .. } => {
+                    for (network, policy) in links {
+                        let network = self.find(network).map(|network| &mut collected[network]);
+                        network.into_iter().for_each(|network| network.linked.push(linked(topology, at, *policy)));
                     }
                 }
                 Scope::Internal { network } => {
-                    if let Some(view) = find(network) {
-                        internals[view].push(linked(at, ResolutionPolicy::Default));
-                    }
+                    let network = self.find(network).map(|network| &mut collected[network]);
+                    let zone = linked(topology, at, ResolutionPolicy::Default);
+                    network.into_iter().for_each(|network| network.internal.push(zone));
                 }
             }
         }
-        let nobody = View { network: None, linked: BySuffix::default(), internal: BySuffix::default() };
-        let mut views = vec![nobody];
-        let mut rules = Vec::new();
-        for ((network, links), internals) in networks.iter().zip(links).zip(internals) {
-            let view = ViewId(views.len() as u32);
-            views.push(View {
-                network: Some(network.name.as_str().into()),
-                linked: suffixes.list(links),
-                internal: suffixes.list(internals),
-            });
-            let prefixes = network.address_space.iter().chain(&network.client_prefixes);
-            rules.extend(prefixes.map(|prefix| SelectorRule { prefix: **prefix, view }));
+        for (at, rule) in topology.forwarding().rules.iter().enumerate() {
+            for network in rule.virtual_networks.iter().filter_map(|network| self.find(network)) {
+                collected[network].rules.push((rule.domain_name.as_ref(), RuleId(at as u32)));
+            }
         }
-        Ok(Self { generation, identity, zones, suffixes, views: views.into(), public, selector: Selector::new(rules) })
+        for rule in &topology.forwarding().security_rules {
+            let compiled = SecurityRule { priority: rule.priority, action: rule.action };
+            for network in rule.virtual_networks.iter().filter_map(|network| self.find(network)) {
+                let domains = rule.domains.iter().map(|domain| (domain.as_ref(), compiled));
+                collected[network].security.extend(domains);
+            }
+        }
+        for network in &mut collected {
+            // Of the rules for one domain only the first counts.
+            network.security.sort_by(|a, b| (a.0, a.1.priority).cmp(&(b.0, b.1.priority)));
+            network.security.dedup_by_key(|(domain, _)| *domain);
+        }
+        collected
     }
+}
+
+fn linked(topology: &Topology, at: usize, resolution_policy: ResolutionPolicy) -> (NameRef<'_>, LinkedZone) {
+    (topology.zones()[at].apex.as_ref(), LinkedZone { zone: ZoneId(at as u32), resolution_policy })
 }
 
 fn served_zone(contents: &ZoneContents) -> Result<ServedZone, CompileError> {
@@ -69,5 +153,15 @@ fn served_zone(contents: &ZoneContents) -> Result<ServedZone, CompileError> {
         zone: Arc::new(Zone::compile(contents.apex.as_ref(), sources)?),
         is_public: contents.scope == Scope::Public,
         is_private_link: contents.is_private_link(),
+        is_partial: contents.is_partial,
     })
+}
+
+/// What a DNS security policy answers with for a blocked name (dns-traffic-log-how-to.md).
+fn blocked() -> Result<Zone, CompileError> {
+    let name = |name: &str| name.parse::<Name>().expect("a constant of this function");
+    let apex = name("blockpolicy.azuredns.invalid");
+    let soa = rdata::soa(&name("ns1.azure-dns.com"), &name("support.azure.com"), [1000, 3600, 600, 1800, 60]);
+    let ttl = const { Ttl::from_secs(60).unwrap() };
+    Zone::compile(apex.as_ref(), [(apex.as_ref(), RecordType::SOA, ttl, &[soa.into_boxed_slice()][..])])
 }

@@ -9,8 +9,8 @@ mod publish;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::azure::ResolutionPolicy;
-use crate::dns::Folded;
+use crate::azure::{ResolutionPolicy, SecurityAction, Targets};
+use crate::dns::{Folded, Name};
 use crate::view::{BySuffix, LinkedZone, Selector, SelectorRule, SuffixTable, ViewId, ZoneId};
 use crate::zone::Zone;
 
@@ -29,6 +29,11 @@ pub struct Snapshot {
     /// By number; the first is [`OUTSIDE`].
     views: Box<[View]>,
     public: BySuffix<LinkedZone>,
+    rules: Box<[ForwardingRule]>,
+    /// Domains that a rule for all names leaves alone.
+    reserved: BySuffix<()>,
+    upstream: Option<Targets>,
+    blocked: Zone,
     selector: Selector,
 }
 
@@ -50,8 +55,16 @@ pub struct Identity {
 pub struct View {
     /// Name of the virtual network; `None` for clients outside all of them.
     pub network: Option<Box<str>>,
+    /// Who answers in place of the network's Azure-provided DNS: its custom DNS servers.
+    pub custom_dns: Option<Destination>,
     /// Private zones that are linked to the network.
     linked: BySuffix<LinkedZone>,
+    /// Forwarding rules of the network's ruleset.
+    rules: BySuffix<RuleId>,
+    /// Rules of the network's DNS security policy.
+    security: BySuffix<SecurityRule>,
+    /// Whether names that nobody here holds are asked upstream.
+    has_upstream: bool,
     /// Zones with the names and addresses of the network's own machines.
     internal: BySuffix<LinkedZone>,
 }
@@ -65,6 +78,40 @@ pub struct ServedZone {
     pub is_public: bool,
     /// Whether private endpoints write to the zone: only such a zone can fall back to public DNS.
     pub is_private_link: bool,
+    /// Whether the world holds more names in the zone than this server.
+    pub is_partial: bool,
+}
+
+/// Number of a forwarding rule within one snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleId(u32);
+
+/// A rule of a DNS forwarding ruleset.
+#[derive(Clone, Debug)]
+pub struct ForwardingRule {
+    /// The ruleset's name.
+    pub ruleset: Box<str>,
+    /// Names at and below it are forwarded.
+    pub domain_name: Name,
+    /// To whom.
+    pub destination: Destination,
+}
+
+/// Who answers in place of a view's own zones.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// Azure-provided DNS as another network sees it.
+    View(ViewId),
+    /// Real servers.
+    Servers(Targets),
+}
+
+/// A rule of a DNS security policy at one domain.
+#[derive(Clone, Copy, Debug)]
+struct SecurityRule {
+    /// The lowest counts.
+    priority: u32,
+    action: SecurityAction,
 }
 
 /// How many of what a snapshot holds.
@@ -125,6 +172,38 @@ impl Snapshot {
     /// The public zone that answers for a name.
     pub fn public_zone(&self, name: &Folded) -> Option<LinkedZone> {
         self.suffixes.longest_match(name, &self.public)
+    }
+
+    /// The rule of the view's ruleset with the longest domain that a name lies within. A rule for all names leaves
+    /// those alone that Azure keeps for itself.
+    pub fn forwarding_rule(&self, view: ViewId, name: &Folded) -> Option<&ForwardingRule> {
+        let RuleId(id) = self.suffixes.longest_match(name, &self.view(view).rules)?;
+        let rule = &self.rules[id as usize];
+        let is_reserved = || self.suffixes.longest_match(name, &self.reserved).is_some();
+        (!rule.domain_name.as_ref().is_root() || !is_reserved()).then_some(rule)
+    }
+
+    /// What the view's DNS security policy does with a name: of the rules that fit it, the one of the lowest priority
+    /// number decides.
+    pub fn security_action(&self, view: ViewId, name: &Folded) -> Option<SecurityAction> {
+        let rules = self.suffixes.matches(name.as_ref(), &self.view(view).security);
+        rules.min_by_key(|rule| rule.priority).map(|rule| rule.action)
+    }
+
+    /// The zone whose apex is the target of blocked names.
+    pub(crate) fn blocked(&self) -> &Zone {
+        &self.blocked
+    }
+
+    /// Servers for names that nobody here holds, as far as the view may use them.
+    pub fn upstream(&self, view: ViewId) -> Option<&Targets> {
+        self.upstream.as_ref().filter(|_| self.view(view).has_upstream)
+    }
+
+    /// Whether queries of this view may be forwarded to real servers.
+    pub fn forwards(&self, view: ViewId) -> bool {
+        let view = self.view(view);
+        view.has_upstream || view.custom_dns.is_some() || !view.rules.is_empty()
     }
 
     /// As [`Snapshot::private_zone`] or [`Snapshot::public_zone`], for the parent's side of an apex.

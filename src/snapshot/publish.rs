@@ -21,6 +21,11 @@ impl Published {
         self.0.load()
     }
 
+    /// As [`Published::load`], for a query that waits for others meanwhile.
+    pub fn load_full(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+
     /// Publishes the next snapshot and returns the last, for the caller to drop.
     pub fn swap(&self, snapshot: Snapshot) -> Arc<Snapshot> {
         self.0.swap(Arc::new(snapshot))

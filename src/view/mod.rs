@@ -4,6 +4,6 @@ mod client;
 mod select;
 mod suffixes;
 
-pub use client::{Client, Transport};
+pub use client::{Client, Persona, Transport};
 pub use select::{Selector, SelectorRule};
 pub use suffixes::{BySuffix, LinkedZone, SuffixTable, ViewId, ZoneId};

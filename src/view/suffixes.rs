@@ -94,6 +94,11 @@ impl SuffixTable {
 }
 
 impl<T: Copy> BySuffix<T> {
+    /// Whether nothing stands at any suffix.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     fn get(&self, suffix: SuffixId) -> Option<T> {
         let at = self.values.binary_search_by_key(&suffix, |(suffix, _)| *suffix).ok()?;
         Some(self.values[at].1)

@@ -49,6 +49,11 @@ impl Header {
         0x80 | self.flags & 0x79
     }
 
+    /// The RD bit: whether the client wants other servers to be asked on its behalf (RFC 1035 §4.1.1).
+    pub const fn recursion_desired(self) -> bool {
+        self.flags & 0x01 != 0
+    }
+
     fn opcode(self) -> u8 {
         self.flags >> 3 & 0x0f
     }

@@ -2,16 +2,18 @@
 
 use smallvec::SmallVec;
 
-use super::edns::{LEAST_PAYLOAD_SIZE, OPT_LEN, OUR_PAYLOAD_SIZE};
+use super::edns::{AZURE_PAYLOAD_SIZE, LEAST_PAYLOAD_SIZE, OPT_LEN, OUR_PAYLOAD_SIZE};
 use super::{Edns, HEADER, Header, Refusal, Request};
-use crate::dns::{NameRef, Rcode, RecordType, rdata};
+use crate::dns::{NameRef, Rcode, RecordType, Ttl, rdata};
 use crate::resolve::{Answer, AnswerSet, Data};
-use crate::view::Transport;
+use crate::view::{Client, Persona, Transport};
 
 /// Authoritative answer, in the first octet of flags.
 const AA: u8 = 0x04;
 /// Truncated, in the first octet of flags.
 const TC: u8 = 0x02;
+/// Recursion available, in the second octet of flags.
+const RA: u8 = 0x80;
 /// Largest offset that a compression pointer can hold (RFC 1035 §4.1.4).
 const MAX_POINTER: usize = 0x3fff;
 /// Most names that later names are compressed against: bounds the work of a long response.
@@ -25,6 +27,9 @@ pub struct Response {
     names: SmallVec<[u16; MAX_COMPRESSION_TARGETS]>,
     /// Most octets that records may fill: the OPT record's share is taken off.
     limit: usize,
+    /// The UDP payload size that the response advertises and keeps to.
+    payload_size: u16,
+    ttl_cap: Option<Ttl>,
     class: u16,
 }
 
@@ -39,39 +44,60 @@ impl Response {
         &self.octets
     }
 
-    /// Writes an answer.
-    pub fn write_answer(&mut self, request: &Request<'_>, answer: &Answer<'_>, transport: Transport) {
-        self.begin(request.header, Some(request.question_octets), request.edns, transport);
+    /// Writes an answer for a client. `recursion_available`: whether other servers are asked on its behalf.
+    pub fn write_answer(
+        &mut self,
+        request: &Request<'_>,
+        answer: &Answer<'_>,
+        client: &Client,
+        recursion_available: bool,
+    ) {
+        self.begin(request.header, Some(request.question_octets), request.edns, client);
         self.class = request.question.qclass.into();
         let mut counts = [0; 3];
-        let mut flags = if answer.is_authoritative { AA } else { 0 };
-        if !self.sections(answer, &mut counts) {
-            flags |= TC;
+        if recursion_available {
+            self.octets[3] |= RA;
         }
-        self.finish(flags, answer.rcode, counts, request.edns);
+        if answer.is_authoritative && client.persona == Persona::Authoritative {
+            self.octets[2] |= AA;
+        }
+        if !self.sections(answer, &mut counts) {
+            self.octets[2] |= TC;
+        }
+        self.finish(answer.rcode, counts, request.edns);
     }
 
     /// Writes a response without records and returns its RCODE; `None` where no response may be sent.
-    pub fn write_refusal(&mut self, refusal: &Refusal<'_>, transport: Transport) -> Option<Rcode> {
+    pub fn write_refusal(&mut self, refusal: &Refusal<'_>, client: &Client) -> Option<Rcode> {
         let Refusal::Reply { header, rcode, question_octets, edns } = *refusal else { return None };
-        self.begin(header, question_octets, edns, transport);
-        self.finish(0, rcode, [0; 3], edns);
+        self.begin(header, question_octets, edns, client);
+        self.finish(rcode, [0; 3], edns);
         Some(rcode)
     }
 
-    fn begin(&mut self, header: Header, question: Option<&[u8]>, edns: Option<Edns>, transport: Transport) {
-        let size = match transport {
+    fn begin(&mut self, header: Header, question: Option<&[u8]>, edns: Option<Edns>, client: &Client) {
+        let ra = match client.persona {
+            Persona::Authoritative => {
+                (self.payload_size, self.ttl_cap) = (OUR_PAYLOAD_SIZE, None);
+                0
+            }
+            Persona::AzureResolver { ttl_cap } => {
+                (self.payload_size, self.ttl_cap) = (AZURE_PAYLOAD_SIZE, ttl_cap);
+                RA
+            }
+        };
+        let size = match client.transport {
             Transport::Tcp => usize::from(u16::MAX),
             Transport::Udp => {
-                let client = edns.map_or(LEAST_PAYLOAD_SIZE, |edns| edns.payload_size);
-                usize::from(client.clamp(LEAST_PAYLOAD_SIZE, OUR_PAYLOAD_SIZE))
+                let theirs = edns.map_or(LEAST_PAYLOAD_SIZE, |edns| edns.payload_size);
+                usize::from(theirs.clamp(LEAST_PAYLOAD_SIZE, self.payload_size))
             }
         };
         self.limit = size - if edns.is_some() { OPT_LEN } else { 0 };
         self.names.clear();
         self.octets.clear();
         self.octets.extend_from_slice(&header.id.to_be_bytes());
-        self.octets.extend_from_slice(&[header.response_flags(), 0]);
+        self.octets.extend_from_slice(&[header.response_flags(), ra]);
         self.octets.extend_from_slice(&u16::from(question.is_some()).to_be_bytes());
         self.octets.resize(HEADER, 0);
         if let Some(question) = question {
@@ -115,6 +141,15 @@ impl Response {
                     }
                 }
             }
+            Data::Foreign(foreign) => {
+                for rdata in foreign.rdatas() {
+                    self.record(set, rdata);
+                    records += 1;
+                    if self.octets.len() > self.limit {
+                        break;
+                    }
+                }
+            }
             Data::Alias(target) => {
                 self.record(set, target.as_wire());
                 records = 1;
@@ -137,7 +172,8 @@ impl Response {
         self.name(set.owner.as_ref());
         self.octets.extend_from_slice(&u16::from(rtype).to_be_bytes());
         self.octets.extend_from_slice(&self.class.to_be_bytes());
-        self.octets.extend_from_slice(&set.ttl.as_secs().to_be_bytes());
+        let ttl = self.ttl_cap.map_or(set.ttl, |cap| set.ttl.min(cap));
+        self.octets.extend_from_slice(&ttl.as_secs().to_be_bytes());
         let length_at = self.octets.len();
         self.octets.extend_from_slice(&[0, 0]);
         self.rdata(rtype, rdata);
@@ -215,10 +251,9 @@ impl Response {
         self.octets[follow(at)] == 0
     }
 
-    fn finish(&mut self, flags: u8, rcode: Rcode, counts: [u16; 3], edns: Option<Edns>) {
+    fn finish(&mut self, rcode: Rcode, counts: [u16; 3], edns: Option<Edns>) {
         let rcode = u16::from(rcode);
-        self.octets[2] |= flags;
-        self.octets[3] = (rcode & 0x0f) as u8;
+        self.octets[3] |= (rcode & 0x0f) as u8;
         for (section, count) in counts.iter().enumerate() {
             self.octets[6 + 2 * section..8 + 2 * section].copy_from_slice(&count.to_be_bytes());
         }
@@ -227,7 +262,7 @@ impl Response {
         self.octets[10..12].copy_from_slice(&additional);
         self.octets.push(0);
         self.octets.extend_from_slice(&u16::from(RecordType::OPT).to_be_bytes());
-        self.octets.extend_from_slice(&OUR_PAYLOAD_SIZE.to_be_bytes());
+        self.octets.extend_from_slice(&self.payload_size.to_be_bytes());
         let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
         self.octets.extend_from_slice(&[(rcode >> 4) as u8, 0, dnssec_ok, 0, 0, 0]);
     }

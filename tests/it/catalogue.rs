@@ -97,7 +97,7 @@ fn configuration(service: &Service, region: &str, members: &[Member]) -> String 
 }
 
 fn ask(snapshot: &Snapshot, source: [u8; 4], name: &str) -> Vec<String> {
-    let client = Client { source: source.into(), transport: Transport::Udp, view: None };
+    let client = Client::new(source.into(), Transport::Udp);
     let mut response = Response::new();
     respond(snapshot, &client, &query(name, RecordType::A).to_vec().unwrap(), &mut response).unwrap();
     show(&Message::from_vec(response.as_octets()).unwrap())

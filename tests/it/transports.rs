@@ -52,7 +52,7 @@ fn requests() -> Vec<Vec<u8>> {
 /// The program's own answer, made without a socket.
 fn expected(snapshot: &Snapshot, source: IpAddr, transport: Transport, request: &[u8]) -> Vec<u8> {
     let mut response = Response::new();
-    respond(snapshot, &Client { source, transport, view: None }, request, &mut response).unwrap();
+    respond(snapshot, &Client::new(source, transport), request, &mut response).unwrap();
     response.as_octets().to_vec()
 }
 

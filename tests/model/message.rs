@@ -49,7 +49,7 @@ impl Query {
             Some(network) => [10, network as u8, 3, 7].into(),
             None => [192, 0, 2, 1].into(),
         };
-        Client { source, transport, view: None }
+        Client::new(source, transport)
     }
 
     /// The response's octets.

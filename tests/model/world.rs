@@ -80,6 +80,7 @@ impl World {
             name: Declared::new(network_name(number), origin),
             address_space: vec![prefix(number)],
             client_prefixes: vec![prefix(SHARED_PREFIX)],
+            ..VirtualNetwork::default()
         };
         let mut declaration = Declaration {
             virtual_networks: (0..self.networks).map(network).collect(),

@@ -1,0 +1,98 @@
+//! Rulesets, policies, DNS servers and the upstream.
+
+use std::net::{IpAddr, SocketAddr};
+
+use toml::Spanned;
+
+use super::Declarer;
+use crate::azure::{
+    Declared, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule, SecurityAction, Upstream,
+};
+use crate::config::mirror::{self, State, Text};
+
+/// Port of a DNS server that does not say.
+const DNS_PORT: u16 = 53;
+/// Priorities of DNS security rules (Microsoft.Network/dnsResolverPolicies).
+const PRIORITIES: std::ops::RangeInclusive<u32> = 100..=65000;
+
+impl Declarer<'_> {
+    pub(super) fn upstream(&mut self, upstream: &mirror::Upstream) -> Option<Upstream> {
+        Some(Upstream { servers: self.dns_servers(&upstream.servers)?, for_outside: upstream.for_outside })
+    }
+
+    pub(super) fn ruleset(&mut self, ruleset: &mirror::DnsForwardingRuleset) -> Option<DnsForwardingRuleset> {
+        let name = self.label(&ruleset.name);
+        let virtual_networks = self.links(&ruleset.virtual_network_links);
+        let rules: Vec<_> = ruleset.forwarding_rule.iter().map(|rule| self.forwarding_rule(rule)).collect();
+        Some(DnsForwardingRuleset { name, virtual_networks, rules: rules.into_iter().collect::<Option<_>>()? })
+    }
+
+    fn forwarding_rule(&mut self, rule: &mirror::ForwardingRule) -> Option<ForwardingRule> {
+        let domain_name = self.name(&rule.domain_name);
+        let target_dns_servers = self.dns_servers(&rule.target_dns_servers);
+        Some(ForwardingRule {
+            domain_name: domain_name?,
+            target_dns_servers: target_dns_servers?,
+            is_enabled: rule.state == State::Enabled,
+        })
+    }
+
+    pub(super) fn security_policy(&mut self, policy: &mirror::DnsSecurityPolicy) -> Option<DnsSecurityPolicy> {
+        let name = self.label(&policy.name);
+        let virtual_networks = self.links(&policy.virtual_network_links);
+        let rules: Vec<_> = policy.dns_security_rule.iter().map(|rule| self.security_rule(rule)).collect();
+        Some(DnsSecurityPolicy { name, virtual_networks, rules: rules.into_iter().collect::<Option<_>>()? })
+    }
+
+    fn security_rule(&mut self, rule: &mirror::DnsSecurityRule) -> Option<DnsSecurityRule> {
+        if !PRIORITIES.contains(rule.priority.get_ref()) {
+            let what = format!("{} is no priority", rule.priority.get_ref());
+            let mend = format!("write a number from {} to {}; the lowest counts", PRIORITIES.start(), PRIORITIES.end());
+            self.problem(&rule.priority, what, mend);
+        }
+        if rule.domains.get_ref().is_empty() {
+            self.problem(&rule.domains, "a rule without domains", "name one, or \".\" for all names");
+        }
+        let domains: Vec<_> = rule.domains.get_ref().iter().map(|domain| self.name(domain)).collect();
+        Some(DnsSecurityRule {
+            priority: Declared::new(*rule.priority.get_ref(), self.origin(&rule.priority)),
+            action: match rule.action {
+                mirror::SecurityAction::Allow => SecurityAction::Allow,
+                mirror::SecurityAction::Alert => SecurityAction::Alert,
+                mirror::SecurityAction::Block => SecurityAction::Block,
+            },
+            domains: domains.into_iter().collect::<Option<_>>()?,
+            is_enabled: rule.state == State::Enabled,
+        })
+    }
+
+    fn links(&mut self, links: &[mirror::Link]) -> Vec<Declared<String>> {
+        links.iter().map(|link| self.label(&link.virtual_network)).collect()
+    }
+
+    fn dns_servers(&mut self, servers: &Spanned<Vec<Text>>) -> Option<Vec<Declared<SocketAddr>>> {
+        if servers.get_ref().is_empty() {
+            self.problem(servers, "no server to ask", "write the address of one");
+            return None;
+        }
+        let servers: Vec<_> = servers.get_ref().iter().map(|text| self.dns_server(text)).collect();
+        servers.into_iter().collect()
+    }
+
+    /// An address, with a port where it is not 53.
+    pub(super) fn dns_server(&mut self, text: &Text) -> Option<Declared<SocketAddr>> {
+        let address = text.get_ref().parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT));
+        let server = match address {
+            Ok(server) => server,
+            Err(_) => {
+                self.parsed(text, "a DNS server", "write an address, or an address and a port: \"10.0.0.4:5353\"")?
+            }
+        };
+        Some(Declared::new(server, self.origin(text)))
+    }
+
+    pub(super) fn declared_address(&mut self, text: &Text) -> Option<Declared<IpAddr>> {
+        let address = self.address(text)?;
+        Some(Declared::new(address, self.origin(text)))
+    }
+}

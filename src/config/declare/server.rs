@@ -1,0 +1,75 @@
+//! How the server runs.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::Declarer;
+use crate::config::{Listen, ServerSettings, mirror};
+use crate::view::Persona;
+
+impl Declarer<'_> {
+    pub(in crate::config) fn server(&mut self, server: &mirror::Server) -> ServerSettings {
+        let default = ServerSettings::default();
+        let mut number = |value: &Option<Spanned<u32>>, default: usize, least: u32, most: u32| {
+            value.as_ref().map_or(default, |value| self.bounded(value, least, most) as usize)
+        };
+        let tcp_connections = number(&server.tcp_connections, default.tcp_connections, 1, 65535);
+        let per_client = number(&server.tcp_connections_per_client, default.tcp_connections_per_client, 1, 65535);
+        let idle = number(&server.tcp_idle_seconds, default.tcp_idle_timeout.as_secs() as usize, 1, 3600);
+        let listen = match &server.listen {
+            None => default.listen,
+            Some(listen) => {
+                if listen.get_ref().is_empty() {
+                    self.problem(listen, "no address to listen on", ADDRESS_MEND);
+                }
+                listen.get_ref().iter().filter_map(|listen| self.listen(listen)).collect()
+            }
+        };
+        ServerSettings {
+            listen,
+            chaos: server.chaos.unwrap_or(default.chaos),
+            id: server.id.as_ref().map(|id| id.get_ref().clone()),
+            tcp_connections,
+            tcp_connections_per_client: per_client,
+            tcp_idle_timeout: Duration::from_secs(idle as u64),
+        }
+    }
+
+    fn listen(&mut self, listen: &Spanned<mirror::Listen>) -> Option<Listen> {
+        let mirror::Listen { address, more } = listen.get_ref();
+        let ttl_cap = more.ttl_cap.as_ref().and_then(|ttl| self.ttl(ttl, 1));
+        let persona = match more.persona {
+            mirror::Persona::Authoritative => {
+                if let Some(ttl_cap) = &more.ttl_cap {
+                    let mend = "remove ttl_cap, or write persona = \"azure-resolver\"";
+                    self.problem(ttl_cap, "an authoritative server gives the TTLs of its data", mend);
+                }
+                Persona::Authoritative
+            }
+            mirror::Persona::AzureResolver => Persona::AzureResolver { ttl_cap },
+        };
+        let mut count = |value: &Option<Spanned<u32>>| {
+            value.as_ref().and_then(|value| NonZeroU32::new(self.bounded(value, 1, 1_000_000)))
+        };
+        let (queries_per_second, pending_queries) = (count(&more.queries_per_second), count(&more.pending_queries));
+        let Ok(address) = address.parse::<SocketAddr>() else {
+            self.problem(listen, format!("{address:?} is not a listen address"), ADDRESS_MEND);
+            return None;
+        };
+        Some(Listen { address, persona, queries_per_second, pending_queries })
+    }
+
+    fn bounded(&mut self, value: &Spanned<u32>, least: u32, most: u32) -> u32 {
+        let number = *value.get_ref();
+        if !(least..=most).contains(&number) {
+            let what = format!("{number} is out of bounds");
+            self.problem(value, what, format!("write a number from {least} to {most}"));
+        }
+        number
+    }
+}
+
+const ADDRESS_MEND: &str = "write an address and a port, for instance \"127.0.0.1:5300\" or \"[::1]:5300\"";

@@ -1,0 +1,85 @@
+//! What other servers are asked, and what they said: the engine asks nobody itself.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::azure::Targets;
+use crate::dns::{Name, Rcode, RecordType, Ttl};
+
+/// A question for other servers: class IN, recursion desired.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ForwardQuestion {
+    /// Whom to ask.
+    pub targets: Targets,
+    /// The name asked for.
+    pub qname: Name,
+    /// The type asked for; not that of a zone transfer.
+    pub qtype: RecordType,
+}
+
+/// The replies that one query has got so far.
+#[derive(Debug, Default)]
+pub struct Replies(SmallVec<[(ForwardQuestion, Reply); 1]>);
+
+impl Replies {
+    /// Adds a reply.
+    pub fn push(&mut self, question: ForwardQuestion, reply: Reply) {
+        self.0.push((question, reply));
+    }
+
+    pub(super) fn find(&self, question: &ForwardQuestion) -> Option<&Reply> {
+        self.0.iter().find(|(asked, _)| asked == question).map(|(_, reply)| reply)
+    }
+}
+
+/// The answer of another server. Its flags, additional records and whatever does not belong to the question are gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// NOERROR, or NXDOMAIN of the last name of the chain (RFC 6604).
+    pub rcode: Rcode,
+    /// The aliases from the name asked for, in order, then the record set asked for, if there is one. A chain may end
+    /// with an alias whose target the server did not look up.
+    pub answer: Vec<ReplySet>,
+    /// For a negative answer the SOA record, its TTL that of the answer (RFC 2308 §5), if the server sent one.
+    pub authority: Vec<ReplySet>,
+}
+
+impl Reply {
+    /// Stands for a reply where nobody gave one.
+    pub fn failure() -> Self {
+        Self { rcode: Rcode::ServFail, answer: Vec::new(), authority: Vec::new() }
+    }
+}
+
+/// A record set from another server; a clone shares the octets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplySet {
+    /// The owner; where it is the name asked for, in the letter case of whoever asked.
+    pub owner: Arc<Name>,
+    /// The type.
+    pub rtype: RecordType,
+    /// The TTL, less the time since the server sent it.
+    pub ttl: Ttl,
+    /// Each RDATA uncompressed, after its length in two octets.
+    pub(crate) rdatas: Arc<[u8]>,
+}
+
+impl ReplySet {
+    /// RDATA of each record, uncompressed, in the order of the response.
+    pub fn rdatas(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &*self.rdatas;
+        std::iter::from_fn(move || {
+            let (len, after) = rest.split_first_chunk()?;
+            let (rdata, after) = after.split_at_checked(u16::from_be_bytes(*len).into())?;
+            rest = after;
+            Some(rdata)
+        })
+    }
+
+    /// RDATA of the one record that there may be: a name has one alias (RFC 2181 §10.1), a zone one SOA record.
+    pub(crate) fn only_rdata(&self) -> Option<&[u8]> {
+        let mut rdatas = self.rdatas();
+        rdatas.next().filter(|_| rdatas.next().is_none())
+    }
+}

@@ -1,0 +1,56 @@
+//! What one listener makes of a client, and how much it takes from it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use super::permits::{Permit, Permits};
+use crate::config::Listen;
+use crate::view::{Client, Persona, Transport};
+
+/// Most queries that wait for other servers at one time, of all clients of a listener.
+const PENDING: usize = 1000;
+/// Queries between two looks for clients that have not asked for a while, to forget them.
+const FORGET_AFTER: u32 = 1 << 16;
+
+/// The rules of one listener.
+#[derive(Debug)]
+pub(super) struct Admission {
+    persona: Persona,
+    rate: Option<Rate>,
+    pending: Arc<Permits>,
+}
+
+#[derive(Debug)]
+struct Rate {
+    limiter: DefaultKeyedRateLimiter<IpAddr>,
+    queries: AtomicU32,
+}
+
+impl Admission {
+    pub(super) fn new(listen: &Listen) -> Self {
+        let rate = listen
+            .queries_per_second
+            .map(|most| Rate { limiter: RateLimiter::keyed(Quota::per_second(most)), queries: AtomicU32::new(0) });
+        let pending = listen.pending_queries.map_or(PENDING, |most| most.get() as usize);
+        Self { persona: listen.persona, rate, pending: Permits::new(PENDING, pending) }
+    }
+
+    /// The client behind an address; `None` where it asks too often, and is to hear nothing.
+    pub(super) fn client(&self, source: IpAddr, transport: Transport) -> Option<Client> {
+        if let Some(rate) = &self.rate {
+            if rate.queries.fetch_add(1, Ordering::Relaxed) % FORGET_AFTER == FORGET_AFTER - 1 {
+                rate.limiter.retain_recent();
+            }
+            rate.limiter.check_key(&source.to_canonical()).ok()?;
+        }
+        Some(Client { persona: self.persona, ..Client::new(source, transport) })
+    }
+
+    /// The right to have other servers asked; `None` where too many queries wait for them.
+    pub(super) fn pend(&self, client: IpAddr) -> Option<Permit> {
+        self.pending.permit(client)
+    }
+}

@@ -1,0 +1,35 @@
+//! Requests whose answer needs a word of other servers.
+
+use std::sync::Arc;
+
+use crate::forward::Forwarder;
+use crate::resolve::{ForwardQuestion, Replies, Reply};
+use crate::respond::{Outcome, Served, respond_observed};
+use crate::snapshot::Snapshot;
+use crate::view::Client;
+use crate::wire::Response;
+
+/// Asks other servers until the request can be answered, and answers it. The engine bounds how often that is, as it
+/// bounds chains of aliases.
+pub(super) async fn answer(
+    forwarder: &Forwarder,
+    snapshot: &Arc<Snapshot>,
+    client: &Client,
+    request: &[u8],
+    question: Box<ForwardQuestion>,
+    response: &mut Response,
+) -> Option<Served> {
+    let mut replies = Replies::default();
+    let mut question = *question;
+    loop {
+        let reply = forwarder.ask(&question).await.unwrap_or_else(|error| {
+            tracing::debug!(qname = %question.qname, targets = ?question.targets.addresses(), %error, "forwarding failed");
+            Reply::failure()
+        });
+        replies.push(question, reply);
+        match respond_observed(snapshot, client, request, &replies, response, &mut ())? {
+            Outcome::Answered(served) => return Some(served),
+            Outcome::Forward(next) => question = *next,
+        }
+    }
+}
