@@ -17,7 +17,7 @@ const MAX_TTL: u32 = 24 * 3600;
 /// The longest TTL of a negative reply: RFC 2308 §5 found one to three hours to work well.
 const MAX_NEGATIVE_TTL: u32 = 3600;
 /// Most record sets in an answer.
-const MAX_SETS: usize = 64;
+pub(super) const MAX_SETS: usize = 64;
 
 impl Reply {
     /// Reads a response; `None` where it does not answer the question: a failure, a referral, a broken record.
@@ -26,8 +26,7 @@ impl Reply {
             return None;
         }
         let mut reply = Self { rcode: response.response_code, answer: Vec::new(), authority: Vec::new() };
-        let sname = reply.follow(&mut Sets::read(&response.answers)?, question)?;
-        match sname {
+        match reply.follow(&mut Sets::read(&response.answers)?, question)? {
             // RFC 6604 has NXDOMAIN for the last name alone, and that one has data.
             Last::Data => reply.rcode = Rcode::NoError,
             Last::Nothing(name) => reply.authority.extend(soa(&response.authorities, name.as_ref().as_ref())?),
