@@ -149,6 +149,7 @@ impl World {
     fn private_zone(self, zone: usize) -> PrivateDnsZone {
         let link = |network| VirtualNetworkLink {
             virtual_network: declared(Self::network_name(network)),
+            registration_enabled: false,
             resolution_policy: ResolutionPolicy::Default,
         };
         let host = |host| record_set(Self::in_zone(&format!("host{host}"), zone), RecordType::A, &[10, 0, 0, 4]);

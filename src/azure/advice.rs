@@ -23,6 +23,7 @@ pub(super) fn topology(
     links(zones, findings);
     prefixes(declaration, findings);
     endpoints(declaration, catalogue, zones, findings);
+    managed_endpoints(declaration, findings);
     for zone in zones {
         owners(zone, findings);
     }
@@ -133,6 +134,21 @@ fn endpoints(declaration: &Declaration, catalogue: &Catalogue, zones: &[ZoneCont
     }
 }
 
+fn managed_endpoints(declaration: &Declaration, findings: &mut Vec<Finding>) {
+    for endpoint in declaration.managed_private_endpoints.iter().filter(|endpoint| !endpoint.is_used()) {
+        if endpoint.connection_state == ConnectionState::Approved {
+            findings.push(Finding::warning(
+                endpoint.name.origin,
+                format!(
+                    "managed private endpoint \"{}\" is approved, but \"{}\" was not refreshed: it does not use it",
+                    endpoint.name, endpoint.grafana
+                ),
+                "add refreshed = true",
+            ));
+        }
+    }
+}
+
 fn listed<'a>(names: impl Iterator<Item = &'a Name>) -> String {
     names.map(Name::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -189,10 +205,17 @@ fn dead_end(zone: &ZoneContents, target: NameRef<'_>, covering: &[&&ZoneContents
         return (!covering.iter().any(|zone| zone.holds(target))).then(|| "here".to_owned());
     };
     let mut undecided: BTreeSet<&String> = links.keys().collect();
-    for other in covering {
-        let Scope::Private { links, .. } = &other.scope else { continue };
-        // The longest zone that is linked decides for a network, and it alone.
-        let decided: Vec<_> = undecided.iter().copied().filter(|network| links.contains_key(*network)).collect();
+    // Linked zones come before internal ones, each longest apex first.
+    let is_private = |other: &&&&ZoneContents| matches!(other.scope, Scope::Private { .. });
+    let internal = covering.iter().filter(|other| matches!(other.scope, Scope::Internal { .. }));
+    for other in covering.iter().filter(is_private).chain(internal) {
+        let sees = |network: &String| match &other.scope {
+            Scope::Private { links, .. } => links.contains_key(network),
+            Scope::Internal { networks } => networks.contains(network),
+            Scope::Public => false,
+        };
+        // The first that a network sees decides for it, and it alone.
+        let decided: Vec<_> = undecided.iter().copied().filter(|network| sees(network)).collect();
         if let Some(network) = decided.first().filter(|_| !other.holds(target)) {
             return Some(format!("for clients of \"{network}\""));
         }

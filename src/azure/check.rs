@@ -10,6 +10,9 @@ use super::derive::find_resource;
 use super::{Catalogue, CatalogueError, Finding, Scope, ZoneContents};
 use crate::dns::{Name, RecordType, TypeName};
 
+mod machines;
+mod managed;
+
 /// Zones in one zone group (private-endpoint-dns-integration.md).
 const ZONES_PER_GROUP: usize = 5;
 
@@ -18,7 +21,10 @@ pub(super) fn resources(declaration: &Declaration, catalogue: &Catalogue, findin
     let Declaration { virtual_networks, private_link_resources, private_endpoints, .. } = declaration;
     unique("virtual network", virtual_networks.iter().map(|network| &network.name), findings);
     unique("Private Link resource", private_link_resources.iter().map(|resource| &resource.name), findings);
-    unique("private endpoint", private_endpoints.iter().map(|endpoint| &endpoint.name), findings);
+    let service_endpoints = declaration.service_endpoints.iter().map(|endpoint| &endpoint.name);
+    let endpoints = private_endpoints.iter().map(|endpoint| &endpoint.name).chain(service_endpoints);
+    unique("private endpoint", endpoints, findings);
+    unique("private link service", declaration.private_link_services.iter().map(|service| &service.name), findings);
     unique("public zone", declaration.public_zones.iter().map(|zone| &zone.name), findings);
     for zone in &declaration.public_zones {
         unique_record_sets(&zone.record_sets, findings);
@@ -30,6 +36,8 @@ pub(super) fn resources(declaration: &Declaration, catalogue: &Catalogue, findin
     for endpoint in private_endpoints {
         private_endpoint(declaration, catalogue, endpoint, findings);
     }
+    machines::check(declaration, findings);
+    managed::check(declaration, catalogue, findings);
 }
 
 pub(super) fn unique<'a, T: ToString + 'a>(

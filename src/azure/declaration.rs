@@ -10,6 +10,12 @@ use ipnet::IpNet;
 use super::forwarding::{DnsForwardingRuleset, DnsSecurityPolicy, Upstream};
 use crate::dns::{Name, RecordType, Ttl};
 
+mod machine;
+mod managed;
+
+pub use machine::{NetworkInterface, PowerState, VirtualMachine};
+pub use managed::{ManagedPrivateEndpoint, ManagedTarget, PrivateLinkService, ServiceEndpoint};
+
 /// Where something was declared. Opaque here: whoever made the declaration can turn it back into a place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin(pub u32);
@@ -54,12 +60,20 @@ impl<T: fmt::Display> fmt::Display for Declared<T> {
 pub struct Declaration {
     /// Virtual networks: who may ask.
     pub virtual_networks: Vec<VirtualNetwork>,
+    /// Virtual machines, which Azure gives names.
+    pub virtual_machines: Vec<VirtualMachine>,
     /// Private DNS zones with their links and record sets.
     pub private_dns_zones: Vec<PrivateDnsZone>,
     /// Resources that private endpoints can point at.
     pub private_link_resources: Vec<PrivateLinkResource>,
     /// Private endpoints, in the order in which they were made.
     pub private_endpoints: Vec<PrivateEndpoint>,
+    /// Services that others offer through Private Link.
+    pub private_link_services: Vec<PrivateLinkService>,
+    /// Private endpoints that point at such a service.
+    pub service_endpoints: Vec<ServiceEndpoint>,
+    /// Private endpoints that Azure Managed Grafana keeps in its own networks, in the order in which they were made.
+    pub managed_private_endpoints: Vec<ManagedPrivateEndpoint>,
     /// Zones that everyone sees.
     pub public_zones: Vec<PublicZone>,
     /// DNS forwarding rulesets.
@@ -80,8 +94,16 @@ impl Declaration {
     /// Whether nothing is declared, and nothing could not be read.
     pub(super) fn is_empty(&self) -> bool {
         let no_zones = self.private_dns_zones.is_empty() && self.public_zones.is_empty();
-        let nobody_and_nothing = self.virtual_networks.is_empty() && self.private_link_resources.is_empty();
+        let nobody_and_nothing = self.virtual_networks.is_empty()
+            && self.private_link_resources.is_empty()
+            && self.private_link_services.is_empty();
         no_zones && nobody_and_nothing && self.upstream.is_none() && !self.incomplete
+    }
+
+    /// The network that a service manages.
+    pub(super) fn managed_network(&self, manager: &str) -> Option<&VirtualNetwork> {
+        let is_managed = |network: &&VirtualNetwork| network.managed_by.as_ref().is_some_and(|by| **by == manager);
+        self.virtual_networks.iter().find(is_managed)
     }
 }
 
@@ -110,6 +132,11 @@ pub struct VirtualNetwork {
     pub inbound_endpoints: Vec<Declared<IpAddr>>,
     /// Custom DNS servers of the network's clients; without any, Azure-provided DNS.
     pub dns_servers: Vec<Declared<SocketAddr>>,
+    /// Name below `internal.cloudapp.net` that ends the names of the network's machines; Azure makes one up where none
+    /// is given (`internalDomainNameSuffix` of a network interface).
+    pub internal_domain_name_suffix: Option<Declared<Name>>,
+    /// The Azure Managed Grafana workspace whose managed network this is.
+    pub managed_by: Option<Declared<String>>,
 }
 
 /// A private DNS zone. Zones of one name may exist in different resource groups.
@@ -150,6 +177,8 @@ pub struct SoaEdit {
 pub struct VirtualNetworkLink {
     /// Name of the network.
     pub virtual_network: Declared<String>,
+    /// Whether the network's machines are registered in the zone.
+    pub registration_enabled: bool,
     /// What happens on NXDOMAIN.
     pub resolution_policy: ResolutionPolicy,
 }
@@ -201,8 +230,12 @@ pub enum Writer {
     Zone,
     /// A private DNS zone group, on behalf of the private endpoint of that name.
     PrivateEndpoint(String),
+    /// The managed private endpoint of that name, within the network that manages it.
+    ManagedPrivateEndpoint(String),
     /// The public DNS of the Private Link resource of that name.
     PrivateLinkResource(String),
+    /// Azure, on behalf of the virtual machine of that name.
+    VirtualMachine(String),
 }
 
 impl fmt::Display for Writer {
@@ -211,6 +244,8 @@ impl fmt::Display for Writer {
             Self::Person => f.write_str("written by hand"),
             Self::Zone => f.write_str("made with the zone"),
             Self::PrivateEndpoint(name) => write!(f, "written by private endpoint {name}"),
+            Self::ManagedPrivateEndpoint(name) => write!(f, "follows from managed private endpoint {name}"),
+            Self::VirtualMachine(name) => write!(f, "registered for virtual machine {name}"),
             Self::PrivateLinkResource(name) => write!(f, "follows from Private Link resource {name}"),
         }
     }

@@ -12,6 +12,13 @@ use super::declaration::{
 use super::{Catalogue, Finding, Scope, ZoneContents};
 use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
 
+mod internal;
+mod machines;
+mod managed;
+
+pub(super) use internal::INTERNAL_APEX;
+pub(super) use managed::ALIAS_APEX;
+
 /// TTL of records that zone groups write, in seconds (seen in AzureTRE issue 3767 and in captures of Storage).
 const ZONE_GROUP_TTL: u32 = 10;
 /// TTL of a private zone's SOA record, in seconds (seen in captures; private-dns-privatednszone.md).
@@ -23,7 +30,7 @@ const PUBLIC_SOA: [u32; 5] = [1, 3600, 300, 2_419_200, 300];
 /// TTL of the NS record set of a public Azure DNS zone, in seconds.
 const PUBLIC_NS_TTL: u32 = 172_800;
 
-/// All zones with all their records, private ones first and in the order of the declaration.
+/// All zones with all their records: private ones first and in the order of the declaration, internal ones last.
 pub(super) fn zones(
     declaration: &Declaration,
     catalogue: &Catalogue,
@@ -33,17 +40,26 @@ pub(super) fn zones(
     for endpoint in &declaration.private_endpoints {
         zone_group(declaration, catalogue, endpoint, &mut private, findings);
     }
+    for (zone, declared) in private.iter_mut().zip(&declaration.private_dns_zones) {
+        machines::register(declaration, declared, zone, findings);
+    }
+    let mut internal = internal::InternalZones::default();
+    machines::internal_names(declaration, &mut internal);
+    managed::names(declaration, catalogue, &mut internal, findings);
     let connections = declaration.private_endpoints.iter().filter(|endpoint| endpoint.connection_state.is_connection());
     let mut public = PublicSide {
         zones: declaration.public_zones.iter().map(public_zone).collect(),
         connected: connections
             .map(|endpoint| (endpoint.private_link_resource.as_str(), endpoint.group_id.to_lowercase()))
+            .chain(managed::connections(declaration))
             .collect(),
     };
     for resource in &declaration.private_link_resources {
         public.resource(catalogue, resource, findings);
     }
+    public.zones.extend(managed::alias_zone(declaration, &public.zones));
     private.append(&mut public.zones);
+    private.extend(internal.finish(declaration));
     private
 }
 

@@ -19,6 +19,8 @@ const RECORDS: usize = 20;
 const TXT_OCTETS: usize = 4096;
 /// Virtual network links of a zone.
 const LINKS: usize = 1000;
+/// Those of them that register machines.
+const REGISTRATION_LINKS: usize = 100;
 /// Zones that one network is linked to.
 const LINKED_ZONES: usize = 1000;
 /// Private endpoints in one network.
@@ -60,6 +62,7 @@ pub(super) fn check(declaration: &Declaration, findings: &mut Vec<Finding>) {
         return;
     }
     let mut linked_zones: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut registration_zones: BTreeMap<&str, &PrivateDnsZone> = BTreeMap::new();
     for zone in &declaration.private_dns_zones {
         name(zone, findings);
         for record_set in &zone.record_sets {
@@ -74,6 +77,22 @@ pub(super) fn check(declaration: &Declaration, findings: &mut Vec<Finding>) {
             let what = format!("the zone {} has more than {LINKS} links", zone.name);
             findings.push(refused(link.virtual_network.origin, what, "make a second zone for the other networks"));
         }
+        let registration_links = zone.virtual_network_links.iter().filter(|link| link.registration_enabled);
+        if let Some(link) = registration_links.clone().nth(REGISTRATION_LINKS) {
+            let what = format!("the zone {} has more than {REGISTRATION_LINKS} links that register", zone.name);
+            findings.push(refused(link.virtual_network.origin, what, "make a second zone for the other networks"));
+        }
+        for link in registration_links {
+            if let Some(other) = registration_zones.insert(&link.virtual_network, zone) {
+                // Text of Azure's: Azure-Landing-Zones issue 3890.
+                let what = format!(
+                    "the machines of \"{}\" are registered in {} already; Azure refuses this: \"A virtual network can \
+                     only be linked to 1 Private DNS zone(s) with auto-registration enabled\" (Conflict)",
+                    link.virtual_network, other.name
+                );
+                findings.push(refused(link.virtual_network.origin, what, "keep registration_enabled on one link"));
+            }
+        }
         for link in &zone.virtual_network_links {
             let count = linked_zones.entry(&link.virtual_network).or_default();
             *count += 1;
@@ -84,12 +103,14 @@ pub(super) fn check(declaration: &Declaration, findings: &mut Vec<Finding>) {
         }
     }
     let mut endpoints: BTreeMap<&str, usize> = BTreeMap::new();
-    for endpoint in &declaration.private_endpoints {
-        let count = endpoints.entry(&endpoint.virtual_network).or_default();
+    let of_resources = declaration.private_endpoints.iter().map(|endpoint| (&endpoint.virtual_network, &endpoint.name));
+    let of_services = declaration.service_endpoints.iter().map(|endpoint| (&endpoint.virtual_network, &endpoint.name));
+    for (network, name) in of_resources.chain(of_services) {
+        let count = endpoints.entry(network).or_default();
         *count += 1;
         if *count == ENDPOINTS + 1 {
-            let what = format!("\"{}\" holds more than {ENDPOINTS} private endpoints", endpoint.virtual_network);
-            findings.push(refused(endpoint.name.origin, what, "put some into another network"));
+            let what = format!("\"{network}\" holds more than {ENDPOINTS} private endpoints");
+            findings.push(refused(name.origin, what, "put some into another network"));
         }
     }
 }
@@ -147,6 +168,7 @@ mod tests {
         let name: Name = name.parse().unwrap();
         let link = |at| VirtualNetworkLink {
             virtual_network: Declared::new(format!("vnet-{at}"), ORIGIN),
+            registration_enabled: false,
             resolution_policy: super::super::ResolutionPolicy::Default,
         };
         let record_set = |at: usize| RecordSet {
@@ -201,6 +223,19 @@ mod tests {
         check((0..1001).map(|at| zone(&format!("z{at}.b"), 1, 0)).collect(), 0, 1);
         check(Vec::new(), 1000, 0);
         check(Vec::new(), 1002, 1);
+    }
+
+    #[test]
+    fn a_zone_registers_100_networks_and_a_network_is_registered_in_one_zone() {
+        let registering = |name, links| {
+            let mut zone = zone(name, links, 0);
+            zone.virtual_network_links.iter_mut().for_each(|link| link.registration_enabled = true);
+            zone
+        };
+        check(vec![registering("a.b", 100)], 0, 0);
+        check(vec![registering("a.b", 101)], 0, 1);
+        check(vec![registering("a.b", 1), zone("b.b", 1, 0)], 0, 0);
+        check(vec![registering("a.b", 1), registering("b.b", 1)], 0, 1);
     }
 
     #[test]

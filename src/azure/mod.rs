@@ -16,8 +16,9 @@ mod topology;
 
 pub use catalogue::{Catalogue, CatalogueError, Member, Service};
 pub use declaration::{
-    ConnectionState, Declaration, Declared, Limits, Origin, PRIVATE_TYPES, PrivateDnsZone, PrivateEndpoint,
-    PrivateLinkResource, PublicZone, RecordSet, ResolutionPolicy, SoaEdit, VirtualNetwork, VirtualNetworkLink, Writer,
+    ConnectionState, Declaration, Declared, Limits, ManagedPrivateEndpoint, ManagedTarget, NetworkInterface, Origin,
+    PRIVATE_TYPES, PowerState, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService, PublicZone,
+    RecordSet, ResolutionPolicy, ServiceEndpoint, SoaEdit, VirtualMachine, VirtualNetwork, VirtualNetworkLink, Writer,
     ZoneReference,
 };
 pub use forwarding::{

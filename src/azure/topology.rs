@@ -1,6 +1,7 @@
 //! The whole declared world, checked, with the records that the platform writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::declaration::{Declaration, Origin, RecordSet, ResolutionPolicy, VirtualNetwork};
 use super::forwarding::{Forwarding, forwarding};
@@ -44,11 +45,11 @@ pub enum Scope {
         /// Linked networks by name, each once.
         links: BTreeMap<String, ResolutionPolicy>,
     },
-    /// The clients of one network, where no zone that is linked to it fits a name: the names and addresses of the
-    /// network's own machines.
+    /// The clients of these networks, where no zone that is linked to theirs fits a name: what a network knows of its
+    /// own machines and managed private endpoints. One empty zone stands for all networks that know nothing there.
     Internal {
-        /// Name of the network.
-        network: String,
+        /// Names of the networks.
+        networks: Arc<BTreeSet<String>>,
     },
 }
 

@@ -171,7 +171,7 @@ impl Observer for Trace<'_> {
             Step::InternalZone(linked) => {
                 let (zone, network) = (self.contents(linked), self.network());
                 self.zone = Some(zone);
-                self.line(format_args!("{} answers for the machines of {network}", zone.apex));
+                self.line(format_args!("internal zone {} of {network} answers", zone.apex));
             }
             Step::PublicZone(linked) => {
                 let zone = self.contents(linked);

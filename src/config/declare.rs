@@ -22,6 +22,9 @@ use crate::azure::{
 };
 use crate::dns::{Name, RecordType, Ttl, rdata};
 
+mod machines;
+mod managed;
+
 /// TTL of a record set that does not say (the portal's default for private zones).
 const DEFAULT_TTL: u32 = 3600;
 /// Resource group of a zone that does not say.
@@ -52,11 +55,17 @@ impl<'a> Declarer<'a> {
     pub(super) fn declaration(&mut self, mirror: Mirror) -> Declaration {
         Declaration {
             virtual_networks: declared(&mirror.virtual_networks, |network| self.virtual_network(network)),
+            virtual_machines: declared(&mirror.virtual_machines, |machine| self.virtual_machine(machine)),
             private_dns_zones: declared(&mirror.private_dns_zones, |zone| self.private_zone(zone)),
             private_link_resources: declared(&mirror.private_link_resources, |resource| {
                 self.private_link_resource(resource)
             }),
             private_endpoints: declared(&mirror.private_endpoints, |endpoint| self.private_endpoint(endpoint)),
+            private_link_services: declared(&mirror.private_link_services, |service| {
+                self.private_link_service(service)
+            }),
+            service_endpoints: declared(&mirror.service_endpoints, |endpoint| self.service_endpoint(endpoint)),
+            managed_private_endpoints: self.managed_endpoints(&mirror),
             public_zones: declared(&mirror.public_zones, |zone| self.public_zone(zone)),
             dns_forwarding_rulesets: declared(&mirror.dns_forwarding_rulesets, |ruleset| self.ruleset(ruleset)),
             dns_security_policies: declared(&mirror.dns_security_policies, |policy| self.security_policy(policy)),
@@ -78,18 +87,24 @@ impl<'a> Declarer<'a> {
         let inbound_endpoints: Vec<_> =
             network.inbound_endpoints.iter().map(|text| self.declared_address(text)).collect();
         let dns_servers: Vec<_> = network.dns_servers.iter().map(|text| self.dns_server(text)).collect();
+        let suffix = network.internal_domain_name_suffix.as_ref();
+        let internal_domain_name_suffix = suffix.and_then(|suffix| self.name(suffix));
+        let managed_by = network.managed_by.as_ref().map(|manager| self.label(manager));
         Some(VirtualNetwork {
             name,
             address_space: address_space?,
             client_prefixes: client_prefixes?,
             inbound_endpoints: inbound_endpoints.into_iter().collect::<Option<_>>()?,
             dns_servers: dns_servers.into_iter().collect::<Option<_>>()?,
+            internal_domain_name_suffix,
+            managed_by,
         })
     }
 
     fn private_zone(&mut self, zone: &mirror::PrivateDnsZone) -> Option<PrivateDnsZone> {
         let links = zone.virtual_network_links.iter().map(|link| VirtualNetworkLink {
             virtual_network: self.label(&link.virtual_network),
+            registration_enabled: link.registration_enabled,
             resolution_policy: match link.resolution_policy {
                 mirror::ResolutionPolicy::Default => ResolutionPolicy::Default,
                 mirror::ResolutionPolicy::NxDomainRedirect => ResolutionPolicy::NxDomainRedirect,
@@ -252,12 +267,7 @@ impl<'a> Declarer<'a> {
             virtual_network: self.label(&endpoint.virtual_network),
             private_link_resource: self.label(&endpoint.private_link_resource),
             group_id: self.label(&endpoint.group_id),
-            connection_state: match endpoint.connection_state {
-                mirror::ConnectionState::Pending => ConnectionState::Pending,
-                mirror::ConnectionState::Approved => ConnectionState::Approved,
-                mirror::ConnectionState::Rejected => ConnectionState::Rejected,
-                mirror::ConnectionState::Disconnected => ConnectionState::Disconnected,
-            },
+            connection_state: connection_state(endpoint.connection_state),
             ip_configurations: members.into_iter().collect::<Option<_>>()?,
             private_dns_zone_group: references.into_iter().collect::<Option<_>>()?,
         })
@@ -373,6 +383,15 @@ impl<'a> Declarer<'a> {
 /// Declares each resource for the sake of its problems, and keeps those that were read as a whole.
 fn declared<T, U>(resources: &[Read<T>], mut declare: impl FnMut(&T) -> Option<U>) -> Vec<U> {
     resources.iter().filter_map(|read| declare(&read.value).filter(|_| read.whole)).collect()
+}
+
+fn connection_state(state: mirror::ConnectionState) -> ConnectionState {
+    match state {
+        mirror::ConnectionState::Pending => ConnectionState::Pending,
+        mirror::ConnectionState::Approved => ConnectionState::Approved,
+        mirror::ConnectionState::Rejected => ConnectionState::Rejected,
+        mirror::ConnectionState::Disconnected => ConnectionState::Disconnected,
+    }
 }
 
 /// The types that record sets in the configuration can have.

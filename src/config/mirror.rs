@@ -91,6 +91,34 @@ pub(super) struct VirtualNetwork {
     pub(super) inbound_endpoints: Vec<Text>,
     #[serde(default)]
     pub(super) dns_servers: Vec<Text>,
+    pub(super) internal_domain_name_suffix: Option<Text>,
+    pub(super) managed_by: Option<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VirtualMachine {
+    pub(super) name: Text,
+    pub(super) virtual_network: Text,
+    pub(super) network_interfaces: Spanned<Vec<NetworkInterface>>,
+    #[serde(default)]
+    pub(super) power_state: PowerState,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table, { ip_addresses = [\"10.1.0.4\"] }")]
+pub(super) struct NetworkInterface {
+    pub(super) ip_addresses: Spanned<Vec<Text>>,
+    pub(super) primary: Option<Spanned<bool>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum PowerState {
+    #[default]
+    Running,
+    Stopped,
+    Deallocated,
 }
 
 #[derive(Debug, Deserialize)]
@@ -110,6 +138,8 @@ pub(super) struct PrivateDnsZone {
 #[serde(deny_unknown_fields, expecting = "a table, { virtual_network = \"NAME\" }")]
 pub(super) struct VirtualNetworkLink {
     pub(super) virtual_network: Text,
+    #[serde(default)]
+    pub(super) registration_enabled: bool,
     #[serde(default)]
     pub(super) resolution_policy: ResolutionPolicy,
 }
@@ -172,7 +202,60 @@ pub(super) struct PrivateEndpoint {
     pub(super) private_dns_zone_group: Vec<Text>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// A `[[private_endpoint]]` with `private_link_service`. Keys of other endpoints are there to be refused with a reason.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServiceEndpoint {
+    pub(super) name: Text,
+    pub(super) virtual_network: Text,
+    pub(super) private_link_service: Text,
+    pub(super) private_link_resource: Option<Text>,
+    pub(super) group_id: Option<Text>,
+    #[serde(default)]
+    pub(super) connection_state: ConnectionState,
+    pub(super) ip_configurations: BTreeMap<String, Text>,
+    pub(super) private_dns_zone_group: Option<Spanned<Vec<Text>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PrivateLinkService {
+    pub(super) name: Text,
+    pub(super) region: Text,
+    pub(super) alias: Text,
+}
+
+/// A `[[managed_private_endpoint]]` of a resource. The last two keys are there to be refused with a reason.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ManagedPrivateEndpoint {
+    pub(super) name: Text,
+    pub(super) grafana: Text,
+    pub(super) private_link_resource: Text,
+    pub(super) group_id: Text,
+    pub(super) connection_state: Option<ConnectionState>,
+    pub(super) ip_configurations: BTreeMap<String, Text>,
+    pub(super) refreshed: Option<Spanned<bool>>,
+    pub(super) domain_name: Option<Text>,
+}
+
+/// A `[[managed_private_endpoint]]` with `private_link_service`; as with a [`ServiceEndpoint`].
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ManagedServiceEndpoint {
+    pub(super) name: Text,
+    pub(super) grafana: Text,
+    pub(super) private_link_service: Text,
+    pub(super) private_link_resource: Option<Text>,
+    pub(super) group_id: Option<Text>,
+    pub(super) connection_state: Option<ConnectionState>,
+    pub(super) ip_configurations: BTreeMap<String, Text>,
+    #[serde(default)]
+    pub(super) refreshed: bool,
+    pub(super) domain_name: Option<Text>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(super) enum ConnectionState {
     Pending,
     #[default]

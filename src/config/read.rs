@@ -11,8 +11,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::mirror::{
-    DnsForwardingRuleset, DnsSecurityPolicy, Limits, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PublicZone,
-    Server, Upstream, VirtualNetwork,
+    DnsForwardingRuleset, DnsSecurityPolicy, Limits, ManagedPrivateEndpoint, ManagedServiceEndpoint, PrivateDnsZone,
+    PrivateEndpoint, PrivateLinkResource, PrivateLinkService, PublicZone, Server, ServiceEndpoint, Upstream,
+    VirtualMachine, VirtualNetwork,
 };
 use super::problem::{Problems, Source};
 
@@ -27,9 +28,14 @@ pub(super) struct Mirror {
     pub(super) server: Server,
     pub(super) limits: Limits,
     pub(super) virtual_networks: Vec<Read<VirtualNetwork>>,
+    pub(super) virtual_machines: Vec<Read<VirtualMachine>>,
     pub(super) private_dns_zones: Vec<Read<PrivateDnsZone>>,
     pub(super) private_link_resources: Vec<Read<PrivateLinkResource>>,
     pub(super) private_endpoints: Vec<Read<PrivateEndpoint>>,
+    pub(super) private_link_services: Vec<Read<PrivateLinkService>>,
+    pub(super) service_endpoints: Vec<Read<ServiceEndpoint>>,
+    pub(super) managed_private_endpoints: Vec<Read<ManagedPrivateEndpoint>>,
+    pub(super) managed_service_endpoints: Vec<Read<ManagedServiceEndpoint>>,
     pub(super) public_zones: Vec<Read<PublicZone>>,
     pub(super) dns_forwarding_rulesets: Vec<Read<DnsForwardingRuleset>>,
     pub(super) dns_security_policies: Vec<Read<DnsSecurityPolicy>>,
@@ -75,26 +81,51 @@ pub(super) fn read(source: &Source<'_>, problems: &mut Problems) -> Mirror {
             },
             "limits" => mirror.limits = reader.value(value),
             "virtual_network" => mirror.virtual_networks = reader.tables(&key, value),
+            "virtual_machine" => mirror.virtual_machines = reader.tables(&key, value),
             "private_dns_zone" => mirror.private_dns_zones = reader.tables(&key, value),
             "private_link_resource" => mirror.private_link_resources = reader.tables(&key, value),
-            "private_endpoint" => mirror.private_endpoints = reader.tables(&key, value),
             "dns_forwarding_ruleset" => mirror.dns_forwarding_rulesets = reader.tables(&key, value),
             "dns_security_policy" => mirror.dns_security_policies = reader.tables(&key, value),
             "upstream" => match value.get_ref() {
                 DeValue::Table(_) => mirror.upstream = reader.table(value),
                 _ => reader.error(value.span().start, "\"upstream\" is not a table", "write [upstream], once"),
             },
+            "private_endpoint" => {
+                let (of_services, of_resources) = divided(value, "private_link_service");
+                mirror.private_endpoints = reader.tables(&key, of_resources);
+                mirror.service_endpoints = reader.tables(&key, of_services);
+            }
+            "private_link_service" => mirror.private_link_services = reader.tables(&key, value),
+            "managed_private_endpoint" => {
+                let (of_services, of_resources) = divided(value, "private_link_service");
+                mirror.managed_private_endpoints = reader.tables(&key, of_resources);
+                mirror.managed_service_endpoints = reader.tables(&key, of_services);
+            }
             "public_zone" => mirror.public_zones = reader.tables(&key, value),
             unknown => reader.error(
                 at,
                 format!("unknown table or key \"{unknown}\""),
-                "known are limits, [server], [upstream] and [[virtual_network]], [[private_dns_zone]], \
-                 [[private_link_resource]], [[private_endpoint]], [[public_zone]], [[dns_forwarding_ruleset]], \
-                 [[dns_security_policy]]",
+                "known are limits, [server], [upstream] and [[virtual_network]], [[virtual_machine]], \
+                 [[private_dns_zone]], [[private_link_resource]], [[private_endpoint]], [[private_link_service]], \
+                 [[managed_private_endpoint]], [[public_zone]], [[dns_forwarding_ruleset]], [[dns_security_policy]]",
             ),
         }
     }
     mirror
+}
+
+/// Divides a list into the tables that have a key, and all else.
+fn divided<'a>(value: Spanned<DeValue<'a>>, key: &str) -> (Spanned<DeValue<'a>>, Spanned<DeValue<'a>>) {
+    let span = value.span();
+    let list = |elements: Vec<_>| Spanned::new(span.clone(), DeValue::Array(elements.into_iter().collect()));
+    match value.into_inner() {
+        DeValue::Array(elements) => {
+            let has_key = |element: &Spanned<DeValue<'_>>| matches!(element.get_ref(), DeValue::Table(table) if table.iter().any(|(found, _)| found.get_ref() == key));
+            let (with, without) = elements.into_iter().partition(has_key);
+            (list(with), list(without))
+        }
+        other => (list(Vec::new()), Spanned::new(span, other)),
+    }
 }
 
 struct Reader<'a> {

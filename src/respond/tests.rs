@@ -52,6 +52,7 @@ impl World {
             resource_group: "rg".to_owned(),
             virtual_network_links: vec![VirtualNetworkLink {
                 virtual_network: Declared::new("v".to_owned(), ORIGIN),
+                registration_enabled: false,
                 resolution_policy: policy,
             }],
             record_sets,

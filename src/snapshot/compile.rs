@@ -114,10 +114,10 @@ impl<'a> Networks<'a> {
                         network.into_iter().for_each(|network| network.linked.push(linked(topology, at, *policy)));
                     }
                 }
-                Scope::Internal { network } => {
-                    let network = self.find(network).map(|network| &mut collected[network]);
-                    let zone = linked(topology, at, ResolutionPolicy::Default);
-                    network.into_iter().for_each(|network| network.internal.push(zone));
+                Scope::Internal { networks } => {
+                    for network in networks.iter().filter_map(|network| self.find(network)) {
+                        collected[network].internal.push(linked(topology, at, ResolutionPolicy::Default));
+                    }
                 }
             }
         }
@@ -152,6 +152,7 @@ fn served_zone(contents: &ZoneContents) -> Result<ServedZone, CompileError> {
     Ok(ServedZone {
         zone: Arc::new(Zone::compile(contents.apex.as_ref(), sources)?),
         is_public: contents.scope == Scope::Public,
+        is_internal: matches!(contents.scope, Scope::Internal { .. }),
         is_private_link: contents.is_private_link(),
         is_partial: contents.is_partial,
     })

@@ -76,6 +76,8 @@ pub struct ServedZone {
     pub zone: Arc<Zone>,
     /// Whether everyone sees the zone.
     pub is_public: bool,
+    /// Whether it is what networks know of their own machines.
+    pub is_internal: bool,
     /// Whether private endpoints write to the zone: only such a zone can fall back to public DNS.
     pub is_private_link: bool,
     /// Whether the world holds more names in the zone than this server.
@@ -119,11 +121,11 @@ struct SecurityRule {
 pub struct Counts {
     /// Virtual networks.
     pub networks: usize,
-    /// Private zones, those of networks' own machines among them.
+    /// Private zones.
     pub private_zones: usize,
     /// Public zones.
     pub public_zones: usize,
-    /// Record sets in all zones.
+    /// Record sets in these zones. What networks know of their own machines is not counted, for it is not declared.
     pub record_sets: usize,
 }
 
@@ -214,12 +216,13 @@ impl Snapshot {
 
     /// How much the snapshot holds.
     pub fn counts(&self) -> Counts {
-        let public_zones = self.zones.iter().filter(|zone| zone.is_public).count();
+        let zones = || self.zones.iter().filter(|zone| !zone.is_internal);
+        let public_zones = zones().filter(|zone| zone.is_public).count();
         Counts {
             networks: self.views.len() - 1,
-            private_zones: self.zones.len() - public_zones,
+            private_zones: zones().count() - public_zones,
             public_zones,
-            record_sets: self.zones.iter().map(|zone| zone.zone.rrset_count()).sum(),
+            record_sets: zones().map(|zone| zone.zone.rrset_count()).sum(),
         }
     }
 

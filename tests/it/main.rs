@@ -5,7 +5,10 @@
 mod catalogue;
 mod commands;
 mod lab;
+mod machines;
+mod managed;
 mod reload;
 mod support;
 mod tcp;
 mod transports;
+mod world;

@@ -190,6 +190,7 @@ impl SetSpec {
 fn declared_link((network, redirect): (usize, bool)) -> VirtualNetworkLink {
     VirtualNetworkLink {
         virtual_network: Declared::new(network_name(network), Origin(0)),
+        registration_enabled: false,
         resolution_policy: if redirect { ResolutionPolicy::NxDomainRedirect } else { ResolutionPolicy::Default },
     }
 }

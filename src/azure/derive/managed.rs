@@ -1,0 +1,88 @@
+//! What follows from managed private endpoints and private link services.
+
+use std::net::IpAddr;
+
+use super::internal::InternalZones;
+use super::{ZONE_GROUP_TTL, address_set, constant, derived_public_zone, members, seconds};
+use crate::azure::declaration::{Declaration, ManagedPrivateEndpoint, ManagedTarget, ServiceEndpoint, Writer};
+use crate::azure::{Catalogue, Finding, ZoneContents};
+use crate::dns::Name;
+
+/// Ends the aliases of private link services.
+pub(in crate::azure) const ALIAS_APEX: &str = "azure.privatelinkservice";
+
+/// The connections that managed private endpoints are: resource, and group ID in lower case.
+pub(super) fn connections(declaration: &Declaration) -> impl Iterator<Item = (&str, String)> {
+    let endpoints = declaration.managed_private_endpoints.iter();
+    endpoints.filter(|endpoint| endpoint.connection_state.is_connection()).filter_map(|endpoint| {
+        let ManagedTarget::Resource { private_link_resource, group_id } = &endpoint.target else { return None };
+        Some((private_link_resource.as_str(), group_id.to_lowercase()))
+    })
+}
+
+/// Writes the names that a managed network, and it alone, resolves to the addresses of its endpoints. Each is the apex
+/// of an internal zone, so that nothing beside it is hidden.
+pub(super) fn names<'a>(
+    declaration: &'a Declaration,
+    catalogue: &Catalogue,
+    zones: &mut InternalZones<'a>,
+    findings: &mut Vec<Finding>,
+) {
+    for endpoint in declaration.managed_private_endpoints.iter().filter(|endpoint| endpoint.is_used()) {
+        // A workspace without a managed network has been reported.
+        let Some(network) = declaration.managed_network(&endpoint.grafana) else { continue };
+        for (name, address) in private_names(declaration, catalogue, endpoint) {
+            let origin = endpoint.name.origin;
+            let zone = zones.zone(&network.name, name.clone(), origin);
+            let writer = Writer::ManagedPrivateEndpoint((*endpoint.name).clone());
+            // Both address families are the later endpoint's, as with the records of zone groups.
+            zone.record_sets.retain(|_, record_set| {
+                let stays = record_set.writer == Writer::Zone || record_set.writer == writer;
+                if !stays {
+                    findings.push(Finding::warning(
+                        origin,
+                        format!(
+                            "managed private endpoint \"{}\" replaces the address of {name} that {}: the last wins",
+                            endpoint.name, record_set.writer
+                        ),
+                        "keep one endpoint for the name",
+                    ));
+                }
+                stays
+            });
+            for record_set in address_set(&name, &[address], seconds(ZONE_GROUP_TTL), writer, origin) {
+                zone.insert(record_set);
+            }
+        }
+    }
+}
+
+fn private_names(
+    declaration: &Declaration,
+    catalogue: &Catalogue,
+    endpoint: &ManagedPrivateEndpoint,
+) -> Vec<(Name, IpAddr)> {
+    let address = |member: &str| endpoint.ip_configurations.get(member).map(|address| **address);
+    match &endpoint.target {
+        ManagedTarget::Service { domain_name, .. } => {
+            let name = domain_name.as_ref().map(|name| (**name).clone());
+            name.zip(address(ServiceEndpoint::MEMBER)).into_iter().collect()
+        }
+        ManagedTarget::Resource { private_link_resource, group_id } => {
+            let mut resources = declaration.private_link_resources.iter();
+            let resource = resources.find(|resource| *resource.name == **private_link_resource);
+            let members = resource.map(|resource| members(catalogue, resource, group_id)).unwrap_or_default();
+            let named = |member: super::ResourceMember| Some((member.privatelink_name, address(&member.name)?));
+            members.into_iter().filter_map(named).collect()
+        }
+    }
+}
+
+/// The public zone in which aliases of private link services do not exist, so that a query for one is answered as
+/// public DNS answers it: NXDOMAIN. `None` without such a service, or where a declared zone covers the name.
+pub(super) fn alias_zone(declaration: &Declaration, public: &[ZoneContents]) -> Option<ZoneContents> {
+    let service = declaration.private_link_services.first()?;
+    let apex = constant(ALIAS_APEX);
+    let is_covered = public.iter().any(|zone| apex.as_ref().is_within(zone.apex.as_ref()));
+    (!is_covered).then(|| derived_public_zone(apex.as_ref(), service.name.origin))
+}
