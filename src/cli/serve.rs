@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -31,6 +32,10 @@ pub(super) struct Serve {
     /// Address and port to answer on, instead of those in the configuration; may be repeated; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     listen: Vec<SocketAddr>,
+    /// Threads that answer over UDP for each address, instead of what the configuration says [default: one for each
+    /// processor]
+    #[arg(long, value_name = "N")]
+    udp_workers: Option<NonZero<usize>>,
     /// Form of the message on standard output that says what is served
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     ready: Ready,
@@ -49,6 +54,7 @@ impl Serve {
         let files = self.config.files();
         let listen = self.listen;
         let started = Control::start(files.clone(), |settings| {
+            settings.udp_workers = self.udp_workers.or(settings.udp_workers);
             if !listen.is_empty() {
                 settings.listen = listen.into_iter().map(Into::into).collect();
             }

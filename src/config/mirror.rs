@@ -25,6 +25,7 @@ pub(super) struct Server {
     pub(super) listen: Option<Spanned<Vec<Spanned<Listen>>>>,
     pub(super) chaos: Option<bool>,
     pub(super) id: Option<Text>,
+    pub(super) udp_workers: Option<Spanned<u32>>,
     pub(super) tcp_connections: Option<Spanned<u32>>,
     pub(super) tcp_connections_per_client: Option<Spanned<u32>>,
     pub(super) tcp_idle_seconds: Option<Spanned<u32>>,

@@ -1,7 +1,7 @@
 //! What the configuration says about the server itself.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::NonZero;
 use std::time::Duration;
 
 use crate::view::Persona;
@@ -15,6 +15,9 @@ pub struct ServerSettings {
     pub chaos: bool,
     /// Answer to `id.server`; without it the host's name.
     pub id: Option<String>,
+    /// Threads that answer over UDP for each address, each with a socket of its own; without it one for each processor
+    /// that the program may use.
+    pub udp_workers: Option<NonZero<usize>>,
     /// Most TCP connections at one time, 1 to 65535.
     pub tcp_connections: usize,
     /// Most TCP connections of one client address at one time, at least 1.
@@ -31,9 +34,9 @@ pub struct Listen {
     /// What the listener looks like to its clients.
     pub persona: Persona,
     /// Most queries of one client address in a second, bursts of as many allowed; more are dropped.
-    pub queries_per_second: Option<NonZeroU32>,
+    pub queries_per_second: Option<NonZero<u32>>,
     /// Most queries of one client address that wait for other servers; more are dropped.
-    pub pending_queries: Option<NonZeroU32>,
+    pub pending_queries: Option<NonZero<u32>>,
 }
 
 impl From<SocketAddr> for Listen {
@@ -51,6 +54,7 @@ impl Default for ServerSettings {
             ],
             chaos: true,
             id: None,
+            udp_workers: None,
             tcp_connections: 1000,
             tcp_connections_per_client: 100,
             tcp_idle_timeout: Duration::from_secs(10),

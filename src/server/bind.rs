@@ -3,14 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 
-use super::admission::Admission;
-use crate::config::Listen;
-use quinn_udp::{UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-/// Receive buffer of a UDP socket, in octets, as far as the system allows: the default holds few datagrams.
-const RECEIVE_BUFFER: usize = 4 << 20;
+use super::admission::Admission;
+use super::udp::{self, Datagrams};
+use crate::config::Listen;
+
 /// TCP connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 /// How often a free port for TCP is tried until it is free for UDP too.
@@ -45,26 +44,20 @@ fn mend(error: &io::Error) -> &'static str {
 pub(super) struct Listener {
     pub(super) address: SocketAddr,
     pub(super) admission: Admission,
-    pub(super) udp: Datagrams,
+    /// A socket for each worker.
+    pub(super) udp: Vec<udp::Socket>,
     pub(super) tcp: TcpListener,
 }
 
-/// A UDP socket that knows to which of its addresses a datagram came.
-#[derive(Debug)]
-pub(super) struct Datagrams {
-    pub(super) socket: std::net::UdpSocket,
-    pub(super) state: UdpSocketState,
-}
-
 impl Listener {
-    /// Binds an address; must be called within a tokio runtime.
-    pub(super) fn bind(listen: &Listen) -> Result<Self, BindError> {
+    /// Binds an address, for that many UDP workers; must be called within a tokio runtime.
+    pub(super) fn bind(listen: &Listen, udp_workers: usize) -> Result<Self, BindError> {
         let address = listen.address;
         let failed = |transport, source| BindError { address, transport, source };
         for attempt in 1.. {
             let tcp = tcp_listener(address).map_err(|source| failed("TCP", source))?;
             let bound = tcp.local_addr().map_err(|source| failed("TCP", source))?;
-            match datagrams(bound) {
+            match udp::Socket::bind(bound, udp_workers) {
                 Ok(udp) => return Ok(Self { address: bound, admission: Admission::new(listen), udp, tcp }),
                 Err(error)
                     if error.kind() == io::ErrorKind::AddrInUse && address.port() == 0 && attempt < PORT_ATTEMPTS => {}
@@ -80,19 +73,26 @@ fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
     // A restart must not wait for connections of the last run. On Windows the option means something else.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
 
-fn datagrams(address: SocketAddr) -> io::Result<Datagrams> {
+/// A UDP socket of that family, not yet bound, that gives up waiting after a while.
+pub(super) fn udp_socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
     // The system may grant less; it then holds fewer datagrams in a burst.
-    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
-    socket.bind(&address.into())?;
-    let socket = socket.into();
-    let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-    Ok(Datagrams { socket, state })
+    let _ = socket.set_recv_buffer_size(udp::RECEIVE_BUFFER);
+    let _ = socket.set_send_buffer_size(udp::SEND_BUFFER);
+    socket.set_read_timeout(Some(udp::TICK))?;
+    socket.set_write_timeout(Some(udp::TICK))?;
+    Ok(socket)
+}
+
+/// Whether a receive call failed only because nothing came.
+pub(super) fn is_nothing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
 }
 
 fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
@@ -101,6 +101,5 @@ fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Soc
         // `[::]` and `0.0.0.0` are two addresses, so that both can be listed.
         socket.set_only_v6(true)?;
     }
-    socket.set_nonblocking(true)?;
     Ok(socket)
 }

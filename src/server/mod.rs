@@ -1,7 +1,7 @@
 //! Sockets, connections and their bounds, an orderly stop.
 //!
-//! Each listen address is one UDP socket and one TCP listener on the same port. Both hand the bytes that came to
-//! [`respond`](crate::respond::respond) and send the bytes that it made.
+//! Each listen address is one TCP listener and, on the same port, one UDP socket for each worker. Both hand the bytes
+//! that came to [`respond`](crate::respond::respond) and send the bytes that it made.
 
 mod admission;
 mod bind;
@@ -12,7 +12,10 @@ mod tcp;
 mod udp;
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -24,7 +27,10 @@ use crate::forward::{ForwardLimits, Forwarder};
 use crate::snapshot::Published;
 use permits::Permits;
 
+use udp::Datagrams;
+
 pub use bind::BindError;
+pub use udp::UdpDrops;
 
 /// How long open TCP connections may take to finish when the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,6 +41,7 @@ pub struct Server {
     listeners: Vec<bind::Listener>,
     settings: ServerSettings,
     published: Arc<Published>,
+    udp_drops: UdpDrops,
 }
 
 /// What one listener answers with.
@@ -54,13 +61,21 @@ impl Server {
     /// # Errors
     /// See [`BindError`].
     pub fn bind(settings: ServerSettings, published: Arc<Published>) -> Result<Self, BindError> {
-        let listeners = settings.listen.iter().map(bind::Listener::bind).collect::<Result<_, _>>()?;
-        Ok(Self { listeners, settings, published })
+        let workers = settings.udp_workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
+        let listeners = settings.listen.iter().map(|listen| bind::Listener::bind(listen, workers));
+        let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
+        let udp_drops = UdpDrops::new(listeners.iter().flat_map(|listener| &listener.udp).map(Datagrams::drops));
+        Ok(Self { listeners, settings, published, udp_drops })
     }
 
     /// The addresses that were bound, in the order of the settings.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.listeners.iter().map(|listener| listener.address)
+    }
+
+    /// What counts the datagrams that the system dropped.
+    pub fn udp_drops(&self) -> &UdpDrops {
+        &self.udp_drops
     }
 
     /// Answers until `stop` is cancelled; then answers what has already come, and returns.
@@ -70,6 +85,7 @@ impl Server {
             permits: Permits::new(self.settings.tcp_connections, self.settings.tcp_connections_per_client),
             idle_timeout: self.settings.tcp_idle_timeout,
         });
+        let udp_stop = Arc::new(AtomicBool::new(false));
         let forwarder = Arc::new(Forwarder::new(ForwardLimits::default()));
         for listener in self.listeners {
             let serving = Arc::new(Serving {
@@ -79,14 +95,30 @@ impl Server {
                 tasks: tasks.clone(),
                 runtime: Handle::current(),
             });
-            let (datagrams, stopped) = (serving.clone(), stop.clone());
-            tasks.spawn_blocking(move || udp::serve(listener.udp, &datagrams, &stopped));
+            let workers = listener.udp.len();
+            for (worker, socket) in listener.udp.into_iter().enumerate() {
+                let (serving, stop, drops) = (serving.clone(), udp_stop.clone(), self.udp_drops.clone());
+                let token = tasks.token();
+                let serve = move || {
+                    udp::pin(worker, workers);
+                    udp::serve(socket, &serving, &stop);
+                    // While the socket is open, it tells.
+                    drops.count();
+                    drop(token);
+                };
+                if let Err(error) = thread::Builder::new().name(format!("udp-{worker}")).spawn(serve) {
+                    tracing::error!(%error, address = %listener.address, "a UDP worker cannot start");
+                }
+            }
             tasks.spawn(tcp::serve(listener.tcp, serving, connections.clone(), tasks.clone(), stop.clone()));
         }
+        tasks.spawn(self.udp_drops.clone().watch(stop.clone()));
         stop.cancelled().await;
+        udp_stop.store(true, Ordering::Relaxed);
         tasks.close();
         if tokio::time::timeout(DRAIN_TIMEOUT, tasks.wait()).await.is_err() {
             tracing::warn!(tasks = tasks.len(), "stopped with connections still open");
         }
+        tracing::info!(dropped = self.udp_drops.count(), "datagrams that the system dropped in this run");
     }
 }

@@ -72,6 +72,11 @@ impl Server {
         }
     }
 
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal, as `kill` does.
     pub(crate) fn signal(&self, name: &str) {
         // Part of every shell, while the program of that name is not on every system.

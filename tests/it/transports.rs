@@ -215,3 +215,24 @@ fn a_taken_port_is_an_error_that_says_so() {
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains(&format!("cannot listen on {address} (TCP): the port is taken")), "{message}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn each_address_has_as_many_udp_workers_as_were_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("workers.toml");
+    std::fs::write(&path, format!("[server]\nudp_workers = 3\n{ZONE}")).unwrap();
+    let workers = |arguments: &[&str]| {
+        let arguments = [&["--config", path.to_str().unwrap(), "--listen", "127.0.0.1:0"], arguments].concat();
+        let server = Server::start(&arguments);
+        // More clients than workers: the system gives each of these some.
+        for _ in 0..20 {
+            assert_eq!(show(&server.ask("127.0.0.1", "example.test", RecordType::A)), ["Refused"]);
+        }
+        let threads = std::fs::read_dir(format!("/proc/{}/task", server.process())).unwrap();
+        let names = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")).unwrap());
+        names.filter(|name| name.starts_with("udp-")).count()
+    };
+    assert_eq!(workers(&[]), 2 * 3);
+    assert_eq!(workers(&["--udp-workers", "1"]), 2);
+}

@@ -1,7 +1,7 @@
 //! How the server runs.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::NonZero;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -16,6 +16,7 @@ impl Declarer<'_> {
         let mut number = |value: &Option<Spanned<u32>>, default: usize, least: u32, most: u32| {
             value.as_ref().map_or(default, |value| self.bounded(value, least, most) as usize)
         };
+        let udp_workers = server.udp_workers.as_ref().map(|_| number(&server.udp_workers, 1, 1, 1024));
         let tcp_connections = number(&server.tcp_connections, default.tcp_connections, 1, 65535);
         let per_client = number(&server.tcp_connections_per_client, default.tcp_connections_per_client, 1, 65535);
         let idle = number(&server.tcp_idle_seconds, default.tcp_idle_timeout.as_secs() as usize, 1, 3600);
@@ -32,6 +33,7 @@ impl Declarer<'_> {
             listen,
             chaos: server.chaos.unwrap_or(default.chaos),
             id: server.id.as_ref().map(|id| id.get_ref().clone()),
+            udp_workers: udp_workers.and_then(NonZero::new),
             tcp_connections,
             tcp_connections_per_client: per_client,
             tcp_idle_timeout: Duration::from_secs(idle as u64),
@@ -52,7 +54,7 @@ impl Declarer<'_> {
             mirror::Persona::AzureResolver => Persona::AzureResolver { ttl_cap },
         };
         let mut count = |value: &Option<Spanned<u32>>| {
-            value.as_ref().and_then(|value| NonZeroU32::new(self.bounded(value, 1, 1_000_000)))
+            value.as_ref().and_then(|value| NonZero::new(self.bounded(value, 1, 1_000_000)))
         };
         let (queries_per_second, pending_queries) = (count(&more.queries_per_second), count(&more.pending_queries));
         let Ok(address) = address.parse::<SocketAddr>() else {

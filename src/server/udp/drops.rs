@@ -1,0 +1,82 @@
+//! Datagrams that the system dropped because no worker fetched them in time.
+
+use std::net::UdpSocket;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+/// How often the count is looked at, and so the least time between two warnings.
+const WATCH: Duration = Duration::from_secs(5);
+
+/// Counts the datagrams that came to a server's UDP sockets and were dropped by the system.
+#[derive(Clone, Debug)]
+pub struct UdpDrops(Arc<Mutex<Count>>);
+
+#[derive(Debug)]
+struct Count {
+    sources: Vec<Source>,
+    total: u64,
+}
+
+/// One socket's part. Does not keep the socket open: clients would still be sent to it.
+#[derive(Debug)]
+pub(in crate::server) struct Source {
+    socket: Weak<UdpSocket>,
+    /// What the system last said; the number wraps.
+    last: u32,
+}
+
+impl Source {
+    pub(super) fn new(socket: &Arc<UdpSocket>) -> Self {
+        Self { socket: Arc::downgrade(socket), last: 0 }
+    }
+
+    /// How many were dropped since the last call.
+    fn rise(&mut self) -> u32 {
+        let Some(now) = self.socket.upgrade().and_then(|socket| dropped(&socket)) else { return 0 };
+        now.wrapping_sub(std::mem::replace(&mut self.last, now))
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn dropped(socket: &UdpSocket) -> Option<u32> {
+    super::linux::dropped(socket)
+}
+
+/// Other systems count drops for all sockets together, where they do.
+#[cfg(not(target_os = "linux"))]
+fn dropped(_: &UdpSocket) -> Option<u32> {
+    None
+}
+
+impl UdpDrops {
+    pub(in crate::server) fn new(sources: impl Iterator<Item = Source>) -> Self {
+        Self(Arc::new(Mutex::new(Count { sources: sources.collect(), total: 0 })))
+    }
+
+    /// Datagrams dropped since the sockets were bound; always 0 where the system does not tell (all but Linux).
+    pub fn count(&self) -> u64 {
+        let mut count = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Count { sources, total } = &mut *count;
+        *total += sources.iter_mut().map(|source| u64::from(source.rise())).sum::<u64>();
+        *total
+    }
+
+    /// Warns when the count has risen, until `stop`.
+    pub(in crate::server) async fn watch(self, stop: CancellationToken) {
+        let mut seen = 0;
+        while tokio::time::timeout(WATCH, stop.cancelled()).await.is_err() {
+            let total = self.count();
+            if total > seen {
+                tracing::warn!(
+                    dropped = total - seen,
+                    total,
+                    "the system dropped datagrams: more come than the UDP workers answer, or they come in bursts larger \
+                     than the receive buffer (net.core.rmem_max)"
+                );
+                seen = total;
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Many datagrams a call: recvmmsg, sendmmsg, and responses to one client joined for one trip through the stack.
+//!
+//! What a query costs here is mostly the kernel's way from the socket to the wire. Responses of one batch that go to
+//! the same client and have the same length go that way as one message, which the kernel or the network card cuts at
+//! the end (`UDP_SEGMENT`). A kernel or a card that cannot do it says so at the first try.
+
+mod address;
+mod plan;
+mod syscalls;
+
+use std::io::{self, IoSlice};
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::unistd::Pid;
+use smallvec::SmallVec;
+
+use super::drops::Source;
+use super::{BATCH, Datagrams, RECEIVE_BUFFER, Verdict, Wait};
+use crate::server::bind;
+use crate::wire::Response;
+use address::{Control, Local, Peer};
+use plan::{Group, Plan, Route};
+use syscalls::{Message, Slot};
+
+pub(super) use syscalls::dropped;
+
+/// A socket of one worker.
+#[derive(Debug)]
+pub(in crate::server) struct Socket {
+    socket: Arc<UdpSocket>,
+    /// Whether datagrams come to several addresses, so that each tells its own.
+    is_wildcard: bool,
+    /// Whether responses to one client are joined.
+    joins: bool,
+    slots: Box<[Slot]>,
+    responses: Box<[Response]>,
+    received: usize,
+}
+
+impl Datagrams for Socket {
+    fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<Self>> {
+        let sockets = (0..workers).map(|_| bind::udp_socket(address)).collect::<io::Result<Vec<_>>>()?;
+        for (worker, socket) in sockets.iter().enumerate() {
+            // As root more than the system's bound can be had.
+            let _ = setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER);
+            // The first socket shares its address only when it has it: no other program's socket may be joined.
+            if worker > 0 {
+                socket.set_reuse_port(true)?;
+            }
+            socket.bind(&address.into())?;
+            socket.set_reuse_port(workers > 1)?;
+            syscalls::forbid_fragments(socket, address.is_ipv6())?;
+            match address {
+                SocketAddr::V4(address) if address.ip().is_unspecified() => {
+                    setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?;
+                }
+                SocketAddr::V6(address) if address.ip().is_unspecified() => {
+                    setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(sockets.into_iter().map(|socket| Self::new(socket.into(), address)).collect())
+    }
+
+    fn drops(&self) -> Source {
+        Source::new(&self.socket)
+    }
+
+    fn receive(&mut self, wait: Wait) -> io::Result<usize> {
+        self.received = match syscalls::receive(&self.socket, &mut self.slots, self.is_wildcard, wait) {
+            Ok(count) => count,
+            Err(error) if bind::is_nothing(&error) => 0,
+            Err(error) => return Err(error),
+        };
+        Ok(self.received)
+    }
+
+    type Late = Late;
+
+    fn reply(&mut self, mut answer: impl FnMut(SocketAddr, &[u8], &mut Response) -> Verdict<Late>) {
+        let mut answered = SmallVec::<[u8; BATCH]>::new();
+        for (at, (slot, response)) in self.slots[..self.received].iter().zip(&mut self.responses).enumerate() {
+            match answer(slot.peer().to_address(), slot.request(), response) {
+                Verdict::Send => answered.push(at as u8),
+                Verdict::Ignore => {}
+                Verdict::Later(later) => later(Late {
+                    socket: self.socket.clone(),
+                    peer: *slot.peer(),
+                    local: if self.is_wildcard { slot.local() } else { None },
+                }),
+            }
+        }
+        self.send(answered);
+    }
+}
+
+impl Socket {
+    fn new(socket: UdpSocket, address: SocketAddr) -> Self {
+        Self {
+            socket: Arc::new(socket),
+            is_wildcard: address.ip().is_unspecified(),
+            joins: true,
+            slots: (0..BATCH).map(|_| Slot::default()).collect(),
+            responses: (0..BATCH).map(|_| Response::new()).collect(),
+            received: 0,
+        }
+    }
+
+    /// Sends the responses of these slots.
+    fn send(&mut self, mut slots: SmallVec<[u8; BATCH]>) {
+        while !slots.is_empty() {
+            match self.try_send(&slots) {
+                Ok(()) => return,
+                Err(unsent) => {
+                    self.joins = false;
+                    slots = unsent;
+                }
+            }
+        }
+    }
+
+    /// Sends the responses of these slots, or returns those that are left when joined ones are refused.
+    fn try_send(&self, slots: &[u8]) -> Result<(), SmallVec<[u8; BATCH]>> {
+        let plan = Plan::new(slots, |at| self.route(at), self.joins);
+        let octets = |at: &u8| IoSlice::new(self.responses[usize::from(*at)].as_octets());
+        let parts: SmallVec<[IoSlice<'_>; BATCH]> = plan.slots.iter().map(octets).collect();
+        let mut rest = &parts[..];
+        let messages = plan.groups.iter().map(|Group { route, count }| {
+            let (parts, after) = rest.split_at(*count);
+            rest = after;
+            let segment = (*count > 1).then_some(route.length as u16);
+            Message { peer: route.peer, parts, control: Control::new(route.local, segment) }
+        });
+        let messages: SmallVec<[Message<'_>; BATCH]> = messages.collect();
+        let mut at = 0;
+        while at < messages.len() {
+            match syscalls::send(&self.socket, &messages[at..]) {
+                Ok(sent) => at += sent,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The time to wait for room has passed: the rest would wait as long again.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tracing::debug!(
+                        responses = messages.len() - at,
+                        "responses are dropped: the network takes no more"
+                    );
+                    return Ok(());
+                }
+                Err(error) if messages[at].parts.len() > 1 => {
+                    tracing::debug!(%error, "responses to one client cannot be joined; from now on each is sent alone");
+                    let sent: usize = messages[..at].iter().map(|message| message.parts.len()).sum();
+                    return Err(plan.slots[sent..].into());
+                }
+                Err(error) => {
+                    // UDP promises nothing: the client asks again.
+                    tracing::debug!(client = %messages[at].peer.to_address(), %error, "sending a response failed");
+                    at += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What two responses must have in common to be joined.
+    fn route(&self, at: u8) -> Route<'_> {
+        let slot = &self.slots[usize::from(at)];
+        let local = if self.is_wildcard { slot.local() } else { None };
+        Route { peer: slot.peer(), local, length: self.responses[usize::from(at)].as_octets().len() }
+    }
+}
+
+/// The way back to the client of one datagram.
+#[derive(Debug)]
+pub(in crate::server) struct Late {
+    socket: Arc<UdpSocket>,
+    peer: Peer,
+    local: Option<Local>,
+}
+
+impl super::Late for Late {
+    fn send(&self, response: &[u8]) {
+        let parts = [IoSlice::new(response)];
+        let message = Message { peer: &self.peer, parts: &parts, control: Control::new(self.local, None) };
+        if let Err(error) = syscalls::send(&self.socket, &[message]) {
+            // UDP promises nothing: the client asks again.
+            tracing::debug!(client = %self.peer.to_address(), %error, "sending a response failed");
+        }
+    }
+}
+
+#[cfg(test)]
+impl Socket {
+    pub(super) fn joins(&self) -> bool {
+        self.joins
+    }
+}
+
+#[cfg(test)]
+pub(super) fn forbid_joining(socket: &Socket) {
+    syscalls::forbid_joining(&socket.socket);
+}
+
+/// See [`super::pin`].
+pub(super) fn pin(worker: usize, workers: usize) {
+    let this_thread = Pid::from_raw(0);
+    let Ok(allowed) = sched_getaffinity(this_thread) else { return };
+    let processors: Vec<_> = (0..CpuSet::count()).filter(|at| allowed.is_set(*at) == Ok(true)).collect();
+    if processors.len() != workers {
+        return;
+    }
+    let mut own = CpuSet::new();
+    let pinned = own.set(processors[worker]).and_then(|()| sched_setaffinity(this_thread, &own));
+    if let Err(error) = pinned {
+        tracing::debug!(%error, worker, "a UDP worker cannot be tied to a processor");
+    }
+}

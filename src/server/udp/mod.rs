@@ -1,0 +1,174 @@
+//! UDP workers: receive a batch, respond, send.
+//!
+//! Each worker is a thread with a socket of its own, and the system spreads the clients of an address over its sockets.
+//! What a system offers for that lies behind [`Datagrams`]: batches on Linux, one datagram a call elsewhere.
+
+mod drops;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(any(not(target_os = "linux"), test))]
+mod portable;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::{Serving, forwarding, query_log};
+use crate::respond::{Outcome, respond};
+use crate::snapshot::Snapshot;
+use crate::view::Transport;
+use crate::wire::Response;
+
+pub use drops::UdpDrops;
+#[cfg(target_os = "linux")]
+pub(super) use linux::Socket;
+#[cfg(not(target_os = "linux"))]
+pub(super) use portable::Socket;
+
+/// Datagrams of one batch.
+#[cfg(target_os = "linux")]
+const BATCH: usize = 64;
+/// Receive buffer of a socket, in octets, as far as the system allows: the default holds few datagrams.
+pub(super) const RECEIVE_BUFFER: usize = 4 << 20;
+/// Send buffer of a socket, in octets, as far as the system allows: some batches of responses.
+pub(super) const SEND_BUFFER: usize = 1 << 20;
+/// How long a worker waits for a datagram before it looks whether it should stop.
+pub(super) const TICK: Duration = Duration::from_millis(100);
+/// Pause after receiving failed for another reason than that nothing came.
+const ERROR_PAUSE: Duration = Duration::from_millis(1);
+/// Batches that are still answered after a stop: what a socket's buffer holds, and an end where a flood goes on.
+const LAST_BATCHES: u32 = 1024;
+
+/// A socket with room for a batch of datagrams and for the responses to them.
+pub(super) trait Datagrams: Sized {
+    /// Binds an address, with a socket for each of `workers`.
+    fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<Self>>;
+
+    /// What tells the drops of this socket.
+    fn drops(&self) -> drops::Source;
+
+    /// Receives what has come, up to a batch, and returns the number of datagrams; 0 where none came.
+    fn receive(&mut self, wait: Wait) -> io::Result<usize>;
+
+    /// Sends what `answer` makes of each datagram received last: of sender and request a response.
+    fn reply(&mut self, answer: impl FnMut(SocketAddr, &[u8], &mut Response) -> Verdict<Self::Late>);
+
+    /// Sends the response to one datagram when the batch is long gone.
+    type Late: Late;
+}
+
+/// See [`Datagrams::Late`].
+pub(super) trait Late: Send + 'static {
+    /// Sends the response.
+    fn send(&self, response: &[u8]);
+}
+
+/// What becomes of a datagram.
+pub(super) enum Verdict<L> {
+    /// The response is there.
+    Send,
+    /// There is none.
+    Ignore,
+    /// There will be one: who makes it is given the way back.
+    Later(Box<dyn FnOnce(L)>),
+}
+
+/// How long to wait for the first datagram of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// At most [`TICK`].
+    Tick,
+    /// Not at all.
+    Not,
+}
+
+/// Answers datagrams until `stop` is set, and then those that have already come.
+///
+/// Takes the thread that it is called on: clients that never pause hold up nobody but each other.
+pub(super) fn serve(mut socket: impl Datagrams, serving: &Arc<Serving>, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        answer_batch(&mut socket, serving, Wait::Tick);
+    }
+    for _ in 0..LAST_BATCHES {
+        if answer_batch(&mut socket, serving, Wait::Not) == 0 {
+            break;
+        }
+    }
+}
+
+fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, wait: Wait) -> usize {
+    match socket.receive(wait) {
+        Ok(0) => 0,
+        Ok(count) => {
+            let snapshot = serving.published.load();
+            socket.reply(|client, request, response| answer(serving, &snapshot, client, request, response));
+            count
+        }
+        Err(error) => {
+            // Such as an ICMP error that a client's host sent for an earlier response, where a system tells of it.
+            tracing::debug!(%error, "receiving a datagram failed");
+            std::thread::sleep(ERROR_PAUSE);
+            0
+        }
+    }
+}
+
+/// Makes the response to one datagram.
+fn answer<L: Late>(
+    serving: &Arc<Serving>,
+    snapshot: &Arc<Snapshot>,
+    from: SocketAddr,
+    request: &[u8],
+    response: &mut Response,
+) -> Verdict<L> {
+    // Nothing can be sent to port 0.
+    if from.port() == 0 {
+        return Verdict::Ignore;
+    }
+    let Some(client) = serving.admission.client(from.ip(), Transport::Udp) else { return Verdict::Ignore };
+    match respond(snapshot, &client, request, response) {
+        None => Verdict::Ignore,
+        Some(Outcome::Answered(served)) => {
+            query_log::answered("UDP", from, snapshot, request, served);
+            Verdict::Send
+        }
+        Some(Outcome::Forward(question)) => {
+            let Some(pending) = serving.admission.pend(from.ip()) else {
+                tracing::debug!(client = %from, "dropped a query: too many wait for other servers");
+                return Verdict::Ignore;
+            };
+            let (serving, snapshot, request) = (serving.clone(), snapshot.clone(), Box::<[u8]>::from(request));
+            Verdict::Later(Box::new(move |late: L| {
+                let (tasks, runtime) = (serving.tasks.clone(), serving.runtime.clone());
+                let answer = async move {
+                    let _pending = pending;
+                    let mut response = Response::new();
+                    let forwarder = &serving.forwarder;
+                    let served =
+                        forwarding::answer(forwarder, &snapshot, &client, &request, question, &mut response).await;
+                    if let Some(served) = served {
+                        query_log::answered("UDP", from, &snapshot, &request, served);
+                        late.send(response.as_octets());
+                    }
+                };
+                tasks.spawn_on(answer, &runtime);
+            }))
+        }
+    }
+}
+
+/// Ties the calling thread to the `worker`th processor, where there is a worker for each and the system allows it.
+///
+/// Fewer workers than processors are better moved about by the system, as are those of a container that may use a
+/// share of all processors: every such container would choose the first ones.
+pub(super) fn pin(worker: usize, workers: usize) {
+    #[cfg(target_os = "linux")]
+    linux::pin(worker, workers);
+    #[cfg(not(target_os = "linux"))]
+    let _ = (worker, workers);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! One datagram a call, on any system, through quinn-udp.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+
+use super::drops::Source;
+use super::{Datagrams, Late as _, Verdict, Wait};
+use crate::server::bind;
+use crate::wire::Response;
+
+/// Octets for one receive call's result: the largest datagram, or several that the system has joined.
+const BUFFER: usize = 65_536;
+
+/// A socket that the workers of an address share: not every system spreads clients over several.
+#[derive(Debug)]
+pub(in crate::server) struct Socket {
+    socket: Arc<UdpSocket>,
+    state: Arc<UdpSocketState>,
+    buffer: Box<[u8]>,
+    received: RecvMeta,
+    response: Response,
+    waits: bool,
+}
+
+impl Datagrams for Socket {
+    fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<Self>> {
+        let socket = bind::udp_socket(address)?;
+        socket.bind(&address.into())?;
+        let socket: UdpSocket = socket.into();
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        // quinn-udp has made the socket one for an event loop.
+        socket.set_nonblocking(false)?;
+        let (socket, state) = (Arc::new(socket), Arc::new(state));
+        let worker = |_| Self {
+            socket: socket.clone(),
+            state: state.clone(),
+            buffer: vec![0; BUFFER].into(),
+            received: RecvMeta::default(),
+            response: Response::new(),
+            waits: true,
+        };
+        Ok((0..workers).map(worker).collect())
+    }
+
+    fn drops(&self) -> Source {
+        Source::new(&self.socket)
+    }
+
+    fn receive(&mut self, wait: Wait) -> io::Result<usize> {
+        if self.waits != (wait == Wait::Tick) {
+            // It counts for all workers of the socket, but they stop together.
+            self.waits = wait == Wait::Tick;
+            self.socket.set_nonblocking(!self.waits)?;
+        }
+        let socket = UdpSockRef::from(&*self.socket);
+        let slice = &mut [IoSliceMut::new(&mut self.buffer)];
+        match self.state.recv(socket, slice, std::slice::from_mut(&mut self.received)) {
+            Ok(count) => Ok(count),
+            Err(error) if bind::is_nothing(&error) => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    type Late = Late;
+
+    fn reply(&mut self, mut answer: impl FnMut(SocketAddr, &[u8], &mut Response) -> Verdict<Late>) {
+        let RecvMeta { addr, len, stride, dst_ip, .. } = self.received;
+        // The system may have joined datagrams of one sender.
+        for request in self.buffer[..len].chunks(stride.max(1)) {
+            let back = || Late { socket: self.socket.clone(), state: self.state.clone(), peer: addr, local: dst_ip };
+            match answer(addr, request, &mut self.response) {
+                Verdict::Send => back().send(self.response.as_octets()),
+                Verdict::Ignore => {}
+                Verdict::Later(later) => later(back()),
+            }
+        }
+    }
+}
+
+/// The way back to the client of one datagram.
+#[derive(Debug)]
+pub(in crate::server) struct Late {
+    socket: Arc<UdpSocket>,
+    state: Arc<UdpSocketState>,
+    peer: SocketAddr,
+    local: Option<IpAddr>,
+}
+
+impl super::Late for Late {
+    fn send(&self, response: &[u8]) {
+        let Self { peer, local, .. } = *self;
+        let transmit = Transmit { destination: peer, ecn: None, contents: response, segment_size: None, src_ip: local };
+        if let Err(error) = self.state.try_send(UdpSockRef::from(&*self.socket), &transmit) {
+            // UDP promises nothing: the client asks again.
+            tracing::debug!(client = %peer, %error, "sending a response failed");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Both kinds of sockets do the same.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+
+use super::*;
+use crate::config::{Files, Listen, load};
+use crate::forward::{ForwardLimits, Forwarder};
+use crate::server::admission::Admission;
+use crate::snapshot::{Generation, Identity, Published};
+use crate::view::Client;
+
+/// The default lab; it has nothing to forward.
+fn serving() -> Arc<Serving> {
+    let topology = load(&Files::Lab).unwrap().topology;
+    let snapshot = Snapshot::compile(&topology, Identity::default(), Generation(1)).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    Arc::new(Serving {
+        published: Arc::new(Published::new(snapshot)),
+        admission: Admission::new(&Listen::from(SocketAddr::from(([127, 0, 0, 1], 0)))),
+        forwarder: Arc::new(Forwarder::new(ForwardLimits::default())),
+        tasks: Default::default(),
+        runtime: runtime.handle().clone(),
+    })
+}
+
+/// Sockets for so many workers on a free port.
+fn bound<S: Datagrams>(address: IpAddr, workers: usize) -> (SocketAddr, Vec<S>) {
+    loop {
+        let free = UdpSocket::bind((address, 0)).unwrap().local_addr().unwrap();
+        // Until it is taken again another test may take it.
+        if let Ok(sockets) = S::bind(free, workers) {
+            return (free, sockets);
+        }
+    }
+}
+
+fn client(from: IpAddr, to: SocketAddr) -> UdpSocket {
+    let socket = UdpSocket::bind((from, 0)).unwrap();
+    socket.connect(to).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket
+}
+
+/// A query for a name whose first label has that many octets.
+fn query(id: u16, label: usize) -> Vec<u8> {
+    let mut octets = id.to_be_bytes().to_vec();
+    octets.extend_from_slice(&[1, 0, 0, 1, 0, 0, 0, 0, 0, 0, label as u8]);
+    octets.resize(octets.len() + label, b'x');
+    octets.extend_from_slice(b"\x07contoso\x08internal\0\0\x01\0\x01");
+    octets
+}
+
+fn response_to(serving: &Serving, source: IpAddr, request: &[u8]) -> Vec<u8> {
+    let mut response = Response::new();
+    let client = Client::new(source, Transport::Udp);
+    respond(&serving.published.load(), &client, request, &mut response).unwrap();
+    response.as_octets().to_vec()
+}
+
+/// Answers whatever has come to a socket; returns the number of datagrams.
+fn answer_all(socket: &mut impl Datagrams, serving: &Arc<Serving>) -> usize {
+    let mut total = 0;
+    loop {
+        match socket.receive(Wait::Not).unwrap() {
+            0 => return total,
+            count => total += count,
+        }
+        let snapshot = serving.published.load();
+        socket.reply(|from, request, response| answer(serving, &snapshot, from, request, response));
+    }
+}
+
+#[track_caller]
+fn every_client_gets_its_own_answers<S: Datagrams>(sockets: &mut [S], to: SocketAddr, from: IpAddr) {
+    const CLIENTS: usize = 3;
+    const EACH: usize = 50;
+    let serving = serving();
+    let clients: Vec<_> = (0..CLIENTS).map(|_| client(from, to)).collect();
+    let mut expected = vec![BTreeSet::new(); CLIENTS];
+    for id in 0..CLIENTS * EACH {
+        // Clients in turn, lengths that repeat: some responses can be joined.
+        let (at, request) = (id % CLIENTS, query(id as u16, 1 + id / 7 % 3));
+        clients[at].send(&request).unwrap();
+        expected[at].insert(response_to(&serving, from, &request));
+    }
+    // A response, and less than a header: nobody gets an answer to these.
+    clients[0].send(&response_to(&serving, from, &query(1, 1))).unwrap();
+    clients[0].send(b"").unwrap();
+    let answered: usize = sockets.iter_mut().map(|socket| answer_all(socket, &serving)).sum();
+    // Those that the system joined count as one.
+    assert!(answered <= CLIENTS * EACH + 2);
+    for (client, expected) in clients.iter().zip(&expected) {
+        let mut buffer = [0; 1232];
+        let got: BTreeSet<_> =
+            expected.iter().map(|_| client.recv(&mut buffer).map(|len| buffer[..len].to_vec()).unwrap()).collect();
+        assert!(got == *expected, "{} of {} are right", got.intersection(expected).count(), expected.len());
+        client.set_nonblocking(true).unwrap();
+        assert_eq!(client.recv(&mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+}
+
+fn check_addresses<S: Datagrams>() {
+    for (listen, asked, from) in [
+        (IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from([127, 1, 0, 4])),
+        (Ipv4Addr::UNSPECIFIED.into(), [127, 9, 9, 9].into(), [127, 1, 0, 4].into()),
+        (Ipv6Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()),
+        (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()),
+    ] {
+        let (address, mut sockets) = bound::<S>(listen, 1);
+        every_client_gets_its_own_answers(&mut sockets, (asked, address.port()).into(), from);
+    }
+}
+
+fn check_sharing<S: Datagrams>() {
+    let (address, mut sockets) = bound::<S>(Ipv4Addr::LOCALHOST.into(), 2);
+    assert_eq!(sockets.len(), 2);
+    every_client_gets_its_own_answers(&mut sockets, address, [127, 1, 0, 4].into());
+    let again = S::bind(address, 2).err().map(|error| error.kind());
+    assert_eq!(again, Some(io::ErrorKind::AddrInUse), "no other program's socket is joined");
+}
+
+/// A response that is made later goes the same way back.
+fn check_late<S: Datagrams>() {
+    let (address, mut sockets) = bound::<S>(Ipv4Addr::UNSPECIFIED.into(), 1);
+    let client = client([127, 1, 0, 4].into(), ([127, 9, 9, 9], address.port()).into());
+    client.send(&query(1, 9)).unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    while sockets[0].receive(Wait::Tick).unwrap() == 0 {}
+    sockets[0].reply(|_, _, _| {
+        let sender = sender.clone();
+        Verdict::Later(Box::new(move |late| sender.send(late).unwrap()))
+    });
+    drop(sockets);
+    receiver.recv().unwrap().send(b"later");
+    let mut buffer = [0; 1232];
+    let len = client.recv(&mut buffer).unwrap();
+    assert_eq!(&buffer[..len], b"later");
+}
+
+/// A worker answers what came before the stop, and ends.
+fn check_stop<S: Datagrams>() {
+    let (address, mut sockets) = bound::<S>(Ipv4Addr::LOCALHOST.into(), 1);
+    let client = client([127, 1, 0, 4].into(), address);
+    (0..200).for_each(|id| assert!(client.send(&query(id, 9)).is_ok()));
+    serve(sockets.remove(0), &serving(), &AtomicBool::new(true));
+    let mut buffer = [0; 1232];
+    let ids: BTreeSet<_> = (0..200)
+        .map(|_| client.recv(&mut buffer).map(|_| u16::from_be_bytes([buffer[0], buffer[1]])).unwrap())
+        .collect();
+    assert_eq!(ids, (0..200).collect());
+}
+
+/// Waiting for nothing has an end.
+fn check_waiting<S: Datagrams>() {
+    let (_, mut sockets) = bound::<S>(Ipv4Addr::LOCALHOST.into(), 1);
+    assert_eq!(sockets[0].receive(Wait::Tick).unwrap(), 0);
+    assert_eq!(sockets[0].receive(Wait::Not).unwrap(), 0);
+    assert_eq!(sockets[0].receive(Wait::Tick).unwrap(), 0);
+}
+
+#[test]
+fn the_portable_socket_answers() {
+    check_addresses::<portable::Socket>();
+    check_sharing::<portable::Socket>();
+    check_late::<portable::Socket>();
+    check_stop::<portable::Socket>();
+    check_waiting::<portable::Socket>();
+}
+
+#[cfg(target_os = "linux")]
+mod on_linux {
+    use super::linux::Socket;
+    use super::*;
+
+    #[test]
+    fn the_linux_socket_answers() {
+        check_addresses::<Socket>();
+        check_sharing::<Socket>();
+        check_late::<Socket>();
+        check_stop::<Socket>();
+        check_waiting::<Socket>();
+    }
+
+    #[test]
+    fn where_responses_cannot_be_joined_each_is_sent_alone() {
+        let (address, mut sockets) = bound::<Socket>(Ipv4Addr::LOCALHOST.into(), 1);
+        every_client_gets_its_own_answers(&mut sockets, address, [127, 1, 0, 4].into());
+        assert!(sockets[0].joins());
+        linux::forbid_joining(&sockets[0]);
+        every_client_gets_its_own_answers(&mut sockets, address, [127, 1, 0, 4].into());
+        assert!(!sockets[0].joins());
+    }
+
+    #[test]
+    fn what_the_system_drops_is_counted() {
+        const SENT: u64 = 40_000;
+        let (address, mut sockets) = bound::<Socket>(Ipv4Addr::LOCALHOST.into(), 1);
+        let drops = UdpDrops::new(sockets.iter().map(Datagrams::drops));
+        assert_eq!(drops.count(), 0);
+        let client = client([127, 1, 0, 4].into(), address);
+        // More than the receive buffer holds.
+        let request = query(1, 60);
+        (0..SENT).for_each(|_| assert!(client.send(&request).is_ok()));
+        let mut received = 0;
+        loop {
+            match sockets[0].receive(Wait::Not).unwrap() {
+                0 => break,
+                count => received += count as u64,
+            }
+        }
+        assert!(drops.count() > 0);
+        assert_eq!(drops.count() + received, SENT);
+        drop(sockets);
+        assert_eq!(drops.count() + received, SENT, "what was counted stays counted");
+    }
+}
