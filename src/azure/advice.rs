@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use super::declaration::{ConnectionState, Declaration, Origin, RecordSet, ResolutionPolicy};
+use super::catalogue::ResourceMember;
+use super::declaration::{ConnectionState, Declaration, Origin, PublicNetworkAccess, RecordSet, ResolutionPolicy};
 use super::derive::{find_resource, members};
 use super::{Catalogue, Finding, Scope, ZoneContents};
 use crate::dns::{Name, NameRef, RecordType, rdata};
@@ -24,6 +25,7 @@ pub(super) fn topology(
     prefixes(declaration, findings);
     endpoints(declaration, catalogue, zones, findings);
     managed_endpoints(declaration, findings);
+    public_access(declaration, catalogue, zones, findings);
     for zone in zones {
         owners(zone, findings);
     }
@@ -95,7 +97,7 @@ fn prefixes(declaration: &Declaration, findings: &mut Vec<Finding>) {
 fn endpoints(declaration: &Declaration, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
     for endpoint in &declaration.private_endpoints {
         let name = &endpoint.name;
-        if endpoint.connection_state != ConnectionState::Approved {
+        if endpoint.deleted || endpoint.connection_state != ConnectionState::Approved {
             continue;
         }
         if endpoint.private_dns_zone_group.is_empty() {
@@ -107,8 +109,8 @@ fn endpoints(declaration: &Declaration, catalogue: &Catalogue, zones: &[ZoneCont
             continue;
         }
         let Some(resource) = find_resource(declaration, endpoint) else { continue };
-        let written: BTreeSet<Name> =
-            members(catalogue, resource, &endpoint.group_id).into_iter().map(|member| member.private_zone).collect();
+        let written = members(declaration, catalogue, resource, &endpoint.group_id);
+        let written: BTreeSet<Name> = written.into_iter().map(|member| member.private_zone).collect();
         for reference in &endpoint.private_dns_zone_group {
             if !written.contains(&reference.name) {
                 findings.push(Finding::warning(
@@ -145,6 +147,74 @@ fn managed_endpoints(declaration: &Declaration, findings: &mut Vec<Finding>) {
                 ),
                 "add refreshed = true",
             ));
+        }
+    }
+}
+
+/// Reports networks that resolve a resource publicly which refuses them there. Its public names stay as they are
+/// (private-endpoint-dns.md).
+fn public_access(
+    declaration: &Declaration,
+    catalogue: &Catalogue,
+    zones: &[ZoneContents],
+    findings: &mut Vec<Finding>,
+) {
+    for resource in &declaration.private_link_resources {
+        if resource.public_network_access == PublicNetworkAccess::Enabled {
+            continue;
+        }
+        let services = catalogue.services_of(resource);
+        let members = services.flat_map(|service| catalogue.members(service, resource).unwrap_or_default());
+        let members: Vec<_> = members.filter(|member| !member.private_only).collect();
+        let mut networks = BTreeSet::new();
+        let mut name = None;
+        // Others ask elsewhere first, as their DNS servers and rules say.
+        let asks_here = |network: &&super::VirtualNetwork| {
+            let is_linked = |linked: &super::Declared<String>| *linked == network.name;
+            let mut rulesets = declaration.dns_forwarding_rulesets.iter();
+            network.dns_servers.is_empty() && !rulesets.any(|ruleset| ruleset.virtual_networks.iter().any(is_linked))
+        };
+        for network in declaration.virtual_networks.iter().filter(asks_here) {
+            if let Some(member) = members.iter().find(|member| is_public(zones, &network.name, member)) {
+                networks.insert(network.name.as_str());
+                name = name.or(Some(&member.public_name));
+            }
+        }
+        if let Some(name) = name {
+            let networks: Vec<_> = networks.iter().map(|network| format!("\"{network}\"")).collect();
+            findings.push(Finding::warning(
+                resource.name.origin,
+                format!(
+                    "public network access of \"{}\" is Disabled, and clients of {} resolve {name} publicly: it refuses them",
+                    resource.name,
+                    networks.join(", ")
+                ),
+                "link the networks to a zone with the record of a private endpoint, or enable public network access",
+            ));
+        }
+    }
+}
+
+/// Whether clients of a network get a member's public addresses.
+fn is_public(zones: &[ZoneContents], network: &str, member: &ResourceMember) -> bool {
+    let longest = |name: &Name, is_seen: &dyn Fn(&Scope) -> bool| {
+        let covering = zones.iter().filter(|zone| is_seen(&zone.scope) && name.as_ref().is_within(zone.apex.as_ref()));
+        covering.max_by_key(|zone| zone.apex.as_wire().len())
+    };
+    let is_linked = |scope: &Scope| matches!(scope, Scope::Private { links, .. } if links.contains_key(network));
+    if longest(&member.public_name, &is_linked).is_some() {
+        return false;
+    }
+    let public = longest(&member.public_name, &|scope| *scope == Scope::Public);
+    let step = public.and_then(|zone| zone.record_sets.get(&(member.public_name.clone(), RecordType::CNAME)));
+    let is_connected =
+        step.is_some_and(|step| step.rdatas.iter().any(|rdata| **rdata == *member.privatelink_name.as_wire()));
+    match longest(&member.privatelink_name, &is_linked).filter(|_| is_connected) {
+        None => true,
+        Some(zone) => {
+            let Scope::Private { links, .. } = &zone.scope else { return true };
+            let redirects = links.get(network) == Some(&ResolutionPolicy::NxDomainRedirect) && zone.is_private_link();
+            redirects && !zone.holds(member.privatelink_name.as_ref())
         }
     }
 }

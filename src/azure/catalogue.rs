@@ -2,12 +2,17 @@
 //!
 //! The data is in `catalogue.toml` and `regions.toml` beside this file and embedded in the binary.
 
+mod template;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::declaration::PrivateLinkResource;
 use crate::dns::{Name, NameError, Ttl};
+
+use template::Filler;
+pub use template::variants as template_variants;
 
 /// All services that are known, and all regions.
 #[derive(Debug)]
@@ -36,33 +41,67 @@ pub struct Service {
     pub title: String,
     /// Group ID (sub-resource) of its private endpoints.
     pub group_id: String,
-    /// What the sub-resource consists of; each member has its own names and addresses.
+    /// Families of SKU that the service is, where one type and group ID stand for several products.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skus: Vec<String>,
+    /// ARM type of the private link scopes through which its resources have private endpoints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// Templates of name parts that a resource need not give.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub defaults: BTreeMap<String, String>,
+    /// What the sub-resource consists of.
     #[serde(rename(deserialize = "member"))]
     pub members: Vec<Member>,
 }
 
-/// A member of a sub-resource: one public name, one private record. All but the TTLs are templates.
+/// A member of a sub-resource: one public name, one private record. All but flags and TTLs are templates.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
-    /// Member name, as in the private endpoint's IP configurations.
+    /// Member name, as in the private endpoint's IP configurations; members of one name share an address.
     pub name: String,
     /// The list of the resource that has an element for each member of this kind; one member without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub each: Option<String>,
     /// Apex of the public zone that holds the member's public name.
     pub public_zone: String,
     /// Apex of the private zone that the zone group writes to.
     pub private_zone: String,
-    /// Labels in front of both.
+    /// Labels in front of the private zone; `@` for its apex.
     pub record_name: String,
-    /// Public host that the public name leads to; without one the addresses stand at the public name.
-    pub public_endpoint: Option<String>,
-    /// TTL in seconds of the public CNAME steps.
+    /// Labels in front of the public zone, where they are others than `record_name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_record_name: Option<String>,
+    /// Whether public DNS does not have the name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub private_only: bool,
+    /// Whether the privatelink step is there without a private endpoint.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub always_connected: bool,
+    /// Names that lead to the public name, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<Host>,
+    /// Public hosts that the name leads to; the addresses stand at the last, without one at the name itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub public_chain: Vec<Host>,
+    /// TTL in seconds of the CNAME record from the public name to the privatelink name.
     #[serde(default = "default_ttl")]
     pub alias_ttl: u32,
     /// TTL in seconds of the public address records.
     #[serde(default = "default_ttl")]
     pub address_ttl: u32,
+}
+
+/// A public host in front of a public name or behind it.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// Template of its name.
+    pub host: String,
+    /// TTL in seconds of the CNAME record that it has, where it is in front, or that leads to it, where it is behind.
+    #[serde(default = "default_ttl")]
+    pub ttl: u32,
 }
 
 /// See the head of `catalogue.toml`.
@@ -78,7 +117,10 @@ pub(super) struct ResourceMember {
     pub(super) public_name: Name,
     pub(super) private_zone: Name,
     pub(super) privatelink_name: Name,
-    pub(super) public_endpoint: Option<Name>,
+    pub(super) private_only: bool,
+    pub(super) always_connected: bool,
+    pub(super) aliases: Vec<(Name, Ttl)>,
+    pub(super) public_chain: Vec<(Name, Ttl)>,
     pub(super) alias_ttl: Ttl,
     pub(super) address_ttl: Ttl,
 }
@@ -95,6 +137,17 @@ pub enum CatalogueError {
     /// A filled-in template is not a domain name.
     #[error("\"{0}\" is not a domain name: {1}")]
     BadName(String, NameError),
+}
+
+/// What a service's templates want of a name part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartNeed<'a> {
+    /// There is no name without it.
+    Required,
+    /// It may be missing, and is then left out.
+    Optional,
+    /// Without it this template is filled in.
+    Default(&'a str),
 }
 
 #[derive(Deserialize)]
@@ -123,10 +176,32 @@ impl Catalogue {
 
     /// The services of a resource: one for each group ID of its type in its region's cloud.
     pub fn services_of<'a>(&'a self, resource: &'a PrivateLinkResource) -> impl Iterator<Item = &'a Service> {
+        let mut found: Vec<&Service> = Vec::new();
+        for service in self.services_of_type(resource) {
+            let is_rival = |other: &&Service| other.group_id == service.group_id;
+            // Without a SKU it is the first product.
+            if resource.sku.as_ref().map_or_else(|| !found.iter().any(is_rival), |sku| service.has_sku(sku)) {
+                found.push(service);
+            }
+        }
+        found.into_iter()
+    }
+
+    /// The services of a resource's type in its region's cloud, whatever the SKU.
+    pub(super) fn services_of_type<'a>(
+        &'a self,
+        resource: &'a PrivateLinkResource,
+    ) -> impl Iterator<Item = &'a Service> {
         let cloud = self.cloud(&resource.region);
         self.services.iter().filter(move |service| {
             cloud == Some(service.cloud.as_str()) && service.resource_type.eq_ignore_ascii_case(&resource.resource_type)
         })
+    }
+
+    /// The types of resources that a type of private link scopes takes.
+    pub(super) fn scoped_types<'a>(&'a self, scope: &'a str) -> impl Iterator<Item = &'a str> {
+        let scoped = self.services.iter().filter(|service| service.is_scoped_by(scope));
+        scoped.map(|service| service.resource_type.as_str()).collect::<BTreeSet<_>>().into_iter()
     }
 
     /// The cloud of a region; `None` where the region is not known.
@@ -143,6 +218,11 @@ impl Catalogue {
         names.collect()
     }
 
+    /// The short code of a region; `None` where it is not known.
+    fn region_code(&self, region: &str) -> Option<&str> {
+        self.regions.get(region).map(|region| region.code.as_str()).filter(|code| !code.is_empty())
+    }
+
     /// Names of all known regions.
     pub fn regions(&self) -> impl Iterator<Item = &str> {
         self.regions.keys().map(String::as_str)
@@ -157,11 +237,11 @@ impl Catalogue {
         let mut members = Vec::new();
         for member in &service.members {
             match &member.each {
-                None => members.push(self.member(member, resource, None)?),
+                None => members.push(self.member(service, member, resource, None)?),
                 Some(list) => {
                     let elements = resource.name_lists.get(list).map_or(&[][..], |elements| elements);
                     for (at, element) in elements.iter().enumerate() {
-                        members.push(self.member(member, resource, Some((at + 1, element)))?);
+                        members.push(self.member(service, member, resource, Some((at + 1, element)))?);
                     }
                 }
             }
@@ -171,111 +251,96 @@ impl Catalogue {
 
     fn member(
         &self,
+        service: &Service,
         member: &Member,
         resource: &PrivateLinkResource,
         element: Option<(usize, &str)>,
     ) -> Result<ResourceMember, CatalogueError> {
-        let filler = Filler { catalogue: self, resource, element };
+        let filler = Filler { catalogue: self, service, resource, element };
+        let owner = |labels: &str, zone: &str| match labels {
+            "@" => filler.name(zone),
+            _ => filler.name(&format!("{labels}.{zone}")),
+        };
+        let ttl = |seconds| Ttl::from_secs(seconds).unwrap_or(Ttl::MAX);
+        let hosts = |hosts: &[Host]| -> Result<Vec<_>, _> {
+            hosts.iter().map(|host| Ok((filler.name(&host.host)?, ttl(host.ttl)))).collect()
+        };
+        let public_record_name = member.public_record_name.as_ref().unwrap_or(&member.record_name);
         Ok(ResourceMember {
             name: filler.fill(&member.name)?,
-            public_name: filler.name(&format!("{}.{}", member.record_name, member.public_zone))?,
-            privatelink_name: filler.name(&format!("{}.{}", member.record_name, member.private_zone))?,
+            public_name: owner(public_record_name, &member.public_zone)?,
+            privatelink_name: owner(&member.record_name, &member.private_zone)?,
             public_zone: filler.name(&member.public_zone)?,
             private_zone: filler.name(&member.private_zone)?,
-            public_endpoint: match (&resource.public_endpoint, &member.public_endpoint) {
-                (Some(declared), _) => Some((**declared).clone()),
-                (None, Some(template)) => Some(filler.name(template)?),
-                (None, None) => None,
+            private_only: member.private_only,
+            always_connected: member.always_connected,
+            aliases: hosts(&member.aliases)?,
+            public_chain: match &resource.public_endpoint {
+                Some(declared) => {
+                    let first = member.public_chain.first();
+                    vec![((**declared).clone(), ttl(first.map_or(member.alias_ttl, |host| host.ttl)))]
+                }
+                None => hosts(&member.public_chain)?,
             },
-            alias_ttl: Ttl::from_secs(member.alias_ttl).unwrap_or(Ttl::MAX),
-            address_ttl: Ttl::from_secs(member.address_ttl).unwrap_or(Ttl::MAX),
+            alias_ttl: ttl(member.alias_ttl),
+            address_ttl: ttl(member.address_ttl),
         })
     }
 }
 
-/// Fills in templates.
-struct Filler<'a> {
-    catalogue: &'a Catalogue,
-    resource: &'a PrivateLinkResource,
-    /// Number and text of a list's element.
-    element: Option<(usize, &'a str)>,
-}
-
-impl Filler<'_> {
-    fn name(&self, template: &str) -> Result<Name, CatalogueError> {
-        let text = self.fill(template)?;
-        text.parse().map_err(|error| CatalogueError::BadName(text, error))
-    }
-
-    fn fill(&self, template: &str) -> Result<String, CatalogueError> {
-        let mut text = String::new();
-        let mut rest = template;
-        while let Some((before, after)) = rest.split_once('{') {
-            text.push_str(before);
-            let (part, after) = after.split_once('}').expect("a unit test fills in every template");
-            text.push_str(&self.part(part)?);
-            rest = after;
-        }
-        text.push_str(rest);
-        Ok(text)
-    }
-
-    fn part(&self, part: &str) -> Result<String, CatalogueError> {
-        let resource = self.resource;
-        match (part, self.element) {
-            ("name", _) => Ok(resource.name.to_string()),
-            ("region", _) => Ok(resource.region.to_string()),
-            ("each", Some((_, element))) => Ok(element.to_owned()),
-            ("index", Some((number, _))) => Ok(number.to_string()),
-            ("region_code", _) => match self.catalogue.regions.get(resource.region.as_str()) {
-                Some(region) if !region.code.is_empty() => Ok(region.code.clone()),
-                _ => Err(CatalogueError::UnknownRegionCode(resource.region.to_string())),
-            },
-            _ => match resource.name_parts.get(part) {
-                Some(value) => Ok(value.to_string()),
-                None => Err(CatalogueError::MissingPart(part.to_owned())),
-            },
-        }
-    }
-}
-
 impl Service {
-    /// The parts besides `name` and `region` that the service's templates ask a resource for.
-    pub fn name_parts(&self) -> impl Iterator<Item = &str> {
-        let templates = self.members.iter().flat_map(|member| {
-            let names = [&member.public_zone, &member.private_zone, &member.record_name];
-            names.into_iter().chain(&member.public_endpoint)
-        });
-        let parts = templates.flat_map(|template| {
-            template.split('{').skip(1).filter_map(|part| part.split_once('}')).map(|(part, _)| part)
-        });
-        parts.filter(|part| !["name", "region", "region_code", "each", "index"].contains(part))
+    /// The name parts that the service's templates know, and what they want of each.
+    pub fn name_parts(&self) -> BTreeMap<&str, PartNeed<'_>> {
+        let templates = self.members.iter().flat_map(Member::templates).chain(self.defaults.values());
+        let mut parts = BTreeMap::new();
+        for part in templates.flat_map(|template| template::parts(template)).filter(|part| part.is_of_resource()) {
+            let need = match self.defaults.get(part.name) {
+                Some(default) => PartNeed::Default(default),
+                None if part.name == "region_code" => PartNeed::Default("{region_code}"),
+                None if part.is_optional() => PartNeed::Optional,
+                None => PartNeed::Required,
+            };
+            parts.insert(part.name, need);
+        }
+        parts
     }
 
     /// The lists that the service's members are made from.
     pub fn name_lists(&self) -> impl Iterator<Item = &str> {
         self.members.iter().filter_map(|member| member.each.as_deref())
     }
+
+    /// Whether resources of the service have private endpoints through scopes of that type.
+    pub(super) fn is_scoped_by(&self, scope: &str) -> bool {
+        self.scope.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(scope))
+    }
+
+    /// Whether a SKU, such as `Balanced_B10`, belongs to the service.
+    pub(super) fn has_sku(&self, sku: &str) -> bool {
+        let family = sku.split('_').next().unwrap_or(sku);
+        self.skus.iter().any(|own| own.eq_ignore_ascii_case(family))
+    }
+}
+
+impl Member {
+    fn templates(&self) -> impl Iterator<Item = &String> {
+        let names = [&self.name, &self.public_zone, &self.private_zone, &self.record_name];
+        let hosts = self.aliases.iter().chain(&self.public_chain).map(|host| &host.host);
+        names.into_iter().chain(&self.public_record_name).chain(hosts)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::azure::{Declared, Origin};
 
+    fn text(value: &str) -> Declared<String> {
+        Declared::new(value.to_owned(), Origin(0))
+    }
+
     fn resource(resource_type: &str, region: &str) -> PrivateLinkResource {
-        let text = |value: &str| Declared::new(value.to_owned(), Origin(0));
-        PrivateLinkResource {
-            resource_type: text(resource_type),
-            name: text("r1"),
-            region: text(region),
-            name_parts: BTreeMap::new(),
-            name_lists: BTreeMap::new(),
-            public_endpoint: None,
-            public_ip_addresses: BTreeMap::new(),
-        }
+        PrivateLinkResource::new(text(resource_type), text("r1"), text(region))
     }
 
     #[test]
@@ -289,24 +354,47 @@ mod tests {
                 "china" => "chinaeast2",
                 cloud => panic!("no cloud {cloud}"),
             };
-            let mut resource = resource(&service.resource_type, region);
-            let text = |value: &str| Declared::new(value.to_owned(), Origin(0));
-            resource.name_parts = service.name_parts().map(|part| (part.to_owned(), text("x1"))).collect();
-            let list = Declared::new(vec!["e1".to_owned(), "e2".to_owned()], Origin(0));
-            resource.name_lists = service.name_lists().map(|name| (name.to_owned(), list.clone())).collect();
-            assert!(catalogue.services_of(&resource).any(|found| std::ptr::eq(found, service)));
-            let members = catalogue.members(service, &resource).unwrap();
-            let names: BTreeSet<_> = members.iter().map(|member| &member.name).collect();
-            assert_eq!(names.len(), members.len(), "{service:?}");
-            for member in members {
-                assert!(member.public_name.as_ref().is_within(member.public_zone.as_ref()));
-                assert!(member.privatelink_name.as_ref().is_within(member.private_zone.as_ref()));
-                let first = member.private_zone.as_ref().labels().next().unwrap();
-                assert!(first.starts_with(b"privatelink"), "{}", member.private_zone);
+            for with_all_parts in [false, true] {
+                let mut resource = resource(&service.resource_type, region);
+                resource.sku = service.skus.first().map(|sku| text(&format!("{sku}_x")));
+                let parts = service.name_parts().into_iter();
+                let parts = parts.filter(|(_, need)| with_all_parts || *need == PartNeed::Required);
+                resource.name_parts = parts.map(|(part, _)| (part.to_owned(), text("x1"))).collect();
+                let list = Declared::new(vec!["e1".to_owned(), "e2".to_owned()], Origin(0));
+                resource.name_lists = service.name_lists().map(|name| (name.to_owned(), list.clone())).collect();
+                assert!(catalogue.services_of(&resource).any(|found| std::ptr::eq(found, service)), "{service:?}");
+                for member in catalogue.members(service, &resource).unwrap() {
+                    assert!(member.public_name.as_ref().is_within(member.public_zone.as_ref()));
+                    assert!(member.privatelink_name.as_ref().is_within(member.private_zone.as_ref()));
+                    let mut labels = member.private_zone.as_ref().labels();
+                    assert!(labels.any(|label| label.starts_with(b"privatelink")), "{}", member.private_zone);
+                }
+            }
+            for part in service.defaults.keys() {
+                assert!(service.name_parts().contains_key(part.as_str()), "{service:?}: {part} is not used");
             }
             let key = (&service.cloud, service.resource_type.to_lowercase(), service.group_id.to_lowercase());
-            assert!(keys.insert(key), "{service:?}");
+            assert!(keys.insert((key, service.skus.clone())), "{service:?}");
+            if let Some(scope) = &service.scope {
+                let scopes = catalogue.services().iter().filter(|other| other.cloud == service.cloud);
+                assert!(scopes.filter(|other| other.resource_type == *scope).any(|other| other.scope.is_none()));
+            }
         }
+    }
+
+    #[test]
+    fn one_type_and_group_id_stand_for_two_products_by_sku() {
+        let catalogue = Catalogue::embedded();
+        let zones = |sku: Option<&str>| {
+            let mut resource = resource("Microsoft.Cache/redisEnterprise", "eastus");
+            resource.sku = sku.map(text);
+            let services = catalogue.services_of(&resource);
+            services.map(|service| service.members[0].private_zone.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(zones(None), ["privatelink.redisenterprise.cache.azure.net"]);
+        assert_eq!(zones(Some("Enterprise_E10")), ["privatelink.redisenterprise.cache.azure.net"]);
+        assert_eq!(zones(Some("balanced_B10")), ["privatelink.redis.azure.net"]);
+        assert_eq!(zones(Some("Basic")), [""; 0]);
     }
 
     #[test]
@@ -314,12 +402,14 @@ mod tests {
         let catalogue = Catalogue::embedded();
         let members = |resource: &PrivateLinkResource| {
             let service = catalogue.services_of(resource).next().unwrap();
-            catalogue.members(service, resource).unwrap_err()
+            catalogue.members(service, resource).map(|members| members[0].public_chain[0].0.to_string())
         };
         let mut resource = resource("microsoft.monitor/accounts", "eastus");
-        assert_eq!(members(&resource), CatalogueError::MissingPart("key".to_owned()));
-        resource.name_parts.insert("key".to_owned(), Declared::new("abcd".to_owned(), Origin(0)));
-        resource.region = Declared::new("denmarkeast".to_owned(), Origin(0));
-        assert_eq!(members(&resource), CatalogueError::UnknownRegionCode("denmarkeast".to_owned()));
+        assert_eq!(members(&resource), Err(CatalogueError::MissingPart("key".to_owned())));
+        resource.name_parts.insert("key".to_owned(), text("abcd"));
+        resource.region = text("denmarkeast");
+        assert_eq!(members(&resource), Err(CatalogueError::UnknownRegionCode("denmarkeast".to_owned())));
+        resource.name_parts.insert("short_region".to_owned(), text("dke"));
+        assert_eq!(members(&resource).unwrap(), "macdp-prod-dke.trafficmanager.net.");
     }
 }

@@ -1,20 +1,14 @@
 //! What is refused: references to nothing, duplicates, what Azure does not allow, what the DNS does not allow.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use super::declaration::{
-    Declaration, Declared, Origin, PRIVATE_TYPES, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, RecordSet,
-    ZoneReference,
-};
-use super::derive::find_resource;
-use super::{Catalogue, CatalogueError, Finding, Scope, ZoneContents};
-use crate::dns::{Name, RecordType, TypeName};
-
 mod machines;
 mod managed;
+mod private_link;
 
-/// Zones in one zone group (private-endpoint-dns-integration.md).
-const ZONES_PER_GROUP: usize = 5;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::declaration::{Declaration, Declared, PRIVATE_TYPES, PrivateDnsZone, RecordSet, ZoneReference};
+use super::{Catalogue, Finding, Scope, ZoneContents};
+use crate::dns::{Name, RecordType, TypeName};
 
 /// Checks resources against each other.
 pub(super) fn resources(declaration: &Declaration, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
@@ -31,10 +25,11 @@ pub(super) fn resources(declaration: &Declaration, catalogue: &Catalogue, findin
     }
     private_zones(declaration, findings);
     for resource in private_link_resources {
-        private_link_resource(catalogue, resource, findings);
+        private_link::resource(catalogue, resource, findings);
+        private_link::scope(declaration, catalogue, resource, findings);
     }
     for endpoint in private_endpoints {
-        private_endpoint(declaration, catalogue, endpoint, findings);
+        private_link::endpoint(declaration, catalogue, endpoint, findings);
     }
     machines::check(declaration, findings);
     managed::check(declaration, catalogue, findings);
@@ -144,181 +139,6 @@ fn suggestion<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
 
 pub(super) fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
-}
-
-fn private_link_resource(catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec<Finding>) {
-    let Some(cloud) = catalogue.cloud(&resource.region) else {
-        findings.push(Finding::error(
-            resource.region.origin,
-            format!("\"{}\" is not a region of Azure", resource.region),
-            format!(
-                "write the full name in lower case without spaces, for instance \"eastus\"{}",
-                suggestion(&resource.region, catalogue.regions())
-            ),
-        ));
-        return;
-    };
-    let services: Vec<_> = catalogue.services_of(resource).collect();
-    if services.is_empty() {
-        let in_cloud = catalogue.services().iter().filter(|service| service.cloud == cloud);
-        let types: BTreeSet<_> = in_cloud.map(|service| service.resource_type.as_str()).collect();
-        findings.push(Finding::error(
-            resource.resource_type.origin,
-            format!("the resource type \"{}\" is not in the catalogue of cloud \"{cloud}\"", resource.resource_type),
-            format!(
-                "`vnetdns catalogue --cloud {cloud}` lists the types{}",
-                suggestion(&resource.resource_type, types.into_iter())
-            ),
-        ));
-        return;
-    }
-    let parts = services.iter().flat_map(|service| service.name_parts()).collect();
-    let given = resource.name_parts.iter().map(|(part, value)| (part, value.origin));
-    known_parts(resource, "name part", given, &parts, findings);
-    let lists = services.iter().flat_map(|service| service.name_lists()).collect();
-    let given = resource.name_lists.iter().map(|(list, value)| (list, value.origin));
-    known_parts(resource, "name list", given, &lists, findings);
-    let members: Vec<_> = services.iter().map(|service| catalogue.members(service, resource)).collect();
-    // A sub-resource whose names cannot be formed is one that the resource is declared without, unless all are.
-    if members.iter().all(Result::is_err) {
-        let error = members.into_iter().find_map(Result::err);
-        findings.extend(error.map(|error| bad_names(resource, &error)));
-        return;
-    }
-    let members: BTreeSet<_> = members.into_iter().flatten().flatten().map(|member| member.name).collect();
-    let addresses = resource.public_ip_addresses.iter().map(|(member, addresses)| (member, addresses.origin));
-    known_members(&members, addresses, findings);
-    for (member, addresses) in resource.public_ip_addresses.iter().filter(|(_, addresses)| addresses.is_empty()) {
-        findings.push(Finding::error(
-            addresses.origin,
-            format!("the list of public addresses of member \"{member}\" is empty"),
-            "write an address, or leave the member out: it then has one of a documentation range",
-        ));
-    }
-}
-
-/// Reports name parts, or lists of them, that no service of the resource's type has.
-fn known_parts<'a>(
-    resource: &PrivateLinkResource,
-    kind: &str,
-    given: impl Iterator<Item = (&'a String, Origin)>,
-    known: &BTreeSet<&str>,
-    findings: &mut Vec<Finding>,
-) {
-    for (part, origin) in given.filter(|(part, _)| !known.contains(part.as_str())) {
-        findings.push(Finding::error(
-            origin,
-            format!("a resource of type \"{}\" has no {kind} \"{part}\"", resource.resource_type),
-            match known.is_empty() {
-                true => "remove it".to_owned(),
-                false => format!("its {kind}s are {}", quoted(known.iter().copied())),
-            },
-        ));
-    }
-}
-
-fn bad_names(resource: &PrivateLinkResource, error: &CatalogueError) -> Finding {
-    let (origin, mend) = match error {
-        CatalogueError::MissingPart(part) => (resource.name.origin, format!("add it as name_parts.{part} = \"…\"")),
-        CatalogueError::UnknownRegionCode(_) => {
-            (resource.region.origin, "write the resource's public host as public_endpoint = \"NAME\"".to_owned())
-        }
-        CatalogueError::BadName(..) => {
-            (resource.name.origin, "correct the name of the resource, or its name_parts".to_owned())
-        }
-    };
-    Finding::error(origin, format!("the names of \"{}\" cannot be formed: {error}", resource.name), mend)
-}
-
-/// Reports members that none of the services has; returns whether there are none such. Where one is misspelt, the
-/// right one seems to be missing too: to say both would mislead.
-fn known_members<'a>(
-    members: &BTreeSet<String>,
-    given: impl Iterator<Item = (&'a String, Origin)>,
-    findings: &mut Vec<Finding>,
-) -> bool {
-    let mut all_known = true;
-    let names = || members.iter().map(String::as_str);
-    for (member, origin) in given.filter(|(member, _)| !members.contains(*member)) {
-        all_known = false;
-        findings.push(Finding::error(
-            origin,
-            format!("there is no member \"{member}\""),
-            format!("the members are {}{}", quoted(names()), suggestion(member, names())),
-        ));
-    }
-    all_known
-}
-
-fn private_endpoint(
-    declaration: &Declaration,
-    catalogue: &Catalogue,
-    endpoint: &PrivateEndpoint,
-    findings: &mut Vec<Finding>,
-) {
-    let network = declaration.virtual_networks.iter().find(|network| *network.name == *endpoint.virtual_network);
-    if network.is_none() {
-        let known = declaration.virtual_networks.iter().map(|network| network.name.as_str());
-        missing(declaration, "virtual network", &endpoint.virtual_network, known, findings);
-    }
-    for reference in &endpoint.private_dns_zone_group {
-        zone_reference(declaration, reference, findings);
-    }
-    if endpoint.private_dns_zone_group.len() > ZONES_PER_GROUP {
-        findings.push(Finding::error(
-            endpoint.private_dns_zone_group[ZONES_PER_GROUP].origin,
-            format!("a zone group holds at most {ZONES_PER_GROUP} zones"),
-            "make a second private endpoint for the other zones",
-        ));
-    }
-    for address in endpoint.ip_configurations.values() {
-        if let Some(network) = network
-            && !network.address_space.iter().any(|prefix| prefix.contains(&**address))
-        {
-            findings.push(Finding::error(
-                address.origin,
-                format!("{address} is not in the address space of virtual network \"{}\"", network.name),
-                "take an address of the network in which the endpoint lives",
-            ));
-        }
-    }
-    let Some(resource) = find_resource(declaration, endpoint) else {
-        let known = declaration.private_link_resources.iter().map(|resource| resource.name.as_str());
-        missing(declaration, "Private Link resource", &endpoint.private_link_resource, known, findings);
-        return;
-    };
-    let services: Vec<_> = catalogue.services_of(resource).collect();
-    if services.is_empty() {
-        return; // reported with the resource
-    }
-    let Some(service) = services.iter().find(|service| service.group_id.eq_ignore_ascii_case(&endpoint.group_id))
-    else {
-        let group_ids = || services.iter().map(|service| service.group_id.as_str());
-        findings.push(Finding::error(
-            endpoint.group_id.origin,
-            format!("a resource of type \"{}\" has no group ID \"{}\"", resource.resource_type, endpoint.group_id),
-            format!("its group IDs are {}{}", quoted(group_ids()), suggestion(&endpoint.group_id, group_ids())),
-        ));
-        return;
-    };
-    let members: BTreeSet<_> = match catalogue.members(service, resource) {
-        Ok(members) => members.into_iter().map(|member| member.name).collect(),
-        Err(error) => {
-            findings.push(bad_names(resource, &error));
-            return;
-        }
-    };
-    let addresses = endpoint.ip_configurations.iter().map(|(member, address)| (member, address.origin));
-    if !known_members(&members, addresses, findings) {
-        return;
-    }
-    for member in members.iter().filter(|member| !endpoint.ip_configurations.contains_key(*member)) {
-        findings.push(Finding::error(
-            endpoint.name.origin,
-            format!("private endpoint \"{}\" has no address for its member \"{member}\"", endpoint.name),
-            format!("add it as ip_configurations.{member} = \"ADDRESS\""),
-        ));
-    }
 }
 
 fn zone_reference(declaration: &Declaration, reference: &Declared<ZoneReference>, findings: &mut Vec<Finding>) {

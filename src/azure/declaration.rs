@@ -86,6 +86,8 @@ pub struct Declaration {
     pub origin: Origin,
     /// Whether Azure's limits count.
     pub limits: Limits,
+    /// The connection state from which on a resource's public name has the privatelink step.
+    pub public_cname_from: PublicCnameFrom,
     /// Some resources could not be read, so that a reference to nothing may be no mistake.
     pub incomplete: bool,
 }
@@ -115,6 +117,17 @@ pub enum Limits {
     Azure,
     /// A lab may go past them.
     Off,
+}
+
+/// The connection state from which on a resource's public name is an alias for its privatelink name. Documented for an
+/// approved connection (private-endpoint-dns.md); nothing is said about a pending one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PublicCnameFrom {
+    /// As soon as there is a connection.
+    #[default]
+    Pending,
+    /// Once a connection is approved.
+    Approved,
 }
 
 /// A virtual network. Clients belong to it by their source address.
@@ -268,6 +281,40 @@ pub struct PrivateLinkResource {
     pub public_endpoint: Option<Declared<Name>>,
     /// Public addresses by member name.
     pub public_ip_addresses: BTreeMap<String, Declared<Vec<IpAddr>>>,
+    /// SKU, such as `Balanced_B10`, where it decides about the names.
+    pub sku: Option<Declared<String>>,
+    /// Names of the resources that have private endpoints through this one, which is a private link scope.
+    pub scoped_resources: Vec<Declared<String>>,
+    /// Whether the resource lets clients in publicly. Changes nothing in the DNS.
+    pub public_network_access: PublicNetworkAccess,
+}
+
+impl PrivateLinkResource {
+    /// A resource without anything that can be left out.
+    pub const fn new(resource_type: Declared<String>, name: Declared<String>, region: Declared<String>) -> Self {
+        Self {
+            resource_type,
+            name,
+            region,
+            name_parts: BTreeMap::new(),
+            name_lists: BTreeMap::new(),
+            public_endpoint: None,
+            public_ip_addresses: BTreeMap::new(),
+            sku: None,
+            scoped_resources: Vec::new(),
+            public_network_access: PublicNetworkAccess::Enabled,
+        }
+    }
+}
+
+/// A resource's `publicNetworkAccess`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PublicNetworkAccess {
+    /// Clients may come through its public addresses.
+    #[default]
+    Enabled,
+    /// They are refused, though the public names stay (private-endpoint-dns.md).
+    Disabled,
 }
 
 /// A private endpoint.
@@ -287,6 +334,20 @@ pub struct PrivateEndpoint {
     pub ip_configurations: BTreeMap<String, Declared<IpAddr>>,
     /// Zones that the zone group writes to; none without a zone group.
     pub private_dns_zone_group: Vec<Declared<ZoneReference>>,
+    /// Whether it has been deleted, after all endpoints were made: what it left behind is not what was before it.
+    pub deleted: bool,
+}
+
+impl PrivateEndpoint {
+    /// Whether it counts as a connection, so that the resource's public name has the privatelink step.
+    pub(super) fn is_connection(&self, from: PublicCnameFrom) -> bool {
+        !self.deleted && self.connection_state.is_connection(from)
+    }
+
+    /// Whether its zone group, if it has one, has written records, which are gone if it is deleted.
+    pub(super) fn has_written(&self) -> bool {
+        self.connection_state == ConnectionState::Approved
+    }
 }
 
 /// State of a private endpoint connection (Azure Private Link, private-endpoint-overview).
@@ -304,10 +365,13 @@ pub enum ConnectionState {
 }
 
 impl ConnectionState {
-    /// Whether the resource counts as connected, so that its public name has the privatelink step. Documented for an
-    /// approved connection (private-endpoint-dns.md); for a pending one it is assumed, for the others assumed not.
-    pub const fn is_connection(self) -> bool {
-        matches!(self, Self::Approved | Self::Pending)
+    /// Whether the resource counts as connected. Assumed not, where the connection was rejected or removed.
+    pub(super) fn is_connection(self, from: PublicCnameFrom) -> bool {
+        match self {
+            Self::Approved => true,
+            Self::Pending => from == PublicCnameFrom::Pending,
+            Self::Rejected | Self::Disconnected => false,
+        }
     }
 }
 

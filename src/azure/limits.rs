@@ -23,6 +23,8 @@ const LINKS: usize = 1000;
 const REGISTRATION_LINKS: usize = 100;
 /// Zones that one network is linked to.
 const LINKED_ZONES: usize = 1000;
+/// Zones in one zone group (private-endpoint-dns-integration.md).
+const ZONES_PER_GROUP: usize = 5;
 /// Private endpoints in one network.
 const ENDPOINTS: usize = 1000;
 
@@ -103,7 +105,14 @@ pub(super) fn check(declaration: &Declaration, findings: &mut Vec<Finding>) {
         }
     }
     let mut endpoints: BTreeMap<&str, usize> = BTreeMap::new();
-    let of_resources = declaration.private_endpoints.iter().map(|endpoint| (&endpoint.virtual_network, &endpoint.name));
+    for endpoint in &declaration.private_endpoints {
+        if let Some(zone) = endpoint.private_dns_zone_group.get(ZONES_PER_GROUP) {
+            let what = format!("a zone group holds at most {ZONES_PER_GROUP} zones");
+            findings.push(refused(zone.origin, what, "make a second private endpoint for the other zones"));
+        }
+    }
+    let of_resources = declaration.private_endpoints.iter().filter(|endpoint| !endpoint.deleted);
+    let of_resources = of_resources.map(|endpoint| (&endpoint.virtual_network, &endpoint.name));
     let of_services = declaration.service_endpoints.iter().map(|endpoint| (&endpoint.virtual_network, &endpoint.name));
     for (network, name) in of_resources.chain(of_services) {
         let count = endpoints.entry(network).or_default();
@@ -199,6 +208,7 @@ mod tests {
             connection_state: Default::default(),
             ip_configurations: BTreeMap::new(),
             private_dns_zone_group: Vec::<Declared<ZoneReference>>::new(),
+            deleted: false,
         };
         let mut declaration = Declaration {
             private_dns_zones: zones,

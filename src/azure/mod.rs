@@ -14,12 +14,12 @@ mod forwarding;
 mod limits;
 mod topology;
 
-pub use catalogue::{Catalogue, CatalogueError, Member, Service};
+pub use catalogue::{Catalogue, CatalogueError, Host, Member, PartNeed, Service, template_variants};
 pub use declaration::{
     ConnectionState, Declaration, Declared, Limits, ManagedPrivateEndpoint, ManagedTarget, NetworkInterface, Origin,
-    PRIVATE_TYPES, PowerState, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService, PublicZone,
-    RecordSet, ResolutionPolicy, ServiceEndpoint, SoaEdit, VirtualMachine, VirtualNetwork, VirtualNetworkLink, Writer,
-    ZoneReference,
+    PRIVATE_TYPES, PowerState, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService,
+    PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet, ResolutionPolicy, ServiceEndpoint, SoaEdit,
+    VirtualMachine, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
 };
 pub use forwarding::{
     AZURE_PROVIDED_DNS, Destination, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, Forwarding,

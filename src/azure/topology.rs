@@ -134,8 +134,10 @@ impl Topology {
 }
 
 impl ZoneContents {
-    /// Whether the zone is one that private endpoints write to: its name has the label `privatelink`.
+    /// Whether the zone is one that private endpoints write to: its name has the label `privatelink`, or that of the
+    /// one zone that differs, of Azure Virtual Desktop.
     pub fn is_private_link(&self) -> bool {
-        self.apex.as_ref().labels().any(|label| label.eq_ignore_ascii_case(b"privatelink"))
+        let is = |label: &[u8], known: &[u8]| label.eq_ignore_ascii_case(known);
+        self.apex.as_ref().labels().any(|label| is(label, b"privatelink") || is(label, b"privatelink-global"))
     }
 }

@@ -1,6 +1,6 @@
 //! `vnetdns catalogue`: the Private Link services that are known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::print;
-use crate::azure::{Catalogue, Member, Service};
+use crate::azure::{Catalogue, Member, PartNeed, Service, template_variants};
 use crate::dns::Name;
 
 /// List Private Link services: their group IDs, members, zones and names
@@ -80,7 +80,7 @@ enum Format {
 struct Match<'a> {
     service: &'a Service,
     member: &'a Member,
-    /// The public zone, templates filled in: what a forwarder sends here.
+    /// What a forwarder sends here, templates filled in: the public zone, or that of an alias of the public name.
     forwarder_zone: String,
     private_zone: String,
 }
@@ -102,7 +102,10 @@ impl CatalogueCommand {
         let services: Vec<_> =
             catalogue.services().iter().filter(|service| self.filter.keeps(service, &cloud)).collect();
         let text = match self.format {
-            Format::Json => serde_json::to_string_pretty(&services)? + "\n",
+            Format::Json => {
+                let services: Result<Vec<_>, _> = services.iter().map(|service| as_json(service)).collect();
+                serde_json::to_string_pretty(&services?)? + "\n"
+            }
             Format::Table => table(&services, self.filter.region.as_deref()),
         };
         print(&text)?;
@@ -123,8 +126,9 @@ impl Filter {
 fn table(services: &[&Service], region: Option<&str>) -> String {
     let fill =
         |template: &str| region.map_or_else(|| template.to_owned(), |region| template.replace("{region}", region));
-    let mut rows =
-        vec![["CLOUD", "TYPE", "GROUP ID", "MEMBER", "RECORD", "PRIVATE ZONE", "PUBLIC ZONE"].map(str::to_owned)];
+    let heads =
+        ["CLOUD", "TYPE", "GROUP ID", "MEMBER", "RECORD", "PRIVATE ZONE", "FORWARDER ZONE", "NAME PARTS AND LISTS"];
+    let mut rows = vec![heads.map(str::to_owned)];
     for service in services {
         rows.extend(service.members.iter().map(|member| {
             [
@@ -135,17 +139,44 @@ fn table(services: &[&Service], region: Option<&str>) -> String {
                 fill(&member.record_name),
                 fill(&member.private_zone),
                 fill(&member.public_zone),
+                needs(service),
             ]
         }));
     }
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let widths: [usize; 7] = std::array::from_fn(width);
+    let widths: [usize; 8] = std::array::from_fn(width);
     let mut text = String::new();
     for row in &rows {
         let line: Vec<_> = row.iter().zip(widths).map(|(word, width)| format!("{word:width$}")).collect();
         writeln!(text, "{}", line.join("  ").trim_end()).expect("a string takes it");
     }
     text
+}
+
+/// A service as the data file has it, with what it needs of a resource.
+fn as_json(service: &Service) -> serde_json::Result<serde_json::Value> {
+    let mut value = serde_json::to_value(service)?;
+    let parts = service.name_parts().into_iter().map(|(part, need)| {
+        let need = match need {
+            PartNeed::Required => json!({ "required": true }),
+            PartNeed::Optional => json!({ "required": false }),
+            PartNeed::Default(default) => json!({ "required": false, "default": default }),
+        };
+        (part.to_owned(), need)
+    });
+    value["name_parts"] = serde_json::Value::Object(parts.collect());
+    value["name_lists"] = service.name_lists().collect::<BTreeSet<_>>().into_iter().collect();
+    Ok(value)
+}
+
+/// The name parts and lists that a service needs; in brackets what it can do without.
+fn needs(service: &Service) -> String {
+    let parts = service.name_parts().into_iter().map(|(part, need)| match need {
+        PartNeed::Required => part.to_owned(),
+        PartNeed::Optional | PartNeed::Default(_) => format!("[{part}]"),
+    });
+    let lists = service.name_lists().collect::<BTreeSet<_>>().into_iter().map(|list| format!("[{list}…]"));
+    parts.chain(lists).collect::<Vec<_>>().join(" ")
 }
 
 impl NameQuery {
@@ -180,17 +211,22 @@ impl NameQuery {
 
 impl Match<'_> {
     fn as_text(&self) -> String {
-        format!(
-            "service         {} ({})\ntype            {}\ngroup ID        {}\nmember          {}\nprivate zone    {}\n\
-             forwarder zone  {}\n",
-            self.service.title,
-            self.service.cloud,
-            self.service.resource_type,
-            self.service.group_id,
-            self.member.name,
-            self.private_zone,
-            self.forwarder_zone
-        )
+        let service = self.service;
+        let lines = [
+            ("service", format!("{} ({})", service.title, service.cloud)),
+            ("type", service.resource_type.clone()),
+            ("through scope", service.scope.clone().unwrap_or_default()),
+            ("group ID", service.group_id.clone()),
+            ("member", self.member.name.clone()),
+            ("private zone", self.private_zone.clone()),
+            ("forwarder zone", self.forwarder_zone.clone()),
+            ("name parts", needs(service)),
+        ];
+        let mut text = String::new();
+        for (head, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
+            writeln!(text, "{head:16}{value}").expect("a string takes it");
+        }
+        text
     }
 
     fn as_json(&self) -> serde_json::Value {
@@ -198,6 +234,7 @@ impl Match<'_> {
             "title": self.service.title,
             "cloud": self.service.cloud,
             "type": self.service.resource_type,
+            "scope": self.service.scope,
             "group_id": self.service.group_id,
             "member": self.member.name,
             "private_zone": self.private_zone,
@@ -211,14 +248,34 @@ fn literal_len(template: &str) -> usize {
     template.split('{').map(|piece| piece.split_once('}').map_or(piece, |(_, literal)| literal).len()).sum()
 }
 
-/// Fits a name to a member's public name or privatelink name.
+/// Fits a name to a member's public name, its privatelink name, or an alias of its public name.
 fn find<'a>(catalogue: &Catalogue, service: &'a Service, member: &'a Member, name: &str) -> Option<Match<'a>> {
-    let fits = |zone: &str| fit(catalogue, &service.cloud, &format!("{}.{zone}", member.record_name), name);
-    let parts = fits(&member.private_zone).or_else(|| fits(&member.public_zone))?;
-    let fill = |template: &str| {
-        parts.iter().fold(template.to_owned(), |text, (part, value)| text.replace(&format!("{{{part}}}"), value))
+    let owner = |labels: &str, zone: &str| match labels {
+        "@" => zone.to_owned(),
+        _ => format!("{labels}.{zone}"),
     };
-    Some(Match { service, member, forwarder_zone: fill(&member.public_zone), private_zone: fill(&member.private_zone) })
+    let public_record_name = member.public_record_name.as_ref().unwrap_or(&member.record_name);
+    let names = [
+        (owner(&member.record_name, &member.private_zone), member.public_zone.as_str()),
+        (owner(public_record_name, &member.public_zone), member.public_zone.as_str()),
+    ];
+    let aliases = member.aliases.iter().map(|alias| {
+        let zone = alias.host.split_once('.').map_or(alias.host.as_str(), |(_, zone)| zone);
+        (alias.host.clone(), zone)
+    });
+    names.into_iter().chain(aliases).find_map(|(template, forwarder_zone)| {
+        let parts =
+            template_variants(&template).iter().find_map(|variant| fit(catalogue, &service.cloud, variant, name))?;
+        // What the name leaves open stays a template, but for optional parts that it does not have.
+        let fill = |template: &str| {
+            let variants = template_variants(template);
+            let known = |variant: &str| parts.keys().filter(|part| variant.contains(&format!("{{{part}}}"))).count();
+            let is_whole = |variant: &&String| known(variant) == variant.matches('{').count();
+            let fitting = variants.iter().find(is_whole).or_else(|| variants.last()).expect("at least one");
+            parts.iter().fold(fitting.clone(), |text, (part, value)| text.replace(&format!("{{{part}}}"), value))
+        };
+        Some(Match { service, member, forwarder_zone: fill(forwarder_zone), private_zone: fill(&member.private_zone) })
+    })
 }
 
 /// The parts of a template with which it is the name; `None` where it never is.

@@ -17,8 +17,8 @@ use super::read::{Mirror, Read};
 use super::{Files, files, zone_file};
 use crate::azure::{
     ConnectionState, Declaration, Declared, Limits, PRIVATE_TYPES, PrivateDnsZone, PrivateEndpoint,
-    PrivateLinkResource, PublicZone, RecordSet, ResolutionPolicy, Severity, SoaEdit, VirtualNetwork,
-    VirtualNetworkLink, Writer, ZoneReference,
+    PrivateLinkResource, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet, ResolutionPolicy, Severity,
+    SoaEdit, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
 };
 use crate::dns::{Name, RecordType, Ttl, rdata};
 
@@ -73,6 +73,10 @@ impl<'a> Declarer<'a> {
             limits: match mirror.limits {
                 mirror::Limits::Azure => Limits::Azure,
                 mirror::Limits::Off => Limits::Off,
+            },
+            public_cname_from: match mirror.public_cname_from {
+                mirror::PublicCnameFrom::Pending => PublicCnameFrom::Pending,
+                mirror::PublicCnameFrom::Approved => PublicCnameFrom::Approved,
             },
             origin: self.places.origin(self.source.place(0)),
             incomplete: false,
@@ -250,6 +254,12 @@ impl<'a> Declarer<'a> {
             name_lists,
             public_endpoint: resource.public_endpoint.as_ref().and_then(|name| self.name(name)),
             public_ip_addresses: public_ip_addresses?,
+            sku: resource.sku.as_ref().map(|sku| self.label(sku)),
+            scoped_resources: resource.scoped_resources.iter().map(|name| self.label(name)).collect(),
+            public_network_access: match resource.public_network_access {
+                mirror::PublicNetworkAccess::Enabled => PublicNetworkAccess::Enabled,
+                mirror::PublicNetworkAccess::Disabled => PublicNetworkAccess::Disabled,
+            },
         })
     }
 
@@ -270,6 +280,7 @@ impl<'a> Declarer<'a> {
             connection_state: connection_state(endpoint.connection_state),
             ip_configurations: members.into_iter().collect::<Option<_>>()?,
             private_dns_zone_group: references.into_iter().collect::<Option<_>>()?,
+            deleted: endpoint.deleted,
         })
     }
 

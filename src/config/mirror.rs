@@ -20,6 +20,13 @@ pub(super) enum Limits {
 }
 
 #[derive(Debug, Default, Deserialize)]
+pub(super) enum PublicCnameFrom {
+    #[default]
+    Pending,
+    Approved,
+}
+
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Server {
     pub(super) listen: Option<Spanned<Vec<Spanned<Listen>>>>,
@@ -187,6 +194,18 @@ pub(super) struct PrivateLinkResource {
     pub(super) public_endpoint: Option<Text>,
     #[serde(default)]
     pub(super) public_ip_addresses: BTreeMap<String, Spanned<Vec<Text>>>,
+    pub(super) sku: Option<Text>,
+    #[serde(default)]
+    pub(super) scoped_resources: Vec<Text>,
+    #[serde(default)]
+    pub(super) public_network_access: PublicNetworkAccess,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) enum PublicNetworkAccess {
+    #[default]
+    Enabled,
+    Disabled,
 }
 
 #[derive(Debug, Deserialize)]
@@ -201,6 +220,8 @@ pub(super) struct PrivateEndpoint {
     pub(super) ip_configurations: BTreeMap<String, Text>,
     #[serde(default)]
     pub(super) private_dns_zone_group: Vec<Text>,
+    #[serde(default)]
+    pub(super) deleted: bool,
 }
 
 /// A `[[private_endpoint]]` with `private_link_service`. Keys of other endpoints are there to be refused with a reason.

@@ -12,8 +12,8 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::mirror::{
     DnsForwardingRuleset, DnsSecurityPolicy, Limits, ManagedPrivateEndpoint, ManagedServiceEndpoint, PrivateDnsZone,
-    PrivateEndpoint, PrivateLinkResource, PrivateLinkService, PublicZone, Server, ServiceEndpoint, Upstream,
-    VirtualMachine, VirtualNetwork,
+    PrivateEndpoint, PrivateLinkResource, PrivateLinkService, PublicCnameFrom, PublicZone, Server, ServiceEndpoint,
+    Upstream, VirtualMachine, VirtualNetwork,
 };
 use super::problem::{Problems, Source};
 
@@ -27,6 +27,7 @@ const FILLED_IN: Range<usize> = usize::MAX..usize::MAX;
 pub(super) struct Mirror {
     pub(super) server: Server,
     pub(super) limits: Limits,
+    pub(super) public_cname_from: PublicCnameFrom,
     pub(super) virtual_networks: Vec<Read<VirtualNetwork>>,
     pub(super) virtual_machines: Vec<Read<VirtualMachine>>,
     pub(super) private_dns_zones: Vec<Read<PrivateDnsZone>>,
@@ -80,6 +81,7 @@ pub(super) fn read(source: &Source<'_>, problems: &mut Problems) -> Mirror {
                 _ => reader.error(value.span().start, "\"server\" is not a table", "write [server], once"),
             },
             "limits" => mirror.limits = reader.value(value),
+            "public_cname_from" => mirror.public_cname_from = reader.value(value),
             "virtual_network" => mirror.virtual_networks = reader.tables(&key, value),
             "virtual_machine" => mirror.virtual_machines = reader.tables(&key, value),
             "private_dns_zone" => mirror.private_dns_zones = reader.tables(&key, value),
@@ -105,7 +107,7 @@ pub(super) fn read(source: &Source<'_>, problems: &mut Problems) -> Mirror {
             unknown => reader.error(
                 at,
                 format!("unknown table or key \"{unknown}\""),
-                "known are limits, [server], [upstream] and [[virtual_network]], [[virtual_machine]], \
+                "known are limits, public_cname_from, [server], [upstream] and [[virtual_network]], [[virtual_machine]], \
                  [[private_dns_zone]], [[private_link_resource]], [[private_endpoint]], [[private_link_service]], \
                  [[managed_private_endpoint]], [[public_zone]], [[dns_forwarding_ruleset]], [[dns_security_policy]]",
             ),

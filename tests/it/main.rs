@@ -7,6 +7,7 @@ mod commands;
 mod lab;
 mod machines;
 mod managed;
+mod private_link;
 mod reload;
 mod support;
 mod tcp;

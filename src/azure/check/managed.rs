@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{missing, private_endpoint, suggestion};
+use super::{missing, private_link, suggestion};
 use crate::azure::declaration::{
     Declaration, Declared, ManagedPrivateEndpoint, ManagedTarget, PrivateLinkResource, PrivateLinkService,
     ServiceEndpoint, VirtualNetwork,
@@ -228,7 +228,7 @@ fn as_in_a_network(
     findings: &mut Vec<Finding>,
 ) {
     if let Some(endpoint) = endpoint.as_private_endpoint(&network.name) {
-        private_endpoint(declaration, catalogue, &endpoint, findings);
+        private_link::endpoint(declaration, catalogue, &endpoint, findings);
     }
     if let Some(endpoint) = endpoint.as_service_endpoint(&network.name) {
         service_endpoint(declaration, &endpoint, findings);

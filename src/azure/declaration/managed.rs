@@ -87,6 +87,7 @@ impl ManagedPrivateEndpoint {
             connection_state: self.connection_state,
             ip_configurations: self.ip_configurations.clone(),
             private_dns_zone_group: Vec::new(),
+            deleted: false,
         })
     }
 

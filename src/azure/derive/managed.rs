@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use super::internal::InternalZones;
-use super::{ZONE_GROUP_TTL, address_set, constant, derived_public_zone, members, seconds};
+use super::zone_group::ZONE_GROUP_TTL;
+use super::{address_set, constant, members, public, seconds};
 use crate::azure::declaration::{Declaration, ManagedPrivateEndpoint, ManagedTarget, ServiceEndpoint, Writer};
 use crate::azure::{Catalogue, Finding, ZoneContents};
 use crate::dns::Name;
@@ -14,10 +15,12 @@ pub(in crate::azure) const ALIAS_APEX: &str = "azure.privatelinkservice";
 /// The connections that managed private endpoints are: resource, and group ID in lower case.
 pub(super) fn connections(declaration: &Declaration) -> impl Iterator<Item = (&str, String)> {
     let endpoints = declaration.managed_private_endpoints.iter();
-    endpoints.filter(|endpoint| endpoint.connection_state.is_connection()).filter_map(|endpoint| {
-        let ManagedTarget::Resource { private_link_resource, group_id } = &endpoint.target else { return None };
-        Some((private_link_resource.as_str(), group_id.to_lowercase()))
-    })
+    endpoints.filter(|endpoint| endpoint.connection_state.is_connection(declaration.public_cname_from)).filter_map(
+        |endpoint| {
+            let ManagedTarget::Resource { private_link_resource, group_id } = &endpoint.target else { return None };
+            Some((private_link_resource.as_str(), group_id.to_lowercase()))
+        },
+    )
 }
 
 /// Writes the names that a managed network, and it alone, resolves to the addresses of its endpoints. Each is the apex
@@ -71,7 +74,8 @@ fn private_names(
         ManagedTarget::Resource { private_link_resource, group_id } => {
             let mut resources = declaration.private_link_resources.iter();
             let resource = resources.find(|resource| *resource.name == **private_link_resource);
-            let members = resource.map(|resource| members(catalogue, resource, group_id)).unwrap_or_default();
+            let members =
+                resource.map(|resource| members(declaration, catalogue, resource, group_id)).unwrap_or_default();
             let named = |member: super::ResourceMember| Some((member.privatelink_name, address(&member.name)?));
             members.into_iter().filter_map(named).collect()
         }
@@ -84,5 +88,5 @@ pub(super) fn alias_zone(declaration: &Declaration, public: &[ZoneContents]) -> 
     let service = declaration.private_link_services.first()?;
     let apex = constant(ALIAS_APEX);
     let is_covered = public.iter().any(|zone| apex.as_ref().is_within(zone.apex.as_ref()));
-    (!is_covered).then(|| derived_public_zone(apex.as_ref(), service.name.origin))
+    (!is_covered).then(|| public::derived_zone(apex, service.name.origin))
 }

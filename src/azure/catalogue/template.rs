@@ -1,0 +1,151 @@
+//! Templates of names: text with parts in braces, as the head of `catalogue.toml` describes them.
+
+use super::{Catalogue, CatalogueError, Service};
+use crate::azure::declaration::PrivateLinkResource;
+use crate::dns::Name;
+
+/// Parts that no resource gives.
+const BUILT_IN: [&str; 6] = ["name", "region", "region_abbreviation", "each", "index", "number"];
+
+/// A part of a template: what stands between braces.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part<'a> {
+    pub(super) name: &'a str,
+    /// A hyphen that is missing where the part is.
+    before: &'a str,
+    /// A dot that is missing where the part is.
+    after: &'a str,
+    /// How many characters of it count; all without it.
+    len: Option<usize>,
+}
+
+impl<'a> Part<'a> {
+    fn new(text: &'a str) -> Self {
+        let (before, text) = text.split_at(usize::from(text.starts_with('-')));
+        let (text, after) = text.split_at(text.len() - usize::from(text.ends_with('.')));
+        let (name, len) = match text.split_once(':') {
+            Some((name, len)) => (name, Some(len.parse().expect("a unit test fills in every template"))),
+            None => (text, None),
+        };
+        Self { name, before, after, len }
+    }
+
+    /// Whether a resource may do without it.
+    pub(super) const fn is_optional(&self) -> bool {
+        !self.before.is_empty() || !self.after.is_empty()
+    }
+
+    /// Whether a resource gives it.
+    pub(super) fn is_of_resource(&self) -> bool {
+        !BUILT_IN.contains(&self.name)
+    }
+}
+
+/// The parts of a template.
+pub(super) fn parts(template: &str) -> impl Iterator<Item = Part<'_>> {
+    let pieces = template.split('{').skip(1);
+    pieces.filter_map(|piece| piece.split_once('}')).map(|(part, _)| Part::new(part))
+}
+
+/// A template with and without each of its optional parts: templates without such.
+pub fn variants(template: &str) -> Vec<String> {
+    let mut variants = vec![String::new()];
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (text, after) = after.split_once('}').unwrap_or((after, ""));
+        let part = Part::new(text);
+        variants.iter_mut().for_each(|variant| variant.push_str(before));
+        let without = if part.is_optional() { variants.clone() } else { Vec::new() };
+        for variant in &mut variants {
+            *variant += &format!("{}{{{}}}{}", part.before, part.name, part.after);
+        }
+        variants.extend(without);
+        rest = after;
+    }
+    variants.iter_mut().for_each(|variant| variant.push_str(rest));
+    variants
+}
+
+/// Fills in templates for one member of one resource.
+pub(super) struct Filler<'a> {
+    pub(super) catalogue: &'a Catalogue,
+    pub(super) service: &'a Service,
+    pub(super) resource: &'a PrivateLinkResource,
+    /// Number and text of a list's element.
+    pub(super) element: Option<(usize, &'a str)>,
+}
+
+impl Filler<'_> {
+    pub(super) fn name(&self, template: &str) -> Result<Name, CatalogueError> {
+        let text = self.fill(template)?;
+        text.parse().map_err(|error| CatalogueError::BadName(text, error))
+    }
+
+    pub(super) fn fill(&self, template: &str) -> Result<String, CatalogueError> {
+        let mut text = String::new();
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once('{') {
+            text.push_str(before);
+            let (part, after) = after.split_once('}').expect("a unit test fills in every template");
+            let part = Part::new(part);
+            match self.part(part.name) {
+                Err(CatalogueError::MissingPart(_)) if part.is_optional() => {}
+                value => {
+                    let value = value?;
+                    let value = value.chars().take(part.len.unwrap_or(usize::MAX));
+                    text.extend(part.before.chars().chain(value).chain(part.after.chars()));
+                }
+            }
+            rest = after;
+        }
+        text.push_str(rest);
+        Ok(text)
+    }
+
+    fn part(&self, part: &str) -> Result<String, CatalogueError> {
+        let resource = self.resource;
+        let code = || self.catalogue.region_code(&resource.region).map(str::to_owned);
+        match (part, self.element) {
+            ("name", _) => return Ok(resource.name.to_string()),
+            ("region", _) => return Ok(resource.region.to_string()),
+            ("each", Some((_, element))) => return Ok(element.to_owned()),
+            ("index", Some((number, _))) => return Ok(number.to_string()),
+            ("number", element) => return Ok(number(&resource.name, element.map_or("", |(_, element)| element))),
+            ("region_abbreviation", _) => return Ok(code().unwrap_or_else(|| resource.region.to_string())),
+            _ => {}
+        }
+        match (resource.name_parts.get(part), self.service.defaults.get(part)) {
+            (Some(value), _) => Ok(value.to_string()),
+            (None, Some(default)) => self.fill(default),
+            (None, None) if part == "region_code" => {
+                code().ok_or_else(|| CatalogueError::UnknownRegionCode(resource.region.to_string()))
+            }
+            (None, None) => Err(CatalogueError::MissingPart(part.to_owned())),
+        }
+    }
+}
+
+/// A number of two digits, the same for a name each time: FNV-1a (of 32 bits) of it in lower case.
+fn number(name: &str, element: &str) -> String {
+    let octets = name.bytes().chain(element.bytes());
+    let hash = octets
+        .fold(0x811c_9dc5_u32, |hash, octet| (hash ^ u32::from(octet.to_ascii_lowercase())).wrapping_mul(0x0100_0193));
+    (hash % 90 + 10).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_has_a_variant_for_each_choice_of_optional_parts() {
+        assert_eq!(variants("a.{b}.c"), ["a.{b}.c"]);
+        assert_eq!(variants("{a}{-b}.{c.}d"), ["{a}-{b}.{c}.d", "{a}.{c}.d", "{a}-{b}.d", "{a}.d"]);
+    }
+
+    #[test]
+    fn the_number_of_a_name_does_not_depend_on_letter_case() {
+        assert_eq!(number("contoso", ""), number("CONTOSO", ""));
+        assert_ne!(number("contoso", "one"), number("contoso", "two"));
+    }
+}

@@ -1,0 +1,296 @@
+//! The public side of Private Link resources: what the public DNS of a service holds for them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::{SOA_TTL, address_set, constant, seconds};
+use crate::azure::catalogue::{ResourceMember, Service};
+use crate::azure::declaration::{Declaration, Origin, PrivateLinkResource, RecordSet, Writer};
+use crate::azure::{Catalogue, Finding, Scope, ZoneContents};
+use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
+
+/// Serial, refresh, retry, expire and minimum of the SOA record of a public Azure DNS zone.
+const PUBLIC_SOA: [u32; 5] = [1, 3600, 300, 2_419_200, 300];
+/// TTL of the NS record set of a public Azure DNS zone, in seconds.
+const PUBLIC_NS_TTL: u32 = 172_800;
+
+/// The declared public zones with what follows from the resources, and the zones that it takes besides.
+pub(super) fn zones(
+    declaration: &Declaration,
+    catalogue: &Catalogue,
+    declared: Vec<ZoneContents>,
+    findings: &mut Vec<Finding>,
+) -> Vec<ZoneContents> {
+    let connections = Connections::new(declaration);
+    let mut members = Vec::new();
+    for resource in &declaration.private_link_resources {
+        for service in catalogue.services_of(resource) {
+            for member in catalogue.members(service, resource).unwrap_or_default() {
+                let is_connected = member.always_connected || connections.reach(resource, service);
+                members.push((resource, member, is_connected));
+            }
+        }
+    }
+    // Sub-resources, and resources, may share a public name: a connection to one of them is one to the name.
+    let connected: BTreeSet<Name> = members
+        .iter()
+        .filter(|(.., is_connected)| *is_connected)
+        .map(|(_, member, _)| member.public_name.clone())
+        .collect();
+    let mut public = PublicSide::new(declared);
+    for (resource, member, is_connected) in &members {
+        if *is_connected || !connected.contains(&member.public_name) {
+            public.member(resource, member, *is_connected);
+        }
+    }
+    public.finish(findings)
+}
+
+/// Which resources are connected, by name and group ID in lower case.
+struct Connections<'a>(BTreeSet<(&'a str, String)>);
+
+impl<'a> Connections<'a> {
+    /// As soon as one private endpoint exists anywhere, the public name gains the privatelink step for everyone
+    /// (private-endpoint-dns.md). An endpoint of a private link scope is one of each resource in it.
+    fn new(declaration: &'a Declaration) -> Self {
+        let mut connections = BTreeSet::new();
+        for endpoint in &declaration.private_endpoints {
+            if endpoint.is_connection(declaration.public_cname_from) {
+                let group_id = endpoint.group_id.to_lowercase();
+                let scope = super::named(declaration, &endpoint.private_link_resource);
+                let scoped = scope.into_iter().flat_map(|scope| &scope.scoped_resources);
+                connections.extend(scoped.map(|scoped| (scoped.as_str(), group_id.clone())));
+                connections.insert((endpoint.private_link_resource.as_str(), group_id));
+            }
+        }
+        connections.extend(super::managed::connections(declaration));
+        Self(connections)
+    }
+
+    fn reach(&self, resource: &'a PrivateLinkResource, service: &Service) -> bool {
+        self.0.contains(&(resource.name.as_str(), service.group_id.to_lowercase()))
+    }
+}
+
+/// Which derived zone a record set belongs to, where no declared one covers its owner.
+enum Home {
+    /// The zone of a service, which holds the names of all its resources that are declared.
+    Service(Name),
+    /// The zone above its owner, which is an alias and so cannot be the apex of one.
+    Parent,
+    /// A zone of its own: of the names beside the owner nothing is known.
+    Own,
+}
+
+/// Public zones under construction.
+struct PublicSide {
+    zones: Vec<ZoneContents>,
+    /// Number of each zone.
+    by_apex: BTreeMap<Name, usize>,
+    record_sets: Vec<(RecordSet, Home)>,
+    /// Zones of services that hold no record.
+    empty: Vec<(Name, Origin)>,
+}
+
+impl PublicSide {
+    fn new(declared: Vec<ZoneContents>) -> Self {
+        let by_apex = declared.iter().enumerate().map(|(number, zone)| (zone.apex.clone(), number)).collect();
+        Self { zones: declared, by_apex, record_sets: Vec::new(), empty: Vec::new() }
+    }
+
+    /// Number of the longest zone so far that covers a name.
+    fn covering(&self, name: NameRef<'_>) -> Option<usize> {
+        name.ancestors().find_map(|ancestor| self.by_apex.get(&ancestor.to_name()).copied())
+    }
+
+    /// Notes what public DNS holds for a member.
+    fn member(&mut self, resource: &PrivateLinkResource, member: &ResourceMember, is_connected: bool) {
+        let writer = Writer::PrivateLinkResource((*resource.name).clone());
+        let origin = resource.name.origin;
+        if member.private_only {
+            self.empty.push((member.public_zone.clone(), origin));
+            return;
+        }
+        let alias = |owner: &Name, target: &Name, ttl| alias(owner, target, ttl, &writer, origin);
+        let targets = member.aliases.iter().skip(1).map(|(name, _)| name).chain([&member.public_name]);
+        for ((owner, ttl), target) in member.aliases.iter().zip(targets) {
+            self.record_sets.push((alias(owner, target, *ttl), Home::Parent));
+        }
+        let mut owner = &member.public_name;
+        let mut home = Home::Service(member.public_zone.clone());
+        if is_connected {
+            self.record_sets.push((alias(owner, &member.privatelink_name, member.alias_ttl), home));
+            owner = &member.privatelink_name;
+            home = Home::Service(if owner.as_ref().is_within(member.public_zone.as_ref()) {
+                member.public_zone.clone()
+            } else {
+                parent(member.private_zone.as_ref()).to_name()
+            });
+        }
+        let declared = resource.public_ip_addresses.get(&member.name);
+        for (at, (host, ttl)) in member.public_chain.iter().enumerate() {
+            self.record_sets.push((alias(owner, host, *ttl), home));
+            // A zone that a person declared says itself where its names lead.
+            if declared.is_none() && self.covering(host.as_ref()).is_some() {
+                return;
+            }
+            owner = host;
+            home = if at + 1 == member.public_chain.len() { Home::Own } else { Home::Parent };
+        }
+        let stands_at = member.public_chain.last().map_or(&member.public_name, |(host, _)| host);
+        let addresses = declared.map_or_else(|| vec![documentation_address(stands_at)], |addresses| addresses.to_vec());
+        for record_set in address_set(owner, &addresses, member.address_ttl, writer.clone(), origin) {
+            let home = match &home {
+                Home::Service(apex) => Home::Service(apex.clone()),
+                Home::Parent | Home::Own => Home::Own,
+            };
+            self.record_sets.push((record_set, home));
+        }
+    }
+
+    /// Makes the zones that are missing, the same ones in whichever order resources are declared, and fills them.
+    fn finish(mut self, findings: &mut Vec<Finding>) -> Vec<ZoneContents> {
+        let record_sets = std::mem::take(&mut self.record_sets);
+        let mut wanted: [BTreeMap<Name, Origin>; 3] = Default::default();
+        for (apex, origin) in std::mem::take(&mut self.empty) {
+            if self.covering(apex.as_ref()).is_none() {
+                wanted[0].insert(apex, origin);
+            }
+        }
+        for (record_set, home) in &record_sets {
+            let owner = record_set.owner.as_ref();
+            if self.covering(owner).is_some() {
+                continue;
+            }
+            let (kind, apex) = match home {
+                Home::Service(apex) => (0, apex.clone()),
+                Home::Parent => (1, parent(owner).to_name()),
+                Home::Own => (2, record_set.owner.clone()),
+            };
+            wanted[kind].entry(apex).or_insert(record_set.origin);
+        }
+        // Names above come before those below them.
+        for (kind, apexes) in wanted.into_iter().enumerate() {
+            for (apex, origin) in apexes {
+                if kind == 0 || self.covering(apex.as_ref()).is_none() {
+                    self.by_apex.insert(apex.clone(), self.zones.len());
+                    self.zones.push(derived_zone(apex, origin));
+                }
+            }
+        }
+        for (record_set, _) in record_sets {
+            self.insert(record_set, findings);
+        }
+        self.zones
+    }
+
+    fn insert(&mut self, record_set: RecordSet, findings: &mut Vec<Finding>) {
+        let number = self.covering(record_set.owner.as_ref()).expect("made for each owner");
+        let origin = record_set.origin;
+        let owner = record_set.owner.clone();
+        let (writer, rdatas) = (record_set.writer.clone(), record_set.rdatas.clone());
+        match self.zones[number].insert(record_set) {
+            // Resources of one region share a public endpoint.
+            Some(replaced) if replaced.rdatas != rdatas || replaced.writer == Writer::Person => {
+                findings.push(Finding::error(
+                    origin,
+                    format!("the record of {owner} that {writer} is there already, {}", replaced.writer),
+                    "take it out of the zone file, or give the resources one public address, or each its public_endpoint",
+                ));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A public zone for derived records, with the SOA and NS records of a zone that Azure DNS hosts.
+pub(super) fn derived_zone(apex: Name, origin: Origin) -> ZoneContents {
+    let record_set = |rtype, ttl, rdatas| RecordSet {
+        owner: apex.clone(),
+        rtype,
+        ttl: seconds(ttl),
+        rdatas,
+        writer: Writer::Zone,
+        origin,
+    };
+    let servers = ["ns1-01.azure-dns.com", "ns2-01.azure-dns.net", "ns3-01.azure-dns.org", "ns4-01.azure-dns.info"];
+    let soa = rdata::soa(&constant(servers[0]), &constant("azuredns-hostmaster.microsoft.com"), PUBLIC_SOA);
+    let ns = servers.iter().map(|server| constant(server).as_wire().into()).collect();
+    let mut contents = ZoneContents {
+        apex: apex.clone(),
+        scope: Scope::Public,
+        is_partial: true,
+        record_sets: BTreeMap::new(),
+        origin,
+    };
+    contents.insert(record_set(RecordType::SOA, SOA_TTL, vec![soa.into()]));
+    contents.insert(record_set(RecordType::NS, PUBLIC_NS_TTL, ns));
+    contents
+}
+
+fn alias(owner: &Name, target: &Name, ttl: Ttl, writer: &Writer, origin: Origin) -> RecordSet {
+    RecordSet {
+        owner: owner.clone(),
+        rtype: RecordType::CNAME,
+        ttl,
+        rdatas: vec![target.as_wire().into()],
+        writer: writer.clone(),
+        origin,
+    }
+}
+
+/// Stands for a public address that was not declared: one of the documentation range 203.0.113.0/24 (RFC 5737), the
+/// same for a name each time.
+fn documentation_address(name: &Name) -> IpAddr {
+    let folded = name.as_ref().fold();
+    let sum: u32 = folded.as_ref().as_wire().iter().map(|octet| u32::from(*octet)).sum();
+    IpAddr::from([203, 0, 113, (sum % 254 + 1) as u8])
+}
+
+fn parent(name: NameRef<'_>) -> NameRef<'_> {
+    name.parent().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::azure::Declared;
+
+    /// Zones and their records, writers aside.
+    fn derived(resources: &[&PrivateLinkResource]) -> BTreeMap<Name, Vec<(Name, RecordType)>> {
+        let resources: Vec<PrivateLinkResource> = resources.iter().copied().cloned().collect();
+        let declaration = Declaration { private_link_resources: resources, ..Declaration::default() };
+        let mut findings = Vec::new();
+        let zones = zones(&declaration, &Catalogue::embedded(), Vec::new(), &mut findings);
+        assert!(findings.is_empty(), "{findings:?}");
+        zones.into_iter().map(|zone| (zone.apex, zone.record_sets.into_keys().collect())).collect()
+    }
+
+    #[test]
+    fn the_order_of_resources_does_not_decide_which_zones_there_are() {
+        let text = |text: &str| Declared::new(text.to_owned(), Origin(0));
+        let resource = |resource_type: &str, name: &str, parts: &[&str]| {
+            let mut resource = PrivateLinkResource::new(text(resource_type), text(name), text("eastus"));
+            resource.name_parts = parts.iter().map(|part| ((*part).to_owned(), text("p"))).collect();
+            resource
+        };
+        let resources = [
+            resource("Microsoft.Storage/storageAccounts", "acct", &[]),
+            resource("Microsoft.Compute/diskAccesses", "md", &["zone_number"]),
+            resource("Microsoft.Sql/servers", "srv", &[]),
+            resource("Microsoft.Sql/managedInstances", "mi", &["dns_prefix"]),
+            resource("Microsoft.Authorization/resourceManagementPrivateLinks", "arm", &[]),
+            resource("Microsoft.Insights/privateLinkScopes", "ampls", &[]),
+            resource("Microsoft.OperationalInsights/workspaces", "logs", &["workspace_id"]),
+            resource("Microsoft.Monitor/accounts", "prom", &["key"]),
+            resource("Microsoft.ContainerRegistry/registries", "reg", &[]),
+        ];
+        let forwards = derived(&resources.iter().collect::<Vec<_>>());
+        assert_eq!(forwards, derived(&resources.iter().rev().collect::<Vec<_>>()));
+        let name = |text: &str| text.parse::<Name>().unwrap();
+        assert!(forwards[&name("trafficmanager.net")].len() > 3);
+        for (zone, records) in forwards {
+            assert!(!records.contains(&(zone.clone(), RecordType::CNAME)), "an alias at the apex {zone}");
+        }
+    }
+}
