@@ -132,6 +132,8 @@ pub enum Destination {
 pub struct Forwarding {
     /// Networks with custom DNS servers.
     pub custom_dns: BTreeMap<String, Destination>,
+    /// Addresses of network interfaces with DNS servers of their own: address, network, and who answers.
+    pub interfaces: Vec<(IpAddr, String, Destination)>,
     /// Rules that count.
     pub rules: Vec<Rule>,
     /// Security rules that count.
@@ -182,6 +184,18 @@ pub(super) fn forwarding(
     one_each("DNS security policy", declaration, policies(declaration), findings);
     for network in &declaration.virtual_networks {
         custom_dns(declaration, network, &mut forwarding, findings);
+    }
+    for machine in &declaration.virtual_machines {
+        let mut networks = declaration.virtual_networks.iter();
+        // A missing network has been reported.
+        let Some(network) = networks.find(|network| *network.name == *machine.virtual_network) else { continue };
+        for interface in &machine.network_interfaces {
+            let destination = destination(declaration, Some(network), &interface.dns_servers, findings);
+            let Some(destination) = destination else { continue };
+            let addresses = interface.ip_addresses.iter();
+            let answered = addresses.map(|address| (**address, (*network.name).clone(), destination.clone()));
+            forwarding.interfaces.extend(answered);
+        }
     }
     for ruleset in &declaration.dns_forwarding_rulesets {
         self::ruleset(declaration, ruleset, &mut forwarding, findings);
@@ -280,6 +294,9 @@ fn destination(
     findings: &mut Vec<Finding>,
 ) -> Option<Destination> {
     let first = servers.first()?;
+    if first.ip() == AZURE_PROVIDED_DNS {
+        return own.map(|own| Destination::Network((*own.name).clone()));
+    }
     let to_network = |network: &VirtualNetwork| Some(Destination::Network((*network.name).clone()));
     // On another port than DNS has there is no Azure service.
     let networks: Vec<_> = match first.port() {

@@ -117,6 +117,8 @@ pub(super) struct VirtualMachine {
 #[serde(deny_unknown_fields, expecting = "a table, { ip_addresses = [\"10.1.0.4\"] }")]
 pub(super) struct NetworkInterface {
     pub(super) ip_addresses: Spanned<Vec<Text>>,
+    #[serde(default)]
+    pub(super) dns_servers: Vec<Text>,
     pub(super) primary: Option<Spanned<bool>>,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Destination, ForwardingRule, Generation, Identity, RuleId, SecurityRule, ServedZone, Snapshot, View};
 use crate::azure::{self, ResolutionPolicy, Scope, Topology, VirtualNetwork, ZoneContents};
 use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
-use crate::view::{BySuffix, LinkedZone, Selector, SelectorRule, SuffixTable, ViewId, ZoneId};
+use crate::view::{LinkedZone, Selector, SelectorRule, SuffixTable, ViewId, ZoneId};
 use crate::zone::{CompileError, Zone};
 
 impl Snapshot {
@@ -21,15 +21,8 @@ impl Snapshot {
         let public = suffixes.list(public);
         let upstream = topology.forwarding().upstream.as_ref();
         let networks = Networks::new(topology);
-        let mut views = vec![View {
-            network: None,
-            custom_dns: None,
-            linked: BySuffix::default(),
-            rules: BySuffix::default(),
-            security: BySuffix::default(),
-            has_upstream: upstream.is_some_and(|(_, for_outside)| *for_outside),
-            internal: BySuffix::default(),
-        }];
+        let for_outside = upstream.is_some_and(|(_, for_outside)| *for_outside);
+        let mut views = vec![View { has_upstream: for_outside, ..View::default() }];
         let mut selector = Vec::new();
         for (network, of_network) in networks.sorted.iter().zip(networks.collect(topology)) {
             let view = ViewId(views.len() as u32);
@@ -46,6 +39,16 @@ impl Snapshot {
             let prefixes = network.address_space.iter().chain(&network.client_prefixes);
             selector.extend(prefixes.map(|prefix| SelectorRule { prefix: **prefix, view }));
         }
+        for (address, network, destination) in &topology.forwarding().interfaces {
+            let view = ViewId(views.len() as u32);
+            selector.push(SelectorRule { prefix: (*address).into(), view });
+            views.push(View {
+                network: Some(network.as_str().into()),
+                custom_dns: networks.destination(destination),
+                has_upstream: upstream.is_some(),
+                ..View::default()
+            });
+        }
         let rules = topology.forwarding().rules.iter().filter_map(|rule| {
             Some(ForwardingRule {
                 ruleset: rule.ruleset.as_str().into(),
@@ -61,6 +64,7 @@ impl Snapshot {
             rules: rules.collect(),
             reserved: suffixes.list(reserved),
             suffixes,
+            networks: networks.sorted.len(),
             views: views.into(),
             public,
             upstream: upstream.map(|(servers, _)| servers.clone()),

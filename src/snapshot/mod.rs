@@ -26,7 +26,9 @@ pub struct Snapshot {
     identity: Identity,
     zones: Box<[ServedZone]>,
     suffixes: SuffixTable,
-    /// By number; the first is [`OUTSIDE`].
+    networks: usize,
+    /// By number: the first is [`OUTSIDE`], then those of networks, then those of network interfaces with DNS servers of
+    /// their own.
     views: Box<[View]>,
     public: BySuffix<LinkedZone>,
     rules: Box<[ForwardingRule]>,
@@ -51,7 +53,7 @@ pub struct Identity {
 }
 
 /// What the clients of one network see, public zones aside.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct View {
     /// Name of the virtual network; `None` for clients outside all of them.
     pub network: Option<Box<str>>,
@@ -219,7 +221,7 @@ impl Snapshot {
         let zones = || self.zones.iter().filter(|zone| !zone.is_internal);
         let public_zones = zones().filter(|zone| zone.is_public).count();
         Counts {
-            networks: self.views.len() - 1,
+            networks: self.networks,
             private_zones: zones().count() - public_zones,
             public_zones,
             record_sets: zones().map(|zone| zone.zone.rrset_count()).sum(),

@@ -287,3 +287,59 @@ fn explain_says_that_a_network_knows_its_own_machines() {
 fn stdout(command: &mut Command) -> String {
     String::from_utf8(command.output().unwrap().stdout).unwrap()
 }
+
+#[test]
+fn dns_servers_of_a_network_interface_count_before_those_of_its_network() {
+    let world = World::serve(
+        r#"
+[[virtual_network]]
+name = "vnet-apps"
+address_space = ["127.1.0.0/16"]
+[[virtual_network]]
+name = "vnet-custom"
+address_space = ["127.2.0.0/16"]
+dns_servers = ["127.3.0.4"]
+[[virtual_network]]
+name = "vnet-dns"
+address_space = ["127.3.0.0/16"]
+[[private_dns_zone]]
+name = "apps.internal"
+virtual_network_links = [{ virtual_network = "vnet-apps" }, { virtual_network = "vnet-custom" }]
+[[private_dns_zone.record_set]]
+name = "www"
+type = "A"
+records = ["10.0.0.1"]
+[[private_dns_zone]]
+name = "dns.internal"
+virtual_network_links = [{ virtual_network = "vnet-dns" }]
+[[private_dns_zone.record_set]]
+name = "www"
+type = "A"
+records = ["10.0.0.3"]
+[[virtual_machine]]
+name = "asks-elsewhere"
+virtual_network = "vnet-apps"
+network_interfaces = [
+  { ip_addresses = ["127.1.0.8", "127.1.0.9"], dns_servers = ["127.3.0.4"] },
+  { ip_addresses = ["127.1.0.10"] },
+]
+[[virtual_machine]]
+name = "asks-azure"
+virtual_network = "vnet-custom"
+network_interfaces = [{ ip_addresses = ["127.2.0.9"], dns_servers = ["168.63.129.16"] }]
+"#,
+    );
+    let apps = ["NoError aa", "answer: www.apps.internal. 3600 IN A 10.0.0.1"];
+    let dns = ["NoError aa", "answer: www.dns.internal. 3600 IN A 10.0.0.3"];
+    for (from, expected_apps, expected_dns) in [
+        ("127.1.0.4", &apps[..], &["Refused"][..]),
+        ("127.1.0.8", &["Refused"], &dns),
+        ("127.1.0.9", &["Refused"], &dns),
+        ("127.1.0.10", &apps, &["Refused"]),
+        ("127.2.0.4", &["Refused"], &dns),
+        ("127.2.0.9", &apps, &["Refused"]),
+    ] {
+        world.check(from, "www.apps.internal.", A, expected_apps);
+        world.check(from, "www.dns.internal.", A, expected_dns);
+    }
+}

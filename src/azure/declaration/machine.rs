@@ -1,6 +1,6 @@
 //! Virtual machines, as far as names follow from them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::{Declared, Origin};
 
@@ -30,6 +30,8 @@ impl VirtualMachine {
 pub struct NetworkInterface {
     /// Private addresses, that of the primary IP configuration first.
     pub ip_addresses: Vec<Declared<IpAddr>>,
+    /// Its own DNS servers, which count before those of the network.
+    pub dns_servers: Vec<Declared<SocketAddr>>,
     /// Whether it is declared as the machine's primary interface.
     pub primary: bool,
     /// Where it was declared.

@@ -179,7 +179,12 @@ mod tests {
         VirtualMachine {
             name: Declared::new(name.to_owned(), ORIGIN),
             virtual_network: Declared::new(network.to_owned(), ORIGIN),
-            network_interfaces: vec![NetworkInterface { ip_addresses: vec![address], primary: false, origin: ORIGIN }],
+            network_interfaces: vec![NetworkInterface {
+                ip_addresses: vec![address],
+                dns_servers: Vec::new(),
+                primary: false,
+                origin: ORIGIN,
+            }],
             power_state: PowerState::Running,
         }
     }

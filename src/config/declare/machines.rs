@@ -33,8 +33,10 @@ impl Declarer<'_> {
         }
         let addresses = texts.iter().map(|text| Some(Declared::new(self.address(text)?, self.origin(text))));
         let addresses: Vec<_> = addresses.collect();
+        let dns_servers: Vec<_> = interface.dns_servers.iter().map(|text| self.dns_server(text)).collect();
         Some(NetworkInterface {
             ip_addresses: addresses.into_iter().collect::<Option<_>>()?,
+            dns_servers: dns_servers.into_iter().collect::<Option<_>>()?,
             primary: interface.primary.as_ref().is_some_and(|primary| *primary.get_ref()),
             origin: match &interface.primary {
                 Some(primary) => self.origin(primary),
