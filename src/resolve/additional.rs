@@ -1,6 +1,7 @@
 //! Addresses of the hosts that an answer names (RFC 1034 §4.3.2 step 6), as far as the view may see them.
 
 use super::{AnswerSet, Observer, OwnerName, Query};
+use crate::azure::SecurityAction;
 use crate::dns::{NameRef, RecordType, rdata};
 use crate::zone::{Landing, Node, Rrset};
 
@@ -19,12 +20,18 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         }
     }
 
-    /// Adds the addresses of a host from the zone that answers for it in this view.
+    /// Adds the addresses of a host from the zone that answers for it in this view, if it is a zone that answers.
     pub(super) fn addresses(&mut self, host: NameRef<'a>) {
         let folded = host.fold();
-        let private = self.snapshot.private_zone(self.view, &folded);
-        let internal = || self.snapshot.internal_zone(self.view, &folded);
-        let Some(linked) = private.or_else(internal).or_else(|| self.snapshot.public_zone(&folded)) else { return };
+        let (snapshot, view) = (self.snapshot, self.view);
+        if snapshot.security_action(view, &folded) == Some(SecurityAction::Block) {
+            return;
+        }
+        let unlinked = || match snapshot.forwarding_rule(view, &folded) {
+            Some(_) => None,
+            None => snapshot.internal_zone(view, &folded).or_else(|| snapshot.public_zone(&folded)),
+        };
+        let Some(linked) = snapshot.private_zone(view, &folded).or_else(unlinked) else { return };
         if let Landing::Exact(node) = self.snapshot.zone(linked.zone).zone.lookup(&folded) {
             self.push_addresses(node, host);
         }

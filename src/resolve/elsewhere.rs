@@ -45,7 +45,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
             return false;
         }
         let zone = self.snapshot.blocked();
-        self.answer = Answer { is_authoritative: false, ..Answer::default() };
+        self.start_over(Rcode::NoError);
         let owner = OwnerName::Held(self.question.qname);
         let target = Arc::new(zone.apex().name().to_name());
         self.answer.answer.push(AnswerSet { owner, ttl: BLOCKED_TTL, data: Data::Alias(target) });
@@ -84,7 +84,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         let reply = self.reply(targets, &sname)?;
         for set in &reply.answer {
             self.answer.answer.push(AnswerSet::foreign(set));
-            if set.rtype != RecordType::CNAME || self.question.qtype == RecordType::CNAME {
+            if set.rtype != RecordType::CNAME || matches!(self.question.qtype, RecordType::CNAME | RecordType::ANY) {
                 continue;
             }
             let target = OwnerName::Held(set.rdatas().next().and_then(rdata::target)?);
@@ -151,6 +151,12 @@ impl<'a, O: Observer> Query<'a, '_, O> {
     }
 
     fn fail(&mut self) {
-        self.answer = Answer { rcode: Rcode::ServFail, is_authoritative: false, ..Answer::default() };
+        self.start_over(Rcode::ServFail);
+    }
+
+    /// Forgets the answer so far, but for the alert that it is worth.
+    fn start_over(&mut self, rcode: Rcode) {
+        let is_alert = self.answer.is_alert;
+        self.answer = Answer { rcode, is_authoritative: false, is_alert, ..Answer::default() };
     }
 }

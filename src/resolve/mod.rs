@@ -239,7 +239,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
     fn referral(&mut self, zone: &'a Zone, cut: Node<'a>) {
         let Some(ns) = cut.rrset(RecordType::NS) else { return };
         // The flag speaks of the first name in the answer section (RFC 1035 §4.1.1).
-        self.answer.is_authoritative = self.aliases > 0;
+        self.answer.is_authoritative &= self.aliases > 0;
         self.answer.authority.push(AnswerSet::stored(OwnerName::Held(cut.name()), ns));
         self.glue(zone, cut.name(), ns);
     }

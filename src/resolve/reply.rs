@@ -66,6 +66,21 @@ pub struct ReplySet {
 }
 
 impl ReplySet {
+    /// A record set of these RDATAs, uncompressed; `None` where one is longer than 65535 octets.
+    pub fn new<'r>(
+        owner: Name,
+        rtype: RecordType,
+        ttl: Ttl,
+        rdatas: impl IntoIterator<Item = &'r [u8]>,
+    ) -> Option<Self> {
+        let mut octets = Vec::new();
+        for rdata in rdatas {
+            octets.extend(u16::try_from(rdata.len()).ok()?.to_be_bytes());
+            octets.extend(rdata);
+        }
+        Some(Self { owner: Arc::new(owner), rtype, ttl, rdatas: octets.into() })
+    }
+
     /// RDATA of each record, uncompressed, in the order of the response.
     pub fn rdatas(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &*self.rdatas;

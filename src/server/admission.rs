@@ -10,7 +10,8 @@ use super::permits::{Permit, Permits};
 use crate::config::Listen;
 use crate::view::{Client, Persona, Transport};
 
-/// Most queries that wait for other servers at one time, of all clients of a listener.
+/// Most queries that wait for other servers at one time, of all clients of a listener; one client has half of them
+/// where nothing else was said, so that it cannot take the place of all others.
 const PENDING: usize = 1000;
 /// Queries between two looks for clients that have not asked for a while, to forget them.
 const FORGET_AFTER: u32 = 1 << 16;
@@ -34,8 +35,8 @@ impl Admission {
         let rate = listen
             .queries_per_second
             .map(|most| Rate { limiter: RateLimiter::keyed(Quota::per_second(most)), queries: AtomicU32::new(0) });
-        let pending = listen.pending_queries.map_or(PENDING, |most| most.get() as usize);
-        Self { persona: listen.persona, rate, pending: Permits::new(PENDING, pending) }
+        let pending = listen.pending_queries.map_or(PENDING / 2, |most| most.get() as usize);
+        Self { persona: listen.persona, rate, pending: Permits::new(PENDING.max(pending), pending) }
     }
 
     /// The client behind an address; `None` where it asks too often, and is to hear nothing.

@@ -4,12 +4,20 @@
 
 mod catalogue;
 mod commands;
+mod custom_dns;
 mod lab;
 mod machines;
 mod managed;
+mod persona;
 mod private_link;
+mod private_zones;
 mod reload;
+mod rulesets;
+mod security_policies;
 mod support;
+mod targets;
 mod tcp;
+mod topology;
 mod transports;
+mod upstream;
 mod world;

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hickory_proto::op::{Edns, Message, Query};
+use hickory_proto::op::{Edns, Message, MessageType, Query};
 use hickory_proto::rr::{Name, RecordType};
+use tempfile::TempDir;
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vnetdns");
@@ -23,6 +24,8 @@ pub(crate) struct Server {
     /// All addresses that it answers on.
     pub(crate) addresses: Vec<SocketAddr>,
     log: Arc<Mutex<String>>,
+    /// Where its configuration is, if a test wrote it.
+    _folder: Option<TempDir>,
 }
 
 impl Server {
@@ -33,8 +36,24 @@ impl Server {
 
     /// Starts the program with further arguments on a free port, and waits until it is ready.
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::run(&[&["--listen", "127.0.0.1:0"], arguments].concat(), None)
+    }
+
+    /// Starts the program with a configuration that says where to listen, or else on a free port.
+    pub(crate) fn configured(config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.toml");
+        std::fs::write(&path, config).unwrap();
+        let mut arguments = vec!["-vv", "--config", path.to_str().unwrap()];
+        if !config.contains("listen = ") {
+            arguments.extend(["--listen", "127.0.0.1:0"]);
+        }
+        Self::run(&arguments, Some(folder))
+    }
+
+    fn run(arguments: &[&str], folder: Option<TempDir>) -> Self {
         let mut child = Command::new(PROGRAM)
-            .args(["serve", "--listen", "127.0.0.1:0", "--ready", "json"])
+            .args(["serve", "--ready", "json"])
             .args(arguments)
             .env_remove("RUST_LOG")
             .stdout(Stdio::piped())
@@ -54,7 +73,7 @@ impl Server {
         let listen = ready["listen"].as_array().unwrap();
         let addresses: Vec<SocketAddr> =
             listen.iter().map(|address| address.as_str().unwrap().parse().unwrap()).collect();
-        Self { child, address: addresses[0], addresses, log }
+        Self { child, address: addresses[0], addresses, log, _folder: folder }
     }
 
     /// What it has logged so far.
@@ -192,4 +211,37 @@ pub(crate) fn show(message: &Message) -> Vec<String> {
     lines.extend(message.answers.iter().map(|record| format!("answer: {record}")));
     lines.extend(message.authorities.iter().map(|record| format!("authority: {record}")));
     lines
+}
+
+/// As [`show`], with all flags in the first line: `NoError qr rd ra`.
+pub(crate) fn show_with_flags(message: &Message) -> Vec<String> {
+    let flags = &message.metadata;
+    let is_response = flags.message_type == MessageType::Response;
+    let flags = [
+        ("qr", is_response),
+        ("aa", flags.authoritative),
+        ("tc", flags.truncation),
+        ("rd", flags.recursion_desired),
+        ("ra", flags.recursion_available),
+        ("ad", flags.authentic_data),
+        ("cd", flags.checking_disabled),
+    ];
+    let mut lines = show(message);
+    lines[0] = format!("{:?}", message.metadata.response_code);
+    lines[0].extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| format!(" {flag}")));
+    lines
+}
+
+/// Asks over UDP and compares the whole answer, flags and TTLs included.
+#[track_caller]
+pub(crate) fn check_udp(server: &Server, from: &str, name: &str, qtype: RecordType, expected: &[&str]) {
+    assert_eq!(show_with_flags(&server.ask(from, name, qtype)), expected, "{name} {qtype} from {from}");
+}
+
+/// Asks over both transports, which must say the same.
+#[track_caller]
+pub(crate) fn check(server: &Server, from: &str, name: &str, qtype: RecordType, expected: &[&str]) {
+    check_udp(server, from, name, qtype, expected);
+    let over_tcp = show_with_flags(&server.ask_tcp(from, name, qtype));
+    assert_eq!(over_tcp, expected, "{name} {qtype} from {from} over TCP");
 }

@@ -48,10 +48,36 @@ pub(crate) enum Event {
     GlueTruncated,
     /// Addresses that are no glue did not fit.
     AdditionalLeftOut,
+    /// A policy allows a name, or only alerts.
+    Allowed,
+    Blocked,
+    /// The name that an alias leads to is blocked, and with it the question.
+    BlockedAfterAlias,
+    CustomDnsInNetwork,
+    CustomDnsOutside,
+    /// A rule fits too, and is not used.
+    ZoneBeforeRule,
+    /// Several rules fit.
+    LongestRule,
+    /// The rule for all names leaves the name alone.
+    ReservedName,
+    RuleAfterAlias,
+    RuleToNetwork,
+    RuleToServer,
+    /// Rules lead from network to network without end.
+    Circle,
+    /// The client desires no recursion.
+    NobodyAsked,
+    ServersFail,
+    Upstream,
+    UpstreamForOutside,
+    UpstreamForRedirect,
+    /// An alias of the upstream leads to a name on which someone here has a word.
+    UpstreamAliasComesBack,
 }
 
 impl Event {
-    pub(crate) const ALL: [Self; 32] = [
+    pub(crate) const ALL: [Self; 50] = [
         Self::Hit,
         Self::Any,
         Self::Alias,
@@ -84,5 +110,23 @@ impl Event {
         Self::Truncated,
         Self::GlueTruncated,
         Self::AdditionalLeftOut,
+        Self::Allowed,
+        Self::Blocked,
+        Self::BlockedAfterAlias,
+        Self::CustomDnsInNetwork,
+        Self::CustomDnsOutside,
+        Self::ZoneBeforeRule,
+        Self::LongestRule,
+        Self::ReservedName,
+        Self::RuleAfterAlias,
+        Self::RuleToNetwork,
+        Self::RuleToServer,
+        Self::Circle,
+        Self::NobodyAsked,
+        Self::ServersFail,
+        Self::Upstream,
+        Self::UpstreamForOutside,
+        Self::UpstreamForRedirect,
+        Self::UpstreamAliasComesBack,
     ];
 }

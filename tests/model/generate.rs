@@ -5,6 +5,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
+use vnetdns::azure::SecurityAction;
+
+use crate::elsewhere::{Leads, PolicyRule, Rule, Settings};
 use crate::labels::{Labels, MAX_NAME, in_case, is_within, join, labels, lower, to_wire};
 use crate::model::{A, AAAA, CNAME, DNAME, DS, MX, NS, PTR, SOA, SRV, TXT};
 use crate::world::{Case, Query, SetSpec, World, ZoneSpec, canonical_rdata};
@@ -64,6 +67,13 @@ struct RawSet {
     case: u64,
 }
 
+#[derive(Clone, Debug)]
+struct RawSettings {
+    custom_dns: Option<u8>,
+    rules: Vec<(Labels, u8, bool)>,
+    policy: Vec<(u32, u8, Vec<Labels>, bool)>,
+}
+
 /// What a record points at.
 #[derive(Clone, Debug)]
 enum RawTarget {
@@ -84,6 +94,9 @@ enum RawName {
     Special(Index),
     Target(Index),
     Apex(Index),
+    /// What the rule, policy or custom DNS server is for.
+    Domain(Index),
+    Elsewhere(Labels),
     Root,
 }
 
@@ -131,10 +144,63 @@ fn raw_zone() -> impl Strategy<Value = RawZone> {
     )
 }
 
+/// The domain of a rule: an apex, or a name below one.
+fn domain() -> impl Strategy<Value = Labels> {
+    let suffix = prop_oneof![4 => select(&APEXES[..]), 1 => Just("."), 1 => Just("elsewhere")];
+    let in_front = prop_oneof![3 => Just(Labels::new()).boxed(), 2 => vec(label(), 1).boxed()];
+    (in_front, suffix).prop_map(|(in_front, suffix)| join(&in_front, &labels(suffix)))
+}
+
+fn raw_settings() -> impl Strategy<Value = RawSettings> {
+    let custom_dns = prop_oneof![5 => Just(None), 1 => any::<u8>().prop_map(Some)];
+    let is_enabled = || prop_oneof![5 => Just(true), 1 => Just(false)];
+    let rule = (domain(), any::<u8>(), is_enabled());
+    let policy = (100_u32..110, 0_u8..3, vec(domain(), 1..3), is_enabled());
+    let policy = prop_oneof![2 => Just(Vec::new()).boxed(), 1 => vec(policy, 1..4).boxed()];
+    (custom_dns, vec(rule, 0..6), policy).prop_map(|(custom_dns, rules, policy)| RawSettings {
+        custom_dns,
+        rules,
+        policy,
+    })
+}
+
 /// A random world with at least so many networks.
 pub(crate) fn world(least_networks: usize) -> impl Strategy<Value = World> {
-    (prop_oneof![1 => least_networks..=3, 2 => Just(2), 2 => Just(3)], vec(raw_zone(), 1..7))
-        .prop_map(|(networks, raw)| build(networks, &raw))
+    let networks = prop_oneof![1 => least_networks..=3, 2 => Just(2), 2 => Just(3)];
+    let settings = prop_oneof![1 => Just(None).boxed(), 1 => vec(raw_settings(), 3).prop_map(Some).boxed()];
+    let upstream = prop_oneof![4 => Just(None), 1 => Just(Some(false)), 1 => Just(Some(true))];
+    (networks, vec(raw_zone(), 1..7), settings, upstream).prop_map(|(networks, raw, settings, upstream)| {
+        let settings = settings.map(|raw| raw[..networks].iter().map(|raw| build_settings(raw, networks)).collect());
+        let settings = settings.unwrap_or_else(|| vec![Settings::default(); networks]);
+        World { settings, upstream, ..build(networks, &raw) }
+    })
+}
+
+/// What a network might have in a world of so many.
+pub(crate) fn settings_in(networks: usize) -> impl Strategy<Value = Settings> {
+    raw_settings().prop_map(move |raw| build_settings(&raw, networks))
+}
+
+fn build_settings(raw: &RawSettings, networks: usize) -> Settings {
+    let leads = |number: u8| match usize::from(number / 2) % (networks + 2) {
+        network if network < networks && number.is_multiple_of(2) => Leads::Endpoint(network),
+        network if network < networks => Leads::Forwarder(network),
+        server => Leads::Server(2 + (server - networks) as u8),
+    };
+    let mut settings = Settings { custom_dns: raw.custom_dns.map(leads), ..Settings::default() };
+    for (domain, number, is_enabled) in &raw.rules {
+        if settings.rules.iter().all(|rule| rule.domain != *domain) {
+            settings.rules.push(Rule { domain: domain.clone(), leads: leads(*number), is_enabled: *is_enabled });
+        }
+    }
+    for (priority, action, domains, is_enabled) in &raw.policy {
+        let action = [SecurityAction::Allow, SecurityAction::Alert, SecurityAction::Block][usize::from(*action)];
+        if settings.policy.iter().all(|rule| rule.priority != *priority) {
+            let (domains, is_enabled) = (domains.clone(), *is_enabled);
+            settings.policy.push(PolicyRule { priority: *priority, action, domains, is_enabled });
+        }
+    }
+    settings
 }
 
 /// A random zone that only `network` sees.
@@ -187,7 +253,7 @@ fn build(networks: usize, raw: &[RawZone]) -> World {
         }
         zones.push(zone);
     }
-    World { networks, zones }
+    World { networks, zones, settings: Vec::new(), upstream: None }
 }
 
 /// What a public zone has at its apex, and where it delegates public zones below it.
@@ -280,6 +346,8 @@ pub(crate) fn case(least_networks: usize, queries: usize) -> impl Strategy<Value
         3 => any::<Index>().prop_map(RawName::Special),
         2 => any::<Index>().prop_map(RawName::Target),
         4 => any::<Index>().prop_map(RawName::Apex),
+        3 => any::<Index>().prop_map(RawName::Domain),
+        1 => select(&["windows.net", "azure.com", "elsewhere"][..]).prop_map(|name| RawName::Elsewhere(labels(name))),
         1 => Just(RawName::Root),
     ];
     let in_front = prop_oneof![10 => label(), 2 => Just(LONG_LABEL.to_vec()), 1 => Just(b"n0".to_vec())];
@@ -292,18 +360,27 @@ pub(crate) fn case(least_networks: usize, queries: usize) -> impl Strategy<Value
     let qtype = prop_oneof![1 => Just(None), 1 => select(&QUERY_TYPES[..]).prop_map(Some)];
     let network = prop_oneof![6 => any::<Index>().prop_map(Some), 1 => Just(None)];
     let payload_size = select(&[None, Some(1232), Some(1232), Some(4096), Some(700), Some(100)][..]);
-    let query = (name, in_front, qtype, network, payload_size, any::<u64>());
+    let query =
+        (name, in_front, qtype, network, payload_size, any::<u64>(), prop_oneof![3 => Just(true), 1 => Just(false)]);
     (world(least_networks), vec(query, 1..=queries)).prop_map(|(world, raw)| {
-        let query =
-            |(name, in_front, qtype, network, payload_size, case): (_, Labels, Option<u16>, Option<Index>, _, _)| {
-                let (end, stored) = name_in(&world, &name);
-                let mut qname = join(&in_front, &end);
-                while to_wire(&qname).len() > MAX_NAME {
-                    qname.remove(0);
-                }
-                let network = network.filter(|_| world.networks > 0).map(|network| network.index(world.networks));
-                Query { qname: in_case(&qname, case), qtype: qtype.unwrap_or(stored), network, payload_size }
-            };
+        let query = |(name, in_front, qtype, network, payload_size, case, recursion_desired): (
+            _,
+            Labels,
+            Option<u16>,
+            Option<Index>,
+            _,
+            _,
+            _,
+        )| {
+            let (end, stored) = name_in(&world, &name);
+            let mut qname = join(&in_front, &end);
+            while to_wire(&qname).len() > MAX_NAME {
+                qname.remove(0);
+            }
+            let network = network.filter(|_| world.networks > 0).map(|network| network.index(world.networks));
+            let qtype = qtype.unwrap_or(stored);
+            Query { qname: in_case(&qname, case), qtype, network, recursion_desired, payload_size }
+        };
         let queries = raw.into_iter().map(query).collect();
         Case { world, queries }
     })
@@ -320,6 +397,12 @@ fn name_in(world: &World, raw: &RawName) -> (Labels, u16) {
         }
         RawName::Target(index) => (index, sets().flat_map(SetSpec::targets).map(|target| (target, A)).collect()),
         RawName::Apex(index) => (index, world.zones.iter().map(|zone| (zone.apex.clone(), A)).collect()),
+        RawName::Domain(index) => {
+            let rules = world.settings.iter().flat_map(|settings| &settings.rules).map(|rule| &rule.domain);
+            let policies = world.settings.iter().flat_map(|settings| &settings.policy).flat_map(|rule| &rule.domains);
+            (index, rules.chain(policies).map(|domain| (domain.clone(), A)).collect())
+        }
+        RawName::Elsewhere(name) => return (name.clone(), A),
         RawName::Root => return (Labels::new(), A),
     };
     if names.is_empty() { (Labels::new(), A) } else { index.get(&names).clone() }

@@ -3,7 +3,9 @@
 //! `VNETDNS_MODEL_CASES` is the number of worlds (400), `VNETDNS_MODEL_SEED` chooses which; failing ones are kept in
 //! `regressions.txt` and tried first from then on.
 
+mod elsewhere;
 mod event;
+mod forwarding;
 mod generate;
 mod labels;
 mod message;
@@ -60,10 +62,11 @@ fn the_server_agrees_with_the_model() {
         let (snapshot, model) = (world.snapshot(), world.model());
         for query in &asked {
             let network = query.network.map(network_name);
-            let mut expected = model.answer(network.as_deref(), &lower(&query.qname), query.qtype);
+            let mut expected =
+                model.answer(network.as_deref(), &lower(&query.qname), query.qtype, query.recursion_desired);
             let tcp = query.ask_and_decode(&snapshot, Transport::Tcp);
             let udp = query.ask_and_decode(&snapshot, Transport::Udp);
-            compare(&model, network.as_deref(), &mut expected, &tcp)
+            compare(&model, &mut expected, &tcp)
                 .and_then(|()| compare_truncated(&mut expected, &tcp, &udp))
                 .map_err(|what| TestCaseError::fail(format!("{query:?}: {what}")))?;
             for event in expected.events {
@@ -85,9 +88,12 @@ fn the_server_agrees_with_the_model() {
 }
 
 /// Compares a whole response with what it must be.
-fn compare(model: &Model, network: Option<&str>, expected: &mut Expected, actual: &Decoded) -> Result<(), String> {
+fn compare(model: &Model, expected: &mut Expected, actual: &Decoded) -> Result<(), String> {
+    let network = expected.view.clone();
+    let network = network.as_deref();
     same("RCODE", &expected.rcode, &actual.rcode)?;
     same("AA", &expected.is_authoritative, &actual.is_authoritative)?;
+    same("RA", &expected.recursion_available, &actual.recursion_available)?;
     same("TC over TCP", &false, &actual.is_truncated)?;
     same("answer section", &expected.answer, &actual.answer)?;
     same("authority section", &expected.authority, &actual.authority)?;

@@ -5,11 +5,13 @@ use std::net::IpAddr;
 use hickory_proto::op::{Message, MessageType};
 use hickory_proto::rr::Record;
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
-use vnetdns::respond::respond;
+use vnetdns::resolve::Replies;
+use vnetdns::respond::{Outcome, Served, respond_observed};
 use vnetdns::snapshot::Snapshot;
 use vnetdns::view::{Client, Transport};
 use vnetdns::wire::Response;
 
+use crate::elsewhere::reply;
 use crate::labels::{lower, to_wire};
 use crate::model::Set;
 use crate::world::{Query, canonical_rdata};
@@ -19,6 +21,7 @@ pub(crate) struct Decoded {
     pub(crate) rcode: u16,
     pub(crate) is_authoritative: bool,
     pub(crate) is_truncated: bool,
+    pub(crate) recursion_available: bool,
     pub(crate) answer: Vec<Set>,
     pub(crate) authority: Vec<Set>,
     pub(crate) additional: Vec<Set>,
@@ -33,7 +36,7 @@ impl Query {
     /// The query as a message, with an OPT record if it has a payload size.
     pub(crate) fn octets(&self) -> Vec<u8> {
         let has_opt = u8::from(self.payload_size.is_some());
-        let mut octets = vec![0xab, 0xcd, 0, 0, 0, 1, 0, 0, 0, 0, 0, has_opt];
+        let mut octets = vec![0xab, 0xcd, u8::from(self.recursion_desired), 0, 0, 1, 0, 0, 0, 0, 0, has_opt];
         octets.extend(self.question());
         if let Some(size) = self.payload_size {
             octets.extend([0, 0, 41]);
@@ -55,7 +58,8 @@ impl Query {
     /// The response's octets.
     pub(crate) fn ask(&self, snapshot: &Snapshot, transport: Transport) -> Vec<u8> {
         let mut response = Response::new();
-        respond(snapshot, &self.client(transport), &self.octets(), &mut response).expect("a query gets an answer");
+        let client = self.client(transport);
+        respond_to(snapshot, &client, &self.octets(), &mut response).expect("a query gets an answer");
         response.as_octets().to_vec()
     }
 
@@ -75,14 +79,35 @@ impl Query {
     }
 }
 
+/// Answers a request, with the word of other servers where that is wanted.
+pub(crate) fn respond_to(
+    snapshot: &Snapshot,
+    client: &Client,
+    request: &[u8],
+    response: &mut Response,
+) -> Option<Served> {
+    let mut replies = Replies::default();
+    // An alias more with each question.
+    for _ in 0..20 {
+        match respond_observed(snapshot, client, request, &replies, response, &mut ())? {
+            Outcome::Answered(served) => return Some(served),
+            Outcome::Forward(question) => {
+                let reply = reply(&question);
+                replies.push(*question, reply);
+            }
+        }
+    }
+    panic!("it goes on asking: {replies:?}")
+}
+
 fn decode(octets: &[u8]) -> Decoded {
     let message = Message::from_vec(octets).expect("a response can be read");
     assert_eq!(message.metadata.message_type, MessageType::Response);
-    assert!(!message.metadata.recursion_available, "this is no resolver");
     Decoded {
         rcode: message.metadata.response_code.into(),
         is_authoritative: message.metadata.authoritative,
         is_truncated: message.metadata.truncation,
+        recursion_available: message.metadata.recursion_available,
         answer: sets(&message.answers),
         authority: sets(&message.authorities),
         additional: sets(&message.additionals),

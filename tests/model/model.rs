@@ -4,9 +4,11 @@
 //! 8482 (ANY), 4035 §3.1.4.1 (DS at a zone cut), and Azure's rule for choosing a zone. Nothing here is shared with the
 //! server. Where the RFCs leave a choice, the comment says which one this is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::elsewhere::Settings;
 use crate::event::Event;
+use crate::forwarding::Walk;
 use crate::labels::{Labels, MAX_NAME, from_wire, is_within, join, labels, to_wire};
 
 pub(crate) const A: u16 = 1;
@@ -22,16 +24,21 @@ pub(crate) const DNAME: u16 = 39;
 pub(crate) const DS: u16 = 43;
 pub(crate) const ANY: u16 = 255;
 
+pub(crate) const SERVFAIL: u16 = 2;
 pub(crate) const NXDOMAIN: u16 = 3;
 pub(crate) const REFUSED: u16 = 5;
 pub(crate) const YXDOMAIN: u16 = 6;
 
 /// Most CNAME records in one answer. No RFC has a number; the target of the last one is not looked up.
-const MOST_ALIASES: usize = 16;
+pub(crate) const MOST_ALIASES: usize = 16;
 
 /// Zones, and who may see them.
 pub(crate) struct Model {
     pub(crate) zones: Vec<Zone>,
+    /// What each network has besides.
+    pub(crate) settings: BTreeMap<String, Settings>,
+    /// Whether there is an upstream, and whether clients outside may use it.
+    pub(crate) upstream: Option<bool>,
 }
 
 /// A zone as a list of records.
@@ -65,10 +72,13 @@ pub(crate) struct Set {
 pub(crate) struct Expected {
     pub(crate) rcode: u16,
     pub(crate) is_authoritative: bool,
+    pub(crate) recursion_available: bool,
     pub(crate) answer: Vec<Set>,
     pub(crate) authority: Vec<Set>,
     /// The cut of a referral, and the number of the zone that makes it.
     pub(crate) referral: Option<(usize, Labels)>,
+    /// The network whose rules counted in the end.
+    pub(crate) view: Option<String>,
     /// What happened on the way.
     pub(crate) events: BTreeSet<Event>,
 }
@@ -86,63 +96,52 @@ enum Found<'m> {
 }
 
 impl Model {
-    pub(crate) fn answer(&self, network: Option<&str>, qname: &Labels, qtype: u16) -> Expected {
-        let mut expected = Expected { is_authoritative: true, ..Expected::default() };
-        let mut sname = qname.clone();
-        let mut visited = vec![sname.clone()];
-        let mut zones = Vec::new();
-        while let Some(next) = self.step(network, &sname, qtype, &mut zones, &mut expected) {
-            if visited.len() == MOST_ALIASES {
-                expected.events.insert(Event::AliasBound);
-                break;
-            }
-            // A chain that comes back says nothing new (RFC 1034 §3.6.2): NOERROR with the chain so far.
-            if visited.contains(&next) {
-                expected.events.insert(Event::AliasLoop);
-                break;
-            }
-            visited.push(next.clone());
+    /// Answers in the view that the walk is in.
+    pub(crate) fn answer_in(&self, mut walk: Walk, qtype: u16, expected: &mut Expected) {
+        let mut sname = walk.visited[0].clone();
+        while let Some(next) = self.step(&mut walk, &sname, qtype, expected) {
             sname = next;
         }
-        if zones.windows(2).any(|pair| pair[0] != pair[1]) {
+        if walk.zones.windows(2).any(|pair| pair[0] != pair[1]) {
             expected.events.insert(Event::AliasAcrossZones);
         }
-        expected
+        expected.view = walk.view;
     }
 
-    /// Answers for one name; returns the next one if it is an alias.
-    fn step(
-        &self,
-        network: Option<&str>,
-        sname: &Labels,
-        qtype: u16,
-        zones: &mut Vec<usize>,
-        expected: &mut Expected,
-    ) -> Option<Labels> {
-        let is_first = zones.is_empty();
-        let Some((mut chosen, redirects)) = self.choose(network, sname, qtype, expected) else {
-            if is_first {
-                expected.rcode = REFUSED;
-                expected.is_authoritative = false;
-                expected.events.insert(Event::Refused);
-            } else {
-                expected.events.insert(Event::AliasLeavesServer);
+    /// Answers for one name; returns the next one if it is an alias, or the same if another view is to answer.
+    fn step(&self, walk: &mut Walk, sname: &Labels, qtype: u16, expected: &mut Expected) -> Option<Labels> {
+        if self.blocks(walk, sname, expected) {
+            return None;
+        }
+        let is_first = expected.answer.is_empty();
+        let private = self.choose_private(walk.view.as_deref(), sname, qtype, expected);
+        if let Some(rule) = self.rule(walk.view.as_deref(), sname, private.is_some(), expected) {
+            return self.lead(rule.leads, walk, sname, qtype, expected);
+        }
+        let mut chosen = private.map(|(zone, _)| zone);
+        if private
+            .is_none_or(|(zone, redirects)| redirects && matches!(self.zones[zone].find(sname, qtype), Found::NxDomain))
+        {
+            let public = self.longest(sname, qtype, |zone| zone.links.is_none(), expected);
+            if public.is_none() && self.may_ask_upstream(walk) {
+                return self.ask_upstream(walk, sname, qtype, private.is_some(), expected);
             }
+            if private.is_some() {
+                expected.events.insert(match public {
+                    Some(_) => Event::Redirect,
+                    None => Event::RedirectFindsNoZone,
+                });
+            }
+            chosen = public.or(chosen);
+        }
+        let Some(chosen) = chosen else {
+            expected.not_held();
             return None;
         };
-        let mut found = self.zones[chosen].find(sname, qtype);
-        if redirects && matches!(found, Found::NxDomain) {
-            if let Some(public) = self.longest(sname, qtype, |zone| zone.links.is_none(), expected) {
-                expected.events.insert(Event::Redirect);
-                chosen = public;
-                found = self.zones[public].find(sname, qtype);
-            } else {
-                expected.events.insert(Event::RedirectFindsNoZone);
-            }
-        }
-        zones.push(chosen);
+        walk.zones.push(chosen);
         let zone = &self.zones[chosen];
-        match found {
+        let found = zone.find(sname, qtype);
+        let next = match found {
             Found::Node { node, is_synthesized } => {
                 if is_synthesized {
                     expected.events.insert(Event::Wildcard);
@@ -156,7 +155,7 @@ impl Model {
                 let servers = zone.at(&cut).into_iter().filter(|record| record.rtype == NS).collect::<Vec<_>>();
                 expected.authority.push(Set::of(&cut, &servers));
                 // AA speaks of the first owner name in the answer section (RFC 1035 §4.1.1).
-                expected.is_authoritative = !is_first;
+                expected.is_authoritative &= !is_first;
                 expected.events.insert(if is_first { Event::Referral } else { Event::ReferralAfterAlias });
                 expected.referral = Some((chosen, cut));
                 None
@@ -171,7 +170,8 @@ impl Model {
                 }
                 None
             }
-        }
+        };
+        walk.follow(next?, expected)
     }
 
     /// The node's answer, under the name that was asked.
@@ -211,9 +211,9 @@ impl Model {
         None
     }
 
-    /// The zone that answers for a name, and whether its NXDOMAIN is asked again in public: the private zone with the
-    /// longest apex among those linked to the network, and it alone; a public zone only where there is none.
-    fn choose(
+    /// The private zone that answers for a name, and it alone: the one with the longest apex among those linked to the
+    /// network; and whether its NXDOMAIN is asked again in public.
+    fn choose_private(
         &self,
         network: Option<&str>,
         name: &Labels,
@@ -224,9 +224,7 @@ impl Model {
             let links = zone.links.as_ref()?;
             links.iter().find(|(linked, _)| Some(linked.as_str()) == network).map(|(_, redirect)| *redirect)
         };
-        let Some(private) = self.longest(name, qtype, |zone| link(zone).is_some(), expected) else {
-            return self.longest(name, qtype, |zone| zone.links.is_none(), expected).map(|public| (public, false));
-        };
+        let private = self.longest(name, qtype, |zone| link(zone).is_some(), expected)?;
         if self.zones.iter().any(|zone| zone.links.is_none() && is_within(name, &zone.apex)) {
             expected.events.insert(Event::PrivateHidesPublic);
         }
@@ -238,7 +236,7 @@ impl Model {
 
     /// Among these zones the one with the longest apex that the name lies within. At an apex, DS is the business of
     /// the zone above, if we hold it and it delegates the name (RFC 4035 §3.1.4.1).
-    fn longest(
+    pub(crate) fn longest(
         &self,
         name: &Labels,
         qtype: u16,
@@ -264,15 +262,15 @@ impl Model {
     /// Address records that an additional section may show to this network for a host: what it would be told if it
     /// asked.
     pub(crate) fn addresses(&self, network: Option<&str>, host: &Labels) -> Vec<Set> {
-        let answers = [A, AAAA].into_iter().flat_map(|rtype| self.answer(network, host, rtype).answer);
+        let answers = [A, AAAA].into_iter().flat_map(|rtype| self.answer_as(network, host, rtype).answer);
         answers.filter(|set| set.owner == *host && set.rtype != CNAME).collect()
     }
 
     /// Of these the ones at the host's own name in the zone that is asked first: from no wildcard, and not redirected.
     pub(crate) fn addresses_at(&self, network: Option<&str>, host: &Labels) -> Vec<Set> {
-        let answers = [A, AAAA].into_iter().map(|rtype| self.answer(network, host, rtype));
+        let answers = [A, AAAA].into_iter().map(|rtype| self.answer_as(network, host, rtype));
         let is_plain = |answer: &Expected| {
-            let others = [Event::Wildcard, Event::Redirect, Event::Alias, Event::Dname];
+            let others = [Event::Wildcard, Event::Redirect, Event::Alias, Event::Dname, Event::RuleToNetwork];
             answer.events.contains(&Event::Hit) && others.iter().all(|other| !answer.events.contains(other))
         };
         answers.filter(is_plain).flat_map(|answer| answer.answer).collect()

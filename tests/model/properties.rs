@@ -3,13 +3,14 @@
 use hickory_proto::op::Message;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use vnetdns::respond::respond;
 use vnetdns::view::Transport;
 use vnetdns::wire::Response;
 
 use crate::check;
-use crate::generate::{case, zone_of};
+use crate::elsewhere::Settings;
+use crate::generate::{case, settings_in, zone_of};
 use crate::labels::{MAX_NAME, in_case, is_within, join, labels, lower, to_wire};
+use crate::message::respond_to;
 use crate::model::NXDOMAIN;
 use crate::world::{Case, Query, SHARED_PREFIX, World, ZoneSpec, compile};
 
@@ -33,13 +34,13 @@ fn letter_case_never_matters() {
 }
 
 #[test]
-fn a_zone_of_another_network_changes_nothing() {
+fn what_another_network_has_changes_nothing() {
     let with_stranger = case(1, QUERIES).prop_flat_map(|case| {
-        let stranger =
-            (0..case.world.networks).prop_flat_map(|network| zone_of(network).prop_map(move |zone| (network, zone)));
-        (Just(case), stranger)
+        let networks = case.world.networks;
+        (Just(case), 0..networks, zone_of(0), settings_in(networks))
     });
-    check(with_stranger, 4, |(Case { world, queries }, (network, stranger))| {
+    check(with_stranger, 2, |(Case { world, queries }, network, mut stranger, settings)| {
+        stranger.links = vec![(network, true)];
         let before = world.snapshot();
         let mut world = world;
         // Its network may have a zone of that name.
@@ -48,14 +49,31 @@ fn a_zone_of_another_network_changes_nothing() {
             zone.links.retain(|(linked, _)| *linked != network);
         }
         world.zones.insert(0, stranger);
+        world.settings[network] = settings;
         let after = world.snapshot();
-        for query in queries.iter().filter(|query| query.network != Some(network)) {
+        let is_apart = |query: &&Query| query.network.is_none_or(|from| !reached(&world, from).contains(&network));
+        for query in queries.iter().filter(is_apart) {
             for transport in [Transport::Udp, Transport::Tcp] {
                 prop_assert_eq!(query.ask(&before, transport), query.ask(&after, transport), "{:?}", query);
             }
         }
         Ok(())
     });
+}
+
+/// Networks whose data a client of this one may see: those that custom DNS servers and rules lead to, and so on.
+fn reached(world: &World, from: usize) -> Vec<usize> {
+    let mut reached = vec![from];
+    let mut at = 0;
+    while let Some(network) = reached.get(at) {
+        let settings = &world.settings[*network];
+        let leads = settings.custom_dns.iter().chain(settings.rules.iter().map(|rule| &rule.leads));
+        let new: Vec<_> =
+            leads.filter_map(|leads| leads.network()).filter(|network| !reached.contains(network)).collect();
+        reached.extend(new);
+        at += 1;
+    }
+    reached
 }
 
 #[test]
@@ -65,6 +83,14 @@ fn the_order_of_the_declaration_is_irrelevant() {
         shuffle(&mut declaration.virtual_networks, &mut random);
         shuffle(&mut declaration.private_dns_zones, &mut random);
         shuffle(&mut declaration.public_zones, &mut random);
+        shuffle(&mut declaration.dns_forwarding_rulesets, &mut random);
+        shuffle(&mut declaration.dns_security_policies, &mut random);
+        for ruleset in &mut declaration.dns_forwarding_rulesets {
+            shuffle(&mut ruleset.rules, &mut random);
+        }
+        for policy in &mut declaration.dns_security_policies {
+            shuffle(&mut policy.rules, &mut random);
+        }
         for zone in &mut declaration.private_dns_zones {
             shuffle(&mut zone.virtual_network_links, &mut random);
             shuffle(&mut zone.record_sets, &mut random);
@@ -94,7 +120,10 @@ fn shuffle<T>(values: &mut [T], random: &mut u64) {
 
 #[test]
 fn nothing_exists_below_nxdomain() {
-    check(case(0, QUERIES), 2, |Case { world, queries }| {
+    check(case(0, QUERIES), 2, |Case { mut world, queries }| {
+        // A rule may lead to zones above and below; servers outside are not so strict.
+        world.settings = vec![Settings::default(); world.networks];
+        world.upstream = None;
         let snapshot = world.snapshot();
         for query in &queries {
             let answer = query.ask_and_decode(&snapshot, Transport::Tcp);
@@ -155,7 +184,7 @@ fn any_octets_get_a_sound_response_or_none() {
             let request = if *is_noise == 0 { noise.clone() } else { damaged(query, flips, *cut, more) };
             let transport = if *is_datagram { Transport::Udp } else { Transport::Tcp };
             let is_request = request.len() >= 12 && request[2] & 0x80 == 0;
-            let served = respond(&snapshot, &query.client(transport), &request, &mut response);
+            let served = respond_to(&snapshot, &query.client(transport), &request, &mut response);
             prop_assert_eq!(served.is_some(), is_request, "{:02x?}", request);
             if served.is_none() {
                 continue;

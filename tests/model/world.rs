@@ -4,11 +4,12 @@ use std::fmt;
 
 use vnetdns::azure::{
     Catalogue, Declaration, Declared, Limits, Origin, PrivateDnsZone, PublicZone, RecordSet, ResolutionPolicy, SoaEdit,
-    Topology, VirtualNetwork, VirtualNetworkLink, Writer,
+    Topology, Upstream, VirtualNetwork, VirtualNetworkLink, Writer,
 };
 use vnetdns::dns::{Name, RecordType, Ttl};
 use vnetdns::snapshot::{Generation, Identity, Snapshot};
 
+use crate::elsewhere::{Leads, Settings, UPSTREAM, declared_server, inbound_endpoint};
 use crate::labels::{Labels, from_wire, is_within, lower, text, to_wire};
 use crate::model::{CNAME, DNAME, MX, Model, NS, PTR, Record, SOA, SRV, Zone};
 
@@ -17,6 +18,10 @@ use crate::model::{CNAME, DNAME, MX, Model, NS, PTR, Record, SOA, SRV, Zone};
 pub(crate) struct World {
     pub(crate) networks: usize,
     pub(crate) zones: Vec<ZoneSpec>,
+    /// What each network has besides linked zones.
+    pub(crate) settings: Vec<Settings>,
+    /// Whether there is an upstream, and whether clients outside may use it.
+    pub(crate) upstream: Option<bool>,
 }
 
 #[derive(Clone)]
@@ -47,6 +52,7 @@ pub(crate) struct Query {
     pub(crate) qtype: u16,
     /// The client's network; `None` for a client outside all.
     pub(crate) network: Option<usize>,
+    pub(crate) recursion_desired: bool,
     /// The EDNS payload size over UDP; `None` without EDNS.
     pub(crate) payload_size: Option<u16>,
 }
@@ -67,7 +73,12 @@ pub(crate) fn network_name(network: usize) -> String {
 
 impl World {
     pub(crate) fn model(&self) -> Model {
-        Model { zones: self.zones.iter().map(ZoneSpec::model).collect() }
+        let settings = self.settings.iter().enumerate();
+        Model {
+            zones: self.zones.iter().map(ZoneSpec::model).collect(),
+            settings: settings.map(|(number, settings)| (network_name(number), settings.clone())).collect(),
+            upstream: self.upstream,
+        }
     }
 
     pub(crate) fn declaration(&self) -> Declaration {
@@ -80,13 +91,21 @@ impl World {
             name: Declared::new(network_name(number), origin),
             address_space: vec![prefix(number)],
             client_prefixes: vec![prefix(SHARED_PREFIX)],
+            inbound_endpoints: vec![Declared::new(inbound_endpoint(number), origin)],
+            dns_servers: self.settings[number].custom_dns.iter().map(|leads| declared_server(*leads)).collect(),
             ..VirtualNetwork::default()
         };
         let mut declaration = Declaration {
             virtual_networks: (0..self.networks).map(network).collect(),
             limits: Limits::Off,
+            upstream: self
+                .upstream
+                .map(|for_outside| Upstream { servers: vec![declared_server(Leads::Server(UPSTREAM))], for_outside }),
             ..Declaration::default()
         };
+        for (number, settings) in self.settings.iter().enumerate() {
+            settings.declare(number, &mut declaration);
+        }
         for zone in &self.zones {
             let name = Declared::new(name(&zone.apex), origin);
             let record_sets = zone.sets.iter().map(SetSpec::declared).collect();
@@ -195,7 +214,7 @@ fn declared_link((network, redirect): (usize, bool)) -> VirtualNetworkLink {
     }
 }
 
-fn name(labels: &[Vec<u8>]) -> Name {
+pub(crate) fn name(labels: &[Vec<u8>]) -> Name {
     Name::from_wire(&to_wire(labels)).expect("at most 255 octets")
 }
 
@@ -224,7 +243,10 @@ pub(crate) fn canonical_rdata(rtype: u16, rdata: &[u8]) -> Vec<u8> {
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} networks", self.networks)?;
+        writeln!(f, "{} networks, upstream {:?}", self.networks, self.upstream)?;
+        for (number, settings) in self.settings.iter().enumerate() {
+            writeln!(f, "{}: {settings:?}", network_name(number))?;
+        }
         for zone in &self.zones {
             writeln!(f, "{zone:?}")?;
         }
@@ -253,7 +275,8 @@ impl fmt::Debug for ZoneSpec {
 impl fmt::Debug for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rtype = RecordType::from(self.qtype);
-        let Self { network, payload_size, .. } = self;
-        write!(f, "{} {rtype} from network {network:?}, payload size {payload_size:?}", text(&self.qname))
+        let Self { network, payload_size, recursion_desired, .. } = self;
+        write!(f, "{} {rtype} from network {network:?}, RD {recursion_desired}, ", text(&self.qname))?;
+        write!(f, "payload size {payload_size:?}")
     }
 }

@@ -1,0 +1,427 @@
+//! What is refused of all this, what goes round in a circle, and which network a server stands in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+use super::{AZURE_PROVIDED_DNS, Destination, DnsForwardingRuleset, DnsSecurityPolicy, Forwarding, Rule, SecurityRule};
+use crate::azure::declaration::{Declaration, Declared, Limits, VirtualNetwork};
+use crate::azure::{Catalogue, Finding, Scope, ZoneContents};
+use crate::dns::Name;
+
+/// The port of DNS.
+const PORT: u16 = 53;
+/// Target servers of a rule (limits of Azure DNS Private Resolver).
+const TARGETS: usize = 6;
+/// Labels of a rule's domain.
+const LABELS: usize = 34;
+/// Rules of a ruleset.
+const RULES: usize = 1000;
+/// Virtual network links of a ruleset.
+const LINKS: usize = 500;
+/// Domains of Azure's that a rule for all names leaves alone, beside those of the Private Link services (seen: they
+/// resolve where such a rule leads nowhere).
+const RESERVED: [&str; 2] = ["microsoft.com", "microsoftonline.com"];
+
+/// Checks what was declared, and says who every server is.
+pub(in crate::azure) fn forwarding(
+    declaration: &Declaration,
+    catalogue: &Catalogue,
+    zones: &[ZoneContents],
+    findings: &mut Vec<Finding>,
+) -> Forwarding {
+    let mut forwarding = Forwarding::default();
+    one_each("DNS forwarding ruleset", declaration, rulesets(declaration), findings);
+    one_each("DNS security policy", declaration, policies(declaration), findings);
+    for network in &declaration.virtual_networks {
+        custom_dns(declaration, network, &mut forwarding, findings);
+    }
+    for machine in &declaration.virtual_machines {
+        let mut networks = declaration.virtual_networks.iter();
+        // A missing network has been reported.
+        let Some(network) = networks.find(|network| *network.name == *machine.virtual_network) else { continue };
+        for interface in &machine.network_interfaces {
+            let destination = destination(declaration, Some(network), &interface.dns_servers, findings);
+            let Some(destination) = destination else { continue };
+            let addresses = interface.ip_addresses.iter();
+            let answered = addresses.map(|address| (**address, (*network.name).clone(), destination.clone()));
+            forwarding.interfaces.extend(answered);
+        }
+    }
+    for ruleset in &declaration.dns_forwarding_rulesets {
+        self::ruleset(declaration, ruleset, &mut forwarding, findings);
+    }
+    for policy in &declaration.dns_security_policies {
+        self::policy(policy, &mut forwarding, findings);
+    }
+    if let Some(upstream) = &declaration.upstream {
+        let servers = upstream.servers.iter().map(|server| **server).collect();
+        forwarding.upstream = Some((servers, upstream.for_outside));
+    }
+    forwarding.reserved = catalogue.domains();
+    forwarding.reserved.extend(RESERVED.iter().map(|name| name.parse().expect("a constant of this module")));
+    loops(declaration, &forwarding, zones, findings);
+    forwarding
+}
+
+type Linked<'a> = (&'a Declared<String>, &'a [Declared<String>]);
+
+fn rulesets(declaration: &Declaration) -> impl Iterator<Item = Linked<'_>> {
+    declaration.dns_forwarding_rulesets.iter().map(|ruleset| (&ruleset.name, &ruleset.virtual_networks[..]))
+}
+
+fn policies(declaration: &Declaration) -> impl Iterator<Item = Linked<'_>> {
+    declaration.dns_security_policies.iter().map(|policy| (&policy.name, &policy.virtual_networks[..]))
+}
+
+/// Names are unique, linked networks exist, and each is linked to one of the kind.
+fn one_each<'a>(
+    kind: &str,
+    declaration: &Declaration,
+    linked: impl Iterator<Item = Linked<'a>>,
+    findings: &mut Vec<Finding>,
+) {
+    let mut names = Vec::new();
+    let mut of_network: BTreeMap<&str, &str> = BTreeMap::new();
+    for (name, networks) in linked {
+        names.push(name);
+        if networks.is_empty() {
+            findings.push(Finding::warning(
+                name.origin,
+                format!("{kind} \"{name}\" is linked to no virtual network: its rules are never used"),
+                "write virtual_network_links = [{ virtual_network = \"NAME\" }]",
+            ));
+        }
+        for network in networks {
+            if !declaration.virtual_networks.iter().any(|known| *known.name == **network) {
+                let known = declaration.virtual_networks.iter().map(|network| network.name.as_str());
+                crate::azure::check::missing(declaration, "virtual network", network, known, findings);
+            } else if let Some(other) = of_network.insert(network, name) {
+                findings.push(Finding::error(
+                    network.origin,
+                    format!("virtual network \"{network}\" is linked to {kind} \"{other}\" already; it can have one"),
+                    "remove one of the two links",
+                ));
+            }
+        }
+    }
+    crate::azure::check::unique(kind, names.into_iter(), findings);
+}
+
+fn custom_dns(
+    declaration: &Declaration,
+    network: &VirtualNetwork,
+    forwarding: &mut Forwarding,
+    findings: &mut Vec<Finding>,
+) {
+    for endpoint in &network.inbound_endpoints {
+        if !network.address_space.iter().any(|prefix| prefix.contains(&**endpoint)) {
+            findings.push(Finding::error(
+                endpoint.origin,
+                format!("{endpoint} is not in the address space of virtual network \"{}\"", network.name),
+                "an inbound endpoint has an address of its network",
+            ));
+        }
+    }
+    let Some(first) = network.dns_servers.first() else { return };
+    one_place(declaration, Some(network), &network.dns_servers, findings);
+    if first.ip() == AZURE_PROVIDED_DNS {
+        return;
+    }
+    let destination = destination(declaration, Some(network), &network.dns_servers, findings);
+    if destination.as_ref() != Some(&Destination::Network((*network.name).clone())) {
+        let zones = declaration.private_dns_zones.iter().flat_map(|zone| &zone.virtual_network_links);
+        let zones = zones.map(|link| ("private zones", &link.virtual_network));
+        let rulesets = declaration.dns_forwarding_rulesets.iter().flat_map(|ruleset| &ruleset.virtual_networks);
+        let mut links = zones.chain(rulesets.map(|network| ("forwarding rules", network)));
+        if let Some((what, link)) = links.find(|(_, linked)| ***linked == *network.name) {
+            findings.push(Finding::warning(
+                link.origin,
+                format!(
+                    "\"{}\" has custom DNS servers: the {what} that are linked to it are not used by its clients",
+                    network.name
+                ),
+                "link them to the network in which its DNS server stands, or take dns_servers away",
+            ));
+        }
+    }
+    forwarding.custom_dns.extend(destination.map(|destination| ((*network.name).clone(), destination)));
+}
+
+/// The network that a server stands in, or the servers themselves: the first decides. `None` after a finding.
+fn destination(
+    declaration: &Declaration,
+    own: Option<&VirtualNetwork>,
+    servers: &[Declared<SocketAddr>],
+    findings: &mut Vec<Finding>,
+) -> Option<Destination> {
+    let first = servers.first()?;
+    if first.ip() == AZURE_PROVIDED_DNS {
+        return own.map(|own| Destination::Network((*own.name).clone()));
+    }
+    match standing_in(declaration, own, **first).as_slice() {
+        [] => Some(Destination::Servers(servers.iter().map(|server| **server).collect())),
+        [network] => Some(Destination::Network((*network.name).clone())),
+        several => {
+            let is_endpoint = several.iter().any(|network| network.has_inbound_endpoint(first.ip()));
+            let names = several.iter().map(|network| network.name.as_str());
+            findings.push(Finding::error(
+                first.origin,
+                format!(
+                    "{} may stand in any of the virtual networks {}",
+                    first.ip(),
+                    crate::azure::check::quoted(names)
+                ),
+                match is_endpoint {
+                    true => "give the inbound endpoints of these networks different addresses",
+                    false => "write it as inbound_endpoints of the one that is meant",
+                },
+            ));
+            None
+        }
+    }
+}
+
+/// Warns where a server beside the first stands elsewhere, for it is not asked, or not as what it is.
+fn one_place(
+    declaration: &Declaration,
+    own: Option<&VirtualNetwork>,
+    servers: &[Declared<SocketAddr>],
+    findings: &mut Vec<Finding>,
+) {
+    let Some((first, others)) = servers.split_first() else { return };
+    let names = |server: &Declared<SocketAddr>| {
+        let networks = standing_in(declaration, own, **server);
+        networks.iter().map(|network| network.name.as_str()).collect::<Vec<_>>()
+    };
+    if let Some(other) = others.iter().find(|other| names(other) != names(first)) {
+        findings.push(Finding::warning(
+            other.origin,
+            format!(
+                "{} does not stand where {} does, and the first server alone decides who answers",
+                other.ip(),
+                first.ip()
+            ),
+            "write the addresses of one declared network, or of none",
+        ));
+    }
+}
+
+/// Networks that have an inbound endpoint of that address; without one, those whose address space holds it. Of
+/// several, `own` comes first and is meant.
+fn standing_in<'a>(
+    declaration: &'a Declaration,
+    own: Option<&'a VirtualNetwork>,
+    server: SocketAddr,
+) -> Vec<&'a VirtualNetwork> {
+    if server.ip() == AZURE_PROVIDED_DNS {
+        return own.into_iter().collect();
+    }
+    // On another port than DNS has there is no Azure service.
+    if server.port() != PORT {
+        return Vec::new();
+    }
+    let those = |hold: &dyn Fn(&VirtualNetwork) -> bool| -> Vec<_> {
+        declaration.virtual_networks.iter().filter(|network| hold(network)).collect()
+    };
+    let mut networks = those(&|network| network.has_inbound_endpoint(server.ip()));
+    if networks.is_empty() {
+        networks = those(&|network| network.address_space.iter().any(|prefix| prefix.contains(&server.ip())));
+    }
+    match own.filter(|own| networks.iter().any(|network| network.name == own.name)) {
+        Some(own) => vec![own],
+        None => networks,
+    }
+}
+
+impl VirtualNetwork {
+    fn has_inbound_endpoint(&self, address: IpAddr) -> bool {
+        self.inbound_endpoints.iter().any(|endpoint| **endpoint == address)
+    }
+}
+
+fn ruleset(
+    declaration: &Declaration,
+    ruleset: &DnsForwardingRuleset,
+    forwarding: &mut Forwarding,
+    findings: &mut Vec<Finding>,
+) {
+    let mut domains = BTreeSet::new();
+    let mut too_many = |count, most, what: &str| {
+        if count > most && declaration.limits == Limits::Azure {
+            let what = format!("ruleset \"{}\" has {count} {what}; Azure allows {most}", ruleset.name);
+            findings.push(Finding::error(ruleset.name.origin, what, "make a second ruleset"));
+        }
+    };
+    too_many(ruleset.rules.len(), RULES, "rules");
+    too_many(ruleset.virtual_networks.len(), LINKS, "links");
+    for rule in &ruleset.rules {
+        let domain_name = &rule.domain_name;
+        if !domains.insert(&**domain_name) {
+            findings.push(Finding::error(
+                domain_name.origin,
+                format!("ruleset \"{}\" has a rule for {} already", ruleset.name, **domain_name),
+                "write all target servers into one rule",
+            ));
+        }
+        if domain_name.as_ref().labels().count() > LABELS {
+            findings.push(Finding::error(
+                domain_name.origin,
+                format!("the domain {} has more than {LABELS} labels", **domain_name),
+                "write a shorter one, or \".\" for all names",
+            ));
+        }
+        if let Some(target) = rule.target_dns_servers.iter().find(|target| target.ip() == AZURE_PROVIDED_DNS) {
+            findings.push(Finding::error(
+                target.origin,
+                format!("{AZURE_PROVIDED_DNS} cannot be the target of a rule"),
+                "leave the rule out: names without one are asked there",
+            ));
+            continue;
+        }
+        if let Some(target) = rule.target_dns_servers.get(TARGETS) {
+            findings.push(Finding::error(
+                target.origin,
+                format!("a rule has at most {TARGETS} target servers"),
+                "keep the first six: the others would hardly be asked",
+            ));
+        }
+        one_place(declaration, None, &rule.target_dns_servers, findings);
+        let destination = destination(declaration, None, &rule.target_dns_servers, findings);
+        if let Some(destination) = destination.filter(|_| rule.is_enabled) {
+            forwarding.rules.push(Rule {
+                ruleset: (*ruleset.name).clone(),
+                domain_name: (**domain_name).clone(),
+                destination,
+                virtual_networks: ruleset.virtual_networks.iter().map(|network| (**network).clone()).collect(),
+            });
+        }
+    }
+}
+
+fn policy(policy: &DnsSecurityPolicy, forwarding: &mut Forwarding, findings: &mut Vec<Finding>) {
+    let mut priorities = BTreeSet::new();
+    for rule in &policy.rules {
+        if !priorities.insert(*rule.priority) {
+            findings.push(Finding::error(
+                rule.priority.origin,
+                format!("policy \"{}\" has a rule of priority {} already", policy.name, rule.priority),
+                "give each rule a priority of its own; the lowest number counts",
+            ));
+        }
+        if rule.is_enabled {
+            forwarding.security_rules.push(SecurityRule {
+                policy: (*policy.name).clone(),
+                priority: *rule.priority,
+                action: rule.action,
+                domains: rule.domains.iter().map(|domain| (**domain).clone()).collect(),
+                virtual_networks: policy.virtual_networks.iter().map(|network| (**network).clone()).collect(),
+            });
+        }
+    }
+}
+
+/// Reports rules that send a query round in a circle: the network that answers has a rule for the name, too, and no zone.
+fn loops(declaration: &Declaration, forwarding: &Forwarding, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+    let mut rules_of: BTreeMap<&str, Vec<&Rule>> = BTreeMap::new();
+    for rule in &forwarding.rules {
+        for network in &rule.virtual_networks {
+            rules_of.entry(network).or_default().push(rule);
+        }
+    }
+    let mut enabled = forwarding.rules.iter();
+    for ruleset in &declaration.dns_forwarding_rulesets {
+        for declared in ruleset.rules.iter().filter(|rule| rule.is_enabled) {
+            // Rules that have an error are not there.
+            let is_it = |rule: &&Rule| rule.ruleset == *ruleset.name && rule.domain_name == *declared.domain_name;
+            let Some(Rule { destination: Destination::Network(target), .. }) = enabled.find(is_it) else { continue };
+            let circle = circle(&rules_of, zones, target, &declared.domain_name);
+            // One that this rule only leads into is another rule's.
+            let is_linked = |network: &&str| ruleset.virtual_networks.iter().any(|linked| **linked == **network);
+            let Some(start) = circle.iter().position(is_linked) else { continue };
+            let walk: Vec<_> = circle.iter().cycle().skip(start).take(circle.len() + 1).copied().collect();
+            findings.push(Finding::warning(
+                declared.domain_name.origin,
+                format!(
+                    "queries for names below {} go round in a circle, {}, and are never answered",
+                    *declared.domain_name,
+                    walk.join(" → ")
+                ),
+                "unlink the ruleset from the network that is the rule's target, or link the zone to that network",
+            ));
+        }
+    }
+}
+
+/// The networks between which a query for a domain goes round, once it has come to one network; none where it is
+/// answered.
+fn circle<'a>(
+    rules_of: &BTreeMap<&'a str, Vec<&'a Rule>>,
+    zones: &[ZoneContents],
+    start: &'a str,
+    domain: &Name,
+) -> Vec<&'a str> {
+    let mut walk = vec![start];
+    loop {
+        let here = walk[walk.len() - 1];
+        let is_linked = |zone: &ZoneContents| match &zone.scope {
+            Scope::Private { links, .. } => links.contains_key(here) && domain.as_ref().is_within(zone.apex.as_ref()),
+            _ => false,
+        };
+        if zones.iter().any(is_linked) {
+            return Vec::new();
+        }
+        let rules = rules_of.get(here).into_iter().flatten();
+        let rules = rules.filter(|rule| domain.as_ref().is_within(rule.domain_name.as_ref()));
+        let longest = rules.max_by_key(|rule| rule.domain_name.as_wire().len());
+        let Some(Destination::Network(next)) = longest.map(|rule| &rule.destination) else { return Vec::new() };
+        if let Some(first) = walk.iter().position(|network| network == next) {
+            return walk.split_off(first);
+        }
+        walk.push(next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ForwardingRule;
+    use super::*;
+    use crate::azure::Origin;
+
+    fn declared<T>(value: T) -> Declared<T> {
+        Declared::new(value, Origin(0))
+    }
+
+    /// How many errors there are for a ruleset of that size, with limits and without.
+    fn errors(rules: usize, links: usize) -> [usize; 2] {
+        let network = |at| declared(format!("vnet-{at}"));
+        let rule = |at| ForwardingRule {
+            domain_name: declared(format!("r{at}.test").parse().unwrap()),
+            target_dns_servers: vec![declared(([192, 0, 2, 1], 53).into())],
+            is_enabled: true,
+        };
+        [Limits::Azure, Limits::Off].map(|limits| {
+            let declaration = Declaration {
+                virtual_networks: (0..links)
+                    .map(|at| VirtualNetwork { name: network(at), ..VirtualNetwork::default() })
+                    .collect(),
+                dns_forwarding_rulesets: vec![DnsForwardingRuleset {
+                    name: declared("r".to_owned()),
+                    virtual_networks: (0..links).map(network).collect(),
+                    rules: (0..rules).map(rule).collect(),
+                }],
+                limits,
+                ..Declaration::default()
+            };
+            let mut findings = Vec::new();
+            forwarding(&declaration, &Catalogue::embedded(), &[], &mut findings);
+            findings.len()
+        })
+    }
+
+    #[test]
+    fn a_ruleset_has_1000_rules_and_500_links() {
+        assert_eq!(errors(1000, 500), [0, 0]);
+        assert_eq!(errors(1001, 500), [1, 0]);
+        assert_eq!(errors(1000, 501), [1, 0]);
+    }
+}
