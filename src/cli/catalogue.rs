@@ -279,7 +279,7 @@ fn find<'a>(catalogue: &Catalogue, service: &'a Service, member: &'a Member, nam
 }
 
 /// The parts of a template with which it is the name; `None` where it never is.
-fn fit(catalogue: &Catalogue, cloud: &str, template: &str, name: &str) -> Option<BTreeMap<String, String>> {
+pub(super) fn fit(catalogue: &Catalogue, cloud: &str, template: &str, name: &str) -> Option<BTreeMap<String, String>> {
     let Some((before, rest)) = template.split_once('{') else {
         return (template == name).then(BTreeMap::new);
     };

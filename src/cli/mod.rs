@@ -4,6 +4,7 @@ mod catalogue;
 mod check;
 mod dig;
 mod explain;
+mod forwarders;
 mod log;
 mod serve;
 
@@ -38,6 +39,7 @@ enum Command {
     Check(check::Check),
     Explain(explain::Explain),
     Catalogue(catalogue::CatalogueCommand),
+    Forwarders(forwarders::Forwarders),
 }
 
 /// `--config`, common to several commands.
@@ -66,6 +68,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
         Command::Catalogue(catalogue) => catalogue.run(),
+        Command::Forwarders(forwarders) => forwarders.run(),
     }
 }
 

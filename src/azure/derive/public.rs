@@ -127,7 +127,9 @@ impl PublicSide {
                 parent(member.private_zone.as_ref()).to_name()
             });
         }
-        let declared = resource.public_ip_addresses.get(&member.name);
+        // Members that share the one declared host share its addresses.
+        let of_host = || resource.public_endpoint.as_ref().and(resource.public_ip_addresses.values().next());
+        let declared = resource.public_ip_addresses.get(&member.name).or_else(of_host);
         for (at, (host, ttl)) in member.public_chain.iter().enumerate() {
             self.record_sets.push((alias(owner, host, *ttl), home));
             // A zone that a person declared says itself where its names lead.

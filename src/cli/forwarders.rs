@@ -1,0 +1,261 @@
+//! `vnetdns forwarders`: configuration for the programs that send their clients' queries here.
+
+mod bind;
+mod coredns;
+mod dnsdist;
+mod dnsmasq;
+mod knot_resolver;
+mod pdns_recursor;
+mod systemd_resolved;
+mod unbound;
+mod windows;
+mod zones;
+
+use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+
+use self::zones::Zone;
+use super::{ConfigOption, print};
+use crate::azure::{Catalogue, Topology};
+use crate::config::{Listen, load};
+
+/// Print the configuration with which a forwarder sends the right zones here
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The zones are the public suffixes, never only privatelink.…: the output says why, docs/forwarders.md at length.
+
+Examples:
+  vnetdns forwarders --for unbound --config config/lab.toml > /etc/unbound/unbound.conf.d/vnetdns.conf
+  vnetdns forwarders --for bind --server 10.0.0.4 --config config/lab.toml
+  vnetdns forwarders --for bind --kind stub --server 10.0.0.4        static-stub zones instead of forward zones
+  vnetdns forwarders --for windows --server 10.0.0.4 --zones all     every zone of the catalogue")]
+pub(super) struct Forwarders {
+    /// The program to configure
+    #[arg(long = "for", value_name = "PROGRAM")]
+    program: Program,
+    /// Where the program reaches vnetdns; port 53 where none is given [default: the configuration's first listen address]
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = server_address)]
+    server: Option<SocketAddr>,
+    /// Which zones
+    #[arg(long, value_name = "WHICH", default_value = "used")]
+    zones: Which,
+    /// Kind of zone, where the program has several [default: the one to take, see docs/forwarders.md]
+    #[arg(long)]
+    kind: Option<Kind>,
+    #[command(flatten)]
+    config: ConfigOption,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Program {
+    Bind,
+    Unbound,
+    Dnsmasq,
+    Dnsdist,
+    PdnsRecursor,
+    KnotResolver,
+    Coredns,
+    SystemdResolved,
+    Windows,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Which {
+    /// What this configuration's zones, resources and public chains need
+    Used,
+    /// Those, and every zone of the catalogue in the clouds that they are of
+    All,
+}
+
+/// How a program asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// As a client of a resolver
+    Forward,
+    /// As a resolver asks an authoritative server; Knot Resolver: policy.STUB
+    Stub,
+}
+
+/// What a writer writes.
+struct Plan {
+    server: SocketAddr,
+    zones: Vec<Zone>,
+    kind: Kind,
+    /// Public zones of which this server knows some names only, where nobody else is asked for the others.
+    partial: Vec<String>,
+}
+
+impl Forwarders {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let config = load(&self.config.files())?;
+        let plan = self.plan(&config.topology, &config.server.listen)?;
+        print(&self.program.write(&plan)?)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn plan(&self, topology: &Topology, listen: &[Listen]) -> anyhow::Result<Plan> {
+        let server = match self.server {
+            Some(server) => server,
+            None => reachable(listen)?,
+        };
+        let catalogue = Catalogue::embedded();
+        let zones = match self.zones {
+            Which::Used => zones::used(topology, &catalogue)?,
+            Which::All => zones::all(topology, &catalogue)?,
+        };
+        if zones.is_empty() {
+            bail!(
+                "nothing to send: no private zone is linked to a network and there is no public zone; \
+                 declare virtual_network_links or a private_link_resource, or take --zones all"
+            );
+        }
+        let kinds = self.program.kinds();
+        let kind = self.kind.unwrap_or(kinds[0]);
+        if !kinds.contains(&kind) {
+            bail!("{} has zones of one kind only: leave out --kind", self.program.name());
+        }
+        let partial = if topology.forwarding().upstream.is_some() { Vec::new() } else { zones::partial(topology)? };
+        Ok(Plan { server, zones, kind, partial })
+    }
+}
+
+/// Reads an address, with or without a port.
+fn server_address(text: &str) -> Result<SocketAddr, String> {
+    let address = text.parse().or_else(|_| text.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53)));
+    match address {
+        Ok(address) if address.ip().is_unspecified() || address.port() == 0 => {
+            Err("nobody can be asked there: give the address that the forwarder sends to".to_owned())
+        }
+        Ok(address) => Ok(address),
+        Err(_) => {
+            Err("write an address, with a port if it is not 53: 10.0.0.4, 10.0.0.4:5300 or [fd00::4]:5300".into())
+        }
+    }
+}
+
+/// The first address of the configuration that can be sent to as it is written.
+fn reachable(listen: &[Listen]) -> anyhow::Result<SocketAddr> {
+    let addresses = listen.iter().map(|listen| listen.address);
+    addresses
+        .into_iter()
+        .find(|address| !address.ip().is_unspecified() && address.port() != 0)
+        .context("the configuration listens on no address that can be sent to: give --server ADDR[:PORT]")
+}
+
+impl Program {
+    /// The kinds of zone that it has; the first is the one to take.
+    const fn kinds(self) -> &'static [Kind] {
+        match self {
+            // A forward zone asks with RD, so that names which vnetdns forwards are answered too.
+            Self::Bind | Self::Unbound | Self::PdnsRecursor => &[Kind::Forward, Kind::Stub],
+            // policy.STUB does not validate; it is what Knot Resolver's manual takes for internal names.
+            Self::KnotResolver => &[Kind::Stub, Kind::Forward],
+            Self::Dnsmasq | Self::Dnsdist | Self::Coredns | Self::SystemdResolved | Self::Windows => &[Kind::Forward],
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bind => "BIND",
+            Self::Unbound => "Unbound",
+            Self::Dnsmasq => "dnsmasq",
+            Self::Dnsdist => "dnsdist",
+            Self::PdnsRecursor => "PowerDNS Recursor",
+            Self::KnotResolver => "Knot Resolver",
+            Self::Coredns => "CoreDNS",
+            Self::SystemdResolved => "systemd-resolved",
+            Self::Windows => "Windows DNS Server",
+        }
+    }
+
+    fn write(self, plan: &Plan) -> anyhow::Result<String> {
+        match self {
+            Self::Bind => bind::write(plan),
+            Self::Unbound => Ok(unbound::write(plan)),
+            Self::Dnsmasq => Ok(dnsmasq::write(plan)),
+            Self::Dnsdist => Ok(dnsdist::write(plan)),
+            Self::PdnsRecursor => Ok(pdns_recursor::write(plan)),
+            Self::KnotResolver => Ok(knot_resolver::write(plan)),
+            Self::Coredns => Ok(coredns::write(plan)),
+            Self::SystemdResolved => Ok(systemd_resolved::write(plan)),
+            Self::Windows => windows::write(plan),
+        }
+    }
+}
+
+/// How many zones a comment names.
+const NAMED: usize = 4;
+/// Columns of a comment.
+const WIDTH: usize = 100;
+
+impl Plan {
+    /// The head of every output: what it is for and why these zones. `sign` begins a comment.
+    fn head(&self, program: Program, sign: &str) -> Lines {
+        let mut lines = Lines::default();
+        let server = self.server;
+        lines.comment(sign, &format!("{}: queries for these zones go to vnetdns at {server}.", program.name()));
+        lines.comment(sign, "");
+        lines.comment(
+            sign,
+            "The zones are the public suffixes, never only privatelink.…: clients ask for the public name, and whoever \
+             answers that question chooses the address. A forwarder that gets the finished public chain from elsewhere \
+             never asks for the privatelink name, and its clients get the public address.",
+        );
+        if !self.partial.is_empty() {
+            lines.comment(sign, "");
+            let partial = some_of(&self.partial);
+            lines.comment(
+                sign,
+                &format!(
+                    "Of {partial} vnetdns knows the declared names: everyone else's are NXDOMAIN, unless its \
+                     configuration has an [upstream] to ask for them."
+                ),
+            );
+        }
+        lines
+    }
+}
+
+/// Text under construction, line by line.
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn line(&mut self, line: impl std::fmt::Display) {
+        writeln!(self.0, "{line}").expect("a string takes it");
+    }
+
+    fn empty(&mut self) {
+        self.line("");
+    }
+
+    /// A comment, wrapped; `sign` stands in front of each line.
+    fn comment(&mut self, sign: &str, text: &str) {
+        let mut line = sign.to_owned();
+        for word in text.split_whitespace() {
+            if line.chars().count() + 1 + word.chars().count() > WIDTH && line != sign {
+                self.line(&line);
+                line = sign.to_owned();
+            }
+            line.push(' ');
+            line.push_str(word);
+        }
+        self.line(line);
+    }
+}
+
+/// A few words of a list, and how many more there are.
+fn some_of(words: &[String]) -> String {
+    let named = words[..words.len().min(NAMED)].join(", ");
+    match words.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

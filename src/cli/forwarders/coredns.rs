@@ -1,0 +1,19 @@
+//! CoreDNS's Corefile.
+
+use super::{Plan, Program};
+
+/// One server block for all zones.
+pub(super) fn write(plan: &Plan) -> String {
+    let mut lines = plan.head(Program::Coredns, "#");
+    lines.comment("#", "");
+    for zone in &plan.zones {
+        lines.comment("#", &format!("{}: {}", zone.name, zone.why));
+    }
+    let names: Vec<_> = plan.zones.iter().map(|zone| zone.name.as_str()).collect();
+    lines.line(format!("{} {{", names.join(" ")));
+    lines.line(format!("    forward . {}", plan.server));
+    lines.comment("    #", "At most the records' own TTLs, 10 seconds at private endpoints.");
+    lines.line("    cache");
+    lines.line("}");
+    lines.0
+}

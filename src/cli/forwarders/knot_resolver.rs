@@ -1,0 +1,43 @@
+//! Knot Resolver's `kresd.conf`, as of version 5.
+
+use super::{Kind, Plan, Program};
+
+/// Policies: the first that fits a name decides, so they belong before others that forward.
+pub(super) fn write(plan: &Plan) -> String {
+    let (ip, port) = (plan.server.ip(), plan.server.port());
+    let mut lines = plan.head(Program::KnotResolver, "--");
+    lines.comment("--", "");
+    lines.comment("--", "Put this before the policies for everything else.");
+    lines.line("local vnetdns = policy.todnames({");
+    for zone in &plan.zones {
+        lines.comment("  --", &zone.why);
+        lines.line(format!("  '{}',", zone.name));
+    }
+    lines.line("})");
+    lines.comment(
+        "--",
+        "ALLOW_LOCAL: the module rebinding refuses private answers but for these. NO_CACHE: validated public data in \
+         the cache proves that private names do not exist; the price is a query to vnetdns for each one that comes.",
+    );
+    lines.line("policy.add(policy.suffix(policy.FLAGS({'ALLOW_LOCAL', 'NO_CACHE'}), vnetdns))");
+    match plan.kind {
+        Kind::Stub => {
+            lines.comment("--", "STUB does not validate; --kind forward prints policy.FORWARD, which does.");
+            lines.line(format!("policy.add(policy.suffix(policy.STUB('{ip}@{port}'), vnetdns))"));
+        }
+        Kind::Forward => {
+            lines.comment(
+                "--",
+                "FORWARD validates, and the names exist publicly too. set_insecure replaces an earlier list: merge \
+                 yours in. --kind stub prints policy.STUB, which needs no exceptions.",
+            );
+            lines.line("trust_anchors.set_insecure({");
+            for zone in &plan.zones {
+                lines.line(format!("  '{}',", zone.name));
+            }
+            lines.line("})");
+            lines.line(format!("policy.add(policy.suffix(policy.FORWARD('{ip}@{port}'), vnetdns))"));
+        }
+    }
+    lines.0
+}

@@ -1,0 +1,162 @@
+//! Each program's configuration for one small world, and which zones there are in it.
+//!
+//! `VNETDNS_BLESS=1 cargo test --lib forwarders` writes the expected texts anew: read the difference.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+
+use clap::ValueEnum;
+
+use super::*;
+use crate::config::Files;
+
+fn golden() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/forwarders/golden"))
+}
+
+fn command(arguments: &[&str]) -> Forwarders {
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        forwarders: Forwarders,
+    }
+    let arguments = ["forwarders"].iter().chain(arguments);
+    <Line as clap::Parser>::try_parse_from(arguments).unwrap().forwarders
+}
+
+/// What is printed for a configuration's text.
+fn output(config: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.toml");
+    std::fs::write(&path, config).unwrap();
+    let config = load(&Files::Disk(path)).unwrap();
+    let command = command(arguments);
+    command.program.write(&command.plan(&config.topology, &config.server.listen)?)
+}
+
+/// The names that a plan sends.
+fn names(config: &str, which: &str) -> Vec<String> {
+    let text = output(config, &["--for", "systemd-resolved", "--server", "10.0.0.4", "--zones", which]).unwrap();
+    text.lines().filter_map(|line| line.strip_prefix("Domains=~")).map(str::to_owned).collect()
+}
+
+fn private_zone(name: &str) -> String {
+    format!(
+        "[[virtual_network]]\nname = \"v\"\nclient_prefixes = [\"10.0.0.0/8\"]\n[[private_dns_zone]]\nname = \"{name}\"\nvirtual_network_links = [{{ virtual_network = \"v\" }}]\n"
+    )
+}
+
+#[test]
+fn each_program_gets_the_configuration_that_is_kept_beside_the_tests() {
+    let config = std::fs::read_to_string(golden().join("small.toml")).unwrap();
+    let bless = std::env::var_os("VNETDNS_BLESS").is_some();
+    for program in Program::value_variants() {
+        let word = program.to_possible_value().unwrap().get_name().to_owned();
+        for kind in program.kinds() {
+            let kind = kind.to_possible_value().unwrap().get_name().to_owned();
+            let text = output(&config, &["--for", &word, "--kind", &kind, "--server", "10.0.0.4"]).unwrap();
+            let path = golden().join(format!("{word}.{kind}"));
+            if bless {
+                std::fs::write(&path, &text).unwrap();
+            }
+            let expected = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(text == expected, "{} differs:\n{text}", path.display());
+            assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+        }
+    }
+}
+
+#[test]
+fn public_suffixes_are_sent_and_never_only_the_privatelink_zone() {
+    // The public suffix differs from what follows the label privatelink: both are needed.
+    assert_eq!(
+        names(&private_zone("privatelink.vaultcore.azure.net"), "used"),
+        ["vault.azure.net", "vaultcore.azure.net"]
+    );
+    assert_eq!(names(&private_zone("privatelink.westus.kusto.windows.net"), "used"), ["westus.kusto.windows.net"]);
+    assert_eq!(names(&private_zone("x.privatelink.westus.azmk8s.io"), "used"), ["westus.azmk8s.io"]);
+    assert_eq!(names(&private_zone("contoso.internal"), "used"), ["contoso.internal"]);
+    assert_eq!(names(&private_zone("1.10.in-addr.arpa"), "used"), ["1.10.in-addr.arpa"]);
+}
+
+#[test]
+fn azure_monitor_brings_suffixes_that_are_in_no_table_of_zones() {
+    let names = names(&private_zone("privatelink.monitor.azure.com"), "used");
+    for suffix in ["monitor.azure.com", "applicationinsights.azure.com", "services.visualstudio.com"] {
+        assert!(names.iter().any(|name| name == suffix), "{names:?}");
+    }
+}
+
+#[test]
+fn a_zone_that_nobody_sees_is_not_sent() {
+    let config = private_zone("contoso.internal").replace("[{ virtual_network = \"v\" }]", "[]");
+    let error = output(&config, &["--for", "bind", "--server", "10.0.0.4"]).unwrap_err();
+    assert!(error.to_string().starts_with("nothing to send"), "{error}");
+}
+
+#[test]
+fn all_zones_are_those_of_the_clouds_in_use() {
+    let global = names(&private_zone("privatelink.database.windows.net"), "all");
+    let has = |names: &[String], wanted: &str| names.iter().any(|name| name == wanted);
+    assert!(has(&global, "blob.core.windows.net") && has(&global, "kusto.windows.net") && has(&global, "azurecr.io"));
+    assert!(!has(&global, "database.usgovcloudapi.net"));
+    let usgov = names(&private_zone("privatelink.database.usgovcloudapi.net"), "all");
+    assert!(has(&usgov, "database.usgovcloudapi.net") && !has(&usgov, "azurecr.io"));
+    // Whoever sends these gives up the rest of Azure's names.
+    for shared in
+        ["windows.net", "azure.com", "azure.net", "core.windows.net", "microsoft.com", "azure.us", "windowsazure.com"]
+    {
+        assert!(!has(&global, shared) && !has(&usgov, shared), "{shared}");
+    }
+    assert!(global.iter().chain(&usgov).all(|name| !name.contains(['{', '}'])), "templates are filled in or cut");
+}
+
+#[test]
+fn every_zone_of_a_resource_is_sent_under_its_forwarder_zone() {
+    let config = std::fs::read_to_string(golden().join("small.toml")).unwrap();
+    assert_eq!(
+        names(&config, "used"),
+        ["1.10.in-addr.arpa", "contoso.internal", "database.windows.net", "vault.azure.net", "vaultcore.azure.net"]
+    );
+}
+
+#[test]
+fn the_server_is_the_first_address_that_can_be_sent_to() {
+    let listening = |listen: &str| format!("[server]\nlisten = [{listen}]\n{}", private_zone("contoso.internal"));
+    let text = output(&listening("\"0.0.0.0:53\", \"[fd00::4]:5300\""), &["--for", "unbound"]).unwrap();
+    assert!(text.contains("forward-addr: fd00::4@5300"), "{text}");
+    assert!(!text.contains("do-not-query-localhost"), "{text}");
+    let error = output(&listening("\"0.0.0.0:53\""), &["--for", "unbound"]).unwrap_err();
+    assert!(error.to_string().contains("give --server"), "{error}");
+    let text = output(&listening("\"127.0.0.1:5300\""), &["--for", "unbound"]).unwrap();
+    assert!(text.contains("do-not-query-localhost: no"), "{text}");
+}
+
+#[test]
+fn what_a_program_cannot_do_is_said() {
+    let config = private_zone("contoso.internal");
+    let error = |arguments: &[&str]| output(&config, arguments).unwrap_err().to_string();
+    assert!(error(&["--for", "windows", "--server", "10.0.0.4:5300"]).contains("port 53"));
+    assert!(error(&["--for", "bind", "--kind", "stub", "--server", "10.0.0.4:5300"]).contains("port 53"));
+    assert!(error(&["--for", "dnsmasq", "--kind", "stub", "--server", "10.0.0.4"]).contains("one kind only"));
+    assert!(server_address("0.0.0.0").is_err() && server_address("10.0.0.4:0").is_err());
+    assert_eq!(server_address("10.0.0.4").unwrap().port(), 53);
+    assert_eq!(server_address("fd00::4").unwrap().port(), 53);
+}
+
+#[test]
+fn a_name_that_no_configuration_can_hold_is_refused() {
+    let config = private_zone("0/25.2.0.192.in-addr.arpa");
+    let error = output(&config, &["--for", "dnsmasq", "--server", "10.0.0.4"]).unwrap_err();
+    assert!(error.to_string().contains("send it by hand"), "{error}");
+}
+
+#[test]
+fn a_name_server_of_others_names_is_announced_as_such() {
+    let config = std::fs::read_to_string(golden().join("small.toml")).unwrap();
+    let text = output(&config, &["--for", "bind", "--server", "10.0.0.4"]).unwrap();
+    assert!(text.contains("everyone else's are NXDOMAIN"), "{text}");
+    let config = format!("{config}\n[upstream]\nservers = [\"192.0.2.53\"]\n");
+    let text = output(&config, &["--for", "bind", "--server", "10.0.0.4"]).unwrap();
+    assert!(!text.contains("everyone else's are NXDOMAIN"), "{text}");
+}

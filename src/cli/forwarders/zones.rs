@@ -1,0 +1,222 @@
+//! Which zones a forwarder sends.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::bail;
+
+use super::some_of;
+use crate::azure::{Catalogue, Scope, Topology, Writer};
+use crate::cli::catalogue::fit;
+use crate::dns::Name;
+
+/// The zone in which private endpoints of Azure Monitor private link scopes write.
+const AZURE_MONITOR: &str = "privatelink.monitor.azure.com";
+/// Public suffixes that lead to it and are in no other column of the table of zone values (Microsoft Learn, "Azure
+/// Private Endpoint private DNS zone values", recommended zones for public forwarders).
+const AZURE_MONITOR_SUFFIXES: [&str; 2] = ["applicationinsights.azure.com", "services.visualstudio.com"];
+
+/// A zone to send.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Zone {
+    /// The apex in lower case, without the dot at its end.
+    pub(super) name: String,
+    /// Why it is sent.
+    pub(super) why: String,
+    /// Whether everyone sees it.
+    pub(super) is_public: bool,
+}
+
+impl Zone {
+    /// Whether resolvers answer its names by themselves unless told otherwise (RFC 6303, RFC 6761).
+    pub(super) fn is_special(&self) -> bool {
+        ["arpa", "test", "invalid", "onion"].iter().any(|top| is_within(&self.name, top))
+    }
+}
+
+/// Zones with the reasons for them.
+#[derive(Default)]
+struct Needed(BTreeMap<String, Reasons>);
+
+#[derive(Default)]
+struct Reasons {
+    words: BTreeSet<String>,
+    is_public: bool,
+}
+
+/// The zones that the topology's linked private zones, public zones and chains need.
+pub(super) fn used(topology: &Topology, catalogue: &Catalogue) -> anyhow::Result<Vec<Zone>> {
+    Ok(needed(topology, catalogue)?.into_zones())
+}
+
+/// Those, and the forwarder zones of every service in the clouds that they are of; of the global cloud where no zone
+/// tells.
+pub(super) fn all(topology: &Topology, catalogue: &Catalogue) -> anyhow::Result<Vec<Zone>> {
+    let mut needed = needed(topology, catalogue)?;
+    let by_cloud = suffixes_by_cloud(catalogue);
+    let is_used = |suffix: &String| needed.0.keys().any(|zone| is_within(zone, suffix) || is_within(suffix, zone));
+    let mut clouds: BTreeSet<&str> =
+        by_cloud.iter().filter(|(_, suffixes)| suffixes.iter().any(is_used)).map(|(cloud, _)| *cloud).collect();
+    if clouds.is_empty() {
+        clouds.insert("global");
+    }
+    for suffix in clouds.iter().filter_map(|cloud| by_cloud.get(cloud)).flatten() {
+        needed.add(suffix.clone(), "catalogue".to_owned(), true);
+    }
+    Ok(needed.into_zones())
+}
+
+/// Public zones that hold the declared resources' names only.
+pub(super) fn partial(topology: &Topology) -> anyhow::Result<Vec<String>> {
+    let partial = topology.zones().iter().filter(|zone| zone.is_partial);
+    let mut needed = Needed::default();
+    for zone in partial {
+        needed.add(name_of(&zone.apex)?, String::new(), true);
+    }
+    Ok(needed.into_zones().into_iter().map(|zone| zone.name).collect())
+}
+
+fn needed(topology: &Topology, catalogue: &Catalogue) -> anyhow::Result<Needed> {
+    let mut needed = Needed::default();
+    // The root is no zone to send: it would take every name from the forwarder's own resolution.
+    for zone in topology.zones().iter().filter(|zone| !zone.apex.as_ref().is_root()) {
+        let name = name_of(&zone.apex)?;
+        match &zone.scope {
+            // A host of a chain that is an alias makes the whole of trafficmanager.net a zone here: send the host.
+            Scope::Public if zone.is_partial && zone.apex.as_ref().labels().count() <= 2 => {
+                for set in zone.record_sets.values().filter(|set| set.owner != zone.apex) {
+                    needed.add(name_of(&set.owner)?, "host of a public chain".to_owned(), true);
+                }
+            }
+            Scope::Public => {
+                let resources: BTreeSet<_> =
+                    zone.record_sets.values().filter_map(|set| resource(&set.writer)).collect();
+                let resources: Vec<_> = resources.into_iter().map(str::to_owned).collect();
+                let why = match resources.as_slice() {
+                    [] => "public zone".to_owned(),
+                    resources => format!("public side of {}", some_of(resources)),
+                };
+                needed.add(name, why, true);
+            }
+            Scope::Private { links, .. } if links.is_empty() => {}
+            Scope::Private { .. } => {
+                let suffixes = public_suffixes(&name, catalogue);
+                if suffixes.is_empty() {
+                    needed.add(name.clone(), "private zone".to_owned(), false);
+                }
+                for suffix in suffixes {
+                    needed.add(suffix, format!("leads to {name}"), true);
+                }
+            }
+            Scope::Internal { networks } => {
+                // Those without a machine say NXDOMAIN, as does whoever else is asked.
+                let holds_machines =
+                    zone.record_sets.values().any(|set| matches!(set.writer, Writer::VirtualMachine(_)));
+                if holds_machines {
+                    let networks: Vec<_> = networks.iter().cloned().collect();
+                    needed.add(name, format!("machines of {}", some_of(&networks)), false);
+                }
+            }
+        }
+    }
+    Ok(needed)
+}
+
+fn resource(writer: &Writer) -> Option<&str> {
+    match writer {
+        Writer::PrivateLinkResource(name) => Some(name),
+        Writer::Person
+        | Writer::Zone
+        | Writer::PrivateEndpoint(_)
+        | Writer::VirtualMachine(_)
+        | Writer::ManagedPrivateEndpoint(_) => None,
+    }
+}
+
+/// A name as every configuration can hold it.
+fn name_of(name: &Name) -> anyhow::Result<String> {
+    let name = name.to_string().to_lowercase();
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || ".-_".contains(char);
+    if !name.chars().all(is_plain) {
+        bail!("zone {name}: forwarders' configurations hold letters, digits, hyphens and underscores; send it by hand");
+    }
+    Ok(name.trim_end_matches('.').to_owned())
+}
+
+/// The public suffixes whose names lead into a Private Link zone; none for any other zone.
+fn public_suffixes(zone: &str, catalogue: &Catalogue) -> BTreeSet<String> {
+    let mut suffixes: BTreeSet<String> = behind_privatelink(zone).map(str::to_owned).into_iter().collect();
+    if suffixes.is_empty() {
+        return suffixes;
+    }
+    for service in catalogue.services() {
+        for member in &service.members {
+            if let Some(parts) = fit(catalogue, &service.cloud, &member.private_zone, zone) {
+                let fill =
+                    |text: String, (part, value): (&String, &String)| text.replace(&format!("{{{part}}}"), value);
+                let public_zone = parts.iter().fold(member.public_zone.clone(), fill);
+                suffixes.insert(without_parts(&public_zone).to_owned());
+            }
+        }
+    }
+    if zone == AZURE_MONITOR {
+        suffixes.extend(AZURE_MONITOR_SUFFIXES.map(str::to_owned));
+    }
+    suffixes
+}
+
+/// What follows the label `privatelink`, or one such as `privatelink-global`.
+fn behind_privatelink(zone: &str) -> Option<&str> {
+    let mut rest = zone;
+    loop {
+        let (label, behind) = rest.split_once('.')?;
+        if label.starts_with("privatelink") {
+            return Some(behind);
+        }
+        rest = behind;
+    }
+}
+
+/// The labels behind the last one that is a template.
+fn without_parts(template: &str) -> &str {
+    template.rsplit_once('}').map_or(template, |(_, rest)| rest.split_once('.').map_or(rest, |(_, behind)| behind))
+}
+
+/// The forwarder zones of all services by cloud, each for every region.
+fn suffixes_by_cloud(catalogue: &Catalogue) -> BTreeMap<&str, BTreeSet<String>> {
+    let mut by_cloud: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for service in catalogue.services() {
+        let suffixes = by_cloud.entry(&service.cloud).or_default();
+        for member in &service.members {
+            suffixes.insert(without_parts(&member.public_zone).to_owned());
+            suffixes.extend(behind_privatelink(&member.private_zone).map(|zone| without_parts(zone).to_owned()));
+        }
+    }
+    by_cloud.entry("global").or_default().extend(AZURE_MONITOR_SUFFIXES.map(str::to_owned));
+    by_cloud
+}
+
+impl Needed {
+    fn add(&mut self, zone: String, why: String, is_public: bool) {
+        let reasons = self.0.entry(zone).or_default();
+        reasons.words.insert(why);
+        reasons.is_public |= is_public;
+    }
+
+    /// The zones that are within no other.
+    fn into_zones(self) -> Vec<Zone> {
+        let covers = |other: &String, zone: &String| other != zone && is_within(zone, other);
+        let names: Vec<_> = self.0.keys().cloned().collect();
+        let outermost = self.0.into_iter().filter(|(zone, _)| !names.iter().any(|other| covers(other, zone)));
+        outermost
+            .map(|(name, reasons)| {
+                let words: Vec<_> = reasons.words.into_iter().collect();
+                Zone { name, why: some_of(&words), is_public: reasons.is_public }
+            })
+            .collect()
+    }
+}
+
+/// Whether a name is a zone's apex or below it; both in lower case.
+fn is_within(name: &str, apex: &str) -> bool {
+    name.strip_suffix(apex).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
