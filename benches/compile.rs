@@ -15,7 +15,7 @@ fn main() {
 
 /// The lab: one TOML file and two zone files, read, checked and derived.
 fn load(criterion: &mut Criterion) {
-    criterion.bench_function("load/lab", |bencher| bencher.iter(|| config::load(&Files::Lab)));
+    criterion.bench_function("load/lab", |bencher| bencher.iter(|| config::load(&Files::default())));
 }
 
 fn compile(criterion: &mut Criterion) {

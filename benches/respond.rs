@@ -23,7 +23,7 @@ fn main() {
 }
 
 fn outcomes(criterion: &mut Criterion) {
-    let lab = common::snapshot(&config::load(&Files::Lab).expect("the lab is sound").topology);
+    let lab = common::snapshot(&config::load(&Files::default()).expect("the lab is sound").topology);
     let other = World { networks: 1, zones: 1, hosts: 1 }.snapshot();
     let plain = |qname: &str, qtype| query(&name(qname), qtype, false);
     let hit = || plain("www.contoso.internal", RecordType::A);

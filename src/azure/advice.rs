@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use super::catalogue::ResourceMember;
 use super::declaration::{ConnectionState, Declaration, Origin, PublicNetworkAccess, RecordSet, ResolutionPolicy};
 use super::derive::{find_resource, members};
+use super::forwarding::{Destination, Forwarding};
 use super::{Catalogue, Finding, Scope, ZoneContents};
 use crate::dns::{Name, NameRef, RecordType, rdata};
 
@@ -15,15 +16,17 @@ pub(super) fn topology(
     declaration: &Declaration,
     catalogue: &Catalogue,
     zones: &[ZoneContents],
+    forwarding: &Forwarding,
     findings: &mut Vec<Finding>,
 ) {
     // Advice on half of what was written would mislead.
     if declaration.incomplete {
         return;
     }
-    links(zones, findings);
+    links(declaration, zones, findings);
     prefixes(declaration, findings);
-    endpoints(declaration, catalogue, zones, findings);
+    overridden(declaration, catalogue, zones, findings);
+    endpoints(declaration, catalogue, zones, forwarding, findings);
     managed_endpoints(declaration, findings);
     public_access(declaration, catalogue, zones, findings);
     for zone in zones {
@@ -32,7 +35,7 @@ pub(super) fn topology(
     aliases(zones, findings);
 }
 
-fn links(zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+fn links(declaration: &Declaration, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
     for zone in zones {
         let Scope::Private { resource_group, links } = &zone.scope else { continue };
         if links.is_empty() {
@@ -42,11 +45,65 @@ fn links(zones: &[ZoneContents], findings: &mut Vec<Finding>) {
                 "add virtual_network_links = [{ virtual_network = \"NAME\" }]",
             ));
         }
+        let takes_all = links.iter().find(|(_, policy)| **policy == ResolutionPolicy::Default);
+        let holds_nothing = zone.record_sets.keys().all(|(_, rtype)| *rtype == RecordType::SOA);
+        let mut groups = declaration.private_endpoints.iter().flat_map(|endpoint| &endpoint.private_dns_zone_group);
+        // One that endpoints are meant to write to is reported with them, or waits for an approval.
+        let is_unused = holds_nothing && zone.is_private_link() && !groups.any(|reference| reference.matches(zone));
+        if let Some((network, _)) = takes_all.filter(|_| is_unused) {
+            findings.push(Finding::warning(
+                zone.origin,
+                format!(
+                    "the private zone {} in \"{resource_group}\" holds no record: whatever public DNS leads there is \
+                     NXDOMAIN for clients of \"{network}\"",
+                    zone.apex
+                ),
+                "unlink the zone until an endpoint writes to it, or add resolution_policy = \"NxDomainRedirect\"",
+            ));
+        }
         if !zone.is_private_link() && links.values().any(|policy| *policy == ResolutionPolicy::NxDomainRedirect) {
             findings.push(Finding::warning(
                 zone.origin,
                 format!("NxDomainRedirect has no effect on {}: it works for Private Link zones only", zone.apex),
                 "remove resolution_policy from the link",
+            ));
+        }
+    }
+}
+
+/// Reports zones that have the name of a service's public zone and know nothing of a resource there: no privatelink step
+/// sends the names that they lack elsewhere.
+fn overridden(declaration: &Declaration, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+    // The members of each resource, by public zone.
+    let mut by_zone: BTreeMap<Name, Vec<Vec<ResourceMember>>> = BTreeMap::new();
+    for resource in &declaration.private_link_resources {
+        let services = catalogue.services_of(resource);
+        let members = services.flat_map(|service| catalogue.members(service, resource).unwrap_or_default());
+        let mut of_resource: BTreeMap<Name, Vec<ResourceMember>> = BTreeMap::new();
+        for member in members.filter(|member| !member.private_only) {
+            of_resource.entry(member.public_zone.clone()).or_default().push(member);
+        }
+        for (zone, members) in of_resource {
+            by_zone.entry(zone).or_default().push(members);
+        }
+    }
+    for zone in zones {
+        if !matches!(&zone.scope, Scope::Private { links, .. } if !links.is_empty()) {
+            continue;
+        }
+        let mut lost = by_zone.get(&zone.apex).into_iter().flatten().filter(|members| {
+            let mut names = members.iter().map(|member| member.public_name.as_ref());
+            !names.any(|name| zone.holds(name))
+        });
+        if let Some(member) = lost.find_map(|members| members.first()) {
+            findings.push(Finding::warning(
+                zone.origin,
+                format!(
+                    "the private zone {} takes the whole public zone of that name away from its networks: {} is one of \
+                     the names that they cannot resolve",
+                    zone.apex, member.public_name
+                ),
+                format!("make the zone {}, to which the public names of connected resources lead", member.private_zone),
             ));
         }
     }
@@ -94,7 +151,13 @@ fn prefixes(declaration: &Declaration, findings: &mut Vec<Finding>) {
     }
 }
 
-fn endpoints(declaration: &Declaration, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+fn endpoints(
+    declaration: &Declaration,
+    catalogue: &Catalogue,
+    zones: &[ZoneContents],
+    forwarding: &Forwarding,
+    findings: &mut Vec<Finding>,
+) {
     for endpoint in &declaration.private_endpoints {
         let name = &endpoint.name;
         if endpoint.deleted || endpoint.connection_state != ConnectionState::Approved {
@@ -110,26 +173,46 @@ fn endpoints(declaration: &Declaration, catalogue: &Catalogue, zones: &[ZoneCont
         }
         let Some(resource) = find_resource(declaration, endpoint) else { continue };
         let written = members(declaration, catalogue, resource, &endpoint.group_id);
-        let written: BTreeSet<Name> = written.into_iter().map(|member| member.private_zone).collect();
+        let is_asked_elsewhere = |zone: &Name| {
+            let of_zone = written.iter().filter(|member| member.private_zone == *zone);
+            of_zone.flat_map(|member| [&member.public_name, &member.privatelink_name]).any(|name| {
+                forwarding.rules.iter().any(|rule| {
+                    rule.virtual_networks.contains(&endpoint.virtual_network)
+                        && name.as_ref().is_within(rule.domain_name.as_ref())
+                })
+            })
+        };
+        // With custom DNS servers, the links of the network count in which they stand.
+        let resolves_in = match forwarding.custom_dns.get(&*endpoint.virtual_network) {
+            None => Some(&*endpoint.virtual_network),
+            Some(Destination::Network(network)) => Some(network),
+            Some(Destination::Servers(_)) => None,
+        };
+        let private_zones: BTreeSet<&Name> = written.iter().map(|member| &member.private_zone).collect();
         for reference in &endpoint.private_dns_zone_group {
-            if !written.contains(&reference.name) {
+            if !private_zones.contains(&reference.name) {
                 findings.push(Finding::warning(
                     reference.origin,
                     format!("private endpoint \"{name}\" writes no record to {}", reference.name),
-                    format!("its zones are {}", listed(written.iter())),
+                    format!("its zones are {}", listed(private_zones.iter().copied())),
                 ));
             }
             let Some(zone) = zones.iter().find(|zone| reference.matches(zone)) else { continue };
             let Scope::Private { resource_group, links } = &zone.scope else { continue };
-            if !links.contains_key(endpoint.virtual_network.as_str()) {
+            let Some(network) = resolves_in else { continue };
+            let role = match *network == *endpoint.virtual_network {
+                true => "the network",
+                false => "where the DNS server stands of the network",
+            };
+            if !links.contains_key(network) && !is_asked_elsewhere(&zone.apex) {
                 findings.push(Finding::warning(
                     reference.origin,
                     format!(
-                        "the zone {} in \"{resource_group}\" is not linked to \"{}\", the network of private endpoint \
+                        "the zone {} in \"{resource_group}\" is not linked to \"{network}\", {role} of private endpoint \
                          \"{name}\": its clients do not get the private address from it",
-                        zone.apex, endpoint.virtual_network
+                        zone.apex
                     ),
-                    format!("add {{ virtual_network = \"{}\" }} to the zone's links", endpoint.virtual_network),
+                    format!("add {{ virtual_network = \"{network}\" }} to the zone's links"),
                 ));
             }
         }

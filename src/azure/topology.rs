@@ -110,7 +110,7 @@ impl Topology {
         }
         let forwarding = forwarding(&declaration, catalogue, &zones, &mut findings);
         if findings.iter().all(|finding| finding.severity == Severity::Warning) {
-            advice::topology(&declaration, catalogue, &zones, &mut findings);
+            advice::topology(&declaration, catalogue, &zones, &forwarding, &mut findings);
             Ok((Self { virtual_networks: declaration.virtual_networks, zones, forwarding }, findings))
         } else {
             Err(findings)

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::print;
 use crate::azure::Severity;
-use crate::config::{Files, Problems, load};
+use crate::config::{Files, Lab, Problems, load};
 
 /// Check a configuration: all problems at once, each with its place and what to do
 #[derive(Debug, Args)]
@@ -16,15 +16,18 @@ Exit code: 0 without errors, warnings or not; 1 with errors.
 
 Examples:
   vnetdns check config/lab.toml
-  vnetdns check                                   the built-in lab")]
+  vnetdns check --lab classic-mistakes            a built-in lab")]
 pub(super) struct Check {
-    /// Configuration file [default: the lab that is part of the program]
+    /// Configuration file [default: the default lab, which is part of the program]
     file: Option<PathBuf>,
+    /// A lab that is part of the program, instead of a file
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    lab: Option<Lab>,
 }
 
 impl Check {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let files = self.file.map_or(Files::Lab, Files::Disk);
+        let files = self.file.map_or_else(|| Files::Lab(self.lab.unwrap_or_default()), Files::Disk);
         let (problems, code) = match load(&files) {
             Ok(config) => (config.warnings, ExitCode::SUCCESS),
             Err(problems) => (problems, ExitCode::FAILURE),

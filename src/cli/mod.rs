@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Files;
+use crate::config::{Files, Lab};
 
 /// An authoritative private DNS server that answers as Azure Private DNS does: by the asking virtual network.
 #[derive(Debug, Parser)]
@@ -22,7 +22,7 @@ use crate::config::Files;
     arg_required_else_help = true,
     after_help = "\
 Examples:
-  vnetdns serve                                   answer for the built-in lab on port 5300
+  vnetdns serve                                   answer for the default lab on port 5300
   vnetdns check config/lab.toml                   list everything that is wrong or doubtful
   vnetdns explain --from 10.1.0.4 NAME            say why that client gets which answer"
 )]
@@ -42,17 +42,20 @@ enum Command {
     Forwarders(forwarders::Forwarders),
 }
 
-/// `--config`, common to several commands.
+/// `--config` and `--lab`, common to several commands.
 #[derive(Debug, Args)]
 struct ConfigOption {
-    /// Configuration file [default: the lab that is part of the program]
+    /// Configuration file [default: the default lab, which is part of the program]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// A lab that is part of the program, instead of a file
+    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    lab: Option<Lab>,
 }
 
 impl ConfigOption {
     fn files(&self) -> Files {
-        self.config.clone().map_or(Files::Lab, Files::Disk)
+        self.config.clone().map_or_else(|| Files::Lab(self.lab.unwrap_or_default()), Files::Disk)
     }
 }
 

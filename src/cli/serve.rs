@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{ConfigOption, print};
-use crate::config::Files;
+use crate::config::{Files, Lab};
 use crate::control::{Control, LoadError, Loaded};
 use crate::server::Server;
 
@@ -23,7 +23,8 @@ SIGHUP loads the configuration again; if it is refused, the old one is served on
 SIGTERM and SIGINT answer what has come and stop, with exit code 0.
 
 Examples:
-  vnetdns serve                                                 the built-in lab
+  vnetdns serve                                                 the default lab
+  vnetdns serve --lab hub-and-spokes                            another lab
   vnetdns serve --config config/lab.toml --listen 127.0.0.1:53 --listen '[::1]:53'
   vnetdns serve --listen 127.0.0.1:0 --ready json               a free port, told as one JSON line")]
 pub(super) struct Serve {
@@ -113,7 +114,7 @@ fn welcome(loaded: &Loaded, files: &Files, addresses: &[SocketAddr]) -> String {
     let listed: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     writeln!(text, "on {} (UDP and TCP); Ctrl-C stops it", listed.join(" and ")).expect("a string takes it");
     let first_v4 = addresses.iter().find(|address| address.is_ipv4() && address.ip().is_loopback());
-    if let (Files::Lab, Some(address)) = (files, first_v4) {
+    if let (Files::Lab(Lab::Default), Some(address)) = (files, first_v4) {
         let name = "k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com";
         let dig = |from: &str| format!("dig {from}@{} -p {} {name}", address.ip(), address.port());
         write!(

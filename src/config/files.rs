@@ -1,12 +1,17 @@
-//! Where configuration comes from: the disk, or the default lab inside the binary.
+//! Where configuration comes from: the disk, or a lab inside the binary.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-/// The default lab: the same files that the repository shows.
-const LAB: [(&str, &str); 3] = [
+use clap::ValueEnum;
+
+/// The files of the labs: the same that the repository shows.
+const LAB_FILES: [(&str, &str); 6] = [
     ("config/lab.toml", include_str!("../../config/lab.toml")),
+    ("config/hub-and-spokes.toml", include_str!("../../config/hub-and-spokes.toml")),
+    ("config/aks-monitoring.toml", include_str!("../../config/aks-monitoring.toml")),
+    ("config/classic-mistakes.toml", include_str!("../../config/classic-mistakes.toml")),
     ("zones/contoso.internal.zone", include_str!("../../zones/contoso.internal.zone")),
     ("zones/trafficmanager.net.zone", include_str!("../../zones/trafficmanager.net.zone")),
 ];
@@ -14,13 +19,44 @@ const LAB: [(&str, &str); 3] = [
 /// Largest file that is read, in octets.
 const MAX_FILE: u64 = 1 << 30;
 
+/// A lab that is part of the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Lab {
+    /// Four networks, two of them with the known issue of Azure's own documents
+    #[default]
+    Default,
+    /// A hub with the central zones, spokes, an on-premises network
+    HubAndSpokes,
+    /// Private AKS, Managed Prometheus, Container insights and Grafana over a private link scope
+    AksMonitoring,
+    /// Ten classic mistakes, a network for each, and their repair
+    ClassicMistakes,
+}
+
+impl Lab {
+    fn config(self) -> &'static str {
+        match self {
+            Self::Default => "config/lab.toml",
+            Self::HubAndSpokes => "config/hub-and-spokes.toml",
+            Self::AksMonitoring => "config/aks-monitoring.toml",
+            Self::ClassicMistakes => "config/classic-mistakes.toml",
+        }
+    }
+}
+
 /// A configuration file, and how files that it names are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Files {
     /// This file; paths in it are relative to its folder.
     Disk(PathBuf),
-    /// The default lab.
-    Lab,
+    /// A lab of the program.
+    Lab(Lab),
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self::Lab(Lab::Default)
+    }
 }
 
 impl Files {
@@ -28,7 +64,7 @@ impl Files {
     pub(super) fn config(&self) -> PathBuf {
         match self {
             Self::Disk(path) => path.clone(),
-            Self::Lab => LAB[0].0.into(),
+            Self::Lab(lab) => lab.config().into(),
         }
     }
 
@@ -42,9 +78,9 @@ impl Files {
     pub(super) fn read(&self, path: &Path) -> io::Result<String> {
         match self {
             Self::Disk(_) => read_text(path),
-            Self::Lab => match LAB.iter().find(|(name, _)| Path::new(name) == without_dots(path)) {
+            Self::Lab(_) => match LAB_FILES.iter().find(|(name, _)| Path::new(name) == without_dots(path)) {
                 Some((_, text)) => Ok((*text).to_owned()),
-                None => Err(io::Error::new(io::ErrorKind::NotFound, "not part of the default lab")),
+                None => Err(io::Error::new(io::ErrorKind::NotFound, "not part of the labs")),
             },
         }
     }
@@ -73,7 +109,7 @@ fn read_text(path: &Path) -> io::Result<String> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// `config/../zones/x` is `zones/x` within the lab, where there are no links.
+/// `config/../zones/x` is `zones/x` within a lab, where there are no links.
 fn without_dots(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -109,11 +145,14 @@ mod tests {
     }
 
     #[test]
-    fn every_file_of_the_lab_is_found_as_the_lab_names_it() {
-        let config = Files::Lab.config();
-        for (name, text) in LAB {
-            let named = Path::new("..").join(name);
-            assert_eq!(Files::Lab.read(&Files::relative(&config, named.to_str().unwrap())).unwrap(), text);
+    fn every_file_of_the_labs_is_found_as_a_lab_names_it() {
+        for lab in Lab::value_variants() {
+            let files = Files::Lab(*lab);
+            assert!(LAB_FILES.iter().any(|(name, _)| files.config() == Path::new(name)));
+            for (name, text) in LAB_FILES {
+                let named = Path::new("..").join(name);
+                assert_eq!(files.read(&Files::relative(&files.config(), named.to_str().unwrap())).unwrap(), text);
+            }
         }
     }
 }

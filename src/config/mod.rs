@@ -14,7 +14,7 @@ mod record_data;
 mod settings;
 mod zone_file;
 
-pub use files::Files;
+pub use files::{Files, Lab};
 pub use load::{Config, load};
 pub use problem::{Place, Problem, Problems};
 pub use settings::{Listen, ServerSettings};
@@ -34,7 +34,7 @@ mod testing {
     /// The record sets of a zone file's text, which must be without mistakes.
     pub(crate) fn record_sets(apex: &Name, text: &str) -> Vec<RecordSet> {
         let (mut places, mut problems) = (Places::default(), Problems::default());
-        let sets = zone_file::read(&Files::Lab, Path::new("test.zone"), text, apex, &mut places, &mut problems);
+        let sets = zone_file::read(&Files::default(), Path::new("test.zone"), text, apex, &mut places, &mut problems);
         assert!(problems.is_empty(), "{problems}");
         sets
     }

@@ -278,7 +278,7 @@ mod tests {
     fn read_text(text: &str) -> (Vec<String>, Vec<String>) {
         let apex: Name = "example".parse().unwrap();
         let (mut places, mut problems) = (Places::default(), Problems::default());
-        let sets = read(&Files::Lab, Path::new("z"), text, &apex, &mut places, &mut problems);
+        let sets = read(&Files::default(), Path::new("z"), text, &apex, &mut places, &mut problems);
         let show = |set: &RecordSet| {
             let line = places.place(set.origin).line;
             format!("{line}: {} {} {} x{}", set.owner, set.ttl, TypeName(set.rtype), set.rdatas.len())

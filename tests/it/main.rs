@@ -6,6 +6,7 @@ mod catalogue;
 mod commands;
 mod custom_dns;
 mod lab;
+mod labs;
 mod machines;
 mod managed;
 mod persona;

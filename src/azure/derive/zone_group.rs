@@ -96,9 +96,10 @@ fn missing_zone(
     let names_zone =
         |endpoint: &PrivateEndpoint| endpoint.private_dns_zone_group.iter().any(|reference| reference.name == *zone);
     // A zone that the group names but that is not there has been reported, or could not be read. A resource with more
-    // zones than a group may hold has several endpoints.
+    // zones than a group may hold has several endpoints in a network.
     let is_sibling = |other: &&PrivateEndpoint| {
         *other.private_link_resource == *endpoint.private_link_resource
+            && *other.virtual_network == *endpoint.virtual_network
             && other.group_id.eq_ignore_ascii_case(&endpoint.group_id)
             && (*other.name == *endpoint.name || other.has_written() && !other.deleted)
     };
@@ -110,7 +111,7 @@ fn missing_zone(
     let names = names.join(", ");
     let consequence = match members.iter().all(|member| member.private_only) {
         true => format!("nobody resolves {names}"),
-        false => format!("the endpoint's clients resolve {names} publicly"),
+        false => format!("clients do not get the private addresses of {names}"),
     };
     findings.push(Finding::warning(
         endpoint.name.origin,

@@ -130,6 +130,8 @@ fn custom_dns(
     let destination = destination(declaration, Some(network), &network.dns_servers, findings);
     if destination.as_ref() != Some(&Destination::Network((*network.name).clone())) {
         let zones = declaration.private_dns_zones.iter().flat_map(|zone| &zone.virtual_network_links);
+        // A link that registers machines has its use.
+        let zones = zones.filter(|link| !link.registration_enabled);
         let zones = zones.map(|link| ("private zones", &link.virtual_network));
         let rulesets = declaration.dns_forwarding_rulesets.iter().flat_map(|ruleset| &ruleset.virtual_networks);
         let mut links = zones.chain(rulesets.map(|network| ("forwarding rules", network)));

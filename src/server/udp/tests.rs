@@ -12,7 +12,7 @@ use crate::view::Client;
 
 /// The default lab; it has nothing to forward.
 fn serving() -> Arc<Serving> {
-    let topology = load(&Files::Lab).unwrap().topology;
+    let topology = load(&Files::default()).unwrap().topology;
     let snapshot = Snapshot::compile(&topology, Identity::default(), Generation(1)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     Arc::new(Serving {
