@@ -128,7 +128,7 @@ impl PublicSide {
             });
         }
         // Members that share the one declared host share its addresses.
-        let of_host = || resource.public_endpoint.as_ref().and(resource.public_ip_addresses.values().next());
+        let of_host = || resource.public_ip_addresses.values().next().filter(|_| resource.public_endpoint.is_some());
         let declared = resource.public_ip_addresses.get(&member.name).or_else(of_host);
         for (at, (host, ttl)) in member.public_chain.iter().enumerate() {
             self.record_sets.push((alias(owner, host, *ttl), home));
