@@ -5,6 +5,7 @@
 mod catalogue;
 mod commands;
 mod custom_dns;
+mod independence;
 mod lab;
 mod labs;
 mod machines;
