@@ -178,7 +178,9 @@ fn behind_privatelink(zone: &str) -> Option<&str> {
 
 /// The labels behind the last one that is a template.
 fn without_parts(template: &str) -> &str {
-    template.rsplit_once('}').map_or(template, |(_, rest)| rest.split_once('.').map_or(rest, |(_, behind)| behind))
+    let Some((before, rest)) = template.rsplit_once('}') else { return template };
+    // The dot of an optional part stands within it.
+    if before.ends_with('.') { rest } else { rest.split_once('.').map_or(rest, |(_, behind)| behind) }
 }
 
 /// The forwarder zones of all services by cloud, each for every region.
@@ -187,8 +189,15 @@ fn suffixes_by_cloud(catalogue: &Catalogue) -> BTreeMap<&str, BTreeSet<String>> 
     for service in catalogue.services() {
         let suffixes = by_cloud.entry(&service.cloud).or_default();
         for member in &service.members {
-            suffixes.insert(without_parts(&member.public_zone).to_owned());
-            suffixes.extend(behind_privatelink(&member.private_zone).map(|zone| without_parts(zone).to_owned()));
+            let public_zone = without_parts(&member.public_zone);
+            // One host for everybody in a zone of many services.
+            let is_host = !member.record_name.contains('{') && public_zone.matches('.').count() == 1;
+            suffixes.insert(match is_host {
+                true => format!("{}.{public_zone}", member.record_name),
+                false => public_zone.to_owned(),
+            });
+            let behind = behind_privatelink(&member.private_zone).map(without_parts);
+            suffixes.extend(behind.filter(|behind| !is_host || *behind != public_zone).map(str::to_owned));
         }
     }
     by_cloud.entry("global").or_default().extend(AZURE_MONITOR_SUFFIXES.map(str::to_owned));
