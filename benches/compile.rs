@@ -49,8 +49,7 @@ fn compile(criterion: &mut Criterion) {
         group.sampling_mode(SamplingMode::Flat).sample_size(10).throughput(elements);
         let topology = LazyCell::new(|| world.topology());
         group.bench_function(BenchmarkId::from_parameter(label), |bencher| {
-            let topology = &*topology;
-            bencher.iter_with_large_drop(|| common::snapshot(topology));
+            bencher.iter_batched(|| topology.clone(), common::snapshot, BatchSize::PerIteration);
         });
         group.finish();
     }

@@ -1,4 +1,5 @@
-//! Request bytes → response bytes: `respond` by outcome, and by the number of networks.
+//! Request bytes → response bytes: `respond` by outcome, alone and with what a worker keeps, and by the number of
+//! networks.
 
 mod common;
 
@@ -9,7 +10,7 @@ use common::{INPUTS, Numbers, World, name, query};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use vnetdns::config::{self, Files};
 use vnetdns::dns::{Rcode, RecordType};
-use vnetdns::respond::{Outcome, respond};
+use vnetdns::respond::{Outcome, Responder, respond};
 use vnetdns::snapshot::Snapshot;
 use vnetdns::view::{Client, Transport};
 use vnetdns::wire::Response;
@@ -23,7 +24,7 @@ fn main() {
 }
 
 fn outcomes(criterion: &mut Criterion) {
-    let lab = common::snapshot(&config::load(&Files::default()).expect("the lab is sound").topology);
+    let lab = common::snapshot(config::load(&Files::default()).expect("the lab is sound").topology);
     let other = World { networks: 1, zones: 1, hosts: 1 }.snapshot();
     let plain = |qname: &str, qtype| query(&name(qname), qtype, false);
     let hit = || plain("www.contoso.internal", RecordType::A);
@@ -55,6 +56,11 @@ fn outcomes(criterion: &mut Criterion) {
             assert!(matches!(outcome, Some(Outcome::Answered(served)) if served.rcode == rcode));
             assert_eq!(section_counts(&response), counts);
             bencher.iter(|| respond(snapshot, &client, &request, &mut response));
+        });
+        group.bench_function(BenchmarkId::new("worker", outcome), |bencher| {
+            let mut response = Response::new();
+            let (client, mut responder) = (client(source.into()), Responder::new());
+            bencher.iter(|| responder.respond(snapshot, &client, &request, &mut response));
         });
     }
     group.finish();

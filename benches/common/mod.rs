@@ -143,7 +143,7 @@ impl World {
     }
 
     pub(crate) fn snapshot(self) -> Snapshot {
-        snapshot(&self.topology())
+        snapshot(self.topology())
     }
 
     fn private_zone(self, zone: usize) -> PrivateDnsZone {
@@ -181,7 +181,7 @@ impl World {
     }
 }
 
-pub(crate) fn snapshot(topology: &Topology) -> Snapshot {
+pub(crate) fn snapshot(topology: Topology) -> Snapshot {
     Snapshot::compile(topology, Identity::default(), Generation(1)).expect("small zones")
 }
 

@@ -5,8 +5,12 @@
 //! how to measure a part of it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own, which prints what it measures")]
 
+#[path = "../common/mod.rs"]
+mod common;
 #[cfg(target_os = "linux")]
 mod echo;
+#[cfg(target_os = "linux")]
+mod links;
 #[cfg(target_os = "linux")]
 mod measure;
 #[cfg(target_os = "linux")]

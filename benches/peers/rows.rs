@@ -12,13 +12,13 @@ use super::report::Report;
 use super::servers::{Program, Running, find};
 use super::udp::{Clients, Counts, SOCKETS};
 use super::world::{APEX, Question, Workload, World, address, host_label, message};
-use super::{echo, process, tcp};
+use super::{echo, links, process, tcp};
 
 /// Compares this server with NSD, Knot DNS and BIND.
 #[derive(Debug, Parser)]
 struct Options {
     /// Rows to measure
-    #[arg(long, value_delimiter = ',', default_value = "hit,kinds,networks,dnsperf,latency,tcp,start,reload")]
+    #[arg(long, value_delimiter = ',', default_value = "hit,kinds,networks,dnsperf,latency,tcp,start,reload,links")]
     rows: Vec<String>,
     /// Runs of each contestant, of which the median counts
     #[arg(long, default_value = "5")]
@@ -73,6 +73,9 @@ pub(crate) fn main() {
         reload(&mut report, "one zone of 25000 record sets", 1, 25_000);
         republish(&mut report);
     }
+    if wants("links") {
+        links::grow(&mut report);
+    }
     if !options.test {
         report.write(&options.write, &head(&options));
     }
@@ -87,14 +90,16 @@ fn head(options: &Options) -> String {
     };
     let versions: Vec<_> = peers().iter().map(|peer| format!("{} {}", peer.name(), peer.version())).collect();
     format!(
-        "Measured on {} ({} processors, Linux {}) with `cargo bench --bench peers -- --rows {} --runs {} --seconds {}`, \
+        "Measured on {} ({} processors, Linux {}) with `cargo bench --bench peers -- --rows {} --runs {} --seconds {}{}`, \
          vnetdns {} beside {}.\n",
         first("/proc/cpuinfo", "model name"),
-        std::thread::available_parallelism().map_or(1, usize::from),
+        // This thread may use only one of them.
+        fs::read_to_string("/proc/cpuinfo").unwrap_or_default().matches("processor\t").count(),
         fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
         options.rows.join(","),
         options.runs,
         options.seconds,
+        if options.priority { " --priority" } else { "" },
         env!("CARGO_PKG_VERSION"),
         versions.join(", "),
     )

@@ -1,6 +1,6 @@
 //! What is legal but bites.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ipnet::IpNet;
 
@@ -309,10 +309,8 @@ fn listed<'a>(names: impl Iterator<Item = &'a Name>) -> String {
 /// Reports owner names that repeat the zone's name: written as if they were absolute, taken as relative.
 fn owners(zone: &ZoneContents, findings: &mut Vec<Finding>) {
     let apex = zone.apex.as_ref();
-    let repeats = |record_set: &&RecordSet| {
-        let relative = record_set.owner.as_ref().with_suffix(apex, Name::root().as_ref());
-        !apex.is_root() && relative.is_some_and(|relative| relative.as_ref().is_within(apex))
-    };
+    let Some(twice) = apex.join(apex).filter(|_| !apex.is_root()) else { return };
+    let repeats = |record_set: &&RecordSet| record_set.owner.as_ref().is_within(twice.as_ref());
     for record_set in zone.record_sets.values().filter(repeats) {
         findings.push(Finding::warning(
             record_set.origin,
@@ -324,9 +322,9 @@ fn owners(zone: &ZoneContents, findings: &mut Vec<Finding>) {
 
 /// Reports aliases that end nowhere for someone who sees them.
 fn aliases(zones: &[ZoneContents], findings: &mut Vec<Finding>) {
-    let mut by_apex: BTreeMap<&Name, Vec<&ZoneContents>> = BTreeMap::new();
+    let mut by_apex: HashMap<NameRef<'_>, Vec<&ZoneContents>, foldhash::fast::RandomState> = HashMap::default();
     for zone in zones {
-        by_apex.entry(&zone.apex).or_default().push(zone);
+        by_apex.entry(zone.apex.as_ref()).or_default().push(zone);
     }
     for zone in zones {
         // Many resources share one public endpoint: one warning for it is enough.
@@ -335,7 +333,7 @@ fn aliases(zones: &[ZoneContents], findings: &mut Vec<Finding>) {
             let Some(target) = record_set.rdatas.first().and_then(|rdata| rdata::target(rdata)) else { continue };
             // Longest apex first.
             let covering: Vec<_> =
-                target.ancestors().filter_map(|name| by_apex.get(&name.to_name())).flatten().collect();
+                target.ancestors().filter_map(|name| by_apex.get(&name)).flatten().copied().collect();
             if let Some(whom) = dead_end(zone, target, &covering)
                 && reported.insert(target.to_name())
             {
@@ -350,16 +348,21 @@ fn aliases(zones: &[ZoneContents], findings: &mut Vec<Finding>) {
 }
 
 /// For whom an alias ends nowhere. `covering` are the zones that its target lies within, longest apex first.
-fn dead_end(zone: &ZoneContents, target: NameRef<'_>, covering: &[&&ZoneContents]) -> Option<String> {
-    let is_public = |other: &&&&ZoneContents| other.scope == Scope::Public;
+fn dead_end(zone: &ZoneContents, target: NameRef<'_>, covering: &[&ZoneContents]) -> Option<String> {
+    let is_public = |other: &&&ZoneContents| other.scope == Scope::Public;
     let held_publicly = covering.iter().find(is_public).is_some_and(|zone| zone.holds(target));
     let Scope::Private { links, .. } = &zone.scope else {
         // Where a private zone holds it, its networks are who the alias is for.
         return (!covering.iter().any(|zone| zone.holds(target))).then(|| "here".to_owned());
     };
+    // Most aliases stay in their zone, which decides for all networks that see them.
+    let first_private = covering.iter().find(|other| matches!(other.scope, Scope::Private { .. }));
+    if first_private.is_some_and(|first| std::ptr::eq(*first, zone) && zone.holds(target)) {
+        return None;
+    }
     let mut undecided: BTreeSet<&String> = links.keys().collect();
     // Linked zones come before internal ones, each longest apex first.
-    let is_private = |other: &&&&ZoneContents| matches!(other.scope, Scope::Private { .. });
+    let is_private = |other: &&&ZoneContents| matches!(other.scope, Scope::Private { .. });
     let internal = covering.iter().filter(|other| matches!(other.scope, Scope::Internal { .. }));
     for other in covering.iter().filter(is_private).chain(internal) {
         let sees = |network: &String| match &other.scope {
@@ -389,13 +392,14 @@ impl ZoneContents {
         };
         let within = name.ancestors().take_while(|ancestor| ancestor.is_within(self.apex.as_ref()));
         within.map(|ancestor| ancestor.to_name()).any(|ancestor| {
+            if ancestor.as_ref() == name {
+                return exists(&ancestor);
+            }
             let is = |rtype| self.record_sets.contains_key(&(ancestor.clone(), rtype));
             let wildcard = Name::relative("*", ancestor.as_ref());
-            let covered = ancestor.as_ref() != name
-                && (wildcard.is_ok_and(|wildcard| exists(&wildcard))
-                    || is(RecordType::DNAME)
-                    || is(RecordType::NS) && ancestor != self.apex);
-            ancestor.as_ref() == name && exists(&ancestor) || covered
+            wildcard.is_ok_and(|wildcard| exists(&wildcard))
+                || is(RecordType::DNAME)
+                || is(RecordType::NS) && ancestor != self.apex
         })
     }
 }

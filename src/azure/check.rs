@@ -4,7 +4,7 @@ mod machines;
 mod managed;
 mod private_link;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::declaration::{Declaration, Declared, PRIVATE_TYPES, PrivateDnsZone, RecordSet, ZoneReference};
 use super::{Catalogue, Finding, Scope, ZoneContents};
@@ -54,7 +54,7 @@ pub(super) fn unique<'a, T: ToString + 'a>(
 }
 
 fn unique_record_sets(record_sets: &[RecordSet], findings: &mut Vec<Finding>) {
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::with_capacity_and_hasher(record_sets.len(), foldhash::fast::RandomState::default());
     for record_set in record_sets {
         if !seen.insert((&record_set.owner, record_set.rtype)) {
             findings.push(Finding::error(
@@ -70,7 +70,7 @@ fn private_zones(declaration: &Declaration, findings: &mut Vec<Finding>) {
     let known: BTreeSet<_> = declaration.virtual_networks.iter().map(|network| network.name.as_str()).collect();
     let mut zones = BTreeSet::new();
     // Which zone of a name a network is linked to.
-    let mut linked: BTreeMap<(&str, &Name), &PrivateDnsZone> = BTreeMap::new();
+    let mut linked: HashMap<(&str, &Name), &PrivateDnsZone, foldhash::fast::RandomState> = HashMap::default();
     for zone in &declaration.private_dns_zones {
         if !zones.insert((&*zone.name, zone.resource_group.to_lowercase())) {
             findings.push(Finding::error(

@@ -25,13 +25,16 @@ const SOA_TTL: u32 = 3600;
 /// Serial, refresh, retry, expire and minimum of a private zone's SOA record (seen in captures).
 const PRIVATE_SOA: [u32; 5] = [1, 3600, 300, 2_419_200, 10];
 
-/// All zones with all their records: private ones first and in the order of the declaration, internal ones last.
+/// All zones with all their records: private ones first and in the order of the declaration, internal ones last. Takes
+/// the record sets out of the declaration, as there may be many.
 pub(super) fn zones(
-    declaration: &Declaration,
+    declaration: &mut Declaration,
     catalogue: &Catalogue,
     findings: &mut Vec<Finding>,
 ) -> Vec<ZoneContents> {
-    let mut private: Vec<_> = declaration.private_dns_zones.iter().map(private_zone).collect();
+    let mut private: Vec<_> = declaration.private_dns_zones.iter_mut().map(private_zone).collect();
+    let declared_public = declaration.public_zones.iter_mut().map(public_zone).collect();
+    let declaration = &*declaration;
     zone_group::write(declaration, catalogue, &mut private, findings);
     for (zone, declared) in private.iter_mut().zip(&declaration.private_dns_zones) {
         machines::register(declaration, declared, zone, findings);
@@ -39,15 +42,14 @@ pub(super) fn zones(
     let mut internal = internal::InternalZones::default();
     machines::internal_names(declaration, &mut internal);
     managed::names(declaration, catalogue, &mut internal, findings);
-    let declared = declaration.public_zones.iter().map(public_zone).collect();
-    let mut public = public::zones(declaration, catalogue, declared, findings);
+    let mut public = public::zones(declaration, catalogue, declared_public, findings);
     public.extend(managed::alias_zone(declaration, &public));
     private.append(&mut public);
     private.extend(internal.finish(declaration));
     private
 }
 
-fn private_zone(zone: &PrivateDnsZone) -> ZoneContents {
+fn private_zone(zone: &mut PrivateDnsZone) -> ZoneContents {
     let mut contents = ZoneContents {
         apex: (*zone.name).clone(),
         scope: Scope::Private {
@@ -59,13 +61,12 @@ fn private_zone(zone: &PrivateDnsZone) -> ZoneContents {
                 .collect(),
         },
         is_partial: false,
-        record_sets: BTreeMap::new(),
+        record_sets: take_record_sets(&mut zone.record_sets),
         origin: zone.name.origin,
     };
-    contents.insert(private_soa(&zone.name, &zone.soa, zone.name.origin));
-    for record_set in &zone.record_sets {
-        contents.insert(record_set.clone());
-    }
+    let soa = private_soa(&zone.name, &zone.soa, zone.name.origin);
+    // One that a person wrote is there to be refused.
+    contents.record_sets.entry((soa.owner.clone(), soa.rtype)).or_insert(soa);
     contents
 }
 
@@ -90,18 +91,20 @@ fn private_soa(apex: &Name, edit: &SoaEdit, origin: Origin) -> RecordSet {
     }
 }
 
-fn public_zone(zone: &super::PublicZone) -> ZoneContents {
-    let mut contents = ZoneContents {
+fn public_zone(zone: &mut super::PublicZone) -> ZoneContents {
+    ZoneContents {
         apex: (*zone.name).clone(),
         scope: Scope::Public,
         is_partial: false,
-        record_sets: BTreeMap::new(),
+        record_sets: take_record_sets(&mut zone.record_sets),
         origin: zone.name.origin,
-    };
-    for record_set in &zone.record_sets {
-        contents.insert(record_set.clone());
     }
-    contents
+}
+
+/// Record sets by owner and type; of two, which have been reported, the last.
+fn take_record_sets(record_sets: &mut Vec<RecordSet>) -> BTreeMap<(Name, RecordType), RecordSet> {
+    let record_sets = std::mem::take(record_sets).into_iter();
+    record_sets.map(|record_set| ((record_set.owner.clone(), record_set.rtype), record_set)).collect()
 }
 
 /// An A and an AAAA record set, as far as there are addresses for them.

@@ -92,7 +92,7 @@ impl Topology {
     ///
     /// # Errors
     /// All findings, warnings included, where at least one is an error.
-    pub fn new(declaration: Declaration, catalogue: &Catalogue) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
+    pub fn new(mut declaration: Declaration, catalogue: &Catalogue) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let mut findings = Vec::new();
         if declaration.is_empty() {
             let mend = "declare at least a zone or a resource; `vnetdns serve` without a file serves the default lab";
@@ -104,7 +104,7 @@ impl Topology {
         }
         check::resources(&declaration, catalogue, &mut findings);
         limits::check(&declaration, &mut findings);
-        let zones = derive::zones(&declaration, catalogue, &mut findings);
+        let zones = derive::zones(&mut declaration, catalogue, &mut findings);
         for zone in &zones {
             check::zone(zone, &mut findings);
         }
@@ -125,6 +125,10 @@ impl Topology {
     /// Who is asked beside the zones.
     pub fn forwarding(&self) -> &Forwarding {
         &self.forwarding
+    }
+
+    pub(crate) fn zones_mut(&mut self) -> &mut [ZoneContents] {
+        &mut self.zones
     }
 
     /// All zones: private ones first, in the order of their declaration.

@@ -41,7 +41,7 @@ pub(super) struct Explain {
 impl Explain {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Config { topology, .. } = load(&self.config.files())?;
-        let snapshot = Snapshot::compile(&topology, Identity::default(), Generation(1))?;
+        let snapshot = Snapshot::compile(topology.clone(), Identity::default(), Generation(1))?;
         let qname: Name = self.name.parse().with_context(|| format!("\"{}\" is not a domain name", self.name))?;
         let Ok(qtype) = self.qtype.to_ascii_uppercase().parse::<domain::base::Rtype>() else {
             bail!("\"{}\" is not a record type; write for instance A, AAAA or TXT", self.qtype);

@@ -23,10 +23,10 @@ impl<'a> Entries<'a> {
         Self { text, at: 0 }
     }
 
-    /// The words of the next entry that has any.
-    pub(super) fn next_entry(&mut self) -> Option<Result<Vec<Token<'a>>, Mistake>> {
+    /// Puts the words of the next entry that has any in place of `tokens`.
+    pub(super) fn next_entry(&mut self, tokens: &mut Vec<Token<'a>>) -> Option<Result<(), Mistake>> {
         let bytes = self.text.as_bytes();
-        let mut tokens = Vec::new();
+        tokens.clear();
         let mut open: Option<usize> = None;
         while let Some(&byte) = bytes.get(self.at) {
             let start = self.at;
@@ -34,7 +34,7 @@ impl<'a> Entries<'a> {
             match byte {
                 b'\n' if open.is_none() => {
                     if !tokens.is_empty() {
-                        return Some(Ok(tokens));
+                        return Some(Ok(()));
                     }
                 }
                 b' ' | b'\t' | b'\r' | b'\n' => {}
@@ -68,7 +68,7 @@ impl<'a> Entries<'a> {
                 let mend = "close the parenthesis";
                 Some(Err((at, "'(' without its other half".to_owned(), mend)))
             }
-            None => (!tokens.is_empty()).then_some(Ok(tokens)),
+            None => (!tokens.is_empty()).then_some(Ok(())),
         }
     }
 

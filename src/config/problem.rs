@@ -33,21 +33,30 @@ pub struct Problem {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
-/// The places behind a declaration's origins.
+/// The places behind a declaration's origins. There is one for each record set, so that they are kept small.
 #[derive(Debug, Default)]
-pub(super) struct Places(Vec<Place>);
+pub(super) struct Places {
+    files: Vec<Arc<str>>,
+    /// File, line and column.
+    places: Vec<[u32; 3]>,
+}
 
 impl Places {
     pub(super) fn origin(&mut self, place: Place) -> Origin {
         // Records of one zone file come in order, often several from one line.
-        if self.0.last() != Some(&place) {
-            self.0.push(place);
+        if self.files.last() != Some(&place.file) {
+            self.files.push(place.file);
         }
-        Origin(self.0.len() as u32 - 1)
+        let place = [self.files.len() as u32 - 1, place.line, place.column];
+        if self.places.last() != Some(&place) {
+            self.places.push(place);
+        }
+        Origin(self.places.len() as u32 - 1)
     }
 
     pub(super) fn place(&self, origin: Origin) -> Place {
-        self.0[origin.0 as usize].clone()
+        let [file, line, column] = self.places[origin.0 as usize];
+        Place { file: self.files[file as usize].clone(), line, column }
     }
 }
 

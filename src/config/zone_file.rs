@@ -3,8 +3,11 @@
 //! A mistake costs its entry, not the rest of the file, so that all mistakes are found at once. `$ORIGIN`, `$TTL`
 //! (RFC 2308 §4) and `$INCLUDE` are known; TTLs may have the units s, m, h, d, w, as in BIND, NSD and Knot.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
+use std::hash::BuildHasher;
 use std::path::Path;
+
+use hashbrown::HashTable;
 
 use super::entries::{Entries, Mistake, Token, seconds};
 use super::problem::{Place, Places, Problems, Source};
@@ -34,12 +37,13 @@ pub(super) fn read(
         places,
         problems,
         sets: Vec::new(),
-        index: BTreeMap::new(),
+        index: HashTable::new(),
+        hasher: foldhash::fast::RandomState::default(),
         too_deep: false,
         unreadable_ttl: false,
     };
     reader.file(path, text, apex, None, 0);
-    for set in &mut reader.sets {
+    for set in reader.sets.iter_mut().filter(|set| set.rdatas.len() > 1) {
         // The same record twice is one record (RFC 2181 §5).
         let mut seen = HashSet::new();
         set.rdatas.retain(|rdata| seen.insert(rdata.clone()));
@@ -53,7 +57,9 @@ struct Reader<'a> {
     problems: &'a mut Problems,
     /// In the order of their first record.
     sets: Vec<RecordSet>,
-    index: BTreeMap<(Name, RecordType), usize>,
+    /// Where in `sets` a name and type are.
+    index: HashTable<u32>,
+    hasher: foldhash::fast::RandomState,
     /// `$INCLUDE` is nested too deep: a file that includes itself twice would be read without an end in sight.
     too_deep: bool,
     /// A TTL could not be read, so that those of one set may seem to differ.
@@ -93,12 +99,13 @@ impl Reader<'_> {
             last_owner: None,
         };
         let mut entries = Entries::new(text);
+        let mut tokens = Vec::new();
         let mut mistakes = 0;
         while !self.too_deep
-            && let Some(entry) = entries.next_entry()
+            && let Some(entry) = entries.next_entry(&mut tokens)
         {
             let mistake = match entry {
-                Ok(tokens) => {
+                Ok(()) => {
                     let place = source.place(tokens[0].at);
                     match self.entry(path, &tokens, place, &mut state, depth) {
                         Err(Stop::Mistake(mistake)) => mistake,
@@ -195,9 +202,10 @@ impl Reader<'_> {
             };
             rest = after;
             let is_number = token.text.starts_with(|char: char| char.is_ascii_digit());
-            match token.text.to_ascii_uppercase().as_str() {
-                "IN" | "CLASS1" if !has_class => has_class = true,
-                "CH" | "HS" | "CS" => {
+            let is = |words: &[&str]| words.iter().any(|word| token.text.eq_ignore_ascii_case(word));
+            match token.text {
+                _ if !has_class && is(&["IN", "CLASS1"]) => has_class = true,
+                _ if is(&["CH", "HS", "CS"]) => {
                     let what = format!("class {} is not served", token.text);
                     return Err((token.at, what, "zones here are of class IN"));
                 }
@@ -206,7 +214,7 @@ impl Reader<'_> {
                     explicit_ttl = Some(self.ttl(token)?);
                 }
                 word => {
-                    let rtype = word.parse::<domain::base::Rtype>().map_err(|_| {
+                    let rtype = record_data::rtype(word).ok_or_else(|| {
                         let what = format!("unknown record type \"{}\"", token.text);
                         (token.at, what, "write NAME [TTL] [IN] TYPE DATA, or TYPEnnn \\# for a type without a name")
                     })?;
@@ -230,7 +238,7 @@ impl Reader<'_> {
             (tokens[0].at, format!("no TTL for {owner}"), "begin the file with $TTL 3600, or write a TTL")
         })?;
         state.last_ttl = Some(ttl);
-        self.add(owner, rtype, ttl, rdata.into(), place);
+        self.add(owner, rtype, ttl, rdata, place);
         Ok(())
     }
 
@@ -243,9 +251,14 @@ impl Reader<'_> {
     }
 
     fn add(&mut self, owner: Name, rtype: RecordType, ttl: Ttl, rdata: Box<[u8]>, place: Place) {
-        match self.index.get(&(owner.clone(), rtype)) {
+        let hash = self.hasher.hash_one((&owner, rtype));
+        let known = self.index.find(hash, |at| {
+            let set = &self.sets[*at as usize];
+            set.rtype == rtype && set.owner == owner
+        });
+        match known {
             Some(&at) => {
-                let set = &mut self.sets[at];
+                let set = &mut self.sets[at as usize];
                 if set.ttl != ttl && !self.unreadable_ttl {
                     let what = format!("TTL {ttl} differs from {} of the record set's other records", set.ttl);
                     let mend = "give all records of a set one TTL (RFC 2181 §5.2); the lower one is taken";
@@ -255,7 +268,9 @@ impl Reader<'_> {
                 set.rdatas.push(rdata);
             }
             None => {
-                self.index.insert((owner.clone(), rtype), self.sets.len());
+                let (sets, hasher) = (&self.sets, &self.hasher);
+                let rehash = |at: &u32| hasher.hash_one((&sets[*at as usize].owner, sets[*at as usize].rtype));
+                self.index.insert_unique(hash, self.sets.len() as u32, rehash);
                 let origin = self.places.origin(place);
                 self.sets.push(RecordSet { owner, rtype, ttl, rdatas: vec![rdata], writer: Writer::Person, origin });
             }

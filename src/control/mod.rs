@@ -55,7 +55,7 @@ impl Control {
         let mut settings = declared.clone();
         adjust(&mut settings);
         let generation = Generation(1);
-        let snapshot = Snapshot::compile(&topology, identity(&settings), generation).map_err(LoadError::Compile)?;
+        let snapshot = Snapshot::compile(topology, identity(&settings), generation).map_err(LoadError::Compile)?;
         let counts = snapshot.counts();
         let control = Self { files, declared, settings, published: Arc::new(Published::new(snapshot)) };
         Ok((control, Loaded { generation, counts, warnings, needs_restart: false }))
@@ -77,10 +77,10 @@ impl Control {
     /// See [`LoadError`]; what was published before is served on.
     pub fn reload(&self) -> Result<Loaded, LoadError> {
         let Config { server, topology, warnings } = load(&self.files).map_err(LoadError::Problems)?;
-        let generation = Generation(self.published.load().generation().0 + 1);
-        let snapshot =
-            Snapshot::compile(&topology, identity(&self.settings), generation).map_err(LoadError::Compile)?;
-        let counts = snapshot.counts();
+        let last = self.published.load_full();
+        let snapshot = last.compile_next(topology, identity(&self.settings)).map_err(LoadError::Compile)?;
+        drop(last);
+        let (generation, counts) = (snapshot.generation(), snapshot.counts());
         drop_unused(self.published.swap(snapshot));
         let needs_restart = server != self.declared;
         Ok(Loaded { generation, counts, warnings, needs_restart })

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -15,9 +16,9 @@ const MAX_NAME: usize = 255;
 /// Longest label in octets (RFC 1035 §2.3.4).
 const MAX_LABEL: usize = 63;
 
-/// An owned domain name; letter case is kept, comparisons ignore it.
+/// An owned domain name; letter case is kept, comparisons ignore it. Clones share their octets.
 #[derive(Clone)]
-pub struct Name(Box<[u8]>);
+pub struct Name(Arc<[u8]>);
 
 /// A borrowed domain name.
 #[derive(Clone, Copy)]
@@ -53,7 +54,7 @@ pub enum NameError {
 impl Name {
     /// The root name.
     pub fn root() -> Self {
-        Self(Box::new([0]))
+        Self(Arc::new([0]))
     }
 
     /// Takes bytes that are known to be one whole name in wire format.
@@ -76,11 +77,20 @@ impl Name {
         if text == "@" {
             return Ok(parent.to_name());
         }
-        let name: Self = text.parse()?;
+        let wire = read(text)?;
         if is_absolute(text) {
-            return Ok(name);
+            return Ok(Self(wire.as_slice().into()));
         }
-        name.as_ref().join(parent).ok_or(NameError::LongName)
+        NameRef(&wire).join(parent).ok_or(NameError::LongName)
+    }
+
+    /// Labels in wire format, without a root label, in front of a name; `None` if that is too long.
+    fn concat(labels: &[u8], parent: NameRef<'_>) -> Option<Self> {
+        let mut octets = [0; MAX_NAME];
+        let octets = octets.get_mut(..labels.len() + parent.0.len())?;
+        octets[..labels.len()].copy_from_slice(labels);
+        octets[labels.len()..].copy_from_slice(parent.0);
+        Some(Self((&*octets).into()))
     }
 
     /// The borrowed form.
@@ -140,6 +150,12 @@ impl<'a> NameRef<'a> {
         }
     }
 
+    /// The leftmost label and the rest; the name must not be the root.
+    fn split_label(self) -> (&'a [u8], Self) {
+        let (label, rest) = self.0.split_at(1 + usize::from(self.0[0]));
+        (&label[1..], Self(rest))
+    }
+
     /// The name itself, then its parent, and so on up to the root.
     pub fn ancestors(self) -> impl Iterator<Item = Self> {
         std::iter::successors(Some(self), |name| name.parent())
@@ -161,7 +177,7 @@ impl<'a> NameRef<'a> {
     /// This name's labels followed by those of `parent`; `None` if that is too long.
     pub fn join(self, parent: NameRef<'_>) -> Option<Name> {
         let labels = &self.0[..self.0.len() - 1];
-        (labels.len() + parent.0.len() <= MAX_NAME).then(|| Name([labels, parent.0].concat().into()))
+        Name::concat(labels, parent)
     }
 
     /// Replaces the suffix `from` by `to`, as DNAME asks (RFC 6672 §2.2); `None` if the result is too long.
@@ -169,7 +185,7 @@ impl<'a> NameRef<'a> {
     /// The name must lie within `from`.
     pub fn with_suffix(self, from: NameRef<'_>, to: NameRef<'_>) -> Option<Name> {
         let labels = &self.0[..self.0.len() - from.0.len()];
-        (labels.len() + to.0.len() <= MAX_NAME).then(|| Name([labels, to.0].concat().into()))
+        Name::concat(labels, to)
     }
 
     /// The lower-case copy that look-ups use.
@@ -216,33 +232,38 @@ impl FromStr for Name {
 
     /// Reads presentation format (RFC 1035 §5.1): every name is absolute, a dot at the end changes nothing.
     fn from_str(text: &str) -> Result<Self, NameError> {
-        if text == "." {
-            return Ok(Self::root());
-        }
-        let mut wire = vec![0];
-        let mut start = 0;
-        let mut chars = text.chars().peekable();
-        loop {
-            match chars.next() {
-                None | Some('.') => {
-                    close_label(&mut wire, start)?;
-                    start = wire.len();
-                    // The next label's length, or the root label.
-                    wire.push(0);
-                    if chars.peek().is_none() {
-                        break;
-                    }
-                }
-                Some('\\') => wire.push(escaped(&mut chars)?),
-                Some(char) if char.is_ascii_graphic() => wire.push(char as u8),
-                Some(char) => return Err(NameError::BadCharacter(char)),
-            }
-        }
-        if wire.len() > MAX_NAME {
-            return Err(NameError::LongName);
-        }
-        Ok(Self(wire.into()))
+        Ok(Self(read(text)?.as_slice().into()))
     }
+}
+
+/// Reads the wire format of a name, on the stack as long as names are.
+fn read(text: &str) -> Result<SmallVec<[u8; 128]>, NameError> {
+    let mut wire = SmallVec::from_slice(&[0]);
+    if text == "." {
+        return Ok(wire);
+    }
+    let mut start = 0;
+    let mut chars = text.chars().peekable();
+    loop {
+        match chars.next() {
+            None | Some('.') => {
+                close_label(&mut wire, start)?;
+                start = wire.len();
+                // The next label's length, or the root label.
+                wire.push(0);
+                if chars.peek().is_none() {
+                    break;
+                }
+            }
+            Some('\\') => wire.push(escaped(&mut chars)?),
+            Some(char) if char.is_ascii_graphic() => wire.push(char as u8),
+            Some(char) => return Err(NameError::BadCharacter(char)),
+        }
+    }
+    if wire.len() > MAX_NAME {
+        return Err(NameError::LongName);
+    }
+    Ok(wire)
 }
 
 /// Whether a text ends in a dot that is not escaped.
@@ -324,14 +345,23 @@ impl Eq for NameRef<'_> {}
 impl Ord for NameRef<'_> {
     /// Canonical order (RFC 4034 §6.1): by labels from the right, so that a zone's names stand together.
     fn cmp(&self, other: &Self) -> Ordering {
-        let (ours, theirs): (SmallVec<[_; 16]>, SmallVec<[_; 16]>) =
-            (self.labels().collect(), other.labels().collect());
-        let by_label = ours.iter().rev().zip(theirs.iter().rev()).map(|(ours, theirs)| {
-            let (ours, theirs): (&[u8], &[u8]) = (ours, theirs);
-            ours.iter().map(u8::to_ascii_lowercase).cmp(theirs.iter().map(u8::to_ascii_lowercase))
-        });
-        let mut differences = by_label.filter(|order| order.is_ne());
-        differences.next().unwrap_or_else(|| ours.len().cmp(&theirs.len()))
+        let (mut ours, mut theirs) = (*self, *other);
+        // The labels that stand before the longest suffix that both have, which all names of a zone share.
+        let (mut our_label, mut their_label): (&[u8], &[u8]) = (&[], &[]);
+        loop {
+            let (our_len, their_len) = (ours.0.len(), theirs.0.len());
+            if our_len == their_len && (ours.0 == theirs.0 || ours == theirs) {
+                break;
+            }
+            if our_len >= their_len {
+                (our_label, ours) = ours.split_label();
+            }
+            if their_len >= our_len {
+                (their_label, theirs) = theirs.split_label();
+            }
+        }
+        // One that has no label left is the other's ancestor, and comes before it as an empty label would.
+        our_label.iter().map(u8::to_ascii_lowercase).cmp(their_label.iter().map(u8::to_ascii_lowercase))
     }
 }
 
@@ -361,9 +391,15 @@ impl PartialOrd for Name {
     }
 }
 
+impl Hash for NameRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.fold().as_ref().as_wire().hash(state);
+    }
+}
+
 impl Hash for Name {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_ref().fold().as_ref().as_wire().hash(state);
+        self.as_ref().hash(state);
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Answer<'a> {
     pub additional: Section<'a>,
     /// How many of the first additional record sets may not be left out silently: glue (RFC 9471).
     pub required_additional: usize,
+    /// Whether all names on the way are nodes of zones: then the question is one of as many as there is data.
+    pub names_exist: bool,
     /// Whether the DNS security policy wants an alert.
     pub is_alert: bool,
     /// What must be asked of other servers first; the rest of the answer then means nothing.
@@ -107,6 +109,7 @@ impl Default for Answer<'_> {
             authority: Section::new(),
             additional: Section::new(),
             required_additional: 0,
+            names_exist: true,
             is_alert: false,
             forward: None,
         }

@@ -153,6 +153,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
 
     fn answer_from(&mut self, chosen: Chosen<'a>, landing: Landing<'a>, sname: OwnerName<'a>) -> Option<OwnerName<'a>> {
         self.observer.observe(Step::Landed(landing));
+        self.answer.names_exist &= matches!(landing, Landing::Exact(_));
         match landing {
             Landing::Exact(node) | Landing::Wildcard { source_of_synthesis: node } => self.data(chosen, node, sname),
             Landing::Cut { cut, at_cut: true } if self.question.qtype == RecordType::DS => {

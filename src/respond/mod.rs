@@ -1,10 +1,13 @@
 //! Request bytes → response bytes: the one place that answers, whatever carried the request.
 
+mod cache;
+
 use crate::dns::{DNSClass, NameRef, Question, Rcode, RecordType, Ttl};
 use crate::resolve::{Answer, AnswerSet, Data, ForwardQuestion, Observer, OwnerName, Replies, resolve};
 use crate::snapshot::{Identity, OUTSIDE, Snapshot};
 use crate::view::{Client, ViewId};
-use crate::wire::{Request, Response};
+use crate::wire::{Refusal, Request, Response};
+use cache::Cache;
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,13 +46,67 @@ pub fn respond_observed<O: Observer>(
     observer: &mut O,
 ) -> Option<Outcome> {
     let view = view_of(snapshot, client);
-    let request = match Request::parse(request) {
-        Ok(request) => request,
-        Err(refusal) => {
-            let rcode = response.write_refusal(&refusal, client)?;
-            return Some(Outcome::Answered(Served { view, rcode, is_alert: false }));
+    match Request::parse(request) {
+        Ok(request) => Some(answer(snapshot, view, client, &request, replies, response, observer, |_, _| {})),
+        Err(refusal) => refuse(view, client, &refusal, response),
+    }
+}
+
+/// Answers as [`respond`] does, and keeps answers that are likely to be wanted again. One for each worker.
+#[derive(Debug)]
+pub struct Responder(Cache);
+
+impl Responder {
+    /// One that has kept nothing yet.
+    #[expect(clippy::new_without_default, reason = "it is large")]
+    pub fn new() -> Self {
+        Self(Cache::new())
+    }
+
+    /// As [`respond`], octet by octet. All snapshots must be generations of one server.
+    pub fn respond(
+        &mut self,
+        snapshot: &Snapshot,
+        client: &Client,
+        request: &[u8],
+        response: &mut Response,
+    ) -> Option<Outcome> {
+        let view = view_of(snapshot, client);
+        let request = match Request::parse(request) {
+            Ok(request) => request,
+            Err(refusal) => return refuse(view, client, &refusal, response),
+        };
+        let none = Replies::default();
+        if request.question.qclass != DNSClass::IN {
+            return Some(answer(snapshot, view, client, &request, &none, response, &mut (), |_, _| {}));
         }
-    };
+        let place = self.0.place(snapshot.generation(), view, client, &request);
+        if let Some(kept) = self.0.find(&place) {
+            response.write_kept(&request, client, kept);
+            return Some(Outcome::Answered(Served { view, rcode: Rcode::NoError, is_alert: false }));
+        }
+        let keep = |answer: &Answer<'_>, response: &Response| self.0.keep(&place, answer, &request, response);
+        Some(answer(snapshot, view, client, &request, &none, response, &mut (), keep))
+    }
+}
+
+fn refuse(view: ViewId, client: &Client, refusal: &Refusal<'_>, response: &mut Response) -> Option<Outcome> {
+    let rcode = response.write_refusal(refusal, client)?;
+    Some(Outcome::Answered(Served { view, rcode, is_alert: false }))
+}
+
+/// Answers a request that could be read; `keep` is shown the answer and its response.
+#[expect(clippy::too_many_arguments, reason = "two callers, and none of the arguments belong together")]
+fn answer<O: Observer>(
+    snapshot: &Snapshot,
+    view: ViewId,
+    client: &Client,
+    request: &Request<'_>,
+    replies: &Replies,
+    response: &mut Response,
+    observer: &mut O,
+    keep: impl FnOnce(&Answer<'_>, &Response),
+) -> Outcome {
     let mut answer = match request.question.qclass {
         DNSClass::IN => {
             let replies = request.header.recursion_desired().then_some(replies);
@@ -60,10 +117,11 @@ pub fn respond_observed<O: Observer>(
         _ => refused(),
     };
     if let Some(question) = answer.forward.take() {
-        return Some(Outcome::Forward(question));
+        return Outcome::Forward(question);
     }
-    response.write_answer(&request, &answer, client, snapshot.forwards(view));
-    Some(Outcome::Answered(Served { view, rcode: answer.rcode, is_alert: answer.is_alert }))
+    response.write_answer(request, &answer, client, snapshot.forwards(view));
+    keep(&answer, response);
+    Outcome::Answered(Served { view, rcode: answer.rcode, is_alert: answer.is_alert })
 }
 
 /// The view of a client: decided for it, or by its source address.

@@ -1,6 +1,8 @@
 //! Topology → snapshot. Pure, and meant to run off the threads that serve.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::{iter, mem, thread};
 
 use super::{Destination, ForwardingRule, Generation, Identity, RuleId, SecurityRule, ServedZone, Snapshot, View};
 use crate::azure::{self, ResolutionPolicy, Scope, Topology, VirtualNetwork, ZoneContents};
@@ -9,12 +11,39 @@ use crate::view::{LinkedZone, Selector, SelectorRule, SuffixTable, ViewId, ZoneI
 use crate::zone::{CompileError, Zone};
 
 impl Snapshot {
-    /// Compiles a topology into its serving form.
+    /// Compiles a topology into its serving form. Takes it apart, so that no record set needs memory twice for long.
     ///
     /// # Errors
     /// Where a zone is too large to be held: see [`CompileError`].
-    pub fn compile(topology: &Topology, identity: Identity, generation: Generation) -> Result<Self, CompileError> {
-        let zones = topology.zones().iter().map(served_zone).collect::<Result<Box<[_]>, _>>()?;
+    pub fn compile(topology: Topology, identity: Identity, generation: Generation) -> Result<Self, CompileError> {
+        Self::compile_with(topology, identity, generation, &[])
+    }
+
+    /// Compiles the topology that comes after this snapshot: the two share the zones that are the same in both.
+    ///
+    /// # Errors
+    /// As [`Snapshot::compile`].
+    pub fn compile_next(&self, topology: Topology, identity: Identity) -> Result<Self, CompileError> {
+        Self::compile_with(topology, identity, Generation(self.generation.0 + 1), &self.zones)
+    }
+
+    fn compile_with(
+        mut topology: Topology,
+        identity: Identity,
+        generation: Generation,
+        known: &[ServedZone],
+    ) -> Result<Self, CompileError> {
+        let mut by_apex: HashMap<NameRef<'_>, Vec<&Arc<Zone>>, foldhash::fast::RandomState> = HashMap::default();
+        for served in known {
+            by_apex.entry(served.zone.apex().name()).or_default().push(&served.zone);
+        }
+        let zones = in_parallel(topology.zones_mut(), |zone| {
+            let apex = zone.apex.clone();
+            let known = by_apex.get(&apex.as_ref()).map_or(&[][..], Vec::as_slice);
+            served_zone(zone, known)
+        });
+        let zones = zones.into_iter().collect::<Result<Box<[_]>, _>>()?;
+        let topology = &topology;
         let mut suffixes = SuffixTable::default();
         let is_public = |at: &usize| topology.zones()[*at].scope == Scope::Public;
         let public = (0..zones.len()).filter(is_public).map(|at| linked(topology, at, ResolutionPolicy::Default));
@@ -150,11 +179,32 @@ fn linked(topology: &Topology, at: usize, resolution_policy: ResolutionPolicy) -
     (topology.zones()[at].apex.as_ref(), LinkedZone { zone: ZoneId(at as u32), resolution_policy })
 }
 
-fn served_zone(contents: &ZoneContents) -> Result<ServedZone, CompileError> {
-    let record_sets = contents.record_sets.values();
-    let sources = record_sets.map(|set| (set.owner.as_ref(), set.rtype, set.ttl, &set.rdatas[..]));
+/// Does the work for each item, on as many threads as there are processors for them.
+fn in_parallel<T: Send, R: Send>(items: &mut [T], work: impl Fn(&mut T) -> R + Sync) -> Vec<R> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    let queue = Mutex::new(items.iter_mut().enumerate());
+    let next = || queue.lock().expect("taking the next item does not panic").next();
+    let take = || iter::from_fn(next).map(|(at, item)| (at, work(item))).collect::<Vec<_>>();
+    let mut done = thread::scope(|scope| {
+        let others: Vec<_> = iter::repeat_with(|| scope.spawn(take)).take(threads.saturating_sub(1)).collect();
+        let mut done = take();
+        done.extend(others.into_iter().flat_map(|thread| thread.join().expect("compiling does not panic")));
+        done
+    });
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Compiles a zone, if none of those that are known is the same.
+fn served_zone(contents: &mut ZoneContents, known: &[&Arc<Zone>]) -> Result<ServedZone, CompileError> {
+    let record_sets = mem::take(&mut contents.record_sets);
+    let sources = || record_sets.values().map(|set| (set.owner.as_ref(), set.rtype, set.ttl, &set.rdatas[..]));
+    let zone = match known.iter().find(|zone| zone.is_made_of(contents.apex.as_ref(), sources())) {
+        Some(zone) => Arc::clone(zone),
+        None => Arc::new(Zone::compile(contents.apex.as_ref(), sources())?),
+    };
     Ok(ServedZone {
-        zone: Arc::new(Zone::compile(contents.apex.as_ref(), sources)?),
+        zone,
         is_public: contents.scope == Scope::Public,
         is_internal: matches!(contents.scope, Scope::Internal { .. }),
         is_private_link: contents.is_private_link(),

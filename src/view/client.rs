@@ -35,7 +35,7 @@ pub enum Transport {
 }
 
 /// What a listener looks like to its clients. The records are the same.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Persona {
     /// An authoritative server: AA on what it holds; RA where it forwards for the client (RFC 1035 §4.1.1).
     #[default]

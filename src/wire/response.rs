@@ -31,6 +31,8 @@ pub struct Response {
     payload_size: u16,
     ttl_cap: Option<Ttl>,
     class: u16,
+    /// Whether nothing was left out for want of room.
+    is_whole: bool,
 }
 
 impl Response {
@@ -55,6 +57,7 @@ impl Response {
         self.begin(request.header, Some(request.question_octets), request.edns, client);
         self.class = request.question.qclass.into();
         let mut counts = [0; 3];
+        self.is_whole = true;
         if recursion_available {
             self.octets[3] |= RA;
         }
@@ -67,6 +70,38 @@ impl Response {
         self.finish(answer.rcode, counts, request.edns);
     }
 
+    /// Appends the answer that was written last to `kept`, without what is the request's: ID, question and OPT record.
+    /// `false` where it would differ for clients that take more or less.
+    pub(crate) fn keep_answer(&self, request: &Request<'_>, kept: &mut Vec<u8>) -> bool {
+        let has_opt = request.edns.is_some();
+        let end = self.octets.len() - if has_opt { OPT_LEN } else { 0 };
+        if !self.is_whole || end + OPT_LEN > usize::from(LEAST_PAYLOAD_SIZE) {
+            return false;
+        }
+        let additional = u16::from_be_bytes([self.octets[10], self.octets[11]]) - u16::from(has_opt);
+        kept.extend_from_slice(&self.octets[2..4]);
+        kept.extend_from_slice(&self.octets[6..10]);
+        kept.extend_from_slice(&additional.to_be_bytes());
+        kept.extend_from_slice(&self.octets[HEADER + request.question_octets.len()..end]);
+        true
+    }
+
+    /// Writes an answer that [`Response::keep_answer`] kept, for a client of the same persona.
+    pub(crate) fn write_kept(&mut self, request: &Request<'_>, client: &Client, kept: &[u8]) {
+        let (head, records) = kept.split_at(8);
+        self.octets.clear();
+        self.octets.extend_from_slice(&request.header.id.to_be_bytes());
+        self.octets.extend_from_slice(&head[..2]);
+        self.octets.extend_from_slice(&[0, 1]);
+        self.octets.extend_from_slice(&head[2..]);
+        self.octets.extend_from_slice(request.question_octets);
+        self.octets.extend_from_slice(records);
+        if let Some(edns) = request.edns {
+            self.payload_size = payload_size(client.persona);
+            self.opt(Rcode::NoError.into(), edns);
+        }
+    }
+
     /// Writes a response without records and returns its RCODE; `None` where no response may be sent.
     pub fn write_refusal(&mut self, refusal: &Refusal<'_>, client: &Client) -> Option<Rcode> {
         let Refusal::Reply { header, rcode, question_octets, edns } = *refusal else { return None };
@@ -76,15 +111,11 @@ impl Response {
     }
 
     fn begin(&mut self, header: Header, question: Option<&[u8]>, edns: Option<Edns>, client: &Client) {
-        let ra = match client.persona {
-            Persona::Authoritative => {
-                (self.payload_size, self.ttl_cap) = (OUR_PAYLOAD_SIZE, None);
-                0
-            }
-            Persona::AzureResolver { ttl_cap } => {
-                (self.payload_size, self.ttl_cap) = (AZURE_PAYLOAD_SIZE, ttl_cap);
-                RA
-            }
+        self.payload_size = payload_size(client.persona);
+        let ra;
+        (ra, self.ttl_cap) = match client.persona {
+            Persona::Authoritative => (0, None),
+            Persona::AzureResolver { ttl_cap } => (RA, ttl_cap),
         };
         let size = match client.transport {
             Transport::Tcp => usize::from(u16::MAX),
@@ -113,7 +144,10 @@ impl Response {
             for set in sets {
                 match self.set(set) {
                     Some(records) => counts[section] += records,
-                    None => return false,
+                    None => {
+                        self.is_whole = false;
+                        return false;
+                    }
                 }
             }
         }
@@ -121,7 +155,10 @@ impl Response {
             match self.set(set) {
                 Some(records) => counts[2] += records,
                 // Addresses are a service, glue is not (RFC 2181 §9, RFC 9471 §3.1).
-                None => return at >= answer.required_additional,
+                None => {
+                    self.is_whole = false;
+                    return at >= answer.required_additional;
+                }
             }
         }
         true
@@ -257,13 +294,27 @@ impl Response {
         for (section, count) in counts.iter().enumerate() {
             self.octets[6 + 2 * section..8 + 2 * section].copy_from_slice(&count.to_be_bytes());
         }
-        let Some(edns) = edns else { return };
-        let additional = (counts[2] + 1).to_be_bytes();
-        self.octets[10..12].copy_from_slice(&additional);
+        if let Some(edns) = edns {
+            self.opt(rcode, edns);
+        }
+    }
+
+    /// Writes the OPT record, the last one.
+    fn opt(&mut self, rcode: u16, edns: Edns) {
+        let additional = u16::from_be_bytes([self.octets[10], self.octets[11]]) + 1;
+        self.octets[10..12].copy_from_slice(&additional.to_be_bytes());
         self.octets.push(0);
         self.octets.extend_from_slice(&u16::from(RecordType::OPT).to_be_bytes());
         self.octets.extend_from_slice(&self.payload_size.to_be_bytes());
         let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
         self.octets.extend_from_slice(&[(rcode >> 4) as u8, 0, dnssec_ok, 0, 0, 0]);
+    }
+}
+
+/// The UDP payload size that a listener advertises and keeps to.
+const fn payload_size(persona: Persona) -> u16 {
+    match persona {
+        Persona::Authoritative => OUR_PAYLOAD_SIZE,
+        Persona::AzureResolver { .. } => AZURE_PAYLOAD_SIZE,
     }
 }

@@ -97,6 +97,25 @@ impl Zone {
         self.rrsets.len()
     }
 
+    /// Whether the zone is what these record sets, in canonical order of their owners, compile to.
+    pub fn is_made_of<'a>(&self, apex: NameRef<'_>, record_sets: impl Iterator<Item = RrsetSource<'a>>) -> bool {
+        if self.apex().name().as_wire() != apex.as_wire() {
+            return false;
+        }
+        let nodes = (0..self.nodes.len() as u32).map(|at| self.node(NodeId(at)));
+        let ours = nodes.flat_map(|node| node.rrsets().map(move |rrset| (node, rrset)));
+        ours.map(Some).chain(std::iter::repeat(None)).zip(record_sets.map(Some).chain([None])).all(|pair| match pair {
+            (None, None) => true,
+            (Some((node, rrset)), Some((owner, rtype, ttl, rdatas))) => {
+                (rrset.rtype(), rrset.ttl()) == (rtype, ttl)
+                    // Letter case is part of an answer.
+                    && self.octets[self.entry(node.id).name as usize..].starts_with(owner.as_wire())
+                    && rrset.rdatas().eq(rdatas.iter().map(|rdata| &**rdata))
+            }
+            _ => false,
+        })
+    }
+
     fn node(&self, id: NodeId) -> Node<'_> {
         Node { zone: self, id }
     }

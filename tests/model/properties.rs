@@ -3,7 +3,9 @@
 use hickory_proto::op::Message;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use vnetdns::view::Transport;
+use vnetdns::dns::Ttl;
+use vnetdns::respond::{Responder, respond};
+use vnetdns::view::{Client, Persona, Transport};
 use vnetdns::wire::Response;
 
 use crate::check;
@@ -12,7 +14,7 @@ use crate::generate::{case, settings_in, zone_of};
 use crate::labels::{MAX_NAME, in_case, is_within, join, labels, lower, to_wire};
 use crate::message::respond_to;
 use crate::model::NXDOMAIN;
-use crate::world::{Case, Query, SHARED_PREFIX, World, ZoneSpec, compile};
+use crate::world::{Case, Query, SHARED_PREFIX, World, ZoneSpec, compile, compile_next};
 
 const QUERIES: usize = 40;
 
@@ -201,6 +203,41 @@ fn any_octets_get_a_sound_response_or_none() {
             };
             let limit = if *is_datagram { payload_size.clamp(512, 1232) } else { u16::MAX };
             prop_assert!(octets.len() <= usize::from(limit), "{} octets for {:02x?}", octets.len(), request);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn what_a_worker_keeps_changes_no_octet() {
+    let flips = || vec((any::<bool>(), any::<prop::sample::Index>(), 0_u8..8), 0..3);
+    let asked = vec((any::<prop::sample::Index>(), any::<u64>(), flips(), any::<bool>(), 0..4_usize), 3 * QUERIES);
+    check((case(0, QUERIES), asked), 1, |(Case { world, queries }, asked)| {
+        let first = world.snapshot();
+        let fewer_zones = World { zones: world.zones[..world.zones.len().div_ceil(2)].to_vec(), ..world };
+        let second = compile_next(&first, fewer_zones.declaration());
+        let mut responder = Responder::new();
+        let (mut fast, mut general) = (Response::new(), Response::new());
+        for snapshot in [&first, &second] {
+            for (at, case, flips, is_datagram, persona) in &asked {
+                // Few names, so that most have been asked for before; some messages with damage.
+                let query = &queries[at.index(queries.len().div_ceil(4))];
+                let query = Query { qname: in_case(&query.qname, *case), ..query.clone() };
+                let flips = if case % 4 == 0 { &flips[..] } else { &[] };
+                let request = damaged(&query, flips, None, &[]);
+                let transport = if *is_datagram { Transport::Udp } else { Transport::Tcp };
+                let persona = match persona {
+                    0 => Persona::AzureResolver { ttl_cap: None },
+                    1 => Persona::AzureResolver { ttl_cap: Ttl::from_secs(7) },
+                    _ => Persona::Authoritative,
+                };
+                let client = Client { persona, ..query.client(transport) };
+                let outcome = responder.respond(snapshot, &client, &request, &mut fast);
+                prop_assert_eq!(outcome.clone(), respond(snapshot, &client, &request, &mut general));
+                if outcome.is_some() {
+                    prop_assert_eq!(fast.as_octets(), general.as_octets(), "{:02x?}", request);
+                }
+            }
         }
         Ok(())
     });

@@ -135,7 +135,13 @@ impl World {
 /// The snapshot of a declaration in which nothing is to be refused.
 pub(crate) fn compile(declaration: Declaration) -> Snapshot {
     let (topology, _) = Topology::new(declaration, &Catalogue::embedded()).expect("a world without mistakes");
-    Snapshot::compile(&topology, Identity::default(), Generation(1)).expect("small zones")
+    Snapshot::compile(topology, Identity::default(), Generation(1)).expect("small zones")
+}
+
+/// The snapshot that comes after another one.
+pub(crate) fn compile_next(last: &Snapshot, declaration: Declaration) -> Snapshot {
+    let (topology, _) = Topology::new(declaration, &Catalogue::embedded()).expect("a world without mistakes");
+    last.compile_next(topology, Identity::default()).expect("small zones")
 }
 
 impl ZoneSpec {

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::{Serving, forwarding, query_log};
-use crate::respond::{Outcome, respond};
+use crate::respond::{Outcome, Responder};
 use crate::snapshot::Snapshot;
 use crate::view::Transport;
 use crate::wire::Response;
@@ -88,22 +88,23 @@ pub(super) enum Wait {
 ///
 /// Takes the thread that it is called on: clients that never pause hold up nobody but each other.
 pub(super) fn serve(mut socket: impl Datagrams, serving: &Arc<Serving>, stop: &AtomicBool) {
+    let mut responder = Responder::new();
     while !stop.load(Ordering::Relaxed) {
-        answer_batch(&mut socket, serving, Wait::Tick);
+        answer_batch(&mut socket, serving, &mut responder, Wait::Tick);
     }
     for _ in 0..LAST_BATCHES {
-        if answer_batch(&mut socket, serving, Wait::Not) == 0 {
+        if answer_batch(&mut socket, serving, &mut responder, Wait::Not) == 0 {
             break;
         }
     }
 }
 
-fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, wait: Wait) -> usize {
+fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, responder: &mut Responder, wait: Wait) -> usize {
     match socket.receive(wait) {
         Ok(0) => 0,
         Ok(count) => {
             let snapshot = serving.published.load();
-            socket.reply(|client, request, response| answer(serving, &snapshot, client, request, response));
+            socket.reply(|client, request, response| answer(serving, responder, &snapshot, client, request, response));
             count
         }
         Err(error) => {
@@ -118,6 +119,7 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, wait: Wait)
 /// Makes the response to one datagram.
 fn answer<L: Late>(
     serving: &Arc<Serving>,
+    responder: &mut Responder,
     snapshot: &Arc<Snapshot>,
     from: SocketAddr,
     request: &[u8],
@@ -128,7 +130,7 @@ fn answer<L: Late>(
         return Verdict::Ignore;
     }
     let Some(client) = serving.admission.client(from.ip(), Transport::Udp) else { return Verdict::Ignore };
-    match respond(snapshot, &client, request, response) {
+    match responder.respond(snapshot, &client, request, response) {
         None => Verdict::Ignore,
         Some(Outcome::Answered(served)) => {
             query_log::answered("UDP", from, snapshot, request, served);

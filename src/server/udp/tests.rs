@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use super::*;
 use crate::config::{Files, Listen, load};
 use crate::forward::{ForwardLimits, Forwarder};
+use crate::respond::respond;
 use crate::server::admission::Admission;
 use crate::snapshot::{Generation, Identity, Published};
 use crate::view::Client;
@@ -13,7 +14,7 @@ use crate::view::Client;
 /// The default lab; it has nothing to forward.
 fn serving() -> Arc<Serving> {
     let topology = load(&Files::default()).unwrap().topology;
-    let snapshot = Snapshot::compile(&topology, Identity::default(), Generation(1)).unwrap();
+    let snapshot = Snapshot::compile(topology, Identity::default(), Generation(1)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     Arc::new(Serving {
         published: Arc::new(Published::new(snapshot)),
@@ -60,6 +61,7 @@ fn response_to(serving: &Serving, source: IpAddr, request: &[u8]) -> Vec<u8> {
 
 /// Answers whatever has come to a socket; returns the number of datagrams.
 fn answer_all(socket: &mut impl Datagrams, serving: &Arc<Serving>) -> usize {
+    let mut responder = Responder::new();
     let mut total = 0;
     loop {
         match socket.receive(Wait::Not).unwrap() {
@@ -67,7 +69,7 @@ fn answer_all(socket: &mut impl Datagrams, serving: &Arc<Serving>) -> usize {
             count => total += count,
         }
         let snapshot = serving.published.load();
-        socket.reply(|from, request, response| answer(serving, &snapshot, from, request, response));
+        socket.reply(|from, request, response| answer(serving, &mut responder, &snapshot, from, request, response));
     }
 }
 

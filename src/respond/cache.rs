@@ -1,0 +1,259 @@
+//! Whole answers, kept by one worker: what a chain of aliases through several zones comes to is put together once.
+//!
+//! An answer is kept without ID, question and OPT record, which are the request's. Only answers of names that exist are
+//! kept, and those only for types that the name has, or that everyone asks for: random names and types do not come
+//! in, and so push nothing out. What was kept of another generation is as if it were not there.
+
+use std::hash::BuildHasher;
+
+use crate::dns::{Folded, Rcode, RecordType};
+use crate::resolve::{Answer, AnswerSet, Data, OwnerName};
+use crate::snapshot::Generation;
+use crate::view::{Client, Persona, ViewId};
+use crate::wire::{Request, Response};
+
+/// Answers that share a place in the table.
+const WAYS: usize = 4;
+/// Places in the table.
+const PLACES: usize = 1024;
+/// How many newcomers an answer that was often asked for outlasts.
+const MOST_USES: u8 = 15;
+
+/// The answers that a worker keeps.
+#[derive(Debug)]
+pub(super) struct Cache {
+    entries: Box<[[Entry; WAYS]]>,
+    hasher: foldhash::fast::RandomState,
+}
+
+/// An answer, or room for one.
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    hash: u64,
+    key: Option<Key>,
+    uses: u8,
+    /// The name that was asked for, in lower case, then the answer.
+    octets: Vec<u8>,
+    name_len: u8,
+}
+
+/// All that an answer depends on, beside the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key {
+    generation: Generation,
+    view: ViewId,
+    persona: Persona,
+    qtype: RecordType,
+    /// Without it nobody else is asked, so that a chain may end earlier.
+    recursion_desired: bool,
+}
+
+/// A question on its way through the cache.
+pub(super) struct Place {
+    key: Key,
+    name: Folded,
+    hash: u64,
+}
+
+impl Cache {
+    pub(super) fn new() -> Self {
+        let entries = (0..PLACES).map(|_| Default::default()).collect();
+        Self { entries, hasher: foldhash::fast::RandomState::default() }
+    }
+
+    /// Where the answer to a question of class IN would be.
+    pub(super) fn place(&self, generation: Generation, view: ViewId, client: &Client, request: &Request<'_>) -> Place {
+        let key = Key {
+            generation,
+            view,
+            persona: client.persona,
+            qtype: request.question.qtype,
+            recursion_desired: request.header.recursion_desired(),
+        };
+        let name = request.question.qname.fold();
+        let hash = self.hasher.hash_one((
+            view.0,
+            u16::from(key.qtype),
+            key.recursion_desired,
+            key.persona,
+            name.as_ref().as_wire(),
+        ));
+        Place { key, name, hash }
+    }
+
+    /// The answer to a question, if it is kept.
+    pub(super) fn find(&mut self, place: &Place) -> Option<&[u8]> {
+        let name = place.name.as_ref().as_wire();
+        let entry = self.entries[place.at()].iter_mut().find(|entry| {
+            entry.hash == place.hash && entry.key == Some(place.key) && entry.octets[..entry.name_len.into()] == *name
+        })?;
+        if entry.uses < MOST_USES {
+            entry.uses += 1;
+        }
+        Some(&entry.octets[entry.name_len.into()..])
+    }
+
+    /// Keeps the answer that the response holds, if it is worth it and there is room.
+    pub(super) fn keep(&mut self, place: &Place, answer: &Answer<'_>, request: &Request<'_>, response: &Response) {
+        if !is_worth_keeping(answer, request) {
+            return;
+        }
+        let entries = &mut self.entries[place.at()];
+        let of_now = |entry: &Entry| entry.key.is_some_and(|key| key.generation == place.key.generation);
+        let value = |entry: &Entry| if of_now(entry) { 1 + entry.uses } else { 0 };
+        let entry = entries.iter_mut().min_by_key(|entry| value(entry)).expect("there is more than one way");
+        if value(entry) > 1 {
+            // Whoever is not asked for any more makes room in the end.
+            entries.iter_mut().for_each(|entry| entry.uses -= 1);
+            return;
+        }
+        let name = place.name.as_ref().as_wire();
+        (entry.hash, entry.uses, entry.name_len) = (place.hash, 0, name.len() as u8);
+        entry.octets.clear();
+        entry.octets.extend_from_slice(name);
+        entry.key = response.keep_answer(request, &mut entry.octets).then_some(place.key);
+    }
+}
+
+impl Place {
+    fn at(&self) -> usize {
+        // The upper half: whole hashes are compared as well.
+        (self.hash >> 32) as usize % PLACES
+    }
+}
+
+/// Whether the answer is the same for everyone with this key, and one of few: of random names and types there is no end.
+fn is_worth_keeping(answer: &Answer<'_>, request: &Request<'_>) -> bool {
+    let qtype = request.question.qtype;
+    // What was synthesized has the letter case of the question in it; what others said has a TTL that runs.
+    let is_held = |set: &AnswerSet<'_>| matches!((&set.owner, &set.data), (OwnerName::Held(_), Data::Stored(_)));
+    answer.rcode == Rcode::NoError
+        && answer.names_exist
+        && !answer.is_alert
+        && [&answer.answer, &answer.authority, &answer.additional].into_iter().flatten().all(is_held)
+        && (matches!(qtype, RecordType::A | RecordType::AAAA) || answer.answer.iter().any(|set| set.rtype() == qtype))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Files, load};
+    use crate::respond::{Outcome, Responder, respond};
+    use crate::snapshot::{Identity, Snapshot};
+    use crate::view::Transport;
+
+    const TTL_CAP: Option<crate::dns::Ttl> = crate::dns::Ttl::from_secs(5);
+
+    fn lab() -> Snapshot {
+        Snapshot::compile(load(&Files::default()).unwrap().topology, Identity::default(), Generation(1)).unwrap()
+    }
+
+    fn query(qname: &str, qtype: u16) -> Vec<u8> {
+        let qname: crate::dns::Name = qname.parse().unwrap();
+        [b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0", qname.as_wire(), &qtype.to_be_bytes(), b"\0\x01"].concat()
+    }
+
+    /// Answers of this generation that are kept.
+    fn kept(responder: &Responder, snapshot: &Snapshot) -> usize {
+        let entries = responder.0.entries.iter().flatten();
+        entries.filter(|entry| entry.key.is_some_and(|key| key.generation == snapshot.generation())).count()
+    }
+
+    /// Asks as a client in `vnet-n1`, with and without the cache.
+    #[track_caller]
+    fn ask(responder: &mut Responder, snapshot: &Snapshot, request: &[u8], persona: Persona) -> Option<Outcome> {
+        let client = Client { persona, ..Client::new([10, 1, 0, 4].into(), Transport::Udp) };
+        let (mut response, mut expected) = (Response::new(), Response::new());
+        let outcome = responder.respond(snapshot, &client, request, &mut response);
+        assert_eq!(outcome, respond(snapshot, &client, request, &mut expected));
+        assert_eq!(response.as_octets(), expected.as_octets());
+        outcome
+    }
+
+    #[test]
+    fn answers_of_names_that_exist_are_kept() {
+        let (snapshot, mut responder) = (lab(), Responder::new());
+        let mut expect = |qname: &str, qtype, expected| {
+            // Asked twice: letter case, ID and OPT record are the request's.
+            let mut again = query(&qname.to_uppercase(), qtype);
+            (again[0], again[11]) = (9, 1);
+            again.extend(b"\0\0\x29\x04\xd0\0\0\x80\0\0\0");
+            for request in [query(qname, qtype), again.clone(), again] {
+                ask(&mut responder, &snapshot, &request, Persona::Authoritative);
+            }
+            assert_eq!(kept(&responder, &snapshot), expected, "{qname} {qtype}");
+        };
+        expect("www.contoso.internal", 1, 1);
+        expect("k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com", 1, 2);
+        // NODATA.
+        expect("mail.contoso.internal", 28, 3);
+        // A type that this name does not have, NXDOMAIN, a name that nobody holds, a zone transfer.
+        expect("www.contoso.internal", 99, 3);
+        expect("nohost.contoso.internal", 1, 3);
+        expect("www.example.org", 1, 3);
+        expect("contoso.internal", 252, 3);
+    }
+
+    #[test]
+    fn what_differs_is_kept_apart() {
+        let (snapshot, mut responder) = (lab(), Responder::new());
+        let request = query("www.contoso.internal", 1);
+        let without_rd = [&request[..2], b"\0", &request[3..]].concat();
+        for (at, persona) in [
+            Persona::Authoritative,
+            Persona::AzureResolver { ttl_cap: None },
+            Persona::AzureResolver { ttl_cap: TTL_CAP },
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            for _ in 0..2 {
+                ask(&mut responder, &snapshot, &request, persona);
+                ask(&mut responder, &snapshot, &without_rd, persona);
+            }
+            assert_eq!(kept(&responder, &snapshot), 2 * (at + 1));
+        }
+    }
+
+    #[test]
+    fn another_generation_begins_with_nothing() {
+        let (first, mut responder) = (lab(), Responder::new());
+        let request = query("www.contoso.internal", 1);
+        ask(&mut responder, &first, &request, Persona::Authoritative);
+        let second = first.compile_next(load(&Files::default()).unwrap().topology, Identity::default()).unwrap();
+        assert_eq!((kept(&responder, &first), kept(&responder, &second)), (1, 0));
+        ask(&mut responder, &second, &request, Persona::Authoritative);
+        assert_eq!((kept(&responder, &first), kept(&responder, &second)), (0, 1));
+    }
+
+    #[test]
+    fn an_answer_that_is_asked_for_again_outlasts_those_that_are_not() {
+        let (snapshot, mut responder) = (lab(), Responder::new());
+        let client = Client::new([10, 1, 0, 4].into(), Transport::Udp);
+        let octets = query("www.contoso.internal", 1);
+        let request = Request::parse(&octets).unwrap();
+        let view = crate::respond::view_of(&snapshot, &client);
+        let mut response = Response::new();
+        responder.respond(&snapshot, &client, &octets, &mut response);
+        let cache = &mut responder.0;
+        let popular = cache.place(snapshot.generation(), view, &client, &request);
+        let rrset = snapshot.blocked().apex().rrsets().next().unwrap();
+        let mut answer = Answer::default();
+        answer.answer.push(AnswerSet::stored(OwnerName::Held(request.question.qname), rrset));
+        // Newcomers that want the same place, each asked for once; of the popular one every third query.
+        for newcomer in 1..1000 {
+            if newcomer % 3 == 0 {
+                assert!(cache.find(&popular).is_some(), "pushed out by {newcomer}");
+            }
+            let place = Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name };
+            cache.keep(&place, &answer, &request, &response);
+        }
+        // When it is not asked for any more, it makes room for those that are.
+        for newcomer in 1000..1100 {
+            let place = Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name };
+            cache.keep(&place, &answer, &request, &response);
+            cache.find(&place);
+        }
+        assert!(cache.find(&popular).is_none());
+    }
+}

@@ -1,0 +1,78 @@
+//! How often the server asks for memory while it answers over UDP: not at all.
+#![allow(clippy::unwrap_used, reason = "a test")]
+#![cfg(target_os = "linux")]
+
+use std::alloc::System;
+use std::net::{SocketAddr, UdpSocket};
+use std::thread;
+use std::time::Duration;
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tokio_util::sync::CancellationToken;
+use vnetdns::config::Files;
+use vnetdns::control::Control;
+use vnetdns::dns::Name;
+use vnetdns::server::Server;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Queries of one kind in one round.
+const QUERIES: usize = 500;
+/// Whatever else the program does now and then, it does not do in each of so many rounds.
+const ROUNDS: usize = 10;
+
+/// Starts a server of the default lab and returns its address.
+fn start(stop: CancellationToken) -> (SocketAddr, thread::JoinHandle<()>) {
+    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+    let (control, _) = Control::start(Files::default(), |settings| settings.listen = vec![any.into()]).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (settings, published) = (control.settings().clone(), control.published().clone());
+    let server = runtime.block_on(async { Server::bind(settings, published) }).unwrap();
+    let address = server.addresses().next().unwrap();
+    (address, thread::spawn(move || runtime.block_on(server.run(stop))))
+}
+
+#[test]
+fn a_query_over_udp_needs_no_memory() {
+    let stop = CancellationToken::new();
+    let (address, server) = start(stop.clone());
+    // In vnet-n1 of the lab.
+    let socket = UdpSocket::bind("127.1.0.4:0").unwrap();
+    socket.connect(address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let opt = b"\0\0\x29\x04\xd0\0\0\0\0\0\x0b\0\x08\0\x07\0\x01\x18\0\x0a\x01\x02";
+    // What is asked, with EDNS and client subnet or without, and the counts of the sections of the response.
+    for (what, qname, qtype, has_opt, expected) in [
+        ("a hit", "www.contoso.internal", 1, false, [1, 0, 0]),
+        ("a hit with client subnet", "www.contoso.internal", 1, true, [1, 0, 1]),
+        ("a chain", "k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com", 1, false, [2, 0, 0]),
+        ("NODATA", "mail.contoso.internal", 28, false, [0, 1, 0]),
+        ("NODATA of a rare type", "www.contoso.internal", 4711, false, [0, 1, 0]),
+        ("NXDOMAIN", "nohost.contoso.internal", 1, false, [0, 1, 0]),
+        ("a name that nobody holds", "www.example.org", 1, false, [0, 0, 0]),
+        ("a zone transfer", "contoso.internal", 252, false, [0, 0, 0]),
+    ] {
+        let qname: Name = qname.parse().unwrap();
+        let head = [0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(has_opt)];
+        let opt = if has_opt { &opt[..] } else { &[] };
+        let query = [&head, qname.as_wire(), &u16::to_be_bytes(qtype), &[0, 1], opt].concat();
+        let mut buffer = [0; 1232];
+        let mut ask = || {
+            socket.send(&query).unwrap();
+            socket.recv(&mut buffer).unwrap();
+            assert_eq!([7, 9, 11].map(|at| buffer[at]), expected, "{what}");
+        };
+        // The first ones find buffers to fill.
+        (0..QUERIES).for_each(|_| ask());
+        let round = |_| {
+            let region = Region::new(ALLOCATOR);
+            (0..QUERIES).for_each(|_| ask());
+            let change = region.change();
+            change.allocations + change.reallocations
+        };
+        assert_eq!((0..ROUNDS).map(round).min(), Some(0), "allocations for {QUERIES} queries: {what}");
+    }
+    stop.cancel();
+    server.join().unwrap();
+}
