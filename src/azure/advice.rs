@@ -177,8 +177,11 @@ fn endpoints(
             let of_zone = written.iter().filter(|member| member.private_zone == *zone);
             of_zone.flat_map(|member| [&member.public_name, &member.privatelink_name]).any(|name| {
                 forwarding.rules.iter().any(|rule| {
+                    // A rule for all names leaves Azure's own alone.
+                    let is_left = || forwarding.reserved.iter().any(|domain| name.as_ref().is_within(domain.as_ref()));
                     rule.virtual_networks.contains(&endpoint.virtual_network)
                         && name.as_ref().is_within(rule.domain_name.as_ref())
+                        && !(rule.domain_name.as_ref().is_root() && is_left())
                 })
             })
         };
@@ -255,7 +258,12 @@ fn public_access(
         let asks_here = |network: &&super::VirtualNetwork| {
             let is_linked = |linked: &super::Declared<String>| *linked == network.name;
             let mut rulesets = declaration.dns_forwarding_rulesets.iter();
-            network.dns_servers.is_empty() && !rulesets.any(|ruleset| ruleset.virtual_networks.iter().any(is_linked))
+            // A rule for all names leaves Azure's own alone.
+            let leads_away = |ruleset: &super::DnsForwardingRuleset| {
+                let mut rules = ruleset.rules.iter().filter(|rule| rule.is_enabled);
+                ruleset.virtual_networks.iter().any(is_linked) && rules.any(|rule| !rule.domain_name.as_ref().is_root())
+            };
+            network.dns_servers.is_empty() && !rulesets.any(leads_away)
         };
         for network in declaration.virtual_networks.iter().filter(asks_here) {
             if let Some(member) = members.iter().find(|member| is_public(zones, &network.name, member)) {

@@ -45,7 +45,7 @@ Examples:
   vnetdns catalogue name myadx.westus.kusto.windows.net
   vnetdns catalogue name --format json contoso.privatelink.blob.core.windows.net")]
 struct NameQuery {
-    /// A public name or a privatelink name
+    /// A public name, a privatelink name, or the name of a zone
     name: String,
     /// Form of the answer
     #[arg(long, value_name = "FORMAT", default_value = "table")]
@@ -63,8 +63,8 @@ struct Filter {
     /// A region: services of its cloud, with the region filled in
     #[arg(long)]
     region: Option<String>,
-    /// global, usgov or china
-    #[arg(long)]
+    /// A cloud, unless the region tells
+    #[arg(long, value_parser = ["global", "usgov", "china"], conflicts_with = "region")]
     cloud: Option<String>,
 }
 
@@ -191,7 +191,11 @@ impl NameQuery {
             .filter_map(|(service, member)| find(catalogue, service, member, name))
             .collect();
         // The longest zone is the one that answers; `ingest-x` is more than any name.
-        let rank = |found: &Match<'_>| (found.private_zone.len(), literal_len(&found.member.record_name));
+        // Of a zone's own name all are told that have to do with it.
+        let rank = |found: &Match<'_>| match found.private_zone == name || found.forwarder_zone == name {
+            true => (usize::MAX, 0),
+            false => (found.private_zone.len(), literal_len(&found.member.record_name)),
+        };
         let best = matches.iter().map(rank).max();
         matches.retain(|found| Some(rank(found)) == best);
         let text = match self.format {
@@ -255,6 +259,10 @@ fn find<'a>(catalogue: &Catalogue, service: &'a Service, member: &'a Member, nam
         _ => format!("{labels}.{zone}"),
     };
     let public_record_name = member.public_record_name.as_ref().unwrap_or(&member.record_name);
+    // A zone whose name has more than a region in it may be a resource's name as well.
+    let is_plain = |zone: &&String| !zone.replace("{region}", "").contains('{');
+    let zones = [&member.private_zone, &member.public_zone].into_iter().filter(is_plain);
+    let zones = zones.map(|zone| (zone.clone(), member.public_zone.as_str()));
     let names = [
         (owner(&member.record_name, &member.private_zone), member.public_zone.as_str()),
         (owner(public_record_name, &member.public_zone), member.public_zone.as_str()),
@@ -263,7 +271,7 @@ fn find<'a>(catalogue: &Catalogue, service: &'a Service, member: &'a Member, nam
         let zone = alias.host.split_once('.').map_or(alias.host.as_str(), |(_, zone)| zone);
         (alias.host.clone(), zone)
     });
-    names.into_iter().chain(aliases).find_map(|(template, forwarder_zone)| {
+    zones.chain(names).chain(aliases).find_map(|(template, forwarder_zone)| {
         let parts =
             template_variants(&template).iter().find_map(|variant| fit(catalogue, &service.cloud, variant, name))?;
         // What the name leaves open stays a template, but for optional parts that it does not have.

@@ -57,6 +57,7 @@ impl Explain {
             name: None,
             zone: None,
             names: 0,
+            aliases: 0,
         };
         let request = query(qname.as_ref(), qtype.to_int());
         let mut response = Response::new();
@@ -134,6 +135,8 @@ struct Trace<'a> {
     /// The zone that answers for it.
     zone: Option<&'a ZoneContents>,
     names: usize,
+    /// Those of them that differ from the one before.
+    aliases: usize,
 }
 
 impl Observer for Trace<'_> {
@@ -141,6 +144,10 @@ impl Observer for Trace<'_> {
         match step {
             Step::Name(name) => {
                 self.names += 1;
+                // A rule leads to another network with the same name.
+                if self.name.as_ref().is_none_or(|last| last.as_ref() != name) {
+                    self.aliases += 1;
+                }
                 self.name = Some(name.to_name());
                 write!(self.text, "\n{}. {name}\n", self.names).expect("a string takes it");
             }
@@ -205,9 +212,9 @@ impl<'a> Trace<'a> {
 
     fn custom_dns(&mut self, destination: &Destination) {
         let (network, whom) = (self.network(), self.whom(destination));
-        let line =
-            format!("\n{network} has custom DNS servers: {whom} answers, and no zone linked to {network} counts\n");
-        self.text.push_str(&line);
+        let is_own = matches!(destination, Destination::View(view) if self.snapshot.view(*view).network.as_deref() == Some(network));
+        let what = if is_own { "as without them" } else { "and no zone linked to it counts" };
+        writeln!(self.text, "\n{network} has custom DNS servers: {whom} answers, {what}").expect("a string takes it");
     }
 
     fn whom(&self, destination: &Destination) -> String {
@@ -260,7 +267,7 @@ impl<'a> Trace<'a> {
     }
 
     fn not_held(&mut self) {
-        match self.names {
+        match self.aliases {
             1 => self.line(format_args!("no zone of this server fits the name: REFUSED")),
             _ => self.line(format_args!("no zone of this server fits the name: the answer ends with the alias")),
         }

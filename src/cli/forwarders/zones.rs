@@ -7,7 +7,7 @@ use anyhow::bail;
 use super::some_of;
 use crate::azure::{Catalogue, Scope, Topology, Writer};
 use crate::cli::catalogue::fit;
-use crate::dns::Name;
+use crate::dns::{Name, RecordType};
 
 /// The zone in which private endpoints of Azure Monitor private link scopes write.
 const AZURE_MONITOR: &str = "privatelink.monitor.azure.com";
@@ -108,12 +108,16 @@ fn needed(topology: &Topology, catalogue: &Catalogue) -> anyhow::Result<Needed> 
                 }
             }
             Scope::Internal { networks } => {
-                // Those without a machine say NXDOMAIN, as does whoever else is asked.
-                let holds_machines =
-                    zone.record_sets.values().any(|set| matches!(set.writer, Writer::VirtualMachine(_)));
-                if holds_machines {
-                    let networks: Vec<_> = networks.iter().cloned().collect();
-                    needed.add(name, format!("machines of {}", some_of(&networks)), false);
+                // Those without a machine say NXDOMAIN, as does whoever else is asked. Of the private ranges' reverse
+                // zones only the part with machines is sent: the rest may be in use elsewhere.
+                let networks: Vec<_> = networks.iter().cloned().collect();
+                let machines = zone.record_sets.values().filter(|set| matches!(set.writer, Writer::VirtualMachine(_)));
+                for set in machines {
+                    let sent = match set.owner.as_ref().parent() {
+                        Some(parent) if set.rtype == RecordType::PTR => name_of(&parent.to_name())?,
+                        _ => name.clone(),
+                    };
+                    needed.add(sent, format!("machines of {}", some_of(&networks)), false);
                 }
             }
         }

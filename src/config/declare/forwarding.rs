@@ -9,6 +9,7 @@ use crate::azure::{
     Declared, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule, SecurityAction, Upstream,
 };
 use crate::config::mirror::{self, State, Text};
+use crate::dns::Name;
 
 /// Port of a DNS server that does not say.
 const DNS_PORT: u16 = 53;
@@ -28,7 +29,7 @@ impl Declarer<'_> {
     }
 
     fn forwarding_rule(&mut self, rule: &mirror::ForwardingRule) -> Option<ForwardingRule> {
-        let domain_name = self.name(&rule.domain_name);
+        let domain_name = self.domain(&rule.domain_name);
         let target_dns_servers = self.dns_servers(&rule.target_dns_servers);
         Some(ForwardingRule {
             domain_name: domain_name?,
@@ -53,7 +54,7 @@ impl Declarer<'_> {
         if rule.domains.get_ref().is_empty() {
             self.problem(&rule.domains, "a rule without domains", "name one, or \".\" for all names");
         }
-        let domains: Vec<_> = rule.domains.get_ref().iter().map(|domain| self.name(domain)).collect();
+        let domains: Vec<_> = rule.domains.get_ref().iter().map(|domain| self.domain(domain)).collect();
         Some(DnsSecurityRule {
             priority: Declared::new(*rule.priority.get_ref(), self.origin(&rule.priority)),
             action: match rule.action {
@@ -79,6 +80,18 @@ impl Declarer<'_> {
         servers.into_iter().collect()
     }
 
+    /// A name that stands for itself and all names below it.
+    fn domain(&mut self, text: &Text) -> Option<Declared<Name>> {
+        let name = self.name(text)?;
+        if name.as_ref().is_wildcard() {
+            let below = name.as_ref().parent().map(|parent| parent.to_string()).unwrap_or_default();
+            let what = format!("{} is meant as a wildcard, but a domain covers all names below it anyway", *name);
+            self.problem(text, what, format!("write \"{below}\""));
+            return None;
+        }
+        Some(name)
+    }
+
     /// An address, with a port where it is not 53.
     pub(super) fn dns_server(&mut self, text: &Text) -> Option<Declared<SocketAddr>> {
         let address = text.get_ref().parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT));
@@ -88,6 +101,10 @@ impl Declarer<'_> {
                 self.parsed(text, "a DNS server", "write an address, or an address and a port: \"10.0.0.4:5353\"")?
             }
         };
+        if server.port() == 0 {
+            self.problem(text, "nothing can be sent to port 0", "write the server's port, or none for 53");
+            return None;
+        }
         Some(Declared::new(server, self.origin(text)))
     }
 
