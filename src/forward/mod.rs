@@ -13,7 +13,6 @@
 //! and the response. Not done here: following referrals, DNSSEC validation, zone transfers.
 
 mod exchange;
-mod in_flight;
 mod reply;
 mod targets;
 
@@ -28,9 +27,10 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 use tokio::time::{Instant, timeout_at};
 
+use crate::azure::Targets;
 use crate::dns::{Rcode, TypeName};
+use crate::permits::Permits;
 use crate::resolve::{ForwardQuestion, Reply};
-use in_flight::InFlight;
 use targets::Health;
 
 /// How long a failure is remembered: RFC 9520 §3.2 asks for at least 1 second and at most 5 minutes.
@@ -72,8 +72,8 @@ pub enum ForwardError {
 #[derive(Debug)]
 pub struct Forwarder {
     limits: ForwardLimits,
-    in_flight: InFlight,
-    waiting: InFlight,
+    in_flight: Arc<Permits<Targets>>,
+    waiting: Arc<Permits<Targets>>,
     health: Health,
     cache: Cache<ForwardQuestion, Remembered, Octets, RandomState>,
 }
@@ -112,8 +112,8 @@ impl Forwarder {
             .build()
             .expect("both capacities are set");
         Self {
-            in_flight: InFlight::new(limits.in_flight),
-            waiting: InFlight::new(limits.waiting),
+            in_flight: one_list_half(limits.in_flight),
+            waiting: one_list_half(limits.waiting),
             health: Health::default(),
             cache: Cache::with_options(options, Octets, RandomState::default(), DefaultLifecycle::default()),
             limits,
@@ -136,12 +136,12 @@ impl Forwarder {
             return result;
         }
         let deadline = Instant::now() + self.limits.total_timeout;
-        let _waits = self.waiting.permit(&question.targets).ok_or(ForwardError::Busy)?;
+        let _waits = self.waiting.permit(question.targets.clone()).ok_or(ForwardError::Busy)?;
         self.cache.remove_if(question, |remembered| remembered.until <= Instant::now());
         let remembered = match timeout_at(deadline, self.cache.get_value_or_guard_async(question)).await {
             Ok(Ok(remembered)) => remembered,
             Ok(Err(place)) => {
-                let _asks = self.in_flight.permit(&question.targets).ok_or(ForwardError::Busy)?;
+                let _asks = self.in_flight.permit(question.targets.clone()).ok_or(ForwardError::Busy)?;
                 let remembered = Remembered::new(self.ask_targets(question, deadline).await);
                 // Who waits for the same question gets this outcome too, even one that may not be kept.
                 let _ = place.insert(remembered.clone());
@@ -203,6 +203,11 @@ impl Remembered {
         let age = now.saturating_duration_since(self.since);
         self.outcome.as_ref().map(|reply| reply.aged(age, &question.qname)).map_err(|error| *error)
     }
+}
+
+/// Half of the places are the most that one list of targets can have.
+fn one_list_half(most: usize) -> Arc<Permits<Targets>> {
+    Permits::new(most, most.div_ceil(2))
 }
 
 /// Weighs what is remembered in octets.

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::reply::MAX_SETS;
 use super::*;
-use crate::azure::Targets;
+
 use crate::dns::{Name, RecordType};
 use crate::resolve::ReplySet;
 use server::{By, Server};

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use super::permits::{Permit, Permits};
 use crate::config::Listen;
+use crate::permits::{Permit, Permits};
 use crate::view::{Client, Persona, Transport};
 
 /// Most queries that wait for other servers at one time, of all clients of a listener; one client has half of them
@@ -21,7 +21,7 @@ const FORGET_AFTER: u32 = 1 << 16;
 pub(super) struct Admission {
     persona: Persona,
     rate: Option<Rate>,
-    pending: Arc<Permits>,
+    pending: Arc<Permits<IpAddr>>,
 }
 
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Admission {
     }
 
     /// The right to have other servers asked; `None` where too many queries wait for them.
-    pub(super) fn pend(&self, client: IpAddr) -> Option<Permit> {
-        self.pending.permit(client)
+    pub(super) fn pend(&self, client: IpAddr) -> Option<Permit<IpAddr>> {
+        self.pending.permit(client.to_canonical())
     }
 }

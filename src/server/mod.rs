@@ -6,7 +6,6 @@
 mod admission;
 mod bind;
 mod forwarding;
-mod permits;
 mod query_log;
 mod tcp;
 mod udp;
@@ -24,8 +23,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::ServerSettings;
 use crate::forward::{ForwardLimits, Forwarder};
+use crate::permits::Permits;
 use crate::snapshot::Published;
-use permits::Permits;
 
 use udp::Datagrams;
 

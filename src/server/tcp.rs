@@ -3,7 +3,7 @@
 //! hickory-server's own accept loop takes any number of connections, and decodes a message before its handler sees
 //! it; this one refuses connections past the bounds and sends the bytes that `respond` made.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::permits::{Permit, Permits};
 use super::{Serving, forwarding, query_log};
+use crate::permits::{Permit, Permits};
 use crate::respond::{Outcome, respond};
 use crate::view::Transport;
 use crate::wire::Response;
@@ -31,7 +31,7 @@ const DRAIN_SILENCE: Duration = Duration::from_millis(100);
 /// What all TCP listeners share.
 #[derive(Debug)]
 pub(super) struct Connections {
-    pub(super) permits: Arc<Permits>,
+    pub(super) permits: Arc<Permits<IpAddr>>,
     pub(super) idle_timeout: Duration,
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn serve(
             },
         };
         match accepted {
-            Ok((stream, peer)) => match connections.permits.permit(peer.ip()) {
+            Ok((stream, peer)) => match connections.permits.permit(peer.ip().to_canonical()) {
                 Some(permit) => {
                     // Responses are whole messages: waiting to fill a segment only delays them.
                     let _ = stream.set_nodelay(true);
@@ -76,7 +76,7 @@ async fn connection(
     peer: SocketAddr,
     idle_timeout: Duration,
     serving: Arc<Serving>,
-    _permit: Permit,
+    _permit: Permit<IpAddr>,
     stop: CancellationToken,
 ) {
     // One response is queued at a time: the next request is read when it has been written.
