@@ -42,7 +42,7 @@ fn rules(network: usize) -> impl Iterator<Item = SelectorRule> {
     let wide = network.is_multiple_of(NEIGHBOURS).then(|| prefix(World::address(network, 0), 20));
     let v6 = Ipv6Net::new(address_v6(network, 0), 48).expect("at most 128").into();
     let view = ViewId(network as u32 + 1);
-    [Some(own), wide, Some(v6)].into_iter().flatten().map(move |prefix| SelectorRule { prefix, view })
+    [Some(own), wide, Some(v6)].into_iter().flatten().map(move |prefix| SelectorRule { prefix, leads_to: view })
 }
 
 fn address_v6(network: usize, host: u64) -> Ipv6Addr {

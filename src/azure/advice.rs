@@ -8,7 +8,7 @@ use super::catalogue::ResourceMember;
 use super::declaration::{ConnectionState, Declaration, Origin, PublicNetworkAccess, RecordSet, ResolutionPolicy};
 use super::derive::{find_resource, members};
 use super::forwarding::{Destination, Forwarding};
-use super::{Catalogue, Finding, Scope, ZoneContents};
+use super::{Catalogue, Finding, Scope, ZoneContents, clients};
 use crate::dns::{Name, NameRef, RecordType, rdata};
 
 /// Warnings about a topology that can be served.
@@ -25,6 +25,7 @@ pub(super) fn topology(
     }
     links(declaration, zones, findings);
     prefixes(declaration, findings);
+    clients::advise(declaration, findings);
     overridden(declaration, catalogue, zones, findings);
     endpoints(declaration, catalogue, zones, forwarding, findings);
     managed_endpoints(declaration, findings);

@@ -7,6 +7,7 @@ use std::ops::Deref;
 
 use ipnet::IpNet;
 
+use super::clients::{Forwarder, NetworkListener, Strangers};
 use super::forwarding::{DnsForwardingRuleset, DnsSecurityPolicy, Upstream};
 use crate::dns::{Name, RecordType, Ttl};
 
@@ -82,6 +83,12 @@ pub struct Declaration {
     pub dns_security_policies: Vec<DnsSecurityPolicy>,
     /// Servers for names that nobody here holds.
     pub upstream: Option<Upstream>,
+    /// Hosts that speak for clients.
+    pub forwarders: Vec<Forwarder>,
+    /// Listeners that belong to a network.
+    pub network_listeners: Vec<NetworkListener>,
+    /// What clients get that are in no network.
+    pub strangers: Strangers,
     /// The declaration as a whole.
     pub origin: Origin,
     /// Whether Azure's limits count.

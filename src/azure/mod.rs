@@ -8,6 +8,7 @@
 mod advice;
 mod catalogue;
 mod check;
+mod clients;
 mod declaration;
 mod derive;
 mod forwarding;
@@ -15,6 +16,7 @@ mod limits;
 mod topology;
 
 pub use catalogue::{Catalogue, CatalogueError, Host, Member, PartNeed, Service, template_variants};
+pub use clients::{Forwarder, NetworkListener, Strangers};
 pub use declaration::{
     ConnectionState, Declaration, Declared, Limits, ManagedPrivateEndpoint, ManagedTarget, NetworkInterface, Origin,
     PRIVATE_TYPES, PowerState, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService,

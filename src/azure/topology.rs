@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::clients::{self, Forwarder, Strangers};
 use super::declaration::{Declaration, Origin, RecordSet, ResolutionPolicy, VirtualNetwork};
 use super::forwarding::{Forwarding, forwarding};
 use super::{Catalogue, advice, check, derive, limits};
@@ -14,6 +15,9 @@ pub struct Topology {
     pub(super) virtual_networks: Vec<VirtualNetwork>,
     pub(super) zones: Vec<ZoneContents>,
     pub(super) forwarding: Forwarding,
+    pub(super) forwarders: Vec<Forwarder>,
+    pub(super) strangers: Strangers,
+    pub(super) listener_networks: Vec<Option<String>>,
 }
 
 /// A zone with all its records: those made by hand, those that Azure makes with the zone, those of private
@@ -104,6 +108,7 @@ impl Topology {
         }
         check::resources(&declaration, catalogue, &mut findings);
         limits::check(&declaration, &mut findings);
+        clients::check(&declaration, &mut findings);
         let zones = derive::zones(&mut declaration, catalogue, &mut findings);
         for zone in &zones {
             check::zone(zone, &mut findings);
@@ -111,7 +116,11 @@ impl Topology {
         let forwarding = forwarding(&declaration, catalogue, &zones, &mut findings);
         if findings.iter().all(|finding| finding.severity == Severity::Warning) {
             advice::topology(&declaration, catalogue, &zones, &forwarding, &mut findings);
-            Ok((Self { virtual_networks: declaration.virtual_networks, zones, forwarding }, findings))
+            let Declaration { virtual_networks, forwarders, strangers, .. } = declaration;
+            Ok((
+                Self { virtual_networks, zones, forwarding, forwarders, strangers, listener_networks: Vec::new() },
+                findings,
+            ))
         } else {
             Err(findings)
         }
@@ -120,6 +129,26 @@ impl Topology {
     /// The virtual networks, in the order of their declaration.
     pub fn virtual_networks(&self) -> &[VirtualNetwork] {
         &self.virtual_networks
+    }
+
+    /// Hosts that speak for clients.
+    pub fn forwarders(&self) -> &[Forwarder] {
+        &self.forwarders
+    }
+
+    /// Says which of the server's listeners belong to which network, in the server's order.
+    pub fn set_listener_networks(&mut self, networks: Vec<Option<String>>) {
+        self.listener_networks = networks;
+    }
+
+    /// The networks that the server's listeners belong to.
+    pub fn listener_networks(&self) -> &[Option<String>] {
+        &self.listener_networks
+    }
+
+    /// What clients get that are in no network.
+    pub fn strangers(&self) -> Strangers {
+        self.strangers
     }
 
     /// Who is asked beside the zones.

@@ -14,7 +14,7 @@ use crate::dns::{Name, NameRef, RecordType, TypeName, rdata};
 use crate::resolve::{Observer, Replies, Step};
 use crate::respond::{Outcome, respond_observed, view_of};
 use crate::snapshot::{Destination, Generation, Identity, OUTSIDE, Snapshot};
-use crate::view::{Client, LinkedZone, Transport, ViewId};
+use crate::view::{Client, Identified, LinkedZone, Transport, ViewId, Way};
 use crate::wire::Response;
 use crate::zone::{Landing, Node};
 
@@ -47,13 +47,14 @@ impl Explain {
             bail!("\"{}\" is not a record type; write for instance A, AAAA or TXT", self.qtype);
         };
         let client = self.client(&snapshot, &topology)?;
-        let view = view_of(&snapshot, &client);
+        let identified = snapshot.identifier().identify(&client, None);
+        let view = view_of(&identified);
         let mut trace = Trace {
             snapshot: &snapshot,
             topology: &topology,
             view,
             qtype: RecordType::from(qtype.to_int()),
-            text: self.who(&snapshot, &client, view),
+            text: self.who(&snapshot, &client, &identified),
             name: None,
             zone: None,
             names: 0,
@@ -102,11 +103,11 @@ impl Explain {
         Ok(Client { view: Some(view), ..Client::new(IpAddr::from([0, 0, 0, 0]), transport) })
     }
 
-    fn who(&self, snapshot: &Snapshot, client: &Client, view: ViewId) -> String {
-        let network = snapshot.view(view).network.as_deref();
-        match (network, client.view, snapshot.select(client.source)) {
-            (Some(network), Some(_), _) => format!("A client in virtual network {network}\n"),
-            (Some(network), None, Some(rule)) => {
+    fn who(&self, snapshot: &Snapshot, client: &Client, identified: &Identified<'_>) -> String {
+        let network = identified.view.and_then(|view| snapshot.view(view).network.as_deref());
+        match (network, identified.way) {
+            (Some(network), Way::Given) => format!("A client in virtual network {network}\n"),
+            (Some(network), Way::Source(Some(rule))) => {
                 format!("{} is in virtual network {network}, by the prefix {}\n", client.source, rule.prefix)
             }
             _ => format!("{} is in no virtual network: it sees public zones only\n", client.source),

@@ -1,5 +1,6 @@
 //! Mirror → declaration: text becomes names, prefixes, addresses, TTLs and RDATA, or a problem with its place.
 
+mod clients;
 mod forwarding;
 mod server;
 
@@ -70,6 +71,9 @@ impl<'a> Declarer<'a> {
             dns_forwarding_rulesets: declared(&mirror.dns_forwarding_rulesets, |ruleset| self.ruleset(ruleset)),
             dns_security_policies: declared(&mirror.dns_security_policies, |policy| self.security_policy(policy)),
             upstream: declared(mirror.upstream.as_slice(), |upstream| self.upstream(upstream)).pop(),
+            forwarders: declared(&mirror.forwarders, |forwarder| self.forwarder(forwarder)),
+            network_listeners: self.network_listeners(&mirror.server),
+            strangers: mirror.server.strangers.into(),
             limits: match mirror.limits {
                 mirror::Limits::Azure => Limits::Azure,
                 mirror::Limits::Off => Limits::Off,
@@ -322,16 +326,17 @@ impl<'a> Declarer<'a> {
 
     fn prefixes(&mut self, texts: &[Text]) -> Option<Vec<Declared<IpNet>>> {
         let mend = "write an address and a length, for instance \"10.1.0.0/16\"";
-        let prefixes = texts.iter().map(|text| {
-            let prefix = self.parsed::<IpNet>(text, "an address prefix", mend)?;
-            if prefix.trunc() != prefix {
-                let what = format!("{prefix} has bits set to the right of its length");
-                self.problem(text, what, format!("write \"{}\"", prefix.trunc()));
-            }
-            Some(Declared::new(prefix, self.origin(text)))
-        });
-        let prefixes: Vec<_> = prefixes.collect();
+        let prefixes: Vec<_> = texts.iter().map(|text| self.prefix(text, mend)).collect();
         prefixes.into_iter().collect()
+    }
+
+    fn prefix(&mut self, text: &Text, mend: &str) -> Option<Declared<IpNet>> {
+        let prefix = self.parsed::<IpNet>(text, "an address prefix", mend)?;
+        if prefix.trunc() != prefix {
+            let what = format!("{prefix} has bits set to the right of its length");
+            self.problem(text, what, format!("write \"{}\"", prefix.trunc()));
+        }
+        Some(Declared::new(prefix, self.origin(text)))
     }
 
     fn ttl(&mut self, ttl: &Spanned<i64>, least: u32) -> Option<Ttl> {

@@ -36,6 +36,16 @@ pub(super) struct Server {
     pub(super) tcp_connections: Option<Spanned<u32>>,
     pub(super) tcp_connections_per_client: Option<Spanned<u32>>,
     pub(super) tcp_idle_seconds: Option<Spanned<u32>>,
+    #[serde(default)]
+    pub(super) strangers: Strangers,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Strangers {
+    #[default]
+    Public,
+    Refused,
 }
 
 /// An address, or a table where there is more to say of it.
@@ -49,6 +59,9 @@ pub(super) struct Listen {
 #[serde(deny_unknown_fields)]
 pub(super) struct ListenMore {
     address: String,
+    pub(super) virtual_network: Option<Text>,
+    pub(super) interface: Option<Text>,
+    pub(super) allow_from: Option<Spanned<Vec<Text>>>,
     #[serde(default)]
     pub(super) persona: Persona,
     pub(super) ttl_cap: Option<Spanned<i64>>,
@@ -301,6 +314,22 @@ pub(super) struct Upstream {
     pub(super) servers: Spanned<Vec<Text>>,
     #[serde(default)]
     pub(super) for_outside: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Forwarder {
+    pub(super) name: Text,
+    #[serde(default)]
+    pub(super) addresses: Vec<Text>,
+    #[serde(default)]
+    pub(super) client_subnet: bool,
+    #[serde(default)]
+    pub(super) proxy_protocol: bool,
+    #[serde(default)]
+    pub(super) virtual_networks: Vec<Text>,
+    #[serde(default)]
+    pub(super) client_prefixes: Vec<Text>,
 }
 
 #[derive(Debug, Deserialize)]

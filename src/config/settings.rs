@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::num::NonZero;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::view::Persona;
 
 /// How the server runs. A reload does not change it.
@@ -27,10 +29,16 @@ pub struct ServerSettings {
 }
 
 /// An address to answer on, UDP and TCP, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// The address; port 0 takes a free one.
     pub address: SocketAddr,
+    /// The network whose clients ask there, as at an inbound endpoint of it.
+    pub virtual_network: Option<String>,
+    /// The network interface whose packets alone come in.
+    pub interface: Option<String>,
+    /// Who may ask: addresses in these prefixes, or everybody; others are REFUSED.
+    pub allow_from: Option<Vec<IpNet>>,
     /// What the listener looks like to its clients.
     pub persona: Persona,
     /// Most queries of one client address in a second, bursts of as many allowed; more are dropped.
@@ -41,7 +49,22 @@ pub struct Listen {
 
 impl From<SocketAddr> for Listen {
     fn from(address: SocketAddr) -> Self {
-        Self { address, persona: Persona::Authoritative, queries_per_second: None, pending_queries: None }
+        Self {
+            address,
+            virtual_network: None,
+            interface: None,
+            allow_from: None,
+            persona: Persona::Authoritative,
+            queries_per_second: None,
+            pending_queries: None,
+        }
+    }
+}
+
+impl ServerSettings {
+    /// The network of each listener, where it belongs to one.
+    pub fn listener_networks(&self) -> Vec<Option<String>> {
+        self.listen.iter().map(|listen| listen.virtual_network.clone()).collect()
     }
 }
 

@@ -51,9 +51,10 @@ impl Control {
     /// # Errors
     /// See [`LoadError`].
     pub fn start(files: Files, adjust: impl FnOnce(&mut ServerSettings)) -> Result<(Self, Loaded), LoadError> {
-        let Config { server: declared, topology, warnings } = load(&files).map_err(LoadError::Problems)?;
+        let Config { server: declared, mut topology, warnings } = load(&files).map_err(LoadError::Problems)?;
         let mut settings = declared.clone();
         adjust(&mut settings);
+        topology.set_listener_networks(settings.listener_networks());
         let generation = Generation(1);
         let snapshot = Snapshot::compile(topology, identity(&settings), generation).map_err(LoadError::Compile)?;
         let counts = snapshot.counts();
@@ -76,7 +77,8 @@ impl Control {
     /// # Errors
     /// See [`LoadError`]; what was published before is served on.
     pub fn reload(&self) -> Result<Loaded, LoadError> {
-        let Config { server, topology, warnings } = load(&self.files).map_err(LoadError::Problems)?;
+        let Config { server, mut topology, warnings } = load(&self.files).map_err(LoadError::Problems)?;
+        topology.set_listener_networks(self.settings.listener_networks());
         let last = self.published.load_full();
         let snapshot = last.compile_next(topology, identity(&self.settings)).map_err(LoadError::Compile)?;
         drop(last);

@@ -32,6 +32,8 @@ struct Entry {
     hash: u64,
     key: Option<Key>,
     uses: u8,
+    /// Whether another view may have another answer.
+    is_private: bool,
     /// The name that was asked for, in lower case, then the answer.
     octets: Vec<u8>,
     name_len: u8,
@@ -81,8 +83,8 @@ impl Cache {
         Place { key, name, hash }
     }
 
-    /// The answer to a question, if it is kept.
-    pub(super) fn find(&mut self, place: &Place) -> Option<&[u8]> {
+    /// The answer to a question, if it is kept, and whether another view may have another.
+    pub(super) fn find(&mut self, place: &Place) -> Option<(&[u8], bool)> {
         let name = place.name.as_ref().as_wire();
         let entry = self.entries[place.at()].iter_mut().find(|entry| {
             entry.hash == place.hash && entry.key == Some(place.key) && entry.octets[..entry.name_len.into()] == *name
@@ -90,11 +92,18 @@ impl Cache {
         if entry.uses < MOST_USES {
             entry.uses += 1;
         }
-        Some(&entry.octets[entry.name_len.into()..])
+        Some((&entry.octets[entry.name_len.into()..], entry.is_private))
     }
 
     /// Keeps the answer that the response holds, if it is worth it and there is room.
-    pub(super) fn keep(&mut self, place: &Place, answer: &Answer<'_>, request: &Request<'_>, response: &Response) {
+    pub(super) fn keep(
+        &mut self,
+        place: &Place,
+        answer: &Answer<'_>,
+        is_private: bool,
+        request: &Request<'_>,
+        response: &Response,
+    ) {
         if !is_worth_keeping(answer, request) {
             return;
         }
@@ -109,6 +118,7 @@ impl Cache {
         }
         let name = place.name.as_ref().as_wire();
         (entry.hash, entry.uses, entry.name_len) = (place.hash, 0, name.len() as u8);
+        entry.is_private = is_private;
         entry.octets.clear();
         entry.octets.extend_from_slice(name);
         entry.key = response.keep_answer(request, &mut entry.octets).then_some(place.key);
@@ -232,7 +242,7 @@ mod tests {
         let client = Client::new([10, 1, 0, 4].into(), Transport::Udp);
         let octets = query("www.contoso.internal", 1);
         let request = Request::parse(&octets).unwrap();
-        let view = crate::respond::view_of(&snapshot, &client);
+        let view = snapshot.identifier().identify(&client, None).view.unwrap();
         let mut response = Response::new();
         responder.respond(&snapshot, &client, &octets, &mut response);
         let cache = &mut responder.0;
@@ -246,12 +256,12 @@ mod tests {
                 assert!(cache.find(&popular).is_some(), "pushed out by {newcomer}");
             }
             let place = Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name };
-            cache.keep(&place, &answer, &request, &response);
+            cache.keep(&place, &answer, true, &request, &response);
         }
         // When it is not asked for any more, it makes room for those that are.
         for newcomer in 1000..1100 {
             let place = Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name };
-            cache.keep(&place, &answer, &request, &response);
+            cache.keep(&place, &answer, true, &request, &response);
             cache.find(&place);
         }
         assert!(cache.find(&popular).is_none());

@@ -2,10 +2,10 @@
 
 mod cache;
 
-use crate::dns::{DNSClass, NameRef, Question, Rcode, RecordType, Ttl};
+use crate::dns::{DNSClass, NameRef, Question, Rcode, RecordType, Ttl, rdata};
 use crate::resolve::{Answer, AnswerSet, Data, ForwardQuestion, Observer, OwnerName, Replies, resolve};
 use crate::snapshot::{Identity, OUTSIDE, Snapshot};
-use crate::view::{Client, ViewId};
+use crate::view::{Client, Identified, ViewId};
 use crate::wire::{Refusal, Request, Response};
 use cache::Cache;
 
@@ -45,10 +45,12 @@ pub fn respond_observed<O: Observer>(
     response: &mut Response,
     observer: &mut O,
 ) -> Option<Outcome> {
-    let view = view_of(snapshot, client);
     match Request::parse(request) {
-        Ok(request) => Some(answer(snapshot, view, client, &request, replies, response, observer, |_, _| {})),
-        Err(refusal) => refuse(view, client, &refusal, response),
+        Ok(request) => {
+            let identified = identify(snapshot, client, &request);
+            Some(answer(snapshot, &identified, client, &request, replies, response, observer, |_, _| {}))
+        }
+        Err(refusal) => refuse(snapshot, client, &refusal, response),
     }
 }
 
@@ -71,35 +73,71 @@ impl Responder {
         request: &[u8],
         response: &mut Response,
     ) -> Option<Outcome> {
-        let view = view_of(snapshot, client);
         let request = match Request::parse(request) {
             Ok(request) => request,
-            Err(refusal) => return refuse(view, client, &refusal, response),
+            Err(refusal) => return refuse(snapshot, client, &refusal, response),
         };
+        let identified = identify(snapshot, client, &request);
+        let view = view_of(&identified);
         let none = Replies::default();
-        if request.question.qclass != DNSClass::IN {
-            return Some(answer(snapshot, view, client, &request, &none, response, &mut (), |_, _| {}));
+        if request.question.qclass != DNSClass::IN || is_refused(snapshot, client, view) {
+            return Some(answer(snapshot, &identified, client, &request, &none, response, &mut (), |_, _| {}));
         }
         let place = self.0.place(snapshot.generation(), view, client, &request);
-        if let Some(kept) = self.0.find(&place) {
-            response.write_kept(&request, client, kept);
+        if let Some((kept, is_private)) = self.0.find(&place) {
+            let scope = if is_private { identified.scope } else { 0 };
+            response.write_kept(&request, client, scope, kept);
             return Some(Outcome::Answered(Served { view, rcode: Rcode::NoError, is_alert: false }));
         }
-        let keep = |answer: &Answer<'_>, response: &Response| self.0.keep(&place, answer, &request, response);
-        Some(answer(snapshot, view, client, &request, &none, response, &mut (), keep))
+        let keep = |answer: &Answer<'_>, response: &Response| {
+            let is_private = is_private(snapshot, &request.question, answer);
+            self.0.keep(&place, answer, is_private, &request, response);
+        };
+        Some(answer(snapshot, &identified, client, &request, &none, response, &mut (), keep))
     }
 }
 
-fn refuse(view: ViewId, client: &Client, refusal: &Refusal<'_>, response: &mut Response) -> Option<Outcome> {
+fn refuse(snapshot: &Snapshot, client: &Client, refusal: &Refusal<'_>, response: &mut Response) -> Option<Outcome> {
     let rcode = response.write_refusal(refusal, client)?;
+    let view = view_of(&snapshot.identifier().identify(client, None));
     Some(Outcome::Answered(Served { view, rcode, is_alert: false }))
+}
+
+fn identify<'a>(snapshot: &'a Snapshot, client: &Client, request: &Request<'_>) -> Identified<'a> {
+    snapshot.identifier().identify(client, request.edns.and_then(|edns| edns.client_subnet))
+}
+
+/// The view of a client of whom that is known.
+pub fn view_of(identified: &Identified<'_>) -> ViewId {
+    identified.view.unwrap_or(OUTSIDE)
+}
+
+/// Whether the client gets no answer, whatever it asks.
+fn is_refused(snapshot: &Snapshot, client: &Client, view: ViewId) -> bool {
+    !client.is_admitted || snapshot.refuses(view)
+}
+
+/// Whether another view may have another answer.
+fn is_private(snapshot: &Snapshot, question: &Question<'_>, answer: &Answer<'_>) -> bool {
+    // Their hosts' addresses, or the lack of them, are as the view sees them.
+    let has_hosts = |set: &AnswerSet<'_>| matches!(set.rtype(), RecordType::MX | RecordType::NS | RecordType::SRV);
+    let leads_to_private = |set: &AnswerSet<'_>| match &set.data {
+        Data::Alias(target) => snapshot.is_private(target.as_ref().as_ref()),
+        Data::Stored(rrset) if rrset.rtype() == RecordType::CNAME => {
+            rrset.rdatas().filter_map(rdata::target).any(|target| snapshot.is_private(target))
+        }
+        Data::Stored(_) | Data::Text(_) => false,
+        Data::Foreign(_) => true,
+    };
+    let sections = || answer.answer.iter().chain(&answer.authority);
+    snapshot.is_private(question.qname) || sections().any(has_hosts) || answer.answer.iter().any(leads_to_private)
 }
 
 /// Answers a request that could be read; `keep` is shown the answer and its response.
 #[expect(clippy::too_many_arguments, reason = "two callers, and none of the arguments belong together")]
 fn answer<O: Observer>(
     snapshot: &Snapshot,
-    view: ViewId,
+    identified: &Identified<'_>,
     client: &Client,
     request: &Request<'_>,
     replies: &Replies,
@@ -107,7 +145,9 @@ fn answer<O: Observer>(
     observer: &mut O,
     keep: impl FnOnce(&Answer<'_>, &Response),
 ) -> Outcome {
+    let view = view_of(identified);
     let mut answer = match request.question.qclass {
+        _ if is_refused(snapshot, client, view) => refused(),
         DNSClass::IN => {
             let replies = request.header.recursion_desired().then_some(replies);
             resolve(snapshot, view, &request.question, replies, observer)
@@ -119,14 +159,14 @@ fn answer<O: Observer>(
     if let Some(question) = answer.forward.take() {
         return Outcome::Forward(question);
     }
-    response.write_answer(request, &answer, client, snapshot.forwards(view));
+    let scope = match identified.scope {
+        0 => 0,
+        scope if is_private(snapshot, &request.question, &answer) => scope,
+        _ => 0,
+    };
+    response.write_answer(request, &answer, client, snapshot.forwards(view), scope);
     keep(&answer, response);
     Outcome::Answered(Served { view, rcode: answer.rcode, is_alert: answer.is_alert })
-}
-
-/// The view of a client: decided for it, or by its source address.
-pub fn view_of(snapshot: &Snapshot, client: &Client) -> ViewId {
-    client.view.or_else(|| Some(snapshot.select(client.source)?.view)).unwrap_or(OUTSIDE)
 }
 
 fn refused<'a>() -> Answer<'a> {

@@ -8,7 +8,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::config::Listen;
 use crate::permits::{Permit, Permits};
-use crate::view::{Client, Persona, Transport};
+use crate::view::{Client, ListenerId, Persona, Selector, SelectorRule, Transport};
 
 /// Most queries that wait for other servers at one time, of all clients of a listener; one client has half of them
 /// where nothing else was said, so that it cannot take the place of all others.
@@ -19,7 +19,9 @@ const FORGET_AFTER: u32 = 1 << 16;
 /// The rules of one listener.
 #[derive(Debug)]
 pub(super) struct Admission {
+    listener: ListenerId,
     persona: Persona,
+    allow_from: Option<Selector<()>>,
     rate: Option<Rate>,
     pending: Arc<Permits<IpAddr>>,
 }
@@ -31,23 +33,35 @@ struct Rate {
 }
 
 impl Admission {
-    pub(super) fn new(listen: &Listen) -> Self {
+    pub(super) fn new(listener: ListenerId, listen: &Listen) -> Self {
         let rate = listen
             .queries_per_second
             .map(|most| Rate { limiter: RateLimiter::keyed(Quota::per_second(most)), queries: AtomicU32::new(0) });
         let pending = listen.pending_queries.map_or(PENDING / 2, |most| most.get() as usize);
-        Self { persona: listen.persona, rate, pending: Permits::new(PENDING.max(pending), pending) }
+        let allow_from = listen
+            .allow_from
+            .as_ref()
+            .map(|allowed| Selector::new(allowed.iter().map(|prefix| SelectorRule { prefix: *prefix, leads_to: () })));
+        let pending = Permits::new(PENDING.max(pending), pending);
+        Self { listener, persona: listen.persona, allow_from, rate, pending }
     }
 
-    /// The client behind an address; `None` where it asks too often, and is to hear nothing.
-    pub(super) fn client(&self, source: IpAddr, transport: Transport) -> Option<Client> {
+    /// The client behind an address, who asked at a local one where that is known; `None` where it asks too often, and is
+    /// to hear nothing.
+    pub(super) fn client(&self, source: IpAddr, local: Option<IpAddr>, transport: Transport) -> Option<Client> {
         if let Some(rate) = &self.rate {
             if rate.queries.fetch_add(1, Ordering::Relaxed) % FORGET_AFTER == FORGET_AFTER - 1 {
                 rate.limiter.retain_recent();
             }
             rate.limiter.check_key(&source.to_canonical()).ok()?;
         }
-        Some(Client { persona: self.persona, ..Client::new(source, transport) })
+        Some(Client {
+            listener: Some(self.listener),
+            local,
+            is_admitted: self.allow_from.as_ref().is_none_or(|allowed| allowed.select(source).is_some()),
+            persona: self.persona,
+            ..Client::new(source, transport)
+        })
     }
 
     /// The right to have other servers asked; `None` where too many queries wait for them.

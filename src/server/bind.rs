@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use super::admission::Admission;
 use super::udp::{self, Datagrams};
 use crate::config::Listen;
+use crate::view::ListenerId;
 
 /// TCP connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -17,16 +18,23 @@ const PORT_ATTEMPTS: usize = 16;
 
 /// A listen address could not be bound.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} ({transport}): {}", mend(source))]
+#[error("cannot listen on {address}{} ({transport}): {}", on(interface), mend(interface, source))]
 pub struct BindError {
     address: SocketAddr,
+    interface: Option<String>,
     transport: &'static str,
     #[source]
     source: io::Error,
 }
 
-fn mend(error: &io::Error) -> &'static str {
+fn on(interface: &Option<String>) -> String {
+    interface.as_ref().map_or_else(String::new, |interface| format!(" of interface {interface}"))
+}
+
+fn mend(interface: &Option<String>, error: &io::Error) -> &'static str {
     match error.kind() {
+        io::ErrorKind::Unsupported => "this system cannot tie a socket to an interface; remove interface",
+        _ if interface.is_some() && is_no_device(error) => "this machine has no such interface; ip link lists them",
         io::ErrorKind::AddrInUse => {
             "the port is taken; stop the program that has it (ss -lnp shows it), or choose another address with --listen"
         }
@@ -37,6 +45,17 @@ fn mend(error: &io::Error) -> &'static str {
         io::ErrorKind::AddrNotAvailable => "this machine does not have the address; choose another with --listen",
         _ => "choose another address with --listen",
     }
+}
+
+#[cfg(unix)]
+fn is_no_device(error: &io::Error) -> bool {
+    const ENODEV: i32 = 19;
+    error.raw_os_error() == Some(ENODEV)
+}
+
+#[cfg(not(unix))]
+fn is_no_device(_: &io::Error) -> bool {
+    false
 }
 
 /// One bound address.
@@ -51,14 +70,15 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Binds an address, for that many UDP workers; must be called within a tokio runtime.
-    pub(super) fn bind(listen: &Listen, udp_workers: usize) -> Result<Self, BindError> {
+    pub(super) fn bind(id: ListenerId, listen: &Listen, udp_workers: usize) -> Result<Self, BindError> {
         let address = listen.address;
-        let failed = |transport, source| BindError { address, transport, source };
+        let interface = listen.interface.as_deref();
+        let failed = |transport, source| BindError { address, interface: listen.interface.clone(), transport, source };
         for attempt in 1.. {
-            let tcp = tcp_listener(address).map_err(|source| failed("TCP", source))?;
+            let tcp = tcp_listener(address, interface).map_err(|source| failed("TCP", source))?;
             let bound = tcp.local_addr().map_err(|source| failed("TCP", source))?;
-            match udp::Socket::bind(bound, udp_workers) {
-                Ok(udp) => return Ok(Self { address: bound, admission: Admission::new(listen), udp, tcp }),
+            match udp::Socket::bind(bound, interface, udp_workers) {
+                Ok(udp) => return Ok(Self { address: bound, admission: Admission::new(id, listen), udp, tcp }),
                 Err(error)
                     if error.kind() == io::ErrorKind::AddrInUse && address.port() == 0 && attempt < PORT_ATTEMPTS => {}
                 Err(source) => return Err(failed("UDP", source)),
@@ -68,8 +88,8 @@ impl Listener {
     }
 }
 
-fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket(address, Type::STREAM, Protocol::TCP)?;
+fn tcp_listener(address: SocketAddr, interface: Option<&str>) -> io::Result<TcpListener> {
+    let socket = socket(address, interface, Type::STREAM, Protocol::TCP)?;
     // A restart must not wait for connections of the last run. On Windows the option means something else.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
@@ -80,8 +100,8 @@ fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// A UDP socket of that family, not yet bound, that gives up waiting after a while.
-pub(super) fn udp_socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
+pub(super) fn udp_socket(address: SocketAddr, interface: Option<&str>) -> io::Result<Socket> {
+    let socket = socket(address, interface, Type::DGRAM, Protocol::UDP)?;
     // The system may grant less; it then holds fewer datagrams in a burst.
     let _ = socket.set_recv_buffer_size(udp::RECEIVE_BUFFER);
     let _ = socket.set_send_buffer_size(udp::SEND_BUFFER);
@@ -95,11 +115,25 @@ pub(super) fn is_nothing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
 }
 
-fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+fn socket(address: SocketAddr, interface: Option<&str>, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if let Some(interface) = interface {
+        tie(&socket, interface)?;
+    }
     if address.is_ipv6() {
         // `[::]` and `0.0.0.0` are two addresses, so that both can be listed.
         socket.set_only_v6(true)?;
     }
     Ok(socket)
+}
+
+/// Has only packets of one network interface come in.
+#[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+fn tie(socket: &Socket, interface: &str) -> io::Result<()> {
+    socket.bind_device(Some(interface.as_bytes()))
+}
+
+#[cfg(not(any(target_os = "android", target_os = "fuchsia", target_os = "linux")))]
+fn tie(_: &Socket, _: &str) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }

@@ -25,6 +25,7 @@ use crate::config::ServerSettings;
 use crate::forward::{ForwardLimits, Forwarder};
 use crate::permits::Permits;
 use crate::snapshot::Published;
+use crate::view::ListenerId;
 
 use udp::Datagrams;
 
@@ -61,7 +62,8 @@ impl Server {
     /// See [`BindError`].
     pub fn bind(settings: ServerSettings, published: Arc<Published>) -> Result<Self, BindError> {
         let workers = settings.udp_workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
-        let listeners = settings.listen.iter().map(|listen| bind::Listener::bind(listen, workers));
+        let listeners =
+            settings.listen.iter().zip(0..).map(|(listen, at)| bind::Listener::bind(ListenerId(at), listen, workers));
         let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
         let udp_drops = UdpDrops::new(listeners.iter().flat_map(|listener| &listener.udp).map(Datagrams::drops));
         Ok(Self { listeners, settings, published, udp_drops })

@@ -79,6 +79,7 @@ async fn connection(
     _permit: Permit<IpAddr>,
     stop: CancellationToken,
 ) {
+    let local = stream.local_addr().ok().map(|local| local.ip());
     // One response is queued at a time: the next request is read when it has been written.
     let (stream, mut responses) = TcpStream::from_stream_with_buffer_size(AsyncIoTokioAsStd(stream), peer, 1);
     let mut requests = TimeoutStream::new(stream, idle_timeout);
@@ -100,7 +101,7 @@ async fn connection(
             }
             None => return,
         };
-        let Some(client) = serving.admission.client(peer.ip(), Transport::Tcp) else { continue };
+        let Some(client) = serving.admission.client(peer.ip(), local, Transport::Tcp) else { continue };
         let snapshot = serving.published.load_full();
         let served = match respond(&snapshot, &client, request.bytes(), &mut response) {
             None => None,

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::{iter, mem, thread};
 
 use super::{Destination, ForwardingRule, Generation, Identity, RuleId, SecurityRule, ServedZone, Snapshot, View};
-use crate::azure::{self, ResolutionPolicy, Scope, Topology, VirtualNetwork, ZoneContents};
+use crate::azure::{self, ResolutionPolicy, Scope, Strangers, Topology, VirtualNetwork, ZoneContents};
 use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
-use crate::view::{LinkedZone, Selector, SelectorRule, SuffixTable, ViewId, ZoneId};
+use crate::view::{
+    Forwarder, ForwarderId, Identifier, LinkedZone, Selector, SelectorRule, SuffixTable, ViewId, ZoneId,
+};
 use crate::zone::{CompileError, Zone};
 
 impl Snapshot {
@@ -52,7 +54,7 @@ impl Snapshot {
         let networks = Networks::new(topology);
         let for_outside = upstream.is_some_and(|(_, for_outside)| *for_outside);
         let mut views = vec![View { has_upstream: for_outside, ..View::default() }];
-        let mut selector = Vec::new();
+        let mut sources = Vec::new();
         for (network, of_network) in networks.sorted.iter().zip(networks.collect(topology)) {
             let view = ViewId(views.len() as u32);
             let custom_dns = topology.forwarding().custom_dns.get(network.name.as_str());
@@ -66,11 +68,11 @@ impl Snapshot {
                 internal: suffixes.list(of_network.internal),
             });
             let prefixes = network.address_space.iter().chain(&network.client_prefixes);
-            selector.extend(prefixes.map(|prefix| SelectorRule { prefix: **prefix, view }));
+            sources.extend(prefixes.map(|prefix| SelectorRule { prefix: prefix.trunc(), leads_to: view }));
         }
         for (address, network, destination) in &topology.forwarding().interfaces {
             let view = ViewId(views.len() as u32);
-            selector.push(SelectorRule { prefix: (*address).into(), view });
+            sources.push(SelectorRule { prefix: (*address).into(), leads_to: view });
             views.push(View {
                 network: Some(network.as_str().into()),
                 custom_dns: networks.destination(destination),
@@ -85,6 +87,7 @@ impl Snapshot {
                 destination: networks.destination(&rule.destination)?,
             })
         });
+        let refuses_strangers = topology.strangers() == Strangers::Refused;
         let reserved = topology.forwarding().reserved.iter().map(|domain| (domain.as_ref(), ()));
         Ok(Self {
             generation,
@@ -92,13 +95,16 @@ impl Snapshot {
             zones,
             rules: rules.collect(),
             reserved: suffixes.list(reserved),
+            private: suffixes.list(private_suffixes(topology).into_iter().map(|suffix| (suffix, ()))),
+            all_is_private: refuses_strangers || views_differ_elsewhere(topology),
+            refuses_strangers,
             suffixes,
             networks: networks.sorted.len(),
+            identifier: networks.identifier(topology, &views, sources),
             views: views.into(),
             public,
             upstream: upstream.map(|(servers, _)| servers.clone()),
             blocked: blocked()?,
-            selector: Selector::new(selector),
         })
     }
 }
@@ -124,14 +130,51 @@ impl<'a> Networks<'a> {
         Self { sorted }
     }
 
+    fn view(&self, name: &str) -> Option<ViewId> {
+        Some(ViewId(self.find(name)? as u32 + 1))
+    }
+
     fn find(&self, name: &str) -> Option<usize> {
         self.sorted.binary_search_by_key(&name, |network| network.name.as_str()).ok()
     }
 
     fn destination(&self, destination: &azure::Destination) -> Option<Destination> {
         match destination {
-            azure::Destination::Network(network) => Some(Destination::View(ViewId(self.find(network)? as u32 + 1))),
+            azure::Destination::Network(network) => Some(Destination::View(self.view(network)?)),
             azure::Destination::Servers(servers) => Some(Destination::Servers(servers.clone())),
+        }
+    }
+
+    /// `sources` are the views by source address.
+    fn identifier(&self, topology: &Topology, views: &[View], sources: Vec<SelectorRule>) -> Identifier {
+        let forwarders = topology.forwarders().iter().map(|forwarder| {
+            let is_of = |rule: &&SelectorRule| {
+                views[rule.leads_to.0 as usize].network.as_deref().is_some_and(|network| forwarder.speaks_for(network))
+            };
+            let rules: Vec<_> = sources.iter().filter(is_of).copied().collect();
+            let prefixes: Vec<_> = forwarder.client_prefixes.iter().map(|prefix| prefix.trunc()).collect();
+            Forwarder {
+                name: forwarder.name.as_str().into(),
+                client_subnet: forwarder.client_subnet,
+                proxy_protocol: forwarder.proxy_protocol,
+                clients: if prefixes.is_empty() { Selector::new(rules) } else { Selector::within(&rules, &prefixes) },
+            }
+        });
+        let forwarder_addresses = topology.forwarders().iter().enumerate().flat_map(|(at, forwarder)| {
+            let leads_to = ForwarderId(at as u16);
+            forwarder.addresses.iter().map(move |prefix| SelectorRule { prefix: prefix.trunc(), leads_to })
+        });
+        let inbound_endpoints = self.sorted.iter().enumerate().flat_map(|(at, network)| {
+            let leads_to = ViewId(at as u32 + 1);
+            network.inbound_endpoints.iter().map(move |address| SelectorRule { prefix: (**address).into(), leads_to })
+        });
+        let listeners = topology.listener_networks().iter().map(|network| self.view(network.as_deref()?));
+        Identifier {
+            forwarders: forwarders.collect(),
+            forwarder_addresses: Selector::new(forwarder_addresses),
+            listeners: listeners.collect(),
+            inbound_endpoints: Selector::new(inbound_endpoints),
+            sources: Selector::new(sources),
         }
     }
 
@@ -177,6 +220,26 @@ impl<'a> Networks<'a> {
 
 fn linked(topology: &Topology, at: usize, resolution_policy: ResolutionPolicy) -> (NameRef<'_>, LinkedZone) {
     (topology.zones()[at].apex.as_ref(), LinkedZone { zone: ZoneId(at as u32), resolution_policy })
+}
+
+/// The suffixes at which views differ, each once.
+fn private_suffixes(topology: &Topology) -> Vec<NameRef<'_>> {
+    let zones = topology.zones().iter().filter(|zone| zone.scope != Scope::Public).map(|zone| zone.apex.as_ref());
+    let rules = topology.forwarding().rules.iter().map(|rule| rule.domain_name.as_ref());
+    let security = topology.forwarding().security_rules.iter().flat_map(|rule| &rule.domains).map(Name::as_ref);
+    let mut suffixes: Vec<_> = zones.chain(rules).chain(security).collect();
+    suffixes.sort_unstable();
+    suffixes.dedup();
+    suffixes
+}
+
+/// Whether names that nobody here holds are asked of other servers for some views.
+fn views_differ_elsewhere(topology: &Topology) -> bool {
+    let forwarding = topology.forwarding();
+    let of_interfaces = forwarding.interfaces.iter().map(|(_, _, destination)| destination);
+    let mut custom_dns = forwarding.custom_dns.values().chain(of_interfaces);
+    custom_dns.any(|destination| matches!(destination, azure::Destination::Servers(_)))
+        || forwarding.upstream.as_ref().is_some_and(|(_, for_outside)| !for_outside)
 }
 
 /// Does the work for each item, on as many threads as there are processors for them.

@@ -6,12 +6,11 @@
 mod compile;
 mod publish;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::azure::{ResolutionPolicy, SecurityAction, Targets};
-use crate::dns::{Folded, Name};
-use crate::view::{BySuffix, LinkedZone, Selector, SelectorRule, SuffixTable, ViewId, ZoneId};
+use crate::dns::{Folded, Name, NameRef};
+use crate::view::{BySuffix, Identifier, LinkedZone, SuffixTable, ViewId, ZoneId};
 use crate::zone::Zone;
 
 pub use publish::Published;
@@ -36,7 +35,13 @@ pub struct Snapshot {
     reserved: BySuffix<()>,
     upstream: Option<Targets>,
     blocked: Zone,
-    selector: Selector,
+    identifier: Identifier,
+    /// Whether clients outside all networks are refused.
+    refuses_strangers: bool,
+    /// Where views differ: the suffixes of all that some have and others lack.
+    private: BySuffix<()>,
+    /// Whether views differ everywhere.
+    all_is_private: bool,
 }
 
 /// Number of a snapshot: rises by one with each that is published.
@@ -142,9 +147,19 @@ impl Snapshot {
         &self.identity
     }
 
-    /// The rule that puts a source address into a view; without one the client is [`OUTSIDE`].
-    pub fn select(&self, source: IpAddr) -> Option<&SelectorRule> {
-        self.selector.select(source)
+    /// What knows the network of a client.
+    pub fn identifier(&self) -> &Identifier {
+        &self.identifier
+    }
+
+    /// Whether the clients of a view get no answer.
+    pub fn refuses(&self, view: ViewId) -> bool {
+        self.refuses_strangers && view == OUTSIDE
+    }
+
+    /// Whether what is answered for a name may differ from view to view.
+    pub fn is_private(&self, name: NameRef<'_>) -> bool {
+        self.all_is_private || self.suffixes.longest_match(&name.fold(), &self.private).is_some()
     }
 
     /// The view with that number.

@@ -8,12 +8,20 @@ use crate::dns::Ttl;
 /// The sender of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Client {
-    /// Source address of the datagram or connection.
+    /// Source address of the datagram or connection, or what a proxy says in its place.
     pub source: IpAddr,
+    /// The forwarder that spoke for the client as a proxy.
+    pub proxy: Option<ForwarderId>,
+    /// The listener that the request came to.
+    pub listener: Option<ListenerId>,
+    /// The address of this host that the request was sent to.
+    pub local: Option<IpAddr>,
     /// What carried the request.
     pub transport: Transport,
-    /// The view of this client where something better than its source address decides it.
+    /// The view of this client where it is given, whatever all else says.
     pub view: Option<ViewId>,
+    /// Whether the listener takes queries from the source address at all.
+    pub is_admitted: bool,
     /// Whom the client asked, as it were.
     pub persona: Persona,
 }
@@ -21,9 +29,26 @@ pub struct Client {
 impl Client {
     /// A client that is known by its source address, of an authoritative server.
     pub const fn new(source: IpAddr, transport: Transport) -> Self {
-        Self { source, transport, view: None, persona: Persona::Authoritative }
+        Self {
+            source,
+            proxy: None,
+            listener: None,
+            local: None,
+            transport,
+            view: None,
+            is_admitted: true,
+            persona: Persona::Authoritative,
+        }
     }
 }
+
+/// Number of a forwarder that may speak for clients, within one snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForwarderId(pub u16);
+
+/// Number of a listener: its place in the server's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerId(pub u16);
 
 /// How a request came, which bounds the size of its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,11 @@
 //! Who is asking, and what they may see.
 
 mod client;
+mod identify;
 mod select;
 mod suffixes;
 
-pub use client::{Client, Persona, Transport};
+pub use client::{Client, ForwarderId, ListenerId, Persona, Transport};
+pub use identify::{Forwarder, Identified, Identifier, Way};
 pub use select::{Selector, SelectorRule};
 pub use suffixes::{BySuffix, LinkedZone, SuffixTable, ViewId, ZoneId};

@@ -1,28 +1,30 @@
-//! Source address → view: the narrowest prefix wins, whatever the order of the declaration.
+//! Address → view, or anything else that prefixes stand for: the narrowest prefix wins, whatever the order of the
+//! declaration.
 //!
 //! Prefixes are flattened into sorted, disjoint ranges once, so that a choice is one binary search.
 
+use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
 use super::ViewId;
 
-/// Chooses the view of a client by its source address.
-#[derive(Debug, Default)]
-pub struct Selector {
-    rules: Box<[SelectorRule]>,
+/// Chooses by an address: the view of a client, where nothing else is said.
+#[derive(Debug)]
+pub struct Selector<T = ViewId> {
+    rules: Box<[SelectorRule<T>]>,
     v4: Ranges<u32>,
     v6: Ranges<u128>,
 }
 
-/// A prefix and the view of the clients in it.
+/// A prefix and what it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SelectorRule {
+pub struct SelectorRule<T = ViewId> {
     /// The prefix.
     pub prefix: IpNet,
-    /// The view.
-    pub view: ViewId,
+    /// What addresses in it lead to.
+    pub leads_to: T,
 }
 
 /// Each start holds until the next one; a rule of `None` is a gap.
@@ -32,15 +34,21 @@ struct Ranges<N> {
     rules: Box<[Option<u32>]>,
 }
 
-impl Selector {
+impl<T> Default for Selector<T> {
+    fn default() -> Self {
+        Self::new([])
+    }
+}
+
+impl<T> Selector<T> {
     /// Flattens prefixes. Of several rules with the same prefix the first counts.
-    pub fn new(rules: impl IntoIterator<Item = SelectorRule>) -> Self {
+    pub fn new(rules: impl IntoIterator<Item = SelectorRule<T>>) -> Self {
         let mut rules: Vec<_> =
             rules.into_iter().map(|rule| SelectorRule { prefix: rule.prefix.trunc(), ..rule }).collect();
         // The sort keeps the given order among equal prefixes.
         rules.sort_by_key(|rule| (rule.prefix.network(), rule.prefix.prefix_len()));
         rules.dedup_by_key(|rule| rule.prefix);
-        let bounds = |rule: (usize, &SelectorRule)| match (rule.1.prefix.network(), rule.1.prefix.broadcast()) {
+        let bounds = |rule: (usize, &SelectorRule<T>)| match (rule.1.prefix.network(), rule.1.prefix.broadcast()) {
             (IpAddr::V4(first), IpAddr::V4(last)) => Bounds::V4(first.to_bits(), last.to_bits(), rule.0 as u32),
             (IpAddr::V6(first), IpAddr::V6(last)) => Bounds::V6(first.to_bits(), last.to_bits(), rule.0 as u32),
             _ => unreachable!("both ends of a prefix are of one family"),
@@ -52,20 +60,80 @@ impl Selector {
                 Bounds::V6(first, last, rule) => v6.push((first, last, rule)),
             }
         }
-        Self {
-            v4: Ranges::flatten(&v4, |last| last.checked_add(1)),
-            v6: Ranges::flatten(&v6, |last| last.checked_add(1)),
-            rules: rules.into(),
-        }
+        Self { v4: Ranges::flatten(&v4), v6: Ranges::flatten(&v6), rules: rules.into() }
     }
 
     /// The rule with the narrowest prefix that holds the address. An IPv4-mapped IPv6 address is taken as IPv4.
-    pub fn select(&self, source: IpAddr) -> Option<&SelectorRule> {
-        let rule = match source.to_canonical() {
+    pub fn select(&self, address: IpAddr) -> Option<&SelectorRule<T>> {
+        let rule = match address.to_canonical() {
             IpAddr::V4(address) => self.v4.find(Ipv4Addr::to_bits(address)),
             IpAddr::V6(address) => self.v6.find(Ipv6Addr::to_bits(address)),
         };
         rule.map(|rule| &self.rules[rule as usize])
+    }
+
+    /// The length of the widest prefix around an address in which every address is selected as this one is.
+    pub fn scope(&self, address: IpAddr) -> u8 {
+        match address {
+            IpAddr::V4(address) => self.v4.scope(address.to_bits()),
+            IpAddr::V6(address) => match address.to_ipv4_mapped() {
+                Some(address) => 96 + self.scope(address.into()),
+                None => self.v6.scope(address.to_bits()),
+            },
+        }
+    }
+}
+
+impl Selector {
+    /// The same choice for addresses within some prefixes; all others are selected by no rule.
+    pub fn within(rules: &[SelectorRule], prefixes: &[IpNet]) -> Self {
+        let mut rules = rules.to_vec();
+        // Where the prefixes cut two rules down to the same one, the narrower of the two was there first.
+        rules.sort_by_key(|rule| Reverse(rule.prefix.prefix_len()));
+        let cut = rules.iter().flat_map(|rule| {
+            prefixes.iter().filter_map(|prefix| {
+                let narrower = if prefix.prefix_len() > rule.prefix.prefix_len() { prefix } else { &rule.prefix };
+                let common = rule.prefix.contains(narrower) && prefix.contains(narrower);
+                common.then_some(SelectorRule { prefix: *narrower, ..*rule })
+            })
+        });
+        Self::new(cut)
+    }
+}
+
+/// An address as a number.
+trait Number: Copy + Ord {
+    fn successor(self) -> Option<Self>;
+    fn predecessor(self) -> Option<Self>;
+    /// How many bits two numbers have in common, from the front.
+    fn common_bits(self, other: Self) -> u32;
+}
+
+impl Number for u32 {
+    fn successor(self) -> Option<Self> {
+        self.checked_add(1)
+    }
+
+    fn predecessor(self) -> Option<Self> {
+        self.checked_sub(1)
+    }
+
+    fn common_bits(self, other: Self) -> u32 {
+        (self ^ other).leading_zeros()
+    }
+}
+
+impl Number for u128 {
+    fn successor(self) -> Option<Self> {
+        self.checked_add(1)
+    }
+
+    fn predecessor(self) -> Option<Self> {
+        self.checked_sub(1)
+    }
+
+    fn common_bits(self, other: Self) -> u32 {
+        (self ^ other).leading_zeros()
     }
 }
 
@@ -74,9 +142,9 @@ enum Bounds {
     V6(u128, u128, u32),
 }
 
-impl<N: Copy + Ord> Ranges<N> {
+impl<N: Number> Ranges<N> {
     /// Flattens nested ranges, sorted so that an outer one stands before those inside it.
-    fn flatten(nested: &[(N, N, u32)], successor: impl Fn(N) -> Option<N>) -> Self {
+    fn flatten(nested: &[(N, N, u32)]) -> Self {
         let mut flat: Vec<(N, Option<u32>)> = Vec::new();
         let mut open: Vec<(N, u32)> = Vec::new();
         let mut start = |at: N, rule: Option<u32>| {
@@ -88,7 +156,7 @@ impl<N: Copy + Ord> Ranges<N> {
         };
         let close = |open: &mut Vec<(N, u32)>, before: Option<N>, start: &mut dyn FnMut(N, Option<u32>)| {
             while let Some((last, _)) = open.pop_if(|(last, _)| before.is_none_or(|first| *last < first)) {
-                if let Some(next) = successor(last) {
+                if let Some(next) = last.successor() {
                     start(next, open.last().map(|(_, rule)| *rule));
                 }
             }
@@ -107,6 +175,15 @@ impl<N: Copy + Ord> Ranges<N> {
         let after = self.starts.partition_point(|start| *start <= address);
         self.rules[after.checked_sub(1)?]
     }
+
+    fn scope(&self, address: N) -> u8 {
+        let after = self.starts.partition_point(|start| *start <= address);
+        // The prefix may hold neither the first address of the next range nor the last of the one before.
+        let next = self.starts.get(after).copied();
+        let last = after.checked_sub(1).and_then(|own| self.starts[own].predecessor());
+        let without = |other: Option<N>| other.map_or(0, |other| address.common_bits(other) + 1);
+        without(next).max(without(last)) as u8
+    }
 }
 
 #[cfg(test)]
@@ -116,11 +193,11 @@ mod tests {
     use super::*;
 
     fn rule(prefix: &str, view: u32) -> SelectorRule {
-        SelectorRule { prefix: prefix.parse().unwrap(), view: ViewId(view) }
+        SelectorRule { prefix: prefix.parse().unwrap(), leads_to: ViewId(view) }
     }
 
     fn selected(selector: &Selector, source: &str) -> Option<u32> {
-        selector.select(source.parse().unwrap()).map(|rule| rule.view.0)
+        selector.select(source.parse().unwrap()).map(|rule| rule.leads_to.0)
     }
 
     #[test]
@@ -156,7 +233,59 @@ mod tests {
         assert_eq!(selected(&selector, "::ffff:11.0.0.1"), None);
     }
 
+    fn v4(bits: u32) -> IpAddr {
+        Ipv4Addr::from_bits(bits).into()
+    }
+
+    #[test]
+    fn a_scope_is_the_widest_prefix_with_one_choice() {
+        let selector = Selector::new([rule("10.0.0.0/8", 1), rule("10.1.0.0/16", 2), rule("2001:db8::/32", 3)]);
+        let scope = |address: &str| selector.scope(address.parse().unwrap());
+        assert_eq!(scope("10.1.0.0"), 16);
+        assert_eq!(scope("10.128.0.0"), 9);
+        assert_eq!(scope("10.0.0.0"), 16);
+        assert_eq!(scope("10.2.3.4"), 15);
+        assert_eq!(scope("192.0.2.1"), 1);
+        assert_eq!(scope("::ffff:10.1.0.0"), 96 + 16);
+        assert_eq!(scope("2001:db8::1"), 32);
+        assert_eq!(Selector::<ViewId>::default().scope(v4(7)), 0);
+    }
+
+    #[test]
+    fn a_selector_can_be_cut_down_to_some_prefixes() {
+        let rules = [rule("10.0.0.0/8", 1), rule("10.1.0.0/16", 2), rule("10.2.0.0/16", 3)];
+        let prefixes = ["10.1.7.0/24", "10.2.0.0/15", "192.0.2.0/24"].map(|prefix| prefix.parse().unwrap());
+        let selector = Selector::within(&rules, &prefixes);
+        assert_eq!(selected(&selector, "10.1.7.1"), Some(2));
+        assert_eq!(selected(&selector, "10.1.8.1"), None);
+        assert_eq!(selected(&selector, "10.2.0.1"), Some(3));
+        assert_eq!(selected(&selector, "10.3.0.1"), Some(1));
+        assert_eq!(selected(&selector, "192.0.2.1"), None);
+    }
+
     proptest! {
+        #[test]
+        fn a_scope_holds_one_choice_and_a_wider_one_does_not(
+            rules in proptest::collection::vec((any::<u8>(), 0_u8..=8), 0..12),
+            address in any::<u8>(),
+        ) {
+            // Addresses that differ in the first octet alone: few enough to be tried one by one.
+            let wide = |octet: u8| v4(u32::from(octet) << 24);
+            let rules = rules.iter().enumerate().map(|(view, (octet, len))| SelectorRule {
+                prefix: IpNet::new(wide(*octet), *len).unwrap().trunc(),
+                leads_to: ViewId(view as u32),
+            });
+            let selector = Selector::new(rules);
+            let is_one_choice = |len: u8| {
+                let prefix = IpNet::new(wide(address), len).unwrap();
+                (0..=255).map(wide).filter(|other| prefix.contains(other))
+                    .all(|other| selector.select(other) == selector.select(wide(address)))
+            };
+            let scope = selector.scope(wide(address));
+            prop_assert!(is_one_choice(scope));
+            prop_assert!(scope == 0 || !is_one_choice(scope - 1));
+        }
+
         #[test]
         fn agrees_with_a_linear_search(
             rules in proptest::collection::vec((any::<u32>(), 0_u8..=32), 0..40),
@@ -164,7 +293,7 @@ mod tests {
         ) {
             let rules: Vec<_> = rules.iter().enumerate().map(|(view, (address, len))| {
                 let prefix = IpNet::new(Ipv4Addr::from_bits(*address).into(), *len).unwrap().trunc();
-                SelectorRule { prefix, view: ViewId(view as u32) }
+                SelectorRule { prefix, leads_to: ViewId(view as u32) }
             }).collect();
             let selector = Selector::new(rules.clone());
             let ends = rules.iter().flat_map(|rule| [rule.prefix.network(), rule.prefix.broadcast()]);

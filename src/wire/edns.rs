@@ -1,4 +1,8 @@
-//! The OPT pseudo-record (RFC 6891).
+//! The OPT pseudo-record (RFC 6891) and its options.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 
 /// The UDP payload size that this server advertises and keeps to: what crosses today's networks in one piece
 /// (DNS Flag Day 2020).
@@ -10,7 +14,19 @@ pub(super) const LEAST_PAYLOAD_SIZE: u16 = 512;
 /// Octets of an OPT record without options.
 pub(super) const OPT_LEN: usize = 11;
 
-/// What the OPT record of a request says; its options are well formed and, none being known here, ignored.
+/// Most octets of the options of a response: a client subnet with a whole IPv6 address.
+pub(super) const MAX_OPTIONS_LEN: usize = OPTION_HEADER + SUBNET_HEADER + 16;
+/// Octets of an option before its data (RFC 6891 §6.1.2).
+const OPTION_HEADER: usize = 4;
+/// The option code of EDNS Client Subnet (RFC 7871 §6).
+const CLIENT_SUBNET: u16 = 8;
+/// Octets of a client subnet before the address.
+const SUBNET_HEADER: usize = 4;
+/// Address families of client subnets (RFC 7871 §6).
+const FAMILY_V4: u16 = 1;
+const FAMILY_V6: u16 = 2;
+
+/// What the OPT record of a request says, as far as it is known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edns {
     /// The client's UDP payload size in octets.
@@ -19,23 +35,146 @@ pub struct Edns {
     pub version: u8,
     /// The DO bit, which a response repeats (RFC 3225 §3).
     pub dnssec_ok: bool,
+    /// On whose behalf the query was sent, as the client says (RFC 7871).
+    pub client_subnet: Option<IpNet>,
+}
+
+/// Why options could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BadOptions {
+    /// They are no sequence of options.
+    Cut,
+    /// One of them is not as its document wants it.
+    Malformed,
 }
 
 impl Edns {
     /// Reads the fixed part of an OPT record: class and TTL fields (RFC 6891 §6.1.3).
     pub(super) fn read(class: u16, ttl: [u8; 4]) -> Self {
-        Self { payload_size: class, version: ttl[1], dnssec_ok: ttl[2] & 0x80 != 0 }
+        Self { payload_size: class, version: ttl[1], dnssec_ok: ttl[2] & 0x80 != 0, client_subnet: None }
     }
 
-    /// Whether RDATA is a sequence of whole options (RFC 6891 §6.1.2).
-    pub(super) fn options_are_whole(mut rdata: &[u8]) -> bool {
-        while let Some((header, rest)) = rdata.split_first_chunk::<4>() {
-            let len = usize::from(u16::from_be_bytes([header[2], header[3]]));
-            match rest.get(len..) {
-                Some(rest) => rdata = rest,
-                None => return false,
+    /// Reads the options (RFC 6891 §6.1.2); unknown ones are ignored.
+    pub(super) fn read_options(&mut self, mut rdata: &[u8]) -> Result<(), BadOptions> {
+        let mut all_well_formed = true;
+        while !rdata.is_empty() {
+            let (header, rest) = rdata.split_first_chunk::<OPTION_HEADER>().ok_or(BadOptions::Cut)?;
+            let [code, len] = [[header[0], header[1]], [header[2], header[3]]].map(u16::from_be_bytes);
+            let (data, rest) = rest.split_at_checked(len.into()).ok_or(BadOptions::Cut)?;
+            rdata = rest;
+            if code == CLIENT_SUBNET {
+                let subnet = read_client_subnet(data);
+                // Of two one must be wrong.
+                all_well_formed &= subnet.is_some() && self.client_subnet.is_none();
+                self.client_subnet = subnet;
             }
         }
-        rdata.is_empty()
+        if all_well_formed {
+            return Ok(());
+        }
+        self.client_subnet = None;
+        Err(BadOptions::Malformed)
+    }
+
+    /// Octets of the OPT record of a response to this.
+    pub(super) fn response_len(&self) -> usize {
+        let subnet = |subnet: IpNet| OPTION_HEADER + SUBNET_HEADER + address_len(subnet);
+        OPT_LEN + self.client_subnet.map_or(0, subnet)
+    }
+
+    /// Appends the options of a response. Its answer holds for the prefix of `scope` bits around the client subnet.
+    pub(super) fn write_response_options(&self, scope: u8, octets: &mut Vec<u8>) {
+        let Some(subnet) = self.client_subnet else { return };
+        let len = address_len(subnet);
+        octets.extend_from_slice(&CLIENT_SUBNET.to_be_bytes());
+        octets.extend_from_slice(&((SUBNET_HEADER + len) as u16).to_be_bytes());
+        let family = if subnet.addr().is_ipv4() { FAMILY_V4 } else { FAMILY_V6 };
+        octets.extend_from_slice(&family.to_be_bytes());
+        octets.extend_from_slice(&[subnet.prefix_len(), scope]);
+        match subnet.addr() {
+            IpAddr::V4(address) => octets.extend_from_slice(&address.octets()[..len]),
+            IpAddr::V6(address) => octets.extend_from_slice(&address.octets()[..len]),
+        }
+    }
+}
+
+/// Reads a client subnet of a query: as many octets of address as the length needs, no bit set beyond it, and no scope
+/// (RFC 7871 §6, §7.1.2).
+fn read_client_subnet(data: &[u8]) -> Option<IpNet> {
+    let (header, address) = data.split_first_chunk::<SUBNET_HEADER>()?;
+    let [_, _, source_prefix_length, 0] = *header else { return None };
+    let mut octets = [0; 16];
+    octets.get_mut(..address.len())?.copy_from_slice(address);
+    let all_bits = match u16::from_be_bytes([header[0], header[1]]) {
+        FAMILY_V4 => IpAddr::from(<[u8; 4]>::try_from(&octets[..4]).expect("four octets")),
+        FAMILY_V6 => IpAddr::from(octets),
+        _ => return None,
+    };
+    let subnet = IpNet::new(all_bits, source_prefix_length).ok()?;
+    (address_len(subnet) == address.len() && subnet.trunc() == subnet).then_some(subnet)
+}
+
+/// Octets of the address that a client subnet carries.
+fn address_len(subnet: IpNet) -> usize {
+    usize::from(subnet.prefix_len()).div_ceil(8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(rdata: &[u8]) -> (Result<(), BadOptions>, Option<IpNet>) {
+        let mut edns = Edns::read(1232, [0; 4]);
+        (edns.read_options(rdata), edns.client_subnet)
+    }
+
+    #[test]
+    fn a_client_subnet_is_read_and_repeated_with_a_scope() {
+        let rdata = b"\0\x0a\0\x0212\0\x08\0\x07\0\x01\x18\0\x0a\x01\x02";
+        let (read, subnet) = read(rdata);
+        assert_eq!((read, subnet), (Ok(()), Some("10.1.2.0/24".parse().unwrap())));
+        let edns = Edns { client_subnet: subnet, ..Edns::read(1232, [0; 4]) };
+        let mut octets = Vec::new();
+        edns.write_response_options(16, &mut octets);
+        assert_eq!(octets, b"\0\x08\0\x07\0\x01\x18\x10\x0a\x01\x02");
+        assert_eq!(edns.response_len(), OPT_LEN + octets.len());
+    }
+
+    #[test]
+    fn client_subnets_of_any_length_are_read() {
+        for (option, subnet) in [
+            (&b"\0\x01\0\0"[..], "0.0.0.0/0"),
+            (b"\0\x01\x09\0\x0a\x80", "10.128.0.0/9"),
+            (b"\0\x01\x20\0\x0a\x01\x02\x03", "10.1.2.3/32"),
+            (b"\0\x02\0\0", "::/0"),
+            (b"\0\x02\x20\0\x20\x01\x0d\xb8", "2001:db8::/32"),
+            (b"\0\x02\x80\0\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01", "2001:db8::1/128"),
+        ] {
+            let rdata = [b"\0\x08\0", &[option.len() as u8][..], option].concat();
+            assert_eq!(read(&rdata), (Ok(()), Some(subnet.parse().unwrap())));
+        }
+    }
+
+    #[test]
+    fn malformed_client_subnets_are_told_from_cut_options() {
+        for option in [
+            // No family, an unknown one, a length that the family does not have, a scope in a query.
+            &b"\0\x01\x18"[..],
+            b"\0\0\0\0",
+            b"\0\x03\x08\0\x0a",
+            b"\0\x01\x21\0\x0a\x01\x02\x03\0",
+            b"\0\x02\x81\0\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\0",
+            b"\0\x01\x08\x08\x0a",
+            // Too few octets, too many, a bit beyond the length.
+            b"\0\x01\x18\0\x0a\x01",
+            b"\0\x01\x18\0\x0a\x01\x02\x00",
+            b"\0\x01\x09\0\x0a\x40",
+        ] {
+            let rdata = [b"\0\x08\0", &[option.len() as u8][..], option].concat();
+            assert_eq!(read(&rdata), (Err(BadOptions::Malformed), None), "{option:?}");
+            assert_eq!(read(&[&rdata[..], b"\0"].concat()).0, Err(BadOptions::Cut));
+        }
+        let twice = b"\0\x08\0\x04\0\x01\0\0".repeat(2);
+        assert_eq!(read(&twice), (Err(BadOptions::Malformed), None));
     }
 }

@@ -1,6 +1,7 @@
 //! Bytes → request, or what to say instead.
 
-use super::{Edns, HEADER};
+use super::HEADER;
+use super::edns::{BadOptions, Edns};
 use crate::dns::{DNSClass, NameRef, OpCode, Question, Rcode, RecordType};
 
 /// A query that can be answered.
@@ -84,7 +85,7 @@ impl<'a> Request<'a> {
         let question = question.filter(|_| questions == 1);
         let outside = u32::from(answers) + u32::from(authorities);
         let records = all_read.then(|| read_records(rest, outside, u32::from(additionals))).flatten();
-        let edns = records.flatten();
+        let edns = records.and_then(|records| records.edns);
         let refusal = |rcode| Refusal::Reply {
             header,
             rcode,
@@ -94,7 +95,7 @@ impl<'a> Request<'a> {
         if header.opcode() != u8::from(OpCode::Query) {
             return Err(refusal(Rcode::NotImp));
         }
-        let (Some((question, question_octets)), Some(_)) = (question, records) else {
+        let (Some((question, question_octets)), Some(Records { is_malformed: false, .. })) = (question, records) else {
             return Err(refusal(Rcode::FormErr));
         };
         // Only an IXFR query has a record outside the additional section (RFC 1995 §3).
@@ -130,12 +131,19 @@ fn read_question<'a>(body: &mut &'a [u8]) -> Option<(Question<'a>, &'a [u8])> {
     Some((question, octets))
 }
 
-/// Walks the records after the question for the OPT record; `None` where they are malformed: cut off, followed by
+/// What the records after the question say.
+#[derive(Clone, Copy, Debug, Default)]
+struct Records {
+    edns: Option<Edns>,
+    /// Whether the OPT record has an option that is not as it should be.
+    is_malformed: bool,
+}
+
+/// Walks the records after the question for the OPT record; `None` where they cannot be read: cut off, followed by
 /// more octets, or with an OPT record that is not alone, not at the root, or among the `outside` records, those before
 /// the additional section.
-#[expect(clippy::option_option, reason = "malformed, without EDNS, with EDNS")]
-fn read_records(mut rest: &[u8], outside: u32, additionals: u32) -> Option<Option<Edns>> {
-    let mut edns = None;
+fn read_records(mut rest: &[u8], outside: u32, additionals: u32) -> Option<Records> {
+    let mut records = Records::default();
     for at in 0..outside + additionals {
         let (is_root, after) = skip_name(rest)?;
         let (fixed, after) = after.split_first_chunk::<10>()?;
@@ -143,16 +151,22 @@ fn read_records(mut rest: &[u8], outside: u32, additionals: u32) -> Option<Optio
         rest = after;
         if u16::from_be_bytes([fixed[0], fixed[1]]) == u16::from(RecordType::OPT) {
             let class = u16::from_be_bytes([fixed[2], fixed[3]]);
-            let opt = Edns::read(class, [fixed[4], fixed[5], fixed[6], fixed[7]]);
-            // What RDATA means in another version is not known here (RFC 6891 §6.1.3).
-            let is_bad = opt.version == 0 && !Edns::options_are_whole(rdata);
-            if edns.is_some() || !is_root || at < outside || is_bad {
+            let mut edns = Edns::read(class, [fixed[4], fixed[5], fixed[6], fixed[7]]);
+            if records.edns.is_some() || !is_root || at < outside {
                 return None;
             }
-            edns = Some(opt);
+            // What RDATA means in another version is not known here (RFC 6891 §6.1.3).
+            if edns.version == 0 {
+                match edns.read_options(rdata) {
+                    Ok(()) => {}
+                    Err(BadOptions::Cut) => return None,
+                    Err(BadOptions::Malformed) => records.is_malformed = true,
+                }
+            }
+            records.edns = Some(edns);
         }
     }
-    rest.is_empty().then_some(edns)
+    rest.is_empty().then_some(records)
 }
 
 /// Whether the name at the start is the root, and what follows it; a compression pointer ends it.
@@ -200,7 +214,7 @@ mod tests {
         assert_eq!(request.question.qname.to_string(), "a.example.");
         assert_eq!(request.question.qtype, RecordType::A);
         assert_eq!(request.question_octets, QUESTION);
-        assert_eq!(request.edns, Some(Edns { payload_size: 1232, version: 0, dnssec_ok: true }));
+        assert_eq!(request.edns, Some(Edns { payload_size: 1232, version: 0, dnssec_ok: true, client_subnet: None }));
     }
 
     #[test]
@@ -228,6 +242,14 @@ mod tests {
             let Refusal::Reply { edns, .. } = Request::parse(&octets).unwrap_err() else { panic!("{octets:?}") };
             assert!(edns.is_some(), "{octets:?}");
         }
+    }
+
+    #[test]
+    fn a_malformed_option_is_a_format_error_with_an_opt_record() {
+        let subnet = b"\0\0\x29\x02\0\0\0\0\0\0\x08\0\x08\0\x04\0\x07\0\0";
+        let octets = message(0, [1, 0, 0, 1], &[QUESTION, subnet]);
+        let Refusal::Reply { rcode, edns, .. } = Request::parse(&octets).unwrap_err() else { panic!() };
+        assert_eq!((rcode, edns.is_some()), (Rcode::FormErr, true));
     }
 
     #[test]
@@ -259,6 +281,8 @@ mod tests {
     fn unknown_edns_options_are_ignored_and_unknown_versions_refused() {
         let cookie = b"\0\0\x29\x02\0\0\0\0\0\0\x0c\0\x0a\0\x0812345678";
         assert!(Request::parse(&message(0, [1, 0, 0, 1], &[QUESTION, cookie])).is_ok());
+        let subnet_in_version_1 = b"\0\0\x29\x02\0\0\x01\0\0\0\x05\0\x08\0\x01\0";
+        assert_eq!(refused(&message(0, [1, 0, 0, 1], &[QUESTION, subnet_in_version_1])), Some(Rcode::BADVERS));
         let version_1 = b"\0\0\x29\x02\0\0\x01\0\0\0\0";
         assert_eq!(refused(&message(0, [1, 0, 0, 1], &[QUESTION, version_1])), Some(Rcode::BADVERS));
         let no_options_of_ours = b"\0\0\x29\x02\0\0\xff\0\0\0\x03abc";

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::edns::{AZURE_PAYLOAD_SIZE, LEAST_PAYLOAD_SIZE, OPT_LEN, OUR_PAYLOAD_SIZE};
+use super::edns::{AZURE_PAYLOAD_SIZE, LEAST_PAYLOAD_SIZE, MAX_OPTIONS_LEN, OPT_LEN, OUR_PAYLOAD_SIZE};
 use super::{Edns, HEADER, Header, Refusal, Request};
 use crate::dns::{NameRef, Rcode, RecordType, Ttl, rdata};
 use crate::resolve::{Answer, AnswerSet, Data};
@@ -31,6 +31,8 @@ pub struct Response {
     payload_size: u16,
     ttl_cap: Option<Ttl>,
     class: u16,
+    /// How wide the answer holds, in bits of the client subnet.
+    scope: u8,
     /// Whether nothing was left out for want of room.
     is_whole: bool,
 }
@@ -46,16 +48,19 @@ impl Response {
         &self.octets
     }
 
-    /// Writes an answer for a client. `recursion_available`: whether other servers are asked on its behalf.
+    /// Writes an answer for a client. `recursion_available`: whether other servers are asked on its behalf; `scope`: how
+    /// wide the answer holds, in bits of the query's client subnet (RFC 7871 §7.2.1).
     pub fn write_answer(
         &mut self,
         request: &Request<'_>,
         answer: &Answer<'_>,
         client: &Client,
         recursion_available: bool,
+        scope: u8,
     ) {
         self.begin(request.header, Some(request.question_octets), request.edns, client);
         self.class = request.question.qclass.into();
+        self.scope = scope;
         let mut counts = [0; 3];
         self.is_whole = true;
         if recursion_available {
@@ -74,8 +79,8 @@ impl Response {
     /// `false` where it would differ for clients that take more or less.
     pub(crate) fn keep_answer(&self, request: &Request<'_>, kept: &mut Vec<u8>) -> bool {
         let has_opt = request.edns.is_some();
-        let end = self.octets.len() - if has_opt { OPT_LEN } else { 0 };
-        if !self.is_whole || end + OPT_LEN > usize::from(LEAST_PAYLOAD_SIZE) {
+        let end = self.octets.len() - request.edns.map_or(0, |edns| edns.response_len());
+        if !self.is_whole || end + OPT_LEN + MAX_OPTIONS_LEN > usize::from(LEAST_PAYLOAD_SIZE) {
             return false;
         }
         let additional = u16::from_be_bytes([self.octets[10], self.octets[11]]) - u16::from(has_opt);
@@ -87,7 +92,7 @@ impl Response {
     }
 
     /// Writes an answer that [`Response::keep_answer`] kept, for a client of the same persona.
-    pub(crate) fn write_kept(&mut self, request: &Request<'_>, client: &Client, kept: &[u8]) {
+    pub(crate) fn write_kept(&mut self, request: &Request<'_>, client: &Client, scope: u8, kept: &[u8]) {
         let (head, records) = kept.split_at(8);
         self.octets.clear();
         self.octets.extend_from_slice(&request.header.id.to_be_bytes());
@@ -98,6 +103,7 @@ impl Response {
         self.octets.extend_from_slice(records);
         if let Some(edns) = request.edns {
             self.payload_size = payload_size(client.persona);
+            self.scope = scope;
             self.opt(Rcode::NoError.into(), edns);
         }
     }
@@ -124,7 +130,8 @@ impl Response {
                 usize::from(theirs.clamp(LEAST_PAYLOAD_SIZE, self.payload_size))
             }
         };
-        self.limit = size - if edns.is_some() { OPT_LEN } else { 0 };
+        self.limit = size - edns.map_or(0, |edns| edns.response_len());
+        self.scope = 0;
         self.names.clear();
         self.octets.clear();
         self.octets.extend_from_slice(&header.id.to_be_bytes());
@@ -307,7 +314,9 @@ impl Response {
         self.octets.extend_from_slice(&u16::from(RecordType::OPT).to_be_bytes());
         self.octets.extend_from_slice(&self.payload_size.to_be_bytes());
         let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
-        self.octets.extend_from_slice(&[(rcode >> 4) as u8, 0, dnssec_ok, 0, 0, 0]);
+        let [len_high, len_low] = ((edns.response_len() - OPT_LEN) as u16).to_be_bytes();
+        self.octets.extend_from_slice(&[(rcode >> 4) as u8, 0, dnssec_ok, 0, len_high, len_low]);
+        edns.write_response_options(self.scope, &mut self.octets);
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Server {
     pub(crate) addresses: Vec<SocketAddr>,
     log: Arc<Mutex<String>>,
     /// Where its configuration is, if a test wrote it.
-    _folder: Option<TempDir>,
+    folder: Option<TempDir>,
 }
 
 impl Server {
@@ -41,7 +41,15 @@ impl Server {
 
     /// Starts the program with a configuration that says where to listen, or else on a free port.
     pub(crate) fn configured(config: &str) -> Self {
+        Self::configured_with(config, &[])
+    }
+
+    /// As [`Server::configured`], with files beside the configuration.
+    pub(crate) fn configured_with(config: &str, files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
         let path = folder.path().join("test.toml");
         std::fs::write(&path, config).unwrap();
         let mut arguments = vec!["-vv", "--config", path.to_str().unwrap()];
@@ -73,7 +81,12 @@ impl Server {
         let listen = ready["listen"].as_array().unwrap();
         let addresses: Vec<SocketAddr> =
             listen.iter().map(|address| address.as_str().unwrap().parse().unwrap()).collect();
-        Self { child, address: addresses[0], addresses, log, _folder: folder }
+        Self { child, address: addresses[0], addresses, log, folder }
+    }
+
+    /// Writes another configuration, for a reload.
+    pub(crate) fn configure(&self, config: &str) {
+        std::fs::write(self.folder.as_ref().unwrap().path().join("test.toml"), config).unwrap();
     }
 
     /// What it has logged so far.

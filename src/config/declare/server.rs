@@ -53,6 +53,15 @@ impl Declarer<'_> {
             }
             mirror::Persona::AzureResolver => Persona::AzureResolver { ttl_cap },
         };
+        let virtual_network = more.virtual_network.as_ref().map(|network| network.get_ref().clone());
+        let interface = more.interface.as_ref().map(|interface| (*self.label(interface)).clone());
+        let allow_from = more.allow_from.as_ref().map(|allowed| {
+            if allowed.get_ref().is_empty() {
+                self.problem(allowed, "nobody may ask", "list who may, or remove allow_from: then everybody may");
+            }
+            let allowed = self.sources(allowed.get_ref()).unwrap_or_default();
+            allowed.into_iter().map(|prefix| prefix.trunc()).collect()
+        });
         let mut count = |value: &Option<Spanned<u32>>| {
             value.as_ref().and_then(|value| NonZero::new(self.bounded(value, 1, 1_000_000)))
         };
@@ -61,7 +70,7 @@ impl Declarer<'_> {
             self.problem(listen, format!("{address:?} is not a listen address"), ADDRESS_MEND);
             return None;
         };
-        Some(Listen { address, persona, queries_per_second, pending_queries })
+        Some(Listen { address, virtual_network, interface, allow_from, persona, queries_per_second, pending_queries })
     }
 
     fn bounded(&mut self, value: &Spanned<u32>, least: u32, most: u32) -> u32 {

@@ -10,7 +10,7 @@ mod linux;
 mod portable;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -43,8 +43,8 @@ const LAST_BATCHES: u32 = 1024;
 
 /// A socket with room for a batch of datagrams and for the responses to them.
 pub(super) trait Datagrams: Sized {
-    /// Binds an address, with a socket for each of `workers`.
-    fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<Self>>;
+    /// Binds an address, on one network interface where it is named, with a socket for each of `workers`.
+    fn bind(address: SocketAddr, interface: Option<&str>, workers: usize) -> io::Result<Vec<Self>>;
 
     /// What tells the drops of this socket.
     fn drops(&self) -> drops::Source;
@@ -52,8 +52,9 @@ pub(super) trait Datagrams: Sized {
     /// Receives what has come, up to a batch, and returns the number of datagrams; 0 where none came.
     fn receive(&mut self, wait: Wait) -> io::Result<usize>;
 
-    /// Sends what `answer` makes of each datagram received last: of sender and request a response.
-    fn reply(&mut self, answer: impl FnMut(SocketAddr, &[u8], &mut Response) -> Verdict<Self::Late>);
+    /// Sends what `answer` makes of each datagram received last: of its sender, the address of this host that it came to,
+    /// and the request, a response.
+    fn reply(&mut self, answer: impl FnMut(SocketAddr, Option<IpAddr>, &[u8], &mut Response) -> Verdict<Self::Late>);
 
     /// Sends the response to one datagram when the batch is long gone.
     type Late: Late;
@@ -104,7 +105,9 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, responder: 
         Ok(0) => 0,
         Ok(count) => {
             let snapshot = serving.published.load();
-            socket.reply(|client, request, response| answer(serving, responder, &snapshot, client, request, response));
+            socket.reply(|from, local, request, response| {
+                answer(serving, responder, &snapshot, (from, local), request, response)
+            });
             count
         }
         Err(error) => {
@@ -121,7 +124,7 @@ fn answer<L: Late>(
     serving: &Arc<Serving>,
     responder: &mut Responder,
     snapshot: &Arc<Snapshot>,
-    from: SocketAddr,
+    (from, local): (SocketAddr, Option<IpAddr>),
     request: &[u8],
     response: &mut Response,
 ) -> Verdict<L> {
@@ -129,7 +132,7 @@ fn answer<L: Late>(
     if from.port() == 0 {
         return Verdict::Ignore;
     }
-    let Some(client) = serving.admission.client(from.ip(), Transport::Udp) else { return Verdict::Ignore };
+    let Some(client) = serving.admission.client(from.ip(), local, Transport::Udp) else { return Verdict::Ignore };
     match responder.respond(snapshot, &client, request, response) {
         None => Verdict::Ignore,
         Some(Outcome::Answered(served)) => {

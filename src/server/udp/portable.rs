@@ -26,8 +26,8 @@ pub(in crate::server) struct Socket {
 }
 
 impl Datagrams for Socket {
-    fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<Self>> {
-        let socket = bind::udp_socket(address)?;
+    fn bind(address: SocketAddr, interface: Option<&str>, workers: usize) -> io::Result<Vec<Self>> {
+        let socket = bind::udp_socket(address, interface)?;
         socket.bind(&address.into())?;
         let socket: UdpSocket = socket.into();
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
@@ -66,12 +66,12 @@ impl Datagrams for Socket {
 
     type Late = Late;
 
-    fn reply(&mut self, mut answer: impl FnMut(SocketAddr, &[u8], &mut Response) -> Verdict<Late>) {
+    fn reply(&mut self, mut answer: impl FnMut(SocketAddr, Option<IpAddr>, &[u8], &mut Response) -> Verdict<Late>) {
         let RecvMeta { addr, len, stride, dst_ip, .. } = self.received;
         // The system may have joined datagrams of one sender.
         for request in self.buffer[..len].chunks(stride.max(1)) {
             let back = || Late { socket: self.socket.clone(), state: self.state.clone(), peer: addr, local: dst_ip };
-            match answer(addr, request, &mut self.response) {
+            match answer(addr, dst_ip, request, &mut self.response) {
                 Verdict::Send => back().send(self.response.as_octets()),
                 Verdict::Ignore => {}
                 Verdict::Later(later) => later(back()),

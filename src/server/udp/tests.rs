@@ -18,7 +18,7 @@ fn serving() -> Arc<Serving> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     Arc::new(Serving {
         published: Arc::new(Published::new(snapshot)),
-        admission: Admission::new(&Listen::from(SocketAddr::from(([127, 0, 0, 1], 0)))),
+        admission: Admission::new(crate::view::ListenerId(0), &Listen::from(SocketAddr::from(([127, 0, 0, 1], 0)))),
         forwarder: Arc::new(Forwarder::new(ForwardLimits::default())),
         tasks: Default::default(),
         runtime: runtime.handle().clone(),
@@ -30,7 +30,7 @@ fn bound<S: Datagrams>(address: IpAddr, workers: usize) -> (SocketAddr, Vec<S>) 
     loop {
         let free = UdpSocket::bind((address, 0)).unwrap().local_addr().unwrap();
         // Until it is taken again another test may take it.
-        if let Ok(sockets) = S::bind(free, workers) {
+        if let Ok(sockets) = S::bind(free, None, workers) {
             return (free, sockets);
         }
     }
@@ -69,7 +69,9 @@ fn answer_all(socket: &mut impl Datagrams, serving: &Arc<Serving>) -> usize {
             count => total += count,
         }
         let snapshot = serving.published.load();
-        socket.reply(|from, request, response| answer(serving, &mut responder, &snapshot, from, request, response));
+        socket.reply(|from, local, request, response| {
+            answer(serving, &mut responder, &snapshot, (from, local), request, response)
+        });
     }
 }
 
@@ -118,7 +120,7 @@ fn check_sharing<S: Datagrams>() {
     let (address, mut sockets) = bound::<S>(Ipv4Addr::LOCALHOST.into(), 2);
     assert_eq!(sockets.len(), 2);
     every_client_gets_its_own_answers(&mut sockets, address, [127, 1, 0, 4].into());
-    let again = S::bind(address, 2).err().map(|error| error.kind());
+    let again = S::bind(address, None, 2).err().map(|error| error.kind());
     assert_eq!(again, Some(io::ErrorKind::AddrInUse), "no other program's socket is joined");
 }
 
@@ -129,7 +131,7 @@ fn check_late<S: Datagrams>() {
     client.send(&query(1, 9)).unwrap();
     let (sender, receiver) = std::sync::mpsc::channel();
     while sockets[0].receive(Wait::Tick).unwrap() == 0 {}
-    sockets[0].reply(|_, _, _| {
+    sockets[0].reply(|_, _, _, _| {
         let sender = sender.clone();
         Verdict::Later(Box::new(move |late| sender.send(late).unwrap()))
     });

@@ -1,6 +1,6 @@
 //! Socket addresses and control messages as the kernel lays them out, read and written without a pointer.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use nix::libc;
 
@@ -29,6 +29,15 @@ pub(super) enum Local {
 pub(super) struct Control {
     octets: [u8; CONTROL],
     len: usize,
+}
+
+impl Local {
+    pub(super) fn to_address(self) -> IpAddr {
+        match self {
+            Self::V4(octets) => octets.into(),
+            Self::V6(octets) => octets.into(),
+        }
+    }
 }
 
 impl Peer {

@@ -9,7 +9,7 @@ mod plan;
 mod syscalls;
 
 use std::io::{self, IoSlice};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -31,6 +31,8 @@ pub(super) use syscalls::dropped;
 #[derive(Debug)]
 pub(in crate::server) struct Socket {
     socket: Arc<UdpSocket>,
+    /// The address that it is bound to.
+    address: IpAddr,
     /// Whether datagrams come to several addresses, so that each tells its own.
     is_wildcard: bool,
     /// Whether responses to one client are joined.
@@ -41,8 +43,8 @@ pub(in crate::server) struct Socket {
 }
 
 impl Datagrams for Socket {
-    fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<Self>> {
-        let sockets = (0..workers).map(|_| bind::udp_socket(address)).collect::<io::Result<Vec<_>>>()?;
+    fn bind(address: SocketAddr, interface: Option<&str>, workers: usize) -> io::Result<Vec<Self>> {
+        let sockets = (0..workers).map(|_| bind::udp_socket(address, interface)).collect::<io::Result<Vec<_>>>()?;
         for (worker, socket) in sockets.iter().enumerate() {
             // As root more than the system's bound can be had.
             let _ = setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER);
@@ -81,10 +83,11 @@ impl Datagrams for Socket {
 
     type Late = Late;
 
-    fn reply(&mut self, mut answer: impl FnMut(SocketAddr, &[u8], &mut Response) -> Verdict<Late>) {
+    fn reply(&mut self, mut answer: impl FnMut(SocketAddr, Option<IpAddr>, &[u8], &mut Response) -> Verdict<Late>) {
         let mut answered = SmallVec::<[u8; BATCH]>::new();
         for (at, (slot, response)) in self.slots[..self.received].iter().zip(&mut self.responses).enumerate() {
-            match answer(slot.peer().to_address(), slot.request(), response) {
+            let local = if self.is_wildcard { slot.local().map(Local::to_address) } else { Some(self.address) };
+            match answer(slot.peer().to_address(), local, slot.request(), response) {
                 Verdict::Send => answered.push(at as u8),
                 Verdict::Ignore => {}
                 Verdict::Later(later) => later(Late {
@@ -102,6 +105,7 @@ impl Socket {
     fn new(socket: UdpSocket, address: SocketAddr) -> Self {
         Self {
             socket: Arc::new(socket),
+            address: address.ip(),
             is_wildcard: address.ip().is_unspecified(),
             joins: true,
             slots: (0..BATCH).map(|_| Slot::default()).collect(),

@@ -1,0 +1,161 @@
+//! How a client's network is known where its source address does not tell: forwarders that speak for clients, and
+//! listeners that belong to a network.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+
+use super::Finding;
+use super::check::{missing, unique};
+use super::declaration::{Declaration, Declared, VirtualNetwork};
+
+/// A host that speaks for clients: it says who they are, by EDNS Client Subnet (RFC 7871) or the PROXY protocol.
+#[derive(Clone, Debug, Default)]
+pub struct Forwarder {
+    /// Unique name.
+    pub name: Declared<String>,
+    /// Where its queries come from; prefixes of two forwarders do not overlap.
+    pub addresses: Vec<Declared<IpNet>>,
+    /// Whether its EDNS Client Subnet options count.
+    pub client_subnet: bool,
+    /// Whether its PROXY protocol headers, version 2, count.
+    pub proxy_protocol: bool,
+    /// The networks whose clients it speaks for; none stands for all.
+    pub virtual_networks: Vec<Declared<String>>,
+    /// The addresses of clients that it speaks for; none stands for all of these networks'.
+    pub client_prefixes: Vec<Declared<IpNet>>,
+}
+
+impl Forwarder {
+    /// Whether it speaks for clients of a network.
+    pub fn speaks_for(&self, network: &str) -> bool {
+        self.virtual_networks.is_empty() || self.virtual_networks.iter().any(|own| **own == network)
+    }
+}
+
+/// A listener that belongs to a network, as an inbound endpoint does: whoever asks there is a client of it.
+#[derive(Clone, Debug)]
+pub struct NetworkListener {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The network.
+    pub virtual_network: Declared<String>,
+}
+
+/// What clients get that are in no network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strangers {
+    /// The public answer.
+    #[default]
+    Public,
+    /// REFUSED, whatever they ask.
+    Refused,
+}
+
+/// Refuses references to nothing, and forwarders that could not be told apart or would be trusted with everything.
+pub(super) fn check(declaration: &Declaration, findings: &mut Vec<Finding>) {
+    let known = || declaration.virtual_networks.iter().map(|network| network.name.as_str());
+    let of_forwarders = declaration.forwarders.iter().flat_map(|forwarder| &forwarder.virtual_networks);
+    let of_listeners = declaration.network_listeners.iter().map(|listener| &listener.virtual_network);
+    for network in of_forwarders.chain(of_listeners) {
+        if !known().any(|known| known == network.as_str()) {
+            missing(declaration, "virtual network", network, known(), findings);
+        }
+    }
+    unique("forwarder", declaration.forwarders.iter().map(|forwarder| &forwarder.name), findings);
+    let mut addresses: BTreeMap<IpNet, &Forwarder> = BTreeMap::new();
+    for forwarder in &declaration.forwarders {
+        let name = &forwarder.name;
+        let mut error = |what: &str, mend: &str| {
+            findings.push(Finding::error(name.origin, format!("forwarder \"{name}\" {what}"), mend));
+        };
+        if forwarder.addresses.is_empty() {
+            error("has no address", "write where its queries come from, for instance addresses = [\"10.0.0.53\"]");
+        }
+        if !forwarder.client_subnet && !forwarder.proxy_protocol {
+            let mend = "add client_subnet = true or proxy_protocol = true, as it is set up to tell of its clients";
+            error("has no way to speak for clients", mend);
+        }
+        if forwarder.virtual_networks.is_empty() && forwarder.client_prefixes.is_empty() {
+            let mend = "add virtual_networks = [\"NAME\"], client_prefixes = [\"10.0.0.0/8\"], or both";
+            error("is not said to speak for anybody", mend);
+        }
+        for address in &forwarder.addresses {
+            if address.prefix_len() == 0 {
+                findings.push(Finding::error(
+                    address.origin,
+                    format!("{} is everybody: anyone could claim to be any client", **address),
+                    "list the addresses of the forwarder itself",
+                ));
+                continue;
+            }
+            let overlap = |known: &IpNet| known.contains(&**address) || address.contains(known);
+            match addresses.iter().find(|(known, _)| overlap(known)) {
+                Some((known, other)) => findings.push(Finding::error(
+                    address.origin,
+                    format!("{} is an address of forwarder \"{}\" already, as {known}", **address, other.name),
+                    "give each forwarder addresses of its own",
+                )),
+                None => {
+                    addresses.insert(address.trunc(), forwarder);
+                }
+            }
+        }
+    }
+}
+
+/// Warns of forwarders that are trusted with more than there is, or less.
+pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
+    let prefixes = |network: &VirtualNetwork| -> Vec<IpNet> {
+        network.address_space.iter().chain(&network.client_prefixes).map(|prefix| prefix.trunc()).collect()
+    };
+    for forwarder in &declaration.forwarders {
+        let name = &forwarder.name;
+        let networks = declaration.virtual_networks.iter().filter(|network| forwarder.speaks_for(&network.name));
+        let of_networks: Vec<_> = networks.clone().flat_map(prefixes).collect();
+        let joined = IpNet::aggregate(&of_networks);
+        for prefix in &forwarder.client_prefixes {
+            if joined.iter().any(|own| own.contains(&**prefix)) {
+                continue;
+            }
+            let inside: Vec<_> =
+                of_networks.iter().filter(|own| prefix.contains(*own)).map(ToString::to_string).collect();
+            let (what, mend) = match inside.is_empty() {
+                true => (
+                    "holds no client of its networks: all of it sees the public view".to_owned(),
+                    "remove it, or correct it".to_owned(),
+                ),
+                false => (
+                    format!(
+                        "is wider than its networks ({}): clients in the rest see the public view",
+                        inside.join(", ")
+                    ),
+                    "write the prefixes of the networks, or add the rest to the client_prefixes of one".to_owned(),
+                ),
+            };
+            let what = format!("{}, with which forwarder \"{name}\" is trusted, {what}", **prefix);
+            findings.push(Finding::warning(prefix.origin, what, mend));
+        }
+        if forwarder.client_prefixes.is_empty() {
+            continue;
+        }
+        for network in &forwarder.virtual_networks {
+            let Some(declared) = declaration.virtual_networks.iter().find(|known| known.name == *network) else {
+                continue;
+            };
+            let overlap = |own: &IpNet| {
+                forwarder.client_prefixes.iter().any(|prefix| prefix.contains(own) || own.contains(&**prefix))
+            };
+            if !prefixes(declared).iter().any(overlap) {
+                findings.push(Finding::warning(
+                    network.origin,
+                    format!(
+                        "forwarder \"{name}\" speaks for \"{network}\", but none of its client_prefixes lies there"
+                    ),
+                    "remove the network, or add one of its prefixes",
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Who asks: forwarders that speak for clients, listeners that belong to a network.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use toml::Spanned;
+
+use super::Declarer;
+use crate::azure::{Declared, Forwarder, NetworkListener, Strangers};
+use crate::config::mirror::{self, Text};
+
+impl Declarer<'_> {
+    /// `None` where a prefix is bad: what it is trusted with would be another thing than what was meant.
+    pub(super) fn forwarder(&mut self, forwarder: &mirror::Forwarder) -> Option<Forwarder> {
+        let name = self.label(&forwarder.name);
+        let addresses = self.sources(&forwarder.addresses);
+        let client_prefixes = self.sources(&forwarder.client_prefixes);
+        Some(Forwarder {
+            name,
+            addresses: addresses?,
+            client_subnet: forwarder.client_subnet,
+            proxy_protocol: forwarder.proxy_protocol,
+            virtual_networks: forwarder.virtual_networks.iter().map(|network| self.label(network)).collect(),
+            client_prefixes: client_prefixes?,
+        })
+    }
+
+    /// Listeners whose address is bad have been reported.
+    pub(super) fn network_listeners(&mut self, server: &mirror::Server) -> Vec<NetworkListener> {
+        let listen = server.listen.as_ref().map_or(&[][..], |listen| listen.get_ref());
+        let listeners = listen.iter().map(Spanned::get_ref).filter_map(|listen| {
+            let network = listen.more.virtual_network.as_ref()?;
+            Some(NetworkListener {
+                address: listen.address.parse().ok()?,
+                virtual_network: Declared::new(network.get_ref().clone(), self.origin(network)),
+            })
+        });
+        listeners.collect()
+    }
+
+    /// Addresses, and prefixes of addresses.
+    pub(super) fn sources(&mut self, texts: &[Text]) -> Option<Vec<Declared<IpNet>>> {
+        let sources = texts.iter().map(|text| match text.get_ref().parse::<IpAddr>() {
+            Ok(address) => Some(Declared::new(address.into(), self.origin(text))),
+            Err(_) => self.prefix(text, "write an address, \"10.0.0.53\", or a prefix, \"10.0.0.0/24\""),
+        });
+        let sources: Vec<_> = sources.collect();
+        sources.into_iter().collect()
+    }
+}
+
+impl From<mirror::Strangers> for Strangers {
+    fn from(strangers: mirror::Strangers) -> Self {
+        match strangers {
+            mirror::Strangers::Public => Self::Public,
+            mirror::Strangers::Refused => Self::Refused,
+        }
+    }
+}
