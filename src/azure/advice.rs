@@ -115,7 +115,9 @@ fn prefixes(declaration: &Declaration, findings: &mut Vec<Finding>) {
     for network in &declaration.virtual_networks {
         let own = network.address_space.iter().chain(&network.client_prefixes);
         prefixes.extend(own.map(|prefix| (prefix.trunc(), network.name.as_str(), prefix.origin)));
-        if network.address_space.is_empty() && network.client_prefixes.is_empty() {
+        let mut listeners = declaration.listeners.iter().filter_map(|listener| listener.virtual_network.as_ref());
+        let has_listener = listeners.any(|listened| *listened == network.name);
+        if network.address_space.is_empty() && network.client_prefixes.is_empty() && !has_listener {
             findings.push(Finding::warning(
                 network.name.origin,
                 format!("virtual network \"{}\" has no prefix: no client belongs to it", network.name),
@@ -123,8 +125,25 @@ fn prefixes(declaration: &Declaration, findings: &mut Vec<Finding>) {
             ));
         }
     }
-    // Prefixes are nested or disjoint, so that after sorting all prefixes that hold one are among those before it.
+    // Prefixes are nested or disjoint, so that after sorting all prefixes that hold one are among those before it, and
+    // all that it holds are those that come next.
     prefixes.sort_by_key(|(prefix, network, _)| (prefix.network(), prefix.prefix_len(), *network));
+    for (at, (outer, network, origin)) in prefixes.iter().enumerate() {
+        let inside = prefixes[at + 1..].iter().take_while(|(prefix, ..)| outer.contains(prefix));
+        let narrower = inside.filter(|(prefix, ..)| prefix != outer);
+        let (inside, others): (Vec<_>, BTreeSet<_>) = narrower.map(|(prefix, other, _)| (*prefix, *other)).unzip();
+        if IpNet::aggregate(&inside).contains(outer) && !others.contains(network) {
+            let others: Vec<_> = others.into_iter().map(|other| format!("\"{other}\"")).collect();
+            findings.push(Finding::warning(
+                *origin,
+                format!(
+                    "no client is taken as \"{network}\" by {outer}: narrower prefixes of {} cover all of it",
+                    others.join(", ")
+                ),
+                "remove it, or correct the prefixes",
+            ));
+        }
+    }
     let mut enclosing: Vec<(IpNet, &str)> = Vec::new();
     for (prefix, network, origin) in prefixes {
         while enclosing.pop_if(|(outer, _)| !outer.contains(&prefix)).is_some() {}
@@ -134,7 +153,7 @@ fn prefixes(declaration: &Declaration, findings: &mut Vec<Finding>) {
                     format!(
                         "{prefix} belongs to \"{other}\" and \"{network}\": clients in it are taken as \"{other}\", the first by name"
                     ),
-                    "give one of the two a client prefix of its own",
+                    "give one of the two a client prefix, a forwarder or a listener of its own",
                 )
             } else {
                 (

@@ -2,7 +2,6 @@
 //! listeners that belong to a network.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
@@ -34,13 +33,13 @@ impl Forwarder {
     }
 }
 
-/// A listener that belongs to a network, as an inbound endpoint does: whoever asks there is a client of it.
-#[derive(Clone, Debug)]
-pub struct NetworkListener {
-    /// Its address.
-    pub address: SocketAddr,
-    /// The network.
-    pub virtual_network: Declared<String>,
+/// An address that the server answers on, as far as it matters who asks there.
+#[derive(Clone, Debug, Default)]
+pub struct Listener {
+    /// The network that it belongs to, as an inbound endpoint does: whoever asks there is a client of it.
+    pub virtual_network: Option<Declared<String>>,
+    /// Who may ask there; without it everybody.
+    pub allow_from: Option<Vec<IpNet>>,
 }
 
 /// What clients get that are in no network.
@@ -57,7 +56,7 @@ pub enum Strangers {
 pub(super) fn check(declaration: &Declaration, findings: &mut Vec<Finding>) {
     let known = || declaration.virtual_networks.iter().map(|network| network.name.as_str());
     let of_forwarders = declaration.forwarders.iter().flat_map(|forwarder| &forwarder.virtual_networks);
-    let of_listeners = declaration.network_listeners.iter().map(|listener| &listener.virtual_network);
+    let of_listeners = declaration.listeners.iter().filter_map(|listener| listener.virtual_network.as_ref());
     for network in of_forwarders.chain(of_listeners) {
         if !known().any(|known| known == network.as_str()) {
             missing(declaration, "virtual network", network, known(), findings);
@@ -136,6 +135,19 @@ pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
             };
             let what = format!("{}, with which forwarder \"{name}\" is trusted, {what}", **prefix);
             findings.push(Finding::warning(prefix.origin, what, mend));
+        }
+        // A proxy's clients are the ones who must be let in.
+        for address in forwarder.addresses.iter().filter(|_| forwarder.client_subnet) {
+            let overlap = |prefix: &IpNet| prefix.contains(&**address) || address.contains(prefix);
+            let admits =
+                |listener: &Listener| listener.allow_from.as_ref().is_none_or(|allowed| allowed.iter().any(overlap));
+            if !declaration.listeners.is_empty() && !declaration.listeners.iter().any(admits) {
+                findings.push(Finding::warning(
+                    address.origin,
+                    format!("forwarder \"{name}\" is refused: no listener's allow_from holds {}", **address),
+                    "add it to the allow_from of the listener that it asks",
+                ));
+            }
         }
         if forwarder.client_prefixes.is_empty() {
             continue;

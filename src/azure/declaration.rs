@@ -7,7 +7,7 @@ use std::ops::Deref;
 
 use ipnet::IpNet;
 
-use super::clients::{Forwarder, NetworkListener, Strangers};
+use super::clients::{Forwarder, Listener, Strangers};
 use super::forwarding::{DnsForwardingRuleset, DnsSecurityPolicy, Upstream};
 use crate::dns::{Name, RecordType, Ttl};
 
@@ -85,8 +85,8 @@ pub struct Declaration {
     pub upstream: Option<Upstream>,
     /// Hosts that speak for clients.
     pub forwarders: Vec<Forwarder>,
-    /// Listeners that belong to a network.
-    pub network_listeners: Vec<NetworkListener>,
+    /// Where the server answers.
+    pub listeners: Vec<Listener>,
     /// What clients get that are in no network.
     pub strangers: Strangers,
     /// The declaration as a whole.

@@ -16,7 +16,7 @@ mod limits;
 mod topology;
 
 pub use catalogue::{Catalogue, CatalogueError, Host, Member, PartNeed, Service, template_variants};
-pub use clients::{Forwarder, NetworkListener, Strangers};
+pub use clients::{Forwarder, Listener, Strangers};
 pub use declaration::{
     ConnectionState, Declaration, Declared, Limits, ManagedPrivateEndpoint, ManagedTarget, NetworkInterface, Origin,
     PRIVATE_TYPES, PowerState, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService,

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use domain::base::Message;
 use domain::base::iana::{OptRcode, Rtype};
 use domain::base::name::ParsedName;
+use domain::base::opt::ClientSubnet;
 use domain::base::record::ParsedRecord;
 use domain::base::wire::ParseError;
 use domain::base::zonefile_fmt::{DisplayKind, ZonefileFmt};
@@ -44,6 +45,10 @@ pub(super) fn print(octets: &[u8]) -> Result<String, ParseError> {
         let flags = if opt.dnssec_ok() { " do" } else { "" };
         line(format_args!("\n;; OPT PSEUDOSECTION:"));
         line(format_args!("; EDNS: version: {}, flags:{flags}; udp: {}", opt.version(), opt.udp_payload_size()));
+        if let Some(subnet) = opt.opt().first::<ClientSubnet>() {
+            let (source, scope) = (subnet.source_prefix_len(), subnet.scope_prefix_len());
+            line(format_args!("; CLIENT-SUBNET: {}/{source}/{scope}", subnet.addr()));
+        }
     }
     line(format_args!("\n;; QUESTION SECTION:"));
     for question in message.question() {

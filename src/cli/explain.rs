@@ -1,20 +1,24 @@
 //! `vnetdns explain`: why this client gets this answer.
 
+mod asker;
+
 use std::fmt::Write;
-use std::net::IpAddr;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use domain::base::opt::ClientSubnet;
+use domain::base::{self, MessageBuilder, Rtype};
+use ipnet::IpNet;
 
 use super::{ConfigOption, dig, print};
 use crate::azure::{Scope, SecurityAction, Topology, ZoneContents};
 use crate::config::{Config, load};
 use crate::dns::{Name, NameRef, RecordType, TypeName, rdata};
 use crate::resolve::{Observer, Replies, Step};
-use crate::respond::{Outcome, respond_observed, view_of};
+use crate::respond::{Outcome, is_refused, respond_observed, view_of};
 use crate::snapshot::{Destination, Generation, Identity, OUTSIDE, Snapshot};
-use crate::view::{Client, Identified, LinkedZone, Transport, ViewId, Way};
+use crate::view::{LinkedZone, ViewId};
 use crate::wire::Response;
 use crate::zone::{Landing, Node};
 
@@ -24,11 +28,11 @@ use crate::zone::{Landing, Node};
 Examples:
   vnetdns explain --from 10.1.0.4 k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com
   vnetdns explain --from vnet-adx myadx.westus.kusto.windows.net AAAA
-  vnetdns explain --config my.toml --from 192.0.2.1 www.contoso.internal")]
+  vnetdns explain --config my.toml --from 192.0.2.1 www.contoso.internal
+  vnetdns explain --config my.toml --from 10.1.0.4 --via edge --ecs 10.1.0.0/24 www.contoso.internal")]
 pub(super) struct Explain {
-    /// The client: an address, or the name of a virtual network
-    #[arg(long, value_name = "ADDR|NETWORK")]
-    from: String,
+    #[command(flatten)]
+    asker: asker::Asker,
     /// The name asked for; it is taken as absolute
     name: String,
     /// The record type asked for
@@ -40,27 +44,29 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Config { topology, .. } = load(&self.config.files())?;
+        let Config { server, mut topology, .. } = load(&self.config.files())?;
+        topology.set_listener_networks(server.listener_networks());
         let snapshot = Snapshot::compile(topology.clone(), Identity::default(), Generation(1))?;
         let qname: Name = self.name.parse().with_context(|| format!("\"{}\" is not a domain name", self.name))?;
-        let Ok(qtype) = self.qtype.to_ascii_uppercase().parse::<domain::base::Rtype>() else {
+        let Ok(qtype) = self.qtype.to_ascii_uppercase().parse::<Rtype>() else {
             bail!("\"{}\" is not a record type; write for instance A, AAAA or TXT", self.qtype);
         };
-        let client = self.client(&snapshot, &topology)?;
-        let identified = snapshot.identifier().identify(&client, None);
+        let client = self.asker.client(&snapshot, &topology, &server)?;
+        let client_subnet = self.asker.client_subnet();
+        let identified = snapshot.identifier().identify(&client, client_subnet);
         let view = view_of(&identified);
         let mut trace = Trace {
             snapshot: &snapshot,
             topology: &topology,
             view,
             qtype: RecordType::from(qtype.to_int()),
-            text: self.who(&snapshot, &client, &identified),
+            text: self.asker.who(&snapshot, &client, &identified),
             name: None,
             zone: None,
             names: 0,
             aliases: 0,
         };
-        let request = query(qname.as_ref(), qtype.to_int());
+        let request = query(qname.as_ref(), qtype, client_subnet);
         let mut response = Response::new();
         let replies = Replies::default();
         let outcome = respond_observed(&snapshot, &client, &request, &replies, &mut response, &mut trace);
@@ -73,6 +79,7 @@ impl Explain {
                 print(&text)?;
                 return Ok(ExitCode::SUCCESS);
             }
+            Some(Outcome::Answered(_)) if names == 0 && is_refused(&snapshot, &client, view) => {}
             Some(Outcome::Answered(_)) if names == 0 => {
                 text.push_str(
                     "\nThe question is refused as such, before any zone is asked: it is none for stored data\n",
@@ -85,43 +92,21 @@ impl Explain {
         print(&text)?;
         Ok(ExitCode::SUCCESS)
     }
-
-    fn client(&self, snapshot: &Snapshot, topology: &Topology) -> anyhow::Result<Client> {
-        // TCP: the whole answer is wanted, not what fits a datagram.
-        let transport = Transport::Tcp;
-        if let Ok(source) = self.from.parse::<IpAddr>() {
-            return Ok(Client::new(source, transport));
-        }
-        let Some(view) = snapshot.view_of_network(&self.from) else {
-            let networks: Vec<_> = topology.virtual_networks().iter().map(|network| network.name.as_str()).collect();
-            bail!(
-                "\"{}\" is neither an address nor a virtual network; the networks are {}",
-                self.from,
-                networks.join(", ")
-            );
-        };
-        Ok(Client { view: Some(view), ..Client::new(IpAddr::from([0, 0, 0, 0]), transport) })
-    }
-
-    fn who(&self, snapshot: &Snapshot, client: &Client, identified: &Identified<'_>) -> String {
-        let network = identified.view.and_then(|view| snapshot.view(view).network.as_deref());
-        match (network, identified.way) {
-            (Some(network), Way::Given) => format!("A client in virtual network {network}\n"),
-            (Some(network), Way::Source(Some(rule))) => {
-                format!("{} is in virtual network {network}, by the prefix {}\n", client.source, rule.prefix)
-            }
-            _ => format!("{} is in no virtual network: it sees public zones only\n", client.source),
-        }
-    }
 }
 
-/// A query as a stub resolver without EDNS sends it.
-fn query(qname: NameRef<'_>, qtype: u16) -> Vec<u8> {
-    let mut octets = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    octets.extend_from_slice(qname.as_wire());
-    octets.extend_from_slice(&qtype.to_be_bytes());
-    octets.extend_from_slice(&[0, 1]);
-    octets
+/// A query as a stub resolver without EDNS sends it, or as a forwarder does with a client subnet.
+fn query(qname: NameRef<'_>, qtype: Rtype, client_subnet: Option<IpNet>) -> Vec<u8> {
+    const FITS: &str = "a vector takes a query";
+    let mut builder = MessageBuilder::new_vec();
+    builder.header_mut().set_rd(true);
+    let mut builder = builder.question();
+    builder.push((base::Name::from_slice(qname.as_wire()).expect("a name in wire format"), qtype)).expect(FITS);
+    let mut builder = builder.additional();
+    if let Some(subnet) = client_subnet {
+        let subnet = ClientSubnet::new(subnet.prefix_len(), 0, subnet.addr());
+        builder.opt(|opt| opt.push(&subnet)).expect(FITS);
+    }
+    builder.finish()
 }
 
 /// Writes down the steps of an answer.

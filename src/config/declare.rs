@@ -72,7 +72,7 @@ impl<'a> Declarer<'a> {
             dns_security_policies: declared(&mirror.dns_security_policies, |policy| self.security_policy(policy)),
             upstream: declared(mirror.upstream.as_slice(), |upstream| self.upstream(upstream)).pop(),
             forwarders: declared(&mirror.forwarders, |forwarder| self.forwarder(forwarder)),
-            network_listeners: self.network_listeners(&mirror.server),
+            listeners: self.listeners(&mirror.server),
             strangers: mirror.server.strangers.into(),
             limits: match mirror.limits {
                 mirror::Limits::Azure => Limits::Azure,

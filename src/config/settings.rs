@@ -1,6 +1,6 @@
 //! What the configuration says about the server itself.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
 use std::time::Duration;
 
@@ -45,6 +45,21 @@ pub struct Listen {
     pub queries_per_second: Option<NonZero<u32>>,
     /// Most queries of one client address that wait for other servers; more are dropped.
     pub pending_queries: Option<NonZero<u32>>,
+}
+
+impl Listen {
+    /// Whether what is sent to an address comes in here.
+    pub fn takes(&self, address: SocketAddr) -> bool {
+        let is_of_family = self.address.is_ipv4() == address.is_ipv4();
+        let is_wildcard = self.address.ip().is_unspecified() && is_of_family;
+        self.address.port() == address.port() && (self.address.ip() == address.ip() || is_wildcard)
+    }
+
+    /// Whether queries from an address are taken at all.
+    pub fn admits(&self, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        self.allow_from.as_ref().is_none_or(|allowed| allowed.iter().any(|prefix| prefix.contains(&source)))
+    }
 }
 
 impl From<SocketAddr> for Listen {

@@ -113,7 +113,7 @@ pub fn view_of(identified: &Identified<'_>) -> ViewId {
 }
 
 /// Whether the client gets no answer, whatever it asks.
-fn is_refused(snapshot: &Snapshot, client: &Client, view: ViewId) -> bool {
+pub fn is_refused(snapshot: &Snapshot, client: &Client, view: ViewId) -> bool {
     !client.is_admitted || snapshot.refuses(view)
 }
 

@@ -59,6 +59,59 @@ fn explain_names_the_zones_that_would_have_answered() {
 }
 
 #[test]
+fn explain_says_how_the_network_of_a_client_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.toml");
+    let world = "[server]\nlisten = [\"127.0.0.1:5300\", { address = \"127.0.0.2:5300\", virtual_network = \"two\", \
+                 allow_from = [\"10.0.0.0/8\"] }]\n\
+                 [[virtual_network]]\nname = \"one\"\naddress_space = [\"10.1.0.0/16\"]\ninbound_endpoints = [\"10.1.0.4\"]\n\
+                 [[virtual_network]]\nname = \"two\"\naddress_space = [\"10.2.0.0/16\"]\n\
+                 [[private_dns_zone]]\nname = \"corp.test\"\nvirtual_network_links = [{ virtual_network = \"one\" }]\n\
+                 [[forwarder]]\nname = \"edge\"\naddresses = [\"192.0.2.53\"]\nclient_subnet = true\n\
+                 client_prefixes = [\"10.1.0.0/24\"]\n\
+                 [[forwarder]]\nname = \"lb\"\naddresses = [\"192.0.2.54\"]\nproxy_protocol = true\n\
+                 virtual_networks = [\"two\"]\n";
+    std::fs::write(&path, world).unwrap();
+    for (arguments, expected) in [
+        ("--from 10.1.9.4", "10.1.9.4 is in virtual network one, by the prefix 10.1.0.0/16\n"),
+        (
+            "--from 10.1.0.9 --via edge --ecs 10.1.0.0/25",
+            "10.1.0.0/25 is in virtual network one, by the prefix 10.1.0.0/24; that it asks is the word of forwarder edge \
+             (EDNS Client Subnet)\n",
+        ),
+        (
+            "--from 10.1.9.4 --via edge --ecs 10.1.9.0/24",
+            "10.1.9.0/24 is no client that forwarder edge, who tells of it (EDNS Client Subnet), speaks for",
+        ),
+        (
+            "--from 10.1.0.9 --via edge",
+            "192.0.2.53 is in no virtual network: it sees public zones only\n(forwarder edge asks from 192.0.2.53 and tells \
+             nothing of 10.1.0.9",
+        ),
+        (
+            "--from 10.2.0.4 --via lb",
+            "by the prefix 10.2.0.0/16; that it asks is the word of forwarder lb (PROXY protocol)",
+        ),
+        ("--from 10.1.0.4 --via lb", "10.1.0.4 is no client that forwarder lb, who tells of it (PROXY protocol)"),
+        (
+            "--from 10.1.9.4 --ecs 10.2.0.0/24",
+            "(the client subnet 10.2.0.0/24 changes nothing: its sender is no forwarder",
+        ),
+        ("--from 10.1.9.4 --to 127.0.0.2:5300", "is in virtual network two, as everybody is who asks at this listener"),
+        ("--from 192.0.2.9 --to 127.0.0.2:5300", "(the listener's allow_from does not hold 192.0.2.9: REFUSED)"),
+        (
+            "--from 192.0.2.9 --to 10.1.0.4",
+            "in virtual network one, as everybody is who asks at its inbound endpoint 10.1.0.4",
+        ),
+    ] {
+        let arguments: Vec<_> = arguments.split(' ').collect();
+        let text =
+            stdout(&[&["explain", "--config", path.to_str().unwrap()], &arguments[..], &["host.corp.test"]].concat());
+        assert!(text.contains(expected), "{arguments:?}:\n{text}");
+    }
+}
+
+#[test]
 fn explain_refuses_what_it_cannot_read() {
     for (arguments, message) in [
         (["explain", "--from", "vnet-x", "a.b", "A"], "the networks are vnet-n1, vnet-n2, vnet-adx, vnet-hub"),

@@ -3,10 +3,9 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use toml::Spanned;
 
 use super::Declarer;
-use crate::azure::{Declared, Forwarder, NetworkListener, Strangers};
+use crate::azure::{Declared, Forwarder, Listener, Strangers};
 use crate::config::mirror::{self, Text};
 
 impl Declarer<'_> {
@@ -25,15 +24,17 @@ impl Declarer<'_> {
         })
     }
 
-    /// Listeners whose address is bad have been reported.
-    pub(super) fn network_listeners(&mut self, server: &mirror::Server) -> Vec<NetworkListener> {
+    /// What of the listeners concerns the networks; what is wrong with them in themselves is reported with the server.
+    pub(super) fn listeners(&mut self, server: &mirror::Server) -> Vec<Listener> {
         let listen = server.listen.as_ref().map_or(&[][..], |listen| listen.get_ref());
-        let listeners = listen.iter().map(Spanned::get_ref).filter_map(|listen| {
-            let network = listen.more.virtual_network.as_ref()?;
-            Some(NetworkListener {
-                address: listen.address.parse().ok()?,
-                virtual_network: Declared::new(network.get_ref().clone(), self.origin(network)),
-            })
+        let listeners = listen.iter().map(|listen| &listen.get_ref().more).map(|more| Listener {
+            virtual_network: more.virtual_network.as_ref().map(|network| self.label(network)),
+            allow_from: more.allow_from.as_ref().map(|allowed| {
+                let texts = allowed.get_ref().iter().map(Text::get_ref);
+                texts
+                    .filter_map(|text| text.parse().ok().or_else(|| Some(text.parse::<IpAddr>().ok()?.into())))
+                    .collect()
+            }),
         });
         listeners.collect()
     }

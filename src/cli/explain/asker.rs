@@ -1,0 +1,161 @@
+//! Who asks, as the arguments say it, and how its network is known, in words.
+
+use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
+
+use anyhow::bail;
+use clap::Args;
+use ipnet::IpNet;
+
+use crate::azure::Topology;
+use crate::config::ServerSettings;
+use crate::respond::{is_refused, view_of};
+use crate::snapshot::Snapshot;
+use crate::view::{Client, Forwarder, ForwarderId, Identified, ListenerId, SelectorRule, Transport, Way};
+
+/// Who asks, and by which way the query comes.
+#[derive(Debug, Args)]
+pub(super) struct Asker {
+    /// The client: an address, or the name of a virtual network
+    #[arg(long, value_name = "ADDR|NETWORK")]
+    from: String,
+    /// The forwarder that sends the query on; it tells of the client as it is set up to: in a PROXY header, or by --ecs
+    #[arg(long, value_name = "FORWARDER")]
+    via: Option<String>,
+    /// The query's EDNS Client Subnet
+    #[arg(long, value_name = "PREFIX")]
+    ecs: Option<IpNet>,
+    /// The address asked: that of a listener, with its port, or of an inbound endpoint
+    #[arg(long, value_name = "ADDR[:PORT]")]
+    to: Option<String>,
+}
+
+impl Asker {
+    /// The query's EDNS Client Subnet.
+    pub(super) fn client_subnet(&self) -> Option<IpNet> {
+        self.ecs.map(|subnet| subnet.trunc())
+    }
+
+    /// The client, as the server would know it.
+    pub(super) fn client(
+        &self,
+        snapshot: &Snapshot,
+        topology: &Topology,
+        settings: &ServerSettings,
+    ) -> anyhow::Result<Client> {
+        // TCP: the whole answer is wanted, not what fits a datagram.
+        let transport = Transport::Tcp;
+        let mut client = match self.from.parse::<IpAddr>() {
+            Ok(source) => Client::new(source, transport),
+            Err(_) => {
+                let Some(view) = snapshot.view_of_network(&self.from) else {
+                    let networks = topology.virtual_networks().iter().map(|network| network.name.as_str());
+                    bail!(
+                        "\"{}\" is neither an address nor a virtual network; the networks are {}",
+                        self.from,
+                        listed(networks)
+                    );
+                };
+                if self.via.is_some() || self.ecs.is_some() || self.to.is_some() {
+                    bail!("\"{}\" is a network already; to see how one is known, give the client's address", self.from);
+                }
+                Client { view: Some(view), ..Client::new(IpAddr::from([0, 0, 0, 0]), transport) }
+            }
+        };
+        if let Some(to) = &self.to {
+            self.arrive(&mut client, to, settings)?;
+        }
+        if let Some(via) = &self.via {
+            let forwarders = topology.forwarders();
+            let Some(at) = forwarders.iter().position(|forwarder| forwarder.name.eq_ignore_ascii_case(via)) else {
+                let names = forwarders.iter().map(|forwarder| forwarder.name.as_str());
+                bail!("there is no forwarder \"{via}\"; the forwarders are {}", listed(names));
+            };
+            if self.ecs.is_none() && forwarders[at].proxy_protocol {
+                client.proxy = Some(ForwarderId(at as u16));
+            } else if let Some(address) = forwarders[at].addresses.first() {
+                client.source = address.addr();
+            }
+        }
+        Ok(client)
+    }
+
+    fn arrive(&self, client: &mut Client, to: &str, settings: &ServerSettings) -> anyhow::Result<()> {
+        if let Ok(address) = to.parse::<IpAddr>() {
+            client.local = Some(address);
+            return Ok(());
+        }
+        let Ok(address) = to.parse::<SocketAddr>() else {
+            bail!("\"{to}\" is not an address; write for instance 10.0.0.4, or 10.0.0.4:53");
+        };
+        client.local = Some(address.ip());
+        let Some(at) = settings.listen.iter().position(|listen| listen.takes(address)) else {
+            let addresses: Vec<_> = settings.listen.iter().map(|listen| listen.address.to_string()).collect();
+            bail!("nothing listens on {to}; the listeners are {}", addresses.join(", "));
+        };
+        client.listener = Some(ListenerId(at as u16));
+        client.is_admitted = settings.listen[at].admits(client.source);
+        Ok(())
+    }
+
+    /// How the client's network is known, and what of the query did not count for that.
+    pub(super) fn who(&self, snapshot: &Snapshot, client: &Client, identified: &Identified<'_>) -> String {
+        let network = identified.view.and_then(|view| snapshot.view(view).network.as_deref()).unwrap_or_default();
+        let source = client.source;
+        let of = |rule: &SelectorRule| format!("is in virtual network {network}, by the prefix {}", rule.prefix);
+        let stranger = "it sees public zones only";
+        let of_forwarder = |who: String, forwarder: &Forwarder, how: &str, rule: Option<&SelectorRule>| {
+            let name = &forwarder.name;
+            match rule {
+                Some(rule) => format!("{who} {}; that it asks is the word of forwarder {name} ({how})\n", of(rule)),
+                None => format!(
+                    "{who} is no client that forwarder {name}, who tells of it ({how}), speaks for: {stranger}\n"
+                ),
+            }
+        };
+        let mut text = match identified.way {
+            Way::Given => format!("A client in virtual network {network}\n"),
+            Way::Proxy(forwarder, rule) => of_forwarder(source.to_string(), forwarder, "PROXY protocol", rule),
+            Way::ClientSubnet(forwarder, rule) => {
+                let subnet = self.client_subnet().map(|subnet| subnet.to_string()).unwrap_or_default();
+                of_forwarder(subnet, forwarder, "EDNS Client Subnet", rule)
+            }
+            Way::Listener => {
+                format!("{source} is in virtual network {network}, as everybody is who asks at this listener\n")
+            }
+            Way::InboundEndpoint(rule) => format!(
+                "{source} is in virtual network {network}, as everybody is who asks at its inbound endpoint {}\n",
+                rule.prefix.addr()
+            ),
+            Way::Source(Some(rule)) => format!("{source} {}\n", of(rule)),
+            Way::Source(None) => format!("{source} is in no virtual network: {stranger}\n"),
+        };
+        let mut note = |note: std::fmt::Arguments<'_>| writeln!(text, "({note})").expect("a string takes it");
+        if let Some(subnet) = self.client_subnet().filter(|_| !matches!(identified.way, Way::ClientSubnet(..))) {
+            let why = match subnet.prefix_len() {
+                0 => "a prefix without a length tells of nobody",
+                _ => "its sender is no forwarder with client_subnet = true",
+            };
+            note(format_args!("the client subnet {subnet} changes nothing: {why}"));
+        } else if let (Some(via), Way::Source(_) | Way::Listener | Way::InboundEndpoint(_)) =
+            (&self.via, identified.way)
+        {
+            note(format_args!(
+                "forwarder {via} asks from {source} and tells nothing of {}: give --ecs with what it sends",
+                self.from
+            ));
+        }
+        if is_refused(snapshot, client, view_of(identified)) {
+            match client.is_admitted {
+                false => note(format_args!("the listener's allow_from does not hold {source}: REFUSED")),
+                true => note(format_args!("the server's strangers = \"refused\": REFUSED")),
+            }
+        }
+        text
+    }
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
