@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::Finding;
 use super::check::{missing, unique};
-use super::declaration::{Declaration, Declared, VirtualNetwork};
+use super::declaration::{Declaration, Declared, Origin, VirtualNetwork};
 
 /// A host that speaks for clients: it says who they are, by EDNS Client Subnet (RFC 7871) or the PROXY protocol.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +38,8 @@ impl Forwarder {
 pub struct Listener {
     /// The network that it belongs to, as an inbound endpoint does: whoever asks there is a client of it.
     pub virtual_network: Option<Declared<String>>,
+    /// Where it says that whatever comes must begin with a PROXY header.
+    pub requires_proxy_protocol: Option<Origin>,
     /// Who may ask there; without it everybody.
     pub allow_from: Option<Vec<IpNet>>,
 }
@@ -109,6 +111,16 @@ pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
     let prefixes = |network: &VirtualNetwork| -> Vec<IpNet> {
         network.address_space.iter().chain(&network.client_prefixes).map(|prefix| prefix.trunc()).collect()
     };
+    let has_proxy = declaration.forwarders.iter().any(|forwarder| forwarder.proxy_protocol);
+    for origin in declaration.listeners.iter().filter_map(|listener| listener.requires_proxy_protocol) {
+        if !has_proxy {
+            findings.push(Finding::warning(
+                origin,
+                "nobody can ask here: no forwarder may send PROXY headers",
+                "declare a [[forwarder]] with proxy_protocol = true, or remove require_proxy_protocol",
+            ));
+        }
+    }
     for forwarder in &declaration.forwarders {
         let name = &forwarder.name;
         let networks = declaration.virtual_networks.iter().filter(|network| forwarder.speaks_for(&network.name));

@@ -62,6 +62,7 @@ pub(super) struct ListenMore {
     pub(super) virtual_network: Option<Text>,
     pub(super) interface: Option<Text>,
     pub(super) allow_from: Option<Spanned<Vec<Text>>>,
+    pub(super) require_proxy_protocol: Option<Spanned<bool>>,
     #[serde(default)]
     pub(super) persona: Persona,
     pub(super) ttl_cap: Option<Spanned<i64>>,

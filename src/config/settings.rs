@@ -39,6 +39,8 @@ pub struct Listen {
     pub interface: Option<String>,
     /// Who may ask: addresses in these prefixes, or everybody; others are REFUSED.
     pub allow_from: Option<Vec<IpNet>>,
+    /// Whether whatever comes must begin with a PROXY header, and is dropped without one.
+    pub requires_proxy_protocol: bool,
     /// What the listener looks like to its clients.
     pub persona: Persona,
     /// Most queries of one client address in a second, bursts of as many allowed; more are dropped.
@@ -69,6 +71,7 @@ impl From<SocketAddr> for Listen {
             virtual_network: None,
             interface: None,
             allow_from: None,
+            requires_proxy_protocol: false,
             persona: Persona::Authoritative,
             queries_per_second: None,
             pending_queries: None,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use super::proxy::Sender;
 use crate::config::Listen;
 use crate::permits::{Permit, Permits};
 use crate::view::{Client, ListenerId, Persona, Selector, SelectorRule, Transport};
@@ -22,6 +23,7 @@ pub(super) struct Admission {
     listener: ListenerId,
     persona: Persona,
     allow_from: Option<Selector<()>>,
+    requires_proxy_protocol: bool,
     rate: Option<Rate>,
     pending: Arc<Permits<IpAddr>>,
 }
@@ -43,12 +45,25 @@ impl Admission {
             .as_ref()
             .map(|allowed| Selector::new(allowed.iter().map(|prefix| SelectorRule { prefix: *prefix, leads_to: () })));
         let pending = Permits::new(PENDING.max(pending), pending);
-        Self { listener, persona: listen.persona, allow_from, rate, pending }
+        Self {
+            listener,
+            persona: listen.persona,
+            allow_from,
+            requires_proxy_protocol: listen.requires_proxy_protocol,
+            rate,
+            pending,
+        }
     }
 
-    /// The client behind an address, who asked at a local one where that is known; `None` where it asks too often, and is
-    /// to hear nothing.
-    pub(super) fn client(&self, source: IpAddr, local: Option<IpAddr>, transport: Transport) -> Option<Client> {
+    /// Whether whatever comes must begin with a PROXY header.
+    pub(super) fn requires_proxy_protocol(&self) -> bool {
+        self.requires_proxy_protocol
+    }
+
+    /// The client behind a sender, who asked at a local address where that is known; `None` where it asks too often, and
+    /// is to hear nothing.
+    pub(super) fn client(&self, sender: Sender, local: Option<IpAddr>, transport: Transport) -> Option<Client> {
+        let Sender { source, proxy } = sender;
         if let Some(rate) = &self.rate {
             if rate.queries.fetch_add(1, Ordering::Relaxed) % FORGET_AFTER == FORGET_AFTER - 1 {
                 rate.limiter.retain_recent();
@@ -56,6 +71,7 @@ impl Admission {
             rate.limiter.check_key(&source.to_canonical()).ok()?;
         }
         Some(Client {
+            proxy,
             listener: Some(self.listener),
             local,
             is_admitted: self.allow_from.as_ref().is_none_or(|allowed| allowed.select(source).is_some()),

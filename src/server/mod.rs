@@ -6,6 +6,7 @@
 mod admission;
 mod bind;
 mod forwarding;
+mod proxy;
 mod query_log;
 mod tcp;
 mod udp;
@@ -30,8 +31,11 @@ use crate::view::ListenerId;
 use udp::Datagrams;
 
 pub use bind::BindError;
+pub use proxy::ProxyDrops;
 pub use udp::UdpDrops;
 
+/// How often counts of what was dropped are looked at, and so the least time between two warnings.
+const WATCH: Duration = Duration::from_secs(5);
 /// How long open TCP connections may take to finish when the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -42,6 +46,7 @@ pub struct Server {
     settings: ServerSettings,
     published: Arc<Published>,
     udp_drops: UdpDrops,
+    proxy_drops: ProxyDrops,
 }
 
 /// What one listener answers with.
@@ -49,6 +54,7 @@ pub struct Server {
 struct Serving {
     published: Arc<Published>,
     admission: admission::Admission,
+    proxy_drops: ProxyDrops,
     forwarder: Arc<Forwarder>,
     /// Where queries wait for other servers.
     tasks: TaskTracker,
@@ -66,7 +72,8 @@ impl Server {
             settings.listen.iter().zip(0..).map(|(listen, at)| bind::Listener::bind(ListenerId(at), listen, workers));
         let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
         let udp_drops = UdpDrops::new(listeners.iter().flat_map(|listener| &listener.udp).map(Datagrams::drops));
-        Ok(Self { listeners, settings, published, udp_drops })
+        let proxy_drops = ProxyDrops::default();
+        Ok(Self { listeners, settings, published, udp_drops, proxy_drops })
     }
 
     /// The addresses that were bound, in the order of the settings.
@@ -77,6 +84,11 @@ impl Server {
     /// What counts the datagrams that the system dropped.
     pub fn udp_drops(&self) -> &UdpDrops {
         &self.udp_drops
+    }
+
+    /// What counts the datagrams and connections that were dropped for their PROXY headers.
+    pub fn proxy_drops(&self) -> &ProxyDrops {
+        &self.proxy_drops
     }
 
     /// Answers until `stop` is cancelled; then answers what has already come, and returns.
@@ -92,6 +104,7 @@ impl Server {
             let serving = Arc::new(Serving {
                 published: self.published.clone(),
                 admission: listener.admission,
+                proxy_drops: self.proxy_drops.clone(),
                 forwarder: forwarder.clone(),
                 tasks: tasks.clone(),
                 runtime: Handle::current(),
@@ -113,7 +126,10 @@ impl Server {
             }
             tasks.spawn(tcp::serve(listener.tcp, serving, connections.clone(), tasks.clone(), stop.clone()));
         }
-        tasks.spawn(self.udp_drops.clone().watch(stop.clone()));
+        let udp_drops = self.udp_drops.clone();
+        tasks.spawn(watch(move || udp_drops.count(), DROPPED_BY_THE_SYSTEM, stop.clone()));
+        let proxy_drops = self.proxy_drops.clone();
+        tasks.spawn(watch(move || proxy_drops.count(), DROPPED_FOR_ITS_HEADER, stop.clone()));
         stop.cancelled().await;
         udp_stop.store(true, Ordering::Relaxed);
         tasks.close();
@@ -121,5 +137,27 @@ impl Server {
             tracing::warn!(tasks = tasks.len(), "stopped with connections still open");
         }
         tracing::info!(dropped = self.udp_drops.count(), "datagrams that the system dropped in this run");
+        let (unlisted, malformed, missing) =
+            (self.proxy_drops.unlisted(), self.proxy_drops.malformed(), self.proxy_drops.missing());
+        if unlisted + malformed + missing > 0 {
+            tracing::info!(unlisted, malformed, missing, "dropped for their PROXY headers in this run");
+        }
+    }
+}
+
+const DROPPED_BY_THE_SYSTEM: &str = "the system dropped datagrams: more come than the UDP workers answer, or they come in \
+                                     bursts larger than the receive buffer (net.core.rmem_max)";
+const DROPPED_FOR_ITS_HEADER: &str = "dropped what came with a PROXY header of someone who is no forwarder with proxy_protocol \
+                                      = true, with one that cannot be read, or without one where it is required";
+
+/// Warns when a count has risen, until `stop`.
+async fn watch(count: impl Fn() -> u64, what: &str, stop: CancellationToken) {
+    let mut seen = 0;
+    while tokio::time::timeout(WATCH, stop.cancelled()).await.is_err() {
+        let total = count();
+        if total > seen {
+            tracing::warn!(dropped = total - seen, total, "{what}");
+            seen = total;
+        }
     }
 }

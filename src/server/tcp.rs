@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Serving, forwarding, query_log};
+use super::{Serving, forwarding, proxy, query_log};
 use crate::permits::{Permit, Permits};
 use crate::respond::{Outcome, respond};
 use crate::view::Transport;
@@ -101,7 +101,9 @@ async fn connection(
             }
             None => return,
         };
-        let Some(client) = serving.admission.client(peer.ip(), local, Transport::Tcp) else { continue };
+        let Some(client) = serving.admission.client(proxy::Sender::direct(peer.ip()), local, Transport::Tcp) else {
+            continue;
+        };
         let snapshot = serving.published.load_full();
         let served = match respond(&snapshot, &client, request.bytes(), &mut response) {
             None => None,

@@ -14,6 +14,7 @@ mod managed;
 mod persona;
 mod private_link;
 mod private_zones;
+mod proxy;
 mod reload;
 mod rulesets;
 mod security_policies;

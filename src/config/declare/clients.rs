@@ -29,6 +29,11 @@ impl Declarer<'_> {
         let listen = server.listen.as_ref().map_or(&[][..], |listen| listen.get_ref());
         let listeners = listen.iter().map(|listen| &listen.get_ref().more).map(|more| Listener {
             virtual_network: more.virtual_network.as_ref().map(|network| self.label(network)),
+            requires_proxy_protocol: more
+                .require_proxy_protocol
+                .as_ref()
+                .filter(|required| *required.get_ref())
+                .map(|required| self.origin(required)),
             allow_from: more.allow_from.as_ref().map(|allowed| {
                 let texts = allowed.get_ref().iter().map(Text::get_ref);
                 texts

@@ -66,11 +66,21 @@ impl Declarer<'_> {
             value.as_ref().and_then(|value| NonZero::new(self.bounded(value, 1, 1_000_000)))
         };
         let (queries_per_second, pending_queries) = (count(&more.queries_per_second), count(&more.pending_queries));
+        let requires_proxy_protocol = more.require_proxy_protocol.as_ref().is_some_and(|required| *required.get_ref());
         let Ok(address) = address.parse::<SocketAddr>() else {
             self.problem(listen, format!("{address:?} is not a listen address"), ADDRESS_MEND);
             return None;
         };
-        Some(Listen { address, virtual_network, interface, allow_from, persona, queries_per_second, pending_queries })
+        Some(Listen {
+            address,
+            virtual_network,
+            interface,
+            allow_from,
+            requires_proxy_protocol,
+            persona,
+            queries_per_second,
+            pending_queries,
+        })
     }
 
     fn bounded(&mut self, value: &Spanned<u32>, least: u32, most: u32) -> u32 {

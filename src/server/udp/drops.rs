@@ -2,12 +2,6 @@
 
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
-
-use tokio_util::sync::CancellationToken;
-
-/// How often the count is looked at, and so the least time between two warnings.
-const WATCH: Duration = Duration::from_secs(5);
 
 /// Counts the datagrams that came to a server's UDP sockets and were dropped by the system.
 #[derive(Clone, Debug)]
@@ -61,22 +55,5 @@ impl UdpDrops {
         let Count { sources, total } = &mut *count;
         *total += sources.iter_mut().map(|source| u64::from(source.rise())).sum::<u64>();
         *total
-    }
-
-    /// Warns when the count has risen, until `stop`.
-    pub(in crate::server) async fn watch(self, stop: CancellationToken) {
-        let mut seen = 0;
-        while tokio::time::timeout(WATCH, stop.cancelled()).await.is_err() {
-            let total = self.count();
-            if total > seen {
-                tracing::warn!(
-                    dropped = total - seen,
-                    total,
-                    "the system dropped datagrams: more come than the UDP workers answer, or they come in bursts larger \
-                     than the receive buffer (net.core.rmem_max)"
-                );
-                seen = total;
-            }
-        }
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::{Serving, forwarding, query_log};
+use super::{Serving, forwarding, proxy, query_log};
 use crate::respond::{Outcome, Responder};
 use crate::snapshot::Snapshot;
 use crate::view::Transport;
@@ -132,7 +132,16 @@ fn answer<L: Late>(
     if from.port() == 0 {
         return Verdict::Ignore;
     }
-    let Some(client) = serving.admission.client(from.ip(), local, Transport::Udp) else { return Verdict::Ignore };
+    let is_required = serving.admission.requires_proxy_protocol();
+    let (sender, request) = match proxy::split(snapshot.identifier(), from.ip(), request, is_required) {
+        Ok(split) => split,
+        Err(refused) => {
+            tracing::debug!(peer = %from, ?refused, "dropped a datagram for its PROXY header");
+            serving.proxy_drops.add(refused);
+            return Verdict::Ignore;
+        }
+    };
+    let Some(client) = serving.admission.client(sender, local, Transport::Udp) else { return Verdict::Ignore };
     match responder.respond(snapshot, &client, request, response) {
         None => Verdict::Ignore,
         Some(Outcome::Answered(served)) => {
@@ -140,7 +149,7 @@ fn answer<L: Late>(
             Verdict::Send
         }
         Some(Outcome::Forward(question)) => {
-            let Some(pending) = serving.admission.pend(from.ip()) else {
+            let Some(pending) = serving.admission.pend(client.source) else {
                 tracing::debug!(client = %from, "dropped a query: too many wait for other servers");
                 return Verdict::Ignore;
             };

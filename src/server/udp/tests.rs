@@ -19,6 +19,7 @@ fn serving() -> Arc<Serving> {
     Arc::new(Serving {
         published: Arc::new(Published::new(snapshot)),
         admission: Admission::new(crate::view::ListenerId(0), &Listen::from(SocketAddr::from(([127, 0, 0, 1], 0)))),
+        proxy_drops: Default::default(),
         forwarder: Arc::new(Forwarder::new(ForwardLimits::default())),
         tasks: Default::default(),
         runtime: runtime.handle().clone(),

@@ -1,0 +1,209 @@
+//! PROXY protocol, version 2 (HAProxy's proxy-protocol.txt): what a forwarder tells of its client, in front of a datagram or
+//! at the start of a connection.
+//!
+//! Only forwarders that are listed for it may send a header. What anyone else sends with one is dropped, for it is either a
+//! mistake in the configuration or an attempt to be somebody else; so is a header that is no header.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ppp::v2::{Addresses, Command, Header, PROTOCOL_PREFIX, ParseError};
+
+use crate::view::{ForwarderId, Identifier};
+
+/// Most octets of a header after the fixed part: addresses of IPv6 take 36, additional fields are of no use here.
+const LONGEST: usize = 2048;
+
+/// Who sent something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sender {
+    /// The client's address: the peer's, or what a proxy says in its place.
+    pub(super) source: IpAddr,
+    /// The forwarder that says so.
+    pub(super) proxy: Option<ForwarderId>,
+}
+
+/// Why something is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Its peer may not send headers.
+    Unlisted,
+    /// It has a header that is none, or an unknown one.
+    Malformed,
+    /// It has none where one is required.
+    Missing,
+}
+
+/// Counts what was dropped for its PROXY header.
+#[derive(Clone, Debug, Default)]
+pub struct ProxyDrops(Arc<[AtomicU64; 3]>);
+
+impl Sender {
+    pub(super) const fn direct(peer: IpAddr) -> Self {
+        Self { source: peer, proxy: None }
+    }
+}
+
+/// Who sent a datagram, and what it is without its header.
+pub(super) fn split<'a>(
+    identifier: &Identifier,
+    peer: IpAddr,
+    datagram: &'a [u8],
+    is_required: bool,
+) -> Result<(Sender, &'a [u8]), Refused> {
+    if datagram.len() < PROTOCOL_PREFIX.len() && !is_required {
+        return Ok((Sender::direct(peer), datagram));
+    }
+    let (sender, len) = begin(identifier, peer, datagram, is_required)?.ok_or(Refused::Malformed)?;
+    Ok((sender, &datagram[len..]))
+}
+
+/// Who sends a stream that begins like this, and the length of its header; `None` where more is needed to tell.
+pub(super) fn begin(
+    identifier: &Identifier,
+    peer: IpAddr,
+    octets: &[u8],
+    is_required: bool,
+) -> Result<Option<(Sender, usize)>, Refused> {
+    if !octets.starts_with(PROTOCOL_PREFIX) {
+        return match (PROTOCOL_PREFIX.starts_with(octets), is_required) {
+            (true, _) => Ok(None),
+            (false, true) => Err(Refused::Missing),
+            (false, false) => Ok(Some((Sender::direct(peer), 0))),
+        };
+    }
+    let proxy = identifier.proxy(peer).ok_or(Refused::Unlisted)?;
+    let header = match Header::try_from(octets) {
+        Ok(header) => header,
+        Err(ParseError::Incomplete(_)) => return Ok(None),
+        Err(ParseError::Partial(_, len)) if len <= LONGEST => return Ok(None),
+        Err(_) => return Err(Refused::Malformed),
+    };
+    let source = match (header.command, header.addresses) {
+        // The proxy speaks for itself: it looks whether somebody is there.
+        (Command::Local, _) | (Command::Proxy, Addresses::Unspecified) => None,
+        (Command::Proxy, Addresses::IPv4(addresses)) => Some(addresses.source_address.into()),
+        (Command::Proxy, Addresses::IPv6(addresses)) => Some(addresses.source_address.into()),
+        (Command::Proxy, Addresses::Unix(_)) => return Err(Refused::Malformed),
+    };
+    let told = |source| Sender { source, proxy: Some(proxy) };
+    Ok(Some((source.map_or(Sender::direct(peer), told), header.len())))
+}
+
+impl ProxyDrops {
+    pub(super) fn add(&self, refused: Refused) {
+        self.0[refused as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn get(&self, refused: Refused) -> u64 {
+        self.0[refused as usize].load(Ordering::Relaxed)
+    }
+
+    /// Datagrams and connections with a header whose sender may not send one.
+    pub fn unlisted(&self) -> u64 {
+        self.get(Refused::Unlisted)
+    }
+
+    /// Datagrams and connections with a header that cannot be read.
+    pub fn malformed(&self) -> u64 {
+        self.get(Refused::Malformed)
+    }
+
+    /// Datagrams and connections without a header where one is required.
+    pub fn missing(&self) -> u64 {
+        self.get(Refused::Missing)
+    }
+
+    /// All of them.
+    pub fn count(&self) -> u64 {
+        self.unlisted() + self.malformed() + self.missing()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ppp::v2::{Builder, Protocol, Version};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::view::{Forwarder, Selector, SelectorRule};
+
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 53));
+
+    fn identifier() -> Identifier {
+        let forwarder = |proxy_protocol| Forwarder {
+            name: "edge".into(),
+            client_subnet: true,
+            proxy_protocol,
+            clients: Selector::default(),
+        };
+        let rule = |prefix: &str, at| SelectorRule { prefix: prefix.parse().unwrap(), leads_to: ForwarderId(at) };
+        Identifier {
+            forwarders: [forwarder(true), forwarder(false)].into(),
+            forwarder_addresses: Selector::new([rule("192.0.2.53/32", 0), rule("192.0.2.54/32", 1)]),
+            ..Identifier::default()
+        }
+    }
+
+    fn header(command: Command, source: &str) -> Vec<u8> {
+        let [source, destination] =
+            [source, source].map(|address| std::net::SocketAddr::new(address.parse().unwrap(), 53));
+        let version = Version::Two | command;
+        Builder::with_addresses(version, Protocol::Datagram, (source, destination)).build().unwrap()
+    }
+
+    #[test]
+    fn a_listed_proxy_tells_of_its_client() {
+        let identifier = identifier();
+        for source in ["10.1.0.4", "2001:db8::4", "::ffff:10.1.0.4"] {
+            let datagram = [header(Command::Proxy, source), b"query".to_vec()].concat();
+            let sender = Sender { source: source.parse().unwrap(), proxy: Some(ForwarderId(0)) };
+            assert_eq!(split(&identifier, PEER, &datagram, true), Ok((sender, &b"query"[..])));
+            assert_eq!(split(&identifier, [192, 0, 2, 54].into(), &datagram, false), Err(Refused::Unlisted));
+            assert_eq!(split(&identifier, [10, 1, 0, 4].into(), &datagram, false), Err(Refused::Unlisted));
+            for len in PROTOCOL_PREFIX.len()..datagram.len() - 5 {
+                assert_eq!(split(&identifier, PEER, &datagram[..len], false), Err(Refused::Malformed));
+            }
+        }
+    }
+
+    #[test]
+    fn a_proxy_can_speak_for_itself() {
+        let datagram = [header(Command::Local, "10.1.0.4"), b"query".to_vec()].concat();
+        assert_eq!(split(&identifier(), PEER, &datagram, true), Ok((Sender::direct(PEER), &b"query"[..])));
+        let unspecified = [PROTOCOL_PREFIX, b"\x21\0\0\0query"].concat();
+        assert_eq!(split(&identifier(), PEER, &unspecified, true), Ok((Sender::direct(PEER), &b"query"[..])));
+    }
+
+    #[test]
+    fn a_query_needs_no_header_unless_it_is_required() {
+        assert_eq!(split(&identifier(), PEER, b"query", false), Ok((Sender::direct(PEER), &b"query"[..])));
+        assert_eq!(split(&identifier(), PEER, b"query", true), Err(Refused::Missing));
+        let version_1 = b"PROXY UDP4 10.1.0.4 10.1.0.5 53 53\r\nquery";
+        assert_eq!(split(&identifier(), PEER, version_1, true), Err(Refused::Missing));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics_and_nobody_else_is_believed(
+            rest in proptest::collection::vec(any::<u8>(), 0..300),
+            peer in any::<[u8; 4]>(),
+            flipped in 0_usize..60,
+            bits in any::<u8>(),
+        ) {
+            let identifier = identifier();
+            let peer = IpAddr::from(peer);
+            prop_assume!(peer != PEER);
+            let mut datagram = [header(Command::Proxy, "10.1.0.4"), rest.clone()].concat();
+            for datagram in [[PROTOCOL_PREFIX, &rest].concat(), {
+                if let Some(octet) = datagram.get_mut(flipped) { *octet ^= bits };
+                datagram
+            }] {
+                let _ = split(&identifier, PEER, &datagram, false);
+                let told = split(&identifier, peer, &datagram, false);
+                prop_assert!(told.is_err() || told == Ok((Sender::direct(peer), &datagram[..])));
+            }
+        }
+    }
+}
