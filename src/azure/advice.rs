@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use ipnet::IpNet;
 
 use super::catalogue::ResourceMember;
-use super::declaration::{ConnectionState, Declaration, Origin, PublicNetworkAccess, RecordSet, ResolutionPolicy};
+use super::declaration::{
+    ConnectionState, Declaration, Origin, PublicNetworkAccess, RecordSet, ResolutionPolicy, Writer,
+};
 use super::derive::{find_resource, members};
 use super::forwarding::{Destination, Forwarding};
 use super::{Catalogue, Finding, Scope, ZoneContents, clients};
@@ -47,7 +49,8 @@ fn links(declaration: &Declaration, zones: &[ZoneContents], findings: &mut Vec<F
             ));
         }
         let takes_all = links.iter().find(|(_, policy)| **policy == ResolutionPolicy::Default);
-        let holds_nothing = zone.record_sets.keys().all(|(_, rtype)| *rtype == RecordType::SOA);
+        let is_own = |set: &RecordSet| set.rtype != RecordType::SOA && set.writer != Writer::NameServers;
+        let holds_nothing = !zone.record_sets.values().any(is_own);
         let mut groups = declaration.private_endpoints.iter().flat_map(|endpoint| &endpoint.private_dns_zone_group);
         // One that endpoints are meant to write to is reported with them, or waits for an approval.
         let is_unused = holds_nothing && zone.is_private_link() && !groups.any(|reference| reference.matches(zone));

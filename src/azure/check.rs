@@ -6,7 +6,7 @@ mod private_link;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::declaration::{Declaration, Declared, PRIVATE_TYPES, PrivateDnsZone, RecordSet, ZoneReference};
+use super::declaration::{Declaration, Declared, PRIVATE_TYPES, PrivateDnsZone, RecordSet, Writer, ZoneReference};
 use super::{Catalogue, Finding, Scope, ZoneContents};
 use crate::dns::{Name, RecordType, TypeName};
 
@@ -204,7 +204,8 @@ fn record_set(zone: &ZoneContents, record_set: &RecordSet, findings: &mut Vec<Fi
     let at_apex = *owner == zone.apex;
     let mut refuse = |what: String, mend: &str| findings.push(Finding::error(*origin, what, mend));
     let is_private = matches!(zone.scope, Scope::Private { .. });
-    if is_private && *rtype != RecordType::SOA && !PRIVATE_TYPES.contains(rtype) {
+    let is_platforms = *rtype == RecordType::SOA || record_set.writer == Writer::NameServers;
+    if is_private && !is_platforms && !PRIVATE_TYPES.contains(rtype) {
         refuse(
             format!("a private DNS zone holds no {} records", TypeName(*rtype)),
             "Azure has A, AAAA, CNAME, MX, PTR, SRV and TXT there; a child domain is a zone of its own, other types \

@@ -13,9 +13,11 @@ use crate::dns::{Name, RecordType, Ttl};
 
 mod machine;
 mod managed;
+mod name_server;
 
 pub use machine::{NetworkInterface, PowerState, VirtualMachine};
 pub use managed::{ManagedPrivateEndpoint, ManagedTarget, PrivateLinkService, ServiceEndpoint};
+pub use name_server::NameServer;
 
 /// Where something was declared. Opaque here: whoever made the declaration can turn it back into a place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,6 +91,8 @@ pub struct Declaration {
     pub listeners: Vec<Listener>,
     /// What clients get that are in no network.
     pub strangers: Strangers,
+    /// Names under which this server is delegated to: the NS records of all zones; none without any.
+    pub name_servers: Vec<NameServer>,
     /// The declaration as a whole.
     pub origin: Origin,
     /// Whether Azure's limits count.
@@ -256,6 +260,8 @@ pub enum Writer {
     PrivateLinkResource(String),
     /// Azure, on behalf of the virtual machine of that name.
     VirtualMachine(String),
+    /// This server, for those who delegate to it.
+    NameServers,
 }
 
 impl fmt::Display for Writer {
@@ -267,6 +273,7 @@ impl fmt::Display for Writer {
             Self::ManagedPrivateEndpoint(name) => write!(f, "follows from managed private endpoint {name}"),
             Self::VirtualMachine(name) => write!(f, "registered for virtual machine {name}"),
             Self::PrivateLinkResource(name) => write!(f, "follows from Private Link resource {name}"),
+            Self::NameServers => f.write_str("follows from the server's name_servers"),
         }
     }
 }

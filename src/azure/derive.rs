@@ -3,6 +3,7 @@
 mod internal;
 mod machines;
 mod managed;
+mod name_servers;
 mod public;
 mod zone_group;
 
@@ -46,6 +47,7 @@ pub(super) fn zones(
     public.extend(managed::alias_zone(declaration, &public));
     private.append(&mut public);
     private.extend(internal.finish(declaration));
+    name_servers::write(declaration, &mut private, findings);
     private
 }
 

@@ -18,10 +18,10 @@ mod topology;
 pub use catalogue::{Catalogue, CatalogueError, Host, Member, PartNeed, Service, template_variants};
 pub use clients::{Forwarder, Listener, Strangers};
 pub use declaration::{
-    ConnectionState, Declaration, Declared, Limits, ManagedPrivateEndpoint, ManagedTarget, NetworkInterface, Origin,
-    PRIVATE_TYPES, PowerState, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService,
-    PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet, ResolutionPolicy, ServiceEndpoint, SoaEdit,
-    VirtualMachine, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
+    ConnectionState, Declaration, Declared, Limits, ManagedPrivateEndpoint, ManagedTarget, NameServer,
+    NetworkInterface, Origin, PRIVATE_TYPES, PowerState, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource,
+    PrivateLinkService, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet, ResolutionPolicy, ServiceEndpoint,
+    SoaEdit, VirtualMachine, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
 };
 pub use forwarding::{
     AZURE_PROVIDED_DNS, Destination, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, Forwarding,

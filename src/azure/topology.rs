@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::clients::{self, Forwarder, Strangers};
-use super::declaration::{Declaration, Origin, RecordSet, ResolutionPolicy, VirtualNetwork};
+use super::declaration::{Declaration, NameServer, Origin, RecordSet, ResolutionPolicy, VirtualNetwork};
 use super::forwarding::{Forwarding, forwarding};
 use super::{Catalogue, advice, check, derive, limits};
 use crate::dns::{Name, RecordType};
@@ -18,6 +18,7 @@ pub struct Topology {
     pub(super) forwarders: Vec<Forwarder>,
     pub(super) strangers: Strangers,
     pub(super) listener_networks: Vec<Option<String>>,
+    pub(super) name_servers: Vec<NameServer>,
 }
 
 /// A zone with all its records: those made by hand, those that Azure makes with the zone, those of private
@@ -116,11 +117,11 @@ impl Topology {
         let forwarding = forwarding(&declaration, catalogue, &zones, &mut findings);
         if findings.iter().all(|finding| finding.severity == Severity::Warning) {
             advice::topology(&declaration, catalogue, &zones, &forwarding, &mut findings);
-            let Declaration { virtual_networks, forwarders, strangers, .. } = declaration;
-            Ok((
-                Self { virtual_networks, zones, forwarding, forwarders, strangers, listener_networks: Vec::new() },
-                findings,
-            ))
+            let Declaration { virtual_networks, forwarders, strangers, name_servers, .. } = declaration;
+            let listener_networks = Vec::new();
+            let topology =
+                Self { virtual_networks, zones, forwarding, forwarders, strangers, listener_networks, name_servers };
+            Ok((topology, findings))
         } else {
             Err(findings)
         }
@@ -154,6 +155,11 @@ impl Topology {
     /// Who is asked beside the zones.
     pub fn forwarding(&self) -> &Forwarding {
         &self.forwarding
+    }
+
+    /// Names under which this server is delegated to.
+    pub fn name_servers(&self) -> &[NameServer] {
+        &self.name_servers
     }
 
     pub(crate) fn zones_mut(&mut self) -> &mut [ZoneContents] {

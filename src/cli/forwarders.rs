@@ -2,6 +2,7 @@
 
 mod bind;
 mod coredns;
+mod delegation;
 mod dnsdist;
 mod dnsmasq;
 mod knot_resolver;
@@ -21,7 +22,8 @@ use clap::{Args, ValueEnum};
 use self::zones::Zone;
 use super::{ConfigOption, print};
 use crate::azure::{Catalogue, Topology};
-use crate::config::{Listen, load};
+use crate::config::{Config, Listen, load};
+use crate::dns::Name;
 
 /// Print the configuration with which a forwarder sends the right zones here
 #[derive(Debug, Args)]
@@ -32,7 +34,8 @@ Examples:
   vnetdns forwarders --for unbound --config config/lab.toml > /etc/unbound/unbound.conf.d/vnetdns.conf
   vnetdns forwarders --for bind --server 10.0.0.4 --config config/lab.toml
   vnetdns forwarders --for bind --kind stub --server 10.0.0.4        static-stub zones instead of forward zones
-  vnetdns forwarders --for windows --server 10.0.0.4 --zones all     every zone of the catalogue")]
+  vnetdns forwarders --for windows --server 10.0.0.4 --zones all     every zone of the catalogue
+  vnetdns forwarders --for delegation --parent contoso.internal      NS records and glue for a zone of yours")]
 pub(super) struct Forwarders {
     /// The program to configure
     #[arg(long = "for", value_name = "PROGRAM")]
@@ -46,6 +49,9 @@ pub(super) struct Forwarders {
     /// Kind of zone, where the program has several [default: the one to take, see docs/forwarders.md]
     #[arg(long)]
     kind: Option<Kind>,
+    /// The zone of yours that delegates, with --for delegation [default: the root, of an internal root server]
+    #[arg(long, value_name = "ZONE")]
+    parent: Option<Name>,
     #[command(flatten)]
     config: ConfigOption,
 }
@@ -61,6 +67,8 @@ enum Program {
     Coredns,
     SystemdResolved,
     Windows,
+    /// Any authoritative server: NS records and glue for a zone that it holds
+    Delegation,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -92,9 +100,28 @@ struct Plan {
 impl Forwarders {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = load(&self.config.files())?;
-        let plan = self.plan(&config.topology, &config.server.listen)?;
-        print(&self.program.write(&plan)?)?;
+        print(&self.text(&config)?)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// What is printed.
+    fn text(&self, config: &Config) -> anyhow::Result<String> {
+        let plan = || self.plan(&config.topology, &config.server.listen);
+        if self.parent.is_some() && self.program != Program::Delegation {
+            bail!("--parent is the zone that delegates: it goes with --for delegation only");
+        }
+        match self.program {
+            Program::Bind => bind::write(&plan()?),
+            Program::Unbound => Ok(unbound::write(&plan()?)),
+            Program::Dnsmasq => Ok(dnsmasq::write(&plan()?)),
+            Program::Dnsdist => Ok(dnsdist::write(&plan()?)),
+            Program::PdnsRecursor => Ok(pdns_recursor::write(&plan()?)),
+            Program::KnotResolver => Ok(knot_resolver::write(&plan()?)),
+            Program::Coredns => Ok(coredns::write(&plan()?)),
+            Program::SystemdResolved => Ok(systemd_resolved::write(&plan()?)),
+            Program::Windows => windows::write(&plan()?),
+            Program::Delegation => delegation::write(self, &config.topology, &config.server.listen),
+        }
     }
 
     fn plan(&self, topology: &Topology, listen: &[Listen]) -> anyhow::Result<Plan> {
@@ -155,6 +182,7 @@ impl Program {
             // policy.STUB does not validate; it is what Knot Resolver's manual takes for internal names.
             Self::KnotResolver => &[Kind::Stub, Kind::Forward],
             Self::Dnsmasq | Self::Dnsdist | Self::Coredns | Self::SystemdResolved | Self::Windows => &[Kind::Forward],
+            Self::Delegation => &[],
         }
     }
 
@@ -169,20 +197,7 @@ impl Program {
             Self::Coredns => "CoreDNS",
             Self::SystemdResolved => "systemd-resolved",
             Self::Windows => "Windows DNS Server",
-        }
-    }
-
-    fn write(self, plan: &Plan) -> anyhow::Result<String> {
-        match self {
-            Self::Bind => bind::write(plan),
-            Self::Unbound => Ok(unbound::write(plan)),
-            Self::Dnsmasq => Ok(dnsmasq::write(plan)),
-            Self::Dnsdist => Ok(dnsdist::write(plan)),
-            Self::PdnsRecursor => Ok(pdns_recursor::write(plan)),
-            Self::KnotResolver => Ok(knot_resolver::write(plan)),
-            Self::Coredns => Ok(coredns::write(plan)),
-            Self::SystemdResolved => Ok(systemd_resolved::write(plan)),
-            Self::Windows => windows::write(plan),
+            Self::Delegation => "a delegation",
         }
     }
 }

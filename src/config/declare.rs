@@ -2,6 +2,7 @@
 
 mod clients;
 mod forwarding;
+mod name_servers;
 mod server;
 
 use std::collections::BTreeMap;
@@ -74,6 +75,7 @@ impl<'a> Declarer<'a> {
             forwarders: declared(&mirror.forwarders, |forwarder| self.forwarder(forwarder)),
             listeners: self.listeners(&mirror.server),
             strangers: mirror.server.strangers.into(),
+            name_servers: self.name_servers(mirror.server.name_servers.as_ref()),
             limits: match mirror.limits {
                 mirror::Limits::Azure => Limits::Azure,
                 mirror::Limits::Off => Limits::Off,

@@ -38,6 +38,7 @@ pub(super) struct Server {
     pub(super) tcp_idle_seconds: Option<Spanned<u32>>,
     #[serde(default)]
     pub(super) strangers: Strangers,
+    pub(super) name_servers: Option<Spanned<Vec<NameServer>>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -46,6 +47,14 @@ pub(super) enum Strangers {
     #[default]
     Public,
     Refused,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table, { name = \"NAME\", addresses = [\"ADDRESS\"] }")]
+pub(super) struct NameServer {
+    pub(super) name: Text,
+    #[serde(default)]
+    pub(super) addresses: Vec<Text>,
 }
 
 /// An address, or a table where there is more to say of it.

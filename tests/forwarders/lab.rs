@@ -12,12 +12,12 @@ use tempfile::TempDir;
 
 use crate::client::command;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_vnetdns");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vnetdns");
 /// How long a start or a reload may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running `vnetdns serve`; killed when dropped.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     addresses: Vec<SocketAddr>,
     log: Arc<Mutex<String>>,
@@ -31,7 +31,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(namespace: Option<u32>, config: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start(namespace: Option<u32>, config: &Path, arguments: &[&str]) -> Self {
         let mut child = command(namespace, PROGRAM)
             .args(["serve", "--ready", "json", "--config"])
             .arg(config)

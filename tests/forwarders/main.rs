@@ -10,6 +10,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers as well")]
 
 mod client;
+mod delegation;
 mod lab;
 mod programs;
 mod questions;

@@ -41,7 +41,7 @@ echo ready
 exec sleep 600";
 
 /// Namespaces that exist until this value is dropped.
-struct Namespaces(Child);
+pub(crate) struct Namespaces(Child);
 
 impl Drop for Namespaces {
     fn drop(&mut self) {
@@ -52,7 +52,7 @@ impl Drop for Namespaces {
 
 impl Namespaces {
     /// `None` where they cannot be made.
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let mut child = Command::new("unshare")
             .args(["-n", "-m", "sh", "-c", SETUP])
             .stdin(Stdio::null())
@@ -64,6 +64,11 @@ impl Namespaces {
         BufReader::new(child.stdout.take()?).read_line(&mut line).ok()?;
         let namespaces = Self(child);
         (line == "ready\n").then_some(namespaces)
+    }
+
+    /// The process whose namespaces they are.
+    pub(crate) fn process(&self) -> u32 {
+        self.0.id()
     }
 }
 

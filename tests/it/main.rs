@@ -11,6 +11,7 @@ mod lab;
 mod labs;
 mod machines;
 mod managed;
+mod name_servers;
 mod persona;
 mod private_link;
 mod private_zones;

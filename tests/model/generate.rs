@@ -169,10 +169,14 @@ pub(crate) fn world(least_networks: usize) -> impl Strategy<Value = World> {
     let networks = prop_oneof![1 => least_networks..=3, 2 => Just(2), 2 => Just(3)];
     let settings = prop_oneof![1 => Just(None).boxed(), 1 => vec(raw_settings(), 3).prop_map(Some).boxed()];
     let upstream = prop_oneof![4 => Just(None), 1 => Just(Some(false)), 1 => Just(Some(true))];
-    (networks, vec(raw_zone(), 1..7), settings, upstream).prop_map(|(networks, raw, settings, upstream)| {
+    let name_servers = prop_oneof![2 => Just(Vec::new()).boxed(), 1 => vec(any::<Index>(), 1..3).boxed()];
+    let parts = (networks, vec(raw_zone(), 1..7), settings, upstream, name_servers);
+    parts.prop_map(|(networks, raw, settings, upstream, name_servers)| {
         let settings = settings.map(|raw| raw[..networks].iter().map(|raw| build_settings(raw, networks)).collect());
         let settings = settings.unwrap_or_else(|| vec![Settings::default(); networks]);
-        World { settings, upstream, ..build(networks, &raw) }
+        let mut world = World { settings, upstream, ..build(networks, &raw) };
+        add_name_servers(&mut world, &name_servers);
+        world
     })
 }
 
@@ -253,7 +257,19 @@ fn build(networks: usize, raw: &[RawZone]) -> World {
         }
         zones.push(zone);
     }
-    World { networks, zones, settings: Vec::new(), upstream: None }
+    World { networks, zones, settings: Vec::new(), upstream: None, name_servers: Vec::new() }
+}
+
+/// Name servers in zones of the world, and one that is in none but the root.
+fn add_name_servers(world: &mut World, indices: &[Index]) {
+    let apexes: Vec<Labels> = world.zones.iter().map(|zone| lower(&zone.apex)).collect();
+    let in_zone = |(at, index): (usize, &Index)| join(&labels(&format!("dns{at}")), index.get::<Labels>(&apexes));
+    let in_zones = indices.iter().enumerate().map(in_zone);
+    let names: Vec<Labels> = in_zones.chain((!indices.is_empty()).then(|| labels("dns.elsewhere"))).collect();
+    let sets = || world.zones.iter().flat_map(|zone| &zone.sets);
+    let is_hidden = |name: &Labels| sets().any(|set| set.rtype == DNAME && is_within(name, &lower(&set.owner)));
+    let shown: Vec<Labels> = names.into_iter().filter(|name| !is_hidden(name)).collect();
+    world.name_servers = shown;
 }
 
 /// What a public zone has at its apex, and where it delegates public zones below it.
@@ -395,8 +411,14 @@ fn name_in(world: &World, raw: &RawName) -> (Labels, u16) {
         RawName::Special(index) => {
             (index, sets().filter(|set| matches!(set.rtype, NS | DNAME)).map(|set| (own(set).0, A)).collect())
         }
-        RawName::Target(index) => (index, sets().flat_map(SetSpec::targets).map(|target| (target, A)).collect()),
-        RawName::Apex(index) => (index, world.zones.iter().map(|zone| (zone.apex.clone(), A)).collect()),
+        RawName::Target(index) => {
+            let targets = sets().flat_map(SetSpec::targets).chain(world.name_servers.iter().cloned());
+            (index, targets.map(|target| (target, A)).collect())
+        }
+        RawName::Apex(index) => {
+            let rtype = if world.name_servers.is_empty() { A } else { NS };
+            (index, world.zones.iter().map(|zone| (zone.apex.clone(), rtype)).collect())
+        }
         RawName::Domain(index) => {
             let rules = world.settings.iter().flat_map(|settings| &settings.rules).map(|rule| &rule.domain);
             let policies = world.settings.iter().flat_map(|settings| &settings.policy).flat_map(|rule| &rule.domains);

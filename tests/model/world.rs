@@ -3,15 +3,15 @@
 use std::fmt;
 
 use vnetdns::azure::{
-    Catalogue, Declaration, Declared, Limits, Origin, PrivateDnsZone, PublicZone, RecordSet, ResolutionPolicy, SoaEdit,
-    Topology, Upstream, VirtualNetwork, VirtualNetworkLink, Writer,
+    Catalogue, Declaration, Declared, Limits, NameServer, Origin, PrivateDnsZone, PublicZone, RecordSet,
+    ResolutionPolicy, SoaEdit, Topology, Upstream, VirtualNetwork, VirtualNetworkLink, Writer,
 };
 use vnetdns::dns::{Name, RecordType, Ttl};
 use vnetdns::snapshot::{Generation, Identity, Snapshot};
 
 use crate::elsewhere::{Leads, Settings, UPSTREAM, declared_server, inbound_endpoint};
 use crate::labels::{Labels, from_wire, is_within, lower, text, to_wire};
-use crate::model::{CNAME, DNAME, MX, Model, NS, PTR, Record, SOA, SRV, Zone};
+use crate::model::{A, CNAME, DNAME, MX, Model, NS, PTR, Record, SOA, SRV, Zone};
 
 /// Networks and zones, all of it free of what the checks refuse.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub(crate) struct World {
     pub(crate) settings: Vec<Settings>,
     /// Whether there is an upstream, and whether clients outside may use it.
     pub(crate) upstream: Option<bool>,
+    /// Names of the name servers. No record set has such a name, and no DNAME record is above one.
+    pub(crate) name_servers: Vec<Labels>,
 }
 
 #[derive(Clone)]
@@ -75,7 +77,7 @@ impl World {
     pub(crate) fn model(&self) -> Model {
         let settings = self.settings.iter().enumerate();
         Model {
-            zones: self.zones.iter().map(ZoneSpec::model).collect(),
+            zones: self.zones.iter().map(|zone| zone.model(&self.name_servers)).collect(),
             settings: settings.map(|(number, settings)| (network_name(number), settings.clone())).collect(),
             upstream: self.upstream,
         }
@@ -101,6 +103,7 @@ impl World {
             upstream: self
                 .upstream
                 .map(|for_outside| Upstream { servers: vec![declared_server(Leads::Server(UPSTREAM))], for_outside }),
+            name_servers: self.name_servers.iter().enumerate().map(name_server).collect(),
             ..Declaration::default()
         };
         for (number, settings) in self.settings.iter().enumerate() {
@@ -145,12 +148,21 @@ pub(crate) fn compile_next(last: &Snapshot, declaration: Declaration) -> Snapsho
 }
 
 impl ZoneSpec {
-    fn model(&self) -> Zone {
+    fn model(&self, name_servers: &[Labels]) -> Zone {
         let apex = lower(&self.apex);
         let mut records: Vec<Record> = self.sets.iter().flat_map(SetSpec::records).collect();
         if self.group.is_some() {
             records.push(Zone::private_soa(&apex, self.soa_ttl, self.minimum));
+            let ns = |name: &Labels| Record { owner: apex.clone(), rtype: NS, ttl: 172_800, rdata: to_wire(name) };
+            records.extend(name_servers.iter().map(ns));
         }
+        let within = name_servers.iter().enumerate().filter(|(_, name)| is_within(name, &apex));
+        records.extend(within.map(|(number, name)| Record {
+            owner: name.clone(),
+            rtype: A,
+            ttl: 3600,
+            rdata: name_server_address(number).to_vec(),
+        }));
         let links = self.links.iter().map(|(network, redirect)| (network_name(*network), *redirect)).collect();
         Zone { apex, links: self.group.is_some().then_some(links), records }
     }
@@ -212,6 +224,14 @@ impl SetSpec {
     }
 }
 
+fn name_server((number, labels): (usize, &Labels)) -> NameServer {
+    NameServer { name: Declared::new(name(labels), Origin(0)), addresses: vec![name_server_address(number).into()] }
+}
+
+fn name_server_address(number: usize) -> [u8; 4] {
+    [10, 255, 0, number as u8]
+}
+
 fn declared_link((network, redirect): (usize, bool)) -> VirtualNetworkLink {
     VirtualNetworkLink {
         virtual_network: Declared::new(network_name(network), Origin(0)),
@@ -249,7 +269,8 @@ pub(crate) fn canonical_rdata(rtype: u16, rdata: &[u8]) -> Vec<u8> {
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} networks, upstream {:?}", self.networks, self.upstream)?;
+        let name_servers: Vec<_> = self.name_servers.iter().map(|name| text(name)).collect();
+        writeln!(f, "{} networks, upstream {:?}, name servers {name_servers:?}", self.networks, self.upstream)?;
         for (number, settings) in self.settings.iter().enumerate() {
             writeln!(f, "{}: {settings:?}", network_name(number))?;
         }

@@ -59,3 +59,22 @@ fn this_server_answers_as_its_peers_do() {
     }
     report.finish(LEAST_QUESTIONS);
 }
+
+/// Private zone and configuration here, a master file there.
+#[test]
+fn a_zone_with_name_servers_is_what_peers_have_with_the_records_in_its_file() {
+    let zones = Zones::of_name_servers();
+    let ours = Running::configured(include_str!("name_servers.toml"));
+    let peers: Vec<Running> = Peer::ALL.into_iter().filter_map(|peer| Running::installed(peer, &zones)).collect();
+    let mut exchanges: Vec<Exchange> = [&ours].into_iter().chain(&peers).map(Exchange::with).collect();
+    let names = ["corp.test", "ns1.corp.test", "ns2.corp.test", "www.corp.test", "a.ns1.corp.test"];
+    for question in questions::of(&names) {
+        let mut replies = exchange::ask(&mut exchanges, &question);
+        let ours = replies.remove(0);
+        for (peer, theirs) in std::iter::zip(&peers, &replies) {
+            let case = Case { question: &question, zones: &zones, peer: peer.peer(), ours: &ours, theirs };
+            let is_known = |aspect| differences::all().any(|difference| difference.excuses(aspect, &case));
+            assert!(case.differences().into_iter().all(is_known), "{case}");
+        }
+    }
+}

@@ -138,6 +138,18 @@ pub(crate) fn all(zones: &Zones) -> Vec<Question> {
     questions
 }
 
+/// Each type of each name, in all forms.
+pub(crate) fn of(names: &[&str]) -> Vec<Question> {
+    let mut questions = Vec::new();
+    for name in names {
+        let name: Name = name.parse().unwrap();
+        for form in [Form::Edns(1232, false), Form::Edns(512, false), Form::Edns(1232, true), Form::Plain, Form::Tcp] {
+            questions.extend(TYPES.iter().map(|qtype| Question::plain(&name, *qtype, form, *qtype)));
+        }
+    }
+    questions
+}
+
 const NOT_HELD: [&str; 8] =
     [".", "test", "invalid", "www.elsewhere.invalid", "examples", "xexample", "delegation.tes", "com"];
 

@@ -59,6 +59,12 @@ impl Zones {
         Self { files: paths.into_iter().map(|path| (apex(&path), path)).collect() }
     }
 
+    /// What `name_servers.toml` declares, as a master file.
+    pub(crate) fn of_name_servers() -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/name_servers.zone");
+        Self { files: vec![("corp.test".to_owned(), path)] }
+    }
+
     /// The apex of the zone that a name in lower case belongs to.
     pub(crate) fn of(&self, name: &str) -> Option<&str> {
         let name = name.trim_end_matches('.');
@@ -99,11 +105,16 @@ impl Running {
 
     /// Starts this server.
     pub(crate) fn ours(zones: &Zones) -> Self {
-        let directory = TempDir::new().unwrap();
         let mut config = String::new();
         for (apex, path) in &zones.files {
             writeln!(config, "[[public_zone]]\nname = {apex:?}\nfile = {path:?}").unwrap();
         }
+        Self::configured(&config)
+    }
+
+    /// Starts this server with the text of a configuration.
+    pub(crate) fn configured(config: &str) -> Self {
+        let directory = TempDir::new().unwrap();
         let file = directory.path().join("vnetdns.toml");
         fs::write(&file, config).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_vnetdns"))

@@ -5,14 +5,12 @@ use std::net::IpAddr;
 
 use super::{SOA_TTL, address_set, constant, seconds};
 use crate::azure::catalogue::{ResourceMember, Service};
-use crate::azure::declaration::{Declaration, Origin, PrivateLinkResource, RecordSet, Writer};
+use crate::azure::declaration::{Declaration, NameServer, Origin, PrivateLinkResource, RecordSet, Writer};
 use crate::azure::{Catalogue, Finding, Scope, ZoneContents};
 use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
 
 /// Serial, refresh, retry, expire and minimum of the SOA record of a public Azure DNS zone.
 const PUBLIC_SOA: [u32; 5] = [1, 3600, 300, 2_419_200, 300];
-/// TTL of the NS record set of a public Azure DNS zone, in seconds.
-const PUBLIC_NS_TTL: u32 = 172_800;
 
 /// The declared public zones with what follows from the resources, and the zones that it takes besides.
 pub(super) fn zones(
@@ -207,14 +205,8 @@ impl PublicSide {
 
 /// A public zone for derived records, with the SOA and NS records of a zone that Azure DNS hosts.
 pub(super) fn derived_zone(apex: Name, origin: Origin) -> ZoneContents {
-    let record_set = |rtype, ttl, rdatas| RecordSet {
-        owner: apex.clone(),
-        rtype,
-        ttl: seconds(ttl),
-        rdatas,
-        writer: Writer::Zone,
-        origin,
-    };
+    let record_set =
+        |rtype, ttl, rdatas| RecordSet { owner: apex.clone(), rtype, ttl, rdatas, writer: Writer::Zone, origin };
     let servers = ["ns1-01.azure-dns.com", "ns2-01.azure-dns.net", "ns3-01.azure-dns.org", "ns4-01.azure-dns.info"];
     let soa = rdata::soa(&constant(servers[0]), &constant("azuredns-hostmaster.microsoft.com"), PUBLIC_SOA);
     let ns = servers.iter().map(|server| constant(server).as_wire().into()).collect();
@@ -225,8 +217,8 @@ pub(super) fn derived_zone(apex: Name, origin: Origin) -> ZoneContents {
         record_sets: BTreeMap::new(),
         origin,
     };
-    contents.insert(record_set(RecordType::SOA, SOA_TTL, vec![soa.into()]));
-    contents.insert(record_set(RecordType::NS, PUBLIC_NS_TTL, ns));
+    contents.insert(record_set(RecordType::SOA, seconds(SOA_TTL), vec![soa.into()]));
+    contents.insert(record_set(RecordType::NS, NameServer::TTL, ns));
     contents
 }
 

@@ -30,8 +30,7 @@ fn output(config: &str, arguments: &[&str]) -> anyhow::Result<String> {
     let path = folder.path().join("test.toml");
     std::fs::write(&path, config).unwrap();
     let config = load(&Files::Disk(path)).unwrap();
-    let command = command(arguments);
-    command.program.write(&command.plan(&config.topology, &config.server.listen)?)
+    command(arguments).text(&config)
 }
 
 /// The names that a plan sends.
@@ -64,6 +63,82 @@ fn each_program_gets_the_configuration_that_is_kept_beside_the_tests() {
             assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
         }
     }
+}
+
+/// The small world, with a name server in one of its zones and one elsewhere.
+fn with_name_servers() -> String {
+    let servers = "{ name = \"ns1.corp.contoso.internal\", addresses = [\"10.1.0.53\", \"fd00::53\"] }, { name = \"dns.contoso.internal\", addresses = [\"10.9.0.53\"] }, { name = \"ns.elsewhere.example\" }";
+    let small = std::fs::read_to_string(golden().join("small.toml")).unwrap().replace("\"contoso.", "\"corp.contoso.");
+    format!("[server]\nname_servers = [{servers}]\n{small}")
+}
+
+#[test]
+fn a_delegation_is_the_one_that_is_kept_beside_the_tests() {
+    for (file, arguments) in [
+        ("delegation.root", &["--for", "delegation"][..]),
+        ("delegation.parent", &["--for", "delegation", "--parent", "contoso.internal"]),
+    ] {
+        let text = output(&with_name_servers(), arguments).unwrap();
+        let path = golden().join(file);
+        if std::env::var_os("VNETDNS_BLESS").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(text == expected, "{} differs:\n{text}", path.display());
+    }
+}
+
+/// Owners of the NS records that are printed.
+fn delegated(config: &str, arguments: &[&str]) -> Vec<String> {
+    let text = output(config, &[&["--for", "delegation"], arguments].concat()).unwrap();
+    let records = text.lines().filter(|line| line.contains(" IN NS "));
+    records.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_parent_delegates_the_zones_right_below_it() {
+    let of = |zone: &str| private_zone(zone).split_once("[[private").unwrap().1.to_owned();
+    let networks = private_zone("corp.contoso.internal");
+    let servers = "name_servers = [{ name = \"ns.elsewhere.example\" }]";
+    let config = format!("[server]\n{servers}\n{networks}[[private{}", of("hr.corp.contoso.internal"));
+    assert_eq!(delegated(&config, &[]), ["corp.contoso.internal."]);
+    assert_eq!(delegated(&config, &["--parent", "Contoso.internal."]), ["corp.contoso.internal."]);
+    assert_eq!(delegated(&config, &["--parent", "corp.contoso.internal"]), ["hr.corp.contoso.internal."]);
+}
+
+#[test]
+fn what_a_delegation_cannot_do_is_said() {
+    let config = with_name_servers();
+    let error = |config: &str, arguments: &[&str]| {
+        output(config, &[&["--for", "delegation"], arguments].concat()).unwrap_err().to_string()
+    };
+    assert!(error(&private_zone("contoso.internal"), &[]).contains("write name_servers = [{ name ="));
+    assert!(error(&config, &["--server", "10.0.0.4"]).contains("leave out --server"));
+    assert!(error(&config, &["--zones", "all"]).contains("leave out --kind and --zones"));
+    assert!(error(&config, &["--kind", "stub"]).contains("leave out --kind and --zones"));
+    assert!(error(&config, &["--parent", "fabrikam.internal"]).starts_with("nothing to delegate"));
+    let error = output(&config, &["--for", "bind", "--server", "10.0.0.4", "--parent", "contoso.internal"]);
+    assert!(error.unwrap_err().to_string().contains("--for delegation only"));
+}
+
+#[test]
+fn a_name_in_a_zone_is_no_delegation_of_its_own() {
+    // The PTR records lie in the zone of the whole private range.
+    let machine = "[[virtual_machine]]\nname = \"vm\"\nvirtual_network = \"spoke-1\"\nnetwork_interfaces = [{ ip_addresses = [\"10.1.7.4\"] }]\n";
+    let config = with_name_servers().replace("\"1.10.in-addr", "\"2.10.in-addr") + machine;
+    assert!(names(&config, "used").contains(&"7.1.10.in-addr.arpa".to_owned()));
+    let printed = output(&config, &["--for", "delegation"]).unwrap();
+    assert!(!delegated(&config, &[]).iter().any(|name| name.starts_with("7.1.10")), "{printed}");
+    assert!(printed.contains("; 7.1.10.in-addr.arpa: vnetdns holds no zone of that name"), "{printed}");
+}
+
+#[test]
+fn a_name_server_is_no_host_of_a_public_chain() {
+    let resource = "[[private_link_resource]]\ntype = \"Microsoft.Monitor/accounts\"\nname = \"prom\"\nregion = \"eastus\"\nname_parts = { key = \"abcd\" }\n";
+    let server = "{ name = \"ns1.trafficmanager.net\", addresses = [\"192.0.2.53\"] }";
+    let sent = names(&format!("[server]\nname_servers = [{server}]\n{resource}"), "used");
+    assert!(sent.iter().any(|name| name.ends_with(".trafficmanager.net")), "{sent:?}");
+    assert!(!sent.iter().any(|name| name == "ns1.trafficmanager.net"), "{sent:?}");
 }
 
 #[test]

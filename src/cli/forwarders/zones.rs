@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::bail;
 
 use super::some_of;
-use crate::azure::{Catalogue, Scope, Topology, Writer};
+use crate::azure::{Catalogue, RecordSet, Scope, Topology, Writer};
 use crate::cli::catalogue::fit;
 use crate::dns::{Name, RecordType};
 
@@ -65,6 +65,39 @@ pub(super) fn all(topology: &Topology, catalogue: &Catalogue) -> anyhow::Result<
     Ok(needed.into_zones())
 }
 
+/// The zones that a zone above them can delegate, and why the others that are needed cannot be.
+#[derive(Debug)]
+pub(super) struct Delegated {
+    pub(super) zones: Vec<Zone>,
+    pub(super) left_out: Vec<(String, &'static str)>,
+}
+
+/// Those of the needed zones below `parent`, which is empty for the root, that have the server's own NS records.
+pub(super) fn delegated(topology: &Topology, catalogue: &Catalogue, parent: &str) -> anyhow::Result<Delegated> {
+    let mut needed = needed(topology, catalogue)?;
+    needed.0.retain(|name, _| parent.is_empty() || name != parent && is_within(name, parent));
+    // Whether one of the zones of that name has them.
+    let mut held: BTreeMap<String, bool> = BTreeMap::new();
+    for zone in topology.zones() {
+        let ns = zone.record_sets.get(&(zone.apex.clone(), RecordType::NS));
+        let name = zone.apex.to_string().to_lowercase().trim_end_matches('.').to_owned();
+        *held.entry(name).or_default() |= ns.is_some_and(|ns| ns.writer == Writer::NameServers);
+    }
+    let mut left_out = Vec::new();
+    needed.0.retain(|name, _| {
+        let why = match held.get(name) {
+            Some(true) => return true,
+            Some(false) => "its zone file names name servers of its own",
+            None => "vnetdns holds no zone of that name, and a delegation leads to an apex",
+        };
+        left_out.push((name.clone(), why));
+        false
+    });
+    let zones = needed.into_zones();
+    left_out.retain(|(name, _)| !zones.iter().any(|zone| is_within(name, &zone.name)));
+    Ok(Delegated { zones, left_out })
+}
+
 /// Public zones that hold the declared resources' names only.
 pub(super) fn partial(topology: &Topology) -> anyhow::Result<Vec<String>> {
     let partial = topology.zones().iter().filter(|zone| zone.is_partial);
@@ -83,7 +116,8 @@ fn needed(topology: &Topology, catalogue: &Catalogue) -> anyhow::Result<Needed> 
         match &zone.scope {
             // A host of a chain that is an alias makes the whole of trafficmanager.net a zone here: send the host.
             Scope::Public if zone.is_partial && zone.apex.as_ref().labels().count() <= 2 => {
-                for set in zone.record_sets.values().filter(|set| set.owner != zone.apex) {
+                let is_host = |set: &&RecordSet| set.owner != zone.apex && set.writer != Writer::NameServers;
+                for set in zone.record_sets.values().filter(is_host) {
                     needed.add(name_of(&set.owner)?, "host of a public chain".to_owned(), true);
                 }
             }
@@ -132,7 +166,8 @@ fn resource(writer: &Writer) -> Option<&str> {
         | Writer::Zone
         | Writer::PrivateEndpoint(_)
         | Writer::VirtualMachine(_)
-        | Writer::ManagedPrivateEndpoint(_) => None,
+        | Writer::ManagedPrivateEndpoint(_)
+        | Writer::NameServers => None,
     }
 }
 
@@ -229,7 +264,7 @@ impl Needed {
     }
 }
 
-/// Whether a name is a zone's apex or below it; both in lower case.
-fn is_within(name: &str, apex: &str) -> bool {
+/// Whether a name is a zone's apex or below it; both in lower case, neither the root.
+pub(super) fn is_within(name: &str, apex: &str) -> bool {
     name.strip_suffix(apex).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

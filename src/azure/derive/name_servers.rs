@@ -1,0 +1,106 @@
+//! The NS records of all zones, where the configuration names name servers, and the addresses of those.
+//!
+//! A delegation leads to this server by a name. Resolvers take a zone's own word over its parent's once they have asked
+//! for the NS records at its apex (BIND 9.18 does), and would go to whom a derived public zone names without the setting:
+//! Azure's servers. So every zone that a parent can delegate has them, internal zones too, as an internal root may
+//! delegate `10.in-addr.arpa`.
+
+use std::net::IpAddr;
+
+use super::address_set;
+use crate::azure::declaration::{Declaration, NameServer, RecordSet, Writer};
+use crate::azure::{Finding, Scope, ZoneContents};
+use crate::dns::{RecordType, TypeName};
+
+/// Writes them into all zones, but for the NS records of one that a person gave its own.
+pub(super) fn write(declaration: &Declaration, zones: &mut [ZoneContents], findings: &mut Vec<Finding>) {
+    let servers = &declaration.name_servers;
+    let Some(first) = servers.first() else { return };
+    let rdatas: Vec<Box<[u8]>> = servers.iter().map(|server| server.name.as_wire().into()).collect();
+    for zone in &mut *zones {
+        let own = zone.record_sets.get(&(zone.apex.clone(), RecordType::NS));
+        if own.is_none_or(|own| own.writer == Writer::Zone) {
+            zone.insert(RecordSet {
+                owner: zone.apex.clone(),
+                rtype: RecordType::NS,
+                ttl: NameServer::TTL,
+                rdatas: rdatas.clone(),
+                writer: Writer::NameServers,
+                origin: first.name.origin,
+            });
+        }
+    }
+    for server in servers {
+        // A view that does not see the longest of them asks the next one.
+        let mut covering =
+            zones.iter_mut().filter(|zone| server.name.as_ref().is_within(zone.apex.as_ref())).peekable();
+        if let Some(zone) = covering.peek().filter(|_| server.addresses.is_empty()) {
+            findings.push(Finding::error(
+                server.name.origin,
+                format!("name server {} has no addresses, but lies in the zone {}", server.name, zone.apex),
+                "add addresses = [\"10.0.0.4\"]: the zone answers for them, and a delegation needs them as glue",
+            ));
+            continue;
+        }
+        covering.for_each(|zone| addresses(server, zone, findings));
+    }
+}
+
+/// Writes the addresses of a name server into a zone, unless they are there.
+fn addresses(server: &NameServer, zone: &mut ZoneContents, findings: &mut Vec<Finding>) {
+    let origin = server.name.origin;
+    let place = match &zone.scope {
+        Scope::Private { resource_group, .. } => format!("the zone {} in \"{resource_group}\"", zone.apex),
+        Scope::Public | Scope::Internal { .. } => format!("the zone {}", zone.apex),
+    };
+    if let Some(alias) = zone.record_sets.get(&((*server.name).clone(), RecordType::CNAME)) {
+        findings.push(Finding::error(
+            origin,
+            format!("name server {} is an alias in {place}, {} (RFC 2181 §10.3)", server.name, alias.writer),
+            "name the host itself, or give the name server a name of its own",
+        ));
+        return;
+    }
+    if let Some(private) = server.addresses.iter().find(|address| is_private(**address))
+        && zone.scope == Scope::Public
+    {
+        findings.push(Finding::warning(
+            origin,
+            format!("everyone sees the private address {private} of name server {} in {place}", server.name),
+            "give the name server a name that only private zones cover, or none of the zones here",
+        ));
+    }
+    let written = address_set(&server.name, &server.addresses, NameServer::ADDRESS_TTL, Writer::NameServers, origin);
+    for record_set in written {
+        let key = (record_set.owner.clone(), record_set.rtype);
+        match zone.record_sets.get(&key) {
+            None => {
+                zone.insert(record_set);
+            }
+            Some(other) if is_same(other, &record_set) => {}
+            Some(other) => findings.push(Finding::error(
+                origin,
+                format!(
+                    "name server {} has other {} records in {place}, {}",
+                    server.name,
+                    TypeName(other.rtype),
+                    other.writer
+                ),
+                "a delegation's glue must be what the zone says: make the addresses the same, or leave the records out",
+            )),
+        }
+    }
+}
+
+/// Whether an address means something within a network alone (RFC 1918, RFC 4193).
+const fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_private(),
+        IpAddr::V6(address) => address.is_unique_local(),
+    }
+}
+
+/// Whether two record sets hold the same records, in any order.
+fn is_same(one: &RecordSet, other: &RecordSet) -> bool {
+    one.rdatas.len() == other.rdatas.len() && one.rdatas.iter().all(|rdata| other.rdatas.contains(rdata))
+}
