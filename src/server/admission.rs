@@ -9,7 +9,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use super::proxy::Sender;
 use crate::config::Listen;
 use crate::permits::{Permit, Permits};
-use crate::view::{Client, ListenerId, Persona, Selector, SelectorRule, Transport};
+use crate::view::{Client, Identifier, ListenerId, Persona, Selector, SelectorRule, Transport};
 
 /// Most queries that wait for other servers at one time, of all clients of a listener; one client has half of them
 /// where nothing else was said, so that it cannot take the place of all others.
@@ -60,10 +60,19 @@ impl Admission {
         self.requires_proxy_protocol
     }
 
-    /// The client behind a sender, who asked at a local address where that is known; `None` where it asks too often, and
-    /// is to hear nothing.
-    pub(super) fn client(&self, sender: Sender, local: Option<IpAddr>, transport: Transport) -> Option<Client> {
-        let Sender { source, proxy } = sender;
+    /// The client behind a sender, who asked at a local address where that is known; `None` where it is to hear nothing:
+    /// it asks too often, or whoever tells of it may not do so any more.
+    pub(super) fn client(
+        &self,
+        identifier: &Identifier,
+        sender: Sender,
+        local: Option<IpAddr>,
+        transport: Transport,
+    ) -> Option<Client> {
+        let (source, proxy) = match sender.told {
+            None => (sender.peer, None),
+            Some(told) => (told, Some(identifier.proxy(sender.peer)?)),
+        };
         if let Some(rate) = &self.rate {
             if rate.queries.fetch_add(1, Ordering::Relaxed) % FORGET_AFTER == FORGET_AFTER - 1 {
                 rate.limiter.retain_recent();

@@ -24,7 +24,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::ServerSettings;
 use crate::forward::{ForwardLimits, Forwarder};
-use crate::permits::Permits;
 use crate::snapshot::Published;
 use crate::view::ListenerId;
 
@@ -94,10 +93,11 @@ impl Server {
     /// Answers until `stop` is cancelled; then answers what has already come, and returns.
     pub async fn run(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
-        let connections = Arc::new(tcp::Connections {
-            permits: Permits::new(self.settings.tcp_connections, self.settings.tcp_connections_per_client),
-            idle_timeout: self.settings.tcp_idle_timeout,
-        });
+        let connections = Arc::new(tcp::Connections::new(
+            self.settings.tcp_connections,
+            self.settings.tcp_connections_per_client,
+            self.settings.tcp_idle_timeout,
+        ));
         let udp_stop = Arc::new(AtomicBool::new(false));
         let forwarder = Arc::new(Forwarder::new(ForwardLimits::default()));
         for listener in self.listeners {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ppp::v2::{Addresses, Command, Header, PROTOCOL_PREFIX, ParseError};
 
-use crate::view::{ForwarderId, Identifier};
+use crate::view::Identifier;
 
 /// Most octets of a header after the fixed part: addresses of IPv6 take 36, additional fields are of no use here.
 const LONGEST: usize = 2048;
@@ -18,20 +18,23 @@ const LONGEST: usize = 2048;
 /// Who sent something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sender {
-    /// The client's address: the peer's, or what a proxy says in its place.
-    pub(super) source: IpAddr,
-    /// The forwarder that says so.
-    pub(super) proxy: Option<ForwarderId>,
+    /// Where it came from.
+    pub(super) peer: IpAddr,
+    /// The client's address, as the peer tells it.
+    pub(super) told: Option<IpAddr>,
 }
 
 /// Why something is dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
     /// Its peer may not send headers.
+    #[error("a PROXY header from someone who is no forwarder with proxy_protocol = true")]
     Unlisted,
     /// It has a header that is none, or an unknown one.
+    #[error("a PROXY header that cannot be read")]
     Malformed,
     /// It has none where one is required.
+    #[error("no PROXY header where one is required")]
     Missing,
 }
 
@@ -41,7 +44,7 @@ pub struct ProxyDrops(Arc<[AtomicU64; 3]>);
 
 impl Sender {
     pub(super) const fn direct(peer: IpAddr) -> Self {
-        Self { source: peer, proxy: None }
+        Self { peer, told: None }
     }
 }
 
@@ -73,22 +76,21 @@ pub(super) fn begin(
             (false, false) => Ok(Some((Sender::direct(peer), 0))),
         };
     }
-    let proxy = identifier.proxy(peer).ok_or(Refused::Unlisted)?;
+    identifier.proxy(peer).ok_or(Refused::Unlisted)?;
     let header = match Header::try_from(octets) {
         Ok(header) => header,
         Err(ParseError::Incomplete(_)) => return Ok(None),
         Err(ParseError::Partial(_, len)) if len <= LONGEST => return Ok(None),
         Err(_) => return Err(Refused::Malformed),
     };
-    let source = match (header.command, header.addresses) {
+    let told = match (header.command, header.addresses) {
         // The proxy speaks for itself: it looks whether somebody is there.
         (Command::Local, _) | (Command::Proxy, Addresses::Unspecified) => None,
         (Command::Proxy, Addresses::IPv4(addresses)) => Some(addresses.source_address.into()),
         (Command::Proxy, Addresses::IPv6(addresses)) => Some(addresses.source_address.into()),
         (Command::Proxy, Addresses::Unix(_)) => return Err(Refused::Malformed),
     };
-    let told = |source| Sender { source, proxy: Some(proxy) };
-    Ok(Some((source.map_or(Sender::direct(peer), told), header.len())))
+    Ok(Some((Sender { peer, told }, header.len())))
 }
 
 impl ProxyDrops {
@@ -127,7 +129,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::view::{Forwarder, Selector, SelectorRule};
+    use crate::view::{Forwarder, ForwarderId, Selector, SelectorRule};
 
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 53));
 
@@ -158,7 +160,7 @@ mod tests {
         let identifier = identifier();
         for source in ["10.1.0.4", "2001:db8::4", "::ffff:10.1.0.4"] {
             let datagram = [header(Command::Proxy, source), b"query".to_vec()].concat();
-            let sender = Sender { source: source.parse().unwrap(), proxy: Some(ForwarderId(0)) };
+            let sender = Sender { peer: PEER, told: Some(source.parse().unwrap()) };
             assert_eq!(split(&identifier, PEER, &datagram, true), Ok((sender, &b"query"[..])));
             assert_eq!(split(&identifier, [192, 0, 2, 54].into(), &datagram, false), Err(Refused::Unlisted));
             assert_eq!(split(&identifier, [10, 1, 0, 4].into(), &datagram, false), Err(Refused::Unlisted));

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
 
-use crate::support::{Server, plain_query, receive, send};
+use crate::support::{PATIENCE, Server, plain_query, receive, send};
+use crate::topology::{Target, a, found, network, ruleset, zone};
 
 const NAME: &str = "myadx.westus.kusto.windows.net";
 
@@ -69,6 +70,80 @@ fn a_client_that_closes_its_side_still_gets_its_answers() {
 }
 
 #[test]
+fn messages_of_every_length_are_read() {
+    let server = Server::lab();
+    let mut stream = server.tcp_stream("127.3.0.4");
+    send(&mut stream, &[]);
+    for len in [request(0).len(), 4096, 8190, 8191, 65_535, request(0).len()] {
+        let mut request = request(len as u16);
+        request.resize(len, 0);
+        send(&mut stream, &request);
+        assert_eq!(receive(&mut stream).unwrap()[..2], (len as u16).to_be_bytes());
+    }
+}
+
+/// A network whose clients ask a server outside for all of `slow.test`, beside a zone of their own.
+fn with_rule(settings: &str, target: &Target) -> Server {
+    let rules = ruleset("r", &["v"], &[("slow.test", &[&target.text()])]);
+    let zone = zone("westus.kusto.windows.net", &["v"], &[("myadx", "10.0.0.1")]);
+    Server::configured(&format!("limits = \"off\"\n[server]\n{settings}\n{}{rules}{zone}", network("v", 1, "")))
+}
+
+fn request_for_outside(id: u16) -> Vec<u8> {
+    let mut message = plain_query(&format!("host{id}.slow.test"), RecordType::A);
+    message.metadata.id = id;
+    message.to_vec().unwrap()
+}
+
+#[test]
+fn a_query_that_waits_for_another_server_holds_up_nobody_and_is_answered() {
+    let delay = Duration::from_millis(1500);
+    let target = Target::start(move |_, query| {
+        std::thread::sleep(delay);
+        Some(found(query, vec![a("host1.slow.test.", 60, [192, 0, 2, 1])]))
+    });
+    // Who waits for an answer is not idle, whether it may still ask or not.
+    for closes in [false, true] {
+        let server = with_rule("tcp_idle_seconds = 1", &target);
+        let mut stream = server.tcp_stream("127.1.0.4");
+        let start = Instant::now();
+        send(&mut stream, &request_for_outside(1));
+        send(&mut stream, &request(2));
+        if closes {
+            stream.shutdown(Shutdown::Write).unwrap();
+        }
+        assert_eq!(receive(&mut stream).unwrap()[..2], [0, 2]);
+        assert!(start.elapsed() < delay, "{:?}", start.elapsed());
+        let late = Message::from_vec(&receive(&mut stream).unwrap()).unwrap();
+        assert_eq!((late.metadata.id, late.answers.len()), (1, 1));
+        assert!(start.elapsed() >= delay);
+        assert_eq!(receive(&mut stream), None);
+    }
+}
+
+#[test]
+fn more_queries_for_other_servers_than_may_wait_are_all_answered() {
+    let target = Target::start(|_, query| {
+        let name = query.queries[0].name().to_ascii();
+        Some(found(query, vec![a(&name, 60, [192, 0, 2, 1])]))
+    });
+    let server = with_rule("", &target);
+    let mut stream = server.tcp_stream("127.1.0.4");
+    let mut writer = stream.try_clone().unwrap();
+    let writing = std::thread::spawn(move || (0..300).for_each(|id| send(&mut writer, &request_for_outside(id))));
+    let mut ids: Vec<u16> = (0..300)
+        .map(|_| {
+            let message = Message::from_vec(&receive(&mut stream).unwrap()).unwrap();
+            assert_eq!(message.answers.len(), 1);
+            message.metadata.id
+        })
+        .collect();
+    writing.join().unwrap();
+    ids.sort_unstable();
+    assert_eq!(ids, (0..300).collect::<Vec<_>>());
+}
+
+#[test]
 fn an_idle_or_dribbling_connection_is_closed() {
     let (_folder, server) = server("tcp_idle_seconds = 1");
     let mut idle = server.tcp_stream("127.0.0.1");
@@ -121,7 +196,7 @@ fn connections_are_bounded_in_all_and_per_client() {
     drop(first.remove(0));
     let start = Instant::now();
     while !is_served(&mut server.tcp_stream("127.0.0.3")) {
-        assert!(start.elapsed() < crate::support::PATIENCE);
+        assert!(start.elapsed() < PATIENCE);
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -134,12 +209,9 @@ fn a_greedy_client_that_reads_nothing_does_not_hold_up_others() {
     writer.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let request = request(1);
     let octets = [&(request.len() as u16).to_be_bytes()[..], &request].concat().repeat(1000);
-    // Until the buffers of both sides are full, or the server hangs up.
-    for _ in 0..1000 {
-        if writer.write_all(&octets).is_err() {
-            break;
-        }
-    }
+    // Until the buffers of both sides are full, or the server hangs up: it takes no more than it can answer.
+    let taken = (0..2000).take_while(|_| writer.write_all(&octets).is_ok()).count();
+    assert!(taken < 2000, "100 MB of requests were read, and nobody reads the responses");
     assert_eq!(server.ask_tcp("127.0.0.2", NAME, RecordType::A).answers.len(), 1);
     assert_eq!(server.ask("127.0.0.2", NAME, RecordType::A).answers.len(), 1);
 }

@@ -11,6 +11,7 @@ mod labels;
 mod message;
 mod model;
 mod properties;
+mod transports;
 mod world;
 
 use std::cell::{Cell, RefCell};

@@ -160,9 +160,13 @@ fn zones_seen(world: &World, network: Option<usize>) -> impl Iterator<Item = &Zo
     world.zones.iter().filter(is_seen)
 }
 
-/// Octets that look like a query, but for some damage.
-fn damaged(query: &Query, flips: &[(bool, prop::sample::Index, u8)], cut: Option<usize>, more: &[u8]) -> Vec<u8> {
-    let mut octets = query.octets();
+/// A message with some damage: bits turned over, the end cut off, octets after it.
+pub(crate) fn damaged(
+    mut octets: Vec<u8>,
+    flips: &[(bool, prop::sample::Index, u8)],
+    cut: Option<usize>,
+    more: &[u8],
+) -> Vec<u8> {
     for (in_header, at, bit) in flips {
         let range = if *in_header { 12 } else { octets.len() };
         octets[at.index(range)] ^= 1 << bit;
@@ -183,7 +187,7 @@ fn any_octets_get_a_sound_response_or_none() {
         let snapshot = world.snapshot();
         let mut response = Response::new();
         for (query, (flips, cut, more, noise, is_datagram, is_noise)) in std::iter::zip(&queries, &messages) {
-            let request = if *is_noise == 0 { noise.clone() } else { damaged(query, flips, *cut, more) };
+            let request = if *is_noise == 0 { noise.clone() } else { damaged(query.octets(), flips, *cut, more) };
             let transport = if *is_datagram { Transport::Udp } else { Transport::Tcp };
             let is_request = request.len() >= 12 && request[2] & 0x80 == 0;
             let served = respond_to(&snapshot, &query.client(transport), &request, &mut response);
@@ -224,7 +228,7 @@ fn what_a_worker_keeps_changes_no_octet() {
                 let query = &queries[at.index(queries.len().div_ceil(4))];
                 let query = Query { qname: in_case(&query.qname, *case), ..query.clone() };
                 let flips = if case % 4 == 0 { &flips[..] } else { &[] };
-                let request = damaged(&query, flips, None, &[]);
+                let request = damaged(query.octets(), flips, None, &[]);
                 let transport = if *is_datagram { Transport::Udp } else { Transport::Tcp };
                 let persona = match persona {
                     0 => Persona::AzureResolver { ttl_cap: None },

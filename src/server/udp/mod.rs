@@ -141,7 +141,8 @@ fn answer<L: Late>(
             return Verdict::Ignore;
         }
     };
-    let Some(client) = serving.admission.client(sender, local, Transport::Udp) else { return Verdict::Ignore };
+    let client = serving.admission.client(snapshot.identifier(), sender, local, Transport::Udp);
+    let Some(client) = client else { return Verdict::Ignore };
     match responder.respond(snapshot, &client, request, response) {
         None => Verdict::Ignore,
         Some(Outcome::Answered(served)) => {
