@@ -208,7 +208,7 @@ pub struct VirtualNetworkLink {
 }
 
 /// A link's resolution policy (Microsoft.Network API 2024-06-01, `resolutionPolicy`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ResolutionPolicy {
     /// The zone's answer is final.
     #[default]

@@ -65,7 +65,7 @@ pub struct DnsSecurityRule {
 }
 
 /// What a DNS security policy does with a query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SecurityAction {
     /// It is answered.
     Allow,

@@ -6,6 +6,8 @@
 
 use std::hash::BuildHasher;
 
+use smallvec::SmallVec;
+
 use crate::dns::{Folded, Rcode, RecordType};
 use crate::resolve::{Answer, AnswerSet, Data, OwnerName};
 use crate::snapshot::Generation;
@@ -14,28 +16,43 @@ use crate::wire::{Request, Response};
 
 /// Answers that share a place in the table.
 const WAYS: usize = 4;
-/// Places in the table.
-const PLACES: usize = 1024;
+/// Places in the table: an index of them stays in the processor's second cache.
+const PLACES: usize = 2048;
+/// No entry is there.
+const NONE: u16 = u16::MAX;
+const _: () = assert!(PLACES * WAYS <= NONE as usize, "every entry has a number");
+/// Octets of a name and its answer that need no memory of their own: as many as most have.
+const SHORT: usize = 120;
 /// How many newcomers an answer that was often asked for outlasts.
 const MOST_USES: u8 = 15;
 
 /// The answers that a worker keeps.
 #[derive(Debug)]
 pub(super) struct Cache {
-    entries: Box<[[Entry; WAYS]]>,
+    /// What an entry is found by without a look at it: the ways of one place share a line of the processor's cache.
+    ways: Box<[[Way; WAYS]]>,
+    entries: Vec<Entry>,
     hasher: foldhash::fast::RandomState,
+}
+
+/// Room for an answer in one place of the table.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    /// The lowest bits of the hash; the upper half chose the place.
+    hash: u16,
+    /// Number of the entry, or [`NONE`].
+    entry: u16,
 }
 
 /// An answer, or room for one.
 #[derive(Clone, Debug, Default)]
 struct Entry {
-    hash: u64,
     key: Option<Key>,
     uses: u8,
     /// Whether another view may have another answer.
     is_private: bool,
     /// The name that was asked for, in lower case, then the answer.
-    octets: Vec<u8>,
+    octets: SmallVec<[u8; SHORT]>,
     name_len: u8,
 }
 
@@ -43,6 +60,7 @@ struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Key {
     generation: Generation,
+    /// The first one that sees the same.
     view: ViewId,
     persona: Persona,
     qtype: RecordType,
@@ -59,11 +77,11 @@ pub(super) struct Place {
 
 impl Cache {
     pub(super) fn new() -> Self {
-        let entries = (0..PLACES).map(|_| Default::default()).collect();
-        Self { entries, hasher: foldhash::fast::RandomState::default() }
+        let ways = vec![[Way { hash: 0, entry: NONE }; WAYS]; PLACES].into();
+        Self { ways, entries: Vec::new(), hasher: foldhash::fast::RandomState::default() }
     }
 
-    /// Where the answer to a question of class IN would be.
+    /// Where the answer to a question of class IN would be; `view`: the first one that sees the same.
     pub(super) fn place(&self, generation: Generation, view: ViewId, client: &Client, request: &Request<'_>) -> Place {
         let key = Key {
             generation,
@@ -86,9 +104,10 @@ impl Cache {
     /// The answer to a question, if it is kept, and whether another view may have another.
     pub(super) fn find(&mut self, place: &Place) -> Option<(&[u8], bool)> {
         let name = place.name.as_ref().as_wire();
-        let entry = self.entries[place.at()].iter_mut().find(|entry| {
-            entry.hash == place.hash && entry.key == Some(place.key) && entry.octets[..entry.name_len.into()] == *name
-        })?;
+        let alike = self.ways[place.at()].iter().filter(|way| way.hash == place.hash as u16 && way.entry != NONE);
+        let is_it = |entry: &Entry| entry.key == Some(place.key) && entry.octets[..entry.name_len.into()] == *name;
+        let found = alike.map(|way| usize::from(way.entry)).find(|at| is_it(&self.entries[*at]))?;
+        let entry = &mut self.entries[found];
         if entry.uses < MOST_USES {
             entry.uses += 1;
         }
@@ -107,17 +126,24 @@ impl Cache {
         if !is_worth_keeping(answer, request) {
             return;
         }
-        let entries = &mut self.entries[place.at()];
+        let ways = &mut self.ways[place.at()];
         let of_now = |entry: &Entry| entry.key.is_some_and(|key| key.generation == place.key.generation);
         let value = |entry: &Entry| if of_now(entry) { 1 + entry.uses } else { 0 };
-        let entry = entries.iter_mut().min_by_key(|entry| value(entry)).expect("there is more than one way");
-        if value(entry) > 1 {
+        let value_of = |way: &Way| self.entries.get(usize::from(way.entry)).map_or(0, value);
+        let way = ways.iter_mut().min_by_key(|way| value_of(way)).expect("there is more than one way");
+        if value_of(way) > 1 {
             // Whoever is not asked for any more makes room in the end.
-            entries.iter_mut().for_each(|entry| entry.uses -= 1);
+            ways.iter().for_each(|way| self.entries[usize::from(way.entry)].uses -= 1);
             return;
         }
+        if way.entry == NONE {
+            way.entry = self.entries.len() as u16;
+            self.entries.push(Entry::default());
+        }
+        way.hash = place.hash as u16;
+        let entry = &mut self.entries[usize::from(way.entry)];
         let name = place.name.as_ref().as_wire();
-        (entry.hash, entry.uses, entry.name_len) = (place.hash, 0, name.len() as u8);
+        (entry.uses, entry.name_len) = (0, name.len() as u8);
         entry.is_private = is_private;
         entry.octets.clear();
         entry.octets.extend_from_slice(name);
@@ -127,7 +153,6 @@ impl Cache {
 
 impl Place {
     fn at(&self) -> usize {
-        // The upper half: whole hashes are compared as well.
         (self.hash >> 32) as usize % PLACES
     }
 }
@@ -165,14 +190,18 @@ mod tests {
 
     /// Answers of this generation that are kept.
     fn kept(responder: &Responder, snapshot: &Snapshot) -> usize {
-        let entries = responder.0.entries.iter().flatten();
+        let entries = responder.0.entries.iter();
         entries.filter(|entry| entry.key.is_some_and(|key| key.generation == snapshot.generation())).count()
     }
 
     /// Asks as a client in `vnet-n1`, with and without the cache.
     #[track_caller]
     fn ask(responder: &mut Responder, snapshot: &Snapshot, request: &[u8], persona: Persona) -> Option<Outcome> {
-        let client = Client { persona, ..Client::new([10, 1, 0, 4].into(), Transport::Udp) };
+        ask_as(responder, snapshot, request, Client { persona, ..Client::new([10, 1, 0, 4].into(), Transport::Udp) })
+    }
+
+    #[track_caller]
+    fn ask_as(responder: &mut Responder, snapshot: &Snapshot, request: &[u8], client: Client) -> Option<Outcome> {
         let (mut response, mut expected) = (Response::new(), Response::new());
         let outcome = responder.respond(snapshot, &client, request, &mut response);
         assert_eq!(outcome, respond(snapshot, &client, request, &mut expected));
@@ -226,6 +255,37 @@ mod tests {
     }
 
     #[test]
+    fn networks_that_see_the_same_share_what_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("vnetdns.toml");
+        let network = |at| format!("[[virtual_network]]\nname = \"vnet-{at}\"\naddress_space = [\"10.{at}.0.0/16\"]\n");
+        let zone = |name: &str, owner: &str, address: &str, networks: &[u8]| {
+            let links: String =
+                networks.iter().map(|network| format!("{{ virtual_network = \"vnet-{network}\" }},")).collect();
+            format!(
+                "[[private_dns_zone]]\nname = \"{name}\"\nvirtual_network_links = [{links}]\n\
+                 record_set = [{{ name = \"{owner}\", type = \"A\", records = [\"{address}\"] }}]\n"
+            )
+        };
+        let text: String = (1..=4).map(network).collect();
+        let text = text
+            + &zone("contoso.internal", "www", "10.0.0.4", &[1, 2, 3, 4])
+            + &zone("www.contoso.internal", "@", "10.0.0.5", &[3]);
+        std::fs::write(&file, text).unwrap();
+        let topology = load(&Files::Disk(file)).unwrap().topology;
+        let snapshot = Snapshot::compile(topology, Identity::default(), Generation(1)).unwrap();
+        let mut responder = Responder::new();
+        for (network, expected) in [(1, 1), (2, 1), (3, 2), (4, 2), (3, 2)] {
+            let client = Client::new([10, network, 0, 4].into(), Transport::Udp);
+            let outcome = ask_as(&mut responder, &snapshot, &query("www.contoso.internal", 1), client);
+            let Some(Outcome::Answered(served)) = outcome else { panic!("{outcome:?}") };
+            // Whoever reads the log is told of the client's own network.
+            assert_eq!(snapshot.view(served.view).network.as_deref(), Some(&*format!("vnet-{network}")));
+            assert_eq!(kept(&responder, &snapshot), expected, "vnet-{network}");
+        }
+    }
+
+    #[test]
     fn another_generation_begins_with_nothing() {
         let (first, mut responder) = (lab(), Responder::new());
         let request = query("www.contoso.internal", 1);
@@ -242,7 +302,7 @@ mod tests {
         let client = Client::new([10, 1, 0, 4].into(), Transport::Udp);
         let octets = query("www.contoso.internal", 1);
         let request = Request::parse(&octets).unwrap();
-        let view = snapshot.identifier().identify(&client, None).view.unwrap();
+        let view = snapshot.alike(snapshot.identifier().identify(&client, None).view.unwrap());
         let mut response = Response::new();
         responder.respond(&snapshot, &client, &octets, &mut response);
         let cache = &mut responder.0;

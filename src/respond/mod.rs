@@ -83,7 +83,7 @@ impl Responder {
         if request.question.qclass != DNSClass::IN || is_refused(snapshot, client, view) {
             return Some(answer(snapshot, &identified, client, &request, &none, response, &mut (), |_, _| {}));
         }
-        let place = self.0.place(snapshot.generation(), view, client, &request);
+        let place = self.0.place(snapshot.generation(), snapshot.alike(view), client, &request);
         if let Some((kept, is_private)) = self.0.find(&place) {
             let scope = if is_private { identified.scope } else { 0 };
             response.write_kept(&request, client, scope, kept);

@@ -101,6 +101,7 @@ impl Snapshot {
             suffixes,
             networks: networks.sorted.len(),
             identifier: networks.identifier(topology, &views, sources),
+            alike: alike(&views),
             views: views.into(),
             public,
             upstream: upstream.map(|(servers, _)| servers.clone()),
@@ -240,6 +241,12 @@ fn views_differ_elsewhere(topology: &Topology) -> bool {
     let mut custom_dns = forwarding.custom_dns.values().chain(of_interfaces);
     custom_dns.any(|destination| matches!(destination, azure::Destination::Servers(_)))
         || forwarding.upstream.as_ref().is_some_and(|(_, for_outside)| !for_outside)
+}
+
+/// For each view the first one that sees the same.
+fn alike(views: &[View]) -> Box<[ViewId]> {
+    let mut firsts = HashMap::<_, _, foldhash::fast::RandomState>::default();
+    views.iter().zip(0..).map(|(view, at)| *firsts.entry(view.sight()).or_insert(ViewId(at))).collect()
 }
 
 /// Does the work for each item, on as many threads as there are processors for them.

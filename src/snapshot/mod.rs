@@ -6,6 +6,7 @@
 mod compile;
 mod publish;
 
+use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::azure::{ResolutionPolicy, SecurityAction, Targets};
@@ -29,6 +30,8 @@ pub struct Snapshot {
     /// By number: the first is [`OUTSIDE`], then those of networks, then those of network interfaces with DNS servers of
     /// their own.
     views: Box<[View]>,
+    /// For each view the first one that sees the same.
+    alike: Box<[ViewId]>,
     public: BySuffix<LinkedZone>,
     rules: Box<[ForwardingRule]>,
     /// Domains that a rule for all names leaves alone.
@@ -92,7 +95,7 @@ pub struct ServedZone {
 }
 
 /// Number of a forwarding rule within one snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RuleId(u32);
 
 /// A rule of a DNS forwarding ruleset.
@@ -107,7 +110,7 @@ pub struct ForwardingRule {
 }
 
 /// Who answers in place of a view's own zones.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Destination {
     /// Azure-provided DNS as another network sees it.
     View(ViewId),
@@ -116,7 +119,7 @@ pub enum Destination {
 }
 
 /// A rule of a DNS security policy at one domain.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct SecurityRule {
     /// The lowest counts.
     priority: u32,
@@ -134,6 +137,14 @@ pub struct Counts {
     pub public_zones: usize,
     /// Record sets in these zones. What networks know of their own machines is not counted, for it is not declared.
     pub record_sets: usize,
+}
+
+impl View {
+    /// All that answers depend on.
+    fn sight(&self) -> impl Hash + Eq + '_ {
+        let Self { network: _, custom_dns, linked, rules, security, has_upstream, internal } = self;
+        (custom_dns, linked, rules, security, has_upstream, internal)
+    }
 }
 
 impl Snapshot {
@@ -165,6 +176,11 @@ impl Snapshot {
     /// The view with that number.
     pub fn view(&self, id: ViewId) -> &View {
         &self.views[id.0 as usize]
+    }
+
+    /// The first view whose clients get the same answers: networks with the same links and rules are many at times.
+    pub fn alike(&self, view: ViewId) -> ViewId {
+        self.alike[view.0 as usize]
     }
 
     /// The view of the virtual network with that name.

@@ -12,15 +12,15 @@ use crate::azure::ResolutionPolicy;
 use crate::dns::{Folded, Name, NameRef};
 
 /// Number of a view within one snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ViewId(pub u32);
 
 /// Number of a zone within one snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ZoneId(pub u32);
 
 /// Number of a suffix: zones of one name share it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct SuffixId(u32);
 
 /// The suffixes of all views: apexes of zones, domains of rules.
@@ -34,13 +34,13 @@ pub struct SuffixTable {
 }
 
 /// What one view has at which suffix: one list of a [`SuffixTable`].
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct BySuffix<T> {
     values: Box<[(SuffixId, T)]>,
 }
 
 /// A zone as one view sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LinkedZone {
     /// The zone.
     pub zone: ZoneId,

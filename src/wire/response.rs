@@ -1,6 +1,6 @@
 //! Answer → message: flags, sections in order, name compression, truncation at record set borders.
 
-use smallvec::SmallVec;
+use smallvec::{Array, SmallVec};
 
 use super::edns::{AZURE_PAYLOAD_SIZE, LEAST_PAYLOAD_SIZE, MAX_OPTIONS_LEN, OPT_LEN, OUR_PAYLOAD_SIZE};
 use super::{Edns, HEADER, Header, Refusal, Request};
@@ -77,7 +77,7 @@ impl Response {
 
     /// Appends the answer that was written last to `kept`, without what is the request's: ID, question and OPT record.
     /// `false` where it would differ for clients that take more or less.
-    pub(crate) fn keep_answer(&self, request: &Request<'_>, kept: &mut Vec<u8>) -> bool {
+    pub(crate) fn keep_answer(&self, request: &Request<'_>, kept: &mut SmallVec<impl Array<Item = u8>>) -> bool {
         let has_opt = request.edns.is_some();
         let end = self.octets.len() - request.edns.map_or(0, |edns| edns.response_len());
         if !self.is_whole || end + OPT_LEN + MAX_OPTIONS_LEN > usize::from(LEAST_PAYLOAD_SIZE) {

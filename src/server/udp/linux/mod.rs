@@ -1,8 +1,9 @@
 //! Many datagrams a call: recvmmsg, sendmmsg, and responses to one client joined for one trip through the stack.
 //!
 //! What a query costs here is mostly the kernel's way from the socket to the wire. Responses of one batch that go to
-//! the same client and have the same length go that way as one message, which the kernel or the network card cuts at
-//! the end (`UDP_SEGMENT`). A kernel or a card that cannot do it says so at the first try.
+//! the same client and have the same length, and a shorter one behind them, go that way as one message, which the
+//! kernel or the network card cuts at the end (`UDP_SEGMENT`). A kernel or a card that cannot do it says so at the first
+//! try.
 
 mod address;
 mod plan;
@@ -22,7 +23,7 @@ use super::{BATCH, Datagrams, RECEIVE_BUFFER, Verdict, Wait};
 use crate::server::bind;
 use crate::wire::Response;
 use address::{Control, Local, Peer};
-use plan::{Group, Plan, Route};
+use plan::{Plan, Route};
 use syscalls::{Message, Slot};
 
 pub(super) use syscalls::dropped;
@@ -129,14 +130,15 @@ impl Socket {
 
     /// Sends the responses of these slots, or returns those that are left when joined ones are refused.
     fn try_send(&self, slots: &[u8]) -> Result<(), SmallVec<[u8; BATCH]>> {
-        let plan = Plan::new(slots, |at| self.route(at), self.joins);
+        let plan = Plan::new(slots, |at| (self.route(at), self.length(at)), self.joins);
         let octets = |at: &u8| IoSlice::new(self.responses[usize::from(*at)].as_octets());
         let parts: SmallVec<[IoSlice<'_>; BATCH]> = plan.slots.iter().map(octets).collect();
         let mut rest = &parts[..];
-        let messages = plan.groups.iter().map(|Group { route, count }| {
-            let (parts, after) = rest.split_at(*count);
+        let messages = plan.groups().map(|slots| {
+            let (parts, after) = rest.split_at(slots.len());
             rest = after;
-            let segment = (*count > 1).then_some(route.length as u16);
+            let route = self.route(slots[0]);
+            let segment = (parts.len() > 1).then_some(parts[0].len() as u16);
             Message { peer: route.peer, parts, control: Control::new(route.local, segment) }
         });
         let messages: SmallVec<[Message<'_>; BATCH]> = messages.collect();
@@ -171,8 +173,11 @@ impl Socket {
     /// What two responses must have in common to be joined.
     fn route(&self, at: u8) -> Route<'_> {
         let slot = &self.slots[usize::from(at)];
-        let local = if self.is_wildcard { slot.local() } else { None };
-        Route { peer: slot.peer(), local, length: self.responses[usize::from(at)].as_octets().len() }
+        Route { peer: slot.peer(), local: if self.is_wildcard { slot.local() } else { None } }
+    }
+
+    fn length(&self, at: u8) -> usize {
+        self.responses[usize::from(at)].as_octets().len()
     }
 }
 

@@ -1,4 +1,5 @@
-//! Which responses of a batch go to the same client with the same length, and so travel together.
+//! Which responses of a batch go to the same client, and with such lengths that they can travel together: all of one
+//! length, or the last one shorter.
 
 use smallvec::SmallVec;
 
@@ -7,69 +8,138 @@ use super::address::{Local, Peer};
 
 /// Most octets of a message before it is cut: it is one datagram to IP until then.
 const MAX_JOINED: usize = 65_000;
-/// Places to find a group by its route: twice as many as there can be groups.
+/// Places to find a route: twice as many as there can be routes.
 const PLACES: usize = 2 * BATCH;
-/// No group is there.
+/// No route is there.
 const NONE: u8 = u8::MAX;
 
-/// Where a response goes, and its length in octets.
+/// Where a response goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Route<'a> {
     pub(super) peer: &'a Peer,
     /// The address of this host that it leaves from, where that is not always the same.
     pub(super) local: Option<Local>,
-    pub(super) length: usize,
-}
-
-/// Responses that travel together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Group<'a> {
-    pub(super) route: Route<'a>,
-    pub(super) count: usize,
 }
 
 /// A batch in the order in which it is sent.
-pub(super) struct Plan<'a> {
-    pub(super) groups: SmallVec<[Group<'a>; BATCH]>,
+pub(super) struct Plan {
     /// The slots of the first group, then those of the second, and so on.
     pub(super) slots: SmallVec<[u8; BATCH]>,
+    /// How many slots each group has.
+    counts: SmallVec<[u8; BATCH]>,
 }
 
-impl<'a> Plan<'a> {
-    /// Sorts slots by their routes; where nothing is to be joined, each is a group.
-    pub(super) fn new(slots: &[u8], route: impl Fn(u8) -> Route<'a>, joins: bool) -> Self {
-        let mut groups = SmallVec::<[Group<'_>; BATCH]>::new();
-        let mut group_of = SmallVec::<[u8; BATCH]>::new();
-        let mut places = [NONE; PLACES];
-        for &slot in slots {
-            let route = route(slot);
-            // Where two routes want one place the later one has it: some responses then travel alone.
-            let place = &mut places[route.place()];
-            match groups.get_mut(usize::from(*place)) {
-                Some(group) if joins && group.has_room_for(&route) => group.count += 1,
-                _ => {
-                    *place = groups.len() as u8;
-                    groups.push(Group { route, count: 1 });
-                }
-            }
-            group_of.push(*place);
+/// A response on its way into a group: numbers sort by route, then by length, the longest first, then by slot.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place(u32);
+
+/// Responses of one route and length.
+struct Group<'a> {
+    equal: &'a [Place],
+    shorter: Option<Place>,
+}
+
+impl Plan {
+    /// Sorts slots by where their responses go and by the length of these in octets; where nothing is to be joined, each
+    /// is a group.
+    pub(super) fn new<'a>(slots: &[u8], response: impl Fn(u8) -> (Route<'a>, usize), joins: bool) -> Self {
+        if !joins {
+            return Self { slots: slots.into(), counts: SmallVec::from_elem(1, slots.len()) };
         }
-        // Where each group's next slot goes.
-        let starts = groups.iter().scan(0, |next, group| Some(std::mem::replace(next, *next + group.count)));
-        let mut next: SmallVec<[usize; BATCH]> = starts.collect();
-        let mut sorted = SmallVec::from_elem(0, slots.len());
-        for (&slot, group) in slots.iter().zip(group_of) {
-            let at = &mut next[usize::from(group)];
-            sorted[*at] = slot;
-            *at += 1;
+        let mut routes = Routes::default();
+        let place = |&slot: &u8| {
+            let (route, length) = response(slot);
+            Place::new(routes.number(route), length, slot)
+        };
+        let mut places: SmallVec<[Place; BATCH]> = slots.iter().map(place).collect();
+        places.sort_unstable();
+        let mut plan = Self { slots: SmallVec::new(), counts: SmallVec::new() };
+        for group in &groups(&places) {
+            plan.slots.extend(group.equal.iter().chain(&group.shorter).map(|place| place.slot()));
+            plan.counts.push((group.equal.len() + usize::from(group.shorter.is_some())) as u8);
         }
-        Self { groups, slots: sorted }
+        plan
+    }
+
+    /// The slots of each group, the longest response first.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.slots[..];
+        self.counts.iter().map(move |count| {
+            let (slots, after) = rest.split_at(usize::from(*count));
+            rest = after;
+            slots
+        })
     }
 }
 
-impl Group<'_> {
-    fn has_room_for(&self, route: &Route<'_>) -> bool {
-        self.route == *route && (self.count + 1) * route.length <= MAX_JOINED
+/// Groups places that are sorted.
+fn groups(places: &[Place]) -> SmallVec<[Group<'_>; BATCH]> {
+    let mut groups = SmallVec::<[Group<'_>; BATCH]>::new();
+    // The first group that a shorter response of its route may follow: those before it have one, or another route.
+    let mut open = 0;
+    for alike in places.chunk_by(|one, other| one.goes_with(*other)) {
+        let is_first = groups.last().is_none_or(|last| last.equal[0].route() != alike[0].route());
+        if is_first {
+            open = groups.len();
+        }
+        for equal in alike.chunks((MAX_JOINED / alike[0].length().max(1)).saturating_sub(1).max(1)) {
+            match groups.get_mut(open) {
+                Some(group) if equal.len() == 1 => {
+                    group.shorter = Some(equal[0]);
+                    open += 1;
+                }
+                _ => groups.push(Group { equal, shorter: None }),
+            }
+        }
+    }
+    groups
+}
+
+impl Place {
+    /// `route`: its number within the batch.
+    fn new(route: u8, length: usize, slot: u8) -> Self {
+        Self(u32::from_be_bytes([route, !(length >> 8) as u8, !length as u8, slot]))
+    }
+
+    fn route(self) -> u8 {
+        (self.0 >> 24) as u8
+    }
+
+    fn length(self) -> usize {
+        usize::from(!(self.0 >> 8) as u16)
+    }
+
+    fn slot(self) -> u8 {
+        self.0 as u8
+    }
+
+    /// Whether route and length are the same.
+    fn goes_with(self, other: Self) -> bool {
+        self.0 >> 8 == other.0 >> 8
+    }
+}
+
+/// The routes of a batch, each with a number.
+struct Routes<'a> {
+    known: SmallVec<[Route<'a>; BATCH]>,
+    places: [u8; PLACES],
+}
+
+impl Default for Routes<'_> {
+    fn default() -> Self {
+        Self { known: SmallVec::new(), places: [NONE; PLACES] }
+    }
+}
+
+impl<'a> Routes<'a> {
+    /// Where two routes want one place the later one has it: a route may get several numbers.
+    fn number(&mut self, route: Route<'a>) -> u8 {
+        let place = &mut self.places[route.place()];
+        if self.known.get(usize::from(*place)) != Some(&route) {
+            *place = self.known.len() as u8;
+            self.known.push(route);
+        }
+        *place
     }
 }
 
@@ -78,7 +148,7 @@ impl Route<'_> {
         // Clients of one host differ in their port, hosts of one network in the last octets.
         let octets = self.peer.as_octets();
         let field = |at: usize| u32::from_ne_bytes(*octets[at..].first_chunk().expect("within the address"));
-        let mixed = u64::from(field(0) ^ field(4) ^ field(20)) ^ (self.length as u64) << 32;
+        let mixed = u64::from(field(0) ^ field(4) ^ field(20));
         (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % PLACES
     }
 }
@@ -94,42 +164,56 @@ mod tests {
     }
 
     /// The groups of a plan, each the slots in it.
-    fn planned(routes: &[Route<'_>], joins: bool) -> Vec<Vec<u8>> {
-        let slots: Vec<u8> = (0..routes.len() as u8).collect();
-        let plan = Plan::new(&slots, |slot| routes[usize::from(slot)], joins);
-        let mut rest = &plan.slots[..];
-        let groups = plan.groups.iter().map(|group| {
-            let (slots, after) = rest.split_at(group.count);
-            rest = after;
-            assert!(slots.iter().all(|slot| routes[usize::from(*slot)] == group.route));
-            slots.to_vec()
-        });
-        let groups = groups.collect();
-        assert!(rest.is_empty());
+    fn planned(responses: &[(&Peer, usize)], joins: bool) -> Vec<Vec<u8>> {
+        let slots: Vec<u8> = (0..responses.len() as u8).collect();
+        let response = |slot: u8| {
+            let (peer, length) = responses[usize::from(slot)];
+            (Route { peer, local: None }, length)
+        };
+        let plan = Plan::new(&slots, response, joins);
+        let groups: Vec<_> = plan.groups().map(<[u8]>::to_vec).collect();
+        let mut sent = groups.concat();
+        sent.sort_unstable();
+        assert_eq!(sent, slots);
         groups
     }
 
     #[test]
-    fn responses_of_one_route_are_joined_in_their_order() {
-        let (a, b) = (peer(1), peer(2));
-        let route = |peer, length| Route { peer, local: None, length };
-        let routes = [route(&a, 90), route(&b, 90), route(&a, 90), route(&a, 91), route(&b, 90), route(&a, 90)];
-        assert_eq!(planned(&routes, true), [vec![0, 2, 5], vec![1, 4], vec![3]]);
-        assert_eq!(planned(&routes, false), [[0], [1], [2], [3], [4], [5]]);
+    fn responses_of_one_route_and_length_are_joined_in_their_order() {
+        let (a, b) = (&peer(1), &peer(2));
+        let responses = [(a, 90), (b, 90), (a, 90), (a, 91), (a, 91), (b, 90), (a, 90)];
+        assert_eq!(planned(&responses, true), [vec![3, 4], vec![0, 2, 6], vec![1, 5]]);
+        assert_eq!(planned(&responses, false), [[0], [1], [2], [3], [4], [5], [6]]);
+    }
+
+    #[test]
+    fn a_response_that_is_alone_in_its_length_follows_longer_ones() {
+        let (a, b) = (&peer(1), &peer(2));
+        assert_eq!(planned(&[(a, 90), (a, 93), (a, 92), (a, 91)], true), [[1, 2], [3, 0]]);
+        // The longest groups have one each; the next one leads a group of its own.
+        assert_eq!(planned(&[(a, 90), (a, 93), (a, 93), (a, 91)], true), [vec![1, 2, 3], vec![0]]);
+        assert_eq!(planned(&[(a, 80), (a, 90), (a, 90), (a, 85), (a, 85)], true), [vec![1, 2, 0], vec![3, 4]]);
+        assert_eq!(planned(&[(a, 91), (b, 90)], true), [[0], [1]]);
     }
 
     #[test]
     fn responses_that_leave_from_two_addresses_are_not_joined() {
         let a = peer(1);
-        let from = |octet| Route { peer: &a, local: Some(Local::V4([127, 0, 0, octet])), length: 90 };
-        assert_eq!(planned(&[from(1), from(2)], true), [[0], [1]]);
+        let from = |octet| (Route { peer: &a, local: Some(Local::V4([127, 0, 0, octet])) }, 90);
+        let plan = Plan::new(&[1, 2], from, true);
+        assert_eq!(plan.groups().collect::<Vec<_>>(), [[1], [2]]);
     }
 
     #[test]
     fn a_joined_message_stays_below_the_bound() {
-        let a = peer(1);
-        let routes = [Route { peer: &a, local: None, length: 1232 }; BATCH];
-        let counts: Vec<_> = planned(&routes, true).iter().map(Vec::len).collect();
-        assert_eq!(counts, [MAX_JOINED / 1232, BATCH - MAX_JOINED / 1232]);
+        let a = &peer(1);
+        let mut responses = [(a, 1232); BATCH];
+        responses[BATCH - 1].1 = 1231;
+        let lengths: Vec<usize> = planned(&responses, true)
+            .iter()
+            .map(|slots| slots.iter().map(|slot| responses[usize::from(*slot)].1).sum())
+            .collect();
+        assert_eq!(lengths.len(), 2);
+        assert!(lengths.iter().all(|length| *length <= MAX_JOINED), "{lengths:?}");
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct Slot {
     control: Control,
 }
 
-/// A message to send: one datagram, or several of one length for the kernel to cut.
+/// A message to send: one datagram, or several of one length, the last perhaps shorter, for the kernel to cut.
 pub(super) struct Message<'a> {
     pub(super) peer: &'a Peer,
     pub(super) parts: &'a [IoSlice<'a>],
