@@ -170,6 +170,8 @@ impl Connection {
                 }
                 self.responses.clear();
                 self.responses.shrink_to(2 * WRITE);
+                // A client that never stops asking waits for its turn as others do.
+                tokio::task::yield_now().await;
                 continue;
             }
             self.make_room();

@@ -6,6 +6,7 @@ mod catalogue;
 mod clients;
 mod commands;
 mod custom_dns;
+mod hostile;
 mod independence;
 mod lab;
 mod labs;
