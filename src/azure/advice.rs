@@ -115,11 +115,12 @@ fn overridden(declaration: &Declaration, catalogue: &Catalogue, zones: &[ZoneCon
 
 fn prefixes(declaration: &Declaration, findings: &mut Vec<Finding>) {
     let mut prefixes: Vec<(IpNet, &str, Origin)> = Vec::new();
+    let listened = declaration.listeners.iter().filter_map(|listener| listener.virtual_network.as_ref());
+    let listened: BTreeSet<&str> = listened.map(|network| network.as_str()).collect();
     for network in &declaration.virtual_networks {
         let own = network.address_space.iter().chain(&network.client_prefixes);
         prefixes.extend(own.map(|prefix| (prefix.trunc(), network.name.as_str(), prefix.origin)));
-        let mut listeners = declaration.listeners.iter().filter_map(|listener| listener.virtual_network.as_ref());
-        let has_listener = listeners.any(|listened| *listened == network.name);
+        let has_listener = listened.contains(network.name.as_str());
         if network.address_space.is_empty() && network.client_prefixes.is_empty() && !has_listener {
             findings.push(Finding::warning(
                 network.name.origin,
@@ -150,7 +151,10 @@ fn prefixes(declaration: &Declaration, findings: &mut Vec<Finding>) {
     let mut enclosing: Vec<(IpNet, &str)> = Vec::new();
     for (prefix, network, origin) in prefixes {
         while enclosing.pop_if(|(outer, _)| !outer.contains(&prefix)).is_some() {}
-        if let Some((outer, other)) = enclosing.iter().rev().find(|(_, other)| *other != network) {
+        // A listener of its own is what tells a network from its twin.
+        let is_told_apart = |outer: IpNet| outer == prefix && listened.contains(network);
+        let other = enclosing.iter().rev().find(|(_, other)| *other != network);
+        if let Some((outer, other)) = other.filter(|(outer, _)| !is_told_apart(*outer)) {
             let (what, mend) = if *outer == prefix {
                 (
                     format!(

@@ -112,6 +112,35 @@ fn explain_says_how_the_network_of_a_client_is_known() {
 }
 
 #[test]
+fn explain_tells_listeners_of_one_address_apart_by_interface() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.toml");
+    let listener = |interface| {
+        format!("{{ address = \"168.63.129.16:53\", interface = \"{interface}\", virtual_network = \"{interface}\" }}")
+    };
+    let networks = ["one", "two"].map(|name| format!("[[virtual_network]]\nname = \"{name}\"\n")).concat();
+    std::fs::write(&path, format!("[server]\nlisten = [{}, {}]\n{networks}", listener("one"), listener("two")))
+        .unwrap();
+    for (interface, expected) in [
+        ("--interface one", "10.1.0.4 is in virtual network one, as everybody is who asks at this listener"),
+        ("--interface two", "10.1.0.4 is in virtual network two, as everybody is who asks at this listener"),
+        ("", "several listeners take 168.63.129.16:53; say with --interface by which of one, two it comes in"),
+        (
+            "--interface lo",
+            "nothing listens on 168.63.129.16:53 of interface lo; the listeners are 168.63.129.16:53 of \
+             interface one, 168.63.129.16:53 of interface two",
+        ),
+    ] {
+        let mut arguments = vec!["explain", "--config", path.to_str().unwrap(), "--from", "10.1.0.4"];
+        arguments.extend(["--to", "168.63.129.16:53", "www.corp.test"]);
+        arguments.extend(interface.split_whitespace());
+        let output = run(&arguments);
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(text.contains(expected), "{interface}: {text}");
+    }
+}
+
+#[test]
 fn explain_refuses_what_it_cannot_read() {
     for (arguments, message) in [
         (["explain", "--from", "vnet-x", "a.b", "A"], "the networks are vnet-n1, vnet-n2, vnet-adx, vnet-hub"),

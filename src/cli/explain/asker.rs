@@ -28,6 +28,9 @@ pub(super) struct Asker {
     /// The address asked: that of a listener, with its port, or of an inbound endpoint
     #[arg(long, value_name = "ADDR[:PORT]")]
     to: Option<String>,
+    /// The network interface that the query comes in by, where listeners are told apart by that
+    #[arg(long, value_name = "INTERFACE", requires = "to")]
+    interface: Option<String>,
 }
 
 impl Asker {
@@ -89,13 +92,31 @@ impl Asker {
             bail!("\"{to}\" is not an address; write for instance 10.0.0.4, or 10.0.0.4:53");
         };
         client.local = Some(address.ip());
-        let Some(at) = settings.listen.iter().position(|listen| listen.takes(address)) else {
-            let addresses: Vec<_> = settings.listen.iter().map(|listen| listen.address.to_string()).collect();
-            bail!("nothing listens on {to}; the listeners are {}", addresses.join(", "));
+        let listen = &settings.listen;
+        let by = |at: usize| listen[at].interface.as_deref();
+        let is_by = |at: &usize| self.interface.is_none() || by(*at).is_none() || by(*at) == self.interface.as_deref();
+        let mut taking: Vec<usize> = (0..listen.len()).filter(|at| listen[*at].takes(address)).filter(is_by).collect();
+        // A socket that is tied to the interface goes before one that is not.
+        taking.sort_by_key(|at| by(*at).is_none());
+        if self.interface.is_none() && taking.len() > 1 && by(taking[0]).is_some() {
+            let interfaces = taking.iter().filter_map(|at| by(*at));
+            bail!("several listeners take {to}; say with --interface by which of {} it comes in", listed(interfaces));
+        }
+        let Some(&at) = taking.first() else {
+            let name = |at: usize| match by(at) {
+                Some(interface) => format!("{} of interface {interface}", listen[at].address),
+                None => listen[at].address.to_string(),
+            };
+            let names: Vec<_> = (0..listen.len()).map(name).collect();
+            bail!("nothing listens on {to}{}; the listeners are {}", self.of_interface(), names.join(", "));
         };
         client.listener = Some(ListenerId(at as u16));
         client.is_admitted = settings.listen[at].admits(client.source);
         Ok(())
+    }
+
+    fn of_interface(&self) -> String {
+        self.interface.as_ref().map_or_else(String::new, |interface| format!(" of interface {interface}"))
     }
 
     /// How the client's network is known, and what of the query did not count for that.
