@@ -342,7 +342,7 @@ fn listed<'a>(names: impl Iterator<Item = &'a Name>) -> String {
 }
 
 /// Reports owner names that repeat the zone's name: written as if they were absolute, taken as relative.
-fn owners(zone: &ZoneContents, findings: &mut Vec<Finding>) {
+pub(super) fn owners(zone: &ZoneContents, findings: &mut Vec<Finding>) {
     let apex = zone.apex.as_ref();
     let Some(twice) = apex.join(apex).filter(|_| !apex.is_root()) else { return };
     let repeats = |record_set: &&RecordSet| record_set.owner.as_ref().is_within(twice.as_ref());
@@ -385,7 +385,7 @@ fn aliases(zones: &[ZoneContents], findings: &mut Vec<Finding>) {
 /// For whom an alias ends nowhere. `covering` are the zones that its target lies within, longest apex first.
 fn dead_end(zone: &ZoneContents, target: NameRef<'_>, covering: &[&ZoneContents]) -> Option<String> {
     let is_public = |other: &&&ZoneContents| other.scope == Scope::Public;
-    let held_publicly = covering.iter().find(is_public).is_some_and(|zone| zone.holds(target));
+    let held_publicly = || covering.iter().find(is_public).is_some_and(|zone| zone.holds(target));
     let Scope::Private { links, .. } = &zone.scope else {
         // Where a private zone holds it, its networks are who the alias is for.
         return (!covering.iter().any(|zone| zone.holds(target))).then(|| "here".to_owned());
@@ -414,7 +414,7 @@ fn dead_end(zone: &ZoneContents, target: NameRef<'_>, covering: &[&ZoneContents]
             undecided.remove(network);
         }
     }
-    let network = undecided.first().filter(|_| !held_publicly)?;
+    let network = undecided.first().filter(|_| !held_publicly())?;
     Some(format!("for clients of \"{network}\""))
 }
 

@@ -172,9 +172,11 @@ fn zone_reference(declaration: &Declaration, reference: &Declared<ZoneReference>
 /// Checks the records of one zone against each other.
 pub(super) fn zone(zone: &ZoneContents, findings: &mut Vec<Finding>) {
     let apex = zone.apex.as_ref();
-    for record_set in zone.record_sets.values() {
+    let record_sets: Vec<_> = zone.record_sets.values().collect();
+    let at_one_owner = record_sets.chunk_by(|a, b| a.owner == b.owner);
+    for (record_set, beside) in at_one_owner.flat_map(|sets| sets.iter().map(move |set| (*set, sets))) {
         if record_set.owner.as_ref().is_within(apex) {
-            self::record_set(zone, record_set, findings);
+            self::record_set(zone, record_set, beside, findings);
         } else {
             findings.push(Finding::error(
                 record_set.origin,
@@ -199,7 +201,8 @@ pub(super) fn zone(zone: &ZoneContents, findings: &mut Vec<Finding>) {
     }
 }
 
-fn record_set(zone: &ZoneContents, record_set: &RecordSet, findings: &mut Vec<Finding>) {
+/// Checks a record set; `beside` are those of its owner.
+fn record_set(zone: &ZoneContents, record_set: &RecordSet, beside: &[&RecordSet], findings: &mut Vec<Finding>) {
     let RecordSet { owner, rtype, origin, .. } = record_set;
     let at_apex = *owner == zone.apex;
     let mut refuse = |what: String, mend: &str| findings.push(Finding::error(*origin, what, mend));
@@ -226,8 +229,7 @@ fn record_set(zone: &ZoneContents, record_set: &RecordSet, findings: &mut Vec<Fi
         );
     }
     if *rtype == RecordType::CNAME {
-        let others = zone.record_sets.range((owner.clone(), RecordType::ZERO)..).map(|(_, other)| other);
-        let other = others.take_while(|other| other.owner == *owner).find(|other| {
+        let other = beside.iter().find(|other| {
             // RFC 4035 §2.5
             !matches!(other.rtype, RecordType::CNAME | RecordType::RRSIG | RecordType::NSEC)
         });

@@ -20,7 +20,7 @@ pub use managed::{ManagedPrivateEndpoint, ManagedTarget, PrivateLinkService, Ser
 pub use name_server::NameServer;
 
 /// Where something was declared. Opaque here: whoever made the declaration can turn it back into a place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin(pub u32);
 
 /// A value together with its origin; equality looks at the value alone.

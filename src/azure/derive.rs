@@ -63,7 +63,7 @@ fn private_zone(zone: &mut PrivateDnsZone) -> ZoneContents {
                 .collect(),
         },
         is_partial: false,
-        record_sets: take_record_sets(&mut zone.record_sets),
+        record_sets: take_record_sets(&zone.name, &mut zone.record_sets),
         origin: zone.name.origin,
     };
     let soa = private_soa(&zone.name, &zone.soa, zone.name.origin);
@@ -73,7 +73,7 @@ fn private_zone(zone: &mut PrivateDnsZone) -> ZoneContents {
 }
 
 /// The SOA record that Azure makes with a private zone. Host and serial number cannot be changed.
-fn private_soa(apex: &Name, edit: &SoaEdit, origin: Origin) -> RecordSet {
+pub(crate) fn private_soa(apex: &Name, edit: &SoaEdit, origin: Origin) -> RecordSet {
     let [serial, refresh, retry, expire, minimum] = PRIVATE_SOA;
     let numbers = [
         serial,
@@ -98,15 +98,21 @@ fn public_zone(zone: &mut super::PublicZone) -> ZoneContents {
         apex: (*zone.name).clone(),
         scope: Scope::Public,
         is_partial: false,
-        record_sets: take_record_sets(&mut zone.record_sets),
+        record_sets: take_record_sets(&zone.name, &mut zone.record_sets),
         origin: zone.name.origin,
     }
 }
 
 /// Record sets by owner and type; of two, which have been reported, the last.
-fn take_record_sets(record_sets: &mut Vec<RecordSet>) -> BTreeMap<(Name, RecordType), RecordSet> {
-    let record_sets = std::mem::take(record_sets).into_iter();
-    record_sets.map(|record_set| ((record_set.owner.clone(), record_set.rtype), record_set)).collect()
+fn take_record_sets(apex: &Name, record_sets: &mut Vec<RecordSet>) -> BTreeMap<(Name, RecordType), RecordSet> {
+    let mut record_sets: Vec<_> = std::mem::take(record_sets).into_iter().map(Some).collect();
+    let set = |at: usize| record_sets[at].as_ref().map(|set| (&set.owner, set.rtype));
+    let hint = |at: usize| set(at).map(|(owner, _)| owner.as_ref().order_hint(apex.as_ref()));
+    // The map sorts too, but compares names, which takes long: here numbers are, and names where these are equal.
+    let mut order: Vec<_> = (0..record_sets.len()).map(|at| (hint(at), at)).collect();
+    order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| (set(a.1), a.1).cmp(&(set(b.1), b.1))));
+    let sorted = order.into_iter().filter_map(|(_, at)| record_sets[at].take());
+    sorted.map(|record_set| ((record_set.owner.clone(), record_set.rtype), record_set)).collect()
 }
 
 /// An A and an AAAA record set, as far as there are addresses for them.

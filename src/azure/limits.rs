@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::Finding;
-use super::declaration::{Declaration, Limits, PrivateDnsZone, RecordSet};
-use crate::dns::{RecordType, TypeName};
+use super::declaration::{Declaration, Limits, Origin, PrivateDnsZone, RecordSet};
+use crate::dns::{Name, RecordType, TypeName};
 
 /// Labels that a zone's name may have.
 const LABELS: std::ops::RangeInclusive<usize> = 2..=34;
@@ -70,11 +70,7 @@ pub(super) fn check(declaration: &Declaration, findings: &mut Vec<Finding>) {
         for record_set in &zone.record_sets {
             self::record_set(record_set, findings);
         }
-        let record_sets = zone.record_sets.len() + 1;
-        if record_sets > RECORD_SETS {
-            let what = format!("the zone {} has {record_sets} record sets; Azure allows {RECORD_SETS}", zone.name);
-            findings.push(refused(zone.name.origin, what, "divide the zone"));
-        }
+        size(&zone.name, zone.name.origin, zone.record_sets.len() + 1, findings);
         if let Some(link) = zone.virtual_network_links.get(LINKS) {
             let what = format!("the zone {} has more than {LINKS} links", zone.name);
             findings.push(refused(link.virtual_network.origin, what, "make a second zone for the other networks"));
@@ -124,7 +120,7 @@ pub(super) fn check(declaration: &Declaration, findings: &mut Vec<Finding>) {
     }
 }
 
-fn refused(origin: super::Origin, what: String, mend: &str) -> Finding {
+fn refused(origin: Origin, what: String, mend: &str) -> Finding {
     Finding::error(origin, what, format!("{mend}, {OFF}"))
 }
 
@@ -144,7 +140,16 @@ fn name(zone: &PrivateDnsZone, findings: &mut Vec<Finding>) {
     }
 }
 
-fn record_set(record_set: &RecordSet, findings: &mut Vec<Finding>) {
+/// Checks how many record sets a private zone has.
+pub(super) fn size(apex: &Name, origin: Origin, record_sets: usize, findings: &mut Vec<Finding>) {
+    if record_sets > RECORD_SETS {
+        let what = format!("the zone {apex} has {record_sets} record sets; Azure allows {RECORD_SETS}");
+        findings.push(refused(origin, what, "divide the zone"));
+    }
+}
+
+/// Checks a record set of a private zone.
+pub(super) fn record_set(record_set: &RecordSet, findings: &mut Vec<Finding>) {
     let RecordSet { owner, rtype, origin, rdatas, .. } = record_set;
     if record_set.ttl.as_secs() == 0 {
         let what = format!("the TTL of {owner} is 0; Azure wants 1 to 2147483647");
@@ -167,9 +172,9 @@ fn record_set(record_set: &RecordSet, findings: &mut Vec<Finding>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Declared, Origin, PrivateEndpoint, SoaEdit, VirtualNetworkLink, Writer, ZoneReference};
+    use super::super::{Declared, PrivateEndpoint, SoaEdit, VirtualNetworkLink, Writer, ZoneReference};
     use super::*;
-    use crate::dns::{Name, Ttl};
+    use crate::dns::Ttl;
 
     const ORIGIN: Origin = Origin(0);
 

@@ -7,6 +7,7 @@
 
 mod advice;
 mod catalogue;
+mod change;
 mod check;
 mod clients;
 mod declaration;
@@ -16,6 +17,7 @@ mod limits;
 mod topology;
 
 pub use catalogue::{Catalogue, CatalogueError, Host, Member, PartNeed, Service, template_variants};
+pub use change::{RecordSetChange, is_sound_part};
 pub use clients::{Forwarder, Listener, Strangers};
 pub use declaration::{
     ConnectionState, Declaration, Declared, Limits, ManagedPrivateEndpoint, ManagedTarget, NameServer,
@@ -23,6 +25,7 @@ pub use declaration::{
     PrivateLinkService, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet, ResolutionPolicy, ServiceEndpoint,
     SoaEdit, VirtualMachine, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
 };
+pub(crate) use derive::private_soa;
 pub use forwarding::{
     AZURE_PROVIDED_DNS, Destination, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, Forwarding,
     ForwardingRule, Rule, SecurityAction, SecurityRule, Targets, Upstream,

@@ -16,6 +16,7 @@ use toml::Spanned;
 use super::mirror::{self, Text};
 use super::problem::{Places, Problems, Source};
 use super::read::{Mirror, Read};
+use super::sources::ZoneFile;
 use super::{Files, files, zone_file};
 use crate::azure::{
     ConnectionState, Declaration, Declared, Limits, PRIVATE_TYPES, PrivateDnsZone, PrivateEndpoint,
@@ -41,6 +42,9 @@ pub(super) struct Declarer<'a> {
     source: &'a Source<'a>,
     places: &'a mut Places,
     problems: &'a mut Problems,
+    /// The zone files that were read, and whether one includes others.
+    pub(super) zone_files: Vec<ZoneFile>,
+    pub(super) includes: bool,
 }
 
 impl<'a> Declarer<'a> {
@@ -51,7 +55,7 @@ impl<'a> Declarer<'a> {
         places: &'a mut Places,
         problems: &'a mut Problems,
     ) -> Self {
-        Self { files, path, source, places, problems }
+        Self { files, path, source, places, problems, zone_files: Vec::new(), includes: false }
     }
 
     pub(super) fn declaration(&mut self, mirror: Mirror) -> Declaration {
@@ -126,7 +130,7 @@ impl<'a> Declarer<'a> {
         let mut soa = zone.soa.as_ref().map_or_else(SoaEdit::default, |soa| self.soa(soa));
         let mut record_sets = Vec::new();
         if let Some(file) = &zone.file {
-            for set in self.zone_file(file, &name) {
+            for set in self.zone_file(file, &name, true) {
                 match set.rtype {
                     // SOA records in another place, or more than one, are for the check of the zone to refuse.
                     RecordType::SOA if set.owner != *name || set.rdatas.len() > 1 => record_sets.push(set),
@@ -308,16 +312,22 @@ impl<'a> Declarer<'a> {
     fn public_zone(&mut self, zone: &mirror::PublicZone) -> Option<PublicZone> {
         let name = self.name(&zone.name)?;
         let problems = self.problems.count(Severity::Error);
-        let record_sets = self.zone_file(&zone.file, &name);
+        let record_sets = self.zone_file(&zone.file, &name, false);
         let has = |rtype| record_sets.iter().any(|set| set.owner == *name && set.rtype == rtype);
         let whole = self.problems.count(Severity::Error) == problems;
         (whole || has(RecordType::SOA) && has(RecordType::NS)).then_some(PublicZone { name, record_sets })
     }
 
-    fn zone_file(&mut self, file: &Text, apex: &Name) -> Vec<RecordSet> {
+    fn zone_file(&mut self, file: &Text, apex: &Declared<Name>, is_private: bool) -> Vec<RecordSet> {
         let path = Files::relative(self.path, file.get_ref());
         match self.files.read(&path) {
-            Ok(text) => zone_file::read(self.files, &path, &text, apex, self.places, self.problems),
+            Ok(text) => {
+                let contents = zone_file::read(self.files, &path, &text, apex, self.places, self.problems);
+                let file = ZoneFile::new(&path, apex, is_private, apex.origin, text);
+                self.zone_files.push(ZoneFile { marks: contents.marks, ..file });
+                self.includes |= contents.includes;
+                contents.record_sets
+            }
             Err(error) => {
                 let what = format!("cannot read the zone file {}: {error}", path.display());
                 self.problem(file, what, files::mend(&error, "the path is relative to the folder of this file"));
@@ -418,7 +428,7 @@ fn record_type(word: &str) -> Option<RecordType> {
 }
 
 /// What a zone file's SOA record changes in the one that Azure makes: everything but host and serial number.
-fn soa_edit(set: &RecordSet) -> SoaEdit {
+pub(super) fn soa_edit(set: &RecordSet) -> SoaEdit {
     let fields = set.rdatas.first().and_then(|rdata| {
         let mname = crate::dns::NameRef::parse(rdata)?;
         let rest = &rdata[mname.as_wire().len()..];

@@ -23,6 +23,11 @@ impl<'a> Entries<'a> {
         Self { text, at: 0 }
     }
 
+    /// Octets before the next entry.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
     /// Puts the words of the next entry that has any in place of `tokens`.
     pub(super) fn next_entry(&mut self, tokens: &mut Vec<Token<'a>>) -> Option<Result<(), Mistake>> {
         let bytes = self.text.as_bytes();

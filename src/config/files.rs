@@ -95,7 +95,7 @@ fn read_text(path: &Path) -> io::Result<String> {
     if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
-    let mut octets = Vec::new();
+    let mut octets = Vec::with_capacity(metadata.len().min(MAX_FILE) as usize + 1);
     File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut octets)?;
     if octets.len() as u64 > MAX_FILE {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 GiB"));

@@ -1,10 +1,11 @@
 //! Reads a configuration and everything that it names.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::problem::{Place, Places, Problem, Problems, Source};
-use super::{Files, ServerSettings, declare, files, read};
+use super::{Files, ServerSettings, Sources, declare, files, read};
 use crate::azure::{Catalogue, Finding, Topology};
 
 /// A configuration that can be served.
@@ -16,6 +17,9 @@ pub struct Config {
     pub topology: Topology,
     /// What is legal but may not be meant.
     pub warnings: Problems,
+    /// What it was read from; `None` where the files are not all there is to compare, as one includes others or is
+    /// that of two zones.
+    pub sources: Option<Sources>,
 }
 
 /// Reads, checks and derives.
@@ -40,8 +44,12 @@ pub fn load(files: &Files) -> Result<Config, Problems> {
     let mut declarer = declare::Declarer::new(files, &path, &source, &mut places, &mut problems);
     let server = declarer.server(&mirror.server);
     let mut declaration = declarer.declaration(mirror);
+    let (zone_files, includes) = (declarer.zone_files, declarer.includes);
     // What could not be read may be what others refer to.
     declaration.incomplete = problems.has_errors();
+    let limits = declaration.limits;
+    let paths: BTreeSet<_> = zone_files.iter().map(|file| &file.path).collect();
+    let is_comparable = !includes && paths.len() == zone_files.len();
     let found = |finding: Finding| Problem {
         severity: finding.severity,
         place: places.place(finding.origin),
@@ -50,12 +58,17 @@ pub fn load(files: &Files) -> Result<Config, Problems> {
     };
     match Topology::new(declaration, &Catalogue::embedded()) {
         Ok((topology, findings)) => {
+            let is_quiet = findings.is_empty();
             findings.into_iter().map(found).for_each(|problem| problems.push(problem));
             let problems = problems.sorted();
             if problems.has_errors() {
                 return Err(problems);
             }
-            Ok(Config { server, topology, warnings: problems })
+            let warnings = problems.clone();
+            let mut sources = Sources { config: text, zone_files, limits, warnings, is_quiet };
+            sources.settle(&topology);
+            let sources = is_comparable.then_some(sources);
+            Ok(Config { server, topology, warnings: problems, sources })
         }
         Err(findings) => {
             findings.into_iter().map(found).for_each(|problem| problems.push(problem));

@@ -12,12 +12,14 @@ mod problem;
 mod read;
 mod record_data;
 mod settings;
+mod sources;
 mod zone_file;
 
 pub use files::{Files, Lab};
 pub use load::{Config, load};
 pub use problem::{Place, Problem, Problems};
 pub use settings::{Listen, ServerSettings};
+pub use sources::{FileChange, Sources};
 
 #[cfg(test)]
 pub(crate) use testing::record_sets;
@@ -34,8 +36,9 @@ mod testing {
     /// The record sets of a zone file's text, which must be without mistakes.
     pub(crate) fn record_sets(apex: &Name, text: &str) -> Vec<RecordSet> {
         let (mut places, mut problems) = (Places::default(), Problems::default());
-        let sets = zone_file::read(&Files::default(), Path::new("test.zone"), text, apex, &mut places, &mut problems);
+        let path = Path::new("test.zone");
+        let contents = zone_file::read(&Files::default(), path, text, apex, &mut places, &mut problems);
         assert!(problems.is_empty(), "{problems}");
-        sets
+        contents.record_sets
     }
 }

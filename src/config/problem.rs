@@ -102,6 +102,12 @@ impl Problems {
         self.0.push(problem);
     }
 
+    /// Gives a problem another place in its file.
+    pub(super) fn move_to(&mut self, number: usize, line: u32, column: u32) {
+        let place = &mut self.0[number].place;
+        (place.line, place.column) = (line, column);
+    }
+
     pub(super) fn sorted(mut self) -> Self {
         self.0.sort_by(|a, b| (&a.place, a.severity).cmp(&(&b.place, b.severity)));
         self.0.dedup();

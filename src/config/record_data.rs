@@ -15,7 +15,7 @@ use super::entries::{Mistake, Token, seconds};
 use crate::dns;
 
 /// The name that names in RDATA are relative to, as the library holds it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct DataOrigin(Name<Bytes>);
 
 impl DataOrigin {

@@ -23,6 +23,32 @@ const UNREADABLE_TTL: Ttl = Ttl::MAX;
 /// Most mistakes that are noted for one file.
 const MAX_MISTAKES: usize = 50;
 
+/// How many entries there are from one mark to the next.
+const STRIDE: usize = 64;
+
+/// What a zone file holds.
+pub(super) struct Contents {
+    /// In the order of their first record.
+    pub(super) record_sets: Vec<RecordSet>,
+    /// Where the file can be read from without what stands before: at its beginning, and before about every 64th entry.
+    /// None at all where a record set is written in several places.
+    pub(super) marks: Vec<Mark>,
+    /// What entries behind the end would take over.
+    pub(super) end: State,
+    /// Whether there is `$INCLUDE`.
+    pub(super) includes: bool,
+}
+
+/// A place before the first entry of a record set.
+#[derive(Clone, Debug)]
+pub(super) struct Mark {
+    /// Octets before it.
+    pub(super) at: usize,
+    /// Lines before it.
+    pub(super) line: u32,
+    pub(super) state: State,
+}
+
 /// Reads a zone file and the files that it includes; `apex` is the first origin.
 pub(super) fn read(
     files: &Files,
@@ -31,7 +57,19 @@ pub(super) fn read(
     apex: &Name,
     places: &mut Places,
     problems: &mut Problems,
-) -> Vec<RecordSet> {
+) -> Contents {
+    read_from(State::new(apex, None), files, path, text, places, problems)
+}
+
+/// Reads the part of a zone file that follows a mark.
+pub(super) fn read_from(
+    state: State,
+    files: &Files,
+    path: &Path,
+    text: &str,
+    places: &mut Places,
+    problems: &mut Problems,
+) -> Contents {
     let mut reader = Reader {
         files,
         places,
@@ -39,16 +77,20 @@ pub(super) fn read(
         sets: Vec::new(),
         index: HashTable::new(),
         hasher: foldhash::fast::RandomState::default(),
+        marks: Vec::new(),
+        is_scattered: false,
+        includes: false,
         too_deep: false,
         unreadable_ttl: false,
     };
-    reader.file(path, text, apex, None, 0);
+    let end = reader.file(path, text, state, 0);
     for set in reader.sets.iter_mut().filter(|set| set.rdatas.len() > 1) {
         // The same record twice is one record (RFC 2181 §5).
         let mut seen = HashSet::new();
         set.rdatas.retain(|rdata| seen.insert(rdata.clone()));
     }
-    reader.sets
+    let marks = if reader.is_scattered { Vec::new() } else { reader.marks };
+    Contents { record_sets: reader.sets, marks, end, includes: reader.includes }
 }
 
 struct Reader<'a> {
@@ -60,6 +102,10 @@ struct Reader<'a> {
     /// Where in `sets` a name and type are.
     index: HashTable<u32>,
     hasher: foldhash::fast::RandomState,
+    marks: Vec<Mark>,
+    /// Others stand between the records of a set.
+    is_scattered: bool,
+    includes: bool,
     /// `$INCLUDE` is nested too deep: a file that includes itself twice would be read without an end in sight.
     too_deep: bool,
     /// A TTL could not be read, so that those of one set may seem to differ.
@@ -67,12 +113,32 @@ struct Reader<'a> {
 }
 
 /// What entries take over from those before them.
-struct State {
+#[derive(Clone, Debug)]
+pub(super) struct State {
     origin: Name,
     data_origin: DataOrigin,
     default_ttl: Option<Ttl>,
     last_ttl: Option<Ttl>,
     last_owner: Option<Name>,
+}
+
+impl State {
+    fn new(origin: &Name, default_ttl: Option<Ttl>) -> Self {
+        Self {
+            origin: origin.clone(),
+            data_origin: DataOrigin::new(origin),
+            default_ttl,
+            last_ttl: None,
+            last_owner: None,
+        }
+    }
+
+    /// Whether entries take over the same, letter by letter.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.origin.as_wire() == other.origin.as_wire()
+            && (self.default_ttl, self.last_ttl) == (other.default_ttl, other.last_ttl)
+            && self.last_owner.as_ref().map(Name::as_wire) == other.last_owner.as_ref().map(Name::as_wire)
+    }
 }
 
 /// Why a file is not read further.
@@ -89,25 +155,34 @@ impl From<Mistake> for Stop {
 }
 
 impl Reader<'_> {
-    fn file(&mut self, path: &Path, text: &str, origin: &Name, default_ttl: Option<Ttl>, depth: usize) {
+    /// Reads a file, or a part of one, and returns what would be taken over behind it.
+    fn file(&mut self, path: &Path, text: &str, mut state: State, depth: usize) -> State {
         let source = Source::new(path.display().to_string().into(), text);
-        let mut state = State {
-            origin: origin.clone(),
-            data_origin: DataOrigin::new(origin),
-            default_ttl,
-            last_ttl: None,
-            last_owner: None,
-        };
         let mut entries = Entries::new(text);
         let mut tokens = Vec::new();
         let mut mistakes = 0;
-        while !self.too_deep
-            && let Some(entry) = entries.next_entry(&mut tokens)
-        {
+        let mut since_mark = STRIDE;
+        while !self.too_deep {
+            let is_due = depth == 0 && since_mark >= STRIDE;
+            let mark = is_due.then(|| Mark {
+                at: entries.at(),
+                line: source.place(entries.at()).line - 1,
+                state: state.clone(),
+            });
+            let known = self.sets.len();
+            let Some(entry) = entries.next_entry(&mut tokens) else { break };
+            since_mark += 1;
             let mistake = match entry {
                 Ok(()) => {
                     let place = source.place(tokens[0].at);
-                    match self.entry(path, &tokens, place, &mut state, depth) {
+                    let read = self.entry(path, &tokens, place, &mut state, depth);
+                    if let Some(mark) = mark
+                        && (mark.at == 0 || self.sets.len() > known)
+                    {
+                        self.marks.push(mark);
+                        since_mark = 0;
+                    }
+                    match read {
                         Err(Stop::Mistake(mistake)) => mistake,
                         Ok(()) | Err(Stop::Reported) => continue,
                     }
@@ -120,9 +195,10 @@ impl Reader<'_> {
             if mistakes == MAX_MISTAKES {
                 let what = format!("{MAX_MISTAKES} mistakes up to here; the rest of the file was not read");
                 self.problems.error(source.place(at), what, "correct these first");
-                return;
+                break;
             }
         }
+        state
     }
 
     fn entry(
@@ -155,6 +231,7 @@ impl Reader<'_> {
                 state.default_ttl = Some(self.ttl(argument)?);
             }
             "$INCLUDE" => {
+                self.includes = true;
                 let origin = match tokens.get(2) {
                     Some(token) => name(token, &state.origin)?,
                     None => state.origin.clone(),
@@ -170,7 +247,7 @@ impl Reader<'_> {
                     let mend = "the path is relative to the folder of the file that includes it";
                     (argument.at, what, files::mend(&error, mend))
                 })?;
-                self.file(&included, &text, &origin, state.default_ttl, depth + 1);
+                self.file(&included, &text, State::new(&origin, state.default_ttl), depth + 1);
                 return Err(Stop::Reported);
             }
             _ => {
@@ -258,6 +335,7 @@ impl Reader<'_> {
         });
         match known {
             Some(&at) => {
+                self.is_scattered |= at as usize + 1 != self.sets.len();
                 let set = &mut self.sets[at as usize];
                 if set.ttl != ttl && !self.unreadable_ttl {
                     let what = format!("TTL {ttl} differs from {} of the record set's other records", set.ttl);
@@ -293,7 +371,7 @@ mod tests {
     fn read_text(text: &str) -> (Vec<String>, Vec<String>) {
         let apex: Name = "example".parse().unwrap();
         let (mut places, mut problems) = (Places::default(), Problems::default());
-        let sets = read(&Files::default(), Path::new("z"), text, &apex, &mut places, &mut problems);
+        let sets = read(&Files::default(), Path::new("z"), text, &apex, &mut places, &mut problems).record_sets;
         let show = |set: &RecordSet| {
             let line = places.place(set.origin).line;
             format!("{line}: {} {} {} x{}", set.owner, set.ttl, TypeName(set.rtype), set.rdatas.len())

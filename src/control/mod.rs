@@ -1,10 +1,10 @@
 //! Changes: the only place that publishes a snapshot.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, Files, Problems, ServerSettings, load};
+use crate::config::{Config, Files, Problems, ServerSettings, Sources, load};
 use crate::snapshot::{Counts, Generation, Identity, Published, Snapshot};
 use crate::zone::CompileError;
 
@@ -19,6 +19,14 @@ pub struct Control {
     declared: ServerSettings,
     settings: ServerSettings,
     published: Arc<Published>,
+    read: Mutex<Read>,
+}
+
+/// What the published snapshot was read from.
+#[derive(Debug)]
+struct Read {
+    sources: Option<Sources>,
+    needs_restart: bool,
 }
 
 /// Why a configuration is not served.
@@ -51,14 +59,16 @@ impl Control {
     /// # Errors
     /// See [`LoadError`].
     pub fn start(files: Files, adjust: impl FnOnce(&mut ServerSettings)) -> Result<(Self, Loaded), LoadError> {
-        let Config { server: declared, mut topology, warnings } = load(&files).map_err(LoadError::Problems)?;
+        let Config { server: declared, mut topology, warnings, sources } = load(&files).map_err(LoadError::Problems)?;
         let mut settings = declared.clone();
         adjust(&mut settings);
         topology.set_listener_networks(settings.listener_networks());
         let generation = Generation(1);
         let snapshot = Snapshot::compile(topology, identity(&settings), generation).map_err(LoadError::Compile)?;
         let counts = snapshot.counts();
-        let control = Self { files, declared, settings, published: Arc::new(Published::new(snapshot)) };
+        let published = Arc::new(Published::new(snapshot));
+        let read = Mutex::new(Read { sources, needs_restart: false });
+        let control = Self { files, declared, settings, published, read };
         Ok((control, Loaded { generation, counts, warnings, needs_restart: false }))
     }
 
@@ -77,15 +87,34 @@ impl Control {
     /// # Errors
     /// See [`LoadError`]; what was published before is served on.
     pub fn reload(&self) -> Result<Loaded, LoadError> {
-        let Config { server, mut topology, warnings } = load(&self.files).map_err(LoadError::Problems)?;
+        // After a panic, which published nothing, it is what it was.
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(loaded) = self.reload_record_sets(&mut read) {
+            return Ok(loaded);
+        }
+        let Config { server, mut topology, warnings, sources } = load(&self.files).map_err(LoadError::Problems)?;
         topology.set_listener_networks(self.settings.listener_networks());
         let last = self.published.load_full();
         let snapshot = last.compile_next(topology, identity(&self.settings)).map_err(LoadError::Compile)?;
         drop(last);
+        *read = Read { sources, needs_restart: server != self.declared };
+        Ok(self.publish(snapshot, warnings, read.needs_restart))
+    }
+
+    /// Publishes what has changed, where that is no more than some record sets; `None` where all is to be loaded.
+    fn reload_record_sets(&self, read: &mut Read) -> Option<Loaded> {
+        let sources = read.sources.as_mut()?;
+        let changes = sources.changes(&self.files)?;
+        let record_sets = changes.iter().map(|change| (change.zone, change.record_sets.as_slice()));
+        let snapshot = self.published.load_full().with_record_sets(record_sets, sources.limits)?;
+        sources.apply(changes);
+        Some(self.publish(snapshot, sources.warnings.clone(), read.needs_restart))
+    }
+
+    fn publish(&self, snapshot: Snapshot, warnings: Problems, needs_restart: bool) -> Loaded {
         let (generation, counts) = (snapshot.generation(), snapshot.counts());
         drop_unused(self.published.swap(snapshot));
-        let needs_restart = server != self.declared;
-        Ok(Loaded { generation, counts, warnings, needs_restart })
+        Loaded { generation, counts, warnings, needs_restart }
     }
 }
 

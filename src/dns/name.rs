@@ -198,6 +198,18 @@ impl<'a> NameRef<'a> {
         Folded { octets, len: self.0.len() as u8 }
     }
 
+    /// A number that puts names below an apex in canonical order as far as it goes: of two that differ, the lower one is
+    /// that of the first. It is the beginning of the label next to the apex; 0 for names elsewhere.
+    pub fn order_hint(self, apex: NameRef<'_>) -> u128 {
+        let below = self.ancestors().take_while(|name| name.0.len() > apex.0.len()).last();
+        let label = below.filter(|_| self.is_within(apex)).and_then(|name| name.labels().next()).unwrap_or_default();
+        let mut octets = [0; 16];
+        let known = label.len().min(octets.len());
+        octets[..known].copy_from_slice(&label[..known]);
+        octets.make_ascii_lowercase();
+        u128::from_be_bytes(octets)
+    }
+
     /// An owned copy.
     pub fn to_name(self) -> Name {
         Name(self.0.into())

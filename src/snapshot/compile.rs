@@ -95,17 +95,17 @@ impl Snapshot {
             zones,
             rules: rules.collect(),
             reserved: suffixes.list(reserved),
-            private: suffixes.list(private_suffixes(topology).into_iter().map(|suffix| (suffix, ()))),
+            private: suffixes.list(private_suffixes(topology).into_iter().map(|suffix| (suffix, ()))).into(),
             all_is_private: refuses_strangers || views_differ_elsewhere(topology),
             refuses_strangers,
-            suffixes,
+            suffixes: suffixes.into(),
             networks: networks.sorted.len(),
-            identifier: networks.identifier(topology, &views, sources),
-            alike: alike(&views),
+            identifier: networks.identifier(topology, &views, sources).into(),
+            alike: alike(&views).into(),
             views: views.into(),
             public,
             upstream: upstream.map(|(servers, _)| servers.clone()),
-            blocked: blocked()?,
+            blocked: blocked()?.into(),
         })
     }
 }
@@ -268,7 +268,7 @@ fn in_parallel<T: Send, R: Send>(items: &mut [T], work: impl Fn(&mut T) -> R + S
 /// Compiles a zone, if none of those that are known is the same.
 fn served_zone(contents: &mut ZoneContents, known: &[&Arc<Zone>]) -> Result<ServedZone, CompileError> {
     let record_sets = mem::take(&mut contents.record_sets);
-    let sources = || record_sets.values().map(|set| (set.owner.as_ref(), set.rtype, set.ttl, &set.rdatas[..]));
+    let sources = || record_sets.values().map(super::change::source);
     let zone = match known.iter().find(|zone| zone.is_made_of(contents.apex.as_ref(), sources())) {
         Some(zone) => Arc::clone(zone),
         None => Arc::new(Zone::compile(contents.apex.as_ref(), sources())?),

@@ -3,6 +3,7 @@
 //! A snapshot is immutable. Zones are shared by the views that link them, so that memory and compile time grow with
 //! zones and links, not with their product.
 
+mod change;
 mod compile;
 mod publish;
 
@@ -19,30 +20,30 @@ pub use publish::Published;
 /// The view of a client that belongs to no virtual network.
 pub const OUTSIDE: ViewId = ViewId(0);
 
-/// Everything that a query needs.
-#[derive(Debug)]
+/// Everything that a query needs. What seldom changes is shared with the snapshots that follow.
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     generation: Generation,
     identity: Identity,
     zones: Box<[ServedZone]>,
-    suffixes: SuffixTable,
+    suffixes: Arc<SuffixTable>,
     networks: usize,
     /// By number: the first is [`OUTSIDE`], then those of networks, then those of network interfaces with DNS servers of
     /// their own.
-    views: Box<[View]>,
+    views: Arc<[View]>,
     /// For each view the first one that sees the same.
-    alike: Box<[ViewId]>,
+    alike: Arc<[ViewId]>,
     public: BySuffix<LinkedZone>,
-    rules: Box<[ForwardingRule]>,
+    rules: Arc<[ForwardingRule]>,
     /// Domains that a rule for all names leaves alone.
     reserved: BySuffix<()>,
     upstream: Option<Targets>,
-    blocked: Zone,
-    identifier: Identifier,
+    blocked: Arc<Zone>,
+    identifier: Arc<Identifier>,
     /// Whether clients outside all networks are refused.
     refuses_strangers: bool,
     /// Where views differ: the suffixes of all that some have and others lack.
-    private: BySuffix<()>,
+    private: Arc<BySuffix<()>>,
     /// Whether views differ everywhere.
     all_is_private: bool,
 }

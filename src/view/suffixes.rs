@@ -34,7 +34,7 @@ pub struct SuffixTable {
 }
 
 /// What one view has at which suffix: one list of a [`SuffixTable`].
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BySuffix<T> {
     values: Box<[(SuffixId, T)]>,
 }

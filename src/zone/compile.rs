@@ -52,12 +52,13 @@ impl Zone {
 /// Most octets of names and RDATA before another record: offsets have 32 bits.
 const MAX_OCTETS: usize = u32::MAX as usize - (1 << 20);
 
-struct Builder {
-    apex_len: usize,
-    zone: Zone,
-    octets: Vec<u8>,
-    nodes: Vec<NodeEntry>,
-    rrsets: Vec<RrsetEntry>,
+/// A zone under construction.
+pub(super) struct Builder {
+    pub(super) apex_len: usize,
+    pub(super) zone: Zone,
+    pub(super) octets: Vec<u8>,
+    pub(super) nodes: Vec<NodeEntry>,
+    pub(super) rrsets: Vec<RrsetEntry>,
 }
 
 impl Builder {
@@ -69,12 +70,13 @@ impl Builder {
             index: HashTable::new(),
             hasher: foldhash::fast::RandomState::default(),
             negative_ttl: None,
+            unused: 0,
         };
         Self { apex_len: apex.as_wire().len(), zone, octets: Vec::new(), nodes: Vec::new(), rrsets: Vec::new() }
     }
 
     /// The node of that name, made together with all its missing ancestors.
-    fn node(&mut self, name: NameRef<'_>) -> NodeId {
+    pub(super) fn node(&mut self, name: NameRef<'_>) -> NodeId {
         let folded = name.fold();
         let folded = folded.as_ref().as_wire();
         let hash = self.zone.hasher.hash_one(folded);
@@ -122,21 +124,9 @@ impl Builder {
 
     fn rrsets(&mut self, id: NodeId, sources: &[RrsetSource<'_>]) -> Result<(), CompileError> {
         let first_rrset = self.rrsets.len() as u32;
-        for &(owner, rtype, ttl, rdatas) in sources {
-            let too_large = || CompileError::TooLarge(owner.to_name(), rtype);
-            let start = self.octets.len();
-            u16::try_from(rdatas.len()).map_err(|_| too_large())?;
-            for rdata in rdatas {
-                // With room for one more record and the names behind it.
-                if self.octets.len() > MAX_OCTETS {
-                    let apex = NameRef::parse(&self.octets).expect("the apex is the first name");
-                    return Err(CompileError::ZoneTooLarge(apex.to_name()));
-                }
-                let len = u16::try_from(rdata.len()).map_err(|_| too_large())?;
-                self.octets.extend_from_slice(&len.to_be_bytes());
-                self.octets.extend_from_slice(rdata);
-            }
-            self.rrsets.push(RrsetEntry { rtype, ttl, start: start as u32, end: self.octets.len() as u32 });
+        for source in sources {
+            let entry = self.rrset(*source)?;
+            self.rrsets.push(entry);
         }
         let has = |rtype| sources.iter().any(|source| source.1 == rtype);
         let entry = &mut self.nodes[id.0 as usize];
@@ -152,7 +142,25 @@ impl Builder {
         Ok(())
     }
 
-    fn finish(mut self) -> Zone {
+    /// Writes the records of a set.
+    pub(super) fn rrset(&mut self, (owner, rtype, ttl, rdatas): RrsetSource<'_>) -> Result<RrsetEntry, CompileError> {
+        let too_large = || CompileError::TooLarge(owner.to_name(), rtype);
+        let start = self.octets.len();
+        u16::try_from(rdatas.len()).map_err(|_| too_large())?;
+        for rdata in rdatas {
+            // With room for one more record and the names behind it.
+            if self.octets.len() > MAX_OCTETS {
+                let apex = NameRef::parse(&self.octets).expect("the apex is the first name");
+                return Err(CompileError::ZoneTooLarge(apex.to_name()));
+            }
+            let len = u16::try_from(rdata.len()).map_err(|_| too_large())?;
+            self.octets.extend_from_slice(&len.to_be_bytes());
+            self.octets.extend_from_slice(rdata);
+        }
+        Ok(RrsetEntry { rtype, ttl, start: start as u32, end: self.octets.len() as u32 })
+    }
+
+    pub(super) fn finish(mut self) -> Zone {
         self.zone.octets = self.octets.into();
         self.zone.nodes = self.nodes.into();
         self.zone.rrsets = self.rrsets.into();

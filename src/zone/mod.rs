@@ -5,6 +5,7 @@
 //! wildcard, NODATA and NXDOMAIN fall out of one walk (RFC 4592, RFC 8020). What can be decided about a node is
 //! decided here, once: whether it is an alias, a zone cut, a DNAME owner or hidden below one.
 
+mod change;
 mod compile;
 mod lookup;
 
@@ -27,6 +28,8 @@ pub struct Zone {
     hasher: foldhash::fast::RandomState,
     /// Bounds the TTL of negative answers (RFC 2308 §5); `None` for a zone without an SOA record.
     negative_ttl: Option<Ttl>,
+    /// How many octets changes have left behind.
+    unused: usize,
 }
 
 /// A node of a zone.
@@ -49,7 +52,7 @@ struct NodeId(u32);
 /// The apex is the first node.
 const APEX: NodeId = NodeId(0);
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct NodeEntry {
     /// Start of the owner name in the octets.
     name: u32,
@@ -72,7 +75,7 @@ enum NodeKind {
     Hidden(NodeId),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct RrsetEntry {
     rtype: RecordType,
     ttl: Ttl,
@@ -94,26 +97,31 @@ impl Zone {
 
     /// How many record sets the zone has.
     pub fn rrset_count(&self) -> usize {
-        self.rrsets.len()
+        self.nodes.iter().map(|node| usize::from(node.rrset_count)).sum()
     }
 
-    /// Whether the zone is what these record sets, in canonical order of their owners, compile to.
+    /// Whether the zone is what these record sets compile to; there is at most one for each owner and type.
     pub fn is_made_of<'a>(&self, apex: NameRef<'_>, record_sets: impl Iterator<Item = RrsetSource<'a>>) -> bool {
-        if self.apex().name().as_wire() != apex.as_wire() {
-            return false;
-        }
-        let nodes = (0..self.nodes.len() as u32).map(|at| self.node(NodeId(at)));
-        let ours = nodes.flat_map(|node| node.rrsets().map(move |rrset| (node, rrset)));
-        ours.map(Some).chain(std::iter::repeat(None)).zip(record_sets.map(Some).chain([None])).all(|pair| match pair {
-            (None, None) => true,
-            (Some((node, rrset)), Some((owner, rtype, ttl, rdatas))) => {
-                (rrset.rtype(), rrset.ttl()) == (rtype, ttl)
-                    // Letter case is part of an answer.
-                    && self.octets[self.entry(node.id).name as usize..].starts_with(owner.as_wire())
-                    && rrset.rdatas().eq(rdatas.iter().map(|rdata| &**rdata))
-            }
-            _ => false,
-        })
+        let mut count = 0;
+        let mut is_here = |record_set| {
+            count += 1;
+            self.holds(record_set)
+        };
+        self.apex().name().as_wire() == apex.as_wire()
+            && { record_sets }.all(&mut is_here)
+            && count == self.rrset_count()
+    }
+
+    /// Whether the zone has a record set of that owner and type.
+    pub fn has(&self, owner: NameRef<'_>, rtype: RecordType) -> bool {
+        self.glue(&owner.fold()).is_some_and(|node| node.rrset(rtype).is_some())
+    }
+
+    /// Whether the zone has this very record set. Letter case of the owner counts: it is part of an answer.
+    pub fn holds(&self, (owner, rtype, ttl, rdatas): RrsetSource<'_>) -> bool {
+        let node = self.glue(&owner.fold()).filter(|node| node.name().as_wire() == owner.as_wire());
+        let rrset = node.and_then(|node| node.rrset(rtype));
+        rrset.is_some_and(|rrset| rrset.ttl() == ttl && rrset.rdatas().eq(rdatas.iter().map(|rdata| &**rdata)))
     }
 
     fn node(&self, id: NodeId) -> Node<'_> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod catalogue;
+mod changes;
 mod clients;
 mod commands;
 mod custom_dns;

@@ -81,34 +81,29 @@ fn data(response: &[u8]) -> String {
     address.unwrap_or_else(|| format!("{:?}", response.metadata.response_code))
 }
 
+/// How long a response may take that is not expected.
+const QUIET: Duration = Duration::from_millis(150);
+
 /// What comes back for a header with a query behind it, over UDP; `None` where nothing does.
 fn ask_udp(server: &Server, from: &str, header: &[u8]) -> Option<String> {
     let socket = server.udp_socket(from);
     socket.send(&[header, &question(1)].concat()).unwrap();
-    // Answered after the first, if that is answered: with a header where one is required.
-    let marker = if server.address == server.addresses[1] { header_of_edge(from) } else { Vec::new() };
+    // Something that is answered, so that the first may be taken for lost soon after.
+    let marker = if from == EDGE { self::header(Command::Local, from) } else { Vec::new() };
     socket.send(&[&marker[..], &question(2)].concat()).unwrap();
+    let is_answered = from == EDGE || server.address != server.addresses[1];
+    socket.set_read_timeout(Some(if is_answered { PATIENCE } else { QUIET })).unwrap();
     let mut buffer = [0; 512];
-    socket
-        .set_read_timeout(Some(if marker.is_empty() && server.address == server.addresses[1] {
-            QUIET
-        } else {
-            PATIENCE
-        }))
-        .unwrap();
-    let len = match socket.recv(&mut buffer) {
-        Ok(len) => len,
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return None,
-        Err(error) => panic!("{error}"),
-    };
-    (buffer[..2] == [0, 1]).then(|| data(&buffer[..len]))
-}
-
-/// How long nothing must come for nothing to be there, where no later response can tell.
-const QUIET: Duration = Duration::from_millis(300);
-
-fn header_of_edge(from: &str) -> Vec<u8> {
-    if from == EDGE { header(Command::Local, from) } else { Vec::new() }
+    // Responses of one batch come in any order.
+    for _ in 0..2 {
+        match socket.recv(&mut buffer) {
+            Ok(len) if buffer[..2] == [0, 1] => return Some(data(&buffer[..len])),
+            Ok(_) => socket.set_read_timeout(Some(QUIET)).unwrap(),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    None
 }
 
 /// The same over TCP, in pieces of so many octets.

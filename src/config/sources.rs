@@ -1,0 +1,283 @@
+//! What a configuration was read from, kept so that a change of some record sets in zone files is known for no more
+//! than that: of a file that has changed, the stretches are read that differ, as they were and as they are.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use super::Files;
+use super::declare::soa_edit;
+use super::problem::{Places, Problems};
+use super::zone_file::{self, Contents, Mark};
+use crate::azure::{Limits, Origin, RecordSet, RecordSetChange, Topology, Writer, private_soa};
+use crate::dns::{Name, RecordType};
+use crate::view::ZoneId;
+
+/// How many octets and marks behind a difference the next mark is looked for.
+const REACH: (usize, usize) = (1 << 16, 8);
+
+/// The files of a configuration that is served.
+#[derive(Debug)]
+pub struct Sources {
+    pub(super) config: String,
+    pub(super) zone_files: Vec<ZoneFile>,
+    /// Whether Azure's limits count.
+    pub limits: Limits,
+    /// What may not be meant.
+    pub warnings: Problems,
+    /// Whether the topology as a whole gave no warning, so that none can be gone with another record set.
+    pub(super) is_quiet: bool,
+}
+
+/// A file with the record sets of one zone.
+#[derive(Debug)]
+pub(super) struct ZoneFile {
+    pub(super) path: PathBuf,
+    pub(super) apex: Name,
+    pub(super) is_private: bool,
+    /// Where the zone was declared.
+    pub(super) origin: Origin,
+    /// The zone's number, once there is a topology.
+    pub(super) zone: ZoneId,
+    /// Record sets of the zone that the platform writes.
+    pub(super) written: BTreeSet<(Name, RecordType)>,
+    pub(super) text: String,
+    pub(super) marks: Vec<Mark>,
+}
+
+/// What has changed in one zone file.
+#[derive(Debug)]
+pub struct FileChange {
+    /// The zone that it is for.
+    pub zone: ZoneId,
+    /// Record sets that differ or are new.
+    pub record_sets: Vec<RecordSetChange>,
+    file: usize,
+    text: String,
+    marks: Vec<Mark>,
+    /// Number, line and column of warnings in the file.
+    warnings: Vec<(usize, u32, u32)>,
+}
+
+impl Sources {
+    /// What the zones of the topology say about the files that they are from.
+    pub(super) fn settle(&mut self, topology: &Topology) {
+        let mut declared = HashMap::new();
+        for (number, zone) in topology.zones().iter().enumerate() {
+            // Those that follow from it come later.
+            declared.entry(zone.origin).or_insert((number, zone));
+        }
+        for file in &mut self.zone_files {
+            let (number, zone) = declared[&file.origin];
+            let is_platforms = |set: &&RecordSet| !matches!(set.writer, Writer::Person | Writer::Zone);
+            let written = zone.record_sets.values().filter(is_platforms);
+            file.written = written.map(|set| (set.owner.clone(), set.rtype)).collect();
+            file.zone = ZoneId(number as u32);
+        }
+    }
+
+    /// What has changed since, where that is nothing but some record sets in zone files. `None` where it is more, or
+    /// where others may depend on it: the configuration is to be loaded, which also tells what is wrong with it.
+    pub fn changes(&self, files: &Files) -> Option<Vec<FileChange>> {
+        (files.read(&files.config()).ok()? == self.config).then_some(())?;
+        let mut changes = Vec::new();
+        for (number, file) in self.zone_files.iter().enumerate() {
+            let text = files.read(&file.path).ok()?;
+            if text != file.text {
+                changes.push(self.change(files, number, text)?);
+            }
+        }
+        Some(changes)
+    }
+
+    /// Takes over what has changed.
+    pub fn apply(&mut self, changes: Vec<FileChange>) {
+        for change in changes {
+            let file = &mut self.zone_files[change.file];
+            (file.text, file.marks) = (change.text, change.marks);
+            change.warnings.iter().for_each(|(number, line, column)| self.warnings.move_to(*number, *line, *column));
+        }
+        self.warnings = std::mem::take(&mut self.warnings).sorted();
+    }
+
+    fn change(&self, files: &Files, number: usize, text: String) -> Option<FileChange> {
+        let file = &self.zone_files[number];
+        let difference = Difference::new(files, file, &text)?;
+        let record_sets = difference.record_sets()?;
+        let has_new = record_sets.iter().any(|change| change.before.is_none());
+        let is_platforms =
+            |change: &RecordSetChange| file.written.contains(&(change.after.owner.clone(), change.after.rtype));
+        if has_new && !self.is_quiet || record_sets.iter().any(is_platforms) {
+            return None;
+        }
+        let name = file.path.display().to_string();
+        let warnings = self.warnings.iter().enumerate().filter(|(_, warning)| *warning.place.file == *name);
+        let warnings = warnings.map(|(number, warning)| {
+            let (line, column) = difference.place(warning.place.line, warning.place.column)?;
+            Some((number, line, column))
+        });
+        let warnings = warnings.collect::<Option<_>>()?;
+        Some(FileChange { zone: file.zone, record_sets, file: number, warnings, marks: difference.marks, text })
+    }
+}
+
+/// How a zone file differs from what it was.
+struct Difference {
+    same: Vec<Same>,
+    /// What the other stretches held, and what they hold, each with line and column.
+    before: Vec<(RecordSet, (u32, u32))>,
+    after: Vec<(RecordSet, (u32, u32))>,
+    marks: Vec<Mark>,
+}
+
+/// A stretch that is the same: the lines before it and before its end, as they were, and the lines before it now.
+struct Same {
+    from: u32,
+    to: u32,
+    now: u32,
+}
+
+impl Difference {
+    fn new(files: &Files, file: &ZoneFile, text: &str) -> Option<Self> {
+        let mut difference = Self {
+            same: Vec::new(),
+            before: Vec::new(),
+            after: Vec::new(),
+            marks: Vec::with_capacity(file.marks.len()),
+        };
+        let marks = &file.marks;
+        let end = |number: usize| marks.get(number + 1).map_or(file.text.len(), |mark| mark.at);
+        let old = |number: usize| &file.text[marks[number].at..end(number)];
+        let (mut number, mut at, mut line) = (0, 0, 0);
+        marks.first()?;
+        while let Some(mark) = marks.get(number) {
+            let is_last = number + 1 == marks.len();
+            let rest = text.get(at..)?;
+            if rest.starts_with(old(number)) && (!is_last || rest.len() == old(number).len()) {
+                let to = marks.get(number + 1).map_or(u32::MAX, |next| next.line);
+                difference.same.push(Same { from: mark.line, to, now: line });
+                difference.marks.push(Mark { at, line, state: mark.state.clone() });
+                at += old(number).len();
+                line = line.saturating_add(to - mark.line);
+                number += 1;
+                continue;
+            }
+            // The stretch ends where the text goes on as it did.
+            let (octets, most_marks) = REACH;
+            let window = &rest.as_bytes()[..rest.len().min(octets)];
+            let mut next = (number + 1..marks.len()).take(most_marks);
+            let (next, next_at) =
+                match next.find_map(|next| Some((next, at + find_line(window, old(next).as_bytes())?))) {
+                    Some(found) => found,
+                    None if marks.len() - number <= most_marks => (marks.len(), text.len()),
+                    None => return None,
+                };
+            let from = marks[number].at..marks.get(next).map_or(file.text.len(), |mark| mark.at);
+            let was = read(files, file, mark, &file.text[from])?;
+            let here = Mark { at, line, state: mark.state.clone() };
+            let is = read(files, file, &here, text.get(at..next_at)?)?;
+            if let Some(next) = marks.get(next)
+                && !next.state.is_same(&is.contents.end)
+            {
+                return None;
+            }
+            difference.before.extend(was.placed());
+            line += text[at..next_at].bytes().filter(|octet| *octet == b'\n').count() as u32;
+            difference.marks.extend(is.marks());
+            difference.after.extend(is.placed());
+            (number, at) = (next, next_at);
+        }
+        Some(difference)
+    }
+
+    /// The record sets that are not what they were; `None` where one is gone or has another spelling.
+    fn record_sets(&self) -> Option<Vec<RecordSetChange>> {
+        let key = |set: &RecordSet| (set.owner.clone(), set.rtype);
+        let mut before: HashMap<_, _> = self.before.iter().map(|(set, _)| (key(set), set)).collect();
+        let mut after = HashSet::new();
+        let mut changes = Vec::new();
+        for (set, _) in &self.after {
+            if !after.insert(key(set)) {
+                return None;
+            }
+            let old = before.remove(&key(set));
+            if old.is_some_and(|old| old.owner.as_wire() != set.owner.as_wire()) {
+                return None;
+            }
+            if old.is_none_or(|old| (old.ttl, &old.rdatas) != (set.ttl, &set.rdatas)) {
+                changes.push(RecordSetChange { before: old.cloned(), after: set.clone() });
+            }
+        }
+        before.is_empty().then_some(changes)
+    }
+
+    /// Where what stood at a line and column stands now; `None` where that was in a stretch that differs, and no record
+    /// set began there that is the same.
+    fn place(&self, line: u32, column: u32) -> Option<(u32, u32)> {
+        let same = self.same.iter().find(|same| same.from < line && line <= same.to);
+        if let Some(Same { from, now, .. }) = same {
+            return Some((line - from + now, column));
+        }
+        let (was, _) = self.before.iter().find(|(_, place)| *place == (line, column))?;
+        let is_it = |set: &RecordSet| {
+            set.owner.as_wire() == was.owner.as_wire()
+                && (set.rtype, set.ttl, &set.rdatas) == (was.rtype, was.ttl, &was.rdatas)
+        };
+        self.after.iter().find(|(set, _)| is_it(set)).map(|(_, place)| *place)
+    }
+}
+
+/// A part of a zone file, read by itself.
+struct Part<'m> {
+    mark: &'m Mark,
+    contents: Contents,
+    places: Places,
+}
+
+/// Reads the part that follows a mark; `None` where there is anything to say about it.
+fn read<'m>(files: &Files, file: &ZoneFile, mark: &'m Mark, text: &str) -> Option<Part<'m>> {
+    let (mut places, mut problems) = (Places::default(), Problems::default());
+    let mut contents = zone_file::read_from(mark.state.clone(), files, &file.path, text, &mut places, &mut problems);
+    let is_plain = problems.is_empty() && !contents.includes && !contents.marks.is_empty();
+    if file.is_private {
+        // In a private zone the record edits the platform's own.
+        let is_edit = |set: &&mut RecordSet| set.rtype == RecordType::SOA && set.owner == file.apex;
+        for set in contents.record_sets.iter_mut().filter(is_edit) {
+            (set.rdatas.len() == 1).then_some(())?;
+            *set = private_soa(&file.apex, &soa_edit(set), set.origin);
+        }
+    }
+    is_plain.then_some(Part { mark, contents, places })
+}
+
+impl Part<'_> {
+    /// The record sets with their places in the file.
+    fn placed(self) -> impl Iterator<Item = (RecordSet, (u32, u32))> {
+        let Self { mark, contents, places } = self;
+        contents.record_sets.into_iter().map(move |set| {
+            let place = places.place(set.origin);
+            (set, (mark.line + place.line, place.column))
+        })
+    }
+
+    /// The marks as of the file.
+    fn marks(&self) -> impl Iterator<Item = Mark> {
+        let Mark { at, line, .. } = self.mark;
+        let marks = self.contents.marks.iter();
+        marks.map(move |mark| Mark { at: at + mark.at, line: line + mark.line, state: mark.state.clone() })
+    }
+}
+
+/// Where a text of whole lines begins, at the beginning of a line.
+fn find_line(text: &[u8], lines: &[u8]) -> Option<usize> {
+    let after_newlines = text.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(at, _)| at + 1);
+    std::iter::once(0).chain(after_newlines).find(|at| text[*at..].starts_with(lines))
+}
+
+impl ZoneFile {
+    /// A file that has just been read, without what the topology says of it.
+    pub(super) fn new(path: &Path, apex: &Name, is_private: bool, origin: Origin, text: String) -> Self {
+        let path = path.to_owned();
+        let (apex, zone) = (apex.clone(), ZoneId(u32::MAX));
+        Self { path, apex, is_private, origin, zone, written: BTreeSet::new(), text, marks: Vec::new() }
+    }
+}

@@ -1,0 +1,329 @@
+//! Random edits of zone files and of the configuration: a reload serves and reports what a fresh start does.
+
+use std::cell::Cell;
+use std::fmt::Write;
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+
+use hickory_proto::rr::RecordType;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use vnetdns::config::{Files, Sources, load};
+use vnetdns::control::{Control, LoadError};
+use vnetdns::respond::respond;
+use vnetdns::snapshot::Snapshot;
+use vnetdns::view::{Client, Transport};
+use vnetdns::wire::Response;
+
+use crate::support::query;
+
+const CASES: u32 = 24;
+/// Hosts in the larger zone file: enough for several stretches that are compared one by one.
+const HOSTS: usize = 200;
+const FILES: [&str; 4] = ["corp.zone", "blob.zone", "contoso.zone", "lab.toml"];
+
+const LAB: &str = "
+[[virtual_network]]
+name = \"v0\"
+address_space = [\"10.0.0.0/16\"]
+[[virtual_network]]
+name = \"v1\"
+address_space = [\"10.1.0.0/16\"]
+[[virtual_machine]]
+name = \"m0\"
+virtual_network = \"v0\"
+network_interfaces = [{ ip_addresses = [\"10.0.1.0\"] }]
+[[private_link_resource]]
+name = \"a0\"
+type = \"Microsoft.Storage/storageAccounts\"
+region = \"eastus\"
+[[private_endpoint]]
+name = \"pe0\"
+virtual_network = \"v0\"
+private_link_resource = \"a0\"
+group_id = \"blob\"
+ip_configurations = { blob = \"10.0.9.0\" }
+private_dns_zone_group = [\"privatelink.blob.core.windows.net\"]
+[[private_dns_zone]]
+name = \"corp.contoso.com\"
+file = \"corp.zone\"
+virtual_network_links = [{ virtual_network = \"v0\", registration_enabled = true }, { virtual_network = \"v1\" }]
+record_set = [{ name = \"toml\", type = \"A\", records = [\"10.0.3.1\"] }]
+[[private_dns_zone]]
+name = \"privatelink.blob.core.windows.net\"
+file = \"blob.zone\"
+virtual_network_links = [{ virtual_network = \"v0\" }]
+[[public_zone]]
+name = \"contoso.com\"
+file = \"contoso.zone\"
+";
+
+/// What the files say at first. `noise` is what warnings come from: in reading, and in the world as a whole.
+fn texts([in_reading, in_the_world]: [bool; 2]) -> Vec<String> {
+    let soa = "$TTL 300\n@ SOA ns host 1 3600 300 604800 60\n";
+    let mut corp = soa.to_owned();
+    if in_reading {
+        corp += "@ NS ns\n";
+    }
+    for host in 0..HOSTS {
+        match host % 10 {
+            3 => writeln!(corp, "h{host} A 10.0.0.1\n  A 10.0.0.2 ; another\n\tTXT \"a\" (\n  b )"),
+            5 => writeln!(corp, "h{host} 60 IN A 10.0.0.1\nh{host} TXT x\n"),
+            7 => writeln!(corp, "H{host} A 10.0.0.1\na.b.h{host} A 10.0.0.1"),
+            9 => writeln!(corp, "h{host} MX 10 h1\n$TTL {}\n$ORIGIN corp.contoso.com.", 300 + host),
+            _ => writeln!(corp, "h{host} A 10.0.0.1"),
+        }
+        .unwrap();
+    }
+    let mut blob = format!("{soa}a1 A 10.0.2.1\na2 A 10.0.2.2\n*.wild A 10.0.2.3\n");
+    if in_the_world {
+        blob += "lost CNAME nowhere.invalid.\n";
+    }
+    let mut contoso = format!("{soa}@ NS ns\nns A 192.0.2.1\n");
+    (0..HOSTS / 4).for_each(|host| writeln!(contoso, "h{host} CNAME h{host}.corp").unwrap());
+    (0..HOSTS / 4).for_each(|host| writeln!(contoso, "p{host} A 192.0.2.1").unwrap());
+    contoso += "corp NS ns\nsub DNAME corp\n";
+    vec![corp, blob, contoso, LAB.trim_start().to_owned()]
+}
+
+/// What an edit puts in.
+const LINES: [&str; 26] = [
+    "h1 A 10.0.0.7",
+    "new A 10.0.0.8",
+    "x.new TXT y",
+    "*.new A 10.0.0.9",
+    "H1 A 10.0.0.1",
+    "m0 A 10.0.0.10",
+    "m0 AAAA fd00::1",
+    "a0 A 10.0.0.11",
+    "toml A 10.0.0.12",
+    "toml TXT x",
+    "b.h7 A 10.0.0.13",
+    "h2 CNAME h3",
+    "h1 NS ns",
+    "h1 DNAME h2",
+    "@ TXT apex",
+    "@ MX 1 new",
+    "  A 10.0.0.14",
+    "$TTL 77",
+    "$ORIGIN sub",
+    "$INCLUDE blob.zone",
+    "; nothing",
+    "",
+    "broken A 10.0.0.256",
+    "open TXT (",
+    "h4 0 A 10.0.0.1",
+    "@ SOA ns other 2 3600 300 604800 61",
+];
+
+#[derive(Clone, Debug)]
+struct Edit {
+    file: usize,
+    kind: usize,
+    at: Index,
+    other: Index,
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let file = prop_oneof![6 => Just(0usize), 2 => Just(1usize), 3 => Just(2usize), 1 => Just(3usize)];
+    (file, 0..12usize, any::<Index>(), any::<Index>()).prop_map(|(file, kind, at, other)| Edit {
+        file,
+        kind,
+        at,
+        other,
+    })
+}
+
+impl Edit {
+    fn apply(&self, texts: &mut [String]) {
+        let text = &mut texts[self.file];
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        if lines.is_empty() {
+            return;
+        }
+        let (at, other) = (self.at.index(lines.len()), self.other.index(lines.len()));
+        let line = LINES[self.other.index(LINES.len())].to_owned();
+        match self.kind {
+            // Most are what people do: other data, one record more, and a new serial number.
+            0..=3 => lines[at] = lines[at].replace("10.0.", "10.4.").replace("192.0.2.1", "192.0.2.7"),
+            4 => lines[1] = lines[1].replace("host 1", "host 2"),
+            5 => lines.insert(at, format!("n{at} A 10.0.0.5")),
+            6 => lines.insert(at, line),
+            7 => lines[at] = line,
+            8 => _ = lines.remove(at),
+            9 => lines.swap(at, other),
+            10 => lines.insert(other, lines[at].clone()),
+            _ => lines[at].make_ascii_uppercase(),
+        }
+        *text = lines.join("\n");
+        if self.kind != 1 {
+            text.push('\n');
+        }
+    }
+}
+
+fn write(folder: &Path, texts: &[String]) {
+    FILES.iter().zip(texts).for_each(|(file, text)| fs::write(folder.join(file), text).unwrap());
+}
+
+/// Requests for all names that may be in such a world.
+fn requests() -> Vec<Vec<u8>> {
+    let corp = "corp.contoso.com.";
+    let mut names: Vec<_> = (0..HOSTS).map(|host| format!("h{host}.{corp}")).collect();
+    names.extend((0..HOSTS / 4).flat_map(|host| [format!("h{host}.contoso.com."), format!("p{host}.contoso.com.")]));
+    names.extend((0..3 * HOSTS).step_by(7).map(|line| format!("n{line}.{corp}")));
+    for apex in [corp, "privatelink.blob.core.windows.net.", "contoso.com.", "blob.core.windows.net."] {
+        names.push(apex.to_owned());
+        let labels =
+            ["new", "x.new", "y.new", "m0", "a0", "a1", "a2", "x.wild", "toml", "b.h7", "a.b.h7", "sub", "h1.sub"];
+        names.extend(labels.map(|labels| format!("{labels}.{apex}")));
+    }
+    let types = [RecordType::A, RecordType::AAAA, RecordType::TXT, RecordType::MX, RecordType::SOA];
+    let message = |name: &String, qtype| {
+        let mut message = query(name, qtype);
+        message.metadata.id = 7;
+        message.to_vec().unwrap()
+    };
+    names.iter().flat_map(|name| types.map(|qtype| message(name, qtype))).collect()
+}
+
+fn ask(snapshot: &Snapshot, source: IpAddr, request: &[u8]) -> Vec<u8> {
+    let mut response = Response::new();
+    respond(snapshot, &Client::new(source, Transport::Tcp), request, &mut response).unwrap();
+    response.as_octets().to_vec()
+}
+
+/// Reloads, starts anew beside it, and compares answers, problems and counts; returns whether it was served.
+fn compare(control: &Control, files: &Files, requests: &[Vec<u8>]) -> Result<bool, TestCaseError> {
+    match (control.reload(), Control::start(files.clone(), |_| {})) {
+        (Ok(reloaded), Ok((fresh, loaded))) => {
+            prop_assert_eq!(reloaded.warnings.to_string(), loaded.warnings.to_string());
+            prop_assert_eq!(reloaded.counts, loaded.counts);
+            prop_assert_eq!(reloaded.needs_restart, loaded.needs_restart);
+            let (ours, theirs) = (control.published().load(), fresh.published().load());
+            for source in [[10, 0, 0, 1], [10, 1, 0, 1], [203, 0, 113, 1]].map(IpAddr::from) {
+                for request in requests {
+                    let (ours, theirs) = (ask(&ours, source, request), ask(&theirs, source, request));
+                    prop_assert_eq!(ours, theirs, "{} {}", source, request.escape_ascii());
+                }
+            }
+            Ok(true)
+        }
+        (Err(LoadError::Problems(ours)), Err(LoadError::Problems(theirs))) => {
+            prop_assert_eq!(ours.to_string(), theirs.to_string());
+            Ok(false)
+        }
+        (ours, theirs) => {
+            prop_assert!(false, "{:?} but {:?}", ours.map(|_| ()), theirs.map(|_| ()));
+            Ok(false)
+        }
+    }
+}
+
+/// Whether a reload would publish a difference alone.
+fn is_short(files: &Files, control: &Control, sources: Option<&Sources>) -> bool {
+    let changes = sources.and_then(|sources| Some((sources.changes(files)?, sources.limits)));
+    changes.is_some_and(|(changes, limits)| {
+        let record_sets = changes.iter().map(|change| (change.zone, change.record_sets.as_slice()));
+        control.published().load().with_record_sets(record_sets, limits).is_some()
+    })
+}
+
+#[test]
+fn what_a_change_brings_about_elsewhere_is_not_missed() {
+    const CORP: usize = 0;
+    const BLOB: usize = 1;
+    const CONTOSO: usize = 2;
+    let requests = requests();
+    // What is added to a file at first, what then becomes what, and whether only that is published.
+    let cases = [
+        (CORP, "", "h100 A 10.0.0.1", "h100 A 10.0.0.77", true),
+        (CORP, "", "h100 A 10.0.0.1", "h100 A 10.0.0.1\nn7 A 10.0.0.5\n; more", true),
+        (CORP, "", "host 1 3600", "host 2 3600", true),
+        (CORP, "", "host 1 3600", "other 2 3601", true),
+        (CORP, "", "$TTL 300", "; a line more\n$TTL 300", true),
+        (CORP, "", "h103 A 10.0.0.1\n", "h103 60 A 10.0.0.9\n", false),
+        (CORP, "", "h103 A 10.0.0.1\n  A 10.0.0.2", "h103 A 10.0.0.3\n  A 10.0.0.3", true),
+        (CONTOSO, "", "host 1 3600 300 604800 60", "host 2 3600 300 604800 6", true),
+        (CONTOSO, "", "p7 A 192.0.2.1", "p7 A 192.0.2.9\np7 TXT new", true),
+        // Entries behind it take it over.
+        (CONTOSO, "", "p7 A 192.0.2.1", "p7 A 192.0.2.1\n$TTL 77", false),
+        (CONTOSO, "", "p7 A 192.0.2.1", "p7 A 192.0.2.1\n$ORIGIN x", false),
+        // A warning is gone, one comes.
+        (CONTOSO, "late CNAME new.corp", "h10 CNAME", "h10 CNAME", true),
+        (CORP, "al CNAME new", "h100 A 10.0.0.1", "new A 10.0.0.8\nh100 A 10.0.0.1", false),
+        (CORP, "", "h100 A 10.0.0.1", "h100 A 10.0.0.1\nx.corp.contoso.com A 10.0.0.1", false),
+        (CORP, "", "h20 A 10.0.0.1", "", false),
+        // What Azure or the DNS refuses.
+        (CORP, "", "h100 A 10.0.0.1", "h100 0 A 10.0.0.1", false),
+        (CORP, "al CNAME h1", "h100 A 10.0.0.1", "h100 A 10.0.0.1\nal TXT x", false),
+        (CORP, "", "h100 A 10.0.0.1", "h100 A 10.0.0.1\nh100 SSHFP 1 1 00", false),
+        (CONTOSO, "", "p7 A 192.0.2.1", "p7 A 192.0.2.1\nx.sub A 192.0.2.1", false),
+        (CORP, "", "h100 A 10.0.0.1", "toml A 10.0.0.1", false),
+        // A record set in two places.
+        (CORP, "h100 A 10.0.0.1", "h100 A 10.0.0.1\nh101", "h100 A 10.0.0.2\nh101", false),
+        (CORP, "", "h100 A 10.0.0.1", "h100 A 10.0.0.1\nh1 A 10.0.0.1", false),
+        // Letter case is part of an answer.
+        (CORP, "", "H107 A", "h107 A", false),
+        // The platform writes there.
+        (BLOB, "a0 10 A 10.0.9.0", "a0 10 A 10.0.9.0", "a0 10 A 10.0.9.1", false),
+        (CORP, "", "h100 A 10.0.0.1", "h100 A 10.0.0.1\nm0 TXT x", true),
+        (CORP, "m0 A 10.0.0.3", "m0 A 10.0.0.3", "m0 A 10.0.0.4", true),
+    ];
+    for (file, more, from, to, expected) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::Disk(folder.path().join("lab.toml"));
+        for noise in [false, true] {
+            let mut texts = texts([noise, false]);
+            texts[file] = format!("{}{more}\n", texts[file]);
+            write(folder.path(), &texts);
+            let control = Control::start(files.clone(), |_| {}).unwrap().0;
+            let sources = load(&files).unwrap().sources;
+            assert!(texts[file].contains(from), "{from}");
+            texts[file] = texts[file].replacen(from, to, 1);
+            write(folder.path(), &texts);
+            assert_eq!(is_short(&files, &control, sources.as_ref()), expected, "{more:?} {to:?}");
+            compare(&control, &files, &requests).unwrap_or_else(|error| panic!("{more:?} {to:?}: {error}"));
+        }
+    }
+}
+
+#[test]
+fn a_reload_after_any_edit_serves_and_reports_what_a_start_does() {
+    let requests = requests();
+    let (short, refused, whole) = (Cell::new(0), Cell::new(0), Cell::new(0));
+    let count = |which: &Cell<u32>| which.set(which.get() + 1);
+    let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+    let steps = prop::collection::vec(prop::collection::vec(edit(), 1..4), 1..6);
+    let outcome = runner.run(&(any::<[bool; 2]>(), steps), |(noise, steps)| {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::Disk(folder.path().join("lab.toml"));
+        let mut good = texts(noise);
+        write(folder.path(), &good);
+        let control = Control::start(files.clone(), |_| {}).unwrap().0;
+        for edits in steps {
+            let sources = load(&files).unwrap().sources;
+            let mut texts = good.clone();
+            edits.iter().for_each(|edit| edit.apply(&mut texts));
+            write(folder.path(), &texts);
+            let way = if is_short(&files, &control, sources.as_ref()) { &short } else { &whole };
+            if compare(&control, &files, &requests)? {
+                count(way);
+                good = texts;
+            } else {
+                count(&refused);
+                write(folder.path(), &good);
+            }
+        }
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+    // Each way is gone.
+    for ways in [&short, &refused, &whole] {
+        assert!(ways.get() >= CASES / 6, "{short:?} short, {refused:?} refused, {whole:?} whole");
+    }
+}
