@@ -41,21 +41,24 @@ fn a_query_over_udp_needs_no_memory() {
     let socket = UdpSocket::bind("127.1.0.4:0").unwrap();
     socket.connect(address).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let opt = b"\0\0\x29\x04\xd0\0\0\0\0\0\x0b\0\x08\0\x07\0\x01\x18\0\x0a\x01\x02";
-    // What is asked, with EDNS and client subnet or without, and the counts of the sections of the response.
-    for (what, qname, qtype, has_opt, expected) in [
-        ("a hit", "www.contoso.internal", 1, false, [1, 0, 0]),
-        ("a hit with client subnet", "www.contoso.internal", 1, true, [1, 0, 1]),
-        ("a chain", "k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com", 1, false, [2, 0, 0]),
-        ("NODATA", "mail.contoso.internal", 28, false, [0, 1, 0]),
-        ("NODATA of a rare type", "www.contoso.internal", 4711, false, [0, 1, 0]),
-        ("NXDOMAIN", "nohost.contoso.internal", 1, false, [0, 1, 0]),
-        ("a name that nobody holds", "www.example.org", 1, false, [0, 0, 0]),
-        ("a zone transfer", "contoso.internal", 252, false, [0, 0, 0]),
+    let subnet = b"\0\0\x29\x04\xd0\0\0\0\0\0\x0b\0\x08\0\x07\0\x01\x18\0\x0a\x01\x02";
+    let cookie = b"\0\0\x29\x04\xd0\0\0\0\0\0\x1c\0\x0a\0\x1812345678\x01\0\0\x00123456789abc";
+    let none = b"";
+    // What is asked, with EDNS or without, and the counts of the sections of the response.
+    for (what, qname, qtype, opt, expected) in [
+        ("a hit", "www.contoso.internal", 1, &none[..], [1, 0, 0]),
+        ("a hit with client subnet", "www.contoso.internal", 1, subnet, [1, 0, 1]),
+        ("a hit with a cookie", "www.contoso.internal", 1, cookie, [1, 0, 1]),
+        ("NXDOMAIN with a cookie", "nohost.contoso.internal", 1, cookie, [0, 1, 1]),
+        ("a chain", "k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com", 1, none, [2, 0, 0]),
+        ("NODATA", "mail.contoso.internal", 28, none, [0, 1, 0]),
+        ("NODATA of a rare type", "www.contoso.internal", 4711, none, [0, 1, 0]),
+        ("NXDOMAIN", "nohost.contoso.internal", 1, none, [0, 1, 0]),
+        ("a name that nobody holds", "www.example.org", 1, none, [0, 0, 0]),
+        ("a zone transfer", "contoso.internal", 252, none, [0, 0, 0]),
     ] {
         let qname: Name = qname.parse().unwrap();
-        let head = [0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(has_opt)];
-        let opt = if has_opt { &opt[..] } else { &[] };
+        let head = [0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(!opt.is_empty())];
         let query = [&head, qname.as_wire(), &u16::to_be_bytes(qtype), &[0, 1], opt].concat();
         let mut buffer = [0; 1232];
         let mut ask = || {

@@ -1,11 +1,13 @@
 //! Mirror → declaration: text becomes names, prefixes, addresses, TTLs and RDATA, or a problem with its place.
 
 mod clients;
+mod cookies;
 mod forwarding;
 mod name_servers;
 mod server;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::str::FromStr;
@@ -16,7 +18,7 @@ use toml::Spanned;
 use super::mirror::{self, Text};
 use super::problem::{Places, Problems, Source};
 use super::read::{Mirror, Read};
-use super::sources::ZoneFile;
+use super::sources::{SecretFile, ZoneFile};
 use super::{Files, files, zone_file};
 use crate::azure::{
     ConnectionState, Declaration, Declared, Limits, PRIVATE_TYPES, PrivateDnsZone, PrivateEndpoint,
@@ -44,6 +46,7 @@ pub(super) struct Declarer<'a> {
     problems: &'a mut Problems,
     /// The zone files that were read, and whether one includes others.
     pub(super) zone_files: Vec<ZoneFile>,
+    pub(super) secrets: Vec<SecretFile>,
     pub(super) includes: bool,
 }
 
@@ -55,7 +58,14 @@ impl<'a> Declarer<'a> {
         places: &'a mut Places,
         problems: &'a mut Problems,
     ) -> Self {
-        Self { files, path, source, places, problems, zone_files: Vec::new(), includes: false }
+        Self { files, path, source, places, problems, zone_files: Vec::new(), secrets: Vec::new(), includes: false }
+    }
+
+    /// Reads a file that holds a secret.
+    fn secret(&mut self, path: &Path) -> io::Result<String> {
+        let text = self.files.read(path)?;
+        self.secrets.push(SecretFile::new(path, &text));
+        Ok(text)
     }
 
     pub(super) fn declaration(&mut self, mirror: Mirror) -> Declaration {

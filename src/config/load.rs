@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::problem::{Place, Places, Problem, Problems, Source};
-use super::{Files, ServerSettings, Sources, declare, files, read};
+use super::{DnsCookies, Files, ServerSettings, Sources, declare, files, read};
 use crate::azure::{Catalogue, Finding, Topology};
 
 /// A configuration that can be served.
@@ -13,6 +13,8 @@ use crate::azure::{Catalogue, Finding, Topology};
 pub struct Config {
     /// How the server runs.
     pub server: ServerSettings,
+    /// Whether it gives DNS cookies.
+    pub cookies: DnsCookies,
     /// What it serves.
     pub topology: Topology,
     /// What is legal but may not be meant.
@@ -43,8 +45,9 @@ pub fn load(files: &Files) -> Result<Config, Problems> {
     let mirror = read::read(&source, &mut problems);
     let mut declarer = declare::Declarer::new(files, &path, &source, &mut places, &mut problems);
     let server = declarer.server(&mirror.server);
+    let cookies = declarer.cookies(&mirror.server);
     let mut declaration = declarer.declaration(mirror);
-    let (zone_files, includes) = (declarer.zone_files, declarer.includes);
+    let (zone_files, secrets, includes) = (declarer.zone_files, declarer.secrets, declarer.includes);
     // What could not be read may be what others refer to.
     declaration.incomplete = problems.has_errors();
     let limits = declaration.limits;
@@ -65,10 +68,10 @@ pub fn load(files: &Files) -> Result<Config, Problems> {
                 return Err(problems);
             }
             let warnings = problems.clone();
-            let mut sources = Sources { config: text, zone_files, limits, warnings, is_quiet };
+            let mut sources = Sources { config: text, zone_files, secrets, limits, warnings, is_quiet };
             sources.settle(&topology);
             let sources = is_comparable.then_some(sources);
-            Ok(Config { server, topology, warnings: problems, sources })
+            Ok(Config { server, cookies, topology, warnings: problems, sources })
         }
         Err(findings) => {
             findings.into_iter().map(found).for_each(|problem| problems.push(problem));

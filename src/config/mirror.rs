@@ -36,6 +36,8 @@ pub(super) struct Server {
     pub(super) tcp_connections: Option<Spanned<u32>>,
     pub(super) tcp_connections_per_client: Option<Spanned<u32>>,
     pub(super) tcp_idle_seconds: Option<Spanned<u32>>,
+    pub(super) dns_cookies: Option<bool>,
+    pub(super) cookie_secret_file: Option<Text>,
     #[serde(default)]
     pub(super) strangers: Strangers,
     pub(super) name_servers: Option<Spanned<Vec<NameServer>>>,
@@ -77,6 +79,16 @@ pub(super) struct ListenMore {
     pub(super) ttl_cap: Option<Spanned<i64>>,
     pub(super) queries_per_second: Option<Spanned<u32>>,
     pub(super) pending_queries: Option<Spanned<u32>>,
+    pub(super) response_rate_limit: Option<ResponseRateLimit>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table, { responses_per_second = 50 }")]
+pub(super) struct ResponseRateLimit {
+    pub(super) responses_per_second: Spanned<u32>,
+    pub(super) slip: Option<Spanned<u32>>,
+    pub(super) ipv4_prefix_length: Option<Spanned<u32>>,
+    pub(super) ipv6_prefix_length: Option<Spanned<u32>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]

@@ -18,7 +18,7 @@ mod zone_file;
 pub use files::{Files, Lab};
 pub use load::{Config, load};
 pub use problem::{Place, Problem, Problems};
-pub use settings::{Listen, ServerSettings};
+pub use settings::{DnsCookies, Listen, ResponseRateLimit, ServerSettings};
 pub use sources::{FileChange, Sources};
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::dns::CookieSecrets;
 use crate::view::Persona;
 
 /// How the server runs. A reload does not change it.
@@ -47,6 +48,41 @@ pub struct Listen {
     pub queries_per_second: Option<NonZero<u32>>,
     /// Most queries of one client address that wait for other servers; more are dropped.
     pub pending_queries: Option<NonZero<u32>>,
+    /// How many responses are sent over UDP; without it all are.
+    pub response_rate_limit: Option<ResponseRateLimit>,
+}
+
+/// How many responses the clients of one address prefix get over UDP, in each view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResponseRateLimit {
+    /// Responses in a second, bursts of as many allowed.
+    pub responses_per_second: NonZero<u32>,
+    /// Which of the responses over the limit are sent without records, so that honest clients ask again over TCP or with
+    /// a cookie: every one of so many, or with 0 none. The others are dropped.
+    pub slip: u32,
+    /// Bits of IPv4 addresses that make a prefix, 0 to 32.
+    pub ipv4_prefix_length: u8,
+    /// Bits of IPv6 addresses that make a prefix, 0 to 128.
+    pub ipv6_prefix_length: u8,
+}
+
+impl ResponseRateLimit {
+    /// So many responses in a second, all else as BIND has it.
+    pub const fn new(responses_per_second: NonZero<u32>) -> Self {
+        Self { responses_per_second, slip: 2, ipv4_prefix_length: 24, ipv6_prefix_length: 56 }
+    }
+}
+
+/// Whether clients get DNS cookies (RFC 7873), and what signs them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DnsCookies {
+    /// Nothing is made of a client's cookie.
+    Off,
+    /// A secret that is made at the start.
+    #[default]
+    Random,
+    /// Secrets that the servers behind one address share.
+    Secrets(CookieSecrets),
 }
 
 impl Listen {
@@ -75,6 +111,7 @@ impl From<SocketAddr> for Listen {
             persona: Persona::Authoritative,
             queries_per_second: None,
             pending_queries: None,
+            response_rate_limit: None,
         }
     }
 }

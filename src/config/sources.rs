@@ -2,6 +2,7 @@
 //! than that: of a file that has changed, the stretches are read that differ, as they were and as they are.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
 use super::Files;
@@ -20,12 +21,21 @@ const REACH: (usize, usize) = (1 << 16, 8);
 pub struct Sources {
     pub(super) config: String,
     pub(super) zone_files: Vec<ZoneFile>,
+    pub(super) secrets: Vec<SecretFile>,
     /// Whether Azure's limits count.
     pub limits: Limits,
     /// What may not be meant.
     pub warnings: Problems,
     /// Whether the topology as a whole gave no warning, so that none can be gone with another record set.
     pub(super) is_quiet: bool,
+}
+
+/// A file that is kept out of memory, but for what tells whether it has changed.
+#[derive(Debug)]
+pub(super) struct SecretFile {
+    path: PathBuf,
+    hasher: RandomState,
+    hash: u64,
 }
 
 /// A file with the record sets of one zone.
@@ -79,6 +89,7 @@ impl Sources {
     /// where others may depend on it: the configuration is to be loaded, which also tells what is wrong with it.
     pub fn changes(&self, files: &Files) -> Option<Vec<FileChange>> {
         (files.read(&files.config()).ok()? == self.config).then_some(())?;
+        self.secrets.iter().all(|secret| secret.is_as_it_was(files)).then_some(())?;
         let mut changes = Vec::new();
         for (number, file) in self.zone_files.iter().enumerate() {
             let text = files.read(&file.path).ok()?;
@@ -271,6 +282,17 @@ impl Part<'_> {
 fn find_line(text: &[u8], lines: &[u8]) -> Option<usize> {
     let after_newlines = text.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(at, _)| at + 1);
     std::iter::once(0).chain(after_newlines).find(|at| text[*at..].starts_with(lines))
+}
+
+impl SecretFile {
+    pub(super) fn new(path: &Path, text: &str) -> Self {
+        let hasher = RandomState::new();
+        Self { path: path.to_owned(), hash: hasher.hash_one(text), hasher }
+    }
+
+    fn is_as_it_was(&self, files: &Files) -> bool {
+        files.read(&self.path).is_ok_and(|text| self.hasher.hash_one(text.as_str()) == self.hash)
+    }
 }
 
 impl ZoneFile {

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, Files, Problems, ServerSettings, Sources, load};
+use crate::config::{Config, DnsCookies, Files, Problems, ServerSettings, Sources, load};
+use crate::dns::CookieSecrets;
 use crate::snapshot::{Counts, Generation, Identity, Published, Snapshot};
 use crate::zone::CompileError;
 
@@ -18,6 +19,8 @@ pub struct Control {
     /// As the file declared them, to tell what a reload cannot change.
     declared: ServerSettings,
     settings: ServerSettings,
+    /// What cookies are signed with where the configuration has no secret.
+    random_secret: CookieSecrets,
     published: Arc<Published>,
     read: Mutex<Read>,
 }
@@ -38,6 +41,9 @@ pub enum LoadError {
     /// It is too large.
     #[error("a zone cannot be compiled")]
     Compile(#[source] CompileError),
+    /// The system gives no random numbers.
+    #[error("no secret can be made for DNS cookies; set cookie_secret_file")]
+    Random(#[source] getrandom::Error),
 }
 
 /// What was published.
@@ -59,16 +65,19 @@ impl Control {
     /// # Errors
     /// See [`LoadError`].
     pub fn start(files: Files, adjust: impl FnOnce(&mut ServerSettings)) -> Result<(Self, Loaded), LoadError> {
-        let Config { server: declared, mut topology, warnings, sources } = load(&files).map_err(LoadError::Problems)?;
+        let Config { server: declared, cookies, mut topology, warnings, sources } =
+            load(&files).map_err(LoadError::Problems)?;
         let mut settings = declared.clone();
         adjust(&mut settings);
         topology.set_listener_networks(settings.listener_networks());
         let generation = Generation(1);
         let snapshot = Snapshot::compile(topology, identity(&settings), generation).map_err(LoadError::Compile)?;
         let counts = snapshot.counts();
+        let random_secret = random_secret()?;
+        let snapshot = snapshot.with_cookie_secrets(cookie_secrets(cookies, random_secret));
         let published = Arc::new(Published::new(snapshot));
         let read = Mutex::new(Read { sources, needs_restart: false });
-        let control = Self { files, declared, settings, published, read };
+        let control = Self { files, declared, settings, random_secret, published, read };
         Ok((control, Loaded { generation, counts, warnings, needs_restart: false }))
     }
 
@@ -92,11 +101,13 @@ impl Control {
         if let Some(loaded) = self.reload_record_sets(&mut read) {
             return Ok(loaded);
         }
-        let Config { server, mut topology, warnings, sources } = load(&self.files).map_err(LoadError::Problems)?;
+        let Config { server, cookies, mut topology, warnings, sources } =
+            load(&self.files).map_err(LoadError::Problems)?;
         topology.set_listener_networks(self.settings.listener_networks());
         let last = self.published.load_full();
         let snapshot = last.compile_next(topology, identity(&self.settings)).map_err(LoadError::Compile)?;
         drop(last);
+        let snapshot = snapshot.with_cookie_secrets(cookie_secrets(cookies, self.random_secret));
         *read = Read { sources, needs_restart: server != self.declared };
         Ok(self.publish(snapshot, warnings, read.needs_restart))
     }
@@ -124,6 +135,20 @@ fn drop_unused(snapshot: Arc<Snapshot>) {
     let start = Instant::now();
     while Arc::strong_count(&snapshot) > 1 && start.elapsed() < READER_PATIENCE {
         thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn random_secret() -> Result<CookieSecrets, LoadError> {
+    let mut secret = [0; 16];
+    getrandom::fill(&mut secret).map_err(LoadError::Random)?;
+    Ok(CookieSecrets::new(secret, None))
+}
+
+fn cookie_secrets(cookies: DnsCookies, random: CookieSecrets) -> Option<CookieSecrets> {
+    match cookies {
+        DnsCookies::Off => None,
+        DnsCookies::Random => Some(random),
+        DnsCookies::Secrets(secrets) => Some(secrets),
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Record types, RCODEs and opcodes are hickory-proto's; names are ours, because the engine works on wire bytes.
 
+mod cookie;
 mod name;
 mod question;
 mod rrset;
 
+pub use cookie::{Cookie, CookieSecrets, CookieState};
 pub use hickory_proto::op::{OpCode, ResponseCode as Rcode};
 pub use hickory_proto::rr::{DNSClass, RecordType};
 pub use name::{Folded, Labels, Name, NameError, NameRef};

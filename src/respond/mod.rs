@@ -1,13 +1,16 @@
 //! Request bytes → response bytes: the one place that answers, whatever carried the request.
 
 mod cache;
+mod cookie;
 
-use crate::dns::{DNSClass, NameRef, Question, Rcode, RecordType, Ttl, rdata};
+use crate::dns::{CookieState, DNSClass, NameRef, Question, Rcode, RecordType, Ttl, rdata};
 use crate::resolve::{Answer, AnswerSet, Data, ForwardQuestion, Observer, OwnerName, Replies, resolve};
 use crate::snapshot::{Identity, OUTSIDE, Snapshot};
 use crate::view::{Client, Identified, ViewId};
 use crate::wire::{Refusal, Request, Response};
 use cache::Cache;
+
+pub use cookie::respond_slipped;
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub struct Served {
     pub rcode: Rcode,
     /// Whether the view's DNS security policy wants an alert.
     pub is_alert: bool,
+    /// What the request's cookie shows.
+    pub cookie: CookieState,
 }
 
 /// Answers a request as this client sees the world. Pure: the same arguments give the same response.
@@ -46,7 +51,8 @@ pub fn respond_observed<O: Observer>(
     observer: &mut O,
 ) -> Option<Outcome> {
     match Request::parse(request) {
-        Ok(request) => {
+        Ok(mut request) => {
+            cookie::settle(snapshot, client, &mut request.edns);
             let identified = identify(snapshot, client, &request);
             Some(answer(snapshot, &identified, client, &request, replies, response, observer, |_, _| {}))
         }
@@ -73,10 +79,11 @@ impl Responder {
         request: &[u8],
         response: &mut Response,
     ) -> Option<Outcome> {
-        let request = match Request::parse(request) {
+        let mut request = match Request::parse(request) {
             Ok(request) => request,
             Err(refusal) => return refuse(snapshot, client, &refusal, response),
         };
+        cookie::settle(snapshot, client, &mut request.edns);
         let identified = identify(snapshot, client, &request);
         let view = view_of(&identified);
         let none = Replies::default();
@@ -87,7 +94,8 @@ impl Responder {
         if let Some((kept, is_private)) = self.0.find(&place) {
             let scope = if is_private { identified.scope } else { 0 };
             response.write_kept(&request, client, scope, kept);
-            return Some(Outcome::Answered(Served { view, rcode: Rcode::NoError, is_alert: false }));
+            let cookie = cookie::state(&request.edns);
+            return Some(Outcome::Answered(Served { view, rcode: Rcode::NoError, is_alert: false, cookie }));
         }
         let keep = |answer: &Answer<'_>, response: &Response| {
             let is_private = is_private(snapshot, &request.question, answer);
@@ -98,13 +106,14 @@ impl Responder {
 }
 
 fn refuse(snapshot: &Snapshot, client: &Client, refusal: &Refusal<'_>, response: &mut Response) -> Option<Outcome> {
-    let rcode = response.write_refusal(refusal, client)?;
+    let (refusal, cookie) = cookie::settle_refusal(snapshot, client, refusal);
+    let rcode = response.write_refusal(&refusal, client)?;
     let view = view_of(&snapshot.identifier().identify(client, None));
-    Some(Outcome::Answered(Served { view, rcode, is_alert: false }))
+    Some(Outcome::Answered(Served { view, rcode, is_alert: false, cookie }))
 }
 
 fn identify<'a>(snapshot: &'a Snapshot, client: &Client, request: &Request<'_>) -> Identified<'a> {
-    snapshot.identifier().identify(client, request.edns.and_then(|edns| edns.client_subnet))
+    snapshot.identifier().identify(client, request.edns.as_ref().and_then(|edns| edns.client_subnet))
 }
 
 /// The view of a client of whom that is known.
@@ -166,7 +175,8 @@ fn answer<O: Observer>(
     };
     response.write_answer(request, &answer, client, snapshot.forwards(view), scope);
     keep(&answer, response);
-    Outcome::Answered(Served { view, rcode: answer.rcode, is_alert: answer.is_alert })
+    let cookie = cookie::state(&request.edns);
+    Outcome::Answered(Served { view, rcode: answer.rcode, is_alert: answer.is_alert, cookie })
 }
 
 fn refused<'a>() -> Answer<'a> {

@@ -8,6 +8,7 @@ mod bind;
 mod forwarding;
 mod proxy;
 mod query_log;
+mod rate_limit;
 mod tcp;
 mod udp;
 
@@ -16,7 +17,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,7 @@ use crate::forward::{ForwardLimits, Forwarder};
 use crate::snapshot::Published;
 use crate::view::ListenerId;
 
+use rate_limit::{Limited, RateLimit};
 use udp::Datagrams;
 
 pub use bind::BindError;
@@ -54,6 +56,7 @@ struct Serving {
     published: Arc<Published>,
     admission: admission::Admission,
     proxy_drops: ProxyDrops,
+    rate_limit: Option<RateLimit>,
     forwarder: Arc<Forwarder>,
     /// Where queries wait for other servers.
     tasks: TaskTracker,
@@ -100,11 +103,14 @@ impl Server {
         ));
         let udp_stop = Arc::new(AtomicBool::new(false));
         let forwarder = Arc::new(Forwarder::new(ForwardLimits::default()));
-        for listener in self.listeners {
+        let limited = Arc::new(Limited::default());
+        let limits_responses = self.settings.listen.iter().any(|listen| listen.response_rate_limit.is_some());
+        for (listener, listen) in self.listeners.into_iter().zip(&self.settings.listen) {
             let serving = Arc::new(Serving {
                 published: self.published.clone(),
                 admission: listener.admission,
                 proxy_drops: self.proxy_drops.clone(),
+                rate_limit: listen.response_rate_limit.map(|limit| RateLimit::new(limit, limited.clone())),
                 forwarder: forwarder.clone(),
                 tasks: tasks.clone(),
                 runtime: Handle::current(),
@@ -130,6 +136,9 @@ impl Server {
         tasks.spawn(watch(move || udp_drops.count(), DROPPED_BY_THE_SYSTEM, stop.clone()));
         let proxy_drops = self.proxy_drops.clone();
         tasks.spawn(watch(move || proxy_drops.count(), DROPPED_FOR_ITS_HEADER, stop.clone()));
+        if limits_responses {
+            tasks.spawn(limited.clone().watch(stop.clone()));
+        }
         stop.cancelled().await;
         udp_stop.store(true, Ordering::Relaxed);
         tasks.close();
@@ -137,6 +146,10 @@ impl Server {
             tracing::warn!(tasks = tasks.len(), "stopped with connections still open");
         }
         tracing::info!(dropped = self.udp_drops.count(), "datagrams that the system dropped in this run");
+        if limits_responses {
+            let (dropped, slipped) = limited.counts();
+            tracing::info!(dropped, slipped, "responses over the response rate limit in this run");
+        }
         let (unlisted, malformed, missing) =
             (self.proxy_drops.unlisted(), self.proxy_drops.malformed(), self.proxy_drops.missing());
         if unlisted + malformed + missing > 0 {
@@ -160,4 +173,9 @@ async fn watch(count: impl Fn() -> u64, what: &str, stop: CancellationToken) {
             seen = total;
         }
     }
+}
+
+/// The time, in seconds since 1970 in UTC.
+fn now() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
 }

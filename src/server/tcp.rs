@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::proxy::Sender;
-use super::{Serving, forwarding, proxy, query_log};
+use super::{Serving, forwarding, now, proxy, query_log};
 use crate::permits::{Permit, Permits};
 use crate::respond::{Outcome, Responder};
 use crate::view::Transport;
@@ -219,6 +219,7 @@ impl Connection {
             return false;
         }
         let snapshot = serving.published.load();
+        let now = now();
         connections.with_responder(|responder| {
             while responses.len() < WRITE
                 && waiting.len() < WAITING
@@ -226,7 +227,8 @@ impl Connection {
             {
                 rest = after;
                 let client = serving.admission.client(snapshot.identifier(), sender, *local, Transport::Tcp);
-                let Some(client) = client else { continue };
+                let Some(mut client) = client else { continue };
+                client.now = now;
                 match responder.respond(&snapshot, &client, request, response) {
                     None => {}
                     Some(Outcome::Answered(served)) => {

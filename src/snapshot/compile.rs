@@ -106,6 +106,7 @@ impl Snapshot {
             public,
             upstream: upstream.map(|(servers, _)| servers.clone()),
             blocked: blocked()?.into(),
+            cookie_secrets: None,
         })
     }
 }

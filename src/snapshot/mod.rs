@@ -11,7 +11,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::azure::{ResolutionPolicy, SecurityAction, Targets};
-use crate::dns::{Folded, Name, NameRef};
+use crate::dns::{CookieSecrets, Folded, Name, NameRef};
 use crate::view::{BySuffix, Identifier, LinkedZone, SuffixTable, ViewId, ZoneId};
 use crate::zone::Zone;
 
@@ -46,6 +46,7 @@ pub struct Snapshot {
     private: Arc<BySuffix<()>>,
     /// Whether views differ everywhere.
     all_is_private: bool,
+    cookie_secrets: Option<CookieSecrets>,
 }
 
 /// Number of a snapshot: rises by one with each that is published.
@@ -157,6 +158,17 @@ impl Snapshot {
     /// What `version.bind` and `id.server` tell.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// What cookies are signed with; without it they are ignored.
+    pub fn cookie_secrets(&self) -> Option<&CookieSecrets> {
+        self.cookie_secrets.as_ref()
+    }
+
+    /// The same, giving cookies or not.
+    #[must_use]
+    pub fn with_cookie_secrets(self, cookie_secrets: Option<CookieSecrets>) -> Self {
+        Self { cookie_secrets, ..self }
     }
 
     /// What knows the network of a client.

@@ -24,10 +24,12 @@ pub struct Client {
     pub is_admitted: bool,
     /// Whom the client asked, as it were.
     pub persona: Persona,
+    /// When the request came, in seconds since 1970 in UTC.
+    pub now: u64,
 }
 
 impl Client {
-    /// A client that is known by its source address, of an authoritative server.
+    /// A client that is known by its source address, of an authoritative server, in 1970.
     pub const fn new(source: IpAddr, transport: Transport) -> Self {
         Self {
             source,
@@ -38,6 +40,7 @@ impl Client {
             view: None,
             is_admitted: true,
             persona: Persona::Authoritative,
+            now: 0,
         }
     }
 }

@@ -119,6 +119,11 @@ impl Identifier {
         self.forwarder(rule.leads_to).proxy_protocol.then_some(rule.leads_to)
     }
 
+    /// Whether a forwarder has that address.
+    pub fn is_forwarder(&self, address: IpAddr) -> bool {
+        self.forwarder_addresses.select(address).is_some()
+    }
+
     fn speaker(&self, address: IpAddr) -> Option<&Forwarder> {
         Some(self.forwarder(self.forwarder_addresses.select(address)?.leads_to))
     }

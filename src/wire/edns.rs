@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::dns::Cookie;
+
 /// The UDP payload size that this server advertises and keeps to: what crosses today's networks in one piece
 /// (DNS Flag Day 2020).
 pub const OUR_PAYLOAD_SIZE: u16 = 1232;
@@ -14,12 +16,14 @@ pub(super) const LEAST_PAYLOAD_SIZE: u16 = 512;
 /// Octets of an OPT record without options.
 pub(super) const OPT_LEN: usize = 11;
 
-/// Most octets of the options of a response: a client subnet with a whole IPv6 address.
-pub(super) const MAX_OPTIONS_LEN: usize = OPTION_HEADER + SUBNET_HEADER + 16;
+/// Most octets of the options of a response: a client subnet with a whole IPv6 address, and a cookie.
+pub(super) const MAX_OPTIONS_LEN: usize = OPTION_HEADER + SUBNET_HEADER + 16 + OPTION_HEADER + Cookie::MAX_LEN;
 /// Octets of an option before its data (RFC 6891 §6.1.2).
 const OPTION_HEADER: usize = 4;
 /// The option code of EDNS Client Subnet (RFC 7871 §6).
 const CLIENT_SUBNET: u16 = 8;
+/// The option code of COOKIE (RFC 7873 §4).
+const COOKIE: u16 = 10;
 /// Octets of a client subnet before the address.
 const SUBNET_HEADER: usize = 4;
 /// Address families of client subnets (RFC 7871 §6).
@@ -37,6 +41,8 @@ pub struct Edns {
     pub dnssec_ok: bool,
     /// On whose behalf the query was sent, as the client says (RFC 7871).
     pub client_subnet: Option<IpNet>,
+    /// What the client shows to prove its address, or what the response gives it for that (RFC 7873).
+    pub cookie: Option<Cookie>,
 }
 
 /// Why options could not be read.
@@ -51,12 +57,13 @@ pub(super) enum BadOptions {
 impl Edns {
     /// Reads the fixed part of an OPT record: class and TTL fields (RFC 6891 §6.1.3).
     pub(super) fn read(class: u16, ttl: [u8; 4]) -> Self {
-        Self { payload_size: class, version: ttl[1], dnssec_ok: ttl[2] & 0x80 != 0, client_subnet: None }
+        Self { payload_size: class, version: ttl[1], dnssec_ok: ttl[2] & 0x80 != 0, client_subnet: None, cookie: None }
     }
 
     /// Reads the options (RFC 6891 §6.1.2); unknown ones are ignored.
     pub(super) fn read_options(&mut self, mut rdata: &[u8]) -> Result<(), BadOptions> {
         let mut all_well_formed = true;
+        let mut has_cookie = false;
         while !rdata.is_empty() {
             let (header, rest) = rdata.split_first_chunk::<OPTION_HEADER>().ok_or(BadOptions::Cut)?;
             let [code, len] = [[header[0], header[1]], [header[2], header[3]]].map(u16::from_be_bytes);
@@ -67,23 +74,34 @@ impl Edns {
                 // Of two one must be wrong.
                 all_well_formed &= subnet.is_some() && self.client_subnet.is_none();
                 self.client_subnet = subnet;
+            } else if code == COOKIE && !has_cookie {
+                // Of several the first counts (RFC 7873 §5.2).
+                has_cookie = true;
+                self.cookie = Cookie::read(data);
+                all_well_formed &= self.cookie.is_some();
             }
         }
         if all_well_formed {
             return Ok(());
         }
-        self.client_subnet = None;
+        (self.client_subnet, self.cookie) = (None, None);
         Err(BadOptions::Malformed)
     }
 
     /// Octets of the OPT record of a response to this.
     pub(super) fn response_len(&self) -> usize {
-        let subnet = |subnet: IpNet| OPTION_HEADER + SUBNET_HEADER + address_len(subnet);
-        OPT_LEN + self.client_subnet.map_or(0, subnet)
+        let subnet = |subnet: &IpNet| OPTION_HEADER + SUBNET_HEADER + address_len(*subnet);
+        let cookie = |cookie: &Cookie| OPTION_HEADER + cookie.wire_len();
+        OPT_LEN + self.client_subnet.as_ref().map_or(0, subnet) + self.cookie.as_ref().map_or(0, cookie)
     }
 
     /// Appends the options of a response. Its answer holds for the prefix of `scope` bits around the client subnet.
     pub(super) fn write_response_options(&self, scope: u8, octets: &mut Vec<u8>) {
+        if let Some(cookie) = &self.cookie {
+            octets.extend_from_slice(&COOKIE.to_be_bytes());
+            octets.extend_from_slice(&(cookie.wire_len() as u16).to_be_bytes());
+            cookie.write(octets);
+        }
         let Some(subnet) = self.client_subnet else { return };
         let len = address_len(subnet);
         octets.extend_from_slice(&CLIENT_SUBNET.to_be_bytes());
@@ -130,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_client_subnet_is_read_and_repeated_with_a_scope() {
-        let rdata = b"\0\x0a\0\x0212\0\x08\0\x07\0\x01\x18\0\x0a\x01\x02";
+        let rdata = b"\0\x0c\0\x0212\0\x08\0\x07\0\x01\x18\0\x0a\x01\x02";
         let (read, subnet) = read(rdata);
         assert_eq!((read, subnet), (Ok(()), Some("10.1.2.0/24".parse().unwrap())));
         let edns = Edns { client_subnet: subnet, ..Edns::read(1232, [0; 4]) };
@@ -176,5 +194,43 @@ mod tests {
         }
         let twice = b"\0\x08\0\x04\0\x01\0\0".repeat(2);
         assert_eq!(read(&twice), (Err(BadOptions::Malformed), None));
+    }
+
+    #[test]
+    fn the_first_cookie_counts_and_its_length_is_checked() {
+        let option = |len: u8| [b"\0\x0a\0", &[len][..], &vec![len; len.into()]].concat();
+        for (lens, expected) in [
+            (&[8][..], Ok(())),
+            (&[40], Ok(())),
+            (&[8, 7], Ok(())),
+            (&[7], Err(BadOptions::Malformed)),
+            (&[0], Err(BadOptions::Malformed)),
+            (&[9], Err(BadOptions::Malformed)),
+            (&[41], Err(BadOptions::Malformed)),
+            (&[7, 8], Err(BadOptions::Malformed)),
+        ] {
+            let mut edns = Edns::read(1232, [0; 4]);
+            let rdata: Vec<u8> = lens.iter().flat_map(|len| option(*len)).collect();
+            assert_eq!(edns.read_options(&rdata), expected, "{lens:?}");
+            assert_eq!(
+                edns.cookie,
+                expected.ok().and_then(|()| Cookie::read(&vec![lens[0]; lens[0].into()])),
+                "{lens:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn room_is_reserved_for_what_is_written() {
+        let subnet = "2001:db8::1/128".parse().unwrap();
+        let cookie = Cookie::read(&[1; 24]);
+        for (client_subnet, cookie) in [(None, None), (Some(subnet), None), (None, cookie), (Some(subnet), cookie)] {
+            let edns = Edns { client_subnet, cookie, ..Edns::read(1232, [0; 4]) };
+            let mut octets = Vec::new();
+            edns.write_response_options(0, &mut octets);
+            assert_eq!(edns.response_len(), OPT_LEN + octets.len());
+            assert!(octets.len() <= MAX_OPTIONS_LEN);
+            assert_eq!(octets.len() == MAX_OPTIONS_LEN, client_subnet.is_some() && cookie.is_some());
+        }
     }
 }

@@ -31,6 +31,13 @@ pub struct Header {
 pub enum Refusal<'a> {
     /// Nothing may be sent back: it is no request at all.
     Ignore,
+    /// A query without a question, but with a cookie: it is one for a cookie (RFC 7873 §5.4).
+    NoQuestion {
+        /// What the response repeats of the header.
+        header: Header,
+        /// The OPT record.
+        edns: Edns,
+    },
     /// A response of this RCODE.
     Reply {
         /// What the response repeats of the header.
@@ -84,25 +91,34 @@ impl<'a> Request<'a> {
         });
         let question = question.filter(|_| questions == 1);
         let outside = u32::from(answers) + u32::from(authorities);
-        let records = all_read.then(|| read_records(rest, outside, u32::from(additionals))).flatten();
-        let edns = records.and_then(|records| records.edns);
+        let mut records = Records::default();
+        let is_read = all_read && read_records(rest, outside, u32::from(additionals), &mut records).is_some();
+        if !is_read {
+            records.edns = None;
+        }
+        let Records { ref edns, is_malformed } = records;
         let refusal = |rcode| Refusal::Reply {
             header,
             rcode,
             question_octets: question.map(|(_, question_octets)| question_octets),
-            edns,
+            edns: *edns,
         };
         if header.opcode() != u8::from(OpCode::Query) {
             return Err(refusal(Rcode::NotImp));
         }
-        let (Some((question, question_octets)), Some(Records { is_malformed: false, .. })) = (question, records) else {
-            return Err(refusal(Rcode::FormErr));
+        let Some((question, question_octets)) = question.filter(|_| is_read && !is_malformed) else {
+            return Err(match *edns {
+                Some(edns) if edns.cookie.is_some() && questions == 0 && outside == 0 => {
+                    Refusal::NoQuestion { header, edns }
+                }
+                _ => refusal(Rcode::FormErr),
+            });
         };
         // Only an IXFR query has a record outside the additional section (RFC 1995 §3).
         if outside > u32::from(question.qtype == RecordType::IXFR) {
             return Err(refusal(Rcode::FormErr));
         }
-        if edns.is_some_and(|edns| edns.version != 0) {
+        if edns.as_ref().is_some_and(|edns| edns.version != 0) {
             return Err(refusal(Rcode::BADVERS));
         }
         match u16::from(question.qtype) {
@@ -112,7 +128,7 @@ impl<'a> Request<'a> {
             251 | 252 => Err(refusal(Rcode::Refused)),
             // MAILB and MAILA, obsolete (RFC 1035 §3.2.3).
             253 | 254 => Err(refusal(Rcode::NotImp)),
-            _ => Ok(Self { header, question, question_octets, edns }),
+            _ => Ok(Self { header, question, question_octets, edns: *edns }),
         }
     }
 }
@@ -142,8 +158,7 @@ struct Records {
 /// Walks the records after the question for the OPT record; `None` where they cannot be read: cut off, followed by
 /// more octets, or with an OPT record that is not alone, not at the root, or among the `outside` records, those before
 /// the additional section.
-fn read_records(mut rest: &[u8], outside: u32, additionals: u32) -> Option<Records> {
-    let mut records = Records::default();
+fn read_records(mut rest: &[u8], outside: u32, additionals: u32, records: &mut Records) -> Option<()> {
     for at in 0..outside + additionals {
         let (is_root, after) = skip_name(rest)?;
         let (fixed, after) = after.split_first_chunk::<10>()?;
@@ -151,10 +166,10 @@ fn read_records(mut rest: &[u8], outside: u32, additionals: u32) -> Option<Recor
         rest = after;
         if u16::from_be_bytes([fixed[0], fixed[1]]) == u16::from(RecordType::OPT) {
             let class = u16::from_be_bytes([fixed[2], fixed[3]]);
-            let mut edns = Edns::read(class, [fixed[4], fixed[5], fixed[6], fixed[7]]);
             if records.edns.is_some() || !is_root || at < outside {
                 return None;
             }
+            let edns = records.edns.insert(Edns::read(class, [fixed[4], fixed[5], fixed[6], fixed[7]]));
             // What RDATA means in another version is not known here (RFC 6891 §6.1.3).
             if edns.version == 0 {
                 match edns.read_options(rdata) {
@@ -163,10 +178,9 @@ fn read_records(mut rest: &[u8], outside: u32, additionals: u32) -> Option<Recor
                     Err(BadOptions::Malformed) => records.is_malformed = true,
                 }
             }
-            records.edns = Some(edns);
         }
     }
-    rest.is_empty().then_some(records)
+    rest.is_empty().then_some(())
 }
 
 /// Whether the name at the start is the root, and what follows it; a compression pointer ends it.
@@ -201,6 +215,7 @@ mod tests {
     fn refused(octets: &[u8]) -> Option<Rcode> {
         match Request::parse(octets).unwrap_err() {
             Refusal::Ignore => None,
+            Refusal::NoQuestion { .. } => Some(Rcode::NoError),
             Refusal::Reply { rcode, .. } => Some(rcode),
         }
     }
@@ -214,7 +229,10 @@ mod tests {
         assert_eq!(request.question.qname.to_string(), "a.example.");
         assert_eq!(request.question.qtype, RecordType::A);
         assert_eq!(request.question_octets, QUESTION);
-        assert_eq!(request.edns, Some(Edns { payload_size: 1232, version: 0, dnssec_ok: true, client_subnet: None }));
+        assert_eq!(
+            request.edns,
+            Some(Edns { payload_size: 1232, version: 0, dnssec_ok: true, client_subnet: None, cookie: None })
+        );
     }
 
     #[test]
@@ -250,6 +268,20 @@ mod tests {
         let octets = message(0, [1, 0, 0, 1], &[QUESTION, subnet]);
         let Refusal::Reply { rcode, edns, .. } = Request::parse(&octets).unwrap_err() else { panic!() };
         assert_eq!((rcode, edns.is_some()), (Rcode::FormErr, true));
+    }
+
+    #[test]
+    fn a_query_without_a_question_may_be_one_for_a_cookie() {
+        let cookie =
+            |len: u8| [b"\0\0\x29\x02\0\0\0\0\0\0", &[len + 4][..], b"\0\x0a\0", &[len], &vec![1; len.into()]].concat();
+        assert_eq!(refused(&message(0, [0, 0, 0, 1], &[&cookie(8)])), Some(Rcode::NoError));
+        assert_eq!(refused(&message(0, [0, 0, 0, 1], &[&cookie(24)])), Some(Rcode::NoError));
+        assert_eq!(refused(&message(0, [0, 0, 0, 1], &[&cookie(7)])), Some(Rcode::FormErr));
+        assert_eq!(refused(&message(0, [2, 0, 0, 1], &[QUESTION, QUESTION, &cookie(8)])), Some(Rcode::FormErr));
+        let record = b"\x01a\0\x00\x01\x00\x01\0\0\0\0\0\0";
+        assert_eq!(refused(&message(0, [0, 1, 0, 1], &[record, &cookie(8)])), Some(Rcode::FormErr));
+        assert_eq!(refused(&message(0x10, [0, 0, 0, 1], &[&cookie(8)])), Some(Rcode::NotImp));
+        assert_eq!(refused(&message(0, [0, 0, 0, 1], &[&cookie(8), b"junk"])), Some(Rcode::FormErr));
     }
 
     #[test]

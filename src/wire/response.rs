@@ -58,7 +58,7 @@ impl Response {
         recursion_available: bool,
         scope: u8,
     ) {
-        self.begin(request.header, Some(request.question_octets), request.edns, client);
+        self.begin(request.header, Some(request.question_octets), request.edns.as_ref(), client);
         self.class = request.question.qclass.into();
         self.scope = scope;
         let mut counts = [0; 3];
@@ -72,14 +72,14 @@ impl Response {
         if !self.sections(answer, &mut counts) {
             self.octets[2] |= TC;
         }
-        self.finish(answer.rcode, counts, request.edns);
+        self.finish(answer.rcode, counts, request.edns.as_ref());
     }
 
     /// Appends the answer that was written last to `kept`, without what is the request's: ID, question and OPT record.
     /// `false` where it would differ for clients that take more or less.
     pub(crate) fn keep_answer(&self, request: &Request<'_>, kept: &mut SmallVec<impl Array<Item = u8>>) -> bool {
         let has_opt = request.edns.is_some();
-        let end = self.octets.len() - request.edns.map_or(0, |edns| edns.response_len());
+        let end = self.octets.len() - request.edns.as_ref().map_or(0, Edns::response_len);
         if !self.is_whole || end + OPT_LEN + MAX_OPTIONS_LEN > usize::from(LEAST_PAYLOAD_SIZE) {
             return false;
         }
@@ -101,7 +101,7 @@ impl Response {
         self.octets.extend_from_slice(&head[2..]);
         self.octets.extend_from_slice(request.question_octets);
         self.octets.extend_from_slice(records);
-        if let Some(edns) = request.edns {
+        if let Some(edns) = &request.edns {
             self.payload_size = payload_size(client.persona);
             self.scope = scope;
             self.opt(Rcode::NoError.into(), edns);
@@ -110,13 +110,18 @@ impl Response {
 
     /// Writes a response without records and returns its RCODE; `None` where no response may be sent.
     pub fn write_refusal(&mut self, refusal: &Refusal<'_>, client: &Client) -> Option<Rcode> {
-        let Refusal::Reply { header, rcode, question_octets, edns } = *refusal else { return None };
-        self.begin(header, question_octets, edns, client);
-        self.finish(rcode, [0; 3], edns);
+        let Refusal::Reply { header, rcode, question_octets, ref edns } = *refusal else { return None };
+        self.begin(header, question_octets, edns.as_ref(), client);
+        self.finish(rcode, [0; 3], edns.as_ref());
         Some(rcode)
     }
 
-    fn begin(&mut self, header: Header, question: Option<&[u8]>, edns: Option<Edns>, client: &Client) {
+    /// Says of the response that was written last that something is missing, so that the client asks again over TCP.
+    pub(crate) fn mark_truncated(&mut self) {
+        self.octets[2] |= TC;
+    }
+
+    fn begin(&mut self, header: Header, question: Option<&[u8]>, edns: Option<&Edns>, client: &Client) {
         self.payload_size = payload_size(client.persona);
         let ra;
         (ra, self.ttl_cap) = match client.persona {
@@ -130,7 +135,7 @@ impl Response {
                 usize::from(theirs.clamp(LEAST_PAYLOAD_SIZE, self.payload_size))
             }
         };
-        self.limit = size - edns.map_or(0, |edns| edns.response_len());
+        self.limit = size - edns.map_or(0, Edns::response_len);
         self.scope = 0;
         self.names.clear();
         self.octets.clear();
@@ -295,7 +300,7 @@ impl Response {
         self.octets[follow(at)] == 0
     }
 
-    fn finish(&mut self, rcode: Rcode, counts: [u16; 3], edns: Option<Edns>) {
+    fn finish(&mut self, rcode: Rcode, counts: [u16; 3], edns: Option<&Edns>) {
         let rcode = u16::from(rcode);
         self.octets[3] |= (rcode & 0x0f) as u8;
         for (section, count) in counts.iter().enumerate() {
@@ -307,7 +312,7 @@ impl Response {
     }
 
     /// Writes the OPT record, the last one.
-    fn opt(&mut self, rcode: u16, edns: Edns) {
+    fn opt(&mut self, rcode: u16, edns: &Edns) {
         let additional = u16::from_be_bytes([self.octets[10], self.octets[11]]) + 1;
         self.octets[10..12].copy_from_slice(&additional.to_be_bytes());
         self.octets.push(0);

@@ -117,6 +117,21 @@ fn the_edns_size_is_advertised_and_kept_to() {
 }
 
 #[test]
+fn a_cookie_comes_back_as_it_came() {
+    let mut server = server("");
+    for is_resolver in [false, true] {
+        if is_resolver {
+            as_resolver(&mut server);
+        }
+        let mut request = plain_query("fits.test", RecordType::TXT).to_vec().unwrap();
+        request[11] = 1;
+        request.extend(b"\0\0\x29\x04\xd0\0\0\0\0\0\x0c\0\x0a\0\x0812345678");
+        let response = server.exchange("127.1.0.1", &request);
+        assert_eq!(response.ends_with(b"\0\x0c\0\x0a\0\x0812345678"), is_resolver, "{response:?}");
+    }
+}
+
+#[test]
 fn a_ttl_cap_lowers_what_is_above_it_on_its_listener_alone() {
     let mut server = server(", ttl_cap = 1800");
     let ttls = |server: &Server, name: &str, qtype| -> Vec<u32> {

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use hickory_proto::op::Message;
+use hickory_proto::op::{Edns, Message};
+use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{Name, Record};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 
@@ -28,8 +29,8 @@ pub(crate) struct Reply {
     pub(crate) answer: Vec<Rr>,
     pub(crate) authority: Vec<Rr>,
     pub(crate) additional: Vec<Rr>,
-    /// Version and DO bit.
-    pub(crate) edns: Option<(u8, bool)>,
+    /// Version, DO bit, and octets of the cookie.
+    pub(crate) edns: Option<(u8, bool, usize)>,
     octets: Vec<u8>,
 }
 
@@ -84,7 +85,7 @@ impl Reply {
             answer: records(&message.answers),
             authority: records(&message.authorities),
             additional: records(&message.additionals),
-            edns: message.edns.as_ref().map(|edns| (edns.version(), edns.flags().dnssec_ok)),
+            edns: message.edns.as_ref().map(|edns| (edns.version(), edns.flags().dnssec_ok, cookie_len(edns))),
             octets,
         }
     }
@@ -101,6 +102,13 @@ impl Reply {
     /// NS records in the authority section, below the apex of any zone or not.
     pub(crate) fn is_referral(&self) -> bool {
         self.authority.iter().any(|record| record.rtype == NS)
+    }
+}
+
+fn cookie_len(edns: &Edns) -> usize {
+    match edns.option(EdnsCode::Cookie) {
+        Some(EdnsOption::Unknown(_, data)) => data.len(),
+        _ => 0,
     }
 }
 

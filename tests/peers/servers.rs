@@ -262,7 +262,7 @@ fn nsd(zones: &Zones, address: SocketAddr, directory: &Path) -> String {
   xfrdir: \"{directory}\"
   zonelistfile: \"{directory}/zone.list\"
   cookie-secret-file: \"{directory}/cookies\"
-  answer-cookie: no
+  answer-cookie: yes
   minimal-responses: yes
   round-robin: no
   rrl-ratelimit: 0
@@ -302,6 +302,7 @@ log:
     any: info
 template:
   - id: default
+    global-module: mod-cookies
     storage: \"{directory}\"
     journal-content: none
     zonefile-sync: -1
@@ -338,7 +339,7 @@ fn bind(zones: &Zones, address: SocketAddr, directory: &Path) -> String {
   notify no;
   zero-no-soa-ttl no;
   allow-transfer {{ none; }};
-  answer-cookie no;
+  answer-cookie yes;
   max-udp-size 1232;
   edns-udp-size 1232;
   nocookie-udp-size 1232;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::Declarer;
-use crate::config::{Listen, ServerSettings, mirror};
+use crate::config::{Listen, ResponseRateLimit, ServerSettings, mirror};
 use crate::view::Persona;
 
 impl Declarer<'_> {
@@ -67,6 +67,7 @@ impl Declarer<'_> {
         };
         let (queries_per_second, pending_queries) = (count(&more.queries_per_second), count(&more.pending_queries));
         let requires_proxy_protocol = more.require_proxy_protocol.as_ref().is_some_and(|required| *required.get_ref());
+        let response_rate_limit = more.response_rate_limit.as_ref().and_then(|limit| self.response_rate_limit(limit));
         let Ok(address) = address.parse::<SocketAddr>() else {
             self.problem(listen, format!("{address:?} is not a listen address"), ADDRESS_MEND);
             return None;
@@ -80,7 +81,23 @@ impl Declarer<'_> {
             persona,
             queries_per_second,
             pending_queries,
+            response_rate_limit,
         })
+    }
+
+    fn response_rate_limit(&mut self, limit: &mirror::ResponseRateLimit) -> Option<ResponseRateLimit> {
+        let most = NonZero::new(self.bounded(&limit.responses_per_second, 1, 1_000_000));
+        let default = ResponseRateLimit::new(most.unwrap_or(NonZero::<u32>::MIN));
+        let mut number = |value: &Option<Spanned<u32>>, default: u32, most: u32| {
+            value.as_ref().map_or(default, |value| self.bounded(value, 0, most))
+        };
+        let limit = ResponseRateLimit {
+            slip: number(&limit.slip, default.slip, 10),
+            ipv4_prefix_length: number(&limit.ipv4_prefix_length, default.ipv4_prefix_length.into(), 32) as u8,
+            ipv6_prefix_length: number(&limit.ipv6_prefix_length, default.ipv6_prefix_length.into(), 128) as u8,
+            ..default
+        };
+        most.map(|_| limit)
     }
 
     fn bounded(&mut self, value: &Spanned<u32>, least: u32, most: u32) -> u32 {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::{Serving, forwarding, proxy, query_log};
+use super::{Serving, forwarding, now, proxy, query_log};
 use crate::respond::{Outcome, Responder};
 use crate::snapshot::Snapshot;
 use crate::view::Transport;
@@ -104,9 +104,9 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, responder: 
     match socket.receive(wait) {
         Ok(0) => 0,
         Ok(count) => {
-            let snapshot = serving.published.load();
+            let (snapshot, now) = (serving.published.load(), now());
             socket.reply(|from, local, request, response| {
-                answer(serving, responder, &snapshot, (from, local), request, response)
+                answer(serving, responder, &snapshot, (from, local, now), request, response)
             });
             count
         }
@@ -124,7 +124,7 @@ fn answer<L: Late>(
     serving: &Arc<Serving>,
     responder: &mut Responder,
     snapshot: &Arc<Snapshot>,
-    (from, local): (SocketAddr, Option<IpAddr>),
+    (from, local, now): (SocketAddr, Option<IpAddr>, u64),
     request: &[u8],
     response: &mut Response,
 ) -> Verdict<L> {
@@ -142,12 +142,16 @@ fn answer<L: Late>(
         }
     };
     let client = serving.admission.client(snapshot.identifier(), sender, local, Transport::Udp);
-    let Some(client) = client else { return Verdict::Ignore };
+    let Some(mut client) = client else { return Verdict::Ignore };
+    client.now = now;
     match responder.respond(snapshot, &client, request, response) {
         None => Verdict::Ignore,
         Some(Outcome::Answered(served)) => {
             query_log::answered("UDP", from, snapshot, request, served);
-            Verdict::Send
+            match &serving.rate_limit {
+                Some(limit) if !limit.admits(snapshot, &client, request, served, response) => Verdict::Ignore,
+                _ => Verdict::Send,
+            }
         }
         Some(Outcome::Forward(question)) => {
             let Some(pending) = serving.admission.pend(client.source) else {
@@ -165,7 +169,10 @@ fn answer<L: Late>(
                         forwarding::answer(forwarder, &snapshot, &client, &request, question, &mut response).await;
                     if let Some(served) = served {
                         query_log::answered("UDP", from, &snapshot, &request, served);
-                        late.send(response.as_octets());
+                        let limit = serving.rate_limit.as_ref();
+                        if limit.is_none_or(|limit| limit.admits(&snapshot, &client, &request, served, &mut response)) {
+                            late.send(response.as_octets());
+                        }
                     }
                 };
                 tasks.spawn_on(answer, &runtime);

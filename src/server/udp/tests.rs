@@ -20,6 +20,7 @@ fn serving() -> Arc<Serving> {
         published: Arc::new(Published::new(snapshot)),
         admission: Admission::new(crate::view::ListenerId(0), &Listen::from(SocketAddr::from(([127, 0, 0, 1], 0)))),
         proxy_drops: Default::default(),
+        rate_limit: None,
         forwarder: Arc::new(Forwarder::new(ForwardLimits::default())),
         tasks: Default::default(),
         runtime: runtime.handle().clone(),
@@ -71,7 +72,7 @@ fn answer_all(socket: &mut impl Datagrams, serving: &Arc<Serving>) -> usize {
         }
         let snapshot = serving.published.load();
         socket.reply(|from, local, request, response| {
-            answer(serving, &mut responder, &snapshot, (from, local), request, response)
+            answer(serving, &mut responder, &snapshot, (from, local, 0), request, response)
         });
     }
 }

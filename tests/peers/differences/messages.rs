@@ -126,6 +126,20 @@ pub(super) const DIFFERENCES: &[Difference] = &[
     odd("no question", "a query has exactly one (RFC 9619 §4): FORMERR", &[Nsd], &[Rcode, Edns, Silence], |what| {
         what == "no question"
     }),
+    odd(
+        "a cookie that proves nothing",
+        "the query is answered and a good one given (RFC 7873 §5.2.3); Knot wants it shown first, over UDP",
+        &[Knot],
+        &[Rcode, Aa, Answer],
+        |what| what == "a client's cookie" || what == "a server's cookie",
+    ),
+    odd(
+        "no question but a cookie",
+        "a query for a cookie (RFC 7873 §5.4), which Knot does not know",
+        &[Knot],
+        &[Rcode, Edns],
+        |what| what == "no question but a cookie",
+    ),
     odd("CD in a response", "an authoritative server clears it (RFC 4035 §3.1.6)", &[Bind], &[OtherFlags], |what| {
         what == "flag CD"
     }),

@@ -147,6 +147,14 @@ fn edns(odd: &mut Odd) {
     ] {
         odd.add(what, [0, 0], [1, 0, 0, 1], &[QUESTION, opt]);
     }
+    for len in [0, 1, 7, 9, 15, 16, 24, 40, 41] {
+        let what = if (16..=40).contains(&len) { "a server's cookie" } else { "a cookie of a bad length" };
+        let cookie = [b"\0\x0a\0", &[len][..], &vec![7; len.into()]].concat();
+        let opt = [b"\0\x00\x29\x04\xd0\0\0\0\0\0", &[len + 4][..], &cookie].concat();
+        odd.add(what, [0, 0], [1, 0, 0, 1], &[QUESTION, &opt]);
+    }
+    let cookie = b"\0\x00\x29\x04\xd0\0\0\0\0\0\x0c\0\x0a\0\x0812345678";
+    odd.add("no question but a cookie", [0, 0], [0, 0, 0, 1], &[cookie]);
     odd.add("two OPT records", [0, 0], [1, 0, 0, 2], &[QUESTION, OPT, OPT]);
     odd.add("OPT before another record", [0, 0], [1, 0, 0, 2], &[QUESTION, OPT, RECORD]);
     odd.add("OPT in the answer section", [0, 0], [1, 1, 0, 0], &[QUESTION, OPT]);

@@ -1,0 +1,159 @@
+//! Buckets of a bounded number, whatever number of addresses senders forge.
+
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+
+use crate::view::ViewId;
+
+/// Buckets that share a place in the table.
+const WAYS: usize = 8;
+/// Places in the table.
+const PLACES: usize = 4096;
+
+/// Whose responses are counted together: a prefix, by its first address, in a view.
+pub(super) type Key = (IpAddr, ViewId);
+
+/// The buckets of one listener, in a table that never grows.
+///
+/// Where a place is full, the fullest bucket makes room, that of whoever has used least of its share: it begins anew
+/// when it is wanted again. So a flood from many forged prefixes does not make the table forget who is over the limit.
+#[derive(Clone, Debug)]
+pub(super) struct Buckets(Arc<Table>);
+
+#[derive(Debug)]
+struct Table {
+    places: Box<[Mutex<Place>]>,
+    /// Keyed, so that nobody can choose whose place it shares.
+    hasher: foldhash::fast::RandomState,
+}
+
+type Place = [Option<Bucket>; WAYS];
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    key: Key,
+    /// When it will be full again, by the limiter's clock.
+    full_at: Nanos,
+    /// Responses that were over the limit.
+    limited: u32,
+}
+
+impl Buckets {
+    pub(super) fn new() -> Self {
+        Self::with_places(PLACES)
+    }
+
+    fn with_places(places: usize) -> Self {
+        let places = (0..places).map(|_| Mutex::default()).collect();
+        Self(Arc::new(Table { places, hasher: foldhash::fast::RandomState::default() }))
+    }
+
+    /// Counts a response over the limit: the first is 1.
+    pub(super) fn limited(&self, key: &Key) -> u32 {
+        let mut place = self.place(key);
+        let Some(bucket) = find(&mut place, key) else { return 1 };
+        bucket.limited = bucket.limited.wrapping_add(1);
+        bucket.limited
+    }
+
+    fn place(&self, key: &Key) -> MutexGuard<'_, Place> {
+        let Table { places, hasher } = &*self.0;
+        let at = hasher.hash_one(key) as usize % places.len();
+        places[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StateStore for Buckets {
+    type Key = Key;
+
+    fn measure_and_replace<T, F, E>(&self, key: &Key, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let mut place = self.place(key);
+        if let Some(bucket) = find(&mut place, key) {
+            let (outcome, full_at) = decide(Some(bucket.full_at))?;
+            bucket.full_at = full_at;
+            return Ok(outcome);
+        }
+        let (outcome, full_at) = decide(None)?;
+        // A free one comes first.
+        let bucket = place.iter_mut().min_by_key(|bucket| bucket.map(|bucket| bucket.full_at));
+        *bucket.expect("there is more than one way") = Some(Bucket { key: *key, full_at, limited: 0 });
+        Ok(outcome)
+    }
+}
+
+fn find<'a>(place: &'a mut Place, key: &Key) -> Option<&'a mut Bucket> {
+    place.iter_mut().flatten().find(|bucket| bucket.key == *key)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZero;
+    use std::time::Duration;
+
+    use governor::clock::FakeRelativeClock;
+    use governor::middleware::NoOpMiddleware;
+    use governor::{Quota, RateLimiter};
+
+    use super::*;
+
+    const RATE: u32 = 10;
+
+    type Limiter = RateLimiter<Key, Buckets, FakeRelativeClock, NoOpMiddleware<Nanos>>;
+
+    fn limiter(places: usize) -> (Limiter, FakeRelativeClock) {
+        let clock = FakeRelativeClock::default();
+        let quota = Quota::per_second(NonZero::new(RATE).unwrap());
+        (RateLimiter::new(quota, Buckets::with_places(places), clock.clone()), clock)
+    }
+
+    fn key(number: u32, view: u32) -> Key {
+        (IpAddr::from(number.to_be_bytes()), ViewId(view))
+    }
+
+    #[test]
+    fn a_prefix_has_its_rate_and_a_burst_of_a_second_in_each_view() {
+        let (limiter, clock) = limiter(64);
+        let admitted = |key: Key| (0..100).filter(|_| limiter.check_key(&key).is_ok()).count() as u32;
+        assert_eq!(admitted(key(1, 0)), RATE);
+        assert_eq!(admitted(key(1, 1)), RATE);
+        assert_eq!(admitted(key(2, 0)), RATE);
+        assert_eq!(admitted(key(1, 0)), 0);
+        clock.advance(Duration::from_millis(500));
+        assert_eq!(admitted(key(1, 0)), RATE / 2);
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(admitted(key(1, 0)), RATE);
+    }
+
+    #[test]
+    fn who_is_over_the_limit_is_not_forgotten_for_those_who_ask_once() {
+        // All share one place.
+        let (limiter, clock) = limiter(1);
+        let greedy = key(0, 0);
+        while limiter.check_key(&greedy).is_ok() {}
+        for other in 1..1000 {
+            assert!(limiter.check_key(&key(other, 0)).is_ok(), "{other}");
+            assert!(limiter.check_key(&greedy).is_err(), "forgotten for {other}");
+            clock.advance(Duration::from_micros(10));
+        }
+        let place = *limiter.into_state_store().place(&greedy);
+        assert!(place.iter().flatten().any(|bucket| bucket.key == greedy));
+    }
+
+    #[test]
+    fn what_is_over_the_limit_is_counted_for_each() {
+        let (limiter, _) = limiter(1);
+        let buckets = {
+            while limiter.check_key(&key(1, 0)).is_ok() {}
+            while limiter.check_key(&key(2, 0)).is_ok() {}
+            limiter.into_state_store()
+        };
+        assert_eq!([1, 2, 1, 1, 2].map(|number| buckets.limited(&key(number, 0))), [1, 1, 2, 3, 2]);
+    }
+}
