@@ -1,7 +1,7 @@
 //! Wrong configurations: what `vnetdns check` says about each, that all of it is said at once, and that nothing panics.
 //!
 //! `bad_input/MISTAKE.toml` holds one mistake, where need be with `MISTAKE.zone`; `MISTAKE.expected` is what the program
-//! prints. `VNETDNS_BLESS=1 cargo test --test bad_input` writes the expected texts anew: read the difference.
+//! prints; a key file beside it is `MISTAKE.….key`. `VNETDNS_BLESS=1 cargo test --test bad_input` writes the expected texts anew: read the difference.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -51,6 +51,12 @@ fn stems(extension: &str) -> BTreeSet<String> {
 #[test]
 fn every_mistake_is_reported_with_its_place_and_its_mend() {
     let bless = std::env::var_os("VNETDNS_BLESS").is_some();
+    // Whether others may read a fixture is the checkout's doing.
+    #[cfg(unix)]
+    for key in stems("key") {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(fixtures().join(key + ".key"), fs::Permissions::from_mode(0o600)).unwrap();
+    }
     let mut failures = Vec::new();
     for stem in stems("toml") {
         let (code, stdout, stderr) = parts(vnetdns(&["check", &format!("{stem}.toml")]));
@@ -82,9 +88,9 @@ fn every_expected_text_and_zone_file_belongs_to_a_fixture() {
     let fixtures = stems("toml");
     let orphans: Vec<_> = stems("expected").difference(&fixtures).cloned().collect();
     assert!(orphans.is_empty(), "{orphans:?}");
-    // `mistake.zone` and `mistake.included.zone`.
+    // `mistake.zone`, `mistake.included.zone` and `mistake.name.key`.
     let is_orphan = |stem: &String| !fixtures.contains(stem.split('.').next().unwrap());
-    let orphans: Vec<_> = stems("zone").into_iter().filter(is_orphan).collect();
+    let orphans: Vec<_> = stems("zone").into_iter().chain(stems("key")).filter(is_orphan).collect();
     assert!(orphans.is_empty(), "{orphans:?}");
 }
 

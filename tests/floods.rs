@@ -2,7 +2,7 @@
 //! are still answered. `cargo test --test floods -- --nocapture` prints the figures.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and prints its figures")]
 
 #[path = "it/support.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]

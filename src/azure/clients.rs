@@ -1,5 +1,5 @@
-//! How a client's network is known where its source address does not tell: forwarders that speak for clients, and
-//! listeners that belong to a network.
+//! How a client's network is known where its source address does not tell: forwarders that speak for clients, keys that
+//! they sign with, and listeners that belong to a network.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::Finding;
 use super::check::{missing, unique};
 use super::declaration::{Declaration, Declared, Origin, VirtualNetwork};
+use crate::dns::{self, Name};
 
 /// A host that speaks for clients: it says who they are, by EDNS Client Subnet (RFC 7871) or the PROXY protocol.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +32,26 @@ impl Forwarder {
     pub fn speaks_for(&self, network: &str) -> bool {
         self.virtual_networks.is_empty() || self.virtual_networks.iter().any(|own| **own == network)
     }
+}
+
+/// A key that clients sign with (TSIG, RFC 8945).
+#[derive(Clone, Debug)]
+pub struct TsigKey {
+    /// Unique name.
+    pub name: Declared<Name>,
+    /// The key of that name.
+    pub key: dns::TsigKey,
+    /// Whom those who have it may ask for; nobody in particular where it is not said.
+    pub networks: Option<KeyNetworks>,
+}
+
+/// The networks of a key.
+#[derive(Clone, Debug)]
+pub enum KeyNetworks {
+    /// Whoever has it is a client of this one.
+    One(Declared<String>),
+    /// Whoever has it is an administrator, and may ask for clients of each.
+    All,
 }
 
 /// An address that the server answers on, as far as it matters who asks there.
@@ -59,12 +80,17 @@ pub(super) fn check(declaration: &Declaration, findings: &mut Vec<Finding>) {
     let known = || declaration.virtual_networks.iter().map(|network| network.name.as_str());
     let of_forwarders = declaration.forwarders.iter().flat_map(|forwarder| &forwarder.virtual_networks);
     let of_listeners = declaration.listeners.iter().filter_map(|listener| listener.virtual_network.as_ref());
-    for network in of_forwarders.chain(of_listeners) {
+    let of_keys = declaration.tsig_keys.iter().filter_map(|key| match &key.networks {
+        Some(KeyNetworks::One(network)) => Some(network),
+        Some(KeyNetworks::All) | None => None,
+    });
+    for network in of_forwarders.chain(of_listeners).chain(of_keys) {
         if !known().any(|known| known == network.as_str()) {
             missing(declaration, "virtual network", network, known(), findings);
         }
     }
     unique("forwarder", declaration.forwarders.iter().map(|forwarder| &forwarder.name), findings);
+    unique("TSIG key", declaration.tsig_keys.iter().map(|key| &key.name), findings);
     let mut addresses: BTreeMap<IpNet, &Forwarder> = BTreeMap::new();
     for forwarder in &declaration.forwarders {
         let name = &forwarder.name;
@@ -106,8 +132,18 @@ pub(super) fn check(declaration: &Declaration, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Warns of forwarders that are trusted with more than there is, or less.
+/// Warns of forwarders that are trusted with more than there is, or less, and of keys that prove nothing.
 pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
+    for key in declaration.tsig_keys.iter().filter(|key| key.networks.is_none()) {
+        findings.push(Finding::warning(
+            key.name.origin,
+            format!(
+                "the key \"{}\" names no network: responses are signed, but who has it is not known by it",
+                *key.name
+            ),
+            "add virtual_network = \"NAME\", or all_virtual_networks = true for an administrator",
+        ));
+    }
     let prefixes = |network: &VirtualNetwork| -> Vec<IpNet> {
         network.address_space.iter().chain(&network.client_prefixes).map(|prefix| prefix.trunc()).collect()
     };

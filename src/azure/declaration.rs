@@ -7,7 +7,7 @@ use std::ops::Deref;
 
 use ipnet::IpNet;
 
-use super::clients::{Forwarder, Listener, Strangers};
+use super::clients::{Forwarder, Listener, Strangers, TsigKey};
 use super::forwarding::{DnsForwardingRuleset, DnsSecurityPolicy, Upstream};
 use crate::dns::{Name, RecordType, Ttl};
 
@@ -87,6 +87,8 @@ pub struct Declaration {
     pub upstream: Option<Upstream>,
     /// Hosts that speak for clients.
     pub forwarders: Vec<Forwarder>,
+    /// Keys that clients sign with.
+    pub tsig_keys: Vec<TsigKey>,
     /// Where the server answers.
     pub listeners: Vec<Listener>,
     /// What clients get that are in no network.

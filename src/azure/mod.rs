@@ -18,7 +18,7 @@ mod topology;
 
 pub use catalogue::{Catalogue, CatalogueError, Host, Member, PartNeed, Service, template_variants};
 pub use change::{RecordSetChange, is_sound_part};
-pub use clients::{Forwarder, Listener, Strangers};
+pub use clients::{Forwarder, KeyNetworks, Listener, Strangers, TsigKey};
 pub use declaration::{
     ConnectionState, Declaration, Declared, Limits, ManagedPrivateEndpoint, ManagedTarget, NameServer,
     NetworkInterface, Origin, PRIVATE_TYPES, PowerState, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::clients::{self, Forwarder, Strangers};
+use super::clients::{self, Forwarder, Strangers, TsigKey};
 use super::declaration::{Declaration, NameServer, Origin, RecordSet, ResolutionPolicy, VirtualNetwork};
 use super::forwarding::{Forwarding, forwarding};
 use super::{Catalogue, advice, check, derive, limits};
@@ -16,6 +16,7 @@ pub struct Topology {
     pub(super) zones: Vec<ZoneContents>,
     pub(super) forwarding: Forwarding,
     pub(super) forwarders: Vec<Forwarder>,
+    pub(super) tsig_keys: Vec<TsigKey>,
     pub(super) strangers: Strangers,
     pub(super) listener_networks: Vec<Option<String>>,
     pub(super) name_servers: Vec<NameServer>,
@@ -117,10 +118,18 @@ impl Topology {
         let forwarding = forwarding(&declaration, catalogue, &zones, &mut findings);
         if findings.iter().all(|finding| finding.severity == Severity::Warning) {
             advice::topology(&declaration, catalogue, &zones, &forwarding, &mut findings);
-            let Declaration { virtual_networks, forwarders, strangers, name_servers, .. } = declaration;
+            let Declaration { virtual_networks, forwarders, tsig_keys, strangers, name_servers, .. } = declaration;
             let listener_networks = Vec::new();
-            let topology =
-                Self { virtual_networks, zones, forwarding, forwarders, strangers, listener_networks, name_servers };
+            let topology = Self {
+                virtual_networks,
+                zones,
+                forwarding,
+                forwarders,
+                tsig_keys,
+                strangers,
+                listener_networks,
+                name_servers,
+            };
             Ok((topology, findings))
         } else {
             Err(findings)
@@ -135,6 +144,11 @@ impl Topology {
     /// Hosts that speak for clients.
     pub fn forwarders(&self) -> &[Forwarder] {
         &self.forwarders
+    }
+
+    /// Keys that clients sign with.
+    pub fn tsig_keys(&self) -> &[TsigKey] {
+        &self.tsig_keys
     }
 
     /// Says which of the server's listeners belong to which network, in the server's order.

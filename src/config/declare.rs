@@ -3,6 +3,7 @@
 mod clients;
 mod cookies;
 mod forwarding;
+mod keys;
 mod name_servers;
 mod server;
 
@@ -88,6 +89,7 @@ impl<'a> Declarer<'a> {
             upstream: declared(mirror.upstream.as_slice(), |upstream| self.upstream(upstream)).pop(),
             forwarders: declared(&mirror.forwarders, |forwarder| self.forwarder(forwarder)),
             listeners: self.listeners(&mirror.server),
+            tsig_keys: declared(&mirror.tsig_keys, |key| self.tsig_key(key)),
             strangers: mirror.server.strangers.into(),
             name_servers: self.name_servers(mirror.server.name_servers.as_ref()),
             limits: match mirror.limits {

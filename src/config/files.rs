@@ -84,6 +84,21 @@ impl Files {
             },
         }
     }
+
+    /// Whether others than its owner may read a file.
+    pub(super) fn is_open(&self, path: &Path) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let others_read = |metadata: fs::Metadata| metadata.permissions().mode() & 0o044 != 0;
+            matches!(self, Self::Disk(_)) && fs::metadata(path).is_ok_and(others_read)
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = path;
+            false
+        }
+    }
 }
 
 /// Reads a regular file of bounded size: a device has no end, a pipe may have no writer.

@@ -356,6 +356,15 @@ pub(super) struct Forwarder {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct TsigKey {
+    pub(super) name: Text,
+    pub(super) file: Text,
+    pub(super) virtual_network: Option<Text>,
+    pub(super) all_virtual_networks: Option<Spanned<bool>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct DnsForwardingRuleset {
     pub(super) name: Text,
     #[serde(default)]

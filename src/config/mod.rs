@@ -6,6 +6,7 @@
 mod declare;
 mod entries;
 mod files;
+mod key_file;
 mod load;
 mod mirror;
 mod problem;

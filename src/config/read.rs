@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use super::mirror::{
     DnsForwardingRuleset, DnsSecurityPolicy, Forwarder, Limits, ManagedPrivateEndpoint, ManagedServiceEndpoint,
     PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService, PublicCnameFrom, PublicZone, Server,
-    ServiceEndpoint, Upstream, VirtualMachine, VirtualNetwork,
+    ServiceEndpoint, TsigKey, Upstream, VirtualMachine, VirtualNetwork,
 };
 use super::problem::{Problems, Source};
 
@@ -42,6 +42,7 @@ pub(super) struct Mirror {
     pub(super) dns_security_policies: Vec<Read<DnsSecurityPolicy>>,
     pub(super) upstream: Option<Read<Upstream>>,
     pub(super) forwarders: Vec<Read<Forwarder>>,
+    pub(super) tsig_keys: Vec<Read<TsigKey>>,
 }
 
 /// A resource, and whether it holds all that was written.
@@ -89,6 +90,7 @@ pub(super) fn read(source: &Source<'_>, problems: &mut Problems) -> Mirror {
             "private_link_resource" => mirror.private_link_resources = reader.tables(&key, value),
             "dns_forwarding_ruleset" => mirror.dns_forwarding_rulesets = reader.tables(&key, value),
             "forwarder" => mirror.forwarders = reader.tables(&key, value),
+            "tsig_key" => mirror.tsig_keys = reader.tables(&key, value),
             "dns_security_policy" => mirror.dns_security_policies = reader.tables(&key, value),
             "upstream" => match value.get_ref() {
                 DeValue::Table(_) => mirror.upstream = reader.table(value),
@@ -111,7 +113,7 @@ pub(super) fn read(source: &Source<'_>, problems: &mut Problems) -> Mirror {
                 format!("unknown table or key \"{unknown}\""),
                 "known are limits, public_cname_from, [server], [upstream] and [[virtual_network]], [[virtual_machine]], \
                  [[private_dns_zone]], [[private_link_resource]], [[private_endpoint]], [[private_link_service]], \
-                 [[managed_private_endpoint]], [[public_zone]], [[dns_forwarding_ruleset]], [[dns_security_policy]], [[forwarder]]",
+                 [[managed_private_endpoint]], [[public_zone]], [[dns_forwarding_ruleset]], [[dns_security_policy]], [[forwarder]], [[tsig_key]]",
             ),
         }
     }

@@ -6,6 +6,7 @@ mod cookie;
 mod name;
 mod question;
 mod rrset;
+mod tsig;
 
 pub use cookie::{Cookie, CookieSecrets, CookieState};
 pub use hickory_proto::op::{OpCode, ResponseCode as Rcode};
@@ -13,3 +14,4 @@ pub use hickory_proto::rr::{DNSClass, RecordType};
 pub use name::{Folded, Labels, Name, NameError, NameRef};
 pub use question::Question;
 pub use rrset::{Ttl, TypeName, rdata};
+pub use tsig::{MacOctets, TsigAlgorithm, TsigKey};

@@ -30,11 +30,11 @@ pub(super) fn settle_refusal<'a>(
 ) -> (Refusal<'a>, CookieState) {
     match *refusal {
         Refusal::Ignore => (Refusal::Ignore, CookieState::Absent),
-        Refusal::Reply { header, rcode, question_octets, mut edns } => {
+        Refusal::Reply { header, rcode, question_octets, mut edns, tsig } => {
             settle(snapshot, client, &mut edns);
-            (Refusal::Reply { header, rcode, question_octets, edns }, state(&edns))
+            (Refusal::Reply { header, rcode, question_octets, edns, tsig }, state(&edns))
         }
-        Refusal::NoQuestion { header, edns } => {
+        Refusal::NoQuestion { header, edns, tsig } => {
             let mut edns = Some(edns);
             settle(snapshot, client, &mut edns);
             let rcode = match state(&edns) {
@@ -42,7 +42,7 @@ pub(super) fn settle_refusal<'a>(
                 CookieState::Invalid => Rcode::BADCOOKIE,
                 CookieState::ClientOnly | CookieState::Valid => Rcode::NoError,
             };
-            (Refusal::Reply { header, rcode, question_octets: None, edns }, state(&edns))
+            (Refusal::Reply { header, rcode, question_octets: None, edns, tsig }, state(&edns))
         }
     }
 }
@@ -61,13 +61,13 @@ pub fn respond_slipped(
     let (header, question_octets, mut edns) = match Request::parse(request) {
         Ok(request) => (request.header, Some(request.question_octets), request.edns),
         Err(Refusal::Reply { header, question_octets, edns, .. }) => (header, question_octets, edns),
-        Err(Refusal::NoQuestion { header, edns }) => (header, None, Some(edns)),
+        Err(Refusal::NoQuestion { header, edns, .. }) => (header, None, Some(edns)),
         Err(Refusal::Ignore) => return false,
     };
     settle(snapshot, client, &mut edns);
     let has_cookie = state(&edns) != CookieState::Absent;
     let rcode = if has_cookie { Rcode::BADCOOKIE } else { rcode };
-    response.write_refusal(&Refusal::Reply { header, rcode, question_octets, edns }, client);
+    response.write_refusal(&Refusal::Reply { header, rcode, question_octets, edns, tsig: None }, client);
     if !has_cookie {
         response.mark_truncated();
     }

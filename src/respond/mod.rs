@@ -2,12 +2,13 @@
 
 mod cache;
 mod cookie;
+mod signed;
 
 use crate::dns::{CookieState, DNSClass, NameRef, Question, Rcode, RecordType, Ttl, rdata};
 use crate::resolve::{Answer, AnswerSet, Data, ForwardQuestion, Observer, OwnerName, Replies, resolve};
 use crate::snapshot::{Identity, OUTSIDE, Snapshot};
 use crate::view::{Client, Identified, ViewId};
-use crate::wire::{Refusal, Request, Response};
+use crate::wire::{Refusal, Request, Response, Tsig, TsigPlace};
 use cache::Cache;
 
 pub use cookie::respond_slipped;
@@ -30,11 +31,14 @@ pub struct Served {
     pub rcode: Rcode,
     /// Whether the view's DNS security policy wants an alert.
     pub is_alert: bool,
+    /// Whether the request is signed, and the signature counts.
+    pub is_signed: bool,
     /// What the request's cookie shows.
     pub cookie: CookieState,
 }
 
-/// Answers a request as this client sees the world. Pure: the same arguments give the same response.
+/// Answers a request as this client sees the world. Pure: the same arguments give the same response. A signature is
+/// verified here, and gives the client its key.
 ///
 /// Returns `None` where nothing may be sent: the request is cut off, or no request at all.
 pub fn respond(snapshot: &Snapshot, client: &Client, request: &[u8], response: &mut Response) -> Option<Outcome> {
@@ -50,13 +54,40 @@ pub fn respond_observed<O: Observer>(
     response: &mut Response,
     observer: &mut O,
 ) -> Option<Outcome> {
-    match Request::parse(request) {
+    let parsed = Request::parse(request);
+    match signature(&parsed) {
+        Some(place) => {
+            let tsig = Tsig::new(request, place);
+            signed::respond(snapshot, client, parsed, &tsig, replies, response, observer)
+        }
+        None => respond_parsed(snapshot, client, parsed, replies, response, observer),
+    }
+}
+
+/// Answers a request whose signature, if it has one, is verified.
+fn respond_parsed<O: Observer>(
+    snapshot: &Snapshot,
+    client: &Client,
+    parsed: Result<Request<'_>, Refusal<'_>>,
+    replies: &Replies,
+    response: &mut Response,
+    observer: &mut O,
+) -> Option<Outcome> {
+    match parsed {
         Ok(mut request) => {
             cookie::settle(snapshot, client, &mut request.edns);
             let identified = identify(snapshot, client, &request);
             Some(answer(snapshot, &identified, client, &request, replies, response, observer, |_, _| {}))
         }
         Err(refusal) => refuse(snapshot, client, &refusal, response),
+    }
+}
+
+fn signature(parsed: &Result<Request<'_>, Refusal<'_>>) -> Option<TsigPlace> {
+    match parsed {
+        Ok(request) => request.tsig,
+        Err(Refusal::Reply { tsig, .. } | Refusal::NoQuestion { tsig, .. }) => *tsig,
+        Err(Refusal::Ignore) => None,
     }
 }
 
@@ -80,8 +111,9 @@ impl Responder {
         response: &mut Response,
     ) -> Option<Outcome> {
         let mut request = match Request::parse(request) {
-            Ok(request) => request,
-            Err(refusal) => return refuse(snapshot, client, &refusal, response),
+            Ok(parsed) if parsed.tsig.is_none() => parsed,
+            // What is signed costs more than what is kept would spare.
+            _ => return respond(snapshot, client, request, response),
         };
         cookie::settle(snapshot, client, &mut request.edns);
         let identified = identify(snapshot, client, &request);
@@ -95,7 +127,13 @@ impl Responder {
             let scope = if is_private { identified.scope } else { 0 };
             response.write_kept(&request, client, scope, kept);
             let cookie = cookie::state(&request.edns);
-            return Some(Outcome::Answered(Served { view, rcode: Rcode::NoError, is_alert: false, cookie }));
+            return Some(Outcome::Answered(Served {
+                view,
+                rcode: Rcode::NoError,
+                is_alert: false,
+                is_signed: false,
+                cookie,
+            }));
         }
         let keep = |answer: &Answer<'_>, response: &Response| {
             let is_private = is_private(snapshot, &request.question, answer);
@@ -109,9 +147,11 @@ fn refuse(snapshot: &Snapshot, client: &Client, refusal: &Refusal<'_>, response:
     let (refusal, cookie) = cookie::settle_refusal(snapshot, client, refusal);
     let rcode = response.write_refusal(&refusal, client)?;
     let view = view_of(&snapshot.identifier().identify(client, None));
-    Some(Outcome::Answered(Served { view, rcode, is_alert: false, cookie }))
+    Some(Outcome::Answered(Served { view, rcode, is_alert: false, is_signed: false, cookie }))
 }
 
+// As the function that it calls.
+#[inline(always)]
 fn identify<'a>(snapshot: &'a Snapshot, client: &Client, request: &Request<'_>) -> Identified<'a> {
     snapshot.identifier().identify(client, request.edns.as_ref().and_then(|edns| edns.client_subnet))
 }
@@ -176,7 +216,7 @@ fn answer<O: Observer>(
     response.write_answer(request, &answer, client, snapshot.forwards(view), scope);
     keep(&answer, response);
     let cookie = cookie::state(&request.edns);
-    Outcome::Answered(Served { view, rcode: answer.rcode, is_alert: answer.is_alert, cookie })
+    Outcome::Answered(Served { view, rcode: answer.rcode, is_alert: answer.is_alert, is_signed: false, cookie })
 }
 
 fn refused<'a>() -> Answer<'a> {

@@ -2,7 +2,7 @@
 //!
 //! A bucket is that of an address prefix and a view, so that the clients of one network cannot take another one's
 //! share where both have the prefix. Who is known to get what is sent to it is not limited: a client with a valid
-//! server cookie, a listed forwarder, anyone over TCP.
+//! server cookie or signature, a listed forwarder, anyone over TCP.
 
 mod buckets;
 
@@ -61,7 +61,7 @@ impl RateLimit {
         served: Served,
         response: &mut Response,
     ) -> bool {
-        if is_known(snapshot, client, served.cookie) {
+        if is_known(snapshot, client, served) {
             return true;
         }
         let key = (self.prefix(client.source.to_canonical()), served.view);
@@ -110,6 +110,7 @@ impl Limited {
 }
 
 /// Whether a client is known to get what is sent to it.
-fn is_known(snapshot: &Snapshot, client: &Client, cookie: CookieState) -> bool {
-    cookie == CookieState::Valid || client.proxy.is_some() || snapshot.identifier().is_forwarder(client.source)
+fn is_known(snapshot: &Snapshot, client: &Client, served: Served) -> bool {
+    let is_proven = served.is_signed || served.cookie == CookieState::Valid;
+    is_proven || client.proxy.is_some() || snapshot.identifier().is_forwarder(client.source)
 }

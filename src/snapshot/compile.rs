@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::{iter, mem, thread};
 
 use super::{Destination, ForwardingRule, Generation, Identity, RuleId, SecurityRule, ServedZone, Snapshot, View};
-use crate::azure::{self, ResolutionPolicy, Scope, Strangers, Topology, VirtualNetwork, ZoneContents};
+use crate::azure::{self, KeyNetworks, ResolutionPolicy, Scope, Strangers, Topology, VirtualNetwork, ZoneContents};
 use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
 use crate::view::{
-    Forwarder, ForwarderId, Identifier, LinkedZone, Selector, SelectorRule, SuffixTable, ViewId, ZoneId,
+    Forwarder, ForwarderId, Identifier, Key, KeyHolder, LinkedZone, Selector, SelectorRule, SuffixTable, ViewId, ZoneId,
 };
 use crate::zone::{CompileError, Zone};
 
@@ -171,13 +171,25 @@ impl<'a> Networks<'a> {
             network.inbound_endpoints.iter().map(move |address| SelectorRule { prefix: (**address).into(), leads_to })
         });
         let listeners = topology.listener_networks().iter().map(|network| self.view(network.as_deref()?));
+        let mut keys: Vec<_> = topology.tsig_keys().iter().map(|key| self.key(key)).collect();
+        keys.sort_by(|a, b| a.key.name().cmp(&b.key.name()));
         Identifier {
+            keys: keys.into(),
             forwarders: forwarders.collect(),
             forwarder_addresses: Selector::new(forwarder_addresses),
             listeners: listeners.collect(),
             inbound_endpoints: Selector::new(inbound_endpoints),
             sources: Selector::new(sources),
         }
+    }
+
+    fn key(&self, declared: &azure::TsigKey) -> Key {
+        let holder = match &declared.networks {
+            Some(KeyNetworks::One(network)) => self.view(network).map_or(KeyHolder::Anyone, KeyHolder::Network),
+            Some(KeyNetworks::All) => KeyHolder::Administrator,
+            None => KeyHolder::Anyone,
+        };
+        Key { key: declared.key.clone(), holder }
     }
 
     /// Sorts zones and rules by the networks that they are linked to.

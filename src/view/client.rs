@@ -10,6 +10,11 @@ use crate::dns::Ttl;
 pub struct Client {
     /// Source address of the datagram or connection, or what a proxy says in its place.
     pub source: IpAddr,
+    /// When the request came, in seconds since 1970 in UTC: signatures and cookies are for a time.
+    pub now: u64,
+    /// The key that the client has shown to have. A server leaves it out: where a request is signed, that is found out when
+    /// it is answered.
+    pub key: Option<KeyId>,
     /// The forwarder that spoke for the client as a proxy.
     pub proxy: Option<ForwarderId>,
     /// The listener that the request came to.
@@ -24,8 +29,6 @@ pub struct Client {
     pub is_admitted: bool,
     /// Whom the client asked, as it were.
     pub persona: Persona,
-    /// When the request came, in seconds since 1970 in UTC.
-    pub now: u64,
 }
 
 impl Client {
@@ -33,6 +36,8 @@ impl Client {
     pub const fn new(source: IpAddr, transport: Transport) -> Self {
         Self {
             source,
+            now: 0,
+            key: None,
             proxy: None,
             listener: None,
             local: None,
@@ -40,10 +45,13 @@ impl Client {
             view: None,
             is_admitted: true,
             persona: Persona::Authoritative,
-            now: 0,
         }
     }
 }
+
+/// Number of a key, within one snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyId(pub u32);
 
 /// Number of a forwarder that may speak for clients, within one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

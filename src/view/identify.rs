@@ -1,21 +1,28 @@
 //! Which network a client belongs to: the first of several ways that knows.
 //!
-//! A proxy's word (PROXY protocol), then a forwarder's (EDNS Client Subnet), then the listener, then the source address.
-//! Who speaks for others is listed by the operator, with the clients that it may speak for; nobody else's word counts.
-//! Such a word is the last one: a client of whom a forwarder says that it is in no network is in none, whatever
-//! network the forwarder itself is in.
+//! A proxy's word (PROXY protocol), then the key that signs the request (TSIG), then a forwarder's word (EDNS Client
+//! Subnet), then the listener, then the source address. Who speaks for others is listed by the operator, with the clients
+//! that it may speak for; nobody else's word counts. Such a word is the last one about addresses: a client of whom a
+//! forwarder says that it is in no network is in none, whatever network the forwarder itself is in. Its key still counts,
+//! for a key is the client's own proof.
+//!
+//! An administrator's key is of no network: it lets whoever has it speak for the clients of all of them, as a forwarder that
+//! is listed for all may. Without a client subnet such a request is anyone's, and the search goes on.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Client, ForwarderId, ListenerId, Selector, SelectorRule, ViewId};
+use super::{Client, ForwarderId, KeyId, ListenerId, Selector, SelectorRule, ViewId};
+use crate::dns::{NameRef, TsigKey};
 
 /// Knows the network of each client.
 #[derive(Debug, Default)]
 pub struct Identifier {
     /// Views by source address.
     pub sources: Selector,
+    /// By their numbers, sorted by name.
+    pub keys: Box<[Key]>,
     /// By their numbers.
     pub forwarders: Box<[Forwarder]>,
     /// Their addresses.
@@ -39,6 +46,26 @@ pub struct Forwarder {
     pub clients: Selector,
 }
 
+/// A key that clients sign with.
+#[derive(Debug)]
+pub struct Key {
+    /// The key.
+    pub key: TsigKey,
+    /// Who has it.
+    pub holder: KeyHolder,
+}
+
+/// Who has a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyHolder {
+    /// The clients of a network.
+    Network(ViewId),
+    /// Someone who may speak for the clients of all networks.
+    Administrator,
+    /// Someone whose network is known by other ways.
+    Anyone,
+}
+
 /// What is known of a client.
 #[derive(Clone, Copy, Debug)]
 pub struct Identified<'a> {
@@ -58,6 +85,10 @@ pub enum Way<'a> {
     Given,
     /// By the source address that a proxy told of; by no rule where the proxy may not speak for it.
     Proxy(&'a Forwarder, Option<&'a SelectorRule>),
+    /// By the key that signs the request, which is a network's.
+    Key(&'a Key),
+    /// By the client subnet that someone with an administrator's key told of; by no rule where it is in no network.
+    Administrator(&'a Key, Option<&'a SelectorRule>),
     /// By the client subnet that a forwarder told of; by no rule where it may not speak for it.
     ClientSubnet(&'a Forwarder, Option<&'a SelectorRule>),
     /// By the listener, which belongs to a network.
@@ -76,21 +107,32 @@ impl PartialEq for Forwarder {
 
 impl Eq for Forwarder {}
 
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.key.name() == other.key.name()
+    }
+}
+
+impl Eq for Key {}
+
 impl Identifier {
     /// Which network a client belongs to. `client_subnet` is what its query says.
+    // Every query comes by: a call would cost as much again.
+    #[inline(always)]
     pub fn identify(&self, client: &Client, client_subnet: Option<IpNet>) -> Identified<'_> {
         let by = |way, view: Option<ViewId>| Identified { view, way, scope: 0 };
         let by_rule = |way, rule: Option<&SelectorRule>| by(way, rule.map(|rule| rule.leads_to));
         if client.view.is_some() {
             return by(Way::Given, client.view);
         }
-        if let Some(id) = client.proxy {
-            let forwarder = self.forwarder(id);
-            let rule = forwarder.clients.select(client.source);
-            return by_rule(Way::Proxy(forwarder, rule), rule);
-        }
         // A prefix of no length says that the client is not to be told of (RFC 7871 §7.1.2).
-        if let Some(subnet) = client_subnet.filter(|subnet| subnet.prefix_len() > 0)
+        let client_subnet = client_subnet.filter(|subnet| subnet.prefix_len() > 0);
+        if (client.proxy.is_some() || client.key.is_some())
+            && let Some(identified) = self.by_proxy_or_key(client, client_subnet)
+        {
+            return identified;
+        }
+        if let Some(subnet) = client_subnet
             && let Some(forwarder) = self.speaker(client.source).filter(|forwarder| forwarder.client_subnet)
         {
             let rule = forwarder.clients.select(subnet.addr());
@@ -108,9 +150,45 @@ impl Identifier {
         by_rule(Way::Source(rule), rule)
     }
 
+    /// Apart, for most clients have neither.
+    #[cold]
+    fn by_proxy_or_key(&self, client: &Client, client_subnet: Option<IpNet>) -> Option<Identified<'_>> {
+        let by_rule =
+            |way, rule: Option<&SelectorRule>| Identified { way, view: rule.map(|rule| rule.leads_to), scope: 0 };
+        let proxied = client.proxy.map(|id| {
+            let forwarder = self.forwarder(id);
+            let rule = forwarder.clients.select(client.source);
+            by_rule(Way::Proxy(forwarder, rule), rule)
+        });
+        if proxied.is_some_and(|proxied| proxied.view.is_some()) {
+            return proxied;
+        }
+        let key = client.key.map(|id| self.key(id));
+        let by_key = key.and_then(|key| match (key.holder, client_subnet) {
+            (KeyHolder::Network(view), _) => Some(Identified { way: Way::Key(key), view: Some(view), scope: 0 }),
+            (KeyHolder::Administrator, Some(subnet)) => {
+                let rule = self.sources.select(subnet.addr());
+                let scope = self.sources.scope(subnet.addr());
+                Some(Identified { scope, ..by_rule(Way::Administrator(key, rule), rule) })
+            }
+            (KeyHolder::Administrator, None) | (KeyHolder::Anyone, _) => None,
+        });
+        by_key.or(proxied)
+    }
+
     /// The forwarder with that number.
     pub fn forwarder(&self, id: ForwarderId) -> &Forwarder {
         &self.forwarders[usize::from(id.0)]
+    }
+
+    /// The key with that number.
+    pub fn key(&self, id: KeyId) -> &Key {
+        &self.keys[id.0 as usize]
+    }
+
+    /// The key with that name.
+    pub fn key_named(&self, name: NameRef<'_>) -> Option<KeyId> {
+        self.keys.binary_search_by_key(&name, |key| key.key.name()).ok().map(|at| KeyId(at as u32))
     }
 
     /// The forwarder with that address that may send PROXY headers.
@@ -128,3 +206,6 @@ impl Identifier {
         Some(self.forwarder(self.forwarder_addresses.select(address)?.leads_to))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Messages ↔ values (RFC 1035 §4, RFC 6891).
+//! Messages ↔ values (RFC 1035 §4, RFC 6891, RFC 8945).
 //!
 //! Reads and writes the bytes of every message, whatever carried it: no transport decides a flag, a section or a
 //! size of its own.
@@ -6,10 +6,12 @@
 mod edns;
 mod request;
 mod response;
+mod tsig;
 
 pub use edns::{Edns, OUR_PAYLOAD_SIZE};
 pub use request::{Header, Refusal, Request};
 pub use response::Response;
+pub use tsig::{Tsig, TsigFailure, TsigPlace};
 
 /// Octets of a message header (RFC 1035 §4.1.1).
 const HEADER: usize = 12;

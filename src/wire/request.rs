@@ -1,7 +1,7 @@
 //! Bytes → request, or what to say instead.
 
-use super::HEADER;
 use super::edns::{BadOptions, Edns};
+use super::{HEADER, TsigPlace};
 use crate::dns::{DNSClass, NameRef, OpCode, Question, Rcode, RecordType};
 
 /// A query that can be answered.
@@ -15,6 +15,8 @@ pub struct Request<'a> {
     pub question_octets: &'a [u8],
     /// The OPT record.
     pub edns: Option<Edns>,
+    /// The signature, which nobody has verified yet.
+    pub tsig: Option<TsigPlace>,
 }
 
 /// What a response repeats of a request's header.
@@ -37,6 +39,8 @@ pub enum Refusal<'a> {
         header: Header,
         /// The OPT record.
         edns: Edns,
+        /// Where the signature is.
+        tsig: Option<TsigPlace>,
     },
     /// A response of this RCODE.
     Reply {
@@ -48,6 +52,8 @@ pub enum Refusal<'a> {
         question_octets: Option<&'a [u8]>,
         /// The OPT record, where it could be read.
         edns: Option<Edns>,
+        /// The signature, where it could be read.
+        tsig: Option<TsigPlace>,
     },
 }
 
@@ -92,16 +98,17 @@ impl<'a> Request<'a> {
         let question = question.filter(|_| questions == 1);
         let outside = u32::from(answers) + u32::from(authorities);
         let mut records = Records::default();
-        let is_read = all_read && read_records(rest, outside, u32::from(additionals), &mut records).is_some();
+        let is_read = all_read && read_records(octets, rest, outside, u32::from(additionals), &mut records).is_some();
         if !is_read {
-            records.edns = None;
+            (records.edns, records.tsig) = (None, None);
         }
-        let Records { ref edns, is_malformed } = records;
+        let Records { ref edns, tsig, is_malformed } = records;
         let refusal = |rcode| Refusal::Reply {
             header,
             rcode,
             question_octets: question.map(|(_, question_octets)| question_octets),
             edns: *edns,
+            tsig,
         };
         if header.opcode() != u8::from(OpCode::Query) {
             return Err(refusal(Rcode::NotImp));
@@ -109,7 +116,7 @@ impl<'a> Request<'a> {
         let Some((question, question_octets)) = question.filter(|_| is_read && !is_malformed) else {
             return Err(match *edns {
                 Some(edns) if edns.cookie.is_some() && questions == 0 && outside == 0 => {
-                    Refusal::NoQuestion { header, edns }
+                    Refusal::NoQuestion { header, edns, tsig }
                 }
                 _ => refusal(Rcode::FormErr),
             });
@@ -128,7 +135,7 @@ impl<'a> Request<'a> {
             251 | 252 => Err(refusal(Rcode::Refused)),
             // MAILB and MAILA, obsolete (RFC 1035 §3.2.3).
             253 | 254 => Err(refusal(Rcode::NotImp)),
-            _ => Ok(Self { header, question, question_octets, edns: *edns }),
+            _ => Ok(Self { header, question, question_octets, edns: *edns, tsig }),
         }
     }
 }
@@ -151,20 +158,29 @@ fn read_question<'a>(body: &mut &'a [u8]) -> Option<(Question<'a>, &'a [u8])> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Records {
     edns: Option<Edns>,
+    tsig: Option<TsigPlace>,
     /// Whether the OPT record has an option that is not as it should be.
     is_malformed: bool,
 }
 
-/// Walks the records after the question for the OPT record; `None` where they cannot be read: cut off, followed by
-/// more octets, or with an OPT record that is not alone, not at the root, or among the `outside` records, those before
-/// the additional section.
-fn read_records(mut rest: &[u8], outside: u32, additionals: u32, records: &mut Records) -> Option<()> {
+/// Walks the records after the question, the `rest` of a message, for the OPT record and the TSIG record; `None` where they
+/// cannot be read: cut off, followed by more octets, with an OPT record that is not alone, not at the root, or among the
+/// `outside` records, those before the additional section, or with a TSIG record that is not the last of that section
+/// (RFC 8945 §5.1).
+fn read_records(message: &[u8], mut rest: &[u8], outside: u32, additionals: u32, records: &mut Records) -> Option<()> {
     for at in 0..outside + additionals {
         let (is_root, after) = skip_name(rest)?;
         let (fixed, after) = after.split_first_chunk::<10>()?;
         let (rdata, after) = after.split_at_checked(usize::from(u16::from_be_bytes([fixed[8], fixed[9]])))?;
+        let start = message.len() - rest.len();
         rest = after;
-        if u16::from_be_bytes([fixed[0], fixed[1]]) == u16::from(RecordType::OPT) {
+        let rtype = u16::from_be_bytes([fixed[0], fixed[1]]);
+        if rtype == u16::from(RecordType::TSIG) {
+            if at < outside || !rest.is_empty() {
+                return None;
+            }
+            records.tsig = Some(TsigPlace::read(message, start)?);
+        } else if rtype == u16::from(RecordType::OPT) {
             let class = u16::from_be_bytes([fixed[2], fixed[3]]);
             if records.edns.is_some() || !is_root || at < outside {
                 return None;
@@ -184,7 +200,7 @@ fn read_records(mut rest: &[u8], outside: u32, additionals: u32, records: &mut R
 }
 
 /// Whether the name at the start is the root, and what follows it; a compression pointer ends it.
-fn skip_name(mut octets: &[u8]) -> Option<(bool, &[u8])> {
+pub(super) fn skip_name(mut octets: &[u8]) -> Option<(bool, &[u8])> {
     let is_root = octets.first() == Some(&0);
     loop {
         let (&len, rest) = octets.split_first()?;

@@ -25,7 +25,9 @@ pub struct Response {
     octets: Vec<u8>,
     /// Offsets of names in the message, each with all that follows it a name.
     names: SmallVec<[u16; MAX_COMPRESSION_TARGETS]>,
-    /// Most octets that records may fill: the OPT record's share is taken off.
+    /// Most octets of the message.
+    size: usize,
+    /// Most octets that records may fill: the shares of OPT record and signature are taken off.
     limit: usize,
     /// The UDP payload size that the response advertises and keeps to.
     payload_size: u16,
@@ -59,6 +61,8 @@ impl Response {
         scope: u8,
     ) {
         self.begin(request.header, Some(request.question_octets), request.edns.as_ref(), client);
+        // Room for the signature comes first (RFC 8945 §5.3).
+        self.limit = self.limit.saturating_sub(request.tsig.map_or(0, |tsig| tsig.response_len as usize));
         self.class = request.question.qclass.into();
         self.scope = scope;
         let mut counts = [0; 3];
@@ -69,10 +73,16 @@ impl Response {
         if answer.is_authoritative && client.persona == Persona::Authoritative {
             self.octets[2] |= AA;
         }
+        let mut rcode = answer.rcode;
         if !self.sections(answer, &mut counts) {
             self.octets[2] |= TC;
+            if request.tsig.is_some() {
+                // Then there is nothing but the question and the signature.
+                self.octets.truncate(HEADER + request.question_octets.len());
+                (rcode, counts) = (Rcode::NoError, [0; 3]);
+            }
         }
-        self.finish(answer.rcode, counts, request.edns.as_ref());
+        self.finish(rcode, counts, request.edns.as_ref());
     }
 
     /// Appends the answer that was written last to `kept`, without what is the request's: ID, question and OPT record.
@@ -110,7 +120,7 @@ impl Response {
 
     /// Writes a response without records and returns its RCODE; `None` where no response may be sent.
     pub fn write_refusal(&mut self, refusal: &Refusal<'_>, client: &Client) -> Option<Rcode> {
-        let Refusal::Reply { header, rcode, question_octets, ref edns } = *refusal else { return None };
+        let Refusal::Reply { header, rcode, question_octets, ref edns, .. } = *refusal else { return None };
         self.begin(header, question_octets, edns.as_ref(), client);
         self.finish(rcode, [0; 3], edns.as_ref());
         Some(rcode)
@@ -128,14 +138,14 @@ impl Response {
             Persona::Authoritative => (0, None),
             Persona::AzureResolver { ttl_cap } => (RA, ttl_cap),
         };
-        let size = match client.transport {
+        self.size = match client.transport {
             Transport::Tcp => usize::from(u16::MAX),
             Transport::Udp => {
                 let theirs = edns.map_or(LEAST_PAYLOAD_SIZE, |edns| edns.payload_size);
                 usize::from(theirs.clamp(LEAST_PAYLOAD_SIZE, self.payload_size))
             }
         };
-        self.limit = size - edns.map_or(0, Edns::response_len);
+        self.limit = self.size - edns.map_or(0, Edns::response_len);
         self.scope = 0;
         self.names.clear();
         self.octets.clear();
@@ -311,10 +321,26 @@ impl Response {
         }
     }
 
-    /// Writes the OPT record, the last one.
-    fn opt(&mut self, rcode: u16, edns: &Edns) {
+    /// Whether a record of so many octets fits behind what is written.
+    pub(super) fn has_room(&self, octets: usize) -> bool {
+        // The OPT record, whose share was taken off, is written already.
+        self.octets.len() + octets <= self.size
+    }
+
+    /// Appends a record to the additional section.
+    pub(super) fn append(&mut self, record: &[u8]) {
+        self.count_additional();
+        self.octets.extend_from_slice(record);
+    }
+
+    fn count_additional(&mut self) {
         let additional = u16::from_be_bytes([self.octets[10], self.octets[11]]) + 1;
         self.octets[10..12].copy_from_slice(&additional.to_be_bytes());
+    }
+
+    /// Writes the OPT record, the last one but for a signature.
+    fn opt(&mut self, rcode: u16, edns: &Edns) {
+        self.count_additional();
         self.octets.push(0);
         self.octets.extend_from_slice(&u16::from(RecordType::OPT).to_be_bytes());
         self.octets.extend_from_slice(&self.payload_size.to_be_bytes());

@@ -28,5 +28,6 @@ mod targets;
 mod tcp;
 mod topology;
 mod transports;
+mod tsig;
 mod upstream;
 mod world;

@@ -89,6 +89,11 @@ impl Server {
         std::fs::write(self.folder.as_ref().unwrap().path().join("test.toml"), config).unwrap();
     }
 
+    /// Writes a file beside its configuration.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.as_ref().unwrap().path().join(name), text).unwrap();
+    }
+
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()

@@ -3,15 +3,16 @@
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 use ipnet::IpNet;
 
 use crate::azure::Topology;
 use crate::config::ServerSettings;
+use crate::dns::Name;
 use crate::respond::{is_refused, view_of};
 use crate::snapshot::Snapshot;
-use crate::view::{Client, Forwarder, ForwarderId, Identified, ListenerId, SelectorRule, Transport, Way};
+use crate::view::{Client, Forwarder, ForwarderId, Identified, KeyId, ListenerId, SelectorRule, Transport, Way};
 
 /// Who asks, and by which way the query comes.
 #[derive(Debug, Args)]
@@ -22,6 +23,9 @@ pub(super) struct Asker {
     /// The forwarder that sends the query on; it tells of the client as it is set up to: in a PROXY header, or by --ecs
     #[arg(long, value_name = "FORWARDER")]
     via: Option<String>,
+    /// The key that the client signs with, by its name: offline there is nothing to verify
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
     /// The query's EDNS Client Subnet
     #[arg(long, value_name = "PREFIX")]
     ecs: Option<IpNet>,
@@ -59,12 +63,13 @@ impl Asker {
                         listed(networks)
                     );
                 };
-                if self.via.is_some() || self.ecs.is_some() || self.to.is_some() {
+                if self.via.is_some() || self.key.is_some() || self.ecs.is_some() || self.to.is_some() {
                     bail!("\"{}\" is a network already; to see how one is known, give the client's address", self.from);
                 }
                 Client { view: Some(view), ..Client::new(IpAddr::from([0, 0, 0, 0]), transport) }
             }
         };
+        client.key = self.key.as_deref().map(|key| known_key(snapshot, key)).transpose()?;
         if let Some(to) = &self.to {
             self.arrive(&mut client, to, settings)?;
         }
@@ -141,6 +146,14 @@ impl Asker {
                 let subnet = self.client_subnet().map(|subnet| subnet.to_string()).unwrap_or_default();
                 of_forwarder(subnet, forwarder, "EDNS Client Subnet", rule)
             }
+            Way::Key(key) => {
+                format!("{source} is in virtual network {network}, whose key {} signs the query\n", key.key.name())
+            }
+            Way::Administrator(key, rule) => {
+                let subnet = self.client_subnet().map(|subnet| subnet.to_string()).unwrap_or_default();
+                let is_where = rule.map_or_else(|| format!("is in no virtual network: {stranger}"), of);
+                format!("{subnet} {is_where}; that it asks is the word of whoever has the key {}\n", key.key.name())
+            }
             Way::Listener => {
                 format!("{source} is in virtual network {network}, as everybody is who asks at this listener\n")
             }
@@ -152,9 +165,15 @@ impl Asker {
             Way::Source(None) => format!("{source} is in no virtual network: {stranger}\n"),
         };
         let mut note = |note: std::fmt::Arguments<'_>| writeln!(text, "({note})").expect("a string takes it");
-        if let Some(subnet) = self.client_subnet().filter(|_| !matches!(identified.way, Way::ClientSubnet(..))) {
+        let decides = matches!(identified.way, Way::Key(_) | Way::Administrator(..));
+        if let Some(key) = client.key.filter(|_| !decides) {
+            note(format_args!("its key {} does not decide that", snapshot.identifier().key(key).key.name()));
+        }
+        let has_counted = matches!(identified.way, Way::ClientSubnet(..) | Way::Administrator(..));
+        if let Some(subnet) = self.client_subnet().filter(|_| !has_counted) {
             let why = match subnet.prefix_len() {
                 0 => "a prefix without a length tells of nobody",
+                _ if matches!(identified.way, Way::Key(_)) => "the key comes before it",
                 _ => "its sender is no forwarder with client_subnet = true",
             };
             note(format_args!("the client subnet {subnet} changes nothing: {why}"));
@@ -174,6 +193,16 @@ impl Asker {
         }
         text
     }
+}
+
+fn known_key(snapshot: &Snapshot, key: &str) -> anyhow::Result<KeyId> {
+    let identifier = snapshot.identifier();
+    let name: Name = key.parse().with_context(|| format!("\"{key}\" is not a domain name"))?;
+    let Some(id) = identifier.key_named(name.as_ref()) else {
+        let keys: Vec<_> = identifier.keys.iter().map(|key| key.key.name().to_string()).collect();
+        bail!("there is no key \"{key}\"; the keys are {}", listed(keys.iter().map(String::as_str)));
+    };
+    Ok(id)
 }
 
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {

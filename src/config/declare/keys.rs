@@ -1,0 +1,83 @@
+//! Keys that clients sign with.
+
+use zeroize::Zeroizing;
+
+use super::{Declarer, Source};
+use crate::azure::{KeyNetworks, TsigKey};
+use crate::config::mirror::{self, Text};
+use crate::config::{Files, files, key_file};
+use crate::dns::{self, Name};
+
+/// The shortest secret that is taken, in octets: 128 bits, which nobody tries out.
+const LEAST_SECRET: usize = 16;
+
+impl Declarer<'_> {
+    pub(super) fn tsig_key(&mut self, key: &mirror::TsigKey) -> Option<TsigKey> {
+        let name = self.name(&key.name);
+        let all = key.all_virtual_networks.as_ref().filter(|all| *all.get_ref());
+        let networks = match (&key.virtual_network, all) {
+            (Some(network), None) => Some(KeyNetworks::One(self.label(network))),
+            (None, Some(_)) => Some(KeyNetworks::All),
+            (None, None) => None,
+            (Some(_), Some(all)) => {
+                let mend = "keep virtual_network, or all_virtual_networks = true for an administrator";
+                self.problem(all, "a key is of one network, or of all", mend);
+                None
+            }
+        };
+        let name = name?;
+        Some(TsigKey { key: self.key_file(&key.file, &name)?, name, networks })
+    }
+
+    fn key_file(&mut self, file: &Text, name: &Name) -> Option<dns::TsigKey> {
+        let path = Files::relative(self.path, file.get_ref());
+        let text = match self.secret(&path) {
+            Ok(text) => Zeroizing::new(text),
+            Err(error) => {
+                // Not the path: someone may have taken this for the place of the secret.
+                let mend = "name a file that tsig-keygen wrote; its path is relative to the folder of this file";
+                self.problem(file, format!("cannot read the key file: {error}"), files::mend(&error, mend));
+                return None;
+            }
+        };
+        let source = Source::new(path.display().to_string().into(), &text);
+        let read = match key_file::read(&text) {
+            Ok(read) => read,
+            Err((at, what, mend)) => {
+                self.problems.error(source.place(at), what, mend);
+                return None;
+            }
+        };
+        let (at, named) = read.name;
+        if named.parse::<Name>().ok().as_ref() != Some(name) {
+            let what = format!("this is not the key \"{name}\" that the configuration names");
+            self.problems.error(
+                source.place(at),
+                what,
+                "give the key one name in both files: it is part of a signature",
+            );
+            return None;
+        }
+        let (at, secret) = &read.secret;
+        let (algorithm, wanted) = (read.algorithm, read.algorithm.mac_len());
+        let mend = format!("make another key: tsig-keygen -a {algorithm} NAME");
+        if secret.len() < LEAST_SECRET {
+            let what = format!("a secret of {} octets, where {LEAST_SECRET} are the least", secret.len());
+            self.problems.error(source.place(*at), what, mend);
+            return None;
+        }
+        if secret.len() < wanted {
+            let what = format!("a secret of {} octets is weaker than {algorithm}, which has {wanted}", secret.len());
+            self.problems.warning(source.place(*at), what, mend);
+        }
+        if self.files.is_open(&path) {
+            let mend = format!("let its owner alone read it: chmod 600 {}", path.display());
+            self.problems.warning(
+                self.source.place(file.span().start),
+                "others than its owner may read the key file",
+                mend,
+            );
+        }
+        Some(dns::TsigKey::new(name.as_ref(), algorithm, secret))
+    }
+}

@@ -1,0 +1,66 @@
+//! Requests with a signature (RFC 8945 §5): it is verified before all else, and what is answered is signed.
+//!
+//! A signature that does not count costs the client every answer, whatever its address is: whoever signs wants to be known
+//! by the key.
+
+use super::{Outcome, refuse, respond_parsed};
+use crate::dns::Rcode;
+use crate::resolve::{Observer, Replies};
+use crate::snapshot::Snapshot;
+use crate::view::Client;
+use crate::wire::{Refusal, Request, Response, Tsig, TsigFailure};
+
+/// Answers a request that has that signature, as few have.
+#[cold]
+pub(super) fn respond<O: Observer>(
+    snapshot: &Snapshot,
+    client: &Client,
+    parsed: Result<Request<'_>, Refusal<'_>>,
+    tsig: &Tsig<'_>,
+    replies: &Replies,
+    response: &mut Response,
+    observer: &mut O,
+) -> Option<Outcome> {
+    let identifier = snapshot.identifier();
+    let id = identifier.key_named(tsig.key_name().as_ref());
+    let key = id.map(|id| &identifier.key(id).key);
+    match tsig.verify(key, client.now) {
+        Ok(key) => {
+            let client = Client { key: id, ..*client };
+            let mut outcome = respond_parsed(snapshot, &client, parsed, replies, response, observer)?;
+            if let Outcome::Answered(served) = &mut outcome {
+                served.is_signed = true;
+                tsig.sign(response, key, None, client.now);
+            }
+            Some(outcome)
+        }
+        Err(failure) => {
+            let outcome = refuse(snapshot, client, &refusal(&parsed, failure), response)?;
+            match (failure, key) {
+                // Whoever has the key may know that these words are ours.
+                (TsigFailure::BadTime | TsigFailure::BadTrunc, Some(key)) => {
+                    tsig.sign(response, key, Some(failure), client.now);
+                }
+                _ => tsig.refuse(response, failure, client.now),
+            }
+            Some(outcome)
+        }
+    }
+}
+
+/// What is said in place of an answer.
+fn refusal<'a>(parsed: &Result<Request<'a>, Refusal<'a>>, failure: TsigFailure) -> Refusal<'a> {
+    let rcode = if failure == TsigFailure::Malformed { Rcode::FormErr } else { Rcode::NotAuth };
+    match *parsed {
+        Ok(Request { header, question_octets, edns, .. }) => {
+            Refusal::Reply { header, rcode, question_octets: Some(question_octets), edns, tsig: None }
+        }
+        Err(Refusal::Reply { header, question_octets, edns, .. }) => {
+            Refusal::Reply { header, rcode, question_octets, edns, tsig: None }
+        }
+        Err(Refusal::NoQuestion { header, edns, .. }) => {
+            Refusal::Reply { header, rcode, question_octets: None, edns: Some(edns), tsig: None }
+        }
+        Err(Refusal::Ignore) => Refusal::Ignore,
+    }
+}

@@ -1,0 +1,152 @@
+use super::*;
+use crate::dns::{Name, TsigAlgorithm};
+use crate::view::Transport;
+
+const ONE: ViewId = ViewId(1);
+const TWO: ViewId = ViewId(2);
+const PROXY: ForwarderId = ForwarderId(0);
+
+fn rules(rules: &[(&str, ViewId)]) -> Selector {
+    Selector::new(rules.iter().map(|(prefix, view)| SelectorRule { prefix: prefix.parse().unwrap(), leads_to: *view }))
+}
+
+/// Two networks; a forwarder that speaks for one of them, in both ways; a key of each kind.
+fn identifier() -> Identifier {
+    let key = |name: &str, holder| {
+        let name: Name = name.parse().unwrap();
+        Key { key: TsigKey::new(name.as_ref(), TsigAlgorithm::HmacSha256, b"secret"), holder }
+    };
+    let forwarder = Forwarder {
+        name: "edge".into(),
+        client_subnet: true,
+        proxy_protocol: true,
+        clients: rules(&[("10.2.0.0/16", TWO)]),
+    };
+    let address = SelectorRule { prefix: "192.0.2.53/32".parse().unwrap(), leads_to: PROXY };
+    Identifier {
+        sources: rules(&[("10.1.0.0/16", ONE), ("10.2.0.0/16", TWO)]),
+        keys: [
+            key("admin", KeyHolder::Administrator),
+            key("anyone", KeyHolder::Anyone),
+            key("one", KeyHolder::Network(ONE)),
+        ]
+        .into(),
+        forwarders: [forwarder].into(),
+        forwarder_addresses: Selector::new([address]),
+        listeners: [None, Some(TWO)].into(),
+        inbound_endpoints: Selector::default(),
+    }
+}
+
+/// A client with that key, proxied or not, at the listener of network two or at another.
+fn client(identifier: &Identifier, source: &str, key: Option<&str>, proxied: bool, listener: u16) -> Client {
+    let named = |name: &str| identifier.key_named(name.parse::<Name>().unwrap().as_ref()).unwrap();
+    Client {
+        key: key.map(named),
+        proxy: proxied.then_some(PROXY),
+        listener: Some(ListenerId(listener)),
+        ..Client::new(source.parse().unwrap(), Transport::Udp)
+    }
+}
+
+#[test]
+fn keys_are_found_by_name_in_any_case() {
+    let identifier = identifier();
+    for name in ["admin", "ANYONE.", "One"] {
+        let name: Name = name.parse().unwrap();
+        let id = identifier.key_named(name.as_ref()).unwrap();
+        assert_eq!(identifier.key(id).key.name(), name.as_ref());
+    }
+    assert_eq!(identifier.key_named("none".parse::<Name>().unwrap().as_ref()), None);
+}
+
+#[test]
+fn a_network_that_a_proxy_names_comes_first_then_the_key_then_all_else() {
+    let identifier = identifier();
+    let edge = &identifier.forwarders[0];
+    let key = |name: &str| identifier.key(identifier.key_named(name.parse::<Name>().unwrap().as_ref()).unwrap());
+    let rule = |address: &str| identifier.sources.select(address.parse().unwrap());
+    let (subnet, elsewhere) = (Some("10.2.0.0/24"), Some("198.51.100.0/24"));
+    let nowhere = "198.51.100.7";
+    for (source, name, proxied, listener, client_subnet, way, view) in [
+        // A proxy: in a network that it may speak for, and not.
+        (
+            "10.2.0.4",
+            Some("one"),
+            true,
+            0,
+            None,
+            Way::Proxy(edge, edge.clients.select([10, 2, 0, 4].into())),
+            Some(TWO),
+        ),
+        (
+            "10.2.0.4",
+            Some("admin"),
+            true,
+            0,
+            elsewhere,
+            Way::Proxy(edge, edge.clients.select([10, 2, 0, 4].into())),
+            Some(TWO),
+        ),
+        ("10.1.0.4", None, true, 1, subnet, Way::Proxy(edge, None), None),
+        ("10.1.0.4", Some("one"), true, 0, None, Way::Key(key("one")), Some(ONE)),
+        ("10.1.0.4", Some("anyone"), true, 1, subnet, Way::Proxy(edge, None), None),
+        ("10.1.0.4", Some("admin"), true, 1, None, Way::Proxy(edge, None), None),
+        ("10.1.0.4", Some("admin"), true, 1, subnet, Way::Administrator(key("admin"), rule("10.2.0.0")), Some(TWO)),
+        // A key before client subnet, listener and source.
+        ("192.0.2.53", Some("one"), false, 1, subnet, Way::Key(key("one")), Some(ONE)),
+        ("10.2.0.4", Some("one"), false, 1, None, Way::Key(key("one")), Some(ONE)),
+        // An administrator's client subnet, wherever it comes from.
+        (
+            nowhere,
+            Some("admin"),
+            false,
+            1,
+            Some("10.1.7.0/24"),
+            Way::Administrator(key("admin"), rule("10.1.7.0")),
+            Some(ONE),
+        ),
+        (
+            "192.0.2.53",
+            Some("admin"),
+            false,
+            1,
+            Some("10.1.7.0/24"),
+            Way::Administrator(key("admin"), rule("10.1.7.0")),
+            Some(ONE),
+        ),
+        ("10.1.0.4", Some("admin"), false, 1, elsewhere, Way::Administrator(key("admin"), None), None),
+        (nowhere, Some("admin"), false, 1, Some("0.0.0.0/0"), Way::Listener, Some(TWO)),
+        (nowhere, Some("admin"), false, 1, None, Way::Listener, Some(TWO)),
+        ("10.1.0.4", Some("admin"), false, 0, None, Way::Source(rule("10.1.0.4")), Some(ONE)),
+        // A key that says nothing changes nothing.
+        (nowhere, Some("anyone"), false, 0, subnet, Way::Source(None), None),
+        ("10.1.0.4", Some("anyone"), false, 1, subnet, Way::Listener, Some(TWO)),
+        (
+            "192.0.2.53",
+            Some("anyone"),
+            false,
+            0,
+            subnet,
+            Way::ClientSubnet(edge, edge.clients.select([10, 2, 0, 0].into())),
+            Some(TWO),
+        ),
+    ] {
+        let client = client(&identifier, source, name, proxied, listener);
+        let found = identifier.identify(&client, client_subnet.map(|subnet| subnet.parse().unwrap()));
+        assert_eq!((found.way, found.view), (way, view), "{client:?} {client_subnet:?}");
+    }
+}
+
+#[test]
+fn an_administrators_client_subnet_has_a_scope_and_a_networks_key_has_none() {
+    let identifier = identifier();
+    let scope = |key, subnet: &str| {
+        let client = client(&identifier, "198.51.100.7", Some(key), false, 0);
+        identifier.identify(&client, Some(subnet.parse().unwrap())).scope
+    };
+    assert_eq!(scope("admin", "10.2.0.0/24"), 16);
+    assert_eq!(scope("admin", "10.128.0.0/24"), 9);
+    assert_eq!(scope("one", "10.2.0.0/24"), 0);
+    assert_eq!(scope("anyone", "10.2.0.0/24"), 0);
+}
