@@ -9,16 +9,18 @@ use std::sync::LazyLock;
 use hickory_proto::op::Message;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use vnetdns::config::{Files, load};
-use vnetdns::dns::Ttl;
+use vnetdns::dns::{CookieSecrets, Ttl};
 use vnetdns::respond::{Responder, respond};
 use vnetdns::snapshot::{Generation, Identity, Snapshot};
-use vnetdns::view::{Client, Persona, Transport};
+use vnetdns::view::{Client, ForwarderId, KeyId, Persona, Transport};
 use vnetdns::wire::Response;
 
 static LAB: LazyLock<Snapshot> = LazyLock::new(|| {
-    let topology = load(&Files::Lab).expect("the lab is sound").topology;
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz.toml");
+    let topology = load(&Files::Disk(config.into())).expect("the configuration is sound").topology;
     let identity = Identity { version: Some("vnetdns".to_owned()), id: Some("fuzz".to_owned()) };
-    Snapshot::compile(topology, identity, Generation(1)).expect("small zones")
+    let snapshot = Snapshot::compile(topology, identity, Generation(1)).expect("small zones");
+    snapshot.with_cookie_secrets(Some(CookieSecrets::new([7; 16], None)))
 });
 
 thread_local! {
@@ -33,11 +35,12 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         2 => Persona::AzureResolver { ttl_cap: None },
         _ => Persona::AzureResolver { ttl_cap: Ttl::from_secs(5) },
     };
-    let source = match who >> 3 & 3 {
-        0 => [198, 51, 100, 4],
-        at => [10, at, 0, 4],
-    };
-    let client = Client { persona, ..Client::new(source.into(), transport) };
+    // Outside, in either network, and a forwarder that is in one.
+    let source = [[198, 51, 100, 4], [10, 1, 0, 4], [10, 2, 0, 4], [10, 1, 0, 53]][usize::from(who >> 3 & 3)];
+    // As if the client had signed: nobody guesses a code.
+    let key = [None, None, Some(KeyId(0)), Some(KeyId(1))][usize::from(who >> 5 & 3)];
+    let proxy = (who >> 7 == 1).then_some(ForwarderId(0));
+    let client = Client { persona, key, proxy, now: 1_700_000_000, ..Client::new(source.into(), transport) };
     let mut response = Response::new();
     let outcome = respond(&LAB, &client, request, &mut response);
     WORKER.with_borrow_mut(|(responder, kept)| {

@@ -11,6 +11,7 @@ use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsOption};
 use ppp::v2::{Builder, Command, Protocol, Version};
 
 use crate::support::{Server, plain_query};
+use crate::tsig::{forged, known_key_file};
 
 /// Random attempts over each transport.
 const ATTEMPTS: usize = 6000;
@@ -60,6 +61,11 @@ record_set = [
   { name = "hidden-target", type = "A", records = ["10.77.88.99"] },
 ]
 
+[[tsig_key]]
+name = "key-one"
+file = "one.key"
+virtual_network = "secret"
+
 [[forwarder]]
 name = "edge"
 addresses = ["127.77.0.53"]
@@ -67,6 +73,10 @@ client_subnet = true
 proxy_protocol = true
 virtual_networks = ["secret"]
 "#;
+
+fn server() -> Server {
+    Server::configured_with(WORLD, &[("one.key", &known_key_file())])
+}
 
 /// What a reply to a stranger must not hold: addresses, a label, a text.
 const SECRETS: [&[u8]; 4] =
@@ -147,7 +157,8 @@ impl Numbers {
             }
             message.edns = Some(edns);
         }
-        message.to_vec().unwrap()
+        let query = message.to_vec().unwrap();
+        if self.is(20) { forged(&query, self.next() as usize) } else { query }
     }
 
     /// Flips bits, cuts, doubles or puts junk behind.
@@ -227,7 +238,7 @@ fn send_udp(server: &Server, from: &str, datagrams: &[Vec<u8>]) -> usize {
 
 #[test]
 fn nothing_private_is_seen_from_outside() {
-    let mut server = Server::configured(WORLD);
+    let mut server = server();
     // The secrets are there to be found.
     for (name, qtype) in &QUESTIONS[..8] {
         let reply = server.exchange("127.77.0.4", &plain_query(name, *qtype).to_vec().unwrap());
@@ -263,7 +274,7 @@ fn nothing_private_is_seen_from_outside() {
 
 #[test]
 fn a_forwarder_that_is_asked_by_strangers_brings_them_nothing() {
-    let server = Server::configured(WORLD);
+    let server = server();
     let mut numbers = Numbers(0x0dd_ba11);
     // What a proxy sends on for clients of no network, with whatever these have put into their queries.
     let datagrams: Vec<_> = (0..ATTEMPTS / 2)
@@ -281,7 +292,7 @@ fn a_forwarder_that_is_asked_by_strangers_brings_them_nothing() {
 
 #[test]
 fn an_unlisted_claim_changes_no_octet_of_an_answer() {
-    let server = Server::configured(WORLD);
+    let server = server();
     for (name, qtype) in QUESTIONS {
         let mut message = plain_query(name, qtype);
         message.metadata.id = 7;

@@ -102,6 +102,25 @@ fn key_file(name: &str, algorithm: &str, secret: &[u8]) -> String {
     format!("key \"{name}\" {{\n\talgorithm {algorithm};\n\tsecret \"{secret}\";\n}};\n")
 }
 
+/// The file of a key that [`forged`] knows.
+pub(crate) fn known_key_file() -> String {
+    key_file("key-one", "hmac-sha256", &SECRET)
+}
+
+/// A query with a signature that does not count, whatever the number: another secret, another key, a wrong clock, a code
+/// that is cut or of another query, another algorithm.
+pub(crate) fn forged(query: &[u8], number: usize) -> Vec<u8> {
+    let signer = match number % 6 {
+        0 => Signer::with_secret("key-one", TsigAlgorithm::HmacSha256, &[7; 32]),
+        1 => Signer::new("key-none", TsigAlgorithm::HmacSha256),
+        2 => Signer { ahead: 301 + number as i64 % 100_000, ..one() },
+        3 => Signer { ahead: -301 - number as i64 % 100_000, ..one() },
+        4 => Signer { mac_len: number % 32, ..one() },
+        _ => Signer::new("key-one", TsigAlgorithm::HmacSha512),
+    };
+    signer.sign(query).octets
+}
+
 fn one() -> Signer {
     Signer::new("key-one", TsigAlgorithm::HmacSha256)
 }
