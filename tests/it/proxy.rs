@@ -51,10 +51,11 @@ client_prefixes = ["10.0.0.0/8"]
 /// The forwarder that may send headers; it is in network two itself.
 const EDGE: &str = "127.2.0.53";
 
+const LISTEN: &str = "[server]\nlisten = [\"127.0.0.1:0\", { address = \"127.0.0.1:0\", require_proxy_protocol = true }, \
+                      { address = \"127.0.0.1:0\", virtual_network = \"two\" }]\n";
+
 fn server() -> Server {
-    let listen = "[server]\nlisten = [\"127.0.0.1:0\", { address = \"127.0.0.1:0\", require_proxy_protocol = true }, \
-                  { address = \"127.0.0.1:0\", virtual_network = \"two\" }]\n";
-    Server::configured(&[listen, WORLD].concat())
+    Server::configured(&[LISTEN, WORLD].concat())
 }
 
 fn header(command: Command, source: &str) -> Vec<u8> {
@@ -228,4 +229,22 @@ fn a_connection_without_a_whole_header_ends() {
     endless[14..16].copy_from_slice(&[0xff, 0xff]);
     let _ = stream.write_all(&endless).and_then(|()| stream.write_all(&[0; 60_000]));
     assert!(matches!(stream.read(&mut [0; 16]), Ok(0) | Err(_)));
+}
+
+#[test]
+fn a_connection_loses_its_word_with_its_listing() {
+    let server = server();
+    let mut stream = server.tcp_stream(EDGE);
+    stream.write_all(&proxied("10.1.0.4")).unwrap();
+    send(&mut stream, &question(1));
+    assert_eq!(receive(&mut stream).map(|response| data(&response)).as_deref(), Some("10.255.0.1"));
+    // Another forwarder now has the number that this one had.
+    let (networks, forwarders) = WORLD.split_once("[[forwarder]]\n").unwrap();
+    let (_, others) = forwarders.split_once("[[forwarder]]\n").unwrap();
+    server.configure(&[LISTEN, networks, "[[forwarder]]\nproxy_protocol = true\n", others].concat());
+    server.signal("HUP");
+    server.wait_for_log("reloaded");
+    stream.set_read_timeout(Some(QUIET)).unwrap();
+    send(&mut stream, &question(2));
+    assert_eq!(receive(&mut stream), None);
 }
