@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::Finding;
 use super::check::{missing, unique};
-use super::declaration::{Declaration, Declared, Origin, VirtualNetwork};
+use super::declaration::{Declaration, Declared, Origin, PrivateDnsZone, VirtualNetwork};
 use crate::dns::{self, Name};
 
 /// A host that speaks for clients: it says who they are, by EDNS Client Subnet (RFC 7871) or the PROXY protocol.
@@ -197,6 +197,28 @@ pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
                 ));
             }
         }
+        // Some forwarders pass on a signed query as it is, without the option.
+        for address in forwarder.addresses.iter().filter(|_| forwarder.client_subnet) {
+            let holds = |network: &&VirtualNetwork| {
+                let holding = prefixes(network).into_iter().filter(|prefix| prefix.contains(&**address));
+                holding.map(|prefix| prefix.prefix_len()).max()
+            };
+            let own = declaration.virtual_networks.iter().filter(|network| holds(network).is_some()).max_by_key(holds);
+            let Some(own) = own.filter(|network| sees_zones(declaration, network)) else { continue };
+            findings.push(Finding::warning(
+                address.origin,
+                format!(
+                    "forwarder \"{name}\" asks from {}, in virtual network \"{}\": a query that tells of no client, as \
+                     anyone may have it send, sees that network's zones",
+                    **address, own.name
+                ),
+                format!(
+                    "give it an address in no network, or declare a [[virtual_network]] without zones for it: \
+                     client_prefixes = [\"{}\"]",
+                    **address
+                ),
+            ));
+        }
         if forwarder.client_prefixes.is_empty() {
             continue;
         }
@@ -218,4 +240,11 @@ pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
             }
         }
     }
+}
+
+/// Whether clients of a network see what others do not: zones that are linked to it, or what its DNS servers say.
+fn sees_zones(declaration: &Declaration, network: &VirtualNetwork) -> bool {
+    let is_linked =
+        |zone: &PrivateDnsZone| zone.virtual_network_links.iter().any(|link| *link.virtual_network == *network.name);
+    !network.dns_servers.is_empty() || declaration.private_dns_zones.iter().any(is_linked)
 }

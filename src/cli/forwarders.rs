@@ -8,6 +8,7 @@ mod dnsmasq;
 mod knot_resolver;
 mod pdns_recursor;
 mod systemd_resolved;
+mod tell;
 mod unbound;
 mod windows;
 mod zones;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
+use self::tell::Telling;
 use self::zones::Zone;
 use super::{ConfigOption, print};
 use crate::azure::{Catalogue, Topology};
@@ -34,6 +36,7 @@ Examples:
   vnetdns forwarders --for unbound --config config/lab.toml > /etc/unbound/unbound.conf.d/vnetdns.conf
   vnetdns forwarders --for bind --server 10.0.0.4 --config config/lab.toml
   vnetdns forwarders --for bind --kind stub --server 10.0.0.4        static-stub zones instead of forward zones
+  vnetdns forwarders --for dnsdist --tell proxy-protocol             one forwarder for the clients of all networks
   vnetdns forwarders --for windows --server 10.0.0.4 --zones all     every zone of the catalogue
   vnetdns forwarders --for delegation --parent contoso.internal      NS records and glue for a zone of yours")]
 pub(super) struct Forwarders {
@@ -49,6 +52,10 @@ pub(super) struct Forwarders {
     /// Kind of zone, where the program has several [default: the one to take, see docs/forwarders.md]
     #[arg(long)]
     kind: Option<Kind>,
+    /// Have the program tell who its clients are, so that one serves several networks [default: it does not, and its own
+    /// address decides]
+    #[arg(long, value_name = "WAY")]
+    tell: Option<tell::Way>,
     /// The zone of yours that delegates, with --for delegation [default: the root, of an internal root server]
     #[arg(long, value_name = "ZONE")]
     parent: Option<Name>,
@@ -95,6 +102,8 @@ struct Plan {
     kind: Kind,
     /// Public zones of which this server knows some names only, where nobody else is asked for the others.
     partial: Vec<String>,
+    /// How the program tells of its clients, if at all.
+    telling: Option<Telling>,
 }
 
 impl Forwarders {
@@ -109,6 +118,9 @@ impl Forwarders {
         let plan = || self.plan(&config.topology, &config.server.listen);
         if self.parent.is_some() && self.program != Program::Delegation {
             bail!("--parent is the zone that delegates: it goes with --for delegation only");
+        }
+        if let Some(way) = self.tell {
+            way.require(self.program)?;
         }
         match self.program {
             Program::Bind => bind::write(&plan()?),
@@ -125,6 +137,7 @@ impl Forwarders {
     }
 
     fn plan(&self, topology: &Topology, listen: &[Listen]) -> anyhow::Result<Plan> {
+        let telling = self.tell.map(|way| Telling::new(way, topology)).transpose()?;
         let server = match self.server {
             Some(server) => server,
             None => reachable(listen)?,
@@ -146,7 +159,7 @@ impl Forwarders {
             bail!("{} has zones of one kind only: leave out --kind", self.program.name());
         }
         let partial = if topology.forwarding().upstream.is_some() { Vec::new() } else { zones::partial(topology)? };
-        Ok(Plan { server, zones, kind, partial })
+        Ok(Plan { server, zones, kind, partial, telling })
     }
 }
 
@@ -208,6 +221,11 @@ const NAMED: usize = 4;
 const WIDTH: usize = 100;
 
 impl Plan {
+    /// How the program tells of its clients, if at all.
+    fn way(&self) -> Option<tell::Way> {
+        self.telling.as_ref().map(|telling| telling.way)
+    }
+
     /// The head of every output: what it is for and why these zones. `sign` begins a comment.
     fn head(&self, program: Program, sign: &str) -> Lines {
         let mut lines = Lines::default();
@@ -230,6 +248,9 @@ impl Plan {
                      configuration has an [upstream] to ask for them."
                 ),
             );
+        }
+        if let Some(telling) = &self.telling {
+            telling.comment(program, sign, &mut lines);
         }
         lines
     }

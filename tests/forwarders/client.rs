@@ -15,7 +15,7 @@ pub(crate) struct Response {
     pub(crate) answer: Vec<(u32, String, String)>,
     /// TTLs of SOA records in the authority section.
     pub(crate) soa: Vec<u32>,
-    /// Whether the first response was truncated and dig came again over TCP.
+    /// Whether it came over TCP: the first response was truncated, or dig was told to.
     pub(crate) over_tcp: bool,
 }
 
@@ -49,6 +49,11 @@ pub(crate) fn command(namespace: Option<u32>, program: impl AsRef<OsStr>) -> Com
 
 /// Asks once, for at most `seconds`.
 pub(crate) fn ask(target: Target, name: &str, rtype: &str, seconds: u32) -> Response {
+    ask_as(target, &[], name, rtype, seconds)
+}
+
+/// The same with more arguments for dig: who asks, and how.
+pub(crate) fn ask_as(target: Target, who: &[&str], name: &str, rtype: &str, seconds: u32) -> Response {
     let server = target.address;
     let output = command(target.namespace, "dig")
         .args([&format!("@{}", server.ip()), "-p", &server.port().to_string(), name, rtype])
@@ -61,9 +66,12 @@ pub(crate) fn ask(target: Target, name: &str, rtype: &str, seconds: u32) -> Resp
             "+answer",
             "+authority",
         ])
+        .args(who)
         .output()
         .unwrap();
-    parse(&String::from_utf8(output.stdout).unwrap())
+    let mut response = parse(&String::from_utf8(output.stdout).unwrap());
+    response.over_tcp |= who.contains(&"+tcp");
+    response
 }
 
 fn parse(text: &str) -> Response {

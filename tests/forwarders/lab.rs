@@ -71,6 +71,8 @@ pub(crate) struct Lab {
     upstream: Server,
     listen: &'static str,
     config: PathBuf,
+    /// Tables of forwarders that tell of their clients.
+    tellers: String,
     _directory: TempDir,
 }
 
@@ -88,19 +90,26 @@ impl Lab {
             .unwrap();
         let upstream = Server::start(namespace, &upstream_config, &["--listen", "127.0.0.1:0"]);
         let config = directory.path().join("lab.toml");
-        write(&config, listen, &upstream, Ledger::Pending);
+        fs::write(&config, text(listen, &upstream, Ledger::Pending)).unwrap();
         let server = Server::start(namespace, &config, &[]);
-        Self { server, upstream, listen, config, _directory: directory }
+        Self { server, upstream, listen, config, tellers: String::new(), _directory: directory }
     }
 
-    /// The address of the listener of a persona: `authoritative` or `azure-resolver`.
-    pub(crate) fn address(&self, persona: &str) -> SocketAddr {
-        self.server.addresses[usize::from(persona == "azure-resolver")]
+    /// The address of a listener: of a persona, `authoritative` or `azure-resolver`, or of a network.
+    pub(crate) fn address(&self, listener: &str) -> SocketAddr {
+        let listeners = ["authoritative", "azure-resolver", "spoke-1", "spoke-2"];
+        self.server.addresses[listeners.iter().position(|known| *known == listener).unwrap()]
+    }
+
+    /// Believes forwarders that tell of their clients: `[[forwarder]]` tables.
+    pub(crate) fn believe(&mut self, tellers: &str) {
+        self.tellers += tellers;
+        self.change(Ledger::Pending);
     }
 
     /// Changes the endpoint's state and has the server load it.
     pub(crate) fn change(&self, ledger: Ledger) {
-        write(&self.config, self.listen, &self.upstream, ledger);
+        fs::write(&self.config, text(self.listen, &self.upstream, ledger) + &self.tellers).unwrap();
         let reloads = || self.server.log.lock().unwrap().matches("reloaded generation").count();
         let before = reloads();
         let kill = format!("kill -HUP {}", self.server.child.id());
@@ -112,11 +121,12 @@ impl Lab {
         }
     }
 
-    /// What `vnetdns forwarders` prints.
-    pub(crate) fn printed(&self, program: &str, kind: &str, server: &str) -> String {
+    /// What `vnetdns forwarders` prints, for a program that tells of its clients where it is said how.
+    pub(crate) fn printed(&self, program: &str, kind: &str, server: &str, tell: Option<&str>) -> String {
         let output = Command::new(PROGRAM)
             .args(["forwarders", "--for", program, "--kind", kind, "--server", server, "--config"])
             .arg(&self.config)
+            .args(tell.map(|tell| ["--tell", tell]).iter().flatten())
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -124,12 +134,11 @@ impl Lab {
     }
 }
 
-fn write(path: &Path, listen: &str, upstream: &Server, ledger: Ledger) {
+fn text(listen: &str, upstream: &Server, ledger: Ledger) -> String {
     let texts: Vec<_> = ('a'..='j').map(|char| format!("\"{}\"", char.to_string().repeat(200))).collect();
-    let text = include_str!("lab.toml")
+    include_str!("lab.toml")
         .replace("\"127.0.0.1:0\"", &format!("\"{listen}:0\""))
         .replace("\"UPSTREAM\"", &format!("\"{}\"", upstream.addresses[0]))
         .replace("\"LEDGER_STATE\"", &format!("\"{ledger:?}\""))
-        .replace("BIG_TEXTS", &texts.join(", "));
-    fs::write(path, text).unwrap();
+        .replace("BIG_TEXTS", &texts.join(", "))
 }

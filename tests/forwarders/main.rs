@@ -16,6 +16,7 @@ mod programs;
 mod questions;
 mod resolved;
 mod table;
+mod ways;
 
 use std::cell::Cell;
 use std::io::Write;
@@ -74,31 +75,6 @@ fn ask_through_all(installed: &[Forwarder]) -> Vec<Row> {
         }
         rows.into_iter().map(|row| row.join().unwrap()).collect()
     })
-}
-
-#[test]
-fn forwarders_of_three_networks_get_three_answers() {
-    let Some(installed) = installed() else { return };
-    let lab = Lab::start();
-    let defaults: Vec<_> = installed.iter().filter(|forwarder| forwarder.is_default).collect();
-    let networks = [Seen::Spoke1, Seen::Spoke2, Seen::Outside];
-    let answers = |forwarder: Forwarder, seen| {
-        let running = start(&lab, forwarder, PERSONAS[0], seen, None);
-        let mistakes = ask_all(running.target, seen);
-        let is_documented = |mistake| table::documented(forwarder).contains(mistake);
-        assert!(mistakes.iter().all(is_documented), "{forwarder:?} {seen:?}: {mistakes:?}\n{}", running.log());
-        table::answers(&mistakes)
-    };
-    let rows: Vec<String> = std::thread::scope(|scope| {
-        let cells = |forwarder: Forwarder| networks.map(|seen| scope.spawn(move || answers(forwarder, seen)));
-        let rows: Vec<_> = defaults.iter().map(|forwarder| (forwarder.program, cells(**forwarder))).collect();
-        let row = |(program, cells): (&str, [std::thread::ScopedJoinHandle<'_, String>; 3])| {
-            let [first, second, outside] = cells.map(|cell| cell.join().unwrap());
-            format!("| {program} | source address | {first} | {second} | {outside} |")
-        };
-        rows.into_iter().map(row).collect()
-    });
-    table::check("ways", "| program | way | in spoke-1 | in spoke-2 | outside |", &rows);
 }
 
 #[test]
@@ -163,7 +139,7 @@ fn installed() -> Option<Vec<Forwarder>> {
 }
 
 fn start(lab: &Lab, forwarder: Forwarder, persona: &str, seen: Seen, edit: Option<Edit<'_>>) -> Running {
-    Start { lab, forwarder, persona, source: seen.source(), edit }.and_wait()
+    Start { lab, forwarder, persona, tell: None, source: seen.source(), edit }.and_wait()
 }
 
 /// Everything that is seen of one forwarder, all of them changing at one time.

@@ -2,10 +2,12 @@
 //! loopback port, the source address of a network, folders of its own. Validation and protection against rebinding are
 //! on wherever the program has them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -85,7 +87,10 @@ pub(crate) type Edit<'a> = &'a (dyn Fn(String) -> String + Sync);
 pub(crate) struct Start<'a> {
     pub(crate) lab: &'a Lab,
     pub(crate) forwarder: Forwarder,
+    /// The listener that it asks: a persona, or a network.
     pub(crate) persona: &'a str,
+    /// How it tells of its clients, as `--tell` knows it.
+    pub(crate) tell: Option<&'static str>,
     /// The address that it asks from, which decides the network.
     pub(crate) source: &'a str,
     /// What the test changes in the printed configuration.
@@ -123,7 +128,7 @@ impl Start<'_> {
             ("bind", "stub") => server.ip().to_string(),
             _ => server.to_string(),
         };
-        let printed = lab.printed(forwarder.program, forwarder.kind, &told);
+        let printed = lab.printed(forwarder.program, forwarder.kind, &told, self.tell);
         let printed = self.edit.map_or_else(|| printed.clone(), |edit| edit(printed.clone()));
         let name = folder.display();
         let file = |file: &str, text: String| {
@@ -257,12 +262,13 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).chain(system).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
-/// A port that is free for UDP and TCP at this moment.
+/// A port that is free for UDP and TCP at this moment, and that no other forwarder of these tests was given.
 fn free_address() -> SocketAddr {
+    static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
     loop {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        if UdpSocket::bind(address).is_ok() {
+        if UdpSocket::bind(address).is_ok() && GIVEN.lock().unwrap().insert(address) {
             return address;
         }
     }

@@ -96,7 +96,7 @@ fn row(program: &PathBuf, persona: &'static str) -> Row {
     let namespace = Some(namespaces.0.id());
     let lab = Lab::start_in(namespace, "10.1.0.53");
     let directory = TempDir::new().unwrap();
-    let printed = lab.printed(RESOLVED.program, RESOLVED.kind, &lab.address(persona).to_string());
+    let printed = lab.printed(RESOLVED.program, RESOLVED.kind, &lab.address(persona).to_string(), None);
     let (config, negative) = printed.split_once("# ==> /etc/dnssec-trust-anchors.d/vnetdns.negative\n").unwrap();
     for (file, text) in
         [("systemd/resolved.conf.d/vnetdns.conf", config), ("dnssec-trust-anchors.d/vnetdns.negative", negative)]

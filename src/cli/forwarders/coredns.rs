@@ -12,8 +12,16 @@ pub(super) fn write(plan: &Plan) -> String {
     let names: Vec<_> = plan.zones.iter().map(|zone| zone.name.as_str()).collect();
     lines.line(format!("{} {{", names.join(" ")));
     lines.line(format!("    forward . {}", plan.server));
-    lines.comment("    #", "At most the records' own TTLs, 10 seconds at private endpoints.");
-    lines.line("    cache");
+    if plan.way().is_some() {
+        lines.comment(
+            "    #",
+            "set: an option that a client sent itself is replaced. No cache: CoreDNS's is one for all clients.",
+        );
+        lines.line("    rewrite edns0 subnet set 32 128");
+    } else {
+        lines.comment("    #", "At most the records' own TTLs, 10 seconds at private endpoints.");
+        lines.line("    cache");
+    }
     lines.line("}");
     lines.0
 }

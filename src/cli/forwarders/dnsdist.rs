@@ -1,5 +1,6 @@
 //! dnsdist's `dnsdist.conf`.
 
+use super::tell::Way;
 use super::{Plan, Program};
 
 /// Statements to put before the rules that send everything else elsewhere.
@@ -14,9 +15,39 @@ pub(super) fn write(plan: &Plan) -> String {
          default, a root server's name, the server would count as down. dnsdist passes flags on: clients that insist \
          on RA need a listener of persona \"azure-resolver\".",
     );
+    let tells = match plan.way() {
+        Some(Way::ClientSubnet) => {
+            lines.comment("--", "");
+            lines.comment(
+                "--",
+                "setECSOverride: without it dnsdist passes on the option that a client sent itself, and anyone could \
+                 claim to be in another network. The whole address is told, for networks can be smaller than a /24. \
+                 All three settings hold for every server that has useClientSubnet.",
+            );
+            lines.line("setECSOverride(true)");
+            lines.line("setECSSourcePrefixV4(32)");
+            lines.line("setECSSourcePrefixV6(128)");
+            Some("  useClientSubnet = true,")
+        }
+        Some(Way::ProxyProtocol) => {
+            lines.comment("--", "");
+            lines.comment(
+                "--",
+                "A header tells of the client. An option that a client sent itself (EDNS Client Subnet) comes through, \
+                 but behind a header vnetdns heeds none. Headers of clients are taken only from those that \
+                 setProxyProtocolACL lists: list none but proxies of yours. Never give this pool a packet cache: that is \
+                 one for all clients, and a stranger gets private answers from it.",
+            );
+            Some("  useProxyProtocol = true,")
+        }
+        None => None,
+    };
     lines.line("newServer({");
     lines.line(format!("  address = '{}',", plan.server));
     lines.line("  pool = 'vnetdns',");
+    if let Some(tells) = tells {
+        lines.line(tells);
+    }
     if let Some(zone) = check {
         lines.line(format!("  checkName = '{}.',", zone.name));
         lines.line("  checkType = 'SOA',");

@@ -31,6 +31,33 @@ pub(super) fn write(plan: &Plan) -> String {
         lines.comment("#", &zone.why);
         lines.line(format!("{setting}{sign}{}={}", zone.name, plan.server));
     }
+    if plan.way().is_some() {
+        lines.empty();
+        lines.comment(
+            "#",
+            "Of all clients, those with private addresses too, whom ecs-add-for leaves out by default; with all of \
+             the address, and answers kept for as few clients as that. use-incoming-edns-subnet: with yes, anyone \
+             could claim to be in another network.",
+        );
+        for (at, zone) in plan.zones.iter().enumerate() {
+            let sign = if at == 0 { "=" } else { "+=" };
+            lines.line(format!("edns-subnet-allow-list{sign}{}", zone.name));
+        }
+        lines.line("ecs-add-for=0.0.0.0/0, ::/0");
+        for (family, bits) in [("ipv4", 32), ("ipv6", 128)] {
+            lines.line(format!("ecs-{family}-bits={bits}"));
+            lines.line(format!("ecs-{family}-cache-bits={bits}"));
+        }
+        lines.line("use-incoming-edns-subnet=no");
+        lines.comment(
+            "#",
+            "Negative answers and failures are kept for everybody, whomever they are meant for (RFC 7871 §7.4): one \
+             network's NXDOMAIN would hide the other's private endpoint, and a stranger's SERVFAIL everything. So none \
+             are kept. These two hold for all other names as well; where that is too dear, take dnsdist for these zones.",
+        );
+        lines.line("max-negative-ttl=0");
+        lines.line("packetcache-servfail-ttl=0");
+    }
     lines.empty();
     lines.line("# ==> the file that lua-config-file names");
     lines.comment(

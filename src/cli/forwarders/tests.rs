@@ -65,6 +65,79 @@ fn each_program_gets_the_configuration_that_is_kept_beside_the_tests() {
     }
 }
 
+#[test]
+fn each_program_that_can_tell_of_its_clients_gets_what_is_kept_beside_the_tests() {
+    let config = std::fs::read_to_string(golden().join("small.toml")).unwrap();
+    for (program, way) in [
+        ("dnsdist", "client-subnet"),
+        ("dnsdist", "proxy-protocol"),
+        ("dnsmasq", "client-subnet"),
+        ("pdns-recursor", "client-subnet"),
+        ("coredns", "client-subnet"),
+        ("unbound", "client-subnet"),
+    ] {
+        let text = output(&config, &["--for", program, "--tell", way, "--server", "10.0.0.4"]).unwrap();
+        let path = golden().join(format!("{program}.{way}"));
+        if std::env::var_os("VNETDNS_BLESS").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(text == expected, "{} differs:\n{text}", path.display());
+        assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+    }
+}
+
+#[test]
+fn who_cannot_tell_of_its_clients_is_refused() {
+    let config = private_zone("contoso.internal");
+    let error = |program: &str, way: &str| {
+        output(&config, &["--for", program, "--tell", way, "--server", "10.0.0.4"]).unwrap_err().to_string()
+    };
+    for (program, way) in [
+        ("bind", "client-subnet"),
+        ("knot-resolver", "client-subnet"),
+        ("systemd-resolved", "client-subnet"),
+        ("windows", "client-subnet"),
+        ("dnsmasq", "proxy-protocol"),
+        ("unbound", "proxy-protocol"),
+        ("pdns-recursor", "proxy-protocol"),
+        ("coredns", "proxy-protocol"),
+        ("delegation", "client-subnet"),
+    ] {
+        let error = error(program, way);
+        assert!(error.contains("cannot tell of its clients by"), "{program}: {error}");
+        // Unbound could, but is not recommended.
+        let others = "by EDNS Client Subnet dnsdist, dnsmasq, PowerDNS Recursor, CoreDNS, or by PROXY protocol dnsdist";
+        assert!(error.contains(others), "{program}: {error}");
+    }
+    let public = "[[private_link_resource]]\ntype = \"Microsoft.Sql/servers\"\nname = \"a\"\nregion = \"eastus\"\n";
+    let nobody = output(public, &["--for", "dnsdist", "--tell", "client-subnet", "--server", "10.0.0.4"]);
+    assert!(nobody.unwrap_err().to_string().starts_with("there is no virtual network"));
+}
+
+#[test]
+fn the_printed_table_makes_the_forwarder_known() {
+    // So many networks that they do not fit one line, and a name that needs quoting.
+    let networks: String = (0..12).map(|at| format!("[[virtual_network]]\nname = \"network-{at:02}\"\n")).collect();
+    let small = std::fs::read_to_string(golden().join("small.toml")).unwrap();
+    for (config, way) in [(small.clone(), "client-subnet"), (format!("{small}\n{networks}"), "proxy-protocol")] {
+        let text = output(&config, &["--for", "dnsdist", "--tell", way, "--server", "10.0.0.4"]).unwrap();
+        let table: String =
+            text.lines().filter_map(|line| Some(format!("{}\n", line.strip_prefix("--   ")?))).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("with-forwarder.toml");
+        // As it is printed, nobody is trusted.
+        std::fs::write(&path, format!("{config}\n{table}")).unwrap();
+        assert!(load(&Files::Disk(path.clone())).is_err());
+        std::fs::write(&path, format!("{config}\n{}", table.replace("ADDRESS", "192.0.2.53"))).unwrap();
+        let with_forwarder = load(&Files::Disk(path)).unwrap();
+        let [forwarder] = with_forwarder.topology.forwarders() else { panic!("one forwarder in {table}") };
+        assert_eq!(forwarder.client_subnet, way == "client-subnet");
+        assert_eq!(forwarder.proxy_protocol, way == "proxy-protocol");
+        assert_eq!(forwarder.virtual_networks.len(), config.matches("[[virtual_network]]").count());
+    }
+}
+
 /// The small world, with a name server in one of its zones and one elsewhere.
 fn with_name_servers() -> String {
     let servers = "{ name = \"ns1.corp.contoso.internal\", addresses = [\"10.1.0.53\", \"fd00::53\"] }, { name = \"dns.contoso.internal\", addresses = [\"10.9.0.53\"] }, { name = \"ns.elsewhere.example\" }";

@@ -26,6 +26,21 @@ pub(super) fn write(plan: &Plan) -> String {
     for zone in plan.zones.iter().filter(|zone| zone.is_special()) {
         lines.line(format!("    local-zone: {:?} transparent", zone.name));
     }
+    if plan.way().is_some() {
+        lines.comment(
+            "    #",
+            "WARNING: Unbound passes on the option (EDNS Client Subnet) that a client sent itself, and nothing in its \
+             configuration prevents that: every client that may ask this Unbound can claim to be in any of these \
+             networks. Take it only where all of them may see all of the answers. dnsdist, dnsmasq and PowerDNS \
+             Recursor replace the option.",
+        );
+        lines.line("    module-config: \"subnetcache validator iterator\"");
+        lines.line("    max-client-subnet-ipv4: 32");
+        lines.line("    max-client-subnet-ipv6: 128");
+        for zone in &plan.zones {
+            lines.line(format!("    client-subnet-zone: {:?}", zone.name));
+        }
+    }
     lines.empty();
     match plan.kind {
         Kind::Forward => {
