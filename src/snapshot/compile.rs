@@ -150,16 +150,21 @@ impl<'a> Networks<'a> {
     /// `sources` are the views by source address.
     fn identifier(&self, topology: &Topology, views: &[View], sources: Vec<SelectorRule>) -> Identifier {
         let forwarders = topology.forwarders().iter().map(|forwarder| {
-            let is_of = |rule: &&SelectorRule| {
+            let is_of = |rule: &SelectorRule| {
                 views[rule.leads_to.0 as usize].network.as_deref().is_some_and(|network| forwarder.speaks_for(network))
             };
-            let rules: Vec<_> = sources.iter().filter(is_of).copied().collect();
+            // Clients of other networks, within a prefix of its own, are none that it speaks for.
+            let (rules, others): (Vec<_>, Vec<_>) = sources.iter().copied().partition(is_of);
+            let holes: Vec<_> = others.iter().map(|rule| rule.prefix).collect();
             let prefixes: Vec<_> = forwarder.client_prefixes.iter().map(|prefix| prefix.trunc()).collect();
             Forwarder {
                 name: forwarder.name.as_str().into(),
                 client_subnet: forwarder.client_subnet,
                 proxy_protocol: forwarder.proxy_protocol,
-                clients: if prefixes.is_empty() { Selector::new(rules) } else { Selector::within(&rules, &prefixes) },
+                clients: match prefixes.is_empty() {
+                    true => Selector::with_holes(rules, holes),
+                    false => Selector::within(&rules, &holes, &prefixes),
+                },
             }
         });
         let forwarder_addresses = topology.forwarders().iter().enumerate().flat_map(|(at, forwarder)| {

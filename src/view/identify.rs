@@ -66,6 +66,18 @@ pub enum KeyHolder {
     Anyone,
 }
 
+/// Who a client subnet tells of, and for how many bits of it that is so. A subnet of no length tells of nobody: the client
+/// does not want to be told of (RFC 7871 §7.1.2). Nor does one in which there are clients of several kinds; its scope
+/// then asks for a longer one.
+fn told(clients: &Selector, subnet: IpNet) -> (Option<&SelectorRule>, u8) {
+    if subnet.prefix_len() == 0 {
+        return (None, 0);
+    }
+    let scope = clients.scope(subnet.addr());
+    let rule = clients.select(subnet.addr()).filter(|_| scope <= subnet.prefix_len());
+    (rule, scope)
+}
+
 /// What is known of a client.
 #[derive(Clone, Copy, Debug)]
 pub struct Identified<'a> {
@@ -125,8 +137,6 @@ impl Identifier {
         if client.view.is_some() {
             return by(Way::Given, client.view);
         }
-        // A prefix of no length says that the client is not to be told of (RFC 7871 §7.1.2).
-        let client_subnet = client_subnet.filter(|subnet| subnet.prefix_len() > 0);
         if (client.proxy.is_some() || client.key.is_some())
             && let Some(identified) = self.by_proxy_or_key(client, client_subnet)
         {
@@ -135,8 +145,7 @@ impl Identifier {
         if let Some(subnet) = client_subnet
             && let Some(forwarder) = self.speaker(client.source).filter(|forwarder| forwarder.client_subnet)
         {
-            let rule = forwarder.clients.select(subnet.addr());
-            let scope = forwarder.clients.scope(subnet.addr());
+            let (rule, scope) = told(&forwarder.clients, subnet);
             return Identified { scope, ..by_rule(Way::ClientSubnet(forwarder, rule), rule) };
         }
         let listener = client.listener.and_then(|ListenerId(id)| *self.listeners.get(usize::from(id))?);
@@ -167,8 +176,7 @@ impl Identifier {
         let by_key = key.and_then(|key| match (key.holder, client_subnet) {
             (KeyHolder::Network(view), _) => Some(Identified { way: Way::Key(key), view: Some(view), scope: 0 }),
             (KeyHolder::Administrator, Some(subnet)) => {
-                let rule = self.sources.select(subnet.addr());
-                let scope = self.sources.scope(subnet.addr());
+                let (rule, scope) = told(&self.sources, subnet);
                 Some(Identified { scope, ..by_rule(Way::Administrator(key, rule), rule) })
             }
             (KeyHolder::Administrator, None) | (KeyHolder::Anyone, _) => None,

@@ -4,6 +4,7 @@
 //! Prefixes are flattened into sorted, disjoint ranges once, so that a choice is one binary search.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -43,21 +44,29 @@ impl<T> Default for Selector<T> {
 impl<T> Selector<T> {
     /// Flattens prefixes. Of several rules with the same prefix the first counts.
     pub fn new(rules: impl IntoIterator<Item = SelectorRule<T>>) -> Self {
-        let mut rules: Vec<_> =
-            rules.into_iter().map(|rule| SelectorRule { prefix: rule.prefix.trunc(), ..rule }).collect();
+        Self::with_holes(rules, [])
+    }
+
+    /// As [`Selector::new`], with prefixes that are selected by no rule unless a narrower prefix, or the same one, is.
+    pub fn with_holes(
+        rules: impl IntoIterator<Item = SelectorRule<T>>,
+        holes: impl IntoIterator<Item = IpNet>,
+    ) -> Self {
+        let rules = rules.into_iter().map(|rule| (rule.prefix.trunc(), Some(rule.leads_to)));
+        let mut prefixes: Vec<_> = rules.chain(holes.into_iter().map(|hole| (hole.trunc(), None))).collect();
         // The sort keeps the given order among equal prefixes.
-        rules.sort_by_key(|rule| (rule.prefix.network(), rule.prefix.prefix_len()));
-        rules.dedup_by_key(|rule| rule.prefix);
-        let bounds = |rule: (usize, &SelectorRule<T>)| match (rule.1.prefix.network(), rule.1.prefix.broadcast()) {
-            (IpAddr::V4(first), IpAddr::V4(last)) => Bounds::V4(first.to_bits(), last.to_bits(), rule.0 as u32),
-            (IpAddr::V6(first), IpAddr::V6(last)) => Bounds::V6(first.to_bits(), last.to_bits(), rule.0 as u32),
-            _ => unreachable!("both ends of a prefix are of one family"),
-        };
-        let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for rule in rules.iter().enumerate() {
-            match bounds(rule) {
-                Bounds::V4(first, last, rule) => v4.push((first, last, rule)),
-                Bounds::V6(first, last, rule) => v6.push((first, last, rule)),
+        prefixes.sort_by_key(|(prefix, _)| (prefix.network(), prefix.prefix_len()));
+        prefixes.dedup_by_key(|(prefix, _)| *prefix);
+        let (mut rules, mut v4, mut v6) = (Vec::new(), Vec::new(), Vec::new());
+        for (prefix, leads_to) in prefixes {
+            let rule = leads_to.map(|leads_to| {
+                rules.push(SelectorRule { prefix, leads_to });
+                rules.len() as u32 - 1
+            });
+            match (prefix.network(), prefix.broadcast()) {
+                (IpAddr::V4(first), IpAddr::V4(last)) => v4.push((first.to_bits(), last.to_bits(), rule)),
+                (IpAddr::V6(first), IpAddr::V6(last)) => v6.push((first.to_bits(), last.to_bits(), rule)),
+                _ => unreachable!("both ends of a prefix are of one family"),
             }
         }
         Self { v4: Ranges::flatten(&v4), v6: Ranges::flatten(&v6), rules: rules.into() }
@@ -85,19 +94,26 @@ impl<T> Selector<T> {
 }
 
 impl Selector {
-    /// The same choice for addresses within some prefixes; all others are selected by no rule.
-    pub fn within(rules: &[SelectorRule], prefixes: &[IpNet]) -> Self {
-        let mut rules = rules.to_vec();
-        // Where the prefixes cut two rules down to the same one, the narrower of the two was there first.
-        rules.sort_by_key(|rule| Reverse(rule.prefix.prefix_len()));
-        let cut = rules.iter().flat_map(|rule| {
-            prefixes.iter().filter_map(|prefix| {
-                let narrower = if prefix.prefix_len() > rule.prefix.prefix_len() { prefix } else { &rule.prefix };
-                let common = rule.prefix.contains(narrower) && prefix.contains(narrower);
-                common.then_some(SelectorRule { prefix: *narrower, ..*rule })
+    /// As [`Selector::with_holes`], for addresses within some prefixes; all others are selected by no rule.
+    pub fn within(rules: &[SelectorRule], holes: &[IpNet], prefixes: &[IpNet]) -> Self {
+        // Where the prefixes cut two down to the same one, the narrower of the two was there first.
+        let mut cut: Vec<_> = rules.iter().map(|rule| (rule.prefix, Some(rule.leads_to))).collect();
+        cut.extend(holes.iter().map(|hole| (*hole, None)));
+        cut.sort_by_key(|(prefix, _)| Reverse(prefix.prefix_len()));
+        let mut cut: Vec<_> = cut
+            .into_iter()
+            .flat_map(|(own, leads_to)| {
+                prefixes.iter().filter_map(move |prefix| {
+                    let narrower = if prefix.prefix_len() > own.prefix_len() { *prefix } else { own };
+                    (own.contains(&narrower) && prefix.contains(&narrower)).then_some((narrower, leads_to))
+                })
             })
-        });
-        Self::new(cut)
+            .collect();
+        let mut seen = HashSet::new();
+        cut.retain(|(prefix, _)| seen.insert(*prefix));
+        let holes: Vec<_> = cut.iter().filter(|(_, leads_to)| leads_to.is_none()).map(|(hole, _)| *hole).collect();
+        let rules = cut.into_iter().filter_map(|(prefix, leads_to)| Some(SelectorRule { prefix, leads_to: leads_to? }));
+        Self::with_holes(rules, holes)
     }
 }
 
@@ -137,33 +153,28 @@ impl Number for u128 {
     }
 }
 
-enum Bounds {
-    V4(u32, u32, u32),
-    V6(u128, u128, u32),
-}
-
 impl<N: Number> Ranges<N> {
     /// Flattens nested ranges, sorted so that an outer one stands before those inside it.
-    fn flatten(nested: &[(N, N, u32)]) -> Self {
+    fn flatten(nested: &[(N, N, Option<u32>)]) -> Self {
         let mut flat: Vec<(N, Option<u32>)> = Vec::new();
-        let mut open: Vec<(N, u32)> = Vec::new();
+        let mut open: Vec<(N, Option<u32>)> = Vec::new();
         let mut start = |at: N, rule: Option<u32>| {
             // A range that begins where another does is narrower and takes its place.
             while flat.pop_if(|(last, _)| *last == at).is_some() {}
-            if flat.last().is_none_or(|(_, last)| *last != rule) {
+            if flat.last().and_then(|(_, last)| *last) != rule {
                 flat.push((at, rule));
             }
         };
-        let close = |open: &mut Vec<(N, u32)>, before: Option<N>, start: &mut dyn FnMut(N, Option<u32>)| {
+        let close = |open: &mut Vec<(N, Option<u32>)>, before: Option<N>, start: &mut dyn FnMut(N, Option<u32>)| {
             while let Some((last, _)) = open.pop_if(|(last, _)| before.is_none_or(|first| *last < first)) {
                 if let Some(next) = last.successor() {
-                    start(next, open.last().map(|(_, rule)| *rule));
+                    start(next, open.last().and_then(|(_, rule)| *rule));
                 }
             }
         };
         for &(first, last, rule) in nested {
             close(&mut open, Some(first), &mut start);
-            start(first, Some(rule));
+            start(first, rule);
             open.push((last, rule));
         }
         close(&mut open, None, &mut start);
@@ -255,12 +266,31 @@ mod tests {
     fn a_selector_can_be_cut_down_to_some_prefixes() {
         let rules = [rule("10.0.0.0/8", 1), rule("10.1.0.0/16", 2), rule("10.2.0.0/16", 3)];
         let prefixes = ["10.1.7.0/24", "10.2.0.0/15", "192.0.2.0/24"].map(|prefix| prefix.parse().unwrap());
-        let selector = Selector::within(&rules, &prefixes);
+        let selector = Selector::within(&rules, &[], &prefixes);
         assert_eq!(selected(&selector, "10.1.7.1"), Some(2));
         assert_eq!(selected(&selector, "10.1.8.1"), None);
         assert_eq!(selected(&selector, "10.2.0.1"), Some(3));
         assert_eq!(selected(&selector, "10.3.0.1"), Some(1));
         assert_eq!(selected(&selector, "192.0.2.1"), None);
+        // Of a rule and a hole that are cut down to one prefix, the narrower counts.
+        let holes = [rules[1].prefix];
+        let selector = Selector::within(&[rules[0], rules[2]], &holes, &prefixes);
+        assert_eq!(selected(&selector, "10.1.7.1"), None);
+        assert_eq!(selected(&selector, "10.2.0.1"), Some(3));
+    }
+
+    #[test]
+    fn a_hole_is_selected_by_no_rule_but_a_narrower_one() {
+        let rules = [rule("10.0.0.0/8", 1), rule("10.1.2.0/24", 2), rule("10.3.0.0/16", 3)];
+        let holes = ["10.1.0.0/16", "10.3.0.0/16", "11.0.0.0/8"].map(|hole| hole.parse().unwrap());
+        let selector = Selector::with_holes(rules, holes);
+        assert_eq!(selected(&selector, "10.1.3.1"), None);
+        assert_eq!(selected(&selector, "10.1.2.1"), Some(2));
+        assert_eq!(selected(&selector, "10.2.0.1"), Some(1));
+        assert_eq!(selected(&selector, "10.3.0.1"), Some(3));
+        // Beside what no rule selects a hole makes no difference.
+        assert_eq!(selector.scope([11, 0, 0, 0].into()), 8);
+        assert_eq!(selector.scope([12, 0, 0, 0].into()), 6);
     }
 
     proptest! {

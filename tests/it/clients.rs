@@ -126,6 +126,9 @@ fn a_listed_forwarder_speaks_for_clients_by_client_subnet() {
     check(&server, "127.1.0.53", "host.corp.test", "198.51.100.0/24", ("Refused", "198.51.100.0/24/1"));
     // A subnet that is too wide to decide says so by a longer scope.
     check(&server, edge, "host.corp.test", "10.0.0.0/8", ("Refused", "10.0.0.0/8/16"));
+    check(&server, edge, "host.corp.test", "10.1.0.0/16", ("Refused", "10.1.0.0/16/17"));
+    check(&server, edge, "host.corp.test", "10.1.128.0/23", ("Refused", "10.1.128.0/23/24"));
+    check(&server, edge, "host.corp.test", "::ffff:10.2.0.0/111", ("Refused", "::ffff:10.2.0.0/111/112"));
 }
 
 #[test]
@@ -148,8 +151,21 @@ fn a_forwarder_speaks_for_nobody_else() {
     // Outside its prefixes, and of another network.
     check(&server, "127.1.0.53", "host.corp.test", "10.1.1.0/24", ("Refused", "10.1.1.0/24/24"));
     check(&server, "127.1.0.53", "host.corp.test", "10.2.0.0/24", ("Refused", "10.2.0.0/24/15"));
-    // No subnet at all: the forwarder asks for itself.
-    check(&server, "127.1.0.53", "host.corp.test", "0.0.0.0/0", ("10.255.0.1", "0.0.0.0/0/0"));
+    // A client that does not want to be told of is not taken for the forwarder, which is asked without a subnet.
+    check(&server, "127.1.0.53", "host.corp.test", "0.0.0.0/0", ("Refused", "0.0.0.0/0/0"));
+    check(&server, "127.1.0.53", "host.corp.test", "::/0", ("Refused", "::/0/0"));
+    assert_eq!(data(&server.ask("127.1.0.53", "host.corp.test", RecordType::A)), "10.255.0.1");
+}
+
+#[test]
+fn a_narrower_prefix_of_another_network_is_not_the_forwarders() {
+    // It speaks for the first network alone, within whose prefix lies one of the second's.
+    let first = "[[forwarder]]\nname = \"first\"\naddresses = [\"127.0.0.54\"]\nclient_subnet = true\n\
+                 virtual_networks = [\"one\"]\n";
+    let world = [WORLD, first].concat();
+    let server = Server::configured_with(&world, &[("example.zone", ZONE)]);
+    check(&server, "127.0.0.54", "host.corp.test", "10.1.0.4/32", ("10.255.0.1", "10.1.0.4/32/17"));
+    check(&server, "127.0.0.54", "host.corp.test", "10.1.128.4/32", ("Refused", "10.1.128.4/32/24"));
 }
 
 #[test]
@@ -212,7 +228,7 @@ fn a_listener_can_belong_to_a_network() {
     server.address = addresses[1];
     check(&server, "127.0.0.53", "host.corp.test", "10.2.0.0/24", ("10.255.0.2", "10.2.0.0/24/16"));
     check(&server, "127.0.0.53", "host.corp.test", "198.51.100.0/24", ("Refused", "198.51.100.0/24/1"));
-    check(&server, "127.0.0.53", "host.corp.test", "0.0.0.0/0", ("10.255.0.3", "0.0.0.0/0/0"));
+    check(&server, "127.0.0.53", "host.corp.test", "0.0.0.0/0", ("Refused", "0.0.0.0/0/0"));
 }
 
 #[test]

@@ -208,12 +208,12 @@ fn a_proxied_client_cannot_claim_to_be_another() {
     let server = server();
     let mut message = plain_query("host.corp.test", RecordType::A);
     let mut edns = Edns::new();
-    edns.options_mut().insert(EdnsOption::Subnet("10.2.0.4/32".parse().unwrap()));
+    edns.options_mut().insert(EdnsOption::Subnet("10.1.0.4/32".parse().unwrap()));
     message.edns = Some(edns);
     let query = message.to_vec().unwrap();
     // The same option of the forwarder itself counts.
-    assert_eq!(data(&server.exchange(EDGE, &query)), "10.255.0.2");
-    for (source, expected) in [("10.1.0.4", "10.255.0.1"), ("198.51.100.4", "Refused"), ("127.0.0.54", "Refused")] {
+    assert_eq!(data(&server.exchange(EDGE, &query)), "10.255.0.1");
+    for (source, expected) in [("10.2.0.4", "10.255.0.2"), ("198.51.100.4", "Refused"), ("127.0.0.54", "Refused")] {
         let datagram = [proxied(source), query.clone()].concat();
         assert_eq!(data(&server.exchange(EDGE, &datagram)), expected, "{source}");
     }

@@ -70,9 +70,6 @@ impl Asker {
             }
         };
         client.key = self.key.as_deref().map(|key| known_key(snapshot, key)).transpose()?;
-        if let Some(to) = &self.to {
-            self.arrive(&mut client, to, settings)?;
-        }
         if let Some(via) = &self.via {
             let forwarders = topology.forwarders();
             let Some(at) = forwarders.iter().position(|forwarder| forwarder.name.eq_ignore_ascii_case(via)) else {
@@ -84,6 +81,9 @@ impl Asker {
             } else if let Some(address) = forwarders[at].addresses.first() {
                 client.source = address.addr();
             }
+        }
+        if let Some(to) = &self.to {
+            self.arrive(&mut client, to, settings)?;
         }
         Ok(client)
     }
@@ -116,7 +116,10 @@ impl Asker {
             bail!("nothing listens on {to}{}; the listeners are {}", self.of_interface(), names.join(", "));
         };
         client.listener = Some(ListenerId(at as u16));
-        client.is_admitted = settings.listen[at].admits(client.source);
+        client.is_admitted = listen[at].admits(client.source);
+        if listen[at].requires_proxy_protocol && client.proxy.is_none() {
+            bail!("the query is dropped: the listener requires a PROXY header, and --via names nobody who sends one");
+        }
         Ok(())
     }
 
@@ -144,7 +147,14 @@ impl Asker {
             Way::Proxy(forwarder, rule) => of_forwarder(source.to_string(), forwarder, "PROXY protocol", rule),
             Way::ClientSubnet(forwarder, rule) => {
                 let subnet = self.client_subnet().map(|subnet| subnet.to_string()).unwrap_or_default();
-                of_forwarder(subnet, forwarder, "EDNS Client Subnet", rule)
+                match self.client_subnet() {
+                    Some(wide) if rule.is_none() && identified.scope > wide.prefix_len() => format!(
+                        "{subnet}, of which forwarder {} tells (EDNS Client Subnet), is too wide to say whose client it is: \
+                         {stranger}\n",
+                        forwarder.name
+                    ),
+                    _ => of_forwarder(subnet, forwarder, "EDNS Client Subnet", rule),
+                }
             }
             Way::Key(key) => {
                 format!("{source} is in virtual network {network}, whose key {} signs the query\n", key.key.name())
@@ -171,10 +181,9 @@ impl Asker {
         }
         let has_counted = matches!(identified.way, Way::ClientSubnet(..) | Way::Administrator(..));
         if let Some(subnet) = self.client_subnet().filter(|_| !has_counted) {
-            let why = match subnet.prefix_len() {
-                0 => "a prefix without a length tells of nobody",
-                _ if matches!(identified.way, Way::Key(_)) => "the key comes before it",
-                _ => "its sender is no forwarder with client_subnet = true",
+            let why = match () {
+                () if matches!(identified.way, Way::Key(_)) => "the key comes before it",
+                () => "its sender is no forwarder with client_subnet = true",
             };
             note(format_args!("the client subnet {subnet} changes nothing: {why}"));
         } else if let (Some(via), Way::Source(_) | Way::Listener | Way::InboundEndpoint(_)) =

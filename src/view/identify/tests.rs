@@ -116,7 +116,7 @@ fn a_network_that_a_proxy_names_comes_first_then_the_key_then_all_else() {
             Some(ONE),
         ),
         ("10.1.0.4", Some("admin"), false, 1, elsewhere, Way::Administrator(key("admin"), None), None),
-        (nowhere, Some("admin"), false, 1, Some("0.0.0.0/0"), Way::Listener, Some(TWO)),
+        (nowhere, Some("admin"), false, 1, Some("0.0.0.0/0"), Way::Administrator(key("admin"), None), None),
         (nowhere, Some("admin"), false, 1, None, Way::Listener, Some(TWO)),
         ("10.1.0.4", Some("admin"), false, 0, None, Way::Source(rule("10.1.0.4")), Some(ONE)),
         // A key that says nothing changes nothing.
