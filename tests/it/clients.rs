@@ -1,11 +1,14 @@
 //! How the network of a client is known: forwarders that speak for it, the listener, the source address; and what
 //! clients get that are in none.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
+
 use hickory_proto::op::{Edns, Message, ResponseCode};
 use hickory_proto::rr::RecordType;
 use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsCode, EdnsOption};
 
-use crate::support::{Server, plain_query};
+use crate::support::{Server, find_program, missing_program, plain_query};
 
 /// Two networks with a host of one name each; a third has the address space of the first.
 const WORLD: &str = r#"
@@ -270,4 +273,63 @@ fn a_reload_changes_who_may_speak_for_clients() {
     server.signal("HUP");
     server.wait_for_log("reloaded");
     check(&server, "127.0.0.53", "host.corp.test", "10.1.0.0/24", ("Refused", "10.1.0.0/24/0"));
+}
+
+/// What a forwarder asks, and what must come: client, source prefix length, answer, scope.
+const TOLD: [(&str, u8, &str, u8); 6] = [
+    ("10.1.0.4", 32, "10.255.0.1", 17),
+    ("10.2.7.0", 24, "10.255.0.2", 16),
+    ("2001:db8:2::", 56, "10.255.0.2", 48),
+    ("198.51.100.0", 24, "REFUSED", 1),
+    ("10.1.0.0", 16, "REFUSED", 17),
+    ("0.0.0.0", 0, "REFUSED", 0),
+];
+
+#[test]
+fn dig_and_kdig_read_the_scope() {
+    let server = server("");
+    for (program, package, tcp) in [("dig", "bind9-dnsutils", "+tcp"), ("kdig", "knot-dnsutils", "+tcp")] {
+        let Some(path) = find_program(program, package) else { continue };
+        for (client, length, answer, scope) in TOLD {
+            for transport in [&[][..], &[tcp]] {
+                let output = Command::new(&path)
+                    .args([&format!("@{}", server.address.ip()), "-p", &server.address.port().to_string()])
+                    .args(["-b", "127.0.0.53", "host.corp.test", "A", &format!("+subnet={client}/{length}")])
+                    .args(transport)
+                    .output()
+                    .unwrap();
+                let said = String::from_utf8(output.stdout).unwrap();
+                let told = format!("CLIENT-SUBNET: {client}/{length}/{scope}");
+                assert!(said.contains(answer) && said.contains(&told), "{program} {transport:?} {told}:\n{said}");
+                assert_eq!(said.contains("10.255."), answer != "REFUSED", "{program} {told}:\n{said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn dnspython_reads_the_scope() {
+    let Some(python) = find_program("python3", "python3") else { return };
+    let has_module = Command::new(&python).args(["-c", "import dns.edns"]).output().unwrap().status.success();
+    if !has_module {
+        return missing_program("dnspython", "python3-dnspython");
+    }
+    let server = server("");
+    let (address, port) = (server.address.ip(), server.address.port());
+    let (mut lines, mut expected) = (String::new(), String::new());
+    for (client, length, answer, scope) in TOLD {
+        for transport in ["udp", "tcp"] {
+            lines += &format!("127.0.0.53 {address} {port} {transport} host.corp.test {client} {length}\n");
+            expected += &format!("{answer} {client}/{length}/{scope}\n");
+        }
+    }
+    let mut child = Command::new(python)
+        .args(["-c", include_str!("client_subnet.py")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
 }

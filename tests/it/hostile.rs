@@ -291,6 +291,35 @@ fn a_forwarder_that_is_asked_by_strangers_brings_them_nothing() {
 }
 
 #[test]
+fn a_forwarder_brings_nothing_for_subnets_that_are_not_its_clients() {
+    let server = server();
+    let mut numbers = Numbers(0x00de_cade);
+    let datagrams: Vec<_> = (0..ATTEMPTS / 2)
+        .map(|_| {
+            let (name, qtype) = QUESTIONS[numbers.below(QUESTIONS.len())];
+            let mut message = plain_query(name, qtype);
+            message.metadata.id = numbers.next() as u16;
+            // Around its clients, beside them, too wide for them, or without a length.
+            let low = numbers.next() as u32;
+            let (address, length): (IpAddr, u8) = match numbers.below(5) {
+                0 => (Ipv4Addr::from_bits(0x0a4c_0000 | low & 0xffff).into(), 17 + numbers.below(16) as u8),
+                1 => (Ipv4Addr::from_bits(0x0a4d_0000).into(), numbers.below(16) as u8),
+                2 => (Ipv4Addr::from_bits(0x0a4e_0000 | low & 0xffff).to_ipv6_mapped().into(), 96 + 17),
+                3 => (Ipv6Addr::from_bits(0xfd78 << 112 | u128::from(low)).into(), 17 + numbers.below(100) as u8),
+                _ => (Ipv6Addr::from_bits(0xfd77 << 112).into(), numbers.below(16) as u8),
+            };
+            let subnet = ipnet::IpNet::new(address, length).unwrap().trunc();
+            let mut edns = Edns::new();
+            edns.options_mut().insert(EdnsOption::Subnet(ClientSubnet::new(subnet.addr(), length, 0)));
+            message.edns = Some(edns);
+            message.to_vec().unwrap()
+        })
+        .collect();
+    let replies = send_udp(&server, "127.77.0.53", &datagrams);
+    assert!(replies > datagrams.len() / 2, "{replies}");
+}
+
+#[test]
 fn an_unlisted_claim_changes_no_octet_of_an_answer() {
     let server = server();
     for (name, qtype) in QUESTIONS {

@@ -5,7 +5,6 @@
 use std::fmt::Write as _;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ use vnetdns::dns::TsigAlgorithm;
 
 use super::message::{SECRET, Signer};
 use super::{admin, host, key_file, one, server, two, without_signature};
-use crate::support::{PATIENCE, Server, query};
+use crate::support::{PATIENCE, Server, find_program as find, missing_program as missing, query};
 
 const WRONG: [u8; 32] = [7; 32];
 
@@ -32,25 +31,6 @@ fn cases() -> Vec<(&'static str, TsigAlgorithm, String, &'static str)> {
         ("key-two.example", TsigAlgorithm::HmacSha384, secret(&WRONG), "BADSIG"),
         ("admin", TsigAlgorithm::HmacSha512, secret(&WRONG), "BADSIG"),
     ]
-}
-
-/// Looks for a program where shells and service managers do; what is missing is said.
-fn find(program: &str, package: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let system = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
-    let mut found = std::env::split_paths(&path).chain(system).map(|folder| folder.join(program));
-    let found = found.find(|path| path.is_file());
-    if found.is_none() {
-        missing(program, package);
-    }
-    found
-}
-
-fn missing(program: &str, package: &str) {
-    let required = std::env::var_os("VNETDNS_REQUIRE_PEERS").is_some();
-    assert!(!required, "{program} is not installed");
-    // Past the test harness, which keeps the output of tests that pass.
-    let _ = writeln!(std::io::stdout(), "skipped: {program} is not installed (apt-get install {package})");
 }
 
 /// Runs a program of the family of dig for every case and transport.
@@ -139,7 +119,7 @@ impl Drop for Bind {
 }
 
 impl Bind {
-    fn start(program: &PathBuf) -> Self {
+    fn start(program: &std::path::Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let directory = folder.path().display();
