@@ -2,8 +2,8 @@
 //!
 //! What a query costs here is mostly the kernel's way from the socket to the wire. Responses of one batch that go to
 //! the same client and have the same length, and a shorter one behind them, go that way as one message, which the
-//! kernel or the network card cuts at the end (`UDP_SEGMENT`). A kernel or a card that cannot do it says so at the first
-//! try.
+//! kernel or the network card cuts at the end (`UDP_SEGMENT`). A kernel is asked whether it can do it; a card says so at
+//! the first try.
 
 mod address;
 mod plan;
@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use nix::unistd::Pid;
 use smallvec::SmallVec;
 
@@ -102,13 +102,20 @@ impl Datagrams for Socket {
     }
 }
 
+/// Slots of responses that were refused when they were joined, and of those that come after them.
+struct Refused {
+    joined: SmallVec<[u8; BATCH]>,
+    rest: SmallVec<[u8; BATCH]>,
+}
+
 impl Socket {
     fn new(socket: UdpSocket, address: SocketAddr) -> Self {
         Self {
+            // A kernel that does not know of it would send joined responses as one.
+            joins: getsockopt(&socket, sockopt::UdpGsoSegment).is_ok(),
             socket: Arc::new(socket),
             address: address.ip(),
             is_wildcard: address.ip().is_unspecified(),
-            joins: true,
             slots: (0..BATCH).map(|_| Slot::default()).collect(),
             responses: (0..BATCH).map(|_| Response::new()).collect(),
             received: 0,
@@ -118,19 +125,24 @@ impl Socket {
     /// Sends the responses of these slots.
     fn send(&mut self, mut slots: SmallVec<[u8; BATCH]>) {
         while !slots.is_empty() {
-            match self.try_send(&slots) {
-                Ok(()) => return,
-                Err(unsent) => {
-                    self.joins = false;
-                    slots = unsent;
+            match self.try_send(&slots, self.joins) {
+                Ok(_) => return,
+                Err(Refused { joined, rest }) => {
+                    // Where one alone is taken, it was not the client that could not be reached.
+                    if self.try_send(&joined, false).unwrap_or(false) {
+                        tracing::debug!("responses to one client cannot be joined; from now on each is sent alone");
+                        self.joins = false;
+                    }
+                    slots = rest;
                 }
             }
         }
     }
 
-    /// Sends the responses of these slots, or returns those that are left when joined ones are refused.
-    fn try_send(&self, slots: &[u8]) -> Result<(), SmallVec<[u8; BATCH]>> {
-        let plan = Plan::new(slots, |at| (self.route(at), self.length(at)), self.joins);
+    /// Sends the responses of these slots and tells whether any was taken, or returns those that are left when joined
+    /// ones are refused.
+    fn try_send(&self, slots: &[u8], joins: bool) -> Result<bool, Refused> {
+        let plan = Plan::new(slots, |at| (self.route(at), self.length(at)), joins);
         let octets = |at: &u8| IoSlice::new(self.responses[usize::from(*at)].as_octets());
         let parts: SmallVec<[IoSlice<'_>; BATCH]> = plan.slots.iter().map(octets).collect();
         let mut rest = &parts[..];
@@ -142,10 +154,13 @@ impl Socket {
             Message { peer: route.peer, parts, control: Control::new(route.local, segment) }
         });
         let messages: SmallVec<[Message<'_>; BATCH]> = messages.collect();
-        let mut at = 0;
+        let (mut at, mut is_any_sent) = (0, false);
         while at < messages.len() {
             match syscalls::send(&self.socket, &messages[at..]) {
-                Ok(sent) => at += sent,
+                Ok(sent) => {
+                    at += sent;
+                    is_any_sent |= sent > 0;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // The time to wait for room has passed: the rest would wait as long again.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -153,12 +168,13 @@ impl Socket {
                         responses = messages.len() - at,
                         "responses are dropped: the network takes no more"
                     );
-                    return Ok(());
+                    return Ok(is_any_sent);
                 }
                 Err(error) if messages[at].parts.len() > 1 => {
-                    tracing::debug!(%error, "responses to one client cannot be joined; from now on each is sent alone");
+                    tracing::debug!(client = %messages[at].peer.to_address(), %error, "sending joined responses failed");
                     let sent: usize = messages[..at].iter().map(|message| message.parts.len()).sum();
-                    return Err(plan.slots[sent..].into());
+                    let (joined, rest) = plan.slots[sent..].split_at(messages[at].parts.len());
+                    return Err(Refused { joined: joined.into(), rest: rest.into() });
                 }
                 Err(error) => {
                     // UDP promises nothing: the client asks again.
@@ -167,7 +183,7 @@ impl Socket {
                 }
             }
         }
-        Ok(())
+        Ok(is_any_sent)
     }
 
     /// What two responses must have in common to be joined.
