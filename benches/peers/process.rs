@@ -1,11 +1,10 @@
 //! What the kernel says about processes: processor time, memory; and on which processor they run.
 
 use std::fs;
-use std::io;
-use std::process::Command;
 use std::time::Duration;
 
 use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// Processor of the server under test.
@@ -88,7 +87,7 @@ fn tree(root: u32) -> Vec<u32> {
     tree
 }
 
-/// Sends a signal, as `kill` does.
-pub(crate) fn signal(process: u32, name: &str) -> io::Result<()> {
-    Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status().map(drop)
+/// Sends a signal.
+pub(crate) fn signal(process: u32, signal: Signal) -> nix::Result<()> {
+    kill(Pid::from_raw(process as i32), signal)
 }

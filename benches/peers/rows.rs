@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use nix::sys::signal::Signal;
 
 use super::measure::{Contestant, Effort, Figures, Load, saturate, timed};
 use super::report::Report;
@@ -337,7 +338,8 @@ fn reload(report: &mut Report, what: &str, zones: usize, hosts: usize) {
             let mut clients = Clients::new(server.address, &world.clients(SOCKETS), &hit, true);
             let (counts, latencies) = clients.pace(RATE, DURATION, || {
                 if is_reload {
-                    process::signal(server.process(), "HUP").expect("it runs");
+                    world.change_config();
+                    process::signal(server.process(), Signal::SIGHUP).expect("it runs");
                 }
             });
             worst.push(f64::from(*latencies.last().expect("some were answered")) / 1e6);
@@ -367,10 +369,8 @@ fn republish(report: &mut Report) {
     let mut times = Figures::default();
     for generation in 2..RUNS + 2 {
         world.change(generation);
-        // Files that change twice within a tick of the file system's clock look the same.
-        std::thread::sleep(Duration::from_millis(50));
         let start = Instant::now();
-        process::signal(server.process(), "HUP").expect("it runs");
+        process::signal(server.process(), Signal::SIGHUP).expect("it runs");
         let mut buffer = [0; 1500];
         loop {
             socket.send(&query).expect("it runs");

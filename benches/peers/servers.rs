@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::process;
@@ -83,7 +84,7 @@ pub(crate) struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // Not by force: NSD has children that it ends itself.
-        let _ = process::signal(self.process(), "TERM");
+        let _ = process::signal(self.process(), Signal::SIGTERM);
         let deadline = Instant::now() + Duration::from_secs(20);
         while Instant::now() < deadline {
             if matches!(self.child.try_wait(), Ok(Some(_))) {

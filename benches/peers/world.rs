@@ -115,9 +115,19 @@ impl World {
             write!(text, "[[public_zone]]\nname = {:?}\nfile = {:?}\n", zone.apex, zone.file)
                 .expect("a string takes it");
         }
-        let path = self.directory.path().join("vnetdns.toml");
+        let path = self.config_path();
         fs::write(&path, text).expect("room on the disk");
         path
+    }
+
+    /// Writes a comment into the configuration of this server: the next reload loads all of it.
+    pub(crate) fn change_config(&self) {
+        let mut file = File::options().append(true).open(self.config_path()).expect("the configuration");
+        file.write_all(b"# Changed.\n").expect("room on the disk");
+    }
+
+    fn config_path(&self) -> PathBuf {
+        self.directory.path().join("vnetdns.toml")
     }
 
     /// Writes the zone that is asked for again, with other data for its first host.

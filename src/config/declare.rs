@@ -65,7 +65,7 @@ impl<'a> Declarer<'a> {
     /// Reads a file that holds a secret.
     fn secret(&mut self, path: &Path) -> io::Result<String> {
         let text = self.files.read(path)?;
-        self.secrets.push(SecretFile::new(path, &text));
+        self.secrets.push(SecretFile::new(self.files, path, &text));
         Ok(text)
     }
 

@@ -20,7 +20,7 @@ pub struct Config {
     /// What is legal but may not be meant.
     pub warnings: Problems,
     /// What it was read from; `None` where the files are not all there is to compare, as one includes others or is
-    /// that of two zones.
+    /// that of two zones, or a deleted endpoint takes records away.
     pub sources: Option<Sources>,
 }
 
@@ -52,7 +52,8 @@ pub fn load(files: &Files) -> Result<Config, Problems> {
     declaration.incomplete = problems.has_errors();
     let limits = declaration.limits;
     let paths: BTreeSet<_> = zone_files.iter().map(|file| &file.path).collect();
-    let is_comparable = !includes && paths.len() == zone_files.len();
+    let has_deleted = declaration.private_endpoints.iter().any(|endpoint| endpoint.deleted);
+    let is_comparable = !includes && !has_deleted && paths.len() == zone_files.len();
     let found = |finding: Finding| Problem {
         severity: finding.severity,
         place: places.place(finding.origin),

@@ -36,6 +36,8 @@ pub(super) struct SecretFile {
     path: PathBuf,
     hasher: RandomState,
     hash: u64,
+    /// Whether others than its owner could read it, of which a warning tells.
+    is_open: bool,
 }
 
 /// A file with the record sets of one zone.
@@ -48,7 +50,7 @@ pub(super) struct ZoneFile {
     pub(super) origin: Origin,
     /// The zone's number, once there is a topology.
     pub(super) zone: ZoneId,
-    /// Record sets of the zone that the platform writes.
+    /// Record sets of the zone that the platform writes, or compares with what the configuration says.
     pub(super) written: BTreeSet<(Name, RecordType)>,
     pub(super) text: String,
     pub(super) marks: Vec<Mark>,
@@ -81,6 +83,11 @@ impl Sources {
             let is_platforms = |set: &&RecordSet| !matches!(set.writer, Writer::Person | Writer::Zone);
             let written = zone.record_sets.values().filter(is_platforms);
             file.written = written.map(|set| (set.owner.clone(), set.rtype)).collect();
+            let servers = topology.name_servers().iter().map(|server| &*server.name);
+            let addresses = servers.filter(|name| name.as_ref().is_within(zone.apex.as_ref()));
+            file.written.extend(
+                addresses.flat_map(|name| [RecordType::A, RecordType::AAAA].map(|rtype| (name.clone(), rtype))),
+            );
             file.zone = ZoneId(number as u32);
         }
     }
@@ -285,13 +292,14 @@ fn find_line(text: &[u8], lines: &[u8]) -> Option<usize> {
 }
 
 impl SecretFile {
-    pub(super) fn new(path: &Path, text: &str) -> Self {
+    pub(super) fn new(files: &Files, path: &Path, text: &str) -> Self {
         let hasher = RandomState::new();
-        Self { path: path.to_owned(), hash: hasher.hash_one(text), hasher }
+        Self { path: path.to_owned(), hash: hasher.hash_one(text), hasher, is_open: files.is_open(path) }
     }
 
     fn is_as_it_was(&self, files: &Files) -> bool {
-        files.read(&self.path).is_ok_and(|text| self.hasher.hash_one(text.as_str()) == self.hash)
+        let is_same = |text: String| self.hasher.hash_one(text.as_str()) == self.hash;
+        files.read(&self.path).is_ok_and(is_same) && files.is_open(&self.path) == self.is_open
     }
 }
 
@@ -301,5 +309,23 @@ impl ZoneFile {
         let path = path.to_owned();
         let (apex, zone) = (apex.clone(), ZoneId(u32::MAX));
         Self { path, apex, is_private, origin, zone, written: BTreeSet::new(), text, marks: Vec::new() }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_that_others_may_now_read_is_not_as_it_was() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let files = Files::Disk(file.path().to_owned());
+        let secret = SecretFile::new(&files, file.path(), "");
+        assert!(secret.is_as_it_was(&files));
+        set_permissions(file.path(), Permissions::from_mode(0o644)).unwrap();
+        assert!(!secret.is_as_it_was(&files));
     }
 }

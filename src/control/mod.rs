@@ -9,8 +9,8 @@ use crate::dns::CookieSecrets;
 use crate::snapshot::{Counts, Generation, Identity, Published, Snapshot};
 use crate::zone::CompileError;
 
-/// How long a replaced snapshot waits for its readers.
-const READER_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a replaced snapshot waits for its readers: longer than any of them waits for other servers.
+const READER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Loads the configuration and publishes what it says.
 #[derive(Debug)]
@@ -124,18 +124,22 @@ impl Control {
 
     fn publish(&self, snapshot: Snapshot, warnings: Problems, needs_restart: bool) -> Loaded {
         let (generation, counts) = (snapshot.generation(), snapshot.counts());
-        drop_unused(self.published.swap(snapshot));
+        retire(self.published.swap(snapshot));
         Loaded { generation, counts, warnings, needs_restart }
     }
 }
 
-/// Drops a snapshot when its last reader has let go, which is after a batch of queries at most: what that costs is not
-/// for a thread that serves.
-fn drop_unused(snapshot: Arc<Snapshot>) {
-    let start = Instant::now();
-    while Arc::strong_count(&snapshot) > 1 && start.elapsed() < READER_PATIENCE {
-        thread::sleep(Duration::from_millis(1));
-    }
+/// Drops a snapshot when its last reader has let go, which is after a batch of queries, or when other servers have
+/// answered one: what that costs is not for a thread that serves. Does not wait for it.
+fn retire(snapshot: Arc<Snapshot>) {
+    let drop_unused = move || {
+        let start = Instant::now();
+        while Arc::strong_count(&snapshot) > 1 && start.elapsed() < READER_PATIENCE {
+            thread::sleep(Duration::from_millis(1));
+        }
+    };
+    // Where no thread can start, it is dropped right here.
+    let _ = thread::Builder::new().name("retire".to_owned()).spawn(drop_unused);
 }
 
 fn random_secret() -> Result<CookieSecrets, LoadError> {

@@ -123,7 +123,7 @@ impl Cache {
         request: &Request<'_>,
         response: &Response,
     ) {
-        if !is_worth_keeping(answer, request) {
+        if !is_worth_keeping(answer, request) || !response.is_keepable(request) {
             return;
         }
         let ways = &mut self.ways[place.at()];
@@ -147,7 +147,8 @@ impl Cache {
         entry.is_private = is_private;
         entry.octets.clear();
         entry.octets.extend_from_slice(name);
-        entry.key = response.keep_answer(request, &mut entry.octets).then_some(place.key);
+        response.keep_answer(request, &mut entry.octets);
+        entry.key = Some(place.key);
     }
 }
 
@@ -318,6 +319,12 @@ mod tests {
             let place = Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name };
             cache.keep(&place, &answer, true, &request, &response);
         }
+        // Those that are not kept push nothing out.
+        for newcomer in 1..100 {
+            let place = Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name };
+            cache.keep(&place, &answer, true, &request, &Response::new());
+        }
+        assert!(cache.find(&popular).is_some());
         // When it is not asked for any more, it makes room for those that are.
         for newcomer in 1000..1100 {
             let place = Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Generation, ServedZone, Snapshot};
 use crate::azure::{Limits, Origin, RecordSet, RecordSetChange, Scope, Writer, ZoneContents, is_sound_part};
+use crate::dns::RecordType;
 use crate::view::ZoneId;
 use crate::zone::{RrsetSource, Zone};
 
@@ -52,12 +53,14 @@ fn part(served: &ServedZone, zone: &Zone, changes: &[RecordSetChange]) -> ZoneCo
         let ancestors = change.after.owner.as_ref().ancestors().take_while(|name| name.is_within(apex));
         for node in ancestors.filter_map(|name| zone.glue(&name.fold())) {
             for rrset in node.rrsets() {
+                // A private zone holds no others.
+                let is_platforms = !served.is_public && rrset.rtype() == RecordType::NS && node.name() == apex;
                 let set = RecordSet {
                     owner: node.name().to_name(),
                     rtype: rrset.rtype(),
                     ttl: rrset.ttl(),
                     rdatas: rrset.rdatas().map(Box::from).collect(),
-                    writer: Writer::Person,
+                    writer: if is_platforms { Writer::NameServers } else { Writer::Person },
                     origin: Origin::default(),
                 };
                 record_sets.insert((set.owner.clone(), set.rtype), set);

@@ -85,20 +85,26 @@ impl Response {
         self.finish(rcode, counts, request.edns.as_ref());
     }
 
+    /// Whether the answer that was written last would be the same for clients that take more or less.
+    pub(crate) fn is_keepable(&self, request: &Request<'_>) -> bool {
+        self.is_whole && self.end(request) + OPT_LEN + MAX_OPTIONS_LEN <= usize::from(LEAST_PAYLOAD_SIZE)
+    }
+
+    /// Where the answer ends and the OPT record begins, if there is one.
+    fn end(&self, request: &Request<'_>) -> usize {
+        self.octets.len() - request.edns.as_ref().map_or(0, Edns::response_len)
+    }
+
     /// Appends the answer that was written last to `kept`, without what is the request's: ID, question and OPT record.
-    /// `false` where it would differ for clients that take more or less.
-    pub(crate) fn keep_answer(&self, request: &Request<'_>, kept: &mut SmallVec<impl Array<Item = u8>>) -> bool {
+    /// Only for one that is keepable.
+    pub(crate) fn keep_answer(&self, request: &Request<'_>, kept: &mut SmallVec<impl Array<Item = u8>>) {
+        debug_assert!(self.is_keepable(request));
         let has_opt = request.edns.is_some();
-        let end = self.octets.len() - request.edns.as_ref().map_or(0, Edns::response_len);
-        if !self.is_whole || end + OPT_LEN + MAX_OPTIONS_LEN > usize::from(LEAST_PAYLOAD_SIZE) {
-            return false;
-        }
         let additional = u16::from_be_bytes([self.octets[10], self.octets[11]]) - u16::from(has_opt);
         kept.extend_from_slice(&self.octets[2..4]);
         kept.extend_from_slice(&self.octets[6..10]);
         kept.extend_from_slice(&additional.to_be_bytes());
-        kept.extend_from_slice(&self.octets[HEADER + request.question_octets.len()..end]);
-        true
+        kept.extend_from_slice(&self.octets[HEADER + request.question_octets.len()..self.end(request)]);
     }
 
     /// Writes an answer that [`Response::keep_answer`] kept, for a client of the same persona.

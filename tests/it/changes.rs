@@ -291,6 +291,39 @@ fn what_a_change_brings_about_elsewhere_is_not_missed() {
 }
 
 #[test]
+fn what_the_configuration_claims_in_a_zone_file_is_not_missed() {
+    const NAME_SERVER: (&str, &str) = (
+        "[[virtual_network]]\nname = \"v0\"",
+        "[server]\nname_servers = [{ name = \"ns.contoso.com\", addresses = [\"192.0.2.1\"] }]\n\
+         [[virtual_network]]\nname = \"v0\"",
+    );
+    const DELETED: (&str, &str) = ("group_id = \"blob\"", "group_id = \"blob\"\ndeleted = true");
+    let requests = requests();
+    let cases = [
+        // The glue of a delegation is what the zone says.
+        (NAME_SERVER, 2, "ns A 192.0.2.1", "ns A 192.0.2.9", false, false),
+        (NAME_SERVER, 2, "p7 A 192.0.2.1", "p7 A 192.0.2.9", true, true),
+        (NAME_SERVER, 0, "h100 A 10.0.0.1", "h100 A 10.0.0.77", true, true),
+        // Deleting removes what was written by hand, too.
+        (DELETED, 1, "a1 A 10.0.2.1", "a1 A 10.0.2.1\na0 A 10.0.2.9", false, true),
+    ];
+    for ((plain, declared), file, from, to, is_short_way, is_served) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::Disk(folder.path().join("lab.toml"));
+        let mut texts = texts([false, false]);
+        texts[3] = texts[3].replacen(plain, declared, 1);
+        write(folder.path(), &texts);
+        let control = Control::start(files.clone(), |_| {}).unwrap().0;
+        let sources = load(&files).unwrap().sources;
+        texts[file] = texts[file].replacen(from, to, 1);
+        write(folder.path(), &texts);
+        assert_eq!(is_short(&files, &control, sources.as_ref()), is_short_way, "{to:?}");
+        let outcome = compare(&control, &files, &requests);
+        assert_eq!(outcome.unwrap_or_else(|error| panic!("{to:?}: {error}")), is_served, "{to:?}");
+    }
+}
+
+#[test]
 fn a_reload_after_any_edit_serves_and_reports_what_a_start_does() {
     let requests = requests();
     let (short, refused, whole) = (Cell::new(0), Cell::new(0), Cell::new(0));
