@@ -239,3 +239,16 @@ fn a_client_within_its_bounds_is_served_while_others_have_theirs() {
     send(&mut stream, &plain_query("host.corp.test", RecordType::A).to_vec().unwrap());
     assert!(receive(&mut stream).is_some());
 }
+
+#[test]
+fn a_client_without_a_connection_is_served_while_some_have_many() {
+    // In the ratio of the defaults, within the file descriptors that a test may have.
+    let settings = "tcp_idle_seconds = 60\ntcp_connections = 200\ntcp_connections_per_client = 20";
+    let server = Server::configured(&WORLD.replace("tcp_idle_seconds = 3", settings).replace("LONG", "x"));
+    let from = (1..=12).map(|attacker| format!("127.0.9.{attacker}"));
+    let others: Vec<_> = from.flat_map(|from| (0..20).map(|_| server.tcp_stream(&from)).collect::<Vec<_>>()).collect();
+    let mut stream = server.tcp_stream("127.0.0.7");
+    send(&mut stream, &plain_query("host.corp.test", RecordType::A).to_vec().unwrap());
+    assert!(receive(&mut stream).is_some());
+    drop(others);
+}

@@ -2,6 +2,7 @@
 //! they sign with, and listeners that belong to a network.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
@@ -57,6 +58,10 @@ pub enum KeyNetworks {
 /// An address that the server answers on, as far as it matters who asks there.
 #[derive(Clone, Debug, Default)]
 pub struct Listener {
+    /// Where it answers; none where what is written is no address, which is reported elsewhere.
+    pub address: Option<SocketAddr>,
+    /// Whether only packets of one network interface come in.
+    pub is_bound_to_interface: bool,
     /// The network that it belongs to, as an inbound endpoint does: whoever asks there is a client of it.
     pub virtual_network: Option<Declared<String>>,
     /// Where it says that whatever comes must begin with a PROXY header.
@@ -157,8 +162,28 @@ pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
             ));
         }
     }
+    advise_on_listeners(declaration, findings);
+    let of_all: Vec<_> = declaration.virtual_networks.iter().flat_map(prefixes).collect();
     for forwarder in &declaration.forwarders {
         let name = &forwarder.name;
+        for address in &forwarder.addresses {
+            let length = address.prefix_len();
+            let overlap = |prefix: &IpNet| prefix.contains(&**address) || address.contains(prefix);
+            let what = if length == 0 {
+                continue;
+            } else if length < if address.addr().is_ipv4() { 8 } else { 32 } {
+                "is far wider than a forwarder: every host there"
+            } else if length < address.max_prefix_len() && of_all.iter().any(overlap) {
+                "holds clients of the networks, too: each of them"
+            } else {
+                continue;
+            };
+            findings.push(Finding::warning(
+                address.origin,
+                format!("{}, of forwarder \"{name}\", {what} may claim to be any client of its networks", **address),
+                "list the addresses of the forwarder itself",
+            ));
+        }
         let networks = declaration.virtual_networks.iter().filter(|network| forwarder.speaks_for(&network.name));
         let of_networks: Vec<_> = networks.clone().flat_map(prefixes).collect();
         let joined = IpNet::aggregate(&of_networks);
@@ -247,4 +272,38 @@ fn sees_zones(declaration: &Declaration, network: &VirtualNetwork) -> bool {
     let is_linked =
         |zone: &PrivateDnsZone| zone.virtual_network_links.iter().any(|link| *link.virtual_network == *network.name);
     !network.dns_servers.is_empty() || declaration.private_dns_zones.iter().any(is_linked)
+}
+
+/// Warns of listeners that make clients of a network out of anybody, or out of those of another.
+fn advise_on_listeners(declaration: &Declaration, findings: &mut Vec<Finding>) {
+    for listener in &declaration.listeners {
+        let (Some(network), Some(address)) = (&listener.virtual_network, listener.address) else { continue };
+        let is_open = listener.allow_from.is_none()
+            && !listener.is_bound_to_interface
+            // It drops what comes from others than forwarders.
+            && listener.requires_proxy_protocol.is_none();
+        if address.ip().is_unspecified() && is_open {
+            findings.push(Finding::warning(
+                network.origin,
+                format!("whoever reaches this host on {address} is a client of \"{network}\""),
+                "add allow_from or interface, or listen on an address that only its clients reach",
+            ));
+        }
+        let is_endpoint = |known: &&VirtualNetwork| {
+            known.inbound_endpoints.iter().any(|endpoint| **endpoint == address.ip().to_canonical())
+        };
+        if let Some(other) = declaration.virtual_networks.iter().find(is_endpoint)
+            && other.name != *network
+        {
+            findings.push(Finding::warning(
+                network.origin,
+                format!(
+                    "whoever asks {} is a client of \"{network}\", but it is an inbound endpoint of \"{}\"",
+                    address.ip(),
+                    other.name
+                ),
+                "write that network, or listen on another address",
+            ));
+        }
+    }
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{ConfigOption, print};
-use crate::config::{Files, Lab};
+use crate::config::{Files, Lab, Listen};
 use crate::control::{Control, LoadError, Loaded};
 use crate::server::Server;
 
@@ -30,7 +30,8 @@ Examples:
 pub(super) struct Serve {
     #[command(flatten)]
     config: ConfigOption,
-    /// Address and port to answer on, instead of those in the configuration; may be repeated; port 0 takes a free one
+    /// Address and port to answer on, instead of those in the configuration; may be repeated; port 0 takes a free one;
+    /// what the configuration says of the same address and port holds, such as allow_from, and of no other
     #[arg(long, value_name = "ADDR")]
     listen: Vec<SocketAddr>,
     /// Threads that answer over UDP for each address, instead of what the configuration says [default: one for each
@@ -54,10 +55,11 @@ impl Serve {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let files = self.config.files();
         let listen = self.listen;
+        let mut replaced = Vec::new();
         let started = Control::start(files.clone(), |settings| {
             settings.udp_workers = self.udp_workers.or(settings.udp_workers);
             if !listen.is_empty() {
-                settings.listen = listen.into_iter().map(Into::into).collect();
+                replaced = replace(&mut settings.listen, &listen);
             }
         });
         let (control, loaded) = match started {
@@ -65,6 +67,9 @@ impl Serve {
             Err(error) => return Err(report(error)),
         };
         warn(&loaded);
+        for listen in &replaced {
+            warn_replaced(listen);
+        }
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
         let served = runtime.block_on(serve(control, &loaded, &files, self.ready));
         // A reload that still runs has nobody left to serve.
@@ -140,6 +145,34 @@ fn report(error: LoadError) -> anyhow::Error {
 fn warn(loaded: &Loaded) {
     for warning in loaded.warnings.iter() {
         tracing::warn!(place = %warning.place, help = warning.mend, "{}", warning.what);
+    }
+}
+
+/// Puts listeners on these addresses in place of the configured ones, and returns those that are gone. One that is
+/// configured for such an address stays as it is.
+fn replace(configured: &mut Vec<Listen>, addresses: &[SocketAddr]) -> Vec<Listen> {
+    let (kept, gone): (Vec<_>, Vec<_>) = configured.drain(..).partition(|listen| addresses.contains(&listen.address));
+    for &address in addresses {
+        // One address may have a listener for each of several interfaces.
+        let of_address = kept.iter().filter(|listen| listen.address == address);
+        let known = configured.len();
+        configured.extend(of_address.cloned());
+        if configured.len() == known {
+            configured.push(address.into());
+        }
+    }
+    gone
+}
+
+/// Tells which settings are lost with a listener: who relies on its allow_from should know.
+fn warn_replaced(listen: &Listen) {
+    let lost = listen.settings();
+    if !lost.is_empty() {
+        let (address, lost) = (listen.address, lost.join(", "));
+        tracing::warn!(
+            help = "give --listen the listener's own address and port to keep them",
+            "--listen replaces the listener on {address}: its {lost} no longer hold"
+        );
     }
 }
 

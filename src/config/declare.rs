@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::str::FromStr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use toml::Spanned;
 
 use super::mirror::{self, Text};
@@ -355,7 +355,7 @@ impl<'a> Declarer<'a> {
     }
 
     fn prefix(&mut self, text: &Text, mend: &str) -> Option<Declared<IpNet>> {
-        let prefix = self.parsed::<IpNet>(text, "an address prefix", mend)?;
+        let prefix = canonical(self.parsed(text, "an address prefix", mend)?);
         if prefix.trunc() != prefix {
             let what = format!("{prefix} has bits set to the right of its length");
             self.problem(text, what, format!("write \"{}\"", prefix.trunc()));
@@ -423,6 +423,16 @@ impl<'a> Declarer<'a> {
 /// Declares each resource for the sake of its problems, and keeps those that were read as a whole.
 fn declared<T, U>(resources: &[Read<T>], mut declare: impl FnMut(&T) -> Option<U>) -> Vec<U> {
     resources.iter().filter_map(|read| declare(&read.value).filter(|_| read.whole)).collect()
+}
+
+/// An IPv4-mapped prefix (RFC 4291 §2.5.5.2) as the IPv4 prefix that it means: clients' addresses are taken so too.
+fn canonical(prefix: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = prefix else { return prefix };
+    let length = mapped.prefix_len().checked_sub(96);
+    match mapped.addr().to_ipv4_mapped().zip(length).map(|(address, length)| Ipv4Net::new(address, length)) {
+        Some(Ok(meant)) => meant.into(),
+        Some(Err(_)) | None => prefix,
+    }
 }
 
 fn connection_state(state: mirror::ConnectionState) -> ConnectionState {

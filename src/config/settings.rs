@@ -21,9 +21,9 @@ pub struct ServerSettings {
     /// Threads that answer over UDP for each address, each with a socket of its own; without it one for each processor
     /// that the program may use.
     pub udp_workers: Option<NonZero<usize>>,
-    /// Most TCP connections at one time, 1 to 65535.
+    /// Most TCP connections at one time, 1 to 65535; the last tenth is for clients without one.
     pub tcp_connections: usize,
-    /// Most TCP connections of one client address at one time, at least 1.
+    /// Most TCP connections of one client at one time, an IPv4 address or an IPv6 /64, at least 1.
     pub tcp_connections_per_client: usize,
     /// How long a TCP connection may stay without a whole request.
     pub tcp_idle_timeout: Duration,
@@ -86,6 +86,33 @@ pub enum DnsCookies {
 }
 
 impl Listen {
+    /// The keys of the configuration that make it another than a listener with nothing but an address.
+    pub fn settings(&self) -> Vec<&'static str> {
+        let Self {
+            address: _,
+            virtual_network,
+            interface,
+            allow_from,
+            requires_proxy_protocol,
+            persona,
+            queries_per_second,
+            pending_queries,
+            response_rate_limit,
+        } = self;
+        let settings = [
+            ("virtual_network", virtual_network.is_some()),
+            ("interface", interface.is_some()),
+            ("allow_from", allow_from.is_some()),
+            ("require_proxy_protocol", *requires_proxy_protocol),
+            ("persona", *persona != Persona::Authoritative),
+            ("ttl_cap", matches!(persona, Persona::AzureResolver { ttl_cap: Some(_) })),
+            ("queries_per_second", queries_per_second.is_some()),
+            ("pending_queries", pending_queries.is_some()),
+            ("response_rate_limit", response_rate_limit.is_some()),
+        ];
+        settings.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
+    }
+
     /// Whether what is sent to an address comes in here.
     pub fn takes(&self, address: SocketAddr) -> bool {
         let is_of_family = self.address.is_ipv4() == address.is_ipv4();

@@ -6,7 +6,7 @@
 //! responses wait to be written, so that a client that does not read its own fills nobody's memory.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -46,9 +46,10 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// Bounds on connections, in all and for each client, and how long one may go without a request.
+    /// Bounds on connections, in all and for each client, and how long one may go without a request. The last tenth of
+    /// all is for clients without a connection.
     pub(super) fn new(most: usize, most_each: usize, idle_timeout: Duration) -> Self {
-        Self { permits: Permits::new(most, most_each), idle_timeout, responders: Mutex::default() }
+        Self { permits: Permits::with_reserve(most, most_each, most / 10), idle_timeout, responders: Mutex::default() }
     }
 
     /// Lends a responder to work that does not wait.
@@ -59,6 +60,14 @@ impl Connections {
         let result = work(&mut responder);
         responders().push(responder);
         result
+    }
+}
+
+/// The address that a client's connections are counted for: of an IPv6 client that of its /64, as one host has all of it.
+fn counted_as(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -80,7 +89,7 @@ pub(super) async fn serve(
             },
         };
         match accepted {
-            Ok((stream, peer)) => match connections.permits.permit(peer.ip().to_canonical()) {
+            Ok((stream, peer)) => match connections.permits.permit(counted_as(peer.ip())) {
                 Some(permit) => {
                     // Responses are whole messages: waiting to fill a segment only delays them.
                     let _ = stream.set_nodelay(true);
@@ -322,5 +331,19 @@ impl Patience {
             self.renew();
         }
         self.timer.as_mut().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_client_is_its_64_and_an_ipv4_one_its_address() {
+        let counted = |peer: &str| counted_as(peer.parse().unwrap()).to_string();
+        assert_eq!(counted("2001:db8:0:1:ffff::1"), "2001:db8:0:1::");
+        assert_eq!(counted("2001:db8:0:2::1"), "2001:db8:0:2::");
+        assert_eq!(counted("192.0.2.1"), "192.0.2.1");
+        assert_eq!(counted("::ffff:192.0.2.1"), "192.0.2.1");
     }
 }

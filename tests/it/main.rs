@@ -12,6 +12,7 @@ mod hostile;
 mod independence;
 mod lab;
 mod labs;
+mod listen;
 mod machines;
 mod managed;
 mod name_servers;

@@ -1,10 +1,11 @@
 //! Who asks: forwarders that speak for clients, listeners that belong to a network.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
+use toml::Spanned;
 
-use super::Declarer;
+use super::{Declarer, canonical};
 use crate::azure::{Declared, Forwarder, Listener, Strangers};
 use crate::config::mirror::{self, Text};
 
@@ -27,7 +28,9 @@ impl Declarer<'_> {
     /// What of the listeners concerns the networks; what is wrong with them in themselves is reported with the server.
     pub(super) fn listeners(&mut self, server: &mirror::Server) -> Vec<Listener> {
         let listen = server.listen.as_ref().map_or(&[][..], |listen| listen.get_ref());
-        let listeners = listen.iter().map(|listen| &listen.get_ref().more).map(|more| Listener {
+        let listeners = listen.iter().map(Spanned::get_ref).map(|mirror::Listen { address, more }| Listener {
+            address: address.parse::<SocketAddr>().ok(),
+            is_bound_to_interface: more.interface.is_some(),
             virtual_network: more.virtual_network.as_ref().map(|network| self.label(network)),
             requires_proxy_protocol: more
                 .require_proxy_protocol
@@ -38,6 +41,7 @@ impl Declarer<'_> {
                 let texts = allowed.get_ref().iter().map(Text::get_ref);
                 texts
                     .filter_map(|text| text.parse().ok().or_else(|| Some(text.parse::<IpAddr>().ok()?.into())))
+                    .map(canonical)
                     .collect()
             }),
         });
@@ -47,7 +51,7 @@ impl Declarer<'_> {
     /// Addresses, and prefixes of addresses.
     pub(super) fn sources(&mut self, texts: &[Text]) -> Option<Vec<Declared<IpNet>>> {
         let sources = texts.iter().map(|text| match text.get_ref().parse::<IpAddr>() {
-            Ok(address) => Some(Declared::new(address.into(), self.origin(text))),
+            Ok(address) => Some(Declared::new(canonical(address.into()), self.origin(text))),
             Err(_) => self.prefix(text, "write an address, \"10.0.0.53\", or a prefix, \"10.0.0.0/24\""),
         });
         let sources: Vec<_> = sources.collect();

@@ -26,7 +26,19 @@ impl Declarer<'_> {
                 if listen.get_ref().is_empty() {
                     self.problem(listen, "no address to listen on", ADDRESS_MEND);
                 }
-                listen.get_ref().iter().filter_map(|listen| self.listen(listen)).collect()
+                let mut listeners: Vec<Listen> = Vec::new();
+                for place in listen.get_ref() {
+                    let Some(listen) = self.listen(place) else { continue };
+                    let is_same =
+                        |known: &Listen| (known.address, &known.interface) == (listen.address, &listen.interface);
+                    // Each port 0 becomes another one.
+                    if listen.address.port() != 0 && listeners.iter().any(is_same) {
+                        let what = format!("another listener listens on {} already", listen.address);
+                        self.problem(place, what, "remove it, or give each an interface of its own");
+                    }
+                    listeners.push(listen);
+                }
+                listeners
             }
         };
         ServerSettings {
