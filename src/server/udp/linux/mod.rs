@@ -127,7 +127,8 @@ impl Socket {
         while !slots.is_empty() {
             match self.try_send(&slots, self.joins) {
                 Ok(_) => return,
-                Err(Refused { joined, rest }) => {
+                Err(refused) => {
+                    let Refused { joined, rest } = *refused;
                     // Where one alone is taken, it was not the client that could not be reached.
                     if self.try_send(&joined, false).unwrap_or(false) {
                         tracing::debug!("responses to one client cannot be joined; from now on each is sent alone");
@@ -141,7 +142,7 @@ impl Socket {
 
     /// Sends the responses of these slots and tells whether any was taken, or returns those that are left when joined
     /// ones are refused.
-    fn try_send(&self, slots: &[u8], joins: bool) -> Result<bool, Refused> {
+    fn try_send(&self, slots: &[u8], joins: bool) -> Result<bool, Box<Refused>> {
         let plan = Plan::new(slots, |at| (self.route(at), self.length(at)), joins);
         let octets = |at: &u8| IoSlice::new(self.responses[usize::from(*at)].as_octets());
         let parts: SmallVec<[IoSlice<'_>; BATCH]> = plan.slots.iter().map(octets).collect();
@@ -174,7 +175,7 @@ impl Socket {
                     tracing::debug!(client = %messages[at].peer.to_address(), %error, "sending joined responses failed");
                     let sent: usize = messages[..at].iter().map(|message| message.parts.len()).sum();
                     let (joined, rest) = plan.slots[sent..].split_at(messages[at].parts.len());
-                    return Err(Refused { joined: joined.into(), rest: rest.into() });
+                    return Err(Box::new(Refused { joined: joined.into(), rest: rest.into() }));
                 }
                 Err(error) => {
                     // UDP promises nothing: the client asks again.
