@@ -8,7 +8,7 @@ use hickory_proto::op::{Edns, Message, ResponseCode};
 use hickory_proto::rr::RecordType;
 use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsCode, EdnsOption};
 
-use crate::support::{Server, find_program, missing_program, plain_query};
+use crate::support::{Server, find_dnspython, find_program, plain_query};
 
 /// Two networks with a host of one name each; a third has the address space of the first.
 const WORLD: &str = r#"
@@ -309,11 +309,7 @@ fn dig_and_kdig_read_the_scope() {
 
 #[test]
 fn dnspython_reads_the_scope() {
-    let Some(python) = find_program("python3", "python3") else { return };
-    let has_module = Command::new(&python).args(["-c", "import dns.edns"]).output().unwrap().status.success();
-    if !has_module {
-        return missing_program("dnspython", "python3-dnspython");
-    }
+    let Some(python) = find_dnspython() else { return };
     let server = server("");
     let (address, port) = (server.address.ip(), server.address.port());
     let (mut lines, mut expected) = (String::new(), String::new());

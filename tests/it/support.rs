@@ -284,3 +284,16 @@ pub(crate) fn missing_program(program: &str, package: &str) {
     // Past the test harness, which keeps the output of tests that pass.
     let _ = writeln!(std::io::stdout(), "skipped: {program} is not installed (apt-get install {package})");
 }
+
+/// The Python that has dnspython: not always the first in the path.
+pub(crate) fn find_dnspython() -> Option<&'static str> {
+    let has_it = |python: &&str| {
+        let imported = Command::new(python).args(["-c", "import dns.edns, dns.tsig"]).output();
+        imported.is_ok_and(|output| output.status.success())
+    };
+    let found = ["python3", "/usr/bin/python3"].into_iter().find(has_it);
+    if found.is_none() {
+        missing_program("dnspython", "python3-dnspython");
+    }
+    found
+}

@@ -14,7 +14,7 @@ use vnetdns::dns::TsigAlgorithm;
 
 use super::message::{SECRET, Signer};
 use super::{admin, host, key_file, one, server, two, without_signature};
-use crate::support::{PATIENCE, Server, find_program as find, missing_program as missing, query};
+use crate::support::{PATIENCE, Server, find_dnspython, find_program as find, query};
 
 const WRONG: [u8; 32] = [7; 32];
 
@@ -69,12 +69,7 @@ fn kdig_verifies_what_is_signed() {
 #[test]
 fn dnspython_verifies_what_is_signed() {
     // The first Python of the path need not be the one that the package is for.
-    let has_it = |python: &&str| {
-        Command::new(python).args(["-c", "import dns.tsig"]).output().is_ok_and(|output| output.status.success())
-    };
-    let Some(python) = ["python3", "/usr/bin/python3"].into_iter().find(has_it) else {
-        return missing("dnspython", "python3-dnspython");
-    };
+    let Some(python) = find_dnspython() else { return };
     let server = server("");
     let mut lines = String::new();
     let mut expected = Vec::new();
