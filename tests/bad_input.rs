@@ -173,8 +173,10 @@ fn a_refused_configuration_is_not_served() {
 
 #[test]
 fn a_taken_port_is_named_with_its_transport_and_a_way_out() {
-    let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    // A port that is free for TCP: the system chooses one for UDP without a look at that.
+    let free_for_tcp = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let udp = std::iter::repeat_with(free_for_tcp).find_map(|address| UdpSocket::bind(address).ok()).unwrap();
     for (transport, address) in [("UDP", udp.local_addr().unwrap()), ("TCP", tcp.local_addr().unwrap())] {
         let stderr = refused(serve(&["--listen", &address.to_string()]));
         assert!(stderr.contains(&format!("cannot listen on {address} ({transport})")), "{stderr}");
