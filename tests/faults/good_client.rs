@@ -1,0 +1,173 @@
+//! A good client, which asks at a steady pace while something goes wrong.
+
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::RecordType;
+
+use crate::support::{query, receive};
+
+/// How long an answer may take: as long as a stub resolver waits.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Pause between two queries of one transport.
+const PACE: Duration = Duration::from_millis(10);
+/// Queries of each phase without a fault.
+const QUIET: usize = 50;
+
+/// What carries the queries of a good client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Udp,
+    Tcp,
+}
+
+/// A client that asks for the address of one name, and counts what it gets.
+pub(crate) struct GoodClient<'a> {
+    fault: &'a str,
+    server: SocketAddr,
+    from: IpAddr,
+    name: &'a str,
+    transports: &'a [Transport],
+}
+
+/// What a good client saw in one phase.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    /// Queries sent.
+    pub(crate) asked: usize,
+    /// Queries that were answered with NOERROR and at least one record.
+    pub(crate) answered: usize,
+    /// The longest that an answer took.
+    pub(crate) slowest: Duration,
+}
+
+impl<'a> GoodClient<'a> {
+    /// A client at `from` that asks over UDP and TCP for the A records of `name`.
+    pub(crate) fn new(fault: &'a str, server: SocketAddr, from: &str, name: &'a str) -> Self {
+        Self { fault, server, from: from.parse().unwrap(), name, transports: &[Transport::Udp, Transport::Tcp] }
+    }
+
+    /// The same client over some transports only.
+    pub(crate) fn over(self, transports: &'a [Transport]) -> Self {
+        Self { transports, ..self }
+    }
+
+    /// Asks while nothing goes wrong, `phase` being "before" or "after".
+    pub(crate) fn quiet(&self, phase: &str) -> Seen {
+        let asked = AtomicBool::new(false);
+        self.phase(phase, QUIET, &asked)
+    }
+
+    /// Asks for as long as `fault` runs, and at least some times; returns what `fault` returned as well.
+    pub(crate) fn during<T: Send>(&self, fault: impl FnOnce() -> T + Send) -> (Seen, T) {
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let fault = scope.spawn(|| {
+                // The good client stops even where the fault panics.
+                let _over = SetOnDrop(&is_over);
+                fault()
+            });
+            let seen = self.phase("during", usize::MAX, &is_over);
+            (seen, fault.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
+    }
+
+    fn phase(&self, phase: &str, most: usize, stop: &AtomicBool) -> Seen {
+        let total = Mutex::new(Seen::default());
+        thread::scope(|scope| {
+            for transport in self.transports {
+                scope.spawn(|| {
+                    let seen = self.ask(*transport, most, stop);
+                    let mut total = total.lock().unwrap();
+                    total.asked += seen.asked;
+                    total.answered += seen.answered;
+                    total.slowest = total.slowest.max(seen.slowest);
+                });
+            }
+        });
+        let seen = total.into_inner().unwrap();
+        // Past the test harness, which keeps the output of tests that pass.
+        let _ = writeln!(
+            std::io::stdout(),
+            "{:<40} {phase:<7} asked {:>5} answered {:>5} ({:>5.1} %) slowest {:?}",
+            self.fault,
+            seen.asked,
+            seen.answered,
+            100.0 * seen.share(),
+            seen.slowest,
+        );
+        seen
+    }
+
+    fn ask(&self, transport: Transport, most: usize, stop: &AtomicBool) -> Seen {
+        let request = query(self.name, RecordType::A).to_vec().unwrap();
+        let mut seen = Seen::default();
+        while seen.asked == 0 || seen.asked < most && !stop.load(Ordering::Relaxed) {
+            let start = Instant::now();
+            seen.asked += 1;
+            let response = match transport {
+                Transport::Udp => self.ask_udp(&request),
+                Transport::Tcp => self.ask_tcp(&request),
+            };
+            let message = response.and_then(|response| Message::from_vec(&response).ok());
+            if message.is_some_and(|message| {
+                message.metadata.response_code == ResponseCode::NoError && !message.answers.is_empty()
+            }) {
+                seen.answered += 1;
+                seen.slowest = seen.slowest.max(start.elapsed());
+            }
+            thread::sleep(PACE);
+        }
+        seen
+    }
+
+    fn ask_udp(&self, request: &[u8]) -> Option<Vec<u8>> {
+        let socket = UdpSocket::bind((self.from, 0)).ok()?;
+        socket.connect(self.server).ok()?;
+        socket.set_read_timeout(Some(PATIENCE)).ok()?;
+        socket.send(request).ok()?;
+        let mut buffer = vec![0; 4096];
+        let len = socket.recv(&mut buffer).ok()?;
+        buffer.truncate(len);
+        Some(buffer)
+    }
+
+    fn ask_tcp(&self, request: &[u8]) -> Option<Vec<u8>> {
+        let socket =
+            socket2::Socket::new(socket2::Domain::for_address(self.server), socket2::Type::STREAM, None).ok()?;
+        socket.bind(&SocketAddr::from((self.from, 0)).into()).ok()?;
+        socket.connect_timeout(&self.server.into(), PATIENCE).ok()?;
+        let mut stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        // A connection that is reset is a query without an answer.
+        let length = u16::try_from(request.len()).ok()?.to_be_bytes();
+        stream.write_all(&[&length, request].concat()).ok()?;
+        receive(&mut stream)
+    }
+}
+
+impl Seen {
+    /// The share of queries that were answered, 0 to 1.
+    pub(crate) fn share(self) -> f64 {
+        self.answered as f64 / self.asked.max(1) as f64
+    }
+
+    /// Asserts that at least this share of queries was answered.
+    #[track_caller]
+    pub(crate) fn at_least(self, share: f64) {
+        assert!(self.share() >= share, "only {} of {} queries were answered", self.answered, self.asked);
+    }
+}
+
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
