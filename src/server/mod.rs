@@ -9,7 +9,7 @@ mod forwarding;
 mod proxy;
 mod query_log;
 mod rate_limit;
-mod tcp;
+mod stream;
 mod udp;
 
 use std::net::SocketAddr;
@@ -96,7 +96,7 @@ impl Server {
     /// Answers until `stop` is cancelled; then answers what has already come, and returns.
     pub async fn run(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
-        let connections = Arc::new(tcp::Connections::new(
+        let connections = Arc::new(stream::Connections::new(
             self.settings.tcp_connections,
             self.settings.tcp_connections_per_client,
             self.settings.tcp_idle_timeout,
@@ -130,7 +130,7 @@ impl Server {
                     tracing::error!(%error, address = %listener.address, "a UDP worker cannot start");
                 }
             }
-            tasks.spawn(tcp::serve(listener.tcp, serving, connections.clone(), tasks.clone(), stop.clone()));
+            tasks.spawn(stream::serve(listener.tcp, serving, connections.clone(), tasks.clone(), stop.clone()));
         }
         let udp_drops = self.udp_drops.clone();
         tasks.spawn(watch(move || udp_drops.count(), DROPPED_BY_THE_SYSTEM, stop.clone()));

@@ -8,10 +8,11 @@ use domain::base::iana::OptRcode;
 use crate::dns::TypeName;
 use crate::respond::Served;
 use crate::snapshot::Snapshot;
+use crate::view::Transport;
 use crate::wire::Request;
 
 /// Tells of a response that was made.
-pub(super) fn answered(transport: &str, client: SocketAddr, snapshot: &Snapshot, request: &[u8], served: Served) {
+pub(super) fn answered(transport: Transport, client: SocketAddr, snapshot: &Snapshot, request: &[u8], served: Served) {
     if !served.is_alert && !tracing::enabled!(tracing::Level::TRACE) {
         return;
     }
@@ -26,5 +27,5 @@ pub(super) fn answered(transport: &str, client: SocketAddr, snapshot: &Snapshot,
     if served.is_alert {
         tracing::info!(%client, view, qname, qtype, "the DNS security policy alerts");
     }
-    tracing::trace!(%client, transport, view, qname, qtype, %rcode, generation = snapshot.generation().0, "answered");
+    tracing::trace!(%client, %transport, view, qname, qtype, %rcode, generation = snapshot.generation().0, "answered");
 }

@@ -1,5 +1,6 @@
 //! What is known of whoever sent a request, apart from the request itself.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use super::ViewId;
@@ -68,6 +69,15 @@ pub enum Transport {
     Udp,
     /// A stream: 65535 octets (RFC 7766).
     Tcp,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+        })
+    }
 }
 
 /// What a listener looks like to its clients. The records are the same.

@@ -147,7 +147,7 @@ fn answer<L: Late>(
     match responder.respond(snapshot, &client, request, response) {
         None => Verdict::Ignore,
         Some(Outcome::Answered(served)) => {
-            query_log::answered("UDP", from, snapshot, request, served);
+            query_log::answered(Transport::Udp, from, snapshot, request, served);
             match &serving.rate_limit {
                 Some(limit) if !limit.admits(snapshot, &client, request, served, response) => Verdict::Ignore,
                 _ => Verdict::Send,
@@ -168,7 +168,7 @@ fn answer<L: Late>(
                     let served =
                         forwarding::answer(forwarder, &snapshot, &client, &request, question, &mut response).await;
                     if let Some(served) = served {
-                        query_log::answered("UDP", from, &snapshot, &request, served);
+                        query_log::answered(Transport::Udp, from, &snapshot, &request, served);
                         let limit = serving.rate_limit.as_ref();
                         if limit.is_none_or(|limit| limit.admits(&snapshot, &client, &request, served, &mut response)) {
                             late.send(response.as_octets());

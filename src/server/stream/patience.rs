@@ -1,0 +1,44 @@
+//! How long a connection is waited for.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// How long a listener or a connection may be silent while the server stops.
+pub(super) const DRAIN_SILENCE: Duration = Duration::from_millis(100);
+
+/// How long a client is waited for: until it has sent nothing whole, or read nothing, for the idle time-out; much
+/// shorter once the server stops.
+pub(super) struct Patience {
+    time_out: Duration,
+    timer: Pin<Box<Sleep>>,
+    stop: CancellationToken,
+    is_stopping: bool,
+}
+
+impl Patience {
+    pub(super) fn new(time_out: Duration, stop: CancellationToken) -> Self {
+        Self { time_out, timer: Box::pin(sleep(time_out)), stop, is_stopping: false }
+    }
+
+    /// Begins anew.
+    pub(super) fn renew(&mut self) {
+        self.timer.as_mut().reset(Instant::now() + self.time_out);
+    }
+
+    /// Waits until it has ended.
+    pub(super) async fn end(&mut self) {
+        if !self.is_stopping {
+            tokio::select! {
+                () = self.timer.as_mut() => return,
+                () = self.stop.cancelled() => {}
+            }
+            self.is_stopping = true;
+            self.time_out = DRAIN_SILENCE;
+            self.renew();
+        }
+        self.timer.as_mut().await;
+    }
+}
