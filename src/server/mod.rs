@@ -6,6 +6,9 @@
 mod admission;
 mod bind;
 mod forwarding;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod proxy;
 mod query_log;
 mod rate_limit;
