@@ -79,6 +79,10 @@ pub struct Member {
     /// Whether the privatelink step is there without a private endpoint.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub always_connected: bool,
+    /// Whether the privatelink step is there without a private endpoint if the resource is deployed in a virtual
+    /// network.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub connected_in_network: bool,
     /// Names that lead to the public name, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<Host>,
@@ -118,6 +122,7 @@ pub(super) struct ResourceMember {
     pub(super) private_zone: Name,
     pub(super) privatelink_name: Name,
     pub(super) private_only: bool,
+    /// Whether the privatelink step is there without a private endpoint.
     pub(super) always_connected: bool,
     pub(super) aliases: Vec<(Name, Ttl)>,
     pub(super) public_chain: Vec<(Name, Ttl)>,
@@ -273,7 +278,8 @@ impl Catalogue {
             public_zone: filler.name(&member.public_zone)?,
             private_zone: filler.name(&member.private_zone)?,
             private_only: member.private_only,
-            always_connected: member.always_connected,
+            always_connected: member.always_connected
+                || member.connected_in_network && resource.virtual_network.is_some(),
             aliases: hosts(&member.aliases)?,
             public_chain: match &resource.public_endpoint {
                 Some(declared) => {

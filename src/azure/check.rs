@@ -27,6 +27,7 @@ pub(super) fn resources(declaration: &Declaration, catalogue: &Catalogue, findin
     for resource in private_link_resources {
         private_link::resource(catalogue, resource, findings);
         private_link::scope(declaration, catalogue, resource, findings);
+        private_link::injection(declaration, catalogue, resource, findings);
     }
     for endpoint in private_endpoints {
         private_link::endpoint(declaration, catalogue, endpoint, findings);

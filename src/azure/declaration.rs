@@ -115,6 +115,13 @@ impl Declaration {
         no_zones && nobody_and_nothing && self.upstream.is_none() && !self.incomplete
     }
 
+    /// The private link service that a text names: by its name, or by its alias, as those do who have no rights on it.
+    pub(super) fn private_link_service(&self, text: &str) -> Option<&PrivateLinkService> {
+        let alias: Option<Name> = text.parse().ok();
+        let is_meant = |service: &&PrivateLinkService| *service.name == text || alias.as_ref() == Some(&*service.alias);
+        self.private_link_services.iter().find(is_meant)
+    }
+
     /// The network that a service manages.
     pub(super) fn managed_network(&self, manager: &str) -> Option<&VirtualNetwork> {
         let is_managed = |network: &&VirtualNetwork| network.managed_by.as_ref().is_some_and(|by| **by == manager);
@@ -297,6 +304,9 @@ pub struct PrivateLinkResource {
     pub public_endpoint: Option<Declared<Name>>,
     /// Public addresses by member name.
     pub public_ip_addresses: BTreeMap<String, Declared<Vec<IpAddr>>>,
+    /// Name of the network in which the resource itself is deployed ("virtual network injection"). Its public names
+    /// then have the privatelink step from deployment on, and its private endpoints point at private link services.
+    pub virtual_network: Option<Declared<String>>,
     /// SKU, such as `Balanced_B10`, where it decides about the names.
     pub sku: Option<Declared<String>>,
     /// Names of the resources that have private endpoints through this one, which is a private link scope.
@@ -316,6 +326,7 @@ impl PrivateLinkResource {
             name_lists: BTreeMap::new(),
             public_endpoint: None,
             public_ip_addresses: BTreeMap::new(),
+            virtual_network: None,
             sku: None,
             scoped_resources: Vec::new(),
             public_network_access: PublicNetworkAccess::Enabled,

@@ -7,10 +7,11 @@ use std::path::{Component, Path, PathBuf};
 use clap::ValueEnum;
 
 /// The files of the labs: the same that the repository shows.
-const LAB_FILES: [(&str, &str); 6] = [
+const LAB_FILES: [(&str, &str); 7] = [
     ("config/lab.toml", include_str!("../../config/lab.toml")),
     ("config/hub-and-spokes.toml", include_str!("../../config/hub-and-spokes.toml")),
     ("config/aks-monitoring.toml", include_str!("../../config/aks-monitoring.toml")),
+    ("config/data-explorer.toml", include_str!("../../config/data-explorer.toml")),
     ("config/classic-mistakes.toml", include_str!("../../config/classic-mistakes.toml")),
     ("zones/contoso.internal.zone", include_str!("../../zones/contoso.internal.zone")),
     ("zones/trafficmanager.net.zone", include_str!("../../zones/trafficmanager.net.zone")),
@@ -29,6 +30,8 @@ pub enum Lab {
     HubAndSpokes,
     /// Private AKS, Managed Prometheus, Container insights and Grafana over a private link scope
     AksMonitoring,
+    /// A Data Explorer cluster in a virtual network, behind private link services
+    DataExplorer,
     /// Ten classic mistakes, a network for each, and their repair
     ClassicMistakes,
 }
@@ -39,6 +42,7 @@ impl Lab {
             Self::Default => "config/lab.toml",
             Self::HubAndSpokes => "config/hub-and-spokes.toml",
             Self::AksMonitoring => "config/aks-monitoring.toml",
+            Self::DataExplorer => "config/data-explorer.toml",
             Self::ClassicMistakes => "config/classic-mistakes.toml",
         }
     }

@@ -231,6 +231,7 @@ pub(super) struct PrivateLinkResource {
     pub(super) public_endpoint: Option<Text>,
     #[serde(default)]
     pub(super) public_ip_addresses: BTreeMap<String, Spanned<Vec<Text>>>,
+    pub(super) virtual_network: Option<Text>,
     pub(super) sku: Option<Text>,
     #[serde(default)]
     pub(super) scoped_resources: Vec<Text>,

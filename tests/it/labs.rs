@@ -77,7 +77,7 @@ fn warnings(arguments: &[&str]) -> Vec<String> {
 
 #[test]
 fn the_labs_that_are_right_have_no_warnings() {
-    for name in ["default", "hub-and-spokes", "aks-monitoring"] {
+    for name in ["default", "hub-and-spokes", "aks-monitoring", "data-explorer"] {
         assert_eq!(warnings(&["--lab", name]), ["0 errors, 0 warnings"], "{name}");
     }
 }
@@ -85,7 +85,7 @@ fn the_labs_that_are_right_have_no_warnings() {
 #[test]
 fn a_lab_is_the_file_of_the_repository() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/config");
-    for name in ["hub-and-spokes", "aks-monitoring", "classic-mistakes"] {
+    for name in ["hub-and-spokes", "aks-monitoring", "data-explorer", "classic-mistakes"] {
         let file = format!("{folder}/{name}.toml");
         assert_eq!(warnings(&[&file]), warnings(&["--lab", name]));
         let server = Server::start(&["--config", &file]);

@@ -8,6 +8,7 @@ mod clients;
 mod commands;
 mod cookies;
 mod custom_dns;
+mod documents;
 mod hostile;
 mod independence;
 mod lab;

@@ -152,6 +152,61 @@ fn grafana_workspaces_share_a_record_and_deleting_one_endpoint_removes_it_for_al
     check(&server, LINKED, sso.0, &[&rcode, &format!("{} 60 CNAME {}", sso.0, sso.1), &soa]);
 }
 
+/// Host names and records of a published proxy configuration: `adb-4342428048965081.1` and `southafricanorth.pl-auth`, each
+/// in azuredatabricks.net and in privatelink.azuredatabricks.net. The two endpoints are those of Microsoft Learn, "Enable
+/// Azure Private Link as a standard deployment".
+#[test]
+fn a_databricks_workspace_and_the_sign_in_of_its_region_have_an_endpoint_each() {
+    const ZONE: &str = "privatelink.azuredatabricks.net";
+    let kind = "Microsoft.Databricks/workspaces";
+    let in_region = |text: String| text.replace("westeurope", "southafricanorth");
+    let resources = in_region(resource(kind, "adb-4342428048965081.1", ""))
+        + &in_region(resource(kind, "web-auth", "name_parts.workspace_url = \"adb-2416944836898798.18\""))
+        + &in_region(resource(kind, "second", "name_parts.control_plane = \"southafricanorth-c2\""))
+        + &endpoint(
+            "ui",
+            "adb-4342428048965081.1",
+            "databricks_ui_api",
+            "databricks_ui_api = \"10.1.0.5\"",
+            &[ZONE],
+            "",
+        )
+        + &endpoint("auth", "web-auth", "browser_authentication", "browser_authentication = \"10.1.0.6\"", &[ZONE], "")
+        + &endpoint("auth-2", "second", "browser_authentication", "browser_authentication = \"10.1.0.7\"", &[ZONE], "");
+    let server = serve(&resources, &[ZONE]);
+    let names = [
+        (
+            "adb-4342428048965081.1.azuredatabricks.net",
+            "adb-4342428048965081.1.privatelink.azuredatabricks.net",
+            "10.1.0.5",
+        ),
+        (
+            "southafricanorth.pl-auth.azuredatabricks.net",
+            "southafricanorth.pl-auth.privatelink.azuredatabricks.net",
+            "10.1.0.6",
+        ),
+        (
+            "southafricanorth-c2.pl-auth.azuredatabricks.net",
+            "southafricanorth-c2.pl-auth.privatelink.azuredatabricks.net",
+            "10.1.0.7",
+        ),
+    ];
+    check_private(&server, 60, &names);
+    for (public, privatelink, _) in names {
+        for from in [UNLINKED, OUTSIDE] {
+            let answer = show(&server.ask(from, public, RecordType::A));
+            assert_eq!(answer[..2], ["NoError aa".to_owned(), format!("answer: {public}. 60 IN CNAME {privatelink}.")]);
+            assert!(answer[2].starts_with(&format!("answer: {privatelink}. 60 IN A 203.0.113.")), "{answer:?}");
+        }
+    }
+    // The workspace that has no endpoint for its users stays as it was.
+    let plain = show(&server.ask(LINKED, "adb-2416944836898798.18.azuredatabricks.net", RecordType::A));
+    assert!(
+        plain[1].starts_with("answer: adb-2416944836898798.18.azuredatabricks.net. 60 IN A 203.0.113."),
+        "{plain:?}"
+    );
+}
+
 #[test]
 fn a_storage_account_has_an_endpoint_for_each_sub_resource_and_a_stamp_behind_it() {
     let zones = ["privatelink.blob.core.windows.net", "privatelink.web.core.windows.net"];

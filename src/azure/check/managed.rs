@@ -70,16 +70,25 @@ fn service(catalogue: &Catalogue, service: &PrivateLinkService, findings: &mut V
     }
 }
 
-/// Whether a name is `{prefix}.{guid}.{region}.azure.privatelinkservice`.
+/// Whether a name is `{prefix}.{guid}.{region}.azure.privatelinkservice`. Documents shorten the GUID, to `111-222-333`.
 fn is_alias(name: NameRef<'_>, region: &str) -> bool {
     let apex: Name = ALIAS_APEX.parse().expect("a constant");
     let labels: Vec<_> = name.labels().collect();
     let is_guid = |label: &[u8]| {
-        let lengths = label.split(|octet| *octet == b'-').map(<[u8]>::len);
-        lengths.eq([8, 4, 4, 4, 12]) && label.iter().all(|octet| octet.is_ascii_hexdigit() || *octet == b'-')
+        let groups: Vec<_> = label.split(|octet| *octet == b'-').collect();
+        groups.len() > 1 && groups.iter().all(|group| !group.is_empty() && group.iter().all(u8::is_ascii_hexdigit))
     };
     let [_, guid, in_region, _, _] = labels.as_slice() else { return false };
     name.is_within(apex.as_ref()) && is_guid(guid) && in_region.eq_ignore_ascii_case(region.as_bytes())
+}
+
+/// Whether a text has the form of an alias.
+fn names_foreign_service(text: &str) -> bool {
+    let alias: Option<Name> = text.parse().ok();
+    alias.is_some_and(|alias| {
+        let region = alias.as_ref().labels().nth(2).map(String::from_utf8_lossy);
+        region.is_some_and(|region| is_alias(alias.as_ref(), &region))
+    })
 }
 
 fn service_endpoint(declaration: &Declaration, endpoint: &ServiceEndpoint, findings: &mut Vec<Finding>) {
@@ -89,9 +98,11 @@ fn service_endpoint(declaration: &Declaration, endpoint: &ServiceEndpoint, findi
         let known = networks.iter().map(|network| network.name.as_str());
         missing(declaration, "virtual network", &endpoint.virtual_network, known, findings);
     }
-    let services = || declaration.private_link_services.iter().map(|service| service.name.as_str());
-    if !services().any(|service| service == *endpoint.private_link_service) {
-        missing(declaration, "private link service", &endpoint.private_link_service, services(), findings);
+    // The alias of a service that is not declared is that of someone else's.
+    let service = &endpoint.private_link_service;
+    if declaration.private_link_service(service).is_none() && !names_foreign_service(service) {
+        let services = declaration.private_link_services.iter().map(|service| service.name.as_str());
+        missing(declaration, "private link service", service, services, findings);
     }
     for (member, address) in &endpoint.ip_configurations {
         if member != ServiceEndpoint::MEMBER {
@@ -194,8 +205,7 @@ fn managed_endpoint(
             regions.extend(target.map(|resource| &resource.region));
         }
         ManagedTarget::Service { private_link_service, domain_name, .. } => {
-            let services = declaration.private_link_services.iter();
-            let target = services.filter(|service| *service.name == **private_link_service);
+            let target = declaration.private_link_service(private_link_service);
             regions.extend(target.map(|service| &service.region));
             domain_name.iter().filter(|name| name.as_ref().is_wildcard()).for_each(|name| {
                 let what = format!("the domain name {name} is a wildcard");

@@ -63,6 +63,30 @@ pub(super) fn resource(catalogue: &Catalogue, resource: &PrivateLinkResource, fi
     }
 }
 
+/// Checks the network in which a resource is deployed.
+pub(super) fn injection(
+    declaration: &Declaration,
+    catalogue: &Catalogue,
+    resource: &PrivateLinkResource,
+    findings: &mut Vec<Finding>,
+) {
+    let Some(network) = &resource.virtual_network else { return };
+    let networks = || declaration.virtual_networks.iter().map(|network| network.name.as_str());
+    if !networks().any(|name| name == network.as_str()) {
+        missing(declaration, "virtual network", network, networks(), findings);
+    }
+    let mut services = catalogue.services_of(resource);
+    // A type or region that is not known has been reported.
+    let is_known = catalogue.services_of(resource).next().is_some();
+    if is_known && !services.any(|service| service.members.iter().any(|member| member.connected_in_network)) {
+        findings.push(Finding::error(
+            network.origin,
+            format!("a resource of type \"{}\" is not deployed in a virtual network", resource.resource_type),
+            "remove virtual_network: where its private endpoints are, they say themselves",
+        ));
+    }
+}
+
 fn sku(catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec<Finding>) {
     let Some(sku) = &resource.sku else { return };
     if !catalogue.services_of_type(resource).any(|service| service.has_sku(sku)) {
@@ -211,6 +235,15 @@ pub(super) fn endpoint(
             format!(
                 "name it in scoped_resources of a resource of type \"{scope}\", and let the endpoint point at that"
             ),
+        ));
+        return;
+    }
+    if resource.virtual_network.is_some() {
+        findings.push(Finding::error(
+            endpoint.private_link_resource.origin,
+            format!("\"{}\" is deployed in a virtual network: it has no private endpoint of its own", resource.name),
+            "declare a [[private_link_service]] for each of its load balancers, let endpoints point at those with \
+             private_link_service = \"NAME\", and write their addresses into the private zone",
         ));
         return;
     }

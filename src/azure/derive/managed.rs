@@ -85,8 +85,9 @@ fn private_names(
 /// The public zone in which aliases of private link services do not exist, so that a query for one is answered as
 /// public DNS answers it: NXDOMAIN. `None` without such a service, or where a declared zone covers the name.
 pub(super) fn alias_zone(declaration: &Declaration, public: &[ZoneContents]) -> Option<ZoneContents> {
-    let service = declaration.private_link_services.first()?;
+    let service = declaration.private_link_services.first().map(|service| &service.name);
+    let service = service.or_else(|| declaration.service_endpoints.first().map(|endpoint| &endpoint.name))?;
     let apex = constant(ALIAS_APEX);
     let is_covered = public.iter().any(|zone| apex.as_ref().is_within(zone.apex.as_ref()));
-    (!is_covered).then(|| public::derived_zone(apex, service.name.origin))
+    (!is_covered).then(|| public::derived_zone(apex, service.origin))
 }
