@@ -23,7 +23,7 @@ pub struct ServerSettings {
     pub udp_workers: Option<NonZero<usize>>,
     /// Most TCP connections at one time, 1 to 65535; the last tenth is for clients without one.
     pub tcp_connections: usize,
-    /// Most TCP connections of one client at one time, an IPv4 address or an IPv6 /64, at least 1.
+    /// Most TCP connections of one client ([`CountedClient`](crate::view::CountedClient)) at one time, at least 1.
     pub tcp_connections_per_client: usize,
     /// How long a TCP connection may stay without a whole request.
     pub tcp_idle_timeout: Duration,
@@ -44,9 +44,10 @@ pub struct Listen {
     pub requires_proxy_protocol: bool,
     /// What the listener looks like to its clients.
     pub persona: Persona,
-    /// Most queries of one client address in a second, bursts of as many allowed; more are dropped.
+    /// Most queries of one client ([`CountedClient`](crate::view::CountedClient)) in a second, bursts of as many allowed;
+    /// more are dropped.
     pub queries_per_second: Option<NonZero<u32>>,
-    /// Most queries of one client address that wait for other servers; more are dropped.
+    /// Most queries of one client that wait for other servers; more are dropped.
     pub pending_queries: Option<NonZero<u32>>,
     /// How many responses are sent over UDP; without it all are.
     pub response_rate_limit: Option<ResponseRateLimit>,

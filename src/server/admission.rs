@@ -2,20 +2,19 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::clock::DefaultClock;
+use governor::{Quota, RateLimiter};
 
+use super::buckets::Buckets;
 use super::proxy::Sender;
 use crate::config::Listen;
 use crate::permits::{Permit, Permits};
-use crate::view::{Client, Identifier, ListenerId, Persona, Selector, SelectorRule, Transport};
+use crate::view::{Client, CountedClient, Identifier, ListenerId, Persona, Selector, SelectorRule, Transport};
 
 /// Most queries that wait for other servers at one time, of all clients of a listener; one client has half of them
 /// where nothing else was said, so that it cannot take the place of all others.
 const PENDING: usize = 1000;
-/// Queries between two looks for clients that have not asked for a while, to forget them.
-const FORGET_AFTER: u32 = 1 << 16;
 
 /// The rules of one listener.
 #[derive(Debug)]
@@ -24,21 +23,15 @@ pub(super) struct Admission {
     persona: Persona,
     allow_from: Option<Selector<()>>,
     requires_proxy_protocol: bool,
-    rate: Option<Rate>,
-    pending: Arc<Permits<IpAddr>>,
-}
-
-#[derive(Debug)]
-struct Rate {
-    limiter: DefaultKeyedRateLimiter<IpAddr>,
-    queries: AtomicU32,
+    rate: Option<RateLimiter<CountedClient, Buckets<CountedClient>, DefaultClock>>,
+    pending: Arc<Permits<CountedClient>>,
 }
 
 impl Admission {
     pub(super) fn new(listener: ListenerId, listen: &Listen) -> Self {
         let rate = listen
             .queries_per_second
-            .map(|most| Rate { limiter: RateLimiter::keyed(Quota::per_second(most)), queries: AtomicU32::new(0) });
+            .map(|most| RateLimiter::new(Quota::per_second(most), Buckets::new(), DefaultClock::default()));
         let pending = listen.pending_queries.map_or(PENDING / 2, |most| most.get() as usize);
         let allow_from = listen
             .allow_from
@@ -74,10 +67,7 @@ impl Admission {
             Some(told) => (told, Some(identifier.proxy(sender.peer)?)),
         };
         if let Some(rate) = &self.rate {
-            if rate.queries.fetch_add(1, Ordering::Relaxed) % FORGET_AFTER == FORGET_AFTER - 1 {
-                rate.limiter.retain_recent();
-            }
-            rate.limiter.check_key(&source.to_canonical()).ok()?;
+            rate.check_key(&source.into()).ok()?;
         }
         Some(Client {
             proxy,
@@ -90,7 +80,7 @@ impl Admission {
     }
 
     /// The right to have other servers asked; `None` where too many queries wait for them.
-    pub(super) fn pend(&self, client: IpAddr) -> Option<Permit<IpAddr>> {
-        self.pending.permit(client.to_canonical())
+    pub(super) fn pend(&self, client: IpAddr) -> Option<Permit<CountedClient>> {
+        self.pending.permit(client.into())
     }
 }

@@ -5,6 +5,7 @@
 
 mod admission;
 mod bind;
+mod buckets;
 mod forwarding;
 #[cfg(fuzzing)]
 #[doc(hidden)]

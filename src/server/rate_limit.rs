@@ -4,8 +4,6 @@
 //! share where both have the prefix. Who is known to get what is sent to it is not limited: a client with a valid
 //! server cookie or signature, a listed forwarder, anyone over TCP.
 
-mod buckets;
-
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,22 +14,25 @@ use governor::{Quota, RateLimiter};
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
+use super::buckets::Buckets;
 use crate::config::ResponseRateLimit;
 use crate::dns::CookieState;
 use crate::respond::{Served, respond_slipped};
 use crate::snapshot::Snapshot;
-use crate::view::Client;
+use crate::view::{Client, ViewId};
 use crate::wire::Response;
-use buckets::{Buckets, Key};
 
 /// How often the counts are looked at, and so the least time between two warnings.
 const WATCH: Duration = Duration::from_secs(5);
 
+/// Whose responses are counted together: a prefix, by its first address, in a view.
+type Key = (IpAddr, ViewId);
+
 /// The limit of one listener.
 #[derive(Debug)]
 pub(super) struct RateLimit {
-    limiter: RateLimiter<Key, Buckets, DefaultClock>,
-    buckets: Buckets,
+    limiter: RateLimiter<Key, Buckets<Key>, DefaultClock>,
+    buckets: Buckets<Key>,
     settings: ResponseRateLimit,
     limited: Arc<Limited>,
 }

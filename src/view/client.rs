@@ -1,7 +1,7 @@
 //! What is known of whoever sent a request, apart from the request itself.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::ViewId;
 use crate::dns::Ttl;
@@ -50,6 +50,28 @@ impl Client {
     }
 }
 
+/// A client as every bound counts it: an IPv4 address, or the /64 of an IPv6 address, for one host can have all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CountedClient(IpAddr);
+
+impl From<IpAddr> for CountedClient {
+    fn from(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+            address @ IpAddr::V4(_) => address,
+        })
+    }
+}
+
+impl fmt::Display for CountedClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(address) => write!(f, "{address}"),
+            IpAddr::V6(address) => write!(f, "{address}/64"),
+        }
+    }
+}
+
 /// Number of a key, within one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyId(pub u32);
@@ -91,4 +113,18 @@ pub enum Persona {
         /// The largest TTL that it gives; captures suggest 1800 seconds.
         ttl_cap: Option<Ttl>,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_client_is_its_64_and_an_ipv4_one_its_address() {
+        let counted = |source: &str| CountedClient::from(source.parse::<IpAddr>().unwrap()).to_string();
+        assert_eq!(counted("2001:db8:0:1:ffff::1"), "2001:db8:0:1::/64");
+        assert_eq!(counted("2001:db8:0:2::1"), "2001:db8:0:2::/64");
+        assert_eq!(counted("192.0.2.1"), "192.0.2.1");
+        assert_eq!(counted("::ffff:192.0.2.1"), "192.0.2.1");
+    }
 }

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::Connection;
 use super::patience::{DRAIN_SILENCE, Patience};
-use super::{Connections, Origin, counted_as, header};
+use super::{Connections, Origin, header};
 use crate::server::Serving;
 use crate::view::Transport;
 
@@ -36,7 +36,7 @@ pub(in crate::server) async fn serve(
             },
         };
         match accepted {
-            Ok((stream, peer)) => match connections.permits.permit(counted_as(peer.ip())) {
+            Ok((stream, peer)) => match connections.permits.permit(peer.ip().into()) {
                 Some(permit) => {
                     let local = stream.local_addr().ok().map(|local| local.ip());
                     let origin = Origin { peer, local, transport: Transport::Tcp };

@@ -6,7 +6,6 @@
 //! responses wait to be written, so that a client that does not read its own fills nobody's memory.
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -18,6 +17,7 @@ use crate::permits::Permit;
 use crate::respond::Outcome;
 use crate::server::proxy::Sender;
 use crate::server::{Serving, forwarding, now, query_log};
+use crate::view::CountedClient;
 use crate::wire::Response;
 
 /// Octets of responses that are written at a time, and then a response: at these no further request is answered.
@@ -47,7 +47,7 @@ pub(super) struct Connection<S> {
 struct Late {
     response: Response,
     /// Held until there is room for the response: until then it takes memory.
-    _pending: Permit<IpAddr>,
+    _pending: Permit<CountedClient>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {

@@ -8,13 +8,13 @@ mod connection;
 mod header;
 mod patience;
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::permits::Permits;
 use crate::respond::Responder;
-use crate::view::Transport;
+use crate::view::{CountedClient, Transport};
 
 pub(super) use accept::serve;
 
@@ -24,7 +24,7 @@ const READ: usize = 8192;
 /// What all stream listeners share.
 #[derive(Debug)]
 pub(super) struct Connections {
-    permits: Arc<Permits<IpAddr>>,
+    permits: Arc<Permits<CountedClient>>,
     idle_timeout: Duration,
     /// Those that no connection uses at this moment: there come to be as many as threads that serve connections.
     responders: Mutex<Vec<Responder>>,
@@ -54,27 +54,5 @@ impl Connections {
         let result = work(&mut responder);
         responders().push(responder);
         result
-    }
-}
-
-/// The address that a client's connections are counted for: of an IPv6 client that of its /64, as one host has all of it.
-fn counted_as(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_ipv6_client_is_its_64_and_an_ipv4_one_its_address() {
-        let counted = |peer: &str| counted_as(peer.parse().unwrap()).to_string();
-        assert_eq!(counted("2001:db8:0:1:ffff::1"), "2001:db8:0:1::");
-        assert_eq!(counted("2001:db8:0:2::1"), "2001:db8:0:2::");
-        assert_eq!(counted("192.0.2.1"), "192.0.2.1");
-        assert_eq!(counted("::ffff:192.0.2.1"), "192.0.2.1");
     }
 }

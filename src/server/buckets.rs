@@ -1,76 +1,70 @@
-//! Buckets of a bounded number, whatever number of addresses senders forge.
+//! Buckets of a bounded number, whatever number of addresses senders forge: what rate limits count in.
 
-use std::hash::BuildHasher;
-use std::net::IpAddr;
+use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use governor::nanos::Nanos;
 use governor::state::StateStore;
-
-use crate::view::ViewId;
 
 /// Buckets that share a place in the table.
 const WAYS: usize = 8;
 /// Places in the table.
 const PLACES: usize = 4096;
 
-/// Whose responses are counted together: a prefix, by its first address, in a view.
-pub(super) type Key = (IpAddr, ViewId);
-
-/// The buckets of one listener, in a table that never grows.
+/// The buckets of one limit, each with a key, in a table that never grows.
 ///
 /// Where a place is full, the fullest bucket makes room, that of whoever has used least of its share: it begins anew
-/// when it is wanted again. So a flood from many forged prefixes does not make the table forget who is over the limit.
+/// when it is wanted again. So a flood from many forged addresses does not make the table forget who is over the limit.
 #[derive(Clone, Debug)]
-pub(super) struct Buckets(Arc<Table>);
+pub(super) struct Buckets<K>(Arc<Table<K>>);
 
 #[derive(Debug)]
-struct Table {
-    places: Box<[Mutex<Place>]>,
+struct Table<K> {
+    places: Box<[Mutex<Place<K>>]>,
     /// Keyed, so that nobody can choose whose place it shares.
     hasher: foldhash::fast::RandomState,
 }
 
-type Place = [Option<Bucket>; WAYS];
+type Place<K> = [Option<Bucket<K>>; WAYS];
 
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
-    key: Key,
+struct Bucket<K> {
+    key: K,
     /// When it will be full again, by the limiter's clock.
     full_at: Nanos,
-    /// Responses that were over the limit.
+    /// What was over the limit.
     limited: u32,
 }
 
-impl Buckets {
+impl<K: Copy + Eq + Hash> Buckets<K> {
     pub(super) fn new() -> Self {
         Self::with_places(PLACES)
     }
 
     fn with_places(places: usize) -> Self {
-        let places = (0..places).map(|_| Mutex::default()).collect();
+        let places = (0..places).map(|_| Mutex::new([None; WAYS])).collect();
         Self(Arc::new(Table { places, hasher: foldhash::fast::RandomState::default() }))
     }
 
-    /// Counts a response over the limit: the first is 1.
-    pub(super) fn limited(&self, key: &Key) -> u32 {
+    /// Counts what is over the limit: the first is 1.
+    pub(super) fn limited(&self, key: &K) -> u32 {
         let mut place = self.place(key);
         let Some(bucket) = find(&mut place, key) else { return 1 };
         bucket.limited = bucket.limited.wrapping_add(1);
         bucket.limited
     }
 
-    fn place(&self, key: &Key) -> MutexGuard<'_, Place> {
+    fn place(&self, key: &K) -> MutexGuard<'_, Place<K>> {
         let Table { places, hasher } = &*self.0;
         let at = hasher.hash_one(key) as usize % places.len();
         places[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl StateStore for Buckets {
-    type Key = Key;
+impl<K: Copy + Eq + Hash> StateStore for Buckets<K> {
+    type Key = K;
 
-    fn measure_and_replace<T, F, E>(&self, key: &Key, decide: F) -> Result<T, E>
+    fn measure_and_replace<T, F, E>(&self, key: &K, decide: F) -> Result<T, E>
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
@@ -88,7 +82,7 @@ impl StateStore for Buckets {
     }
 }
 
-fn find<'a>(place: &'a mut Place, key: &Key) -> Option<&'a mut Bucket> {
+fn find<'a, K: Eq>(place: &'a mut Place<K>, key: &K) -> Option<&'a mut Bucket<K>> {
     place.iter_mut().flatten().find(|bucket| bucket.key == *key)
 }
 
@@ -105,7 +99,8 @@ mod tests {
 
     const RATE: u32 = 10;
 
-    type Limiter = RateLimiter<Key, Buckets, FakeRelativeClock, NoOpMiddleware<Nanos>>;
+    type Key = (u32, u32);
+    type Limiter = RateLimiter<Key, Buckets<Key>, FakeRelativeClock, NoOpMiddleware<Nanos>>;
 
     fn limiter(places: usize) -> (Limiter, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
@@ -114,7 +109,7 @@ mod tests {
     }
 
     fn key(number: u32, view: u32) -> Key {
-        (IpAddr::from(number.to_be_bytes()), ViewId(view))
+        (number, view)
     }
 
     #[test]
