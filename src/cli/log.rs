@@ -1,8 +1,17 @@
 //! Logs on standard error.
 
+mod panics;
+mod writer;
+
+use std::io::{self, IsTerminal, Write};
+
+use anyhow::Context;
 use clap::{ArgAction, Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+
+pub(super) use panics::EXIT_SOFTWARE;
+pub(super) use writer::LogWriter;
 
 /// What is logged, and how.
 #[derive(Debug, Args)]
@@ -24,8 +33,8 @@ enum LogFormat {
 }
 
 impl LogOptions {
-    /// Sends events of the whole program to standard error.
-    pub(super) fn start(&self) {
+    /// Sends events of the whole program, panics included, to standard error.
+    pub(super) fn start(&self) -> anyhow::Result<LogWriter> {
         let level = match self.verbose {
             0 => LevelFilter::INFO,
             1 => LevelFilter::DEBUG,
@@ -38,16 +47,32 @@ impl LogOptions {
         let error = from_environment.as_ref().err().map(ToString::to_string);
         let misread = error.filter(|_| std::env::var_os("RUST_LOG").is_some());
         let filter = from_environment.unwrap_or_else(|_| EnvFilter::new(default));
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let writer = LogWriter::start(standard_error(), lost_line).context("cannot start the thread that logs")?;
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer.clone());
         match self.log_format {
-            LogFormat::Text => {
-                use std::io::IsTerminal;
-                log.with_ansi(std::io::stderr().is_terminal()).init();
-            }
+            LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
             LogFormat::Json => log.json().flatten_event(true).init(),
         }
+        panics::log_to(writer.clone());
         if let Some(error) = misread {
             tracing::warn!(error, "RUST_LOG is not understood and left alone");
         }
+        Ok(writer)
     }
+}
+
+/// Standard error without the lock that everyone else who writes to it takes, for a write may never end.
+fn standard_error() -> Box<dyn Write + Send> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd;
+        if let Ok(own) = io::stderr().as_fd().try_clone_to_owned() {
+            return Box::new(std::fs::File::from(own));
+        }
+    }
+    Box::new(io::stderr())
+}
+
+fn lost_line(lost: u64) -> Vec<u8> {
+    writer::line_of(|| tracing::warn!(lost, "log lines were lost: more came than could be written, or writing failed"))
 }

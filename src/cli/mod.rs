@@ -8,6 +8,8 @@ mod forwarders;
 mod log;
 mod serve;
 
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -59,25 +61,37 @@ impl ConfigOption {
     }
 }
 
-/// Runs the command that the arguments ask for.
-///
-/// # Errors
-/// What kept it from running, with context; the exit code is then 1.
-pub fn run() -> anyhow::Result<ExitCode> {
+/// Runs the command that the arguments ask for, says on standard error what kept it from running, and returns the exit
+/// code: 1 where it could not run, 2 for arguments that are none, 70 after a panic.
+pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    cli.log.start();
-    match cli.command {
-        Command::Serve(serve) => serve.run(),
+    let log = match cli.log.start() {
+        Ok(log) => log,
+        Err(error) => {
+            // The one place outside the log that writes to standard error: there is no log.
+            let _ = writeln!(std::io::stderr(), "{error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let command = || match cli.command {
+        Command::Serve(serve) => serve.run(&log),
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
         Command::Catalogue(catalogue) => catalogue.run(),
         Command::Forwarders(forwarders) => forwarders.run(),
-    }
+    };
+    let (code, last) = match catch_unwind(AssertUnwindSafe(command)) {
+        Ok(Ok(code)) => (code, String::new()),
+        Ok(Err(error)) => (ExitCode::FAILURE, format!("{error:#}\n")),
+        // What it was is logged.
+        Err(_) => (ExitCode::from(log::EXIT_SOFTWARE), String::new()),
+    };
+    log.finish(&last);
+    code
 }
 
 /// Writes to standard output; a reader that has gone away is no error.
 fn print(text: &str) -> anyhow::Result<()> {
-    use std::io::Write;
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

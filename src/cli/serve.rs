@@ -5,14 +5,16 @@ use std::net::SocketAddr;
 use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::log::LogWriter;
 use super::{ConfigOption, print};
-use crate::config::{Files, Lab, Listen};
+use crate::config::{Files, Lab, Listen, Problem, Problems};
 use crate::control::{Control, LoadError, Loaded};
 use crate::server::Server;
 
@@ -52,7 +54,7 @@ enum Ready {
 }
 
 impl Serve {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self, log: &LogWriter) -> anyhow::Result<ExitCode> {
         let files = self.config.files();
         let listen = self.listen;
         let mut replaced = Vec::new();
@@ -71,15 +73,17 @@ impl Serve {
             warn_replaced(listen);
         }
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-        let served = runtime.block_on(serve(control, &loaded, &files, self.ready));
+        let served = runtime.block_on(serve(control, &loaded, &files, self.ready, log));
         // A reload that still runs has nobody left to serve.
         runtime.shutdown_background();
         served.map(|()| ExitCode::SUCCESS)
     }
 }
 
-async fn serve(control: Control, loaded: &Loaded, files: &Files, ready: Ready) -> anyhow::Result<()> {
+async fn serve(control: Control, loaded: &Loaded, files: &Files, ready: Ready, log: &LogWriter) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
+    // From here on SIGTERM does not end a process that waits for the reader of its log.
+    log.set_serving();
     // Before the ready message: whoever reads it may send a signal at once.
     let signals = signals::Signals::install().context("cannot listen for signals")?;
     let server = Server::bind(control.settings().clone(), control.published().clone())?;
@@ -89,11 +93,23 @@ async fn serve(control: Control, loaded: &Loaded, files: &Files, ready: Ready) -
         Ready::Json => ready_line(loaded, &addresses),
     };
     let serving = tokio::spawn(server.run(stop.clone()));
-    print(&message)?;
+    print_aside(message)?;
     tracing::info!(generation = loaded.generation.0, listen = ?addresses, "serving");
     signals.handle(Arc::new(control), &stop).await;
     serving.await.context("the server failed")?;
     tracing::info!("stopped");
+    Ok(())
+}
+
+/// Writes to standard output from a thread of its own, for its reader may never take it. Without one the server is as
+/// good.
+fn print_aside(message: String) -> anyhow::Result<()> {
+    let write = move || {
+        if let Err(error) = print(&message) {
+            tracing::warn!("the message that says what is served cannot be written to standard output: {error:#}");
+        }
+    };
+    thread::Builder::new().name("ready".to_owned()).spawn(write).context("cannot start a thread")?;
     Ok(())
 }
 
@@ -142,9 +158,20 @@ fn report(error: LoadError) -> anyhow::Error {
     }
 }
 
+/// Most problems of a configuration that are logged: as many as the queue of the log takes at once.
+const MOST_LOGGED: usize = 1000;
+
 fn warn(loaded: &Loaded) {
-    for warning in loaded.warnings.iter() {
+    log_each(&loaded.warnings, |warning| {
         tracing::warn!(place = %warning.place, help = warning.mend, "{}", warning.what);
+    });
+}
+
+fn log_each(problems: &Problems, log: impl Fn(&Problem)) {
+    problems.iter().take(MOST_LOGGED).for_each(log);
+    let more = problems.iter().count().saturating_sub(MOST_LOGGED);
+    if more > 0 {
+        tracing::warn!(more, "there are more problems: vnetdns check lists them all");
     }
 }
 
@@ -195,9 +222,9 @@ fn reload(control: &Control) {
             );
         }
         Err(LoadError::Problems(problems)) => {
-            for problem in problems.iter() {
+            log_each(&problems, |problem| {
                 tracing::error!(place = %problem.place, help = problem.mend, "{}", problem.what);
-            }
+            });
             let generation = control.published().load().generation().0;
             tracing::error!(generation, "the reload is refused, the old configuration is served on");
         }

@@ -1,0 +1,82 @@
+//! Panics: each is logged, and too many end the process.
+//!
+//! A panic is a bug that costs what was being done: a query, a connection, a reload. Whoever did it goes on or is
+//! started again, in the server or here. Where that does not help, a process that looks healthy and answers nobody would
+//! be worse than none, which its supervisor starts again.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::collections::VecDeque;
+use std::panic::PanicHookInfo;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::LogWriter;
+
+/// The exit code of a process that ends for its own bugs: `EX_SOFTWARE` of BSD's sysexits.
+pub(in crate::cli) const EXIT_SOFTWARE: u8 = 70;
+/// Most panics within [`WINDOW`].
+const MOST: usize = 10;
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// When the last panics were.
+#[derive(Debug, Default)]
+struct Recent(VecDeque<Instant>);
+
+impl Recent {
+    /// Notes a panic and tells whether it is one too many.
+    fn is_too_many(&mut self, now: Instant) -> bool {
+        while self.0.front().is_some_and(|first| now.saturating_duration_since(*first) >= WINDOW) {
+            self.0.pop_front();
+        }
+        self.0.push_back(now);
+        self.0.len() > MOST
+    }
+}
+
+/// Logs panics from here on, and ends the process when there are too many.
+pub(super) fn log_to(log: LogWriter) {
+    let recent = Mutex::new(Recent::default());
+    std::panic::set_hook(Box::new(move |panic| {
+        log_panic(panic);
+        if recent.lock().unwrap_or_else(PoisonError::into_inner).is_too_many(Instant::now()) {
+            tracing::error!(
+                "more than {MOST} panics within {WINDOW:?}: the process ends with exit code {EXIT_SOFTWARE}"
+            );
+            log.finish("");
+            std::process::exit(EXIT_SOFTWARE.into());
+        }
+    }));
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let text = text.unwrap_or("a panic without words");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let thread = thread::current();
+    // Where RUST_BACKTRACE asks for it.
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(place, thread = thread.name(), backtrace, "a bug of vnetdns, please report it: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_panics_in_a_minute_are_borne_and_more_are_not() {
+        let (mut recent, start) = (Recent::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for second in 0..10 {
+            assert!(!recent.is_too_many(at(second)));
+        }
+        // The first is a minute ago.
+        assert!(!recent.is_too_many(at(60)));
+        assert!(recent.is_too_many(at(60)));
+        for minute in 2..100 {
+            assert!(!recent.is_too_many(at(60 * minute)));
+        }
+    }
+}
