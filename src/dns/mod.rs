@@ -3,12 +3,14 @@
 //! Record types, RCODEs and opcodes are hickory-proto's; names are ours, because the engine works on wire bytes.
 
 mod cookie;
+mod extended_error;
 mod name;
 mod question;
 mod rrset;
 mod tsig;
 
 pub use cookie::{Cookie, CookieSecrets, CookieState};
+pub use extended_error::ExtendedError;
 pub use hickory_proto::op::{OpCode, ResponseCode as Rcode};
 pub use hickory_proto::rr::{DNSClass, RecordType};
 pub use name::{Folded, Labels, Name, NameError, NameRef};

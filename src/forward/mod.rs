@@ -28,7 +28,7 @@ use quick_cache::{OptionsBuilder, Weighter};
 use tokio::time::{Instant, timeout_at};
 
 use crate::azure::Targets;
-use crate::dns::{Rcode, TypeName};
+use crate::dns::{ExtendedError, Rcode, TypeName};
 use crate::permits::Permits;
 use crate::resolve::{ForwardQuestion, Reply};
 use targets::Health;
@@ -66,6 +66,16 @@ pub enum ForwardError {
     /// A target responded, with this RCODE or, where that is NOERROR or NXDOMAIN, with nothing that answers the question.
     #[error("no target has an answer: {0}")]
     Failed(Rcode),
+}
+
+impl From<ForwardError> for ExtendedError {
+    fn from(error: ForwardError) -> Self {
+        match error {
+            ForwardError::Busy => Self::GaveWay,
+            ForwardError::NoResponse => Self::NoResponse,
+            ForwardError::Failed(_) => Self::NoAnswer,
+        }
+    }
 }
 
 /// Asks other servers and remembers what they said. Times are those of tokio's clock.

@@ -25,7 +25,8 @@ impl Reply {
         if !matches!(response.response_code, Rcode::NoError | Rcode::NXDomain) {
             return None;
         }
-        let mut reply = Self { rcode: response.response_code, answer: Vec::new(), authority: Vec::new() };
+        let mut reply =
+            Self { rcode: response.response_code, answer: Vec::new(), authority: Vec::new(), extended_error: None };
         match reply.follow(&mut Sets::read(&response.answers)?, question)? {
             // RFC 6604 has NXDOMAIN for the last name alone, and that one has data.
             Last::Data => reply.rcode = Rcode::NoError,
@@ -73,7 +74,12 @@ impl Reply {
             ..set.clone()
         };
         let section = |sets: &[ReplySet]| sets.iter().map(aged).collect();
-        Self { rcode: self.rcode, answer: section(&self.answer), authority: section(&self.authority) }
+        Self {
+            rcode: self.rcode,
+            answer: section(&self.answer),
+            authority: section(&self.authority),
+            extended_error: self.extended_error,
+        }
     }
 
     /// The memory that it takes, roughly.

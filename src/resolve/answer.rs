@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::reply::{ForwardQuestion, ReplySet};
-use crate::dns::{Name, NameRef, Rcode, RecordType, Ttl};
+use crate::dns::{ExtendedError, Name, NameRef, Rcode, RecordType, Ttl};
 use crate::zone::Rrset;
 
 /// A section of an answer; short ones need no allocation.
@@ -16,6 +16,8 @@ pub type Section<'a> = SmallVec<[AnswerSet<'a>; 4]>;
 pub struct Answer<'a> {
     /// The outcome: of the last name, where the first is an alias (RFC 6604).
     pub rcode: Rcode,
+    /// What clients with EDNS are told beside the RCODE.
+    pub extended_error: Option<ExtendedError>,
     /// Whether this server is an authority for the first name (RFC 1035 §4.1.1).
     pub is_authoritative: bool,
     /// The record sets asked for, after the aliases that led to them.
@@ -104,6 +106,7 @@ impl Default for Answer<'_> {
     fn default() -> Self {
         Self {
             rcode: Rcode::NoError,
+            extended_error: None,
             is_authoritative: true,
             answer: Section::new(),
             authority: Section::new(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Answer, AnswerSet, Data, ForwardQuestion, Observer, OwnerName, Query, Reply, ReplySet, Step};
 use crate::azure::{SecurityAction, Targets};
-use crate::dns::{Folded, Rcode, RecordType, Ttl, rdata};
+use crate::dns::{ExtendedError, Folded, Rcode, RecordType, Ttl, rdata};
 use crate::snapshot::Destination;
 use crate::view::ViewId;
 
@@ -60,7 +60,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
                 self.forwards += 1;
                 if self.forwards > MAX_FORWARDS {
                     self.observer.observe(Step::Circle);
-                    self.fail();
+                    self.fail(Some(ExtendedError::ForwardingLoop));
                     return None;
                 }
                 self.enter(*view);
@@ -138,7 +138,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         self.answer.rcode = reply.rcode;
         self.answer.authority.extend(reply.authority.iter().map(|set: &ReplySet| AnswerSet::foreign(set)));
         if !matches!(reply.rcode, Rcode::NoError | Rcode::NXDomain) {
-            self.fail();
+            self.fail(reply.extended_error);
         }
     }
 
@@ -150,8 +150,9 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         }
     }
 
-    fn fail(&mut self) {
+    fn fail(&mut self, reason: Option<ExtendedError>) {
         self.start_over(Rcode::ServFail);
+        self.answer.extended_error = reason;
     }
 
     /// Forgets the answer so far, but for the alert that it is worth.

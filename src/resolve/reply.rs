@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::azure::Targets;
-use crate::dns::{Name, Rcode, RecordType, Ttl};
+use crate::dns::{ExtendedError, Name, Rcode, RecordType, Ttl};
 
 /// A question for other servers: class IN, recursion desired.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,12 +43,14 @@ pub struct Reply {
     pub answer: Vec<ReplySet>,
     /// For a negative answer the SOA record, its TTL that of the answer (RFC 2308 §5), if the server sent one.
     pub authority: Vec<ReplySet>,
+    /// Why there is no reply, where this stands for one.
+    pub extended_error: Option<ExtendedError>,
 }
 
 impl Reply {
     /// Stands for a reply where nobody gave one.
-    pub fn failure() -> Self {
-        Self { rcode: Rcode::ServFail, answer: Vec::new(), authority: Vec::new() }
+    pub fn failure(reason: ExtendedError) -> Self {
+        Self { rcode: Rcode::ServFail, answer: Vec::new(), authority: Vec::new(), extended_error: Some(reason) }
     }
 }
 

@@ -123,7 +123,7 @@ impl Cache {
         request: &Request<'_>,
         response: &Response,
     ) {
-        if !is_worth_keeping(answer, request) || !response.is_keepable(request) {
+        if !is_worth_keeping(answer, request) || !response.is_keepable() {
             return;
         }
         let ways = &mut self.ways[place.at()];
@@ -166,6 +166,8 @@ fn is_worth_keeping(answer: &Answer<'_>, request: &Request<'_>) -> bool {
     answer.rcode == Rcode::NoError
         && answer.names_exist
         && !answer.is_alert
+        // It is no part of what is kept.
+        && answer.extended_error.is_none()
         && [&answer.answer, &answer.authority, &answer.additional].into_iter().flatten().all(is_held)
         && (matches!(qtype, RecordType::A | RecordType::AAAA) || answer.answer.iter().any(|set| set.rtype() == qtype))
 }

@@ -24,7 +24,7 @@ pub(super) async fn answer(
     loop {
         let reply = forwarder.ask(&question).await.unwrap_or_else(|error| {
             tracing::debug!(qname = %question.qname, targets = ?question.targets.addresses(), %error, "forwarding failed");
-            Reply::failure()
+            Reply::failure(error.into())
         });
         replies.push(question, reply);
         match respond_observed(snapshot, client, request, &replies, response, &mut ())? {

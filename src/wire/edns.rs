@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::dns::Cookie;
+use crate::dns::{Cookie, ExtendedError};
 
 /// The UDP payload size that this server advertises and keeps to: what crosses today's networks in one piece
 /// (DNS Flag Day 2020).
@@ -24,6 +24,10 @@ const OPTION_HEADER: usize = 4;
 const CLIENT_SUBNET: u16 = 8;
 /// The option code of COOKIE (RFC 7873 §4).
 const COOKIE: u16 = 10;
+/// The option code of Extended DNS Errors (RFC 8914 §2).
+const EXTENDED_ERROR: u16 = 15;
+/// Octets of an extended error before its text.
+const INFO_CODE: usize = 2;
 /// Octets of a client subnet before the address.
 const SUBNET_HEADER: usize = 4;
 /// Address families of client subnets (RFC 7871 §6).
@@ -88,7 +92,7 @@ impl Edns {
         Err(BadOptions::Malformed)
     }
 
-    /// Octets of the OPT record of a response to this.
+    /// Octets of the OPT record of a response to this, without an extended error.
     pub(super) fn response_len(&self) -> usize {
         let subnet = |subnet: &IpNet| OPTION_HEADER + SUBNET_HEADER + address_len(*subnet);
         let cookie = |cookie: &Cookie| OPTION_HEADER + cookie.wire_len();
@@ -114,6 +118,19 @@ impl Edns {
             IpAddr::V6(address) => octets.extend_from_slice(&address.octets()[..len]),
         }
     }
+}
+
+/// Octets of the option that an extended error makes.
+pub(super) fn extended_error_len(error: ExtendedError) -> usize {
+    OPTION_HEADER + INFO_CODE + error.extra_text().len()
+}
+
+/// Appends the option of an extended error.
+pub(super) fn write_extended_error(error: ExtendedError, octets: &mut Vec<u8>) {
+    octets.extend_from_slice(&EXTENDED_ERROR.to_be_bytes());
+    octets.extend_from_slice(&((INFO_CODE + error.extra_text().len()) as u16).to_be_bytes());
+    octets.extend_from_slice(&error.info_code().to_be_bytes());
+    octets.extend_from_slice(error.extra_text().as_bytes());
 }
 
 /// Reads a client subnet of a query: as many octets of address as the length needs, no bit set beyond it, and no scope

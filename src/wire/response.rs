@@ -2,9 +2,9 @@
 
 use smallvec::{Array, SmallVec};
 
-use super::edns::{AZURE_PAYLOAD_SIZE, LEAST_PAYLOAD_SIZE, MAX_OPTIONS_LEN, OPT_LEN, OUR_PAYLOAD_SIZE};
+use super::edns::{self, AZURE_PAYLOAD_SIZE, LEAST_PAYLOAD_SIZE, MAX_OPTIONS_LEN, OPT_LEN, OUR_PAYLOAD_SIZE};
 use super::{Edns, HEADER, Header, Refusal, Request};
-use crate::dns::{NameRef, Rcode, RecordType, Ttl, rdata};
+use crate::dns::{ExtendedError, NameRef, Rcode, RecordType, Ttl, rdata};
 use crate::resolve::{Answer, AnswerSet, Data};
 use crate::view::{Client, Persona, Transport};
 
@@ -37,6 +37,8 @@ pub struct Response {
     scope: u8,
     /// Whether nothing was left out for want of room.
     is_whole: bool,
+    /// Where the answer ends and the OPT record begins, if there is one.
+    end: usize,
 }
 
 impl Response {
@@ -82,29 +84,24 @@ impl Response {
                 (rcode, counts) = (Rcode::NoError, [0; 3]);
             }
         }
-        self.finish(rcode, counts, request.edns.as_ref());
+        self.finish(rcode, counts, request.edns.as_ref(), answer.extended_error);
     }
 
     /// Whether the answer that was written last would be the same for clients that take more or less.
-    pub(crate) fn is_keepable(&self, request: &Request<'_>) -> bool {
-        self.is_whole && self.end(request) + OPT_LEN + MAX_OPTIONS_LEN <= usize::from(LEAST_PAYLOAD_SIZE)
-    }
-
-    /// Where the answer ends and the OPT record begins, if there is one.
-    fn end(&self, request: &Request<'_>) -> usize {
-        self.octets.len() - request.edns.as_ref().map_or(0, Edns::response_len)
+    pub(crate) fn is_keepable(&self) -> bool {
+        self.is_whole && self.end + OPT_LEN + MAX_OPTIONS_LEN <= usize::from(LEAST_PAYLOAD_SIZE)
     }
 
     /// Appends the answer that was written last to `kept`, without what is the request's: ID, question and OPT record.
     /// Only for one that is keepable.
     pub(crate) fn keep_answer(&self, request: &Request<'_>, kept: &mut SmallVec<impl Array<Item = u8>>) {
-        debug_assert!(self.is_keepable(request));
+        debug_assert!(self.is_keepable());
         let has_opt = request.edns.is_some();
         let additional = u16::from_be_bytes([self.octets[10], self.octets[11]]) - u16::from(has_opt);
         kept.extend_from_slice(&self.octets[2..4]);
         kept.extend_from_slice(&self.octets[6..10]);
         kept.extend_from_slice(&additional.to_be_bytes());
-        kept.extend_from_slice(&self.octets[HEADER + request.question_octets.len()..self.end(request)]);
+        kept.extend_from_slice(&self.octets[HEADER + request.question_octets.len()..self.end]);
     }
 
     /// Writes an answer that [`Response::keep_answer`] kept, for a client of the same persona.
@@ -120,7 +117,7 @@ impl Response {
         if let Some(edns) = &request.edns {
             self.payload_size = payload_size(client.persona);
             self.scope = scope;
-            self.opt(Rcode::NoError.into(), edns);
+            self.opt(Rcode::NoError.into(), edns, None);
         }
     }
 
@@ -128,7 +125,7 @@ impl Response {
     pub fn write_refusal(&mut self, refusal: &Refusal<'_>, client: &Client) -> Option<Rcode> {
         let Refusal::Reply { header, rcode, question_octets, ref edns, .. } = *refusal else { return None };
         self.begin(header, question_octets, edns.as_ref(), client);
-        self.finish(rcode, [0; 3], edns.as_ref());
+        self.finish(rcode, [0; 3], edns.as_ref(), None);
         Some(rcode)
     }
 
@@ -316,14 +313,17 @@ impl Response {
         self.octets[follow(at)] == 0
     }
 
-    fn finish(&mut self, rcode: Rcode, counts: [u16; 3], edns: Option<&Edns>) {
+    fn finish(&mut self, rcode: Rcode, counts: [u16; 3], edns: Option<&Edns>, extended_error: Option<ExtendedError>) {
+        self.end = self.octets.len();
         let rcode = u16::from(rcode);
         self.octets[3] |= (rcode & 0x0f) as u8;
         for (section, count) in counts.iter().enumerate() {
             self.octets[6 + 2 * section..8 + 2 * section].copy_from_slice(&count.to_be_bytes());
         }
         if let Some(edns) = edns {
-            self.opt(rcode, edns);
+            // Records come first: what only explains takes the room that is left.
+            let has_room = |error: &ExtendedError| self.end + edns::extended_error_len(*error) <= self.limit;
+            self.opt(rcode, edns, extended_error.filter(has_room));
         }
     }
 
@@ -345,15 +345,19 @@ impl Response {
     }
 
     /// Writes the OPT record, the last one but for a signature.
-    fn opt(&mut self, rcode: u16, edns: &Edns) {
+    fn opt(&mut self, rcode: u16, edns: &Edns, extended_error: Option<ExtendedError>) {
         self.count_additional();
         self.octets.push(0);
         self.octets.extend_from_slice(&u16::from(RecordType::OPT).to_be_bytes());
         self.octets.extend_from_slice(&self.payload_size.to_be_bytes());
         let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
-        let [len_high, len_low] = ((edns.response_len() - OPT_LEN) as u16).to_be_bytes();
+        let options = edns.response_len() - OPT_LEN + extended_error.map_or(0, edns::extended_error_len);
+        let [len_high, len_low] = (options as u16).to_be_bytes();
         self.octets.extend_from_slice(&[(rcode >> 4) as u8, 0, dnssec_ok, 0, len_high, len_low]);
         edns.write_response_options(self.scope, &mut self.octets);
+        if let Some(error) = extended_error {
+            edns::write_extended_error(error, &mut self.octets);
+        }
     }
 }
 
@@ -364,3 +368,6 @@ const fn payload_size(persona: Persona) -> u16 {
         Persona::AzureResolver { .. } => AZURE_PAYLOAD_SIZE,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ mod commands;
 mod cookies;
 mod custom_dns;
 mod documents;
+mod extended_errors;
 mod hostile;
 mod independence;
 mod lab;

@@ -173,7 +173,8 @@ pub(crate) fn reply(question: &ForwardQuestion) -> Reply {
     let IpAddr::V4(address) = question.targets.addresses()[0].ip() else { panic!("no server is there") };
     let said = said(address.octets()[3], &lower(&from_wire(question.qname.as_wire())), question.qtype.into());
     let sets = |sets: Vec<Set>| sets.iter().map(reply_set).collect();
-    Reply { rcode: said.rcode.into(), answer: sets(said.answer), authority: sets(said.authority) }
+    let (answer, authority) = (sets(said.answer), sets(said.authority));
+    Reply { rcode: said.rcode.into(), answer, authority, extended_error: None }
 }
 
 fn reply_set(set: &Set) -> ReplySet {

@@ -1,0 +1,36 @@
+//! Why a question has no answer, in more words than an RCODE has (RFC 8914).
+
+/// The reason that an Extended DNS Error option gives. Its text names no server and no address: the client may not know
+/// whom its network's questions go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtendedError {
+    /// None of the servers that a name is forwarded to responded in time.
+    NoResponse,
+    /// The question was given up for others: too many wait for other servers.
+    GaveWay,
+    /// A server that a name is forwarded to responded with a failure, or with what is no answer.
+    NoAnswer,
+    /// Forwarding rules lead round in a circle.
+    ForwardingLoop,
+}
+
+impl ExtendedError {
+    /// The INFO-CODE, as registered with IANA.
+    pub const fn info_code(self) -> u16 {
+        match self {
+            Self::GaveWay | Self::ForwardingLoop => 0,
+            Self::NoResponse => 22,
+            Self::NoAnswer => 23,
+        }
+    }
+
+    /// The EXTRA-TEXT, for people.
+    pub const fn extra_text(self) -> &'static str {
+        match self {
+            Self::NoResponse => "no server responded in time",
+            Self::GaveWay => "too many queries wait for other servers",
+            Self::NoAnswer => "no server gave an answer",
+            Self::ForwardingLoop => "forwarding rules lead round in a circle",
+        }
+    }
+}
