@@ -1,7 +1,8 @@
 //! Record sets by hand that change while all else stays as it was.
 
+use super::contents::ZoneContents;
 use super::declaration::{Limits, RecordSet};
-use super::{Scope, ZoneContents, advice, check, limits};
+use super::{advice, check};
 
 /// A record set that a person wrote in place of another, or of none.
 #[derive(Clone, Debug)]
@@ -18,9 +19,6 @@ pub fn is_sound_part(part: &ZoneContents, record_sets: usize, limits: Limits) ->
     let mut findings = Vec::new();
     check::zone(part, &mut findings);
     advice::owners(part, &mut findings);
-    if limits == Limits::Azure && matches!(part.scope, Scope::Private { .. }) {
-        part.record_sets.values().for_each(|record_set| limits::record_set(record_set, &mut findings));
-        limits::size(&part.apex, part.origin, record_sets, &mut findings);
-    }
+    check::size(part, record_sets, limits, &mut findings);
     findings.is_empty()
 }

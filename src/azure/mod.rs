@@ -4,30 +4,35 @@
 //! A [`Declaration`] is what was asked for; [`Topology::new`] checks it and derives the platform's records, so that
 //! holding a [`Topology`] is the proof that it can be served. Nothing here reads files or knows their formats: a
 //! finding points at an [`Origin`], and whoever made the declaration knows which place that is.
+//!
+//! The modules use each other in this order, each those before it alone: `declaration` (resources as declared),
+//! `finding`, `contents` (zones with their records), `catalogue` (what Private Link services are called), `lookup`
+//! (finds what a declaration names), `derive` (what the platform writes), `check` (what is refused), `advice` (what is
+//! legal but bites), `topology` and `change`, which put these together.
 
 mod advice;
 mod catalogue;
 mod change;
 mod check;
-mod clients;
+mod contents;
 mod declaration;
 mod derive;
-mod forwarding;
-mod limits;
+mod finding;
+mod lookup;
 mod topology;
 
 pub use catalogue::{Catalogue, CatalogueError, Host, Member, PartNeed, Service, template_variants};
 pub use change::{RecordSetChange, is_sound_part};
-pub use clients::{Forwarder, KeyNetworks, Listener, Strangers, TsigKey};
+pub use contents::{Scope, ZoneContents};
 pub use declaration::{
-    ConnectionState, Declaration, Declared, Limits, ManagedPrivateEndpoint, ManagedTarget, NameServer,
-    NetworkInterface, Origin, PRIVATE_TYPES, PowerState, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource,
-    PrivateLinkService, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet, ResolutionPolicy, ServiceEndpoint,
-    SoaEdit, VirtualMachine, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
+    AZURE_PROVIDED_DNS, ConnectionState, Declaration, Declared, DnsForwardingRuleset, DnsSecurityPolicy,
+    DnsSecurityRule, Forwarder, ForwardingRule, KeyNetworks, Limits, Listener, ManagedPrivateEndpoint, ManagedTarget,
+    NameServer, NetworkInterface, Origin, PRIVATE_TYPES, PowerState, PrivateDnsZone, PrivateEndpoint,
+    PrivateLinkResource, PrivateLinkService, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet,
+    ResolutionPolicy, SecurityAction, ServiceEndpoint, SoaEdit, Strangers, TsigKey, Upstream, VirtualMachine,
+    VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
 };
 pub(crate) use derive::private_soa;
-pub use forwarding::{
-    AZURE_PROVIDED_DNS, Destination, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, Forwarding,
-    ForwardingRule, Rule, SecurityAction, SecurityRule, Targets, Upstream,
-};
-pub use topology::{Finding, Scope, Severity, Topology, ZoneContents};
+pub use derive::{Destination, Forwarding, Rule, SecurityRule, Targets};
+pub use finding::{Finding, Severity};
+pub use topology::Topology;

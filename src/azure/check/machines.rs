@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::missing;
-use crate::azure::Finding;
 use crate::azure::declaration::{Declaration, PowerState, VirtualMachine, VirtualNetwork};
 use crate::azure::derive::INTERNAL_APEX;
+use crate::azure::finding::Finding;
 use crate::dns::Name;
 
 /// Checks machines and registration.

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{missing, private_link, suggestion};
+use super::{missing, private_link};
+use crate::azure::catalogue::Catalogue;
 use crate::azure::declaration::{
     Declaration, Declared, ManagedPrivateEndpoint, ManagedTarget, PrivateLinkResource, PrivateLinkService,
     ServiceEndpoint, VirtualNetwork,
 };
 use crate::azure::derive::ALIAS_APEX;
-use crate::azure::{Catalogue, Finding};
+use crate::azure::finding::{Finding, suggestion};
 use crate::dns::{Name, NameRef};
 
 /// The type of the one service that manages networks here.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{missing, quoted, suggestion, unique, zone_reference};
+use super::{missing, unique, zone_reference};
+use crate::azure::catalogue::{Catalogue, CatalogueError};
 use crate::azure::declaration::{Declaration, Origin, PrivateEndpoint, PrivateLinkResource};
-use crate::azure::derive::{find_resource, named, try_members};
-use crate::azure::{Catalogue, CatalogueError, Finding};
+use crate::azure::finding::{Finding, quoted, suggestion};
+use crate::azure::lookup::{find_resource, named, try_members};
 
 /// Checks a resource by itself.
 pub(super) fn resource(catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec<Finding>) {

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::{SoaEdit, constant, private_soa};
+use crate::azure::contents::{Scope, ZoneContents};
 use crate::azure::declaration::{Declaration, Origin, VirtualNetwork};
-use crate::azure::{Scope, ZoneContents};
 use crate::dns::Name;
 
 /// Ends the names of all networks' machines.

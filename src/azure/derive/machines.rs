@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use super::internal::{INTERNAL_APEX, InternalZones, reverse_apex, reverse_owner};
 use super::{address_set, constant, seconds};
-use crate::azure::declaration::{Declaration, PowerState, RecordSet, VirtualMachine, Writer};
-use crate::azure::{Finding, PrivateDnsZone, ZoneContents};
+use crate::azure::contents::ZoneContents;
+use crate::azure::declaration::{Declaration, PowerState, PrivateDnsZone, RecordSet, VirtualMachine, Writer};
+use crate::azure::finding::Finding;
 use crate::dns::{Name, RecordType, Ttl, TypeName};
 
 /// TTL of the records that Azure writes for machines, in seconds (seen in captures and API recordings).

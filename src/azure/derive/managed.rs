@@ -4,9 +4,12 @@ use std::net::IpAddr;
 
 use super::internal::InternalZones;
 use super::zone_group::ZONE_GROUP_TTL;
-use super::{address_set, constant, members, public, seconds};
+use super::{address_set, constant, public, seconds};
+use crate::azure::catalogue::{Catalogue, ResourceMember};
+use crate::azure::contents::ZoneContents;
 use crate::azure::declaration::{Declaration, ManagedPrivateEndpoint, ManagedTarget, ServiceEndpoint, Writer};
-use crate::azure::{Catalogue, Finding, ZoneContents};
+use crate::azure::finding::Finding;
+use crate::azure::lookup::members;
 use crate::dns::Name;
 
 /// Ends the aliases of private link services.
@@ -76,7 +79,7 @@ fn private_names(
             let resource = resources.find(|resource| *resource.name == **private_link_resource);
             let members =
                 resource.map(|resource| members(declaration, catalogue, resource, group_id)).unwrap_or_default();
-            let named = |member: super::ResourceMember| Some((member.privatelink_name, address(&member.name)?));
+            let named = |member: ResourceMember| Some((member.privatelink_name, address(&member.name)?));
             members.into_iter().filter_map(named).collect()
         }
     }

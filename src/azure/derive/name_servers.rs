@@ -8,8 +8,9 @@
 use std::net::IpAddr;
 
 use super::address_set;
+use crate::azure::contents::{Scope, ZoneContents};
 use crate::azure::declaration::{Declaration, NameServer, RecordSet, Writer};
-use crate::azure::{Finding, Scope, ZoneContents};
+use crate::azure::finding::Finding;
 use crate::dns::{RecordType, TypeName};
 
 /// Writes them into all zones, but for the NS records of one that a person gave its own.

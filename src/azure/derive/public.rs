@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::{SOA_TTL, address_set, constant, seconds};
-use crate::azure::catalogue::{ResourceMember, Service};
+use crate::azure::catalogue::{Catalogue, ResourceMember, Service};
+use crate::azure::contents::{Scope, ZoneContents};
 use crate::azure::declaration::{Declaration, NameServer, Origin, PrivateLinkResource, RecordSet, Writer};
-use crate::azure::{Catalogue, Finding, Scope, ZoneContents};
+use crate::azure::finding::Finding;
+use crate::azure::lookup::named;
 use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
 
 /// Serial, refresh, retry, expire and minimum of the SOA record of a public Azure DNS zone.
@@ -55,7 +57,7 @@ impl<'a> Connections<'a> {
         for endpoint in &declaration.private_endpoints {
             if endpoint.is_connection(declaration.public_cname_from) {
                 let group_id = endpoint.group_id.to_lowercase();
-                let scope = super::named(declaration, &endpoint.private_link_resource);
+                let scope = named(declaration, &endpoint.private_link_resource);
                 let scoped = scope.into_iter().flat_map(|scope| &scope.scoped_resources);
                 connections.extend(scoped.map(|scoped| (scoped.as_str(), group_id.clone())));
                 connections.insert((endpoint.private_link_resource.as_str(), group_id));

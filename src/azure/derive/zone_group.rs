@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{address_set, find_resource, members, seconds};
-use crate::azure::catalogue::ResourceMember;
+use super::{address_set, seconds};
+use crate::azure::catalogue::{Catalogue, ResourceMember};
+use crate::azure::contents::ZoneContents;
 use crate::azure::declaration::{Declaration, PrivateEndpoint, Writer};
-use crate::azure::{Catalogue, Finding, ZoneContents};
+use crate::azure::finding::Finding;
+use crate::azure::lookup::{find_resource, members};
 use crate::dns::{Name, RecordType};
 
 /// TTL of records that zone groups write, in seconds (seen in AzureTRE issue 3767 and in captures of Storage).

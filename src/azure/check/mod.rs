@@ -1,17 +1,33 @@
 //! What is refused: references to nothing, duplicates, what Azure does not allow, what the DNS does not allow.
 
+mod clients;
+mod forwarding;
+mod limits;
 mod machines;
 mod managed;
 mod private_link;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::declaration::{Declaration, Declared, PRIVATE_TYPES, PrivateDnsZone, RecordSet, Writer, ZoneReference};
-use super::{Catalogue, Finding, Scope, ZoneContents};
+use super::catalogue::Catalogue;
+use super::contents::{Scope, ZoneContents};
+use super::declaration::{
+    Declaration, Declared, Limits, PRIVATE_TYPES, PrivateDnsZone, RecordSet, Writer, ZoneReference,
+};
+use super::finding::{Finding, quoted, suggestion};
 use crate::dns::{Name, RecordType, TypeName};
 
+pub(super) use forwarding::forwarding;
+
+/// Checks what was declared, before anything is derived from it.
+pub(super) fn declaration(declaration: &Declaration, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
+    resources(declaration, catalogue, findings);
+    limits::check(declaration, findings);
+    clients::check(declaration, findings);
+}
+
 /// Checks resources against each other.
-pub(super) fn resources(declaration: &Declaration, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
+fn resources(declaration: &Declaration, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
     let Declaration { virtual_networks, private_link_resources, private_endpoints, .. } = declaration;
     unique("virtual network", virtual_networks.iter().map(|network| &network.name), findings);
     unique("Private Link resource", private_link_resources.iter().map(|resource| &resource.name), findings);
@@ -36,11 +52,7 @@ pub(super) fn resources(declaration: &Declaration, catalogue: &Catalogue, findin
     managed::check(declaration, catalogue, findings);
 }
 
-pub(super) fn unique<'a, T: ToString + 'a>(
-    kind: &str,
-    names: impl Iterator<Item = &'a Declared<T>>,
-    findings: &mut Vec<Finding>,
-) {
+fn unique<'a, T: ToString + 'a>(kind: &str, names: impl Iterator<Item = &'a Declared<T>>, findings: &mut Vec<Finding>) {
     let mut seen = BTreeSet::new();
     for name in names {
         let text = name.to_string();
@@ -113,7 +125,7 @@ fn private_zones(declaration: &Declaration, findings: &mut Vec<Finding>) {
 }
 
 /// Reports a reference to a resource that was not declared.
-pub(super) fn missing<'a>(
+fn missing<'a>(
     declaration: &Declaration,
     kind: &str,
     name: &Declared<String>,
@@ -127,19 +139,6 @@ pub(super) fn missing<'a>(
             format!("declare it{}", suggestion(name, known)),
         ));
     }
-}
-
-/// `; did you mean "x"?` where a known word is close to what was written.
-fn suggestion<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let close = known
-        .map(|known| (strsim::jaro_winkler(&word.to_lowercase(), &known.to_lowercase()), known))
-        .filter(|(similarity, _)| *similarity > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    close.map_or_else(String::new, |(_, known)| format!("; did you mean \"{known}\"?"))
-}
-
-pub(super) fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    words.map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
 }
 
 fn zone_reference(declaration: &Declaration, reference: &Declared<ZoneReference>, findings: &mut Vec<Finding>) {
@@ -167,6 +166,15 @@ fn zone_reference(declaration: &Declaration, reference: &Declared<ZoneReference>
             "declare it as a [[private_dns_zone]]",
         )),
         _ => {}
+    }
+}
+
+/// Checks the number and the sizes of a private zone's record sets, of which `zone` holds a part and which are
+/// `record_sets` in all.
+pub(super) fn size(zone: &ZoneContents, record_sets: usize, limits: Limits, findings: &mut Vec<Finding>) {
+    if limits == Limits::Azure && matches!(zone.scope, Scope::Private { .. }) {
+        zone.record_sets.values().for_each(|record_set| limits::record_set(record_set, findings));
+        limits::size(&zone.apex, zone.origin, record_sets, findings);
     }
 }
 

@@ -1,16 +1,20 @@
 //! What is legal but bites.
 
+mod clients;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ipnet::IpNet;
 
-use super::catalogue::ResourceMember;
+use super::catalogue::{Catalogue, ResourceMember};
+use super::contents::{Scope, ZoneContents};
 use super::declaration::{
-    ConnectionState, Declaration, Origin, PublicNetworkAccess, RecordSet, ResolutionPolicy, Writer,
+    ConnectionState, Declaration, Declared, DnsForwardingRuleset, Origin, PublicNetworkAccess, RecordSet,
+    ResolutionPolicy, VirtualNetwork, Writer,
 };
-use super::derive::{find_resource, members};
-use super::forwarding::{Destination, Forwarding};
-use super::{Catalogue, Finding, Scope, ZoneContents, clients};
+use super::derive::{Destination, Forwarding};
+use super::finding::Finding;
+use super::lookup::{find_resource, members};
 use crate::dns::{Name, NameRef, RecordType, rdata};
 
 /// Warnings about a topology that can be served.
@@ -282,11 +286,11 @@ fn public_access(
         let mut networks = BTreeSet::new();
         let mut name = None;
         // Others ask elsewhere first, as their DNS servers and rules say.
-        let asks_here = |network: &&super::VirtualNetwork| {
-            let is_linked = |linked: &super::Declared<String>| *linked == network.name;
+        let asks_here = |network: &&VirtualNetwork| {
+            let is_linked = |linked: &Declared<String>| *linked == network.name;
             let mut rulesets = declaration.dns_forwarding_rulesets.iter();
             // A rule for all names leaves Azure's own alone.
-            let leads_away = |ruleset: &super::DnsForwardingRuleset| {
+            let leads_away = |ruleset: &DnsForwardingRuleset| {
                 let mut rules = ruleset.rules.iter().filter(|rule| rule.is_enabled);
                 ruleset.virtual_networks.iter().any(is_linked) && rules.any(|rule| !rule.domain_name.as_ref().is_root())
             };
@@ -416,25 +420,4 @@ fn dead_end(zone: &ZoneContents, target: NameRef<'_>, covering: &[&ZoneContents]
     }
     let network = undecided.first().filter(|_| !held_publicly())?;
     Some(format!("for clients of \"{network}\""))
-}
-
-impl ZoneContents {
-    /// Whether a name exists here, through a wildcard, a delegation or a DNAME record too.
-    fn holds(&self, name: NameRef<'_>) -> bool {
-        let exists = |name: &Name| {
-            let mut from_here = self.record_sets.range((name.clone(), RecordType::ZERO)..);
-            from_here.next().is_some_and(|((owner, _), _)| owner.as_ref().is_within(name.as_ref()))
-        };
-        let within = name.ancestors().take_while(|ancestor| ancestor.is_within(self.apex.as_ref()));
-        within.map(|ancestor| ancestor.to_name()).any(|ancestor| {
-            if ancestor.as_ref() == name {
-                return exists(&ancestor);
-            }
-            let is = |rtype| self.record_sets.contains_key(&(ancestor.clone(), rtype));
-            let wildcard = Name::relative("*", ancestor.as_ref());
-            wildcard.is_ok_and(|wildcard| exists(&wildcard))
-                || is(RecordType::DNAME)
-                || is(RecordType::NS) && ancestor != self.apex
-        })
-    }
 }

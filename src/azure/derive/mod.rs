@@ -1,5 +1,6 @@
 //! The records that the platform writes: SOA records, private DNS zone groups, the public side of Private Link.
 
+mod forwarding;
 mod internal;
 mod machines;
 mod managed;
@@ -10,14 +11,14 @@ mod zone_group;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::catalogue::ResourceMember;
-use super::declaration::{
-    Declaration, Origin, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, RecordSet, SoaEdit, Writer,
-    ZoneReference,
-};
-use super::{Catalogue, CatalogueError, Finding, Scope, Service, ZoneContents};
+use super::catalogue::Catalogue;
+use super::contents::{Scope, ZoneContents};
+use super::declaration::{Declaration, Origin, PrivateDnsZone, PublicZone, RecordSet, SoaEdit, Writer};
+use super::finding::Finding;
 use crate::dns::{Name, RecordType, Ttl, rdata};
 
+pub use forwarding::{Destination, Forwarding, Rule, SecurityRule, Targets};
+pub(super) use forwarding::{forwarding, standing_in};
 pub(super) use internal::INTERNAL_APEX;
 pub(super) use managed::ALIAS_APEX;
 
@@ -93,7 +94,7 @@ pub(crate) fn private_soa(apex: &Name, edit: &SoaEdit, origin: Origin) -> Record
     }
 }
 
-fn public_zone(zone: &mut super::PublicZone) -> ZoneContents {
+fn public_zone(zone: &mut PublicZone) -> ZoneContents {
     ZoneContents {
         apex: (*zone.name).clone(),
         scope: Scope::Public,
@@ -138,78 +139,10 @@ fn address_set(
     })
 }
 
-/// The members of one sub-resource, those of scoped resources included.
-///
-/// # Errors
-/// The resource whose names cannot be formed.
-pub(super) fn try_members<'a>(
-    declaration: &'a Declaration,
-    catalogue: &Catalogue,
-    resource: &'a PrivateLinkResource,
-    group_id: &str,
-) -> Result<Vec<ResourceMember>, (&'a PrivateLinkResource, CatalogueError)> {
-    let has_group = |service: &&Service| service.group_id.eq_ignore_ascii_case(group_id);
-    let own = catalogue.services_of(resource).filter(|service| service.scope.is_none());
-    let mut found: Vec<_> = own.filter(has_group).map(|service| (resource, service)).collect();
-    for scoped in &resource.scoped_resources {
-        // A missing resource has been reported by the check of the resources.
-        let Some(scoped) = named(declaration, scoped) else { continue };
-        let through = catalogue.services_of(scoped).filter(|service| service.is_scoped_by(&resource.resource_type));
-        found.extend(through.filter(has_group).map(|service| (scoped, service)));
-    }
-    let mut members = Vec::new();
-    for (resource, service) in found {
-        members.extend(catalogue.members(service, resource).map_err(|error| (resource, error))?);
-    }
-    Ok(members)
-}
-
-/// The same without what cannot be formed, which has been reported before.
-pub(super) fn members(
-    declaration: &Declaration,
-    catalogue: &Catalogue,
-    resource: &PrivateLinkResource,
-    group_id: &str,
-) -> Vec<ResourceMember> {
-    try_members(declaration, catalogue, resource, group_id).unwrap_or_default()
-}
-
-/// The Private Link resource of a name.
-pub(super) fn named<'a>(declaration: &'a Declaration, name: &str) -> Option<&'a PrivateLinkResource> {
-    declaration.private_link_resources.iter().find(|resource| *resource.name == name)
-}
-
-pub(super) fn find_resource<'a>(
-    declaration: &'a Declaration,
-    endpoint: &PrivateEndpoint,
-) -> Option<&'a PrivateLinkResource> {
-    named(declaration, &endpoint.private_link_resource)
-}
-
 fn constant(name: &str) -> Name {
     name.parse().expect("a constant of this module")
 }
 
 const fn seconds(seconds: u32) -> Ttl {
     Ttl::from_secs(seconds).expect("a constant of this module")
-}
-
-impl ZoneReference {
-    /// Whether the reference means this zone.
-    pub(super) fn matches(&self, zone: &ZoneContents) -> bool {
-        match &zone.scope {
-            Scope::Public | Scope::Internal { .. } => false,
-            Scope::Private { resource_group, .. } => {
-                self.name == zone.apex
-                    && self.resource_group.as_ref().is_none_or(|group| group.eq_ignore_ascii_case(resource_group))
-            }
-        }
-    }
-}
-
-impl ZoneContents {
-    /// Adds a record set and returns the one that it replaces.
-    fn insert(&mut self, record_set: RecordSet) -> Option<RecordSet> {
-        self.record_sets.insert((record_set.owner.clone(), record_set.rtype), record_set)
-    }
 }

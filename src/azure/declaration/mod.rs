@@ -7,14 +7,19 @@ use std::ops::Deref;
 
 use ipnet::IpNet;
 
-use super::clients::{Forwarder, Listener, Strangers, TsigKey};
-use super::forwarding::{DnsForwardingRuleset, DnsSecurityPolicy, Upstream};
-use crate::dns::{Name, RecordType, Ttl};
+use crate::dns::{Name, NameRef, RecordType, Ttl};
 
+mod clients;
+mod forwarding;
 mod machine;
 mod managed;
 mod name_server;
 
+pub use clients::{Forwarder, KeyNetworks, Listener, Strangers, TsigKey};
+pub use forwarding::{
+    AZURE_PROVIDED_DNS, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule, SecurityAction,
+    Upstream,
+};
 pub use machine::{NetworkInterface, PowerState, VirtualMachine};
 pub use managed::{ManagedPrivateEndpoint, ManagedTarget, PrivateLinkService, ServiceEndpoint};
 pub use name_server::NameServer;
@@ -203,6 +208,29 @@ pub struct SoaEdit {
     pub minimum_ttl: Option<u32>,
     /// TTL of the record itself.
     pub ttl: Option<Ttl>,
+}
+
+impl SoaEdit {
+    /// What a person's SOA record changes in the one that Azure makes: everything but host and serial number.
+    pub(crate) fn from_record(set: &RecordSet) -> Self {
+        let fields = set.rdatas.first().and_then(|rdata| {
+            let mname = NameRef::parse(rdata)?;
+            let rest = &rdata[mname.as_wire().len()..];
+            let rname = NameRef::parse(rest)?;
+            let (numbers, _) = rest[rname.as_wire().len()..].as_chunks::<4>();
+            let [_, refresh, retry, expire, minimum] = numbers else { return None };
+            Some((rname.to_name(), [refresh, retry, expire, minimum].map(|number| u32::from_be_bytes(*number))))
+        });
+        let Some((email, [refresh, retry, expire, minimum])) = fields else { return Self::default() };
+        Self {
+            email: Some(email),
+            refresh_time: Some(refresh),
+            retry_time: Some(retry),
+            expire_time: Some(expire),
+            minimum_ttl: Some(minimum),
+            ttl: Some(set.ttl),
+        }
+    }
 }
 
 /// A link between a zone and a virtual network.

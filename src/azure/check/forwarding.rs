@@ -1,15 +1,18 @@
-//! What is refused of all this, what goes round in a circle, and which network a server stands in.
+//! Custom DNS servers, DNS forwarding rulesets and DNS security policies: what is refused, and what goes round in a
+//! circle.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use super::{AZURE_PROVIDED_DNS, Destination, DnsForwardingRuleset, DnsSecurityPolicy, Forwarding, Rule, SecurityRule};
-use crate::azure::declaration::{Declaration, Declared, Limits, VirtualNetwork};
-use crate::azure::{Catalogue, Finding, Scope, ZoneContents};
+use super::{missing, unique};
+use crate::azure::contents::{Scope, ZoneContents};
+use crate::azure::declaration::{
+    AZURE_PROVIDED_DNS, Declaration, Declared, DnsForwardingRuleset, DnsSecurityPolicy, Limits, VirtualNetwork,
+};
+use crate::azure::derive::{Destination, Forwarding, Rule, standing_in};
+use crate::azure::finding::Finding;
 use crate::dns::Name;
 
-/// The port of DNS.
-const PORT: u16 = 53;
 /// Target servers of a rule (limits of Azure DNS Private Resolver).
 const TARGETS: usize = 6;
 /// Labels of a rule's domain.
@@ -18,49 +21,26 @@ const LABELS: usize = 34;
 const RULES: usize = 1000;
 /// Virtual network links of a ruleset.
 const LINKS: usize = 500;
-/// Domains of Azure's that a rule for all names leaves alone, beside those of the Private Link services (seen: they
-/// resolve where such a rule leads nowhere).
-const RESERVED: [&str; 2] = ["microsoft.com", "microsoftonline.com"];
 
-/// Checks what was declared, and says who every server is.
+/// Checks what was declared of all this, and whom it leads to.
 pub(in crate::azure) fn forwarding(
     declaration: &Declaration,
-    catalogue: &Catalogue,
+    forwarding: &Forwarding,
     zones: &[ZoneContents],
     findings: &mut Vec<Finding>,
-) -> Forwarding {
-    let mut forwarding = Forwarding::default();
+) {
     one_each("DNS forwarding ruleset", declaration, rulesets(declaration), findings);
     one_each("DNS security policy", declaration, policies(declaration), findings);
     for network in &declaration.virtual_networks {
-        custom_dns(declaration, network, &mut forwarding, findings);
-    }
-    for machine in &declaration.virtual_machines {
-        let mut networks = declaration.virtual_networks.iter();
-        // A missing network has been reported.
-        let Some(network) = networks.find(|network| *network.name == *machine.virtual_network) else { continue };
-        for interface in &machine.network_interfaces {
-            let destination = destination(declaration, Some(network), &interface.dns_servers, findings);
-            let Some(destination) = destination else { continue };
-            let addresses = interface.ip_addresses.iter();
-            let answered = addresses.map(|address| (**address, (*network.name).clone(), destination.clone()));
-            forwarding.interfaces.extend(answered);
-        }
+        custom_dns(declaration, network, forwarding, findings);
     }
     for ruleset in &declaration.dns_forwarding_rulesets {
-        self::ruleset(declaration, ruleset, &mut forwarding, findings);
+        self::ruleset(declaration, ruleset, findings);
     }
     for policy in &declaration.dns_security_policies {
-        self::policy(policy, &mut forwarding, findings);
+        self::policy(policy, findings);
     }
-    if let Some(upstream) = &declaration.upstream {
-        let servers = upstream.servers.iter().map(|server| **server).collect();
-        forwarding.upstream = Some((servers, upstream.for_outside));
-    }
-    forwarding.reserved = catalogue.domains();
-    forwarding.reserved.extend(RESERVED.iter().map(|name| name.parse().expect("a constant of this module")));
-    loops(declaration, &forwarding, zones, findings);
-    forwarding
+    loops(declaration, forwarding, zones, findings);
 }
 
 type Linked<'a> = (&'a Declared<String>, &'a [Declared<String>]);
@@ -94,7 +74,7 @@ fn one_each<'a>(
         for network in networks {
             if !declaration.virtual_networks.iter().any(|known| *known.name == **network) {
                 let known = declaration.virtual_networks.iter().map(|network| network.name.as_str());
-                crate::azure::check::missing(declaration, "virtual network", network, known, findings);
+                missing(declaration, "virtual network", network, known, findings);
             } else if let Some(other) = of_network.insert(network, name) {
                 findings.push(Finding::error(
                     network.origin,
@@ -104,13 +84,13 @@ fn one_each<'a>(
             }
         }
     }
-    crate::azure::check::unique(kind, names.into_iter(), findings);
+    unique(kind, names.into_iter(), findings);
 }
 
 fn custom_dns(
     declaration: &Declaration,
     network: &VirtualNetwork,
-    forwarding: &mut Forwarding,
+    forwarding: &Forwarding,
     findings: &mut Vec<Finding>,
 ) {
     for endpoint in &network.inbound_endpoints {
@@ -127,8 +107,8 @@ fn custom_dns(
     if first.ip() == AZURE_PROVIDED_DNS {
         return;
     }
-    let destination = destination(declaration, Some(network), &network.dns_servers, findings);
-    if destination.as_ref() != Some(&Destination::Network((*network.name).clone())) {
+    let leads_to = forwarding.custom_dns.get(&*network.name);
+    if !matches!(leads_to, Some(Destination::Network(own)) if *own == *network.name) {
         let zones = declaration.private_dns_zones.iter().flat_map(|zone| &zone.virtual_network_links);
         // A link that registers machines has its use.
         let zones = zones.filter(|link| !link.registration_enabled);
@@ -144,41 +124,6 @@ fn custom_dns(
                 ),
                 "link them to the network in which its DNS server stands, or take dns_servers away",
             ));
-        }
-    }
-    forwarding.custom_dns.extend(destination.map(|destination| ((*network.name).clone(), destination)));
-}
-
-/// The network that a server stands in, or the servers themselves: the first decides. `None` after a finding.
-fn destination(
-    declaration: &Declaration,
-    own: Option<&VirtualNetwork>,
-    servers: &[Declared<SocketAddr>],
-    findings: &mut Vec<Finding>,
-) -> Option<Destination> {
-    let first = servers.first()?;
-    if first.ip() == AZURE_PROVIDED_DNS {
-        return own.map(|own| Destination::Network((*own.name).clone()));
-    }
-    match standing_in(declaration, own, **first).as_slice() {
-        [] => Some(Destination::Servers(servers.iter().map(|server| **server).collect())),
-        [network] => Some(Destination::Network((*network.name).clone())),
-        several => {
-            let is_endpoint = several.iter().any(|network| network.has_inbound_endpoint(first.ip()));
-            let names = several.iter().map(|network| network.name.as_str());
-            findings.push(Finding::error(
-                first.origin,
-                format!(
-                    "{} may stand in any of the virtual networks {}",
-                    first.ip(),
-                    crate::azure::check::quoted(names)
-                ),
-                match is_endpoint {
-                    true => "give the inbound endpoints of these networks different addresses",
-                    false => "write it as inbound_endpoints of the one that is meant",
-                },
-            ));
-            None
         }
     }
 }
@@ -208,45 +153,7 @@ fn one_place(
     }
 }
 
-/// Networks that have an inbound endpoint of that address; without one, those whose address space holds it. Of
-/// several, `own` comes first and is meant.
-fn standing_in<'a>(
-    declaration: &'a Declaration,
-    own: Option<&'a VirtualNetwork>,
-    server: SocketAddr,
-) -> Vec<&'a VirtualNetwork> {
-    if server.ip() == AZURE_PROVIDED_DNS {
-        return own.into_iter().collect();
-    }
-    // On another port than DNS has there is no Azure service.
-    if server.port() != PORT {
-        return Vec::new();
-    }
-    let those = |hold: &dyn Fn(&VirtualNetwork) -> bool| -> Vec<_> {
-        declaration.virtual_networks.iter().filter(|network| hold(network)).collect()
-    };
-    let mut networks = those(&|network| network.has_inbound_endpoint(server.ip()));
-    if networks.is_empty() {
-        networks = those(&|network| network.address_space.iter().any(|prefix| prefix.contains(&server.ip())));
-    }
-    match own.filter(|own| networks.iter().any(|network| network.name == own.name)) {
-        Some(own) => vec![own],
-        None => networks,
-    }
-}
-
-impl VirtualNetwork {
-    fn has_inbound_endpoint(&self, address: IpAddr) -> bool {
-        self.inbound_endpoints.iter().any(|endpoint| **endpoint == address)
-    }
-}
-
-fn ruleset(
-    declaration: &Declaration,
-    ruleset: &DnsForwardingRuleset,
-    forwarding: &mut Forwarding,
-    findings: &mut Vec<Finding>,
-) {
+fn ruleset(declaration: &Declaration, ruleset: &DnsForwardingRuleset, findings: &mut Vec<Finding>) {
     let mut domains = BTreeSet::new();
     let mut too_many = |count, most, what: &str| {
         if count > most && declaration.limits == Limits::Azure {
@@ -288,19 +195,10 @@ fn ruleset(
             ));
         }
         one_place(declaration, None, &rule.target_dns_servers, findings);
-        let destination = destination(declaration, None, &rule.target_dns_servers, findings);
-        if let Some(destination) = destination.filter(|_| rule.is_enabled) {
-            forwarding.rules.push(Rule {
-                ruleset: (*ruleset.name).clone(),
-                domain_name: (**domain_name).clone(),
-                destination,
-                virtual_networks: ruleset.virtual_networks.iter().map(|network| (**network).clone()).collect(),
-            });
-        }
     }
 }
 
-fn policy(policy: &DnsSecurityPolicy, forwarding: &mut Forwarding, findings: &mut Vec<Finding>) {
+fn policy(policy: &DnsSecurityPolicy, findings: &mut Vec<Finding>) {
     let mut priorities = BTreeSet::new();
     for rule in &policy.rules {
         if !priorities.insert(*rule.priority) {
@@ -309,15 +207,6 @@ fn policy(policy: &DnsSecurityPolicy, forwarding: &mut Forwarding, findings: &mu
                 format!("policy \"{}\" has a rule of priority {} already", policy.name, rule.priority),
                 "give each rule a priority of its own; the lowest number counts",
             ));
-        }
-        if rule.is_enabled {
-            forwarding.security_rules.push(SecurityRule {
-                policy: (*policy.name).clone(),
-                priority: *rule.priority,
-                action: rule.action,
-                domains: rule.domains.iter().map(|domain| (**domain).clone()).collect(),
-                virtual_networks: policy.virtual_networks.iter().map(|network| (**network).clone()).collect(),
-            });
         }
     }
 }
@@ -385,9 +274,10 @@ fn circle<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::ForwardingRule;
     use super::*;
-    use crate::azure::Origin;
+    use crate::azure::catalogue::Catalogue;
+    use crate::azure::declaration::{ForwardingRule, Origin};
+    use crate::azure::derive;
 
     fn declared<T>(value: T) -> Declared<T> {
         Declared::new(value, Origin(0))
@@ -415,7 +305,8 @@ mod tests {
                 ..Declaration::default()
             };
             let mut findings = Vec::new();
-            forwarding(&declaration, &Catalogue::embedded(), &[], &mut findings);
+            let forwarding = derive::forwarding(&declaration, &Catalogue::embedded(), &mut findings);
+            super::forwarding(&declaration, &forwarding, &[], &mut findings);
             findings.len()
         })
     }

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Finding;
-use super::declaration::{Declaration, Limits, Origin, PrivateDnsZone, RecordSet};
+use crate::azure::declaration::{Declaration, Limits, Origin, PrivateDnsZone, RecordSet};
+use crate::azure::finding::Finding;
 use crate::dns::{Name, RecordType, TypeName};
 
 /// Labels that a zone's name may have.
@@ -172,8 +172,10 @@ pub(super) fn record_set(record_set: &RecordSet, findings: &mut Vec<Finding>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Declared, PrivateEndpoint, SoaEdit, VirtualNetworkLink, Writer, ZoneReference};
     use super::*;
+    use crate::azure::declaration::{
+        Declared, PrivateEndpoint, ResolutionPolicy, SoaEdit, VirtualNetworkLink, Writer, ZoneReference,
+    };
     use crate::dns::Ttl;
 
     const ORIGIN: Origin = Origin(0);
@@ -183,7 +185,7 @@ mod tests {
         let link = |at| VirtualNetworkLink {
             virtual_network: Declared::new(format!("vnet-{at}"), ORIGIN),
             registration_enabled: false,
-            resolution_policy: super::super::ResolutionPolicy::Default,
+            resolution_policy: ResolutionPolicy::Default,
         };
         let record_set = |at: usize| RecordSet {
             owner: Name::relative(&format!("n{at}"), name.as_ref()).unwrap(),

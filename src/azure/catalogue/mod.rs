@@ -339,7 +339,7 @@ impl Member {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::azure::{Declared, Origin};
+    use crate::azure::declaration::{Declared, Origin};
 
     fn text(value: &str) -> Declared<String> {
         Declared::new(value.to_owned(), Origin(0))

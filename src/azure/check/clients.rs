@@ -1,0 +1,66 @@
+//! Forwarders that speak for clients, keys that they sign with, and listeners that belong to a network.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+
+use super::{missing, unique};
+use crate::azure::declaration::{Declaration, Forwarder, KeyNetworks};
+use crate::azure::finding::Finding;
+
+/// Refuses references to nothing, and forwarders that could not be told apart or would be trusted with everything.
+pub(super) fn check(declaration: &Declaration, findings: &mut Vec<Finding>) {
+    let known = || declaration.virtual_networks.iter().map(|network| network.name.as_str());
+    let of_forwarders = declaration.forwarders.iter().flat_map(|forwarder| &forwarder.virtual_networks);
+    let of_listeners = declaration.listeners.iter().filter_map(|listener| listener.virtual_network.as_ref());
+    let of_keys = declaration.tsig_keys.iter().filter_map(|key| match &key.networks {
+        Some(KeyNetworks::One(network)) => Some(network),
+        Some(KeyNetworks::All) | None => None,
+    });
+    for network in of_forwarders.chain(of_listeners).chain(of_keys) {
+        if !known().any(|known| known == network.as_str()) {
+            missing(declaration, "virtual network", network, known(), findings);
+        }
+    }
+    unique("forwarder", declaration.forwarders.iter().map(|forwarder| &forwarder.name), findings);
+    unique("TSIG key", declaration.tsig_keys.iter().map(|key| &key.name), findings);
+    let mut addresses: BTreeMap<IpNet, &Forwarder> = BTreeMap::new();
+    for forwarder in &declaration.forwarders {
+        let name = &forwarder.name;
+        let mut error = |what: &str, mend: &str| {
+            findings.push(Finding::error(name.origin, format!("forwarder \"{name}\" {what}"), mend));
+        };
+        if forwarder.addresses.is_empty() {
+            error("has no address", "write where its queries come from, for instance addresses = [\"10.0.0.53\"]");
+        }
+        if !forwarder.client_subnet && !forwarder.proxy_protocol {
+            let mend = "add client_subnet = true or proxy_protocol = true, as it is set up to tell of its clients";
+            error("has no way to speak for clients", mend);
+        }
+        if forwarder.virtual_networks.is_empty() && forwarder.client_prefixes.is_empty() {
+            let mend = "add virtual_networks = [\"NAME\"], client_prefixes = [\"10.0.0.0/8\"], or both";
+            error("is not said to speak for anybody", mend);
+        }
+        for address in &forwarder.addresses {
+            if address.prefix_len() == 0 {
+                findings.push(Finding::error(
+                    address.origin,
+                    format!("{} is everybody: anyone could claim to be any client", **address),
+                    "list the addresses of the forwarder itself",
+                ));
+                continue;
+            }
+            let overlap = |known: &IpNet| known.contains(&**address) || address.contains(known);
+            match addresses.iter().find(|(known, _)| overlap(known)) {
+                Some((known, other)) => findings.push(Finding::error(
+                    address.origin,
+                    format!("{} is an address of forwarder \"{}\" already, as {known}", **address, other.name),
+                    "give each forwarder addresses of its own",
+                )),
+                None => {
+                    addresses.insert(address.trunc(), forwarder);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! A zone with all that it holds: what is derived, checked and compiled.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::declaration::{Origin, RecordSet, ResolutionPolicy};
+use crate::dns::{Name, NameRef, RecordType};
+
+/// A zone with all its records: those made by hand, those that Azure makes with the zone, those of private
+/// endpoints and of the public side of Private Link resources.
+#[derive(Clone, Debug)]
+pub struct ZoneContents {
+    /// The apex.
+    pub apex: Name,
+    /// Who may see the zone.
+    pub scope: Scope,
+    /// Whether the world holds more names in the zone than are known here: it was made for the public side of some
+    /// resources.
+    pub is_partial: bool,
+    /// All record sets by owner, in canonical order, and type.
+    pub record_sets: BTreeMap<(Name, RecordType), RecordSet>,
+    /// Where the zone was declared.
+    pub origin: Origin,
+}
+
+/// Who may see a zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everyone.
+    Public,
+    /// The clients of linked networks.
+    Private {
+        /// Resource group of the zone.
+        resource_group: String,
+        /// Linked networks by name, each once.
+        links: BTreeMap<String, ResolutionPolicy>,
+    },
+    /// The clients of these networks, where no zone that is linked to theirs fits a name: what a network knows of its
+    /// own machines and managed private endpoints. One empty zone stands for all networks that know nothing there.
+    Internal {
+        /// Names of the networks.
+        networks: Arc<BTreeSet<String>>,
+    },
+}
+
+impl ZoneContents {
+    /// Whether the zone is one that private endpoints write to: its name has the label `privatelink`, or that of the
+    /// one zone that differs, of Azure Virtual Desktop.
+    pub fn is_private_link(&self) -> bool {
+        let is = |label: &[u8], known: &[u8]| label.eq_ignore_ascii_case(known);
+        self.apex.as_ref().labels().any(|label| is(label, b"privatelink") || is(label, b"privatelink-global"))
+    }
+
+    /// Adds a record set and returns the one that it replaces.
+    pub(super) fn insert(&mut self, record_set: RecordSet) -> Option<RecordSet> {
+        self.record_sets.insert((record_set.owner.clone(), record_set.rtype), record_set)
+    }
+
+    /// Whether a name exists here, through a wildcard, a delegation or a DNAME record too.
+    pub(super) fn holds(&self, name: NameRef<'_>) -> bool {
+        let exists = |name: &Name| {
+            let mut from_here = self.record_sets.range((name.clone(), RecordType::ZERO)..);
+            from_here.next().is_some_and(|((owner, _), _)| owner.as_ref().is_within(name.as_ref()))
+        };
+        let within = name.ancestors().take_while(|ancestor| ancestor.is_within(self.apex.as_ref()));
+        within.map(|ancestor| ancestor.to_name()).any(|ancestor| {
+            if ancestor.as_ref() == name {
+                return exists(&ancestor);
+            }
+            let is = |rtype| self.record_sets.contains_key(&(ancestor.clone(), rtype));
+            let wildcard = Name::relative("*", ancestor.as_ref());
+            wildcard.is_ok_and(|wildcard| exists(&wildcard))
+                || is(RecordType::DNAME)
+                || is(RecordType::NS) && ancestor != self.apex
+        })
+    }
+}

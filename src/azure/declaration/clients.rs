@@ -1,0 +1,77 @@
+//! Who asks: forwarders that speak for clients, keys that they sign with, listeners that belong to a network.
+
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+
+use super::{Declared, Origin};
+use crate::dns::{self, Name};
+
+/// A host that speaks for clients: it says who they are, by EDNS Client Subnet (RFC 7871) or the PROXY protocol.
+#[derive(Clone, Debug, Default)]
+pub struct Forwarder {
+    /// Unique name.
+    pub name: Declared<String>,
+    /// Where its queries come from; prefixes of two forwarders do not overlap.
+    pub addresses: Vec<Declared<IpNet>>,
+    /// Whether its EDNS Client Subnet options count.
+    pub client_subnet: bool,
+    /// Whether its PROXY protocol headers, version 2, count.
+    pub proxy_protocol: bool,
+    /// The networks whose clients it speaks for; none stands for all.
+    pub virtual_networks: Vec<Declared<String>>,
+    /// The addresses of clients that it speaks for; none stands for all of these networks'.
+    pub client_prefixes: Vec<Declared<IpNet>>,
+}
+
+impl Forwarder {
+    /// Whether it speaks for clients of a network.
+    pub fn speaks_for(&self, network: &str) -> bool {
+        self.virtual_networks.is_empty() || self.virtual_networks.iter().any(|own| **own == network)
+    }
+}
+
+/// A key that clients sign with (TSIG, RFC 8945).
+#[derive(Clone, Debug)]
+pub struct TsigKey {
+    /// Unique name.
+    pub name: Declared<Name>,
+    /// The key of that name.
+    pub key: dns::TsigKey,
+    /// Whom those who have it may ask for; nobody in particular where it is not said.
+    pub networks: Option<KeyNetworks>,
+}
+
+/// The networks of a key.
+#[derive(Clone, Debug)]
+pub enum KeyNetworks {
+    /// Whoever has it is a client of this one.
+    One(Declared<String>),
+    /// Whoever has it is an administrator, and may ask for clients of each.
+    All,
+}
+
+/// An address that the server answers on, as far as it matters who asks there.
+#[derive(Clone, Debug, Default)]
+pub struct Listener {
+    /// Where it answers; none where what is written is no address, which is reported elsewhere.
+    pub address: Option<SocketAddr>,
+    /// Whether only packets of one network interface come in.
+    pub is_bound_to_interface: bool,
+    /// The network that it belongs to, as an inbound endpoint does: whoever asks there is a client of it.
+    pub virtual_network: Option<Declared<String>>,
+    /// Where it says that whatever comes must begin with a PROXY header.
+    pub requires_proxy_protocol: Option<Origin>,
+    /// Who may ask there; without it everybody.
+    pub allow_from: Option<Vec<IpNet>>,
+}
+
+/// What clients get that are in no network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strangers {
+    /// The public answer.
+    #[default]
+    Public,
+    /// REFUSED, whatever they ask.
+    Refused,
+}

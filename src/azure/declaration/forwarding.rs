@@ -1,0 +1,77 @@
+//! Who is asked instead of a network's own zones: DNS forwarding rulesets, the upstream; and DNS security policies, which
+//! come before all of them.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::Declared;
+use crate::dns::Name;
+
+/// Azure-provided DNS, as every virtual network sees it (what-is-ip-address-168-63-129-16).
+pub const AZURE_PROVIDED_DNS: IpAddr = IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16));
+
+/// A DNS forwarding ruleset (Azure DNS Private Resolver).
+#[derive(Clone, Debug)]
+pub struct DnsForwardingRuleset {
+    /// Unique name.
+    pub name: Declared<String>,
+    /// Networks that it is linked to; a network has one ruleset.
+    pub virtual_networks: Vec<Declared<String>>,
+    /// The rule with the longest domain counts.
+    pub rules: Vec<ForwardingRule>,
+}
+
+/// A rule of a ruleset.
+#[derive(Clone, Debug)]
+pub struct ForwardingRule {
+    /// Names at and below it are forwarded; the root stands for all names but those that Azure keeps for itself.
+    pub domain_name: Declared<Name>,
+    /// Servers to ask, the first that responds.
+    pub target_dns_servers: Vec<Declared<SocketAddr>>,
+    /// A disabled rule is as if it were not there.
+    pub is_enabled: bool,
+}
+
+/// A DNS security policy.
+#[derive(Clone, Debug)]
+pub struct DnsSecurityPolicy {
+    /// Unique name.
+    pub name: Declared<String>,
+    /// Networks that it is linked to; a network has one policy.
+    pub virtual_networks: Vec<Declared<String>>,
+    /// The rule with the lowest priority number counts, of those that fit a name.
+    pub rules: Vec<DnsSecurityRule>,
+}
+
+/// A DNS traffic rule of a security policy.
+#[derive(Clone, Debug)]
+pub struct DnsSecurityRule {
+    /// 100 to 65000; unique in its policy.
+    pub priority: Declared<u32>,
+    /// What happens to a query.
+    pub action: SecurityAction,
+    /// Names at and below one of these fit; the root stands for all names.
+    pub domains: Vec<Declared<Name>>,
+    /// A disabled rule is as if it were not there.
+    pub is_enabled: bool,
+}
+
+/// What a DNS security policy does with a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SecurityAction {
+    /// It is answered.
+    Allow,
+    /// It is answered, and would be logged with an alert.
+    Alert,
+    /// It gets the policy's own answer.
+    Block,
+}
+
+/// Servers for names that nobody here holds: what public DNS is to Azure.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Servers to ask, the first that responds; they must be recursive.
+    pub servers: Vec<Declared<SocketAddr>>,
+    /// Whether clients outside all networks may have names asked there. Otherwise they are refused: a server that
+    /// asks on behalf of strangers is an open resolver (RFC 5358).
+    pub for_outside: bool,
+}

@@ -1,0 +1,215 @@
+//! Who answers instead of a network's own zones, and with what a DNS security policy answers before them.
+//!
+//! A server that is an inbound endpoint, or has its address in the address space, of a declared network stands for the
+//! Azure-provided DNS of that network: it is a resolver or a forwarder there. Any other is a real server.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::azure::catalogue::Catalogue;
+use crate::azure::declaration::{AZURE_PROVIDED_DNS, Declaration, Declared, SecurityAction, VirtualNetwork};
+use crate::azure::finding::{Finding, quoted};
+use crate::dns::Name;
+
+/// Servers to ask, in their order; a clone shares the list.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Targets(Arc<[SocketAddr]>);
+
+impl Targets {
+    /// The addresses in the order in which they are tried.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.0
+    }
+}
+
+impl From<&[SocketAddr]> for Targets {
+    fn from(addresses: &[SocketAddr]) -> Self {
+        Self(addresses.into())
+    }
+}
+
+impl FromIterator<SocketAddr> for Targets {
+    fn from_iter<I: IntoIterator<Item = SocketAddr>>(addresses: I) -> Self {
+        Self(addresses.into_iter().collect())
+    }
+}
+
+/// Who answers in place of a network's own zones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// The Azure-provided DNS of the network of that name.
+    Network(String),
+    /// Real servers.
+    Servers(Targets),
+}
+
+/// What was declared of all this, checked, every server known for what it is.
+#[derive(Clone, Debug, Default)]
+pub struct Forwarding {
+    /// Networks with custom DNS servers.
+    pub custom_dns: BTreeMap<String, Destination>,
+    /// Addresses of network interfaces with DNS servers of their own: address, network, and who answers.
+    pub interfaces: Vec<(IpAddr, String, Destination)>,
+    /// Rules that count.
+    pub rules: Vec<Rule>,
+    /// Security rules that count.
+    pub security_rules: Vec<SecurityRule>,
+    /// Where names are asked that nobody here holds.
+    pub upstream: Option<(Targets, bool)>,
+    /// Domains that a rule for all names leaves alone.
+    pub reserved: Vec<Name>,
+}
+
+/// An enabled rule, for all networks that its ruleset is linked to.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// The ruleset's name.
+    pub ruleset: String,
+    /// Names at and below it are forwarded.
+    pub domain_name: Name,
+    /// To whom.
+    pub destination: Destination,
+    /// The networks.
+    pub virtual_networks: Vec<String>,
+}
+
+/// An enabled rule of a DNS security policy, for all networks that the policy is linked to.
+#[derive(Clone, Debug)]
+pub struct SecurityRule {
+    /// The policy's name.
+    pub policy: String,
+    /// The lowest counts.
+    pub priority: u32,
+    /// What happens to a query.
+    pub action: SecurityAction,
+    /// Names at and below one of these fit.
+    pub domains: Vec<Name>,
+    /// The networks.
+    pub virtual_networks: Vec<String>,
+}
+
+/// The port of DNS.
+const PORT: u16 = 53;
+/// Domains of Azure's that a rule for all names leaves alone, beside those of the Private Link services (seen: they
+/// resolve where such a rule leads nowhere).
+const RESERVED: [&str; 2] = ["microsoft.com", "microsoftonline.com"];
+
+/// Says who every server is that was declared.
+pub(in crate::azure) fn forwarding(
+    declaration: &Declaration,
+    catalogue: &Catalogue,
+    findings: &mut Vec<Finding>,
+) -> Forwarding {
+    let mut forwarding = Forwarding::default();
+    for network in &declaration.virtual_networks {
+        if network.dns_servers.first().is_some_and(|first| first.ip() != AZURE_PROVIDED_DNS) {
+            let destination = destination(declaration, Some(network), &network.dns_servers, findings);
+            forwarding.custom_dns.extend(destination.map(|destination| ((*network.name).clone(), destination)));
+        }
+    }
+    for machine in &declaration.virtual_machines {
+        let mut networks = declaration.virtual_networks.iter();
+        // A missing network has been reported.
+        let Some(network) = networks.find(|network| *network.name == *machine.virtual_network) else { continue };
+        for interface in &machine.network_interfaces {
+            let destination = destination(declaration, Some(network), &interface.dns_servers, findings);
+            let Some(destination) = destination else { continue };
+            let addresses = interface.ip_addresses.iter();
+            let answered = addresses.map(|address| (**address, (*network.name).clone(), destination.clone()));
+            forwarding.interfaces.extend(answered);
+        }
+    }
+    for ruleset in &declaration.dns_forwarding_rulesets {
+        for rule in &ruleset.rules {
+            let destination = destination(declaration, None, &rule.target_dns_servers, findings);
+            let Some(destination) = destination.filter(|_| rule.is_enabled) else { continue };
+            forwarding.rules.push(Rule {
+                ruleset: (*ruleset.name).clone(),
+                domain_name: (*rule.domain_name).clone(),
+                destination,
+                virtual_networks: ruleset.virtual_networks.iter().map(|network| (**network).clone()).collect(),
+            });
+        }
+    }
+    for policy in &declaration.dns_security_policies {
+        for rule in policy.rules.iter().filter(|rule| rule.is_enabled) {
+            forwarding.security_rules.push(SecurityRule {
+                policy: (*policy.name).clone(),
+                priority: *rule.priority,
+                action: rule.action,
+                domains: rule.domains.iter().map(|domain| (**domain).clone()).collect(),
+                virtual_networks: policy.virtual_networks.iter().map(|network| (**network).clone()).collect(),
+            });
+        }
+    }
+    if let Some(upstream) = &declaration.upstream {
+        let servers = upstream.servers.iter().map(|server| **server).collect();
+        forwarding.upstream = Some((servers, upstream.for_outside));
+    }
+    forwarding.reserved = catalogue.domains();
+    forwarding.reserved.extend(RESERVED.iter().map(|name| name.parse().expect("a constant of this module")));
+    forwarding
+}
+/// The network that a server stands in, or the servers themselves: the first decides. `None` after a finding.
+fn destination(
+    declaration: &Declaration,
+    own: Option<&VirtualNetwork>,
+    servers: &[Declared<SocketAddr>],
+    findings: &mut Vec<Finding>,
+) -> Option<Destination> {
+    let first = servers.first()?;
+    if first.ip() == AZURE_PROVIDED_DNS {
+        return own.map(|own| Destination::Network((*own.name).clone()));
+    }
+    match standing_in(declaration, own, **first).as_slice() {
+        [] => Some(Destination::Servers(servers.iter().map(|server| **server).collect())),
+        [network] => Some(Destination::Network((*network.name).clone())),
+        several => {
+            let is_endpoint = several.iter().any(|network| network.has_inbound_endpoint(first.ip()));
+            let names = several.iter().map(|network| network.name.as_str());
+            findings.push(Finding::error(
+                first.origin,
+                format!("{} may stand in any of the virtual networks {}", first.ip(), quoted(names)),
+                match is_endpoint {
+                    true => "give the inbound endpoints of these networks different addresses",
+                    false => "write it as inbound_endpoints of the one that is meant",
+                },
+            ));
+            None
+        }
+    }
+}
+
+/// Networks that have an inbound endpoint of that address; without one, those whose address space holds it. Of
+/// several, `own` comes first and is meant.
+pub(in crate::azure) fn standing_in<'a>(
+    declaration: &'a Declaration,
+    own: Option<&'a VirtualNetwork>,
+    server: SocketAddr,
+) -> Vec<&'a VirtualNetwork> {
+    if server.ip() == AZURE_PROVIDED_DNS {
+        return own.into_iter().collect();
+    }
+    // On another port than DNS has there is no Azure service.
+    if server.port() != PORT {
+        return Vec::new();
+    }
+    let those = |hold: &dyn Fn(&VirtualNetwork) -> bool| -> Vec<_> {
+        declaration.virtual_networks.iter().filter(|network| hold(network)).collect()
+    };
+    let mut networks = those(&|network| network.has_inbound_endpoint(server.ip()));
+    if networks.is_empty() {
+        networks = those(&|network| network.address_space.iter().any(|prefix| prefix.contains(&server.ip())));
+    }
+    match own.filter(|own| networks.iter().any(|network| network.name == own.name)) {
+        Some(own) => vec![own],
+        None => networks,
+    }
+}
+
+impl VirtualNetwork {
+    pub(in crate::azure) fn has_inbound_endpoint(&self, address: IpAddr) -> bool {
+        self.inbound_endpoints.iter().any(|endpoint| **endpoint == address)
+    }
+}

@@ -1,0 +1,67 @@
+//! Finds what a declaration names, and the members that resources have.
+
+use super::catalogue::{Catalogue, CatalogueError, ResourceMember, Service};
+use super::contents::{Scope, ZoneContents};
+use super::declaration::{Declaration, PrivateEndpoint, PrivateLinkResource, ZoneReference};
+
+/// The members of one sub-resource, those of scoped resources included.
+///
+/// # Errors
+/// The resource whose names cannot be formed.
+pub(super) fn try_members<'a>(
+    declaration: &'a Declaration,
+    catalogue: &Catalogue,
+    resource: &'a PrivateLinkResource,
+    group_id: &str,
+) -> Result<Vec<ResourceMember>, (&'a PrivateLinkResource, CatalogueError)> {
+    let has_group = |service: &&Service| service.group_id.eq_ignore_ascii_case(group_id);
+    let own = catalogue.services_of(resource).filter(|service| service.scope.is_none());
+    let mut found: Vec<_> = own.filter(has_group).map(|service| (resource, service)).collect();
+    for scoped in &resource.scoped_resources {
+        // A missing resource has been reported by the check of the resources.
+        let Some(scoped) = named(declaration, scoped) else { continue };
+        let through = catalogue.services_of(scoped).filter(|service| service.is_scoped_by(&resource.resource_type));
+        found.extend(through.filter(has_group).map(|service| (scoped, service)));
+    }
+    let mut members = Vec::new();
+    for (resource, service) in found {
+        members.extend(catalogue.members(service, resource).map_err(|error| (resource, error))?);
+    }
+    Ok(members)
+}
+
+/// The same without what cannot be formed, which has been reported before.
+pub(super) fn members(
+    declaration: &Declaration,
+    catalogue: &Catalogue,
+    resource: &PrivateLinkResource,
+    group_id: &str,
+) -> Vec<ResourceMember> {
+    try_members(declaration, catalogue, resource, group_id).unwrap_or_default()
+}
+
+/// The Private Link resource of a name.
+pub(super) fn named<'a>(declaration: &'a Declaration, name: &str) -> Option<&'a PrivateLinkResource> {
+    declaration.private_link_resources.iter().find(|resource| *resource.name == name)
+}
+
+/// The Private Link resource that an endpoint points at.
+pub(super) fn find_resource<'a>(
+    declaration: &'a Declaration,
+    endpoint: &PrivateEndpoint,
+) -> Option<&'a PrivateLinkResource> {
+    named(declaration, &endpoint.private_link_resource)
+}
+
+impl ZoneReference {
+    /// Whether the reference means this zone.
+    pub(super) fn matches(&self, zone: &ZoneContents) -> bool {
+        match &zone.scope {
+            Scope::Public | Scope::Internal { .. } => false,
+            Scope::Private { resource_group, .. } => {
+                self.name == zone.apex
+                    && self.resource_group.as_ref().is_none_or(|group| group.eq_ignore_ascii_case(resource_group))
+            }
+        }
+    }
+}
