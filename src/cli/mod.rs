@@ -5,6 +5,7 @@ mod check;
 mod dig;
 mod explain;
 mod forwarders;
+mod lab;
 mod log;
 mod serve;
 

@@ -6,10 +6,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
 use super::Files;
-use super::declare::soa_edit;
 use super::problem::{Places, Problems};
 use super::zone_file::{self, Contents, Mark};
-use crate::azure::{Limits, Origin, RecordSet, RecordSetChange, Topology, Writer, private_soa};
+use crate::azure::{Limits, Origin, RecordSet, RecordSetChange, SoaEdit, Topology, Writer, private_soa};
 use crate::dns::{Name, RecordType};
 use crate::view::ZoneId;
 
@@ -261,7 +260,7 @@ fn read<'m>(files: &Files, file: &ZoneFile, mark: &'m Mark, text: &str) -> Optio
         let is_edit = |set: &&mut RecordSet| set.rtype == RecordType::SOA && set.owner == file.apex;
         for set in contents.record_sets.iter_mut().filter(is_edit) {
             (set.rdatas.len() == 1).then_some(())?;
-            *set = private_soa(&file.apex, &soa_edit(set), set.origin);
+            *set = private_soa(&file.apex, &SoaEdit::from_record(set), set.origin);
         }
     }
     is_plain.then_some(Part { mark, contents, places })

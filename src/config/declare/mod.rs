@@ -146,7 +146,7 @@ impl<'a> Declarer<'a> {
                 match set.rtype {
                     // SOA records in another place, or more than one, are for the check of the zone to refuse.
                     RecordType::SOA if set.owner != *name || set.rdatas.len() > 1 => record_sets.push(set),
-                    RecordType::SOA if zone.soa.is_none() => soa = soa_edit(&set),
+                    RecordType::SOA if zone.soa.is_none() => soa = SoaEdit::from_record(&set),
                     RecordType::SOA => {
                         let what = "the SOA record is edited in two places";
                         self.problems.error(self.places.place(set.origin), what, "keep soa = { … } or the record");
@@ -448,25 +448,4 @@ fn connection_state(state: mirror::ConnectionState) -> ConnectionState {
 /// The types that record sets in the configuration can have.
 fn record_type(word: &str) -> Option<RecordType> {
     PRIVATE_TYPES.into_iter().find(|rtype| rtype.to_string() == word)
-}
-
-/// What a zone file's SOA record changes in the one that Azure makes: everything but host and serial number.
-pub(super) fn soa_edit(set: &RecordSet) -> SoaEdit {
-    let fields = set.rdatas.first().and_then(|rdata| {
-        let mname = crate::dns::NameRef::parse(rdata)?;
-        let rest = &rdata[mname.as_wire().len()..];
-        let rname = crate::dns::NameRef::parse(rest)?;
-        let (numbers, _) = rest[rname.as_wire().len()..].as_chunks::<4>();
-        let [_, refresh, retry, expire, minimum] = numbers else { return None };
-        Some((rname.to_name(), [refresh, retry, expire, minimum].map(|number| u32::from_be_bytes(*number))))
-    });
-    let Some((email, [refresh, retry, expire, minimum])) = fields else { return SoaEdit::default() };
-    SoaEdit {
-        email: Some(email),
-        refresh_time: Some(refresh),
-        retry_time: Some(retry),
-        expire_time: Some(expire),
-        minimum_ttl: Some(minimum),
-        ttl: Some(set.ttl),
-    }
 }
