@@ -79,7 +79,7 @@ impl Explain {
                 print(&text)?;
                 return Ok(ExitCode::SUCCESS);
             }
-            Some(Outcome::Answered(_)) if names == 0 && is_refused(&snapshot, &client, view) => {}
+            Some(Outcome::Answered(_)) if names == 0 && is_refused(&snapshot, &client, &identified) => {}
             Some(Outcome::Answered(_)) if names == 0 => {
                 text.push_str(
                     "\nThe question is refused as such, before any zone is asked: it is none for stored data\n",

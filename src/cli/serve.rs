@@ -15,8 +15,12 @@ use tokio_util::sync::CancellationToken;
 use super::log::LogWriter;
 use super::{ConfigOption, print};
 use crate::config::{Files, Lab, Listen, Problem, Problems};
-use crate::control::{Control, LoadError, Loaded};
+use crate::control::{Control, LoadError, Loaded, Lost, Orphan};
 use crate::server::Server;
+use crate::view::ListenerId;
+
+/// Most addresses that a line of the log lists.
+const MAX_LISTED: usize = 10;
 
 /// Answer queries over UDP and TCP
 #[derive(Debug, Args)]
@@ -95,7 +99,7 @@ async fn serve(control: Control, loaded: &Loaded, files: &Files, ready: Ready, l
     let serving = tokio::spawn(server.run(stop.clone()));
     print_aside(message)?;
     tracing::info!(generation = loaded.generation.0, listen = ?addresses, "serving");
-    signals.handle(Arc::new(control), &stop).await;
+    signals.handle(Arc::new(Reloads { control, addresses }), &stop).await;
     serving.await.context("the server failed")?;
     tracing::info!("stopped");
     Ok(())
@@ -203,11 +207,48 @@ fn warn_replaced(listen: &Listen) {
     }
 }
 
+/// What a reload needs.
+struct Reloads {
+    control: Control,
+    /// Where the listeners answer, by their numbers.
+    addresses: Vec<SocketAddr>,
+}
+
+/// Tells which listeners refuse everybody, for their networks are gone.
+fn warn_of_orphans(Reloads { control, addresses }: &Reloads, orphans: &[Orphan]) {
+    for Orphan { listener: ListenerId(id), lost } in orphans {
+        let at = usize::from(*id);
+        let mut listener = format!("the listener on {}", addresses[at]);
+        if let Some(interface) = &control.settings().listen[at].interface {
+            write!(listener, " of interface {interface}").expect("a string takes it");
+        }
+        match lost {
+            Lost::Network(network) => tracing::warn!(
+                help = "declare that network again, or restart to have the listener as the configuration says",
+                "{listener} belongs to the virtual network \"{network}\", which is gone: whoever asks there is REFUSED"
+            ),
+            Lost::InboundEndpoints(lost) => {
+                let mut listed: Vec<_> = lost.iter().take(MAX_LISTED).map(ToString::to_string).collect();
+                if lost.len() > MAX_LISTED {
+                    listed.push(format!("{} more", lost.len() - MAX_LISTED));
+                }
+                let listed = listed.join(", ");
+                tracing::warn!(
+                    help = "declare the inbound endpoint again, or restart to have its clients known by other ways",
+                    "{listener} answers where an inbound endpoint is gone ({listed}): whoever asks there is REFUSED"
+                );
+            }
+        }
+    }
+}
+
 /// Loads the configuration again and logs what came of it.
-fn reload(control: &Control) {
+fn reload(reloads: &Reloads) {
+    let control = &reloads.control;
     match control.reload() {
         Ok(loaded) => {
             warn(&loaded);
+            warn_of_orphans(reloads, &loaded.orphans);
             if loaded.needs_restart {
                 tracing::warn!("[server] has changed: restart to put that into effect");
             }
@@ -244,7 +285,7 @@ mod signals {
     use tokio::task::JoinHandle;
     use tokio_util::sync::CancellationToken;
 
-    use crate::control::Control;
+    use super::Reloads;
 
     /// The signals that a daemon knows.
     pub(super) struct Signals {
@@ -264,7 +305,7 @@ mod signals {
 
         /// Reloads on SIGHUP, one after the other; returns when the server has been told to stop, even if a reload
         /// still runs.
-        pub(super) async fn handle(mut self, control: Arc<Control>, stop: &CancellationToken) {
+        pub(super) async fn handle(mut self, reloads: Arc<Reloads>, stop: &CancellationToken) {
             let mut reloading: Option<JoinHandle<()>> = None;
             let mut asked_again = false;
             loop {
@@ -282,8 +323,8 @@ mod signals {
                 }
                 if asked_again && reloading.is_none() {
                     asked_again = false;
-                    let control = control.clone();
-                    reloading = Some(tokio::task::spawn_blocking(move || super::reload(&control)));
+                    let reloads = reloads.clone();
+                    reloading = Some(tokio::task::spawn_blocking(move || super::reload(&reloads)));
                 }
             }
             tracing::info!("stopping");
@@ -299,7 +340,7 @@ mod signals {
 
     use tokio_util::sync::CancellationToken;
 
-    use crate::control::Control;
+    use super::Reloads;
 
     /// Ctrl-C; there is no signal to reload on this system.
     pub(super) struct Signals;
@@ -309,7 +350,7 @@ mod signals {
             Ok(Self)
         }
 
-        pub(super) async fn handle(self, _: Arc<Control>, stop: &CancellationToken) {
+        pub(super) async fn handle(self, _: Arc<Reloads>, stop: &CancellationToken) {
             if let Err(error) = tokio::signal::ctrl_c().await {
                 tracing::error!(%error, "cannot wait for Ctrl-C");
             }

@@ -116,9 +116,13 @@ impl Listen {
 
     /// Whether what is sent to an address comes in here.
     pub fn takes(&self, address: SocketAddr) -> bool {
+        self.address.port() == address.port() && self.is_at(address.ip())
+    }
+
+    /// Whether it answers on an address of this host.
+    pub fn is_at(&self, address: IpAddr) -> bool {
         let is_of_family = self.address.is_ipv4() == address.is_ipv4();
-        let is_wildcard = self.address.ip().is_unspecified() && is_of_family;
-        self.address.port() == address.port() && (self.address.ip() == address.ip() || is_wildcard)
+        self.address.ip() == address || self.address.ip().is_unspecified() && is_of_family
     }
 
     /// Whether queries from an address are taken at all.

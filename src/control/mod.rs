@@ -1,5 +1,6 @@
 //! Changes: the only place that publishes a snapshot.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,10 +8,13 @@ use std::time::{Duration, Instant};
 use crate::config::{Config, DnsCookies, Files, Problems, ServerSettings, Sources, load};
 use crate::dns::CookieSecrets;
 use crate::snapshot::{Counts, Generation, Identity, Published, Snapshot};
+use crate::view::{Belonging, ListenerId};
 use crate::zone::CompileError;
 
 /// How long a replaced snapshot waits for its readers: longer than any of them waits for other servers.
 const READER_PATIENCE: Duration = Duration::from_secs(10);
+/// Most addresses that were inbound endpoints since the start and are none any more.
+const MAX_GONE: usize = 65_536;
 
 /// Loads the configuration and publishes what it says.
 #[derive(Debug)]
@@ -41,6 +45,12 @@ pub enum LoadError {
     /// It is too large.
     #[error("a zone cannot be compiled")]
     Compile(#[source] CompileError),
+    /// Too many inbound endpoints have lost their networks since the start.
+    #[error(
+        "{0} addresses were inbound endpoints since the start and are none any more, {MAX_GONE} are the most: restart to \
+         have them forgotten"
+    )]
+    Gone(usize),
     /// The system gives no random numbers.
     #[error("no secret can be made for DNS cookies; set cookie_secret_file")]
     Random(#[source] getrandom::Error),
@@ -57,6 +67,26 @@ pub struct Loaded {
     pub warnings: Problems,
     /// Whether the server's settings differ from those that it was started with.
     pub needs_restart: bool,
+    /// Listeners that have lost networks to this reload or an earlier one.
+    pub orphans: Vec<Orphan>,
+}
+
+/// A listener where clients are refused, for what they ask belongs to a network that a reload has taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orphan {
+    /// The listener.
+    pub listener: ListenerId,
+    /// What it has lost.
+    pub lost: Lost,
+}
+
+/// See [`Orphan`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// Its network, by name.
+    Network(String),
+    /// These of its addresses were inbound endpoints.
+    InboundEndpoints(Vec<IpAddr>),
 }
 
 impl Control {
@@ -78,7 +108,7 @@ impl Control {
         let published = Arc::new(Published::new(snapshot));
         let read = Mutex::new(Read { sources, needs_restart: false });
         let control = Self { files, declared, settings, random_secret, published, read };
-        Ok((control, Loaded { generation, counts, warnings, needs_restart: false }))
+        Ok((control, Loaded { generation, counts, warnings, needs_restart: false, orphans: Vec::new() }))
     }
 
     /// What queries read.
@@ -107,6 +137,10 @@ impl Control {
         let last = self.published.load_full();
         let snapshot = last.compile_next(topology, identity(&self.settings)).map_err(LoadError::Compile)?;
         drop(last);
+        let gone = gone_endpoints(&snapshot).count();
+        if gone > MAX_GONE {
+            return Err(LoadError::Gone(gone));
+        }
         let snapshot = snapshot.with_cookie_secrets(cookie_secrets(cookies, self.random_secret));
         *read = Read { sources, needs_restart: server != self.declared };
         Ok(self.publish(snapshot, warnings, read.needs_restart))
@@ -123,10 +157,32 @@ impl Control {
     }
 
     fn publish(&self, snapshot: Snapshot, warnings: Problems, needs_restart: bool) -> Loaded {
-        let (generation, counts) = (snapshot.generation(), snapshot.counts());
+        let (generation, counts, orphans) = (snapshot.generation(), snapshot.counts(), self.orphans(&snapshot));
         retire(self.published.swap(snapshot));
-        Loaded { generation, counts, warnings, needs_restart }
+        Loaded { generation, counts, warnings, needs_restart, orphans }
     }
+
+    fn orphans(&self, snapshot: &Snapshot) -> Vec<Orphan> {
+        let gone: Vec<_> = gone_endpoints(snapshot).collect();
+        let orphans = (0..).map(ListenerId).zip(&self.settings.listen).filter_map(|(listener, listen)| {
+            let lost = match (snapshot.identifier().belonging(listener), &listen.virtual_network) {
+                (Belonging::Gone, Some(network)) => Lost::Network(network.clone()),
+                (Belonging::Network(_) | Belonging::Gone, _) => return None,
+                (Belonging::Nobody, _) => {
+                    let here = gone.iter().copied().filter(|address| listen.is_at(*address)).collect::<Vec<_>>();
+                    (!here.is_empty()).then_some(Lost::InboundEndpoints(here))?
+                }
+            };
+            Some(Orphan { listener, lost })
+        });
+        orphans.collect()
+    }
+}
+
+/// Addresses that were inbound endpoints in an earlier generation.
+fn gone_endpoints(snapshot: &Snapshot) -> impl Iterator<Item = IpAddr> {
+    let rules = snapshot.identifier().inbound_endpoints.rules().iter();
+    rules.filter(|rule| rule.leads_to == Belonging::Gone).map(|rule| rule.prefix.addr())
 }
 
 /// Drops a snapshot when its last reader has let go, which is after a batch of queries, or when other servers have

@@ -305,7 +305,7 @@ mod tests {
         let client = Client::new([10, 1, 0, 4].into(), Transport::Udp);
         let octets = query("www.contoso.internal", 1);
         let request = Request::parse(&octets).unwrap();
-        let view = snapshot.alike(snapshot.identifier().identify(&client, None).view.unwrap());
+        let view = snapshot.alike(snapshot.identifier().identify(&client, None).view().unwrap());
         let mut response = Response::new();
         responder.respond(&snapshot, &client, &octets, &mut response);
         let cache = &mut responder.0;

@@ -7,7 +7,7 @@ mod signed;
 use crate::dns::{CookieState, DNSClass, NameRef, Question, Rcode, RecordType, Ttl, rdata};
 use crate::resolve::{Answer, AnswerSet, Data, ForwardQuestion, Observer, OwnerName, Replies, resolve};
 use crate::snapshot::{Identity, OUTSIDE, Snapshot};
-use crate::view::{Client, Identified, ViewId};
+use crate::view::{Belonging, Client, Identified, ViewId};
 use crate::wire::{Refusal, Request, Response, Tsig, TsigPlace};
 use cache::Cache;
 
@@ -119,7 +119,7 @@ impl Responder {
         let identified = identify(snapshot, client, &request);
         let view = view_of(&identified);
         let none = Replies::default();
-        if request.question.qclass != DNSClass::IN || is_refused(snapshot, client, view) {
+        if request.question.qclass != DNSClass::IN || is_refused(snapshot, client, &identified) {
             return Some(answer(snapshot, &identified, client, &request, &none, response, &mut (), |_, _| {}));
         }
         let place = self.0.place(snapshot.generation(), snapshot.alike(view), client, &request);
@@ -158,12 +158,12 @@ fn identify<'a>(snapshot: &'a Snapshot, client: &Client, request: &Request<'_>) 
 
 /// The view of a client of whom that is known.
 pub fn view_of(identified: &Identified<'_>) -> ViewId {
-    identified.view.unwrap_or(OUTSIDE)
+    identified.view().unwrap_or(OUTSIDE)
 }
 
 /// Whether the client gets no answer, whatever it asks.
-pub fn is_refused(snapshot: &Snapshot, client: &Client, view: ViewId) -> bool {
-    !client.is_admitted || snapshot.refuses(view)
+pub fn is_refused(snapshot: &Snapshot, client: &Client, identified: &Identified<'_>) -> bool {
+    !client.is_admitted || identified.belonging == Belonging::Gone || snapshot.refuses(view_of(identified))
 }
 
 /// Whether another view may have another answer.
@@ -196,7 +196,7 @@ fn answer<O: Observer>(
 ) -> Outcome {
     let view = view_of(identified);
     let mut answer = match request.question.qclass {
-        _ if is_refused(snapshot, client, view) => refused(),
+        _ if is_refused(snapshot, client, identified) => refused(),
         DNSClass::IN => {
             let replies = request.header.recursion_desired().then_some(replies);
             resolve(snapshot, view, &request.question, replies, observer)

@@ -8,7 +8,8 @@ use super::{Destination, ForwardingRule, Generation, Identity, RuleId, SecurityR
 use crate::azure::{self, KeyNetworks, ResolutionPolicy, Scope, Strangers, Topology, VirtualNetwork, ZoneContents};
 use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
 use crate::view::{
-    Forwarder, ForwarderId, Identifier, Key, KeyHolder, LinkedZone, Selector, SelectorRule, SuffixTable, ViewId, ZoneId,
+    Belonging, Forwarder, ForwarderId, Identifier, Key, KeyHolder, LinkedZone, Selector, SelectorRule, SuffixTable,
+    ViewId, ZoneId,
 };
 use crate::zone::{CompileError, Zone};
 
@@ -18,25 +19,26 @@ impl Snapshot {
     /// # Errors
     /// Where a zone is too large to be held: see [`CompileError`].
     pub fn compile(topology: Topology, identity: Identity, generation: Generation) -> Result<Self, CompileError> {
-        Self::compile_with(topology, identity, generation, &[])
+        Self::compile_with(topology, identity, generation, None)
     }
 
-    /// Compiles the topology that comes after this snapshot: the two share the zones that are the same in both.
+    /// Compiles the topology that comes after this snapshot: the two share the zones that are the same in both. What was an
+    /// inbound endpoint here and is none there belongs to nobody else: see [`Belonging::Gone`].
     ///
     /// # Errors
     /// As [`Snapshot::compile`].
     pub fn compile_next(&self, topology: Topology, identity: Identity) -> Result<Self, CompileError> {
-        Self::compile_with(topology, identity, Generation(self.generation.0 + 1), &self.zones)
+        Self::compile_with(topology, identity, Generation(self.generation.0 + 1), Some(self))
     }
 
     fn compile_with(
         mut topology: Topology,
         identity: Identity,
         generation: Generation,
-        known: &[ServedZone],
+        last: Option<&Self>,
     ) -> Result<Self, CompileError> {
         let mut by_apex: HashMap<NameRef<'_>, Vec<&Arc<Zone>>, foldhash::fast::RandomState> = HashMap::default();
-        for served in known {
+        for served in last.map_or(&[][..], |last| &last.zones) {
             by_apex.entry(served.zone.apex().name()).or_default().push(&served.zone);
         }
         let zones = in_parallel(topology.zones_mut(), |zone| {
@@ -100,7 +102,7 @@ impl Snapshot {
             refuses_strangers,
             suffixes: suffixes.into(),
             networks: networks.sorted.len(),
-            identifier: networks.identifier(topology, &views, sources).into(),
+            identifier: networks.identifier(topology, &views, sources, last.map(Self::identifier)).into(),
             alike: alike(&views).into(),
             views: views.into(),
             public,
@@ -147,8 +149,14 @@ impl<'a> Networks<'a> {
         }
     }
 
-    /// `sources` are the views by source address.
-    fn identifier(&self, topology: &Topology, views: &[View], sources: Vec<SelectorRule>) -> Identifier {
+    /// `sources` are the views by source address, `last` is what the generation before knew.
+    fn identifier(
+        &self,
+        topology: &Topology,
+        views: &[View],
+        sources: Vec<SelectorRule>,
+        last: Option<&Identifier>,
+    ) -> Identifier {
         let forwarders = topology.forwarders().iter().map(|forwarder| {
             let is_of = |rule: &SelectorRule| {
                 views[rule.leads_to.0 as usize].network.as_deref().is_some_and(|network| forwarder.speaks_for(network))
@@ -172,11 +180,19 @@ impl<'a> Networks<'a> {
             forwarder.addresses.iter().map(move |prefix| SelectorRule { prefix: prefix.trunc(), leads_to })
         });
         let inbound_endpoints = self.sorted.iter().enumerate().flat_map(|(at, network)| {
-            let leads_to = ViewId(at as u32 + 1);
+            let leads_to = Belonging::Network(ViewId(at as u32 + 1));
             network.inbound_endpoints.iter().map(move |address| SelectorRule { prefix: (**address).into(), leads_to })
         });
-        let listeners = topology.listener_networks().iter().map(|network| self.view(network.as_deref()?));
-        let mut keys: Vec<_> = topology.tsig_keys().iter().map(|key| self.key(key)).collect();
+        // Of two rules with one prefix the first counts: that of this generation.
+        let earlier = last.into_iter().flat_map(|last| last.inbound_endpoints.rules());
+        let earlier = earlier.map(|rule| SelectorRule { prefix: rule.prefix, leads_to: Belonging::Gone });
+        let inbound_endpoints = inbound_endpoints.chain(earlier);
+        let listeners = topology.listener_networks().iter().map(|network| match network {
+            None => Belonging::Nobody,
+            Some(network) => self.view(network).map_or(Belonging::Gone, Belonging::Network),
+        });
+        // Without its network a key is none: it is unknown (BADKEY).
+        let mut keys: Vec<_> = topology.tsig_keys().iter().filter_map(|key| self.key(key)).collect();
         keys.sort_by(|a, b| a.key.name().cmp(&b.key.name()));
         Identifier {
             keys: keys.into(),
@@ -188,13 +204,14 @@ impl<'a> Networks<'a> {
         }
     }
 
-    fn key(&self, declared: &azure::TsigKey) -> Key {
+    /// `None` where the network of the key is not there.
+    fn key(&self, declared: &azure::TsigKey) -> Option<Key> {
         let holder = match &declared.networks {
-            Some(KeyNetworks::One(network)) => self.view(network).map_or(KeyHolder::Anyone, KeyHolder::Network),
+            Some(KeyNetworks::One(network)) => KeyHolder::Network(self.view(network)?),
             Some(KeyNetworks::All) => KeyHolder::Administrator,
             None => KeyHolder::Anyone,
         };
-        Key { key: declared.key.clone(), holder }
+        Some(Key { key: declared.key.clone(), holder })
     }
 
     /// Sorts zones and rules by the networks that they are linked to.

@@ -6,6 +6,10 @@
 //! forwarder says that it is in no network is in none, whatever network the forwarder itself is in. Its key still counts,
 //! for a key is the client's own proof.
 //!
+//! What belongs to a network goes on belonging to it: a listener, or the address of an inbound endpoint, whose network a
+//! reload has taken away is nobody else's, and who asks there is refused. To fall back to the next way would hand the
+//! answers of another network to the clients of the one that is gone, for two may have one address space.
+//!
 //! An administrator's key is of no network: it lets whoever has it speak for the clients of all of them, as a forwarder that
 //! is listed for all may. Without a client subnet such a request is anyone's, and the search goes on.
 
@@ -27,10 +31,38 @@ pub struct Identifier {
     pub forwarders: Box<[Forwarder]>,
     /// Their addresses.
     pub forwarder_addresses: Selector<ForwarderId>,
-    /// By their numbers: the views of listeners that belong to a network.
-    pub listeners: Box<[Option<ViewId>]>,
-    /// Views by the addresses of inbound endpoints.
-    pub inbound_endpoints: Selector,
+    /// By their numbers; a listener that is not in the list belongs to nobody.
+    pub listeners: Box<[Belonging]>,
+    /// By the addresses of inbound endpoints: those of this generation, and those that an earlier one had.
+    pub inbound_endpoints: Selector<Belonging>,
+}
+
+/// Whose something is that clients ask at, or who a client is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Belonging {
+    /// No network's: a listener that belongs to nobody tells nothing, a client that does is a stranger.
+    #[default]
+    Nobody,
+    /// This network's.
+    Network(ViewId),
+    /// That of a network which a reload has taken away: whoever asks there is refused.
+    Gone,
+}
+
+impl Belonging {
+    /// The view of the network.
+    pub fn view(self) -> Option<ViewId> {
+        match self {
+            Self::Network(view) => Some(view),
+            Self::Nobody | Self::Gone => None,
+        }
+    }
+}
+
+impl From<Option<ViewId>> for Belonging {
+    fn from(view: Option<ViewId>) -> Self {
+        view.map_or(Self::Nobody, Self::Network)
+    }
 }
 
 /// A host that may speak for clients.
@@ -81,8 +113,8 @@ fn told(clients: &Selector, subnet: IpNet) -> (Option<&SelectorRule>, u8) {
 /// What is known of a client.
 #[derive(Clone, Copy, Debug)]
 pub struct Identified<'a> {
-    /// Its view; without one it is outside all networks.
-    pub view: Option<ViewId>,
+    /// Whose client it is; nobody's is outside all networks.
+    pub belonging: Belonging,
     /// How that is known.
     pub way: Way<'a>,
     /// The length of the widest prefix of addresses, around the one of a client subnet that counted, for which all of this
@@ -106,9 +138,16 @@ pub enum Way<'a> {
     /// By the listener, which belongs to a network.
     Listener,
     /// By the address that it asked, that of an inbound endpoint.
-    InboundEndpoint(&'a SelectorRule),
+    InboundEndpoint(&'a SelectorRule<Belonging>),
     /// By the source address, if at all.
     Source(Option<&'a SelectorRule>),
+}
+
+impl Identified<'_> {
+    /// Its view; without one it is outside all networks.
+    pub fn view(&self) -> Option<ViewId> {
+        self.belonging.view()
+    }
 }
 
 impl PartialEq for Forwarder {
@@ -132,10 +171,10 @@ impl Identifier {
     // Every query comes by: a call would cost as much again.
     #[inline(always)]
     pub fn identify(&self, client: &Client, client_subnet: Option<IpNet>) -> Identified<'_> {
-        let by = |way, view: Option<ViewId>| Identified { view, way, scope: 0 };
-        let by_rule = |way, rule: Option<&SelectorRule>| by(way, rule.map(|rule| rule.leads_to));
+        let by = |way, belonging| Identified { belonging, way, scope: 0 };
+        let by_rule = |way, rule: Option<&SelectorRule>| by(way, rule.map(|rule| rule.leads_to).into());
         if client.view.is_some() {
-            return by(Way::Given, client.view);
+            return by(Way::Given, client.view.into());
         }
         if (client.proxy.is_some() || client.key.is_some())
             && let Some(identified) = self.by_proxy_or_key(client, client_subnet)
@@ -148,12 +187,12 @@ impl Identifier {
             let (rule, scope) = told(&forwarder.clients, subnet);
             return Identified { scope, ..by_rule(Way::ClientSubnet(forwarder, rule), rule) };
         }
-        let listener = client.listener.and_then(|ListenerId(id)| *self.listeners.get(usize::from(id))?);
-        if listener.is_some() {
-            return by(Way::Listener, listener);
+        match client.listener.map_or(Belonging::Nobody, |listener| self.belonging(listener)) {
+            Belonging::Nobody => {}
+            belonging => return by(Way::Listener, belonging),
         }
         if let Some(rule) = client.local.and_then(|local| self.inbound_endpoints.select(local)) {
-            return by_rule(Way::InboundEndpoint(rule), Some(rule));
+            return by(Way::InboundEndpoint(rule), rule.leads_to);
         }
         let rule = self.sources.select(client.source);
         by_rule(Way::Source(rule), rule)
@@ -162,19 +201,24 @@ impl Identifier {
     /// Apart, for most clients have neither.
     #[cold]
     fn by_proxy_or_key(&self, client: &Client, client_subnet: Option<IpNet>) -> Option<Identified<'_>> {
-        let by_rule =
-            |way, rule: Option<&SelectorRule>| Identified { way, view: rule.map(|rule| rule.leads_to), scope: 0 };
+        let by_rule = |way, rule: Option<&SelectorRule>| Identified {
+            way,
+            belonging: rule.map(|rule| rule.leads_to).into(),
+            scope: 0,
+        };
         let proxied = client.proxy.map(|id| {
             let forwarder = self.forwarder(id);
             let rule = forwarder.clients.select(client.source);
             by_rule(Way::Proxy(forwarder, rule), rule)
         });
-        if proxied.is_some_and(|proxied| proxied.view.is_some()) {
+        if proxied.is_some_and(|proxied| proxied.view().is_some()) {
             return proxied;
         }
         let key = client.key.map(|id| self.key(id));
         let by_key = key.and_then(|key| match (key.holder, client_subnet) {
-            (KeyHolder::Network(view), _) => Some(Identified { way: Way::Key(key), view: Some(view), scope: 0 }),
+            (KeyHolder::Network(view), _) => {
+                Some(Identified { way: Way::Key(key), belonging: Belonging::Network(view), scope: 0 })
+            }
             (KeyHolder::Administrator, Some(subnet)) => {
                 let (rule, scope) = told(&self.sources, subnet);
                 Some(Identified { scope, ..by_rule(Way::Administrator(key, rule), rule) })
@@ -182,6 +226,11 @@ impl Identifier {
             (KeyHolder::Administrator, None) | (KeyHolder::Anyone, _) => None,
         });
         by_key.or(proxied)
+    }
+
+    /// Whose a listener is.
+    pub fn belonging(&self, ListenerId(id): ListenerId) -> Belonging {
+        self.listeners.get(usize::from(id)).copied().unwrap_or_default()
     }
 
     /// The forwarder with that number.

@@ -72,6 +72,11 @@ impl<T> Selector<T> {
         Self { v4: Ranges::flatten(&v4), v6: Ranges::flatten(&v6), rules: rules.into() }
     }
 
+    /// The rules, sorted by their prefixes.
+    pub fn rules(&self) -> &[SelectorRule<T>] {
+        &self.rules
+    }
+
     /// The rule with the narrowest prefix that holds the address. An IPv4-mapped IPv6 address is taken as IPv4.
     pub fn select(&self, address: IpAddr) -> Option<&SelectorRule<T>> {
         let rule = match address.to_canonical() {

@@ -10,9 +10,11 @@ use ipnet::IpNet;
 use crate::azure::Topology;
 use crate::config::ServerSettings;
 use crate::dns::Name;
-use crate::respond::{is_refused, view_of};
+use crate::respond::is_refused;
 use crate::snapshot::Snapshot;
-use crate::view::{Client, Forwarder, ForwarderId, Identified, KeyId, ListenerId, SelectorRule, Transport, Way};
+use crate::view::{
+    Belonging, Client, Forwarder, ForwarderId, Identified, KeyId, ListenerId, SelectorRule, Transport, Way,
+};
 
 /// Who asks, and by which way the query comes.
 #[derive(Debug, Args)]
@@ -129,7 +131,7 @@ impl Asker {
 
     /// How the client's network is known, and what of the query did not count for that.
     pub(super) fn who(&self, snapshot: &Snapshot, client: &Client, identified: &Identified<'_>) -> String {
-        let network = identified.view.and_then(|view| snapshot.view(view).network.as_deref()).unwrap_or_default();
+        let network = identified.view().and_then(|view| snapshot.view(view).network.as_deref()).unwrap_or_default();
         let source = client.source;
         let of = |rule: &SelectorRule| format!("is in virtual network {network}, by the prefix {}", rule.prefix);
         let stranger = "it sees public zones only";
@@ -143,6 +145,9 @@ impl Asker {
             }
         };
         let mut text = match identified.way {
+            Way::Listener | Way::InboundEndpoint(_) if identified.belonging == Belonging::Gone => {
+                format!("{source} asks at an address whose virtual network is gone: REFUSED\n")
+            }
             Way::Given => format!("A client in virtual network {network}\n"),
             Way::Proxy(forwarder, rule) => of_forwarder(source.to_string(), forwarder, "PROXY protocol", rule),
             Way::ClientSubnet(forwarder, rule) => {
@@ -194,7 +199,7 @@ impl Asker {
                 self.from
             ));
         }
-        if is_refused(snapshot, client, view_of(identified)) {
+        if is_refused(snapshot, client, identified) {
             match client.is_admitted {
                 false => note(format_args!("the listener's allow_from does not hold {source}: REFUSED")),
                 true => note(format_args!("the server's strangers = \"refused\": REFUSED")),

@@ -33,8 +33,11 @@ fn identifier() -> Identifier {
         .into(),
         forwarders: [forwarder].into(),
         forwarder_addresses: Selector::new([address]),
-        listeners: [None, Some(TWO)].into(),
-        inbound_endpoints: Selector::default(),
+        listeners: [Belonging::Nobody, Belonging::Network(TWO), Belonging::Gone].into(),
+        inbound_endpoints: Selector::new(
+            [("10.1.0.9/32", Belonging::Network(ONE)), ("10.1.0.10/32", Belonging::Gone)]
+                .map(|(prefix, leads_to)| SelectorRule { prefix: prefix.parse().unwrap(), leads_to }),
+        ),
     }
 }
 
@@ -134,7 +137,7 @@ fn a_network_that_a_proxy_names_comes_first_then_the_key_then_all_else() {
     ] {
         let client = client(&identifier, source, name, proxied, listener);
         let found = identifier.identify(&client, client_subnet.map(|subnet| subnet.parse().unwrap()));
-        assert_eq!((found.way, found.view), (way, view), "{client:?} {client_subnet:?}");
+        assert_eq!((found.way, found.belonging), (way, view.into()), "{client:?} {client_subnet:?}");
     }
 }
 
@@ -149,4 +152,38 @@ fn an_administrators_client_subnet_has_a_scope_and_a_networks_key_has_none() {
     assert_eq!(scope("admin", "10.128.0.0/24"), 9);
     assert_eq!(scope("one", "10.2.0.0/24"), 0);
     assert_eq!(scope("anyone", "10.2.0.0/24"), 0);
+}
+
+#[test]
+fn whose_network_is_gone_is_nobody_elses_client() {
+    let identifier = identifier();
+    let (in_one, nowhere) = ("10.1.0.4", "198.51.100.7");
+    let subnet: IpNet = "10.2.0.0/24".parse().unwrap();
+    let known = |client: &Client, subnet| identifier.identify(client, subnet).belonging;
+    for source in [in_one, nowhere] {
+        // By the listener, or by the address that an inbound endpoint had, whatever the source address is.
+        let at_listener = client(&identifier, source, None, false, 2);
+        let at_endpoint = Client { local: Some([10, 1, 0, 10].into()), ..client(&identifier, source, None, false, 0) };
+        let mapped = Client { local: Some("::ffff:10.1.0.10".parse().unwrap()), ..at_endpoint };
+        for gone in [at_listener, at_endpoint, mapped] {
+            assert_eq!(known(&gone, None), Belonging::Gone, "{gone:?}");
+            assert_eq!(known(&gone, Some(subnet)), Belonging::Gone, "a subnet of nobody who may tell: {gone:?}");
+            // An administrator who tells of nobody, and a key that is no network's, are clients like any other.
+            for key in ["admin", "anyone"] {
+                let key = identifier.key_named(key.parse::<Name>().unwrap().as_ref());
+                assert_eq!(known(&Client { key, ..gone }, None), Belonging::Gone, "{gone:?}");
+            }
+            // What comes before the listener says the same as elsewhere.
+            let one = identifier.key_named("one".parse::<Name>().unwrap().as_ref());
+            assert_eq!(known(&Client { key: one, ..gone }, None), Belonging::Network(ONE));
+            let told = Client { source: [192, 0, 2, 53].into(), ..gone };
+            assert_eq!(known(&told, Some(subnet)), Belonging::Network(TWO));
+            assert_eq!(known(&told, None), Belonging::Gone, "the forwarder's own query");
+        }
+        // A listener of a network is no inbound endpoint.
+        let at_both = Client { local: Some([10, 1, 0, 10].into()), ..client(&identifier, source, None, false, 1) };
+        assert_eq!(known(&at_both, None), Belonging::Network(TWO));
+        let at_endpoint = Client { local: Some([10, 1, 0, 9].into()), ..client(&identifier, source, None, false, 0) };
+        assert_eq!(known(&at_endpoint, None), Belonging::Network(ONE));
+    }
 }

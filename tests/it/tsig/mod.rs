@@ -107,6 +107,13 @@ pub(crate) fn known_key_file() -> String {
     key_file("key-one", "hmac-sha256", &SECRET)
 }
 
+/// Asks for a host with the key that [`known_key_file`] holds; returns the response and the error of its TSIG record.
+#[track_caller]
+pub(crate) fn asked_with_known_key(server: &Server, from: &str) -> (Message, u16) {
+    let (response, signature) = ask(server, from, &one(), &host());
+    (response, signature.unwrap().error)
+}
+
 /// A query with a signature that does not count, whatever the number: another secret, another key, a wrong clock, a code
 /// that is cut or of another query, another algorithm.
 pub(crate) fn forged(query: &[u8], number: usize) -> Vec<u8> {
