@@ -54,7 +54,7 @@ impl Admission {
     }
 
     /// The client behind a sender, who asked at a local address where that is known; `None` where it is to hear nothing:
-    /// it asks too often, or whoever tells of it may not do so any more.
+    /// it asks too often. It is not admitted where whoever told of it, when a connection began, may not do so any more.
     pub(super) fn client(
         &self,
         identifier: &Identifier,
@@ -62,10 +62,10 @@ impl Admission {
         local: Option<IpAddr>,
         transport: Transport,
     ) -> Option<Client> {
-        let (source, proxy) = match sender.told {
-            None => (sender.peer, None),
-            Some(told) => (told, Some(identifier.proxy(sender.peer)?)),
-        };
+        let source = sender.told.unwrap_or(sender.peer);
+        let proxy = sender.told.and_then(|_| identifier.proxy(sender.peer));
+        let is_told_rightly = sender.told.is_none() || proxy.is_some();
+        let is_allowed = || self.allow_from.as_ref().is_none_or(|allowed| allowed.select(source).is_some());
         if let Some(rate) = &self.rate {
             rate.check_key(&source.into()).ok()?;
         }
@@ -73,7 +73,7 @@ impl Admission {
             proxy,
             listener: Some(self.listener),
             local,
-            is_admitted: self.allow_from.as_ref().is_none_or(|allowed| allowed.select(source).is_some()),
+            is_admitted: is_told_rightly && is_allowed(),
             persona: self.persona,
             ..Client::new(source, transport)
         })

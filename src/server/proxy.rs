@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ppp::v2::{Addresses, Command, Header, PROTOCOL_PREFIX, ParseError};
 
+use crate::snapshot::Snapshot;
 use crate::view::Identifier;
 
 /// Most octets of a header after the fixed part: addresses of IPv6 take 36, additional fields are of no use here.
@@ -23,6 +24,13 @@ pub(super) struct Sender {
     /// The client's address, as the peer tells it.
     pub(super) told: Option<IpAddr>,
 }
+
+/// The network that a client was in when a PROXY header told of it at the start of a connection, by name.
+///
+/// While the connection is held, the network may be gone, and the forwarder speak for another with the same addresses:
+/// the client is not one of that.
+#[derive(Debug)]
+pub(super) struct Told(Option<Box<str>>);
 
 /// Why something is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +54,26 @@ impl Sender {
     pub(super) const fn direct(peer: IpAddr) -> Self {
         Self { peer, told: None }
     }
+}
+
+impl Told {
+    pub(super) fn new(snapshot: &Snapshot, sender: Sender) -> Self {
+        Self(network(snapshot, sender).map(Box::from))
+    }
+
+    /// Whether the client is in that network as yet. It holds of a client that was in none.
+    pub(super) fn holds(&self, snapshot: &Snapshot, sender: Sender) -> bool {
+        self.0.as_deref().is_none_or(|told| network(snapshot, sender) == Some(told))
+    }
+}
+
+/// The network of the client that a header tells of.
+fn network(snapshot: &Snapshot, sender: Sender) -> Option<&str> {
+    let identifier = snapshot.identifier();
+    let told = sender.told?;
+    let forwarder = identifier.forwarder(identifier.proxy(sender.peer)?);
+    let rule = forwarder.clients.select(told)?;
+    snapshot.view(rule.leads_to).network.as_deref()
 }
 
 /// Who sent a datagram, and what it is without its header.

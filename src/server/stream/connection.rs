@@ -15,7 +15,7 @@ use super::patience::Patience;
 use super::{Connections, Origin, READ};
 use crate::permits::Permit;
 use crate::respond::Outcome;
-use crate::server::proxy::Sender;
+use crate::server::proxy::{Sender, Told};
 use crate::server::{Serving, forwarding, now, query_log};
 use crate::view::CountedClient;
 use crate::wire::Response;
@@ -31,6 +31,8 @@ pub(super) struct Connection<S> {
     origin: Origin,
     /// Who sends the requests: the peer, or whom its PROXY header names.
     sender: Sender,
+    /// The network that the header told of.
+    told: Told,
     serving: Arc<Serving>,
     connections: Arc<Connections>,
     /// Octets that were read and not yet answered, from the beginning of a message.
@@ -64,6 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             stream,
             origin,
             sender,
+            told: Told::new(&serving.published.load(), sender),
             serving,
             connections,
             requests: octets,
@@ -121,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     /// Answers the requests that were read, as far as there is room for responses; `false` where none was whole.
     fn answer(&mut self) -> bool {
-        let Self { sender, serving, connections, requests, response, responses, waiting, .. } = self;
+        let Self { sender, told, serving, connections, requests, response, responses, waiting, .. } = self;
         let Origin { peer: from, local, transport } = self.origin;
         let mut rest = &requests[..];
         if split_message(rest).is_none() {
@@ -129,6 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         }
         let snapshot = serving.published.load();
         let now = now();
+        let is_as_told = told.holds(&snapshot, *sender);
         connections.with_responder(|responder| {
             while responses.len() < WRITE
                 && waiting.len() < WAITING
@@ -138,6 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 let client = serving.admission.client(snapshot.identifier(), *sender, local, transport);
                 let Some(mut client) = client else { continue };
                 client.now = now;
+                client.is_admitted &= is_as_told;
                 match responder.respond(&snapshot, &client, request, response) {
                     None => {}
                     Some(Outcome::Answered(served)) => {
