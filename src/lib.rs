@@ -34,6 +34,7 @@ pub mod resolve;
 pub mod respond;
 pub mod server;
 pub mod snapshot;
+pub mod tls;
 pub mod view;
 pub mod wire;
 pub mod zone;

@@ -1,7 +1,9 @@
-//! What the dependencies are allowed to be: their licences, where they come from, which compiler they need.
+//! What the dependencies are allowed to be: their licences, where they come from, which compiler they need; one provider of
+//! cryptography.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::Value;
@@ -68,4 +70,32 @@ fn the_rust_version_is_what_the_dependencies_need() {
     let (ours, others): (Vec<_>, Vec<_>) = packages.iter().partition(|package| package["name"] == "vnetdns");
     let needed = others.iter().filter_map(|package| Some((version(package)?, named(package)))).max().unwrap();
     assert_eq!(version(ours[0]), Some(needed.0), "rust-version of Cargo.toml; {} needs the most", needed.1);
+}
+
+#[test]
+fn there_is_one_provider_of_cryptography() {
+    // With two of them rustls cannot tell which to take, and panics at the first handshake.
+    const PROVIDERS: [&str; 9] = [
+        "aws-lc-rs",
+        "aws-lc-sys",
+        "boring",
+        "graviola",
+        "native-tls",
+        "openssl",
+        "openssl-sys",
+        "ring",
+        "rustls-rustcrypto",
+    ];
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--edges", "normal,build", "--target", "all", "--prefix", "none", "--format", "{p}"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let packages: BTreeSet<_> = tree.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+    let named = |name: &str| packages.iter().filter(|package| package.split(' ').next() == Some(name)).count();
+    let found: Vec<_> = PROVIDERS.into_iter().filter(|provider| named(provider) > 0).collect();
+    assert_eq!(found, ["ring"]);
+    assert_eq!(["ring", "rustls"].map(named), [1, 1], "two versions cannot share a provider");
 }

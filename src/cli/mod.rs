@@ -1,6 +1,7 @@
 //! The command line.
 
 mod catalogue;
+mod certificate;
 mod check;
 mod dig;
 mod explain;
@@ -43,6 +44,7 @@ enum Command {
     Explain(explain::Explain),
     Catalogue(catalogue::CatalogueCommand),
     Forwarders(forwarders::Forwarders),
+    Certificate(certificate::Certificate),
 }
 
 /// `--config` and `--lab`, common to several commands.
@@ -80,6 +82,7 @@ pub fn run() -> ExitCode {
         Command::Explain(explain) => explain.run(),
         Command::Catalogue(catalogue) => catalogue.run(),
         Command::Forwarders(forwarders) => forwarders.run(),
+        Command::Certificate(certificate) => certificate.run(),
     };
     let (code, last) = match catch_unwind(AssertUnwindSafe(command)) {
         Ok(Ok(code)) => (code, String::new()),

@@ -5,6 +5,7 @@
 mod belonging;
 mod bounds;
 mod catalogue;
+mod certificate;
 mod changes;
 mod clients;
 mod commands;
