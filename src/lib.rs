@@ -29,6 +29,7 @@ pub mod config;
 pub mod control;
 pub mod dns;
 pub mod forward;
+pub mod incidents;
 mod permits;
 pub mod resolve;
 pub mod respond;

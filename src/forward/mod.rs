@@ -29,6 +29,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::azure::Targets;
 use crate::dns::{ExtendedError, Rcode, TypeName};
+use crate::incidents::{Incident, Incidents};
 use crate::permits::Permits;
 use crate::resolve::{ForwardQuestion, Reply};
 use targets::Health;
@@ -85,6 +86,7 @@ pub struct Forwarder {
     in_flight: Arc<Permits<Targets>>,
     waiting: Arc<Permits<Targets>>,
     health: Health,
+    incidents: Arc<Incidents>,
     cache: Cache<ForwardQuestion, Remembered, Octets, RandomState>,
 }
 
@@ -113,8 +115,8 @@ impl Default for ForwardLimits {
 }
 
 impl Forwarder {
-    /// A forwarder that remembers nothing yet.
-    pub fn new(limits: ForwardLimits) -> Self {
+    /// A forwarder that remembers nothing yet. Targets that go down or come back are incidents.
+    pub fn new(limits: ForwardLimits, incidents: Arc<Incidents>) -> Self {
         let options = OptionsBuilder::new()
             .shards(8)
             .estimated_items_capacity(limits.cache_octets / (2 * ENTRY_OVERHEAD))
@@ -125,6 +127,7 @@ impl Forwarder {
             in_flight: one_list_half(limits.in_flight),
             waiting: one_list_half(limits.waiting),
             health: Health::default(),
+            incidents,
             cache: Cache::with_options(options, Octets, RandomState::default(), DefaultLifecycle::default()),
             limits,
         }
@@ -179,11 +182,16 @@ impl Forwarder {
                     }
                     tracing::debug!(%target, %qname, %qtype, %rcode, "a target has no answer");
                 }
-                Ok(Err(error)) => tracing::debug!(%target, %qname, %qtype, %error, "asking a target failed"),
+                Ok(Err(error)) => {
+                    tracing::debug!(%target, %qname, %qtype, %error, "asking a target failed");
+                    if self.health.failed(target, started) {
+                        self.incidents.report(Incident::TargetDown, target, || format!("{target}: {error}"));
+                    }
+                }
                 Err(_) => {
                     tracing::debug!(%target, %qname, %qtype, "a target does not respond");
-                    if started.elapsed() >= self.limits.attempt_timeout {
-                        self.health.silent_since(target, started);
+                    if started.elapsed() >= self.limits.attempt_timeout && self.health.silent_since(target, started) {
+                        self.incidents.report(Incident::TargetDown, target, || format!("{target}: no response"));
                     }
                 }
             }
@@ -196,7 +204,9 @@ impl Forwarder {
         let request = exchange::request(question, self.limits.attempt_timeout / 2)?;
         let response = exchange::over_udp(target, request.clone()).await?;
         // Said here, for what hinders TCP may be a firewall.
-        self.health.responded(target);
+        if self.health.responded(target) {
+            self.incidents.report(Incident::TargetUp, target, || target);
+        }
         if response.truncation { exchange::over_tcp(target, request).await } else { Ok(response) }
     }
 }

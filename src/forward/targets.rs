@@ -24,6 +24,8 @@ pub(super) struct Health(Mutex<HashMap<SocketAddr, TargetHealth>>);
 struct TargetHealth {
     last_response: Option<Instant>,
     aside_until: Option<Instant>,
+    /// Whether it failed and has not responded since.
+    is_down: bool,
 }
 
 impl Health {
@@ -39,20 +41,30 @@ impl Health {
         ordered
     }
 
-    /// Notes a response, whatever it said: the target is in use again.
-    pub(super) fn responded(&self, target: SocketAddr) {
+    /// Notes a response, whatever it said: the target is in use again. Returns whether it was down.
+    pub(super) fn responded(&self, target: SocketAddr) -> bool {
         let mut health = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        health.insert(target, TargetHealth { last_response: Some(Instant::now()), aside_until: None });
+        let now = TargetHealth { last_response: Some(Instant::now()), ..TargetHealth::default() };
+        health.insert(target, now).is_some_and(|before| before.is_down)
     }
 
-    /// Sets a target aside that let a question of that time go unanswered, unless it has responded to another since:
-    /// then it is the question that is slow.
-    pub(super) fn silent_since(&self, target: SocketAddr, asked: Instant) {
+    /// Notes that a target let a question of that time go unanswered, unless it has responded to another since: then it
+    /// is the question that is slow. Returns whether the target has gone down by that.
+    pub(super) fn failed(&self, target: SocketAddr, asked: Instant) -> bool {
         let mut health = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let target = health.entry(target).or_default();
-        if target.last_response.is_none_or(|response| response < asked) {
+        let is_down = target.last_response.is_none_or(|response| response < asked);
+        is_down && !std::mem::replace(&mut target.is_down, true)
+    }
+
+    /// As [`Health::failed`], for a target that was silent as long as it may be: sets it aside.
+    pub(super) fn silent_since(&self, target: SocketAddr, asked: Instant) -> bool {
+        let is_news = self.failed(target, asked);
+        let mut health = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(target) = health.get_mut(&target).filter(|target| target.is_down) {
             target.aside_until = Some(Instant::now() + ASIDE);
         }
+        is_news
     }
 }
 
@@ -86,8 +98,20 @@ mod tests {
             health.silent_since(target, Instant::now());
         }
         assert_eq!(health.in_order(&targets).as_slice(), [a, b, c]);
-        health.responded(b);
+        assert!(health.responded(b));
         assert_eq!(health.in_order(&targets).as_slice(), [b, a, c]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn going_down_and_coming_back_are_news_once() {
+        let ([a, b, _], _) = three();
+        let health = Health::default();
+        assert!(health.failed(a, Instant::now()) && health.silent_since(b, Instant::now()));
+        assert!(!health.failed(b, Instant::now()) && !health.silent_since(a, Instant::now()));
+        assert!(health.responded(a) && health.responded(b));
+        assert!(!health.responded(a) && !health.responded(b));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(health.failed(a, Instant::now()));
     }
 
     #[tokio::test(start_paused = true)]

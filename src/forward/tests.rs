@@ -63,11 +63,15 @@ fn dname(owner: &str, ttl: u32, target: &str) -> Record {
 
 /// Times that are short for silent servers, and long for a machine that is busy.
 fn forwarder() -> Forwarder {
-    Forwarder::new(ForwardLimits {
+    limited(ForwardLimits {
         attempt_timeout: Duration::from_millis(600),
         total_timeout: Duration::from_millis(1500),
         ..ForwardLimits::default()
     })
+}
+
+fn limited(limits: ForwardLimits) -> Forwarder {
+    Forwarder::new(limits, Arc::default())
 }
 
 fn question(servers: &[&Server], qname: &str, qtype: RecordType) -> ForwardQuestion {
@@ -520,7 +524,7 @@ async fn whoever_asks_goes_away_and_the_next_in_line_asks() {
 async fn past_the_bounds_questions_are_refused_at_once() {
     let silent = Server::silent().await;
     for (in_flight, waiting) in [(2, 100), (100, 2)] {
-        let forwarder = Arc::new(Forwarder::new(ForwardLimits { in_flight, waiting, ..ForwardLimits::default() }));
+        let forwarder = Arc::new(limited(ForwardLimits { in_flight, waiting, ..ForwardLimits::default() }));
         let first = {
             let (forwarder, question) = (forwarder.clone(), question(&[&silent], "a", RecordType::A));
             tokio::spawn(async move { forwarder.ask(&question).await })
@@ -545,7 +549,7 @@ async fn memory_for_replies_is_bounded() {
     })
     .await;
     let cache_octets = 64 << 10;
-    let forwarder = Forwarder::new(ForwardLimits { cache_octets, ..ForwardLimits::default() });
+    let forwarder = limited(ForwardLimits { cache_octets, ..ForwardLimits::default() });
     for n in 0..1000 {
         forwarder.ask(&question(&[&server], &format!("name{n}.example"), RecordType::A)).await.unwrap();
     }

@@ -8,10 +8,11 @@ use crate::dns::{CookieState, DNSClass, NameRef, Question, Rcode, RecordType, Tt
 use crate::resolve::{Answer, AnswerSet, Data, ForwardQuestion, Observer, OwnerName, Replies, resolve};
 use crate::snapshot::{Identity, OUTSIDE, Snapshot};
 use crate::view::{Belonging, Client, Identified, ViewId};
-use crate::wire::{Refusal, Request, Response, Tsig, TsigPlace};
+use crate::wire::{Refusal, Request, Response, Tsig, TsigFailure, TsigPlace};
 use cache::Cache;
 
 pub use cookie::respond_slipped;
+pub(crate) use signed::key_name;
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,10 +32,22 @@ pub struct Served {
     pub rcode: Rcode,
     /// Whether the view's DNS security policy wants an alert.
     pub is_alert: bool,
-    /// Whether the request is signed, and the signature counts.
-    pub is_signed: bool,
+    /// What the request's signature shows.
+    pub signature: SignatureState,
     /// What the request's cookie shows.
     pub cookie: CookieState,
+}
+
+/// What the signature of a request shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignatureState {
+    /// The request is not signed.
+    #[default]
+    Absent,
+    /// The client has the key.
+    Valid,
+    /// It does not count, for this reason.
+    Invalid(TsigFailure),
 }
 
 /// Answers a request as this client sees the world. Pure: the same arguments give the same response. A signature is
@@ -131,7 +144,7 @@ impl Responder {
                 view,
                 rcode: Rcode::NoError,
                 is_alert: false,
-                is_signed: false,
+                signature: SignatureState::Absent,
                 cookie,
             }));
         }
@@ -147,7 +160,7 @@ fn refuse(snapshot: &Snapshot, client: &Client, refusal: &Refusal<'_>, response:
     let (refusal, cookie) = cookie::settle_refusal(snapshot, client, refusal);
     let rcode = response.write_refusal(&refusal, client)?;
     let view = view_of(&snapshot.identifier().identify(client, None));
-    Some(Outcome::Answered(Served { view, rcode, is_alert: false, is_signed: false, cookie }))
+    Some(Outcome::Answered(Served { view, rcode, is_alert: false, signature: SignatureState::Absent, cookie }))
 }
 
 // As the function that it calls.
@@ -216,7 +229,13 @@ fn answer<O: Observer>(
     response.write_answer(request, &answer, client, snapshot.forwards(view), scope);
     keep(&answer, response);
     let cookie = cookie::state(&request.edns);
-    Outcome::Answered(Served { view, rcode: answer.rcode, is_alert: answer.is_alert, is_signed: false, cookie })
+    Outcome::Answered(Served {
+        view,
+        rcode: answer.rcode,
+        is_alert: answer.is_alert,
+        signature: SignatureState::Absent,
+        cookie,
+    })
 }
 
 fn refused<'a>() -> Answer<'a> {

@@ -3,8 +3,8 @@
 //! A signature that does not count costs the client every answer, whatever its address is: whoever signs wants to be known
 //! by the key.
 
-use super::{Outcome, refuse, respond_parsed};
-use crate::dns::Rcode;
+use super::{Outcome, SignatureState, refuse, respond_parsed, signature};
+use crate::dns::{Folded, Rcode};
 use crate::resolve::{Observer, Replies};
 use crate::snapshot::Snapshot;
 use crate::view::Client;
@@ -29,13 +29,16 @@ pub(super) fn respond<O: Observer>(
             let client = Client { key: id, ..*client };
             let mut outcome = respond_parsed(snapshot, &client, parsed, replies, response, observer)?;
             if let Outcome::Answered(served) = &mut outcome {
-                served.is_signed = true;
+                served.signature = SignatureState::Valid;
                 tsig.sign(response, key, None, client.now);
             }
             Some(outcome)
         }
         Err(failure) => {
-            let outcome = refuse(snapshot, client, &refusal(&parsed, failure), response)?;
+            let mut outcome = refuse(snapshot, client, &refusal(&parsed, failure), response)?;
+            if let Outcome::Answered(served) = &mut outcome {
+                served.signature = SignatureState::Invalid(failure);
+            }
             match (failure, key) {
                 // Whoever has the key may know that these words are ours.
                 (TsigFailure::BadTime | TsigFailure::BadTrunc, Some(key)) => {
@@ -46,6 +49,12 @@ pub(super) fn respond<O: Observer>(
             Some(outcome)
         }
     }
+}
+
+/// The name of the key that a request is signed with, in lower case; `None` where it is not signed.
+pub(crate) fn key_name(request: &[u8]) -> Option<Folded> {
+    let place = signature(&Request::parse(request))?;
+    Some(Tsig::new(request, place).key_name())
 }
 
 /// What is said in place of an answer.

@@ -9,6 +9,7 @@ use governor::{Quota, RateLimiter};
 use super::buckets::Buckets;
 use super::proxy::Sender;
 use crate::config::Listen;
+use crate::incidents::{Incident, Incidents};
 use crate::permits::{Permit, Permits};
 use crate::view::{Client, CountedClient, Identifier, ListenerId, Persona, Selector, SelectorRule, Transport};
 
@@ -25,10 +26,11 @@ pub(super) struct Admission {
     requires_proxy_protocol: bool,
     rate: Option<RateLimiter<CountedClient, Buckets<CountedClient>, DefaultClock>>,
     pending: Arc<Permits<CountedClient>>,
+    incidents: Arc<Incidents>,
 }
 
 impl Admission {
-    pub(super) fn new(listener: ListenerId, listen: &Listen) -> Self {
+    pub(super) fn new(listener: ListenerId, listen: &Listen, incidents: Arc<Incidents>) -> Self {
         let rate = listen
             .queries_per_second
             .map(|most| RateLimiter::new(Quota::per_second(most), Buckets::new(), DefaultClock::default()));
@@ -45,6 +47,7 @@ impl Admission {
             requires_proxy_protocol: listen.requires_proxy_protocol,
             rate,
             pending,
+            incidents,
         }
     }
 
@@ -67,7 +70,11 @@ impl Admission {
         let is_told_rightly = sender.told.is_none() || proxy.is_some();
         let is_allowed = || self.allow_from.as_ref().is_none_or(|allowed| allowed.select(source).is_some());
         if let Some(rate) = &self.rate {
-            rate.check_key(&source.into()).ok()?;
+            let counted = CountedClient::from(source);
+            if rate.check_key(&counted).is_err() {
+                self.incidents.report(Incident::QueryLimit, counted, || format!("of {counted}"));
+                return None;
+            }
         }
         Some(Client {
             proxy,
@@ -81,6 +88,12 @@ impl Admission {
 
     /// The right to have other servers asked; `None` where too many queries wait for them.
     pub(super) fn pend(&self, client: IpAddr) -> Option<Permit<CountedClient>> {
-        self.pending.permit(client.into())
+        let counted = CountedClient::from(client);
+        let permit = self.pending.permit(counted);
+        if permit.is_none() {
+            tracing::debug!(%client, "dropped a query: too many wait for other servers");
+            self.incidents.report(Incident::PendingLimit, counted, || format!("of {counted}"));
+        }
+        permit
     }
 }

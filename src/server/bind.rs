@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -9,6 +10,7 @@ use tokio::net::TcpListener;
 use super::admission::Admission;
 use super::udp::{self, Datagrams};
 use crate::config::Listen;
+use crate::incidents::Incidents;
 use crate::view::ListenerId;
 
 /// TCP connections that may wait to be accepted.
@@ -70,7 +72,12 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Binds an address, for that many UDP workers; must be called within a tokio runtime.
-    pub(super) fn bind(id: ListenerId, listen: &Listen, udp_workers: usize) -> Result<Self, BindError> {
+    pub(super) fn bind(
+        id: ListenerId,
+        listen: &Listen,
+        udp_workers: usize,
+        incidents: &Arc<Incidents>,
+    ) -> Result<Self, BindError> {
         let address = listen.address;
         let interface = listen.interface.as_deref();
         let failed = |transport, source| BindError { address, interface: listen.interface.clone(), transport, source };
@@ -78,7 +85,10 @@ impl Listener {
             let tcp = tcp_listener(address, interface).map_err(|source| failed("TCP", source))?;
             let bound = tcp.local_addr().map_err(|source| failed("TCP", source))?;
             match udp::Socket::bind(bound, interface, udp_workers) {
-                Ok(udp) => return Ok(Self { address: bound, admission: Admission::new(id, listen), udp, tcp }),
+                Ok(udp) => {
+                    let admission = Admission::new(id, listen, incidents.clone());
+                    return Ok(Self { address: bound, admission, udp, tcp });
+                }
                 Err(error)
                     if error.kind() == io::ErrorKind::AddrInUse && address.port() == 0 && attempt < PORT_ATTEMPTS => {}
                 Err(source) => return Err(failed("UDP", source)),

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::forward::Forwarder;
+use crate::forward::{ForwardError, Forwarder};
+use crate::incidents::{Incident, Incidents};
 use crate::resolve::{ForwardQuestion, Replies, Reply};
 use crate::respond::{Outcome, Served, respond_observed};
 use crate::snapshot::Snapshot;
@@ -12,7 +13,7 @@ use crate::wire::Response;
 /// Asks other servers until the request can be answered, and answers it. The engine bounds how often that is, as it
 /// bounds chains of aliases.
 pub(super) async fn answer(
-    forwarder: &Forwarder,
+    (forwarder, incidents): (&Forwarder, &Incidents),
     snapshot: &Arc<Snapshot>,
     client: &Client,
     request: &[u8],
@@ -23,7 +24,11 @@ pub(super) async fn answer(
     let mut question = *question;
     loop {
         let reply = forwarder.ask(&question).await.unwrap_or_else(|error| {
-            tracing::debug!(qname = %question.qname, targets = ?question.targets.addresses(), %error, "forwarding failed");
+            let targets = question.targets.addresses();
+            tracing::debug!(qname = %question.qname, ?targets, %error, "forwarding failed");
+            if error == ForwardError::Busy {
+                incidents.report(Incident::ForwardLimit, targets, || format!("{targets:?}"));
+            }
             Reply::failure(error.into())
         });
         replies.push(question, reply);

@@ -21,7 +21,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -29,18 +29,18 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::ServerSettings;
 use crate::forward::{ForwardLimits, Forwarder};
+use crate::incidents::{Incident, Incidents, PACE};
 use crate::snapshot::Published;
 use crate::view::ListenerId;
 
-use rate_limit::{Limited, RateLimit};
+use rate_limit::RateLimit;
 use udp::Datagrams;
 
 pub use bind::BindError;
-pub use proxy::ProxyDrops;
 pub use udp::UdpDrops;
 
-/// How often counts of what was dropped are looked at, and so the least time between two warnings.
-const WATCH: Duration = Duration::from_secs(5);
+/// How often it is looked whether there are incidents to log.
+const WATCH: Duration = Duration::from_millis(200);
 /// How long open TCP connections may take to finish when the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -51,7 +51,7 @@ pub struct Server {
     settings: ServerSettings,
     published: Arc<Published>,
     udp_drops: UdpDrops,
-    proxy_drops: ProxyDrops,
+    incidents: Arc<Incidents>,
 }
 
 /// What one listener answers with.
@@ -59,7 +59,7 @@ pub struct Server {
 struct Serving {
     published: Arc<Published>,
     admission: admission::Admission,
-    proxy_drops: ProxyDrops,
+    incidents: Arc<Incidents>,
     rate_limit: Option<RateLimit>,
     forwarder: Arc<Forwarder>,
     /// Where queries wait for other servers.
@@ -74,12 +74,12 @@ impl Server {
     /// See [`BindError`].
     pub fn bind(settings: ServerSettings, published: Arc<Published>) -> Result<Self, BindError> {
         let workers = settings.udp_workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
-        let listeners =
-            settings.listen.iter().zip(0..).map(|(listen, at)| bind::Listener::bind(ListenerId(at), listen, workers));
+        let incidents = Arc::new(Incidents::default());
+        let bind = |(listen, at)| bind::Listener::bind(ListenerId(at), listen, workers, &incidents);
+        let listeners = settings.listen.iter().zip(0..).map(bind);
         let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
         let udp_drops = UdpDrops::new(listeners.iter().flat_map(|listener| &listener.udp).map(Datagrams::drops));
-        let proxy_drops = ProxyDrops::default();
-        Ok(Self { listeners, settings, published, udp_drops, proxy_drops })
+        Ok(Self { listeners, settings, published, udp_drops, incidents })
     }
 
     /// The addresses that were bound, in the order of the settings.
@@ -92,9 +92,9 @@ impl Server {
         &self.udp_drops
     }
 
-    /// What counts the datagrams and connections that were dropped for their PROXY headers.
-    pub fn proxy_drops(&self) -> &ProxyDrops {
-        &self.proxy_drops
+    /// What counts the things that others cause.
+    pub fn incidents(&self) -> &Arc<Incidents> {
+        &self.incidents
     }
 
     /// Answers until `stop` is cancelled; then answers what has already come, and returns.
@@ -106,15 +106,13 @@ impl Server {
             self.settings.tcp_idle_timeout,
         ));
         let udp_stop = Arc::new(AtomicBool::new(false));
-        let forwarder = Arc::new(Forwarder::new(ForwardLimits::default()));
-        let limited = Arc::new(Limited::default());
-        let limits_responses = self.settings.listen.iter().any(|listen| listen.response_rate_limit.is_some());
+        let forwarder = Arc::new(Forwarder::new(ForwardLimits::default(), self.incidents.clone()));
         for (listener, listen) in self.listeners.into_iter().zip(&self.settings.listen) {
             let serving = Arc::new(Serving {
                 published: self.published.clone(),
                 admission: listener.admission,
-                proxy_drops: self.proxy_drops.clone(),
-                rate_limit: listen.response_rate_limit.map(|limit| RateLimit::new(limit, limited.clone())),
+                incidents: self.incidents.clone(),
+                rate_limit: listen.response_rate_limit.map(|limit| RateLimit::new(limit, self.incidents.clone())),
                 forwarder: forwarder.clone(),
                 tasks: tasks.clone(),
                 runtime: Handle::current(),
@@ -136,47 +134,34 @@ impl Server {
             }
             tasks.spawn(stream::serve(listener.tcp, serving, connections.clone(), tasks.clone(), stop.clone()));
         }
-        let udp_drops = self.udp_drops.clone();
-        tasks.spawn(watch(move || udp_drops.count(), DROPPED_BY_THE_SYSTEM, stop.clone()));
-        let proxy_drops = self.proxy_drops.clone();
-        tasks.spawn(watch(move || proxy_drops.count(), DROPPED_FOR_ITS_HEADER, stop.clone()));
-        if limits_responses {
-            tasks.spawn(limited.clone().watch(stop.clone()));
-        }
+        tasks.spawn(watch(self.incidents.clone(), self.udp_drops.clone(), stop.clone()));
         stop.cancelled().await;
         udp_stop.store(true, Ordering::Relaxed);
         tasks.close();
         if tokio::time::timeout(DRAIN_TIMEOUT, tasks.wait()).await.is_err() {
             tracing::warn!(tasks = tasks.len(), "stopped with connections still open");
         }
-        tracing::info!(dropped = self.udp_drops.count(), "datagrams that the system dropped in this run");
-        if limits_responses {
-            let (dropped, slipped) = limited.counts();
-            tracing::info!(dropped, slipped, "responses over the response rate limit in this run");
-        }
-        let (unlisted, malformed, missing) =
-            (self.proxy_drops.unlisted(), self.proxy_drops.malformed(), self.proxy_drops.missing());
-        if unlisted + malformed + missing > 0 {
-            tracing::info!(unlisted, malformed, missing, "dropped for their PROXY headers in this run");
-        }
+        count_drops(&self.incidents, &self.udp_drops);
+        self.incidents.log_totals();
     }
 }
 
-const DROPPED_BY_THE_SYSTEM: &str = "the system dropped datagrams: more come than the UDP workers answer, or they come in \
-                                     bursts larger than the receive buffer (net.core.rmem_max)";
-const DROPPED_FOR_ITS_HEADER: &str = "dropped what came with a PROXY header of someone who is no forwarder with proxy_protocol \
-                                      = true, with one that cannot be read, or without one where it is required";
-
-/// Warns when a count has risen, until `stop`.
-async fn watch(count: impl Fn() -> u64, what: &str, stop: CancellationToken) {
-    let mut seen = 0;
+/// Looks at what was dropped and logs incidents, until `stop`.
+async fn watch(incidents: Arc<Incidents>, udp_drops: UdpDrops, stop: CancellationToken) {
+    let mut counted: Option<Instant> = None;
     while tokio::time::timeout(WATCH, stop.cancelled()).await.is_err() {
-        let total = count();
-        if total > seen {
-            tracing::warn!(dropped = total - seen, total, "{what}");
-            seen = total;
+        let now = Instant::now();
+        if counted.is_none_or(|last| now.saturating_duration_since(last) >= PACE) {
+            counted = Some(now);
+            count_drops(&incidents, &udp_drops);
         }
+        incidents.log_due(now);
     }
+}
+
+fn count_drops(incidents: &Incidents, udp_drops: &UdpDrops) {
+    let known = incidents.total(Incident::SystemDrop);
+    incidents.add(Incident::SystemDrop, udp_drops.count().saturating_sub(known));
 }
 
 /// The time, in seconds since 1970 in UTC.

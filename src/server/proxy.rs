@@ -4,14 +4,13 @@
 //! Only forwarders that are listed for it may send a header. What anyone else sends with one is dropped, for it is either a
 //! mistake in the configuration or an attempt to be somebody else; so is a header that is no header.
 
-use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::net::{IpAddr, SocketAddr};
 
 use ppp::v2::{Addresses, Command, Header, PROTOCOL_PREFIX, ParseError};
 
+use crate::incidents::{Incident, Incidents};
 use crate::snapshot::Snapshot;
-use crate::view::Identifier;
+use crate::view::{CountedClient, Identifier};
 
 /// Most octets of a header after the fixed part: addresses of IPv6 take 36, additional fields are of no use here.
 const LONGEST: usize = 2048;
@@ -45,10 +44,6 @@ pub(super) enum Refused {
     #[error("no PROXY header where one is required")]
     Missing,
 }
-
-/// Counts what was dropped for its PROXY header.
-#[derive(Clone, Debug, Default)]
-pub struct ProxyDrops(Arc<[AtomicU64; 3]>);
 
 impl Sender {
     pub(super) const fn direct(peer: IpAddr) -> Self {
@@ -121,33 +116,16 @@ pub(super) fn begin(
     Ok(Some((Sender { peer, told }, header.len())))
 }
 
-impl ProxyDrops {
-    pub(super) fn add(&self, refused: Refused) {
-        self.0[refused as usize].fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn get(&self, refused: Refused) -> u64 {
-        self.0[refused as usize].load(Ordering::Relaxed)
-    }
-
-    /// Datagrams and connections with a header whose sender may not send one.
-    pub fn unlisted(&self) -> u64 {
-        self.get(Refused::Unlisted)
-    }
-
-    /// Datagrams and connections with a header that cannot be read.
-    pub fn malformed(&self) -> u64 {
-        self.get(Refused::Malformed)
-    }
-
-    /// Datagrams and connections without a header where one is required.
-    pub fn missing(&self) -> u64 {
-        self.get(Refused::Missing)
-    }
-
-    /// All of them.
-    pub fn count(&self) -> u64 {
-        self.unlisted() + self.malformed() + self.missing()
+impl Refused {
+    /// Reports that something of this peer is dropped.
+    pub(super) fn report(self, incidents: &Incidents, peer: SocketAddr) {
+        tracing::debug!(%peer, refused = %self, "dropped for its PROXY header");
+        let incident = match self {
+            Self::Unlisted => Incident::UnlistedProxy,
+            Self::Malformed => Incident::MalformedProxy,
+            Self::Missing => Incident::MissingProxy,
+        };
+        incidents.report(incident, CountedClient::from(peer.ip()), || format!("from {peer}"));
     }
 }
 
@@ -177,8 +155,7 @@ mod tests {
     }
 
     fn header(command: Command, source: &str) -> Vec<u8> {
-        let [source, destination] =
-            [source, source].map(|address| std::net::SocketAddr::new(address.parse().unwrap(), 53));
+        let [source, destination] = [source, source].map(|address| SocketAddr::new(address.parse().unwrap(), 53));
         let version = Version::Two | command;
         Builder::with_addresses(version, Protocol::Datagram, (source, destination)).build().unwrap()
     }

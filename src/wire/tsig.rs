@@ -47,17 +47,22 @@ struct Fields<'a> {
 }
 
 /// Why a signature does not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum TsigFailure {
     /// Its code is of a length that is none: the message counts as malformed (RFC 8945 §5.2.2.1).
+    #[error("its MAC has a length that none has")]
     Malformed,
     /// Key or algorithm are not known.
+    #[error("BADKEY, there is no such key, or it has another algorithm")]
     BadKey,
     /// The code is another.
+    #[error("BADSIG, it was made with another secret")]
     BadSig,
     /// It was made too long ago, or in the future.
+    #[error("BADTIME, the client's clock and ours differ")]
     BadTime,
     /// It is right, but truncated, which is not taken here.
+    #[error("BADTRUNC, its MAC is truncated")]
     BadTrunc,
 }
 

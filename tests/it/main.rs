@@ -14,6 +14,7 @@ mod custom_dns;
 mod documents;
 mod extended_errors;
 mod hostile;
+mod incidents;
 mod independence;
 mod lab;
 mod labs;

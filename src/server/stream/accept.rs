@@ -12,8 +12,9 @@ use tokio_util::task::TaskTracker;
 use super::connection::Connection;
 use super::patience::{DRAIN_SILENCE, Patience};
 use super::{Connections, Origin, header};
+use crate::incidents::Incident;
 use crate::server::Serving;
-use crate::view::Transport;
+use crate::view::{CountedClient, Transport};
 
 /// Pause after an accept call failed, as it does without free file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -49,10 +50,15 @@ pub(in crate::server) async fn serve(
                         }
                     });
                 }
-                None => tracing::debug!(client = %peer, "refused a TCP connection: too many are open"),
+                None => {
+                    tracing::debug!(client = %peer, "refused a TCP connection: too many are open");
+                    let client = CountedClient::from(peer.ip());
+                    serving.incidents.report(Incident::ConnectionLimit, client, || format!("of {client}"));
+                }
             },
             Err(error) => {
-                tracing::warn!(%error, "accepting a TCP connection failed");
+                tracing::debug!(%error, "accepting a TCP connection failed");
+                serving.incidents.report(Incident::AcceptError, error.raw_os_error(), || &error);
                 sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -146,23 +146,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 match responder.respond(&snapshot, &client, request, response) {
                     None => {}
                     Some(Outcome::Answered(served)) => {
-                        query_log::answered(transport, from, &snapshot, request, served);
+                        query_log::answered(&serving.incidents, transport, from, &snapshot, request, served);
                         push_message(responses, response.as_octets());
                     }
                     Some(Outcome::Forward(question)) => {
-                        let Some(pending) = serving.admission.pend(client.source) else {
-                            tracing::debug!(client = %from, "dropped a query: too many wait for other servers");
-                            continue;
-                        };
+                        let Some(pending) = serving.admission.pend(client.source) else { continue };
                         let (serving, snapshot, request) =
                             (serving.clone(), snapshot.clone(), Box::<[u8]>::from(request));
                         waiting.spawn(async move {
                             let mut response = Response::new();
-                            let forwarder = &serving.forwarder;
+                            let forwarder = (&*serving.forwarder, &*serving.incidents);
                             let served =
                                 forwarding::answer(forwarder, &snapshot, &client, &request, question, &mut response)
                                     .await?;
-                            query_log::answered(transport, from, &snapshot, &request, served);
+                            query_log::answered(&serving.incidents, transport, from, &snapshot, &request, served);
                             Some(Late { response, _pending: pending })
                         });
                     }

@@ -40,7 +40,7 @@ pub(super) async fn read(
                 return Ok(Some((sender, octets)));
             }
             Err(refused) => {
-                serving.proxy_drops.add(refused);
+                refused.report(&serving.incidents, peer);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, refused));
             }
         }

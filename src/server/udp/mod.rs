@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::{Serving, forwarding, now, proxy, query_log};
+use crate::incidents::Incident;
 use crate::respond::{Outcome, Responder};
 use crate::snapshot::Snapshot;
 use crate::view::Transport;
@@ -113,6 +114,7 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, responder: 
         Err(error) => {
             // Such as an ICMP error that a client's host sent for an earlier response, where a system tells of it.
             tracing::debug!(%error, "receiving a datagram failed");
+            serving.incidents.report(Incident::ReceiveError, error.raw_os_error(), || &error);
             std::thread::sleep(ERROR_PAUSE);
             0
         }
@@ -136,8 +138,7 @@ fn answer<L: Late>(
     let (sender, request) = match proxy::split(snapshot.identifier(), from.ip(), request, is_required) {
         Ok(split) => split,
         Err(refused) => {
-            tracing::debug!(peer = %from, ?refused, "dropped a datagram for its PROXY header");
-            serving.proxy_drops.add(refused);
+            refused.report(&serving.incidents, from);
             return Verdict::Ignore;
         }
     };
@@ -147,28 +148,25 @@ fn answer<L: Late>(
     match responder.respond(snapshot, &client, request, response) {
         None => Verdict::Ignore,
         Some(Outcome::Answered(served)) => {
-            query_log::answered(Transport::Udp, from, snapshot, request, served);
+            query_log::answered(&serving.incidents, Transport::Udp, from, snapshot, request, served);
             match &serving.rate_limit {
                 Some(limit) if !limit.admits(snapshot, &client, request, served, response) => Verdict::Ignore,
                 _ => Verdict::Send,
             }
         }
         Some(Outcome::Forward(question)) => {
-            let Some(pending) = serving.admission.pend(client.source) else {
-                tracing::debug!(client = %from, "dropped a query: too many wait for other servers");
-                return Verdict::Ignore;
-            };
+            let Some(pending) = serving.admission.pend(client.source) else { return Verdict::Ignore };
             let (serving, snapshot, request) = (serving.clone(), snapshot.clone(), Box::<[u8]>::from(request));
             Verdict::Later(Box::new(move |late: L| {
                 let (tasks, runtime) = (serving.tasks.clone(), serving.runtime.clone());
                 let answer = async move {
                     let _pending = pending;
                     let mut response = Response::new();
-                    let forwarder = &serving.forwarder;
+                    let forwarder = (&*serving.forwarder, &*serving.incidents);
                     let served =
                         forwarding::answer(forwarder, &snapshot, &client, &request, question, &mut response).await;
                     if let Some(served) = served {
-                        query_log::answered(Transport::Udp, from, &snapshot, &request, served);
+                        query_log::answered(&serving.incidents, Transport::Udp, from, &snapshot, &request, served);
                         let limit = serving.rate_limit.as_ref();
                         if limit.is_none_or(|limit| limit.admits(&snapshot, &client, &request, served, &mut response)) {
                             late.send(response.as_octets());

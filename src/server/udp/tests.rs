@@ -18,10 +18,14 @@ fn serving() -> Arc<Serving> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     Arc::new(Serving {
         published: Arc::new(Published::new(snapshot)),
-        admission: Admission::new(crate::view::ListenerId(0), &Listen::from(SocketAddr::from(([127, 0, 0, 1], 0)))),
-        proxy_drops: Default::default(),
+        admission: Admission::new(
+            crate::view::ListenerId(0),
+            &Listen::from(SocketAddr::from(([127, 0, 0, 1], 0))),
+            Arc::default(),
+        ),
+        incidents: Default::default(),
         rate_limit: None,
-        forwarder: Arc::new(Forwarder::new(ForwardLimits::default())),
+        forwarder: Arc::new(Forwarder::new(ForwardLimits::default(), Arc::default())),
         tasks: Default::default(),
         runtime: runtime.handle().clone(),
     })
