@@ -1,8 +1,9 @@
 //! Where configuration comes from: the disk, or a lab inside the binary.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Component, Path, PathBuf};
+
+use super::regular_file::RegularFile;
 
 /// The files of the labs: the same that the repository shows.
 const LAB_FILES: [(&str, &str); 7] = [
@@ -90,37 +91,10 @@ impl Files {
             },
         }
     }
-
-    /// Whether others than its owner may read a file.
-    pub(super) fn is_open(&self, path: &Path) -> bool {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let others_read = |metadata: fs::Metadata| metadata.permissions().mode() & 0o044 != 0;
-            matches!(self, Self::Disk(_)) && fs::metadata(path).is_ok_and(others_read)
-        }
-        #[cfg(not(unix))]
-        {
-            let _ = path;
-            false
-        }
-    }
 }
 
-/// Reads a regular file of bounded size: a device has no end, a pipe may have no writer.
 fn read_text(path: &Path) -> io::Result<String> {
-    let metadata = fs::metadata(path)?;
-    if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    let mut octets = Vec::with_capacity(metadata.len().min(MAX_FILE) as usize + 1);
-    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut octets)?;
-    if octets.len() as u64 > MAX_FILE {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 GiB"));
-    }
+    let octets = RegularFile::open(path)?.read(MAX_FILE)?;
     let text = String::from_utf8(octets).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = good.iter().filter(|octet| **octet == b'\n').count() + 1;

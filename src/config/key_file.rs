@@ -2,7 +2,7 @@
 //!
 //! Nothing that is said about a file repeats any of it: what stands in the wrong place may be the secret.
 
-use domain::utils::base64;
+use data_encoding::BASE64_MIME_PERMISSIVE;
 use zeroize::Zeroizing;
 
 use crate::dns::TsigAlgorithm;
@@ -40,9 +40,12 @@ pub(super) fn read(text: &str) -> Result<KeyFile<'_>, Mistake> {
             }
             "secret" if secret.is_none() => {
                 let (at, text) = tokens.value("the secret is missing")?;
-                let octets = base64::decode::<Vec<u8>>(text)
-                    .map_err(|_| (at, "the secret is not base64", "copy the whole of it, or make another key"))?;
-                secret = Some((at, Zeroizing::new(octets)));
+                let octets = decoded(text).ok_or((
+                    at,
+                    "the secret is not base64",
+                    "copy the whole of it, or make another key",
+                ))?;
+                secret = Some((at, octets));
             }
             "algorithm" | "secret" => return Err((at, "algorithm and secret are said once", FORM)),
             "}" => break at,
@@ -57,6 +60,17 @@ pub(super) fn read(text: &str) -> Result<KeyFile<'_>, Mistake> {
     let algorithm = algorithm.ok_or((end, "the algorithm is missing", FORM))?;
     let secret = secret.ok_or((end, "the secret is missing", FORM))?;
     Ok(KeyFile { name, algorithm, secret })
+}
+
+/// The octets that a text in base64 stands for; they are in this one place.
+fn decoded(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    if text.contains('\r') || text.trim_end_matches('=').contains('=') {
+        return None;
+    }
+    let mut octets = Zeroizing::new(vec![0; BASE64_MIME_PERMISSIVE.decode_len(text.len()).ok()?]);
+    let len = BASE64_MIME_PERMISSIVE.decode_mut(text.as_bytes(), &mut octets).ok()?;
+    octets.truncate(len);
+    Some(octets)
 }
 
 /// Words, texts in quotes and punctuation; comments as in BIND's configuration are left out.

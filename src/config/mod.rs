@@ -12,6 +12,8 @@ mod mirror;
 mod problem;
 mod read;
 mod record_data;
+mod regular_file;
+mod secret_file;
 mod settings;
 mod sources;
 mod zone_file;

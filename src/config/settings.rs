@@ -75,7 +75,7 @@ impl ResponseRateLimit {
 }
 
 /// Whether clients get DNS cookies (RFC 7873), and what signs them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DnsCookies {
     /// Nothing is made of a client's cookie.
     Off,

@@ -2,11 +2,11 @@
 //! than that: of a file that has changed, the stretches are read that differ, as they were and as they are.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
 use super::Files;
 use super::problem::{Places, Problems};
+use super::secret_file::SecretFile;
 use super::zone_file::{self, Contents, Mark};
 use crate::azure::{Limits, Origin, RecordSet, RecordSetChange, SoaEdit, Topology, Writer, private_soa};
 use crate::dns::{Name, RecordType};
@@ -27,16 +27,6 @@ pub struct Sources {
     pub warnings: Problems,
     /// Whether the topology as a whole gave no warning, so that none can be gone with another record set.
     pub(super) is_quiet: bool,
-}
-
-/// A file that is kept out of memory, but for what tells whether it has changed.
-#[derive(Debug)]
-pub(super) struct SecretFile {
-    path: PathBuf,
-    hasher: RandomState,
-    hash: u64,
-    /// Whether others than its owner could read it, of which a warning tells.
-    is_open: bool,
 }
 
 /// A file with the record sets of one zone.
@@ -290,41 +280,11 @@ fn find_line(text: &[u8], lines: &[u8]) -> Option<usize> {
     std::iter::once(0).chain(after_newlines).find(|at| text[*at..].starts_with(lines))
 }
 
-impl SecretFile {
-    pub(super) fn new(files: &Files, path: &Path, text: &str) -> Self {
-        let hasher = RandomState::new();
-        Self { path: path.to_owned(), hash: hasher.hash_one(text), hasher, is_open: files.is_open(path) }
-    }
-
-    fn is_as_it_was(&self, files: &Files) -> bool {
-        let is_same = |text: String| self.hasher.hash_one(text.as_str()) == self.hash;
-        files.read(&self.path).is_ok_and(is_same) && files.is_open(&self.path) == self.is_open
-    }
-}
-
 impl ZoneFile {
     /// A file that has just been read, without what the topology says of it.
     pub(super) fn new(path: &Path, apex: &Name, is_private: bool, origin: Origin, text: String) -> Self {
         let path = path.to_owned();
         let (apex, zone) = (apex.clone(), ZoneId(u32::MAX));
         Self { path, apex, is_private, origin, zone, written: BTreeSet::new(), text, marks: Vec::new() }
-    }
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    use std::fs::{Permissions, set_permissions};
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    #[test]
-    fn a_secret_that_others_may_now_read_is_not_as_it_was() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let files = Files::Disk(file.path().to_owned());
-        let secret = SecretFile::new(&files, file.path(), "");
-        assert!(secret.is_as_it_was(&files));
-        set_permissions(file.path(), Permissions::from_mode(0o644)).unwrap();
-        assert!(!secret.is_as_it_was(&files));
     }
 }

@@ -104,7 +104,7 @@ impl Control {
         let snapshot = Snapshot::compile(topology, identity(&settings), generation).map_err(LoadError::Compile)?;
         let counts = snapshot.counts();
         let random_secret = random_secret()?;
-        let snapshot = snapshot.with_cookie_secrets(cookie_secrets(cookies, random_secret));
+        let snapshot = snapshot.with_cookie_secrets(cookie_secrets(cookies, &random_secret));
         let published = Arc::new(Published::new(snapshot));
         let read = Mutex::new(Read { sources, needs_restart: false });
         let control = Self { files, declared, settings, random_secret, published, read };
@@ -141,7 +141,7 @@ impl Control {
         if gone > MAX_GONE {
             return Err(LoadError::Gone(gone));
         }
-        let snapshot = snapshot.with_cookie_secrets(cookie_secrets(cookies, self.random_secret));
+        let snapshot = snapshot.with_cookie_secrets(cookie_secrets(cookies, &self.random_secret));
         *read = Read { sources, needs_restart: server != self.declared };
         Ok(self.publish(snapshot, warnings, read.needs_restart))
     }
@@ -204,10 +204,10 @@ fn random_secret() -> Result<CookieSecrets, LoadError> {
     Ok(CookieSecrets::new(secret, None))
 }
 
-fn cookie_secrets(cookies: DnsCookies, random: CookieSecrets) -> Option<CookieSecrets> {
+fn cookie_secrets(cookies: DnsCookies, random: &CookieSecrets) -> Option<CookieSecrets> {
     match cookies {
         DnsCookies::Off => None,
-        DnsCookies::Random => Some(random),
+        DnsCookies::Random => Some(random.clone()),
         DnsCookies::Secrets(secrets) => Some(secrets),
     }
 }

@@ -5,9 +5,11 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use domain::base::Serial;
 use domain::base::opt::cookie::{ClientCookie, ServerCookie, StandardServerCookie};
+use zeroize::Zeroizing;
 
 /// Octets of a client cookie.
 const CLIENT_LEN: usize = 8;
@@ -44,11 +46,15 @@ pub enum CookieState {
 }
 
 /// What server cookies are signed with. The servers behind one address share it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct CookieSecrets {
-    signing: [u8; 16],
+/// They are in memory once, and are wiped with the last clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CookieSecrets(Arc<Secrets>);
+
+#[derive(PartialEq, Eq)]
+struct Secrets {
+    signing: Zeroizing<[u8; 16]>,
     /// Another one whose cookies hold, while all servers change to a new one (RFC 9018 §5).
-    other: Option<[u8; 16]>,
+    other: Option<Zeroizing<[u8; 16]>>,
 }
 
 impl Cookie {
@@ -95,8 +101,8 @@ impl Cookie {
 
 impl CookieSecrets {
     /// `signing` signs and verifies, `other` verifies.
-    pub const fn new(signing: [u8; 16], other: Option<[u8; 16]>) -> Self {
-        Self { signing, other }
+    pub fn new(signing: [u8; 16], other: Option<[u8; 16]>) -> Self {
+        Self(Arc::new(Secrets { signing: signing.into(), other: other.map(Zeroizing::new) }))
     }
 
     /// The cookie of the response to a request with this one: the server cookie that came while it is good for long
@@ -116,12 +122,13 @@ impl CookieSecrets {
                     && server.check_hash(client_cookie, client, secret)
             })
         };
-        let is_ours = signed_by(&self.signing);
+        let Secrets { signing, other } = &*self.0;
+        let is_ours = signed_by(signing);
         if is_ours && received.is_some_and(|server| age(server) <= RENEWAL) {
             return Cookie { state: CookieState::Valid, ..cookie };
         }
-        let is_valid = is_ours || self.other.as_ref().is_some_and(signed_by);
-        let new = StandardServerCookie::calculate(client_cookie, Serial(now), client, &self.signing);
+        let is_valid = is_ours || other.as_ref().is_some_and(|other| signed_by(other));
+        let new = StandardServerCookie::calculate(client_cookie, Serial(now), client, signing);
         let mut server = [0; SERVER_LEN];
         server.copy_from_slice(ServerCookie::from(new).as_ref());
         let state = if is_valid { CookieState::Valid } else { cookie.state };

@@ -8,6 +8,7 @@ mod name;
 mod question;
 mod rrset;
 mod tsig;
+mod wipe;
 
 pub use cookie::{Cookie, CookieSecrets, CookieState};
 pub use extended_error::ExtendedError;
@@ -17,3 +18,4 @@ pub use name::{Folded, Labels, Name, NameError, NameRef};
 pub use question::Question;
 pub use rrset::{Ttl, TypeName, rdata};
 pub use tsig::{MacOctets, TsigAlgorithm, TsigKey};
+pub(crate) use wipe::wipe_stack;

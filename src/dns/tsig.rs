@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha384, Sha512};
 use smallvec::SmallVec;
 
-use super::{Name, NameRef};
+use super::{Name, NameRef, wipe_stack};
 
 /// Octets of the longest message authentication code.
 const MAX_MAC: usize = 64;
@@ -81,6 +81,7 @@ impl TsigKey {
             TsigAlgorithm::HmacSha384 => Keyed::Sha384(keyed(secret)),
             TsigAlgorithm::HmacSha512 => Keyed::Sha512(keyed(secret)),
         };
+        wipe_stack();
         Self { name: name.fold().as_ref().to_name(), keyed }
     }
 
@@ -130,6 +131,8 @@ impl fmt::Debug for TsigKey {
     }
 }
 
+// Apart, so that the block that it makes of the secret is in no frame that lasts.
+#[inline(never)]
 fn keyed<M: KeyInit>(secret: &[u8]) -> M {
     M::new_from_slice(secret).expect("HMAC takes secrets of any length (RFC 2104 §2)")
 }

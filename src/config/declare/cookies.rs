@@ -1,8 +1,10 @@
 //! DNS cookies.
 
+use zeroize::Zeroizing;
+
 use super::Declarer;
 use crate::config::{DnsCookies, Files, files, mirror};
-use crate::dns::CookieSecrets;
+use crate::dns::{CookieSecrets, wipe_stack};
 
 impl Declarer<'_> {
     pub(in crate::config) fn cookies(&mut self, server: &mirror::Server) -> DnsCookies {
@@ -18,12 +20,16 @@ impl Declarer<'_> {
         let text = match self.secret(&path) {
             Ok(text) => text,
             Err(error) => {
-                let what = format!("cannot read the cookie secrets {}: {error}", path.display());
-                self.problem(file, what, files::mend(&error, "the path is relative to the folder of this file"));
+                // Not the path: someone may have taken this for the place of the secret.
+                let what = format!("cannot read the cookie secrets: {error}");
+                let mend = "name a file with a secret; its path is relative to the folder of this file";
+                self.problem(file, what, files::mend(&error, mend));
                 return DnsCookies::Off;
             }
         };
-        match secrets(&text) {
+        let secrets = secrets(&text);
+        wipe_stack();
+        match secrets {
             Ok(secrets) => DnsCookies::Secrets(secrets),
             Err(what) => {
                 let mend = "write one line of 32 hexadecimal digits, as openssl rand -hex 16 prints them; or two lines \
@@ -36,8 +42,11 @@ impl Declarer<'_> {
 }
 
 /// Reads one secret or two, a line each; an error does not tell what there is.
+// Apart, so that the secrets are in no frame that lasts.
+#[inline(never)]
 fn secrets(text: &str) -> Result<CookieSecrets, String> {
-    let mut secrets = Vec::new();
+    let mut secrets = Zeroizing::new([0; 2]);
+    let mut count = 0;
     for (line, number) in text.lines().zip(1..) {
         let digits = line.trim();
         if digits.is_empty() {
@@ -46,13 +55,18 @@ fn secrets(text: &str) -> Result<CookieSecrets, String> {
         // A number may have a sign.
         let is_hex = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
         let secret = u128::from_str_radix(digits, 16).ok().filter(|_| is_hex);
-        secrets.push(secret.ok_or_else(|| format!("has no secret of 32 hexadecimal digits in line {number}"))?);
+        let secret = secret.ok_or_else(|| format!("has no secret of 32 hexadecimal digits in line {number}"))?;
+        if let Some(place) = secrets.get_mut(count) {
+            *place = secret;
+        }
+        count += 1;
     }
-    match secrets[..] {
-        [] => Err("holds no secret".to_owned()),
-        [signing] => Ok(CookieSecrets::new(signing.to_be_bytes(), None)),
-        [signing, other] => Ok(CookieSecrets::new(signing.to_be_bytes(), Some(other.to_be_bytes()))),
-        _ => Err(format!("holds {} secrets", secrets.len())),
+    let [signing, other] = secrets.map(u128::to_be_bytes);
+    match count {
+        0 => Err("holds no secret".to_owned()),
+        1 => Ok(CookieSecrets::new(signing, None)),
+        2 => Ok(CookieSecrets::new(signing, Some(other))),
+        _ => Err(format!("holds {count} secrets")),
     }
 }
 

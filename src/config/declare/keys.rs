@@ -1,12 +1,10 @@
 //! Keys that clients sign with.
 
-use zeroize::Zeroizing;
-
 use super::{Declarer, Source};
 use crate::azure::{KeyNetworks, TsigKey};
 use crate::config::mirror::{self, Text};
 use crate::config::{Files, files, key_file};
-use crate::dns::{self, Name};
+use crate::dns::{self, Name, wipe_stack};
 
 /// The shortest secret that is taken, in octets: 128 bits, which nobody tries out.
 const LEAST_SECRET: usize = 16;
@@ -32,7 +30,7 @@ impl Declarer<'_> {
     fn key_file(&mut self, file: &Text, name: &Name) -> Option<dns::TsigKey> {
         let path = Files::relative(self.path, file.get_ref());
         let text = match self.secret(&path) {
-            Ok(text) => Zeroizing::new(text),
+            Ok(text) => text,
             Err(error) => {
                 // Not the path: someone may have taken this for the place of the secret.
                 let mend = "name a file that tsig-keygen wrote; its path is relative to the folder of this file";
@@ -41,7 +39,9 @@ impl Declarer<'_> {
             }
         };
         let source = Source::new(path.display().to_string().into(), &text);
-        let read = match key_file::read(&text) {
+        let read = key_file::read(&text);
+        wipe_stack();
+        let read = match read {
             Ok(read) => read,
             Err((at, what, mend)) => {
                 self.problems.error(source.place(at), what, mend);
@@ -70,7 +70,7 @@ impl Declarer<'_> {
             let what = format!("a secret of {} octets is weaker than {algorithm}, which has {wanted}", secret.len());
             self.problems.warning(source.place(*at), what, mend);
         }
-        if self.files.is_open(&path) {
+        if text.is_open {
             let mend = format!("let its owner alone read it: chmod 600 {}", path.display());
             self.problems.warning(
                 self.source.place(file.span().start),

@@ -19,7 +19,8 @@ use toml::Spanned;
 use super::mirror::{self, Text};
 use super::problem::{Places, Problems, Source};
 use super::read::{Mirror, Read};
-use super::sources::{SecretFile, ZoneFile};
+use super::secret_file::{SecretFile, SecretText};
+use super::sources::ZoneFile;
 use super::{Files, files, zone_file};
 use crate::azure::{
     ConnectionState, Declaration, Declared, Limits, PRIVATE_TYPES, PrivateDnsZone, PrivateEndpoint,
@@ -63,9 +64,9 @@ impl<'a> Declarer<'a> {
     }
 
     /// Reads a file that holds a secret.
-    fn secret(&mut self, path: &Path) -> io::Result<String> {
-        let text = self.files.read(path)?;
-        self.secrets.push(SecretFile::new(self.files, path, &text));
+    fn secret(&mut self, path: &Path) -> io::Result<SecretText> {
+        let text = SecretText::read(self.files, path)?;
+        self.secrets.push(SecretFile::new(path, &text));
         Ok(text)
     }
 

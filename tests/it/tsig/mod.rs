@@ -1,6 +1,8 @@
 //! Signed requests (TSIG, RFC 8945): a key names a network, what is answered is signed, and a signature that does not
 //! count gets no data.
 
+#[cfg(target_os = "linux")]
+mod memory;
 mod message;
 mod programs;
 
