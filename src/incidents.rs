@@ -42,6 +42,8 @@ pub enum Incident {
     SlippedResponse,
     /// A TCP connection was refused, because too many are open. By client.
     ConnectionLimit,
+    /// A TCP connection was closed to make room for another. By client.
+    ConnectionClosed,
     /// Accepting a TCP connection failed. By error.
     AcceptError,
     /// Receiving datagrams failed. By error.
@@ -58,7 +60,7 @@ pub enum Incident {
 
 impl Incident {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::SecurityAlert,
         Self::InvalidSignature,
         Self::UnlistedProxy,
@@ -69,6 +71,7 @@ impl Incident {
         Self::ResponseLimit,
         Self::SlippedResponse,
         Self::ConnectionLimit,
+        Self::ConnectionClosed,
         Self::AcceptError,
         Self::ReceiveError,
         Self::SystemDrop,
@@ -102,6 +105,10 @@ impl Incident {
             Self::ConnectionLimit => {
                 "refused TCP connections: too many are open, of one client (tcp_connections_per_client) or in all \
                  (tcp_connections)"
+            }
+            Self::ConnectionClosed => {
+                "closed idle TCP connections to make room: too many are open, of one client (tcp_connections_per_client) or in \
+                 all (tcp_connections)"
             }
             Self::AcceptError => "accepting TCP connections failed",
             Self::ReceiveError => "receiving datagrams failed",

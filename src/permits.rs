@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Counts what holders have: clients their connections and waiting queries, lists of targets the questions to them.
+/// Counts what holders have: clients their waiting queries, lists of targets the questions to them.
 #[derive(Debug)]
 pub(crate) struct Permits<K: Eq + Hash> {
     most: usize,
     most_each: usize,
-    reserved: usize,
     held: Mutex<Held<K>>,
 }
 
@@ -28,20 +27,14 @@ pub(crate) struct Permit<K: Eq + Hash> {
 
 impl<K: Clone + Eq + Hash> Permits<K> {
     pub(crate) fn new(most: usize, most_each: usize) -> Arc<Self> {
-        Self::with_reserve(most, most_each, 0)
-    }
-
-    /// The last `reserved` of all are for holders without any: a few with many each cannot lock out everybody else.
-    pub(crate) fn with_reserve(most: usize, most_each: usize, reserved: usize) -> Arc<Self> {
-        Arc::new(Self { most, most_each, reserved, held: Mutex::new(Held { total: 0, by_holder: HashMap::new() }) })
+        Arc::new(Self { most, most_each, held: Mutex::new(Held { total: 0, by_holder: HashMap::new() }) })
     }
 
     /// One for this holder; `None` where a bound is reached.
     pub(crate) fn permit(self: &Arc<Self>, holder: K) -> Option<Permit<K>> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let of_holder = held.by_holder.get(&holder).copied().unwrap_or(0);
-        let most = if of_holder == 0 { self.most } else { self.most.saturating_sub(self.reserved) };
-        if held.total >= most || of_holder >= self.most_each {
+        if held.total >= self.most || of_holder >= self.most_each {
             return None;
         }
         held.total += 1;
@@ -72,21 +65,6 @@ impl<K: Eq + Hash> Drop for Permit<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_reserve_is_for_holders_without_any() {
-        let permits = Permits::with_reserve(5, 4, 2);
-        let held: Vec<_> = (0..4).map_while(|_| permits.permit("greedy")).collect();
-        assert_eq!(held.len(), 3);
-        let others = [permits.permit("first"), permits.permit("second")];
-        assert!(others.iter().all(Option::is_some));
-        assert!(permits.permit("third").is_none());
-        drop(others);
-        assert!(permits.permit("greedy").is_none());
-        drop(held);
-        let first = permits.permit("first");
-        assert!(first.is_some() && permits.permit("first").is_some());
-    }
 
     #[test]
     fn one_holder_cannot_take_all_and_what_is_held_is_given_back() {

@@ -21,11 +21,11 @@ pub struct ServerSettings {
     /// Threads that answer over UDP for each address, each with a socket of its own; without it one for each processor
     /// that the program may use.
     pub udp_workers: Option<NonZero<usize>>,
-    /// Most TCP connections at one time, 1 to 65535; the last tenth is for clients without one.
+    /// Most TCP connections at one time, 1 to 65535.
     pub tcp_connections: usize,
     /// Most TCP connections of one client ([`CountedClient`](crate::view::CountedClient)) at one time, at least 1.
     pub tcp_connections_per_client: usize,
-    /// How long a TCP connection may stay without a whole request.
+    /// How long a TCP connection may stay without an answer.
     pub tcp_idle_timeout: Duration,
 }
 

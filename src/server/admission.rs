@@ -56,8 +56,7 @@ impl Admission {
         self.requires_proxy_protocol
     }
 
-    /// The client behind a sender, who asked at a local address where that is known; `None` where it is to hear nothing:
-    /// it asks too often. It is not admitted where whoever told of it, when a connection began, may not do so any more.
+    /// As [`Admission::describe`], for a query; `None` where the client asks too often, and is to hear nothing.
     pub(super) fn client(
         &self,
         identifier: &Identifier,
@@ -65,25 +64,38 @@ impl Admission {
         local: Option<IpAddr>,
         transport: Transport,
     ) -> Option<Client> {
-        let source = sender.told.unwrap_or(sender.peer);
-        let proxy = sender.told.and_then(|_| identifier.proxy(sender.peer));
-        let is_told_rightly = sender.told.is_none() || proxy.is_some();
-        let is_allowed = || self.allow_from.as_ref().is_none_or(|allowed| allowed.select(source).is_some());
+        let client = self.describe(identifier, sender, local, transport);
         if let Some(rate) = &self.rate {
-            let counted = CountedClient::from(source);
+            let counted = CountedClient::from(client.source);
             if rate.check_key(&counted).is_err() {
                 self.incidents.report(Incident::QueryLimit, counted, || format!("of {counted}"));
                 return None;
             }
         }
-        Some(Client {
+        Some(client)
+    }
+
+    /// The client behind a sender, who asked at a local address where that is known. It is not admitted where whoever told
+    /// of it, when a connection began, may not do so any more.
+    pub(super) fn describe(
+        &self,
+        identifier: &Identifier,
+        sender: Sender,
+        local: Option<IpAddr>,
+        transport: Transport,
+    ) -> Client {
+        let source = sender.told.unwrap_or(sender.peer);
+        let proxy = sender.told.and_then(|_| identifier.proxy(sender.peer));
+        let is_told_rightly = sender.told.is_none() || proxy.is_some();
+        let is_allowed = || self.allow_from.as_ref().is_none_or(|allowed| allowed.select(source).is_some());
+        Client {
             proxy,
             listener: Some(self.listener),
             local,
             is_admitted: is_told_rightly && is_allowed(),
             persona: self.persona,
             ..Client::new(source, transport)
-        })
+        }
     }
 
     /// The right to have other servers asked; `None` where too many queries wait for them.

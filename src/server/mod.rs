@@ -104,6 +104,7 @@ impl Server {
             self.settings.tcp_connections,
             self.settings.tcp_connections_per_client,
             self.settings.tcp_idle_timeout,
+            self.incidents.clone(),
         ));
         let udp_stop = Arc::new(AtomicBool::new(false));
         let forwarder = Arc::new(Forwarder::new(ForwardLimits::default(), self.incidents.clone()));

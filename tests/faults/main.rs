@@ -9,6 +9,7 @@
 
 #[allow(dead_code, reason = "each fault uses a part")]
 mod good_client;
+mod lock_out;
 #[path = "../it/support.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod support;

@@ -2,12 +2,13 @@
 //! less), whatever is bounded.
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use hickory_proto::rr::RecordType;
 use ppp::v2::{Builder, Command, Protocol, Version};
 
-use crate::support::{Server, plain_query};
+use crate::support::{Server, plain_query, receive, send};
 use crate::topology::{Target, network, ruleset, zone};
 
 /// The forwarder that tells of IPv6 clients, which loopback has but one of.
@@ -23,7 +24,8 @@ fn server(listen: &str, target: &Target) -> Server {
     let zone = zone("corp.test", &["v"], &[("host", "10.1.0.4")]);
     let rules = ruleset("r", &["v"], &[("slow.test", &[&target.text()])]);
     Server::configured(&format!(
-        "limits = \"off\"\n[server]\nlisten = [{{ address = \"127.0.0.1:0\", {listen} }}]\n{network}{forwarder}{zone}{rules}"
+        "limits = \"off\"\n[server]\nlisten = [{{ address = \"127.0.0.1:0\", {listen} }}]\n\
+         tcp_idle_seconds = 3600\n{network}{forwarder}{zone}{rules}"
     ))
 }
 
@@ -82,4 +84,26 @@ fn the_addresses_of_one_64_share_what_may_wait() {
     let asked: BTreeSet<_> = target.asked().into_iter().map(|(_, question)| question).collect();
     assert!(asked.contains("other.slow.test. A"), "{asked:?}");
     assert!(asked.len() <= 6, "{asked:?}");
+}
+
+#[test]
+fn the_addresses_of_one_64_share_connections() {
+    let server = server("persona = \"authoritative\"", &Target::silent());
+    let open = |subnet, host| {
+        let mut stream = server.tcp_stream(EDGE);
+        stream.write_all(&header(client(subnet, host))).unwrap();
+        send(&mut stream, &plain_query("host.corp.test", RecordType::A).to_vec().unwrap());
+        assert!(receive(&mut stream).is_some());
+        stream
+    };
+    let mut other = open(2, 0);
+    let mut streams: Vec<_> = (0..103).map(|host| open(1, host)).collect();
+    // One client may have 100.
+    for stream in &mut streams[..3] {
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    }
+    for stream in streams[3..].iter_mut().chain([&mut other]) {
+        send(stream, &plain_query("host.corp.test", RecordType::A).to_vec().unwrap());
+        assert!(receive(stream).is_some());
+    }
 }

@@ -83,10 +83,10 @@ fn clients_over_their_bounds_are_named() {
         "tcp_connections_per_client = 1",
         &ruleset("r", &["v"], &[("test", &[&silent.text()])]),
     );
-    let held = server.tcp_stream("127.1.0.4");
-    assert_eq!(server.tcp_stream("127.1.0.4").read(&mut [0]).unwrap_or(0), 0);
+    let mut idle = server.tcp_stream("127.1.0.4");
+    let _another = server.tcp_stream("127.1.0.4");
+    assert_eq!(idle.read(&mut [0]).unwrap_or(0), 0);
     server.wait_for_log("tcp_connections) count=1 total=1 examples=\"of 127.1.0.4\"");
-    drop(held);
     let socket = server.udp_socket("127.1.0.5");
     for name in ["a.test", "b.test"] {
         socket.send(&plain_query(name, RecordType::A).to_vec().unwrap()).unwrap();

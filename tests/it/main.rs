@@ -9,6 +9,7 @@ mod certificate;
 mod changes;
 mod clients;
 mod commands;
+mod connections;
 mod cookies;
 mod custom_dns;
 mod documents;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -87,12 +87,17 @@ impl Server {
 
     /// Writes another configuration, for a reload.
     pub(crate) fn configure(&self, config: &str) {
-        std::fs::write(self.folder.as_ref().unwrap().path().join("test.toml"), config).unwrap();
+        std::fs::write(self.folder().join("test.toml"), config).unwrap();
+    }
+
+    /// Where its configuration is.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.as_ref().unwrap().path()
     }
 
     /// Writes a file beside its configuration.
     pub(crate) fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.folder.as_ref().unwrap().path().join(name), text).unwrap();
+        std::fs::write(self.folder().join(name), text).unwrap();
     }
 
     /// What it has logged so far.

@@ -9,12 +9,13 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection::Connection;
 use super::patience::{DRAIN_SILENCE, Patience};
-use super::{Connections, Origin, header};
+use super::standing::Standing;
+use super::{Accepted, Connections, Origin, connection, header};
 use crate::incidents::Incident;
 use crate::server::Serving;
-use crate::view::{CountedClient, Transport};
+use crate::server::proxy::Sender;
+use crate::view::Transport;
 
 /// Pause after an accept call failed, as it does without free file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -37,25 +38,31 @@ pub(in crate::server) async fn serve(
             },
         };
         match accepted {
-            Ok((stream, peer)) => match connections.permits.permit(peer.ip().into()) {
-                Some(permit) => {
-                    let local = stream.local_addr().ok().map(|local| local.ip());
-                    let origin = Origin { peer, local, transport: Transport::Tcp };
-                    let patience = Patience::new(connections.idle_timeout, stop.clone());
-                    let served = serve_tcp(stream, origin, serving.clone(), connections.clone(), patience);
-                    tasks.spawn(async move {
-                        let _permit = permit;
-                        if let Err(error) = served.await {
-                            tracing::debug!(client = %peer, %error, "a TCP connection ended");
-                        }
-                    });
-                }
-                None => {
+            Ok((stream, peer)) => {
+                let local = stream.local_addr().ok().map(|local| local.ip());
+                let origin = Origin { peer, local, transport: Transport::Tcp };
+                let snapshot = serving.published.load();
+                let standing = Standing::new(&serving, &snapshot, origin, Sender::direct(peer.ip()));
+                let known = (snapshot.generation(), standing);
+                // Not kept while waiting.
+                drop(snapshot);
+                let Some(place) = connections.places.take(standing).await else {
                     tracing::debug!(client = %peer, "refused a TCP connection: too many are open");
-                    let client = CountedClient::from(peer.ip());
-                    serving.incidents.report(Incident::ConnectionLimit, client, || format!("of {client}"));
-                }
-            },
+                    let holder = standing.holder;
+                    serving.incidents.report(Incident::ConnectionLimit, holder, || format!("of {holder}"));
+                    continue;
+                };
+                let ticket = place.ticket();
+                let patience = Patience::new(connections.idle_timeout, stop.clone());
+                let (serving, of_all) = (serving.clone(), connections.clone());
+                let accepted = Accepted { origin, known, place, patience, serving, connections: of_all };
+                let task = tasks.spawn(async move {
+                    if let Err(error) = serve_tcp(stream, accepted).await {
+                        tracing::debug!(client = %peer, %error, "a TCP connection ended");
+                    }
+                });
+                connections.places.serve(ticket, task.abort_handle());
+            }
             Err(error) => {
                 tracing::debug!(%error, "accepting a TCP connection failed");
                 serving.incidents.report(Incident::AcceptError, error.raw_os_error(), || &error);
@@ -66,17 +73,11 @@ pub(in crate::server) async fn serve(
 }
 
 /// Serves one connection whose messages are its octets.
-async fn serve_tcp(
-    mut stream: TcpStream,
-    origin: Origin,
-    serving: Arc<Serving>,
-    connections: Arc<Connections>,
-    mut patience: Patience,
-) -> io::Result<()> {
+async fn serve_tcp(mut stream: TcpStream, mut accepted: Accepted) -> io::Result<()> {
     // Responses are whole messages: waiting to fill a segment only delays them.
     let _ = stream.set_nodelay(true);
-    let Some((sender, octets)) = header::read(&mut stream, &serving, origin.peer, &mut patience).await? else {
-        return Ok(());
-    };
-    Connection::new(stream, origin, sender, octets, serving, connections).serve(patience).await
+    match header::read(&mut stream, &mut accepted).await? {
+        Some((sender, octets)) => connection::serve(stream, accepted, sender, octets).await,
+        None => Ok(()),
+    }
 }

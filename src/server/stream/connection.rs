@@ -12,11 +12,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::{JoinError, JoinSet};
 
 use super::patience::Patience;
-use super::{Connections, Origin, READ};
+use super::places::Place;
+use super::standing::{Standing, Trust};
+use super::{Accepted, Connections, Origin, READ};
 use crate::permits::Permit;
-use crate::respond::Outcome;
+use crate::respond::{Outcome, Served};
 use crate::server::proxy::{Sender, Told};
 use crate::server::{Serving, forwarding, now, query_log};
+use crate::snapshot::{Generation, Snapshot};
 use crate::view::CountedClient;
 use crate::wire::Response;
 
@@ -25,14 +28,50 @@ const WRITE: usize = 16_384;
 /// Most requests of one connection that wait for other servers; then no further one is answered.
 const WAITING: usize = 100;
 
+/// Answers until the client has ended the connection and has all responses, or patience with it ends. `octets` were read
+/// already.
+///
+/// # Errors
+/// The stream fails, or the client does not read its responses.
+pub(super) async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send,
+    accepted: Accepted,
+    sender: Sender,
+    octets: Vec<u8>,
+) -> io::Result<()> {
+    let Accepted { origin, known, place, patience, serving, connections } = accepted;
+    let told = Told::new(&serving.published.load(), sender);
+    let mut connection = Connection {
+        stream,
+        origin,
+        sender,
+        told,
+        known,
+        place,
+        is_refused: false,
+        serving,
+        connections,
+        requests: octets,
+        response: Response::new(),
+        responses: Vec::new(),
+        waiting: JoinSet::new(),
+    };
+    connection.serve(patience).await
+}
+
 /// A connection and what is on its way through it.
-pub(super) struct Connection<S> {
+struct Connection<S> {
     stream: S,
     origin: Origin,
     /// Who sends the requests: the peer, or whom its PROXY header names.
     sender: Sender,
     /// The network that the header told of.
     told: Told,
+    /// The client's standing, and the generation that says so.
+    known: (Generation, Standing),
+    place: Place,
+    /// Whether the client has asked, and may not: it is not waited for.
+    is_refused: bool,
     serving: Arc<Serving>,
     connections: Arc<Connections>,
     /// Octets that were read and not yet answered, from the beginning of a message.
@@ -48,46 +87,25 @@ pub(super) struct Connection<S> {
 /// A response that other servers had a part in.
 struct Late {
     response: Response,
+    served: Served,
     /// Held until there is room for the response: until then it takes memory.
     _pending: Permit<CountedClient>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
-    /// A connection of which `octets` were read already.
-    pub(super) fn new(
-        stream: S,
-        origin: Origin,
-        sender: Sender,
-        octets: Vec<u8>,
-        serving: Arc<Serving>,
-        connections: Arc<Connections>,
-    ) -> Self {
-        Self {
-            stream,
-            origin,
-            sender,
-            told: Told::new(&serving.published.load(), sender),
-            serving,
-            connections,
-            requests: octets,
-            response: Response::new(),
-            responses: Vec::new(),
-            waiting: JoinSet::new(),
-        }
-    }
-
-    /// Answers until the client has ended the connection and has all responses, or patience with it ends.
-    pub(super) async fn serve(mut self, mut patience: Patience) -> io::Result<()> {
+    async fn serve(&mut self, mut patience: Patience) -> io::Result<()> {
         let mut is_open = true;
         loop {
-            if self.answer() {
-                patience.renew();
-            }
+            let mut is_answered = self.answer()?;
             while self.responses.len() < WRITE
                 && let Some(finished) = self.waiting.try_join_next()
             {
-                self.finish(finished);
+                is_answered |= self.finish(finished)?;
+            }
+            if is_answered {
+                // Nothing else renews it: neither octets, nor what is no request, nor what is not answered.
                 patience.renew();
+                self.place.answered(!self.waiting.is_empty());
             }
             if !self.responses.is_empty() {
                 let write = async {
@@ -105,12 +123,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 tokio::task::yield_now().await;
                 continue;
             }
+            if self.is_refused {
+                return self.stream.shutdown().await;
+            }
             self.make_room();
             tokio::select! {
                 biased;
                 Some(finished) = self.waiting.join_next() => {
-                    self.finish(finished);
-                    patience.renew();
+                    if self.finish(finished)? {
+                        patience.renew();
+                        self.place.answered(!self.waiting.is_empty());
+                    }
                 }
                 read = self.stream.read_buf(&mut self.requests), if is_open && self.waiting.len() < WAITING => {
                     is_open = read? > 0;
@@ -122,15 +145,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         }
     }
 
-    /// Answers the requests that were read, as far as there is room for responses; `false` where none was whole.
-    fn answer(&mut self) -> bool {
-        let Self { sender, told, serving, connections, requests, response, responses, waiting, .. } = self;
-        let Origin { peer: from, local, transport } = self.origin;
-        let mut rest = &requests[..];
-        if split_message(rest).is_none() {
-            return false;
+    /// Answers the requests that were read, as far as there is room for responses; `false` where none was answered.
+    fn answer(&mut self) -> io::Result<bool> {
+        if split_message(&self.requests).is_none() {
+            return Ok(false);
         }
-        let snapshot = serving.published.load();
+        let snapshot = self.serving.published.load();
+        let trust = self.look_up(&snapshot)?;
+        let mut shown = trust;
+        let Self { sender, told, place, serving, connections, requests, response, responses, waiting, .. } = self;
+        let Origin { peer: from, local, transport } = self.origin;
+        let (before, waited) = (responses.len(), waiting.len());
+        let mut rest = &requests[..];
         let now = now();
         let is_as_told = told.holds(&snapshot, *sender);
         connections.with_responder(|responder| {
@@ -148,6 +174,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     Some(Outcome::Answered(served)) => {
                         query_log::answered(&serving.incidents, transport, from, &snapshot, request, served);
                         push_message(responses, response.as_octets());
+                        if client.is_admitted {
+                            shown = shown.after(served);
+                        }
                     }
                     Some(Outcome::Forward(question)) => {
                         let Some(pending) = serving.admission.pend(client.source) else { continue };
@@ -160,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                                 forwarding::answer(forwarder, &snapshot, &client, &request, question, &mut response)
                                     .await?;
                             query_log::answered(&serving.incidents, transport, from, &snapshot, &request, served);
-                            Some(Late { response, _pending: pending })
+                            Some(Late { response, served, _pending: pending })
                         });
                     }
                 }
@@ -168,14 +197,48 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         });
         let answered = requests.len() - rest.len();
         requests.drain(..answered);
-        answered > 0
+        if waiting.len() > waited {
+            place.answered(true);
+        }
+        let is_answered = responses.len() > before;
+        if shown != trust {
+            self.trust(shown)?;
+        }
+        self.is_refused |= is_answered;
+        self.is_refused &= shown == Trust::Refused && self.waiting.is_empty();
+        Ok(is_answered)
+    }
+    /// Takes the response to a request that has waited; `false` where there is none.
+    fn finish(&mut self, finished: Result<Option<Late>, JoinError>) -> io::Result<bool> {
+        let Ok(Some(late)) = finished else { return Ok(false) };
+        push_message(&mut self.responses, late.response.as_octets());
+        self.trust(self.known.1.trust.after(late.served))?;
+        Ok(true)
     }
 
-    /// Takes the response to a request that has waited.
-    fn finish(&mut self, finished: Result<Option<Late>, JoinError>) {
-        if let Ok(Some(late)) = finished {
-            push_message(&mut self.responses, late.response.as_octets());
+    /// How far the client is trusted, by its addresses and by what it has shown in this generation.
+    fn look_up(&mut self, snapshot: &Snapshot) -> io::Result<Trust> {
+        if self.known.0 != snapshot.generation() {
+            let mut standing = Standing::new(&self.serving, snapshot, self.origin, self.sender);
+            if !self.told.holds(snapshot, self.sender) {
+                standing.trust = Trust::Refused;
+            }
+            self.known = (snapshot.generation(), standing);
+            self.stand()?;
         }
+        Ok(self.known.1.trust)
+    }
+
+    fn trust(&mut self, trust: Trust) -> io::Result<()> {
+        if self.known.1.trust == trust {
+            return Ok(());
+        }
+        self.known.1.trust = trust;
+        self.stand()
+    }
+
+    fn stand(&self) -> io::Result<()> {
+        if self.place.stand(self.known.1) { Ok(()) } else { Err(io::ErrorKind::QuotaExceeded.into()) }
     }
 
     /// Makes room for the message that has begun, or for several short ones.

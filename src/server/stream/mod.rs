@@ -1,20 +1,28 @@
 //! Streams of messages (RFC 7766): an accept loop that bounds connections, and a task for each connection.
 //!
-//! `accept` knows sockets. `header` reads what a proxy says in front of a stream, before anything else on the raw socket.
-//! `connection` answers what comes through any stream, whatever carries it, and `patience` says how long it waits.
+//! `accept` knows sockets. `places` bounds connections, by the `standing` of their clients. `header` reads what a proxy says
+//! in front of a stream, before anything else on the raw socket. `connection` answers what comes through any stream,
+//! whatever carries it, and `patience` says how long it waits.
 
 mod accept;
 mod connection;
 mod header;
 mod patience;
+mod places;
+mod standing;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::permits::Permits;
+use crate::incidents::Incidents;
 use crate::respond::Responder;
-use crate::view::{CountedClient, Transport};
+use crate::server::Serving;
+use crate::snapshot::Generation;
+use crate::view::Transport;
+use patience::Patience;
+use places::{Place, Places};
+use standing::Standing;
 
 pub(super) use accept::serve;
 
@@ -24,7 +32,7 @@ const READ: usize = 8192;
 /// What all stream listeners share.
 #[derive(Debug)]
 pub(super) struct Connections {
-    permits: Arc<Permits<CountedClient>>,
+    places: Arc<Places>,
     idle_timeout: Duration,
     /// Those that no connection uses at this moment: there come to be as many as threads that serve connections.
     responders: Mutex<Vec<Responder>>,
@@ -39,11 +47,21 @@ struct Origin {
     transport: Transport,
 }
 
+/// All that a connection has but its stream.
+struct Accepted {
+    origin: Origin,
+    /// Its client's standing, and the generation that says so.
+    known: (Generation, Standing),
+    place: Place,
+    patience: Patience,
+    serving: Arc<Serving>,
+    connections: Arc<Connections>,
+}
+
 impl Connections {
-    /// Bounds on connections, in all and for each client, and how long one may go without a request. The last tenth of
-    /// all is for clients without a connection.
-    pub(super) fn new(most: usize, most_each: usize, idle_timeout: Duration) -> Self {
-        Self { permits: Permits::with_reserve(most, most_each, most / 10), idle_timeout, responders: Mutex::default() }
+    /// Bounds on connections, in all and for each client, and how long one may go without an answer.
+    pub(super) fn new(most: usize, most_each: usize, idle_timeout: Duration, incidents: Arc<Incidents>) -> Self {
+        Self { places: Places::new(most, most_each, incidents), idle_timeout, responders: Mutex::default() }
     }
 
     /// Lends a responder to work that does not wait.

@@ -116,6 +116,11 @@ pub(crate) fn asked_with_known_key(server: &Server, from: &str) -> (Message, u16
     (response, signature.unwrap().error)
 }
 
+/// A query signed with the key that [`known_key_file`] holds.
+pub(crate) fn signed_with_known_key(query: &[u8]) -> Vec<u8> {
+    one().sign(query).octets
+}
+
 /// A query with a signature that does not count, whatever the number: another secret, another key, a wrong clock, a code
 /// that is cut or of another query, another algorithm.
 pub(crate) fn forged(query: &[u8], number: usize) -> Vec<u8> {

@@ -1,0 +1,75 @@
+//! Whose a connection is, and how far the server trusts that client.
+
+use std::fmt;
+
+use super::Origin;
+use crate::respond::{Served, SignatureState, is_refused, view_of};
+use crate::server::Serving;
+use crate::server::proxy::Sender;
+use crate::snapshot::{OUTSIDE, Snapshot};
+use crate::view::{CountedClient, ViewId};
+
+/// How far a client is trusted: the less, the sooner its connections make room for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Trust {
+    /// It gets REFUSED whatever it asks, unless it shows a key.
+    Refused,
+    /// It is in no network.
+    Stranger,
+    /// It is in a network, or a listed forwarder.
+    Known,
+}
+
+impl Trust {
+    /// What an answer adds: whoever has signed with the key of a network is known.
+    pub(super) fn after(self, served: Served) -> Self {
+        let shows_key = served.signature == SignatureState::Valid && served.view != OUTSIDE;
+        if shows_key { Self::Known } else { self }
+    }
+}
+
+/// Whose connections are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Holder {
+    /// A client in a view: the clients of two networks may have the same address.
+    Client(CountedClient, ViewId),
+    /// A listed forwarder.
+    Forwarder(CountedClient),
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Client(client, _) | Self::Forwarder(client)) = self;
+        write!(f, "{client}")
+    }
+}
+
+/// Whose a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) holder: Holder,
+    pub(super) trust: Trust,
+}
+
+impl Standing {
+    /// The standing of whoever sends on a connection, as far as addresses tell.
+    pub(super) fn new(serving: &Serving, snapshot: &Snapshot, origin: Origin, sender: Sender) -> Self {
+        let identifier = snapshot.identifier();
+        let client = serving.admission.describe(identifier, sender, origin.local, origin.transport);
+        let identified = identifier.identify(&client, None);
+        let view = view_of(&identified);
+        let is_refused = is_refused(snapshot, &client, &identified);
+        if sender.told.is_none() && identifier.is_forwarder(sender.peer) {
+            let holder = Holder::Forwarder(sender.peer.into());
+            // It may ask for clients who are not refused; of a proxy, allow_from does not speak.
+            let is_known = client.is_admitted || identifier.proxy(sender.peer).is_some();
+            return Self { holder, trust: if is_known { Trust::Known } else { Trust::Refused } };
+        }
+        let trust = match view {
+            _ if is_refused => Trust::Refused,
+            OUTSIDE => Trust::Stranger,
+            _ => Trust::Known,
+        };
+        Self { holder: Holder::Client(client.source.into(), view), trust }
+    }
+}
