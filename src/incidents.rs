@@ -267,33 +267,13 @@ impl Example {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::Arc;
-
     use super::*;
+    use crate::logged::Logged;
 
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<String>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().push(String::from_utf8_lossy(line).trim().to_owned());
-            Ok(line.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    /// The lines that are logged meanwhile.
     fn logged(log: impl FnOnce()) -> Vec<String> {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt().without_time().with_target(false).with_ansi(false);
-        let subscriber = subscriber.with_writer(move || writer.clone()).finish();
-        tracing::subscriber::with_default(subscriber, log);
-        std::mem::take(&mut *lines.0.lock().unwrap())
+        let logged = Logged::start();
+        log();
+        logged.take()
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub mod control;
 pub mod dns;
 pub mod forward;
 pub mod incidents;
+#[cfg(test)]
+mod logged;
 mod permits;
 pub mod resolve;
 pub mod respond;

@@ -6,6 +6,7 @@ use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -242,16 +243,27 @@ fn warn_of_orphans(Reloads { control, addresses }: &Reloads, orphans: &[Orphan])
     }
 }
 
+/// Tells which keys of `[server]` are as they were at the start.
+fn warn_of_unchanged(keys: &[String]) {
+    if keys.is_empty() {
+        return;
+    }
+    let mut listed = keys[..keys.len().min(MAX_LISTED)].join("; ");
+    if keys.len() > MAX_LISTED {
+        write!(listed, "; {} more", keys.len() - MAX_LISTED).expect("a string takes it");
+    }
+    tracing::warn!(keys = listed, "[server] has changed: restart to put that into effect");
+}
+
 /// Loads the configuration again and logs what came of it.
 fn reload(reloads: &Reloads) {
     let control = &reloads.control;
+    let start = Instant::now();
     match control.reload() {
         Ok(loaded) => {
             warn(&loaded);
             warn_of_orphans(reloads, &loaded.orphans);
-            if loaded.needs_restart {
-                tracing::warn!("[server] has changed: restart to put that into effect");
-            }
+            warn_of_unchanged(&loaded.unchanged_keys);
             let counts = loaded.counts;
             tracing::info!(
                 generation = loaded.generation.0,
@@ -259,6 +271,7 @@ fn reload(reloads: &Reloads) {
                 private_dns_zones = counts.private_zones,
                 public_zones = counts.public_zones,
                 record_sets = counts.record_sets,
+                took = ?start.elapsed(),
                 "reloaded"
             );
         }
@@ -280,12 +293,27 @@ fn reload(reloads: &Reloads) {
 mod signals {
     use std::io;
     use std::sync::Arc;
+    use std::thread;
+    use std::time::Duration;
 
     use tokio::signal::unix::{Signal, SignalKind, signal};
-    use tokio::task::JoinHandle;
+    use tokio::sync::oneshot;
+    use tokio::time::{Instant, sleep_until};
     use tokio_util::sync::CancellationToken;
 
     use super::Reloads;
+
+    /// How long a reload runs until the log says so, and again each time that this has doubled.
+    const SLOW: Duration = Duration::from_secs(5);
+
+    /// A reload that runs.
+    struct Running {
+        /// Ends with it, with an error where it has panicked.
+        end: oneshot::Receiver<()>,
+        start: Instant,
+        /// After which time the log says that it still runs.
+        patience: Duration,
+    }
 
     /// The signals that a daemon knows.
     pub(super) struct Signals {
@@ -306,29 +334,89 @@ mod signals {
         /// Reloads on SIGHUP, one after the other; returns when the server has been told to stop, even if a reload
         /// still runs.
         pub(super) async fn handle(mut self, reloads: Arc<Reloads>, stop: &CancellationToken) {
-            let mut reloading: Option<JoinHandle<()>> = None;
+            let mut running: Option<Running> = None;
             let mut asked_again = false;
             loop {
                 tokio::select! {
-                    _ = self.hangup.recv() => asked_again = true,
-                    ended = async { reloading.as_mut().expect("checked").await }, if reloading.is_some() => {
-                        reloading = None;
+                    _ = self.hangup.recv() => {
+                        asked_again = true;
+                        if running.is_some() {
+                            tracing::info!("a reload is running: another one follows");
+                        }
+                    }
+                    ended = async { running.as_mut().expect("checked").look().await }, if running.is_some() => {
+                        running = None;
                         // A panic there is a bug, but none for which the old data should go unanswered.
-                        if let Err(error) = ended {
-                            tracing::error!(%error, "the reload failed, the old configuration is served on");
+                        if ended.is_err() {
+                            tracing::error!("the reload failed, the old configuration is served on");
                         }
                     }
                     _ = self.terminate.recv() => break,
                     _ = self.interrupt.recv() => break,
                 }
-                if asked_again && reloading.is_none() {
+                if asked_again && running.is_none() {
                     asked_again = false;
-                    let reloads = reloads.clone();
-                    reloading = Some(tokio::task::spawn_blocking(move || super::reload(&reloads)));
+                    match Running::start(reloads.clone()) {
+                        Ok(started) => running = Some(started),
+                        Err(error) => tracing::error!(
+                            %error,
+                            help = "allow the process more threads and send SIGHUP again",
+                            "a reload cannot start, the old configuration is served on"
+                        ),
+                    }
                 }
             }
             tracing::info!("stopping");
             stop.cancel();
+        }
+    }
+
+    impl Running {
+        /// Starts one, in a thread of its own: the runtime's threads for such work cannot fail to start without a panic.
+        fn start(reloads: Arc<Reloads>) -> io::Result<Self> {
+            let (ended, end) = oneshot::channel();
+            let reload = move || {
+                super::reload(&reloads);
+                let _ = ended.send(());
+            };
+            thread::Builder::new().name("reload".to_owned()).spawn(reload)?;
+            Ok(Self { end, start: Instant::now(), patience: SLOW })
+        }
+
+        /// Waits until it has ended, and logs when that takes long.
+        async fn look(&mut self) -> Result<(), oneshot::error::RecvError> {
+            loop {
+                tokio::select! {
+                    ended = &mut self.end => return ended,
+                    () = sleep_until(self.start + self.patience) => {
+                        let seconds = self.start.elapsed().as_secs();
+                        tracing::warn!(seconds, "the reload is still running, the old configuration is served meanwhile");
+                        self.patience *= 2;
+                    }
+                }
+            }
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+        use crate::logged::Logged;
+
+        #[tokio::test(start_paused = true)]
+        async fn a_reload_that_takes_long_says_so_ever_more_seldom() {
+            let logged = Logged::start();
+            let (ended, end) = oneshot::channel();
+            let mut running = Running { end, start: Instant::now(), patience: SLOW };
+            // Whatever else is looked at meanwhile.
+            for _ in 0..3 {
+                assert!(tokio::time::timeout(Duration::from_secs(15), running.look()).await.is_err());
+            }
+            let seconds: Vec<_> =
+                logged.take().iter().map(|line| line.rsplit_once("seconds=").unwrap().1.to_owned()).collect();
+            assert_eq!(seconds, ["5", "10", "20", "40"]);
+            drop(ended);
+            assert!(running.look().await.is_err());
         }
     }
 }

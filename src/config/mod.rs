@@ -4,6 +4,7 @@
 //! whole. Each stage gathers every problem with its place; nothing is half loaded.
 
 mod declare;
+mod differences;
 mod entries;
 mod files;
 mod key_file;

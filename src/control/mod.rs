@@ -33,7 +33,7 @@ pub struct Control {
 #[derive(Debug)]
 struct Read {
     sources: Option<Sources>,
-    needs_restart: bool,
+    unchanged_keys: Vec<String>,
 }
 
 /// Why a configuration is not served.
@@ -65,8 +65,9 @@ pub struct Loaded {
     pub counts: Counts,
     /// What may not be meant in the configuration.
     pub warnings: Problems,
-    /// Whether the server's settings differ from those that it was started with.
-    pub needs_restart: bool,
+    /// The keys of `[server]` that the file has changed since the start, and a reload cannot change: see
+    /// [`ServerSettings::differences`].
+    pub unchanged_keys: Vec<String>,
     /// Listeners that have lost networks to this reload or an earlier one.
     pub orphans: Vec<Orphan>,
 }
@@ -106,9 +107,9 @@ impl Control {
         let random_secret = random_secret()?;
         let snapshot = snapshot.with_cookie_secrets(cookie_secrets(cookies, &random_secret));
         let published = Arc::new(Published::new(snapshot));
-        let read = Mutex::new(Read { sources, needs_restart: false });
+        let read = Mutex::new(Read { sources, unchanged_keys: Vec::new() });
         let control = Self { files, declared, settings, random_secret, published, read };
-        Ok((control, Loaded { generation, counts, warnings, needs_restart: false, orphans: Vec::new() }))
+        Ok((control, Loaded { generation, counts, warnings, unchanged_keys: Vec::new(), orphans: Vec::new() }))
     }
 
     /// What queries read.
@@ -142,8 +143,8 @@ impl Control {
             return Err(LoadError::Gone(gone));
         }
         let snapshot = snapshot.with_cookie_secrets(cookie_secrets(cookies, &self.random_secret));
-        *read = Read { sources, needs_restart: server != self.declared };
-        Ok(self.publish(snapshot, warnings, read.needs_restart))
+        *read = Read { sources, unchanged_keys: self.declared.differences(&server) };
+        Ok(self.publish(snapshot, warnings, read.unchanged_keys.clone()))
     }
 
     /// Publishes what has changed, where that is no more than some record sets; `None` where all is to be loaded.
@@ -153,13 +154,13 @@ impl Control {
         let record_sets = changes.iter().map(|change| (change.zone, change.record_sets.as_slice()));
         let snapshot = self.published.load_full().with_record_sets(record_sets, sources.limits)?;
         sources.apply(changes);
-        Some(self.publish(snapshot, sources.warnings.clone(), read.needs_restart))
+        Some(self.publish(snapshot, sources.warnings.clone(), read.unchanged_keys.clone()))
     }
 
-    fn publish(&self, snapshot: Snapshot, warnings: Problems, needs_restart: bool) -> Loaded {
+    fn publish(&self, snapshot: Snapshot, warnings: Problems, unchanged_keys: Vec<String>) -> Loaded {
         let (generation, counts, orphans) = (snapshot.generation(), snapshot.counts(), self.orphans(&snapshot));
         retire(self.published.swap(snapshot));
-        Loaded { generation, counts, warnings, needs_restart, orphans }
+        Loaded { generation, counts, warnings, unchanged_keys, orphans }
     }
 
     fn orphans(&self, snapshot: &Snapshot) -> Vec<Orphan> {

@@ -1,0 +1,143 @@
+//! Which keys of `[server]` differ between two configurations: a reload cannot change them, and says so by name.
+
+use std::fmt;
+
+use super::settings::{Listen, ServerSettings};
+use crate::view::Persona;
+
+impl ServerSettings {
+    /// The keys that are other than in `new`, those of a listener behind its address: `udp_workers`,
+    /// `listen 127.0.0.1:53: allow_from`, `listen [::1]:53 (new)`.
+    pub fn differences(&self, new: &Self) -> Vec<String> {
+        let Self { listen, chaos, id, udp_workers, tcp_connections, tcp_connections_per_client, tcp_idle_timeout } =
+            self;
+        let keys = [
+            ("chaos", *chaos == new.chaos),
+            ("id", *id == new.id),
+            ("udp_workers", *udp_workers == new.udp_workers),
+            ("tcp_connections", *tcp_connections == new.tcp_connections),
+            ("tcp_connections_per_client", *tcp_connections_per_client == new.tcp_connections_per_client),
+            ("tcp_idle_seconds", *tcp_idle_timeout == new.tcp_idle_timeout),
+        ];
+        let mut differences: Vec<String> = differing(keys).map(str::to_owned).collect();
+        // One after the other, as several may have port 0.
+        let mut new: Vec<&Listen> = new.listen.iter().collect();
+        for old in listen {
+            let Some(at) = new.iter().position(|new| Place(old) == Place(new)) else {
+                differences.push(format!("{} (gone)", Place(old)));
+                continue;
+            };
+            let keys = old.differences(new.remove(at));
+            if !keys.is_empty() {
+                differences.push(format!("{}: {}", Place(old), keys.join(", ")));
+            }
+        }
+        differences.extend(new.into_iter().map(|new| format!("{} (new)", Place(new))));
+        differences
+    }
+}
+
+impl Listen {
+    fn differences(&self, new: &Self) -> Vec<&'static str> {
+        let Self {
+            // What they have in common.
+            address: _,
+            interface: _,
+            virtual_network,
+            allow_from,
+            requires_proxy_protocol,
+            persona,
+            queries_per_second,
+            pending_queries,
+            response_rate_limit,
+        } = self;
+        let is_resolver = |persona| matches!(persona, Persona::AzureResolver { .. });
+        let is_same_persona = is_resolver(*persona) == is_resolver(new.persona);
+        let keys = [
+            ("virtual_network", *virtual_network == new.virtual_network),
+            ("allow_from", *allow_from == new.allow_from),
+            ("require_proxy_protocol", *requires_proxy_protocol == new.requires_proxy_protocol),
+            ("persona", is_same_persona),
+            ("ttl_cap", !is_same_persona || *persona == new.persona),
+            ("queries_per_second", *queries_per_second == new.queries_per_second),
+            ("pending_queries", *pending_queries == new.pending_queries),
+            ("response_rate_limit", *response_rate_limit == new.response_rate_limit),
+        ];
+        differing(keys).collect()
+    }
+}
+
+fn differing<const N: usize>(keys: [(&'static str, bool); N]) -> impl Iterator<Item = &'static str> {
+    keys.into_iter().filter(|(_, is_same)| !is_same).map(|(key, _)| key)
+}
+
+/// Where a listener is: what makes it the same one in another configuration.
+struct Place<'a>(&'a Listen);
+
+impl PartialEq for Place<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.0.address, &self.0.interface) == (other.0.address, &other.0.interface)
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "listen {}", self.0.address)?;
+        match &self.0.interface {
+            Some(interface) => write!(f, " of interface {interface}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::num::NonZero;
+
+    use super::*;
+
+    fn listen(address: &str) -> Listen {
+        Listen::from(address.parse::<SocketAddr>().unwrap())
+    }
+
+    fn settings(listen: &[Listen]) -> ServerSettings {
+        ServerSettings { listen: listen.to_vec(), ..ServerSettings::default() }
+    }
+
+    #[test]
+    fn what_differs_is_named_and_nothing_else() {
+        let old =
+            settings(&[listen("127.0.0.1:53"), listen("127.0.0.2:53"), listen("127.0.0.1:0"), listen("127.0.0.1:0")]);
+        assert_eq!(old.differences(&old), [""; 0]);
+        let mut reordered = old.clone();
+        reordered.listen.swap(0, 1);
+        assert_eq!(old.differences(&reordered), [""; 0]);
+
+        let new = ServerSettings {
+            udp_workers: NonZero::new(2),
+            id: Some("a".to_owned()),
+            ..settings(&[
+                Listen { interface: Some("eth0".to_owned()), ..listen("127.0.0.1:53") },
+                Listen {
+                    allow_from: Some(Vec::new()),
+                    persona: Persona::AzureResolver { ttl_cap: None },
+                    ..listen("127.0.0.2:53")
+                },
+                listen("127.0.0.1:0"),
+                Listen { pending_queries: NonZero::new(1), ..listen("127.0.0.1:0") },
+            ])
+        };
+        assert_eq!(
+            old.differences(&new),
+            [
+                "id",
+                "udp_workers",
+                "listen 127.0.0.1:53 (gone)",
+                "listen 127.0.0.2:53: allow_from, persona",
+                "listen 127.0.0.1:0: pending_queries",
+                "listen 127.0.0.1:53 of interface eth0 (new)",
+            ]
+        );
+    }
+}
