@@ -1,10 +1,10 @@
 //! Finds what a declaration names, and the members that resources have.
 
-use super::catalogue::{Catalogue, CatalogueError, ResourceMember, Service};
+use super::catalogue::{Catalogue, CatalogueError, ResourceMember};
 use super::contents::{Scope, ZoneContents};
 use super::declaration::{Declaration, PrivateEndpoint, PrivateLinkResource, ZoneReference};
 
-/// The members of one sub-resource, those of scoped resources included.
+/// The members of one sub-resource that private endpoints have, those of scoped resources included.
 ///
 /// # Errors
 /// The resource whose names cannot be formed.
@@ -14,19 +14,20 @@ pub(super) fn try_members<'a>(
     resource: &'a PrivateLinkResource,
     group_id: &str,
 ) -> Result<Vec<ResourceMember>, (&'a PrivateLinkResource, CatalogueError)> {
-    let has_group = |service: &&Service| service.group_id.eq_ignore_ascii_case(group_id);
-    let own = catalogue.services_of(resource).filter(|service| service.scope.is_none());
-    let mut found: Vec<_> = own.filter(has_group).map(|service| (resource, service)).collect();
+    let own = catalogue.services_of(resource).filter(|found| found.service.scope.is_none());
+    let mut found: Vec<_> = own.map(|sub_resource| (resource, sub_resource)).collect();
     for scoped in &resource.scoped_resources {
         // A missing resource has been reported by the check of the resources.
         let Some(scoped) = named(declaration, scoped) else { continue };
-        let through = catalogue.services_of(scoped).filter(|service| service.is_scoped_by(&resource.resource_type));
-        found.extend(through.filter(has_group).map(|service| (scoped, service)));
+        let through = catalogue.services_of(scoped);
+        let through = through.filter(|found| found.service.is_scoped_by(&resource.resource_type));
+        found.extend(through.map(|sub_resource| (scoped, sub_resource)));
     }
     let mut members = Vec::new();
-    for (resource, service) in found {
-        members.extend(catalogue.members(service, resource).map_err(|error| (resource, error))?);
+    for (resource, sub_resource) in found.into_iter().filter(|(_, found)| found.has_group_id(group_id)) {
+        members.extend(catalogue.members(sub_resource, resource).map_err(|error| (resource, error))?);
     }
+    members.retain(|member| !member.public_only);
     Ok(members)
 }
 

@@ -7,10 +7,11 @@
 //!
 //! The modules use each other in this order, each those before it alone: `declaration` (resources as declared),
 //! `finding`, `contents` (zones with their records), `catalogue` (what Private Link services are called), `lookup`
-//! (finds what a declaration names), `derive` (what the platform writes), `check` (what is refused), `advice` (what is
+//! (finds what a declaration names), `allocate` (the addresses of private endpoints), `derive` (what the platform writes), `check` (what is refused), `advice` (what is
 //! legal but bites), `topology` and `change`, which put these together.
 
 mod advice;
+mod allocate;
 mod catalogue;
 mod change;
 mod check;
@@ -21,15 +22,18 @@ mod finding;
 mod lookup;
 mod topology;
 
-pub use catalogue::{Catalogue, CatalogueError, Host, Member, PartNeed, Service, template_variants};
+pub use catalogue::{
+    Catalogue, CatalogueError, Host, ListRule, Member, PartNeed, Service, Source, Srv, SubResource, Variant,
+    template_variants,
+};
 pub use change::{RecordSetChange, is_sound_part};
 pub use contents::{Scope, ZoneContents};
 pub use declaration::{
-    AZURE_PROVIDED_DNS, ConnectionState, Declaration, Declared, DnsForwardingRuleset, DnsSecurityPolicy,
+    AZURE_PROVIDED_DNS, Allocations, ConnectionState, Declaration, Declared, DnsForwardingRuleset, DnsSecurityPolicy,
     DnsSecurityRule, Forwarder, ForwardingRule, KeyNetworks, Limits, Listener, ManagedPrivateEndpoint, ManagedTarget,
     NameServer, NetworkInterface, Origin, PRIVATE_TYPES, PowerState, PrivateDnsZone, PrivateEndpoint,
     PrivateLinkResource, PrivateLinkService, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet,
-    ResolutionPolicy, SecurityAction, ServiceEndpoint, SoaEdit, Strangers, TsigKey, Upstream, VirtualMachine,
+    ResolutionPolicy, SecurityAction, ServiceEndpoint, SoaEdit, Strangers, Subnet, TsigKey, Upstream, VirtualMachine,
     VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
 };
 pub(crate) use derive::private_soa;

@@ -2,10 +2,10 @@
 
 use super::catalogue::Catalogue;
 use super::contents::ZoneContents;
-use super::declaration::{Declaration, Forwarder, NameServer, Strangers, TsigKey, VirtualNetwork};
+use super::declaration::{Allocations, Declaration, Forwarder, NameServer, Strangers, TsigKey, VirtualNetwork};
 use super::derive::{self, Forwarding};
 use super::finding::{Finding, Severity};
-use super::{advice, check};
+use super::{advice, allocate, check};
 
 /// A declared world that can be served.
 #[derive(Clone, Debug)]
@@ -18,6 +18,7 @@ pub struct Topology {
     pub(super) strangers: Strangers,
     pub(super) listener_networks: Vec<Option<String>>,
     pub(super) name_servers: Vec<NameServer>,
+    allocations: Allocations,
 }
 
 impl Topology {
@@ -37,6 +38,7 @@ impl Topology {
                 mend,
             ));
         }
+        let allocations = allocate::addresses(&mut declaration, catalogue, &mut findings);
         check::declaration(&declaration, catalogue, &mut findings);
         let zones = derive::zones(&mut declaration, catalogue, &mut findings);
         for zone in &zones {
@@ -57,11 +59,17 @@ impl Topology {
                 strangers,
                 listener_networks,
                 name_servers,
+                allocations,
             };
             Ok((topology, findings))
         } else {
             Err(findings)
         }
+    }
+
+    /// The addresses that private endpoints were given.
+    pub fn allocations(&self) -> &Allocations {
+        &self.allocations
     }
 
     /// The virtual networks, in the order of their declaration.

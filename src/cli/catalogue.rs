@@ -1,6 +1,6 @@
 //! `vnetdns catalogue`: the Private Link services that are known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::process::ExitCode;
 
@@ -103,7 +103,7 @@ impl CatalogueCommand {
             catalogue.services().iter().filter(|service| self.filter.keeps(service, &cloud)).collect();
         let text = match self.format {
             Format::Json => {
-                let services: Result<Vec<_>, _> = services.iter().map(|service| as_json(service)).collect();
+                let services: Result<Vec<_>, _> = services.iter().map(|service| as_json(&catalogue, service)).collect();
                 serde_json::to_string_pretty(&services?)? + "\n"
             }
             Format::Table => table(&services, self.filter.region.as_deref()),
@@ -126,8 +126,17 @@ impl Filter {
 fn table(services: &[&Service], region: Option<&str>) -> String {
     let fill =
         |template: &str| region.map_or_else(|| template.to_owned(), |region| template.replace("{region}", region));
-    let heads =
-        ["CLOUD", "TYPE", "GROUP ID", "MEMBER", "RECORD", "PRIVATE ZONE", "FORWARDER ZONE", "NAME PARTS AND LISTS"];
+    let heads = [
+        "CLOUD",
+        "TYPE",
+        "GROUP ID",
+        "MEMBER",
+        "RECORD",
+        "PRIVATE ZONE",
+        "FORWARDER ZONE",
+        "SOURCE",
+        "NAME PARTS AND LISTS",
+    ];
     let mut rows = vec![heads.map(str::to_owned)];
     for service in services {
         rows.extend(service.members.iter().map(|member| {
@@ -139,12 +148,16 @@ fn table(services: &[&Service], region: Option<&str>) -> String {
                 fill(&member.record_name),
                 fill(&member.private_zone),
                 fill(&member.public_zone),
+                match service.unverified(member) {
+                    Some(_) => "unverified".to_owned(),
+                    None => service.source_of(member).unwrap_or_default().to_owned(),
+                },
                 needs(service),
             ]
         }));
     }
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let widths: [usize; 8] = std::array::from_fn(width);
+    let widths: [usize; 9] = std::array::from_fn(width);
     let mut text = String::new();
     for row in &rows {
         let line: Vec<_> = row.iter().zip(widths).map(|(word, width)| format!("{word:width$}")).collect();
@@ -154,8 +167,12 @@ fn table(services: &[&Service], region: Option<&str>) -> String {
 }
 
 /// A service as the data file has it, with what it needs of a resource.
-fn as_json(service: &Service) -> serde_json::Result<serde_json::Value> {
+fn as_json(catalogue: &Catalogue, service: &Service) -> serde_json::Result<serde_json::Value> {
     let mut value = serde_json::to_value(service)?;
+    for (member, value) in service.members.iter().zip(value["members"].as_array_mut().into_iter().flatten()) {
+        value["source"] = serde_json::to_value(catalogue.source(service, member))?;
+        value["unverified"] = json!(service.unverified(member));
+    }
     let parts = service.name_parts().into_iter().map(|(part, need)| {
         let need = match need {
             PartNeed::Required => json!({ "required": true }),
@@ -165,7 +182,7 @@ fn as_json(service: &Service) -> serde_json::Result<serde_json::Value> {
         (part.to_owned(), need)
     });
     value["name_parts"] = serde_json::Value::Object(parts.collect());
-    value["name_lists"] = service.name_lists().collect::<BTreeSet<_>>().into_iter().collect();
+    value["name_lists"] = service.name_lists().into_iter().collect();
     Ok(value)
 }
 
@@ -175,7 +192,7 @@ fn needs(service: &Service) -> String {
         PartNeed::Required => part.to_owned(),
         PartNeed::Optional | PartNeed::Default(_) => format!("[{part}]"),
     });
-    let lists = service.name_lists().collect::<BTreeSet<_>>().into_iter().map(|list| format!("[{list}…]"));
+    let lists = service.name_lists().into_iter().map(|list| format!("[{list}…]"));
     parts.chain(lists).collect::<Vec<_>>().join(" ")
 }
 
@@ -200,9 +217,10 @@ impl NameQuery {
         matches.retain(|found| Some(rank(found)) == best);
         let text = match self.format {
             Format::Json => {
-                serde_json::to_string_pretty(&matches.iter().map(Match::as_json).collect::<Vec<_>>())? + "\n"
+                let matches: Vec<_> = matches.iter().map(|found| found.as_json(catalogue)).collect();
+                serde_json::to_string_pretty(&matches)? + "\n"
             }
-            Format::Table => matches.iter().map(Match::as_text).collect::<Vec<_>>().join("\n"),
+            Format::Table => matches.iter().map(|found| found.as_text(catalogue)).collect::<Vec<_>>().join("\n"),
         };
         if matches.is_empty() {
             tracing::error!("no service of the catalogue has names like \"{name}\"");
@@ -214,14 +232,20 @@ impl NameQuery {
 }
 
 impl Match<'_> {
-    fn as_text(&self) -> String {
+    fn as_text(&self, catalogue: &Catalogue) -> String {
         let service = self.service;
+        let source = catalogue.source(service, self.member).map_or_else(String::new, |source| match &source.url {
+            Some(url) => format!("{} <{url}>", source.title),
+            None => source.title.clone(),
+        });
         let lines = [
             ("service", format!("{} ({})", service.title, service.cloud)),
             ("type", service.resource_type.clone()),
             ("through scope", service.scope.clone().unwrap_or_default()),
             ("group ID", service.group_id.clone()),
             ("member", self.member.name.clone()),
+            ("source", source),
+            ("unverified", service.unverified(self.member).unwrap_or_default().to_owned()),
             ("private zone", self.private_zone.clone()),
             ("forwarder zone", self.forwarder_zone.clone()),
             ("name parts", needs(service)),
@@ -233,7 +257,7 @@ impl Match<'_> {
         text
     }
 
-    fn as_json(&self) -> serde_json::Value {
+    fn as_json(&self, catalogue: &Catalogue) -> serde_json::Value {
         json!({
             "title": self.service.title,
             "cloud": self.service.cloud,
@@ -241,6 +265,8 @@ impl Match<'_> {
             "scope": self.service.scope,
             "group_id": self.service.group_id,
             "member": self.member.name,
+            "source": catalogue.source(self.service, self.member),
+            "unverified": self.service.unverified(self.member),
             "private_zone": self.private_zone,
             "forwarder_zone": self.forwarder_zone,
         })
@@ -271,7 +297,12 @@ fn find<'a>(catalogue: &Catalogue, service: &'a Service, member: &'a Member, nam
         let zone = alias.host.split_once('.').map_or(alias.host.as_str(), |(_, zone)| zone);
         (alias.host.clone(), zone)
     });
-    zones.chain(names).chain(aliases).find_map(|(template, forwarder_zone)| {
+    let variants = member.variants.iter().flat_map(|variant| {
+        let public_zone = variant.public_zone.as_deref().unwrap_or(&member.public_zone);
+        let record_name = variant.record_name.as_deref().unwrap_or(&member.record_name);
+        [(owner(record_name, public_zone), public_zone), (owner(record_name, &member.private_zone), public_zone)]
+    });
+    zones.chain(names).chain(variants).chain(aliases).find_map(|(template, forwarder_zone)| {
         let parts =
             template_variants(&template).iter().find_map(|variant| fit(catalogue, &service.cloud, variant, name))?;
         // What the name leaves open stays a template, but for optional parts that it does not have.

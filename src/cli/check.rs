@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::print;
-use crate::azure::Severity;
+use crate::azure::{Severity, Topology};
 use crate::config::{Files, Lab, Problems, load};
 
 /// Check a configuration: all problems at once, each with its place and what to do
@@ -16,25 +16,40 @@ Exit code: 0 without errors, warnings or not; 1 with errors.
 
 Examples:
   vnetdns check config/lab.toml
-  vnetdns check --lab classic-mistakes            a built-in lab")]
+  vnetdns check --lab classic-mistakes            a built-in lab
+  vnetdns check --addresses my.toml               and the addresses that private endpoints are given")]
 pub(super) struct Check {
     /// Configuration file [default: the default lab, which is part of the program]
     file: Option<PathBuf>,
     /// A lab that is part of the program, instead of a file
     #[arg(long, value_name = "NAME", conflicts_with = "file")]
     lab: Option<Lab>,
+    /// Print the addresses that private endpoints are given, as they have none of their own
+    #[arg(long)]
+    addresses: bool,
 }
 
 impl Check {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let files = self.file.map_or_else(|| Files::Lab(self.lab.unwrap_or_default()), Files::Disk);
         let (problems, code) = match load(&files) {
-            Ok(config) => (config.warnings, ExitCode::SUCCESS),
+            Ok(config) => {
+                if self.addresses {
+                    print(&addresses(&config.topology))?;
+                }
+                (config.warnings, ExitCode::SUCCESS)
+            }
             Err(problems) => (problems, ExitCode::FAILURE),
         };
         print(&report(&problems))?;
         Ok(code)
     }
+}
+
+/// A line for each address that was given: network, endpoint, member, address.
+fn addresses(topology: &Topology) -> String {
+    let lines = topology.allocations().iter().map(|(holder, address)| format!("{} {address}\n", holder.join(" ")));
+    lines.collect()
 }
 
 fn report(problems: &Problems) -> String {

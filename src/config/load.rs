@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::problem::{Place, Places, Problem, Problems, Source};
 use super::{DnsCookies, Files, ServerSettings, Sources, declare, files, read};
-use crate::azure::{Catalogue, Finding, Topology};
+use crate::azure::{Allocations, Catalogue, Finding, Topology};
 
 /// A configuration that can be served.
 #[derive(Debug)]
@@ -29,6 +29,14 @@ pub struct Config {
 /// # Errors
 /// Every problem that was found, warnings included, where at least one is an error.
 pub fn load(files: &Files) -> Result<Config, Problems> {
+    load_after(files, &Allocations::default())
+}
+
+/// As [`load`], where private endpoints had been given these addresses before: they keep them.
+///
+/// # Errors
+/// As for [`load`].
+pub fn load_after(files: &Files, before: &Allocations) -> Result<Config, Problems> {
     let path: PathBuf = files.config();
     let file: Arc<str> = path.display().to_string().into();
     let mut problems = Problems::default();
@@ -50,6 +58,7 @@ pub fn load(files: &Files) -> Result<Config, Problems> {
     let (zone_files, secrets, includes) = (declarer.zone_files, declarer.secrets, declarer.includes);
     // What could not be read may be what others refer to.
     declaration.incomplete = problems.has_errors();
+    declaration.allocations.clone_from(before);
     let limits = declaration.limits;
     let paths: BTreeSet<_> = zone_files.iter().map(|file| &file.path).collect();
     let has_deleted = declaration.private_endpoints.iter().any(|endpoint| endpoint.deleted);

@@ -129,6 +129,8 @@ pub(super) struct VirtualNetwork {
     #[serde(default)]
     pub(super) address_space: Vec<Text>,
     #[serde(default)]
+    pub(super) subnets: Vec<Subnet>,
+    #[serde(default)]
     pub(super) client_prefixes: Vec<Text>,
     #[serde(default)]
     pub(super) inbound_endpoints: Vec<Text>,
@@ -136,6 +138,13 @@ pub(super) struct VirtualNetwork {
     pub(super) dns_servers: Vec<Text>,
     pub(super) internal_domain_name_suffix: Option<Text>,
     pub(super) managed_by: Option<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table, { name = \"NAME\", address_prefix = \"10.1.1.0/24\" }")]
+pub(super) struct Subnet {
+    pub(super) name: Text,
+    pub(super) address_prefix: Text,
 }
 
 #[derive(Debug, Deserialize)]
@@ -251,10 +260,12 @@ pub(super) enum PublicNetworkAccess {
 pub(super) struct PrivateEndpoint {
     pub(super) name: Text,
     pub(super) virtual_network: Text,
+    pub(super) subnet: Option<Text>,
     pub(super) private_link_resource: Text,
     pub(super) group_id: Text,
     #[serde(default)]
     pub(super) connection_state: ConnectionState,
+    #[serde(default)]
     pub(super) ip_configurations: BTreeMap<String, Text>,
     #[serde(default)]
     pub(super) private_dns_zone_group: Vec<Text>,
@@ -268,11 +279,13 @@ pub(super) struct PrivateEndpoint {
 pub(super) struct ServiceEndpoint {
     pub(super) name: Text,
     pub(super) virtual_network: Text,
+    pub(super) subnet: Option<Text>,
     pub(super) private_link_service: Text,
     pub(super) private_link_resource: Option<Text>,
     pub(super) group_id: Option<Text>,
     #[serde(default)]
     pub(super) connection_state: ConnectionState,
+    #[serde(default)]
     pub(super) ip_configurations: BTreeMap<String, Text>,
     pub(super) private_dns_zone_group: Option<Spanned<Vec<Text>>>,
 }
@@ -294,6 +307,7 @@ pub(super) struct ManagedPrivateEndpoint {
     pub(super) private_link_resource: Text,
     pub(super) group_id: Text,
     pub(super) connection_state: Option<ConnectionState>,
+    #[serde(default)]
     pub(super) ip_configurations: BTreeMap<String, Text>,
     pub(super) refreshed: Option<Spanned<bool>>,
     pub(super) domain_name: Option<Text>,
@@ -309,6 +323,7 @@ pub(super) struct ManagedServiceEndpoint {
     pub(super) private_link_resource: Option<Text>,
     pub(super) group_id: Option<Text>,
     pub(super) connection_state: Option<ConnectionState>,
+    #[serde(default)]
     pub(super) ip_configurations: BTreeMap<String, Text>,
     #[serde(default)]
     pub(super) refreshed: bool,

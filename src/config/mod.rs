@@ -20,7 +20,7 @@ mod sources;
 mod zone_file;
 
 pub use files::{Files, Lab};
-pub use load::{Config, load};
+pub use load::{Config, load, load_after};
 pub use problem::{Place, Problem, Problems};
 pub use settings::{DnsCookies, Listen, ResponseRateLimit, ServerSettings};
 pub use sources::{FileChange, Sources};

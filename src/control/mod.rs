@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, DnsCookies, Files, Problems, ServerSettings, Sources, load};
+use crate::azure::Allocations;
+use crate::config::{Config, DnsCookies, Files, Problems, ServerSettings, Sources, load, load_after};
 use crate::dns::CookieSecrets;
 use crate::snapshot::{Counts, Generation, Identity, Published, Snapshot};
 use crate::view::{Belonging, ListenerId};
@@ -34,6 +35,8 @@ pub struct Control {
 struct Read {
     sources: Option<Sources>,
     unchanged_keys: Vec<String>,
+    /// The addresses that private endpoints were given.
+    allocations: Allocations,
 }
 
 /// Why a configuration is not served.
@@ -102,12 +105,13 @@ impl Control {
         adjust(&mut settings);
         topology.set_listener_networks(settings.listener_networks());
         let generation = Generation(1);
+        let allocations = topology.allocations().clone();
         let snapshot = Snapshot::compile(topology, identity(&settings), generation).map_err(LoadError::Compile)?;
         let counts = snapshot.counts();
         let random_secret = random_secret()?;
         let snapshot = snapshot.with_cookie_secrets(cookie_secrets(cookies, &random_secret));
         let published = Arc::new(Published::new(snapshot));
-        let read = Mutex::new(Read { sources, unchanged_keys: Vec::new() });
+        let read = Mutex::new(Read { sources, unchanged_keys: Vec::new(), allocations });
         let control = Self { files, declared, settings, random_secret, published, read };
         Ok((control, Loaded { generation, counts, warnings, unchanged_keys: Vec::new(), orphans: Vec::new() }))
     }
@@ -133,8 +137,9 @@ impl Control {
             return Ok(loaded);
         }
         let Config { server, cookies, mut topology, warnings, sources } =
-            load(&self.files).map_err(LoadError::Problems)?;
+            load_after(&self.files, &read.allocations).map_err(LoadError::Problems)?;
         topology.set_listener_networks(self.settings.listener_networks());
+        let allocations = topology.allocations().clone();
         let last = self.published.load_full();
         let snapshot = last.compile_next(topology, identity(&self.settings)).map_err(LoadError::Compile)?;
         drop(last);
@@ -143,7 +148,7 @@ impl Control {
             return Err(LoadError::Gone(gone));
         }
         let snapshot = snapshot.with_cookie_secrets(cookie_secrets(cookies, &self.random_secret));
-        *read = Read { sources, unchanged_keys: self.declared.differences(&server) };
+        *read = Read { sources, unchanged_keys: self.declared.differences(&server), allocations };
         Ok(self.publish(snapshot, warnings, read.unchanged_keys.clone()))
     }
 

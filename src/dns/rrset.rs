@@ -69,6 +69,12 @@ pub mod rdata {
         NameRef::parse(rdata)
     }
 
+    /// SRV RDATA (RFC 2782) of a service's only target: priority and weight are 0.
+    pub fn srv(port: u16, target: &Name) -> Vec<u8> {
+        let [high, low] = port.to_be_bytes();
+        [&[0, 0, 0, 0, high, low], target.as_wire()].concat()
+    }
+
     /// SOA RDATA (RFC 1035 §3.3.13): five numbers are serial, refresh, retry, expire and minimum.
     pub fn soa(mname: &Name, rname: &Name, numbers: [u32; 5]) -> Vec<u8> {
         let mut octets = [mname.as_wire(), rname.as_wire()].concat();

@@ -140,7 +140,7 @@ impl<'a> Parts<'a> {
                 writeln!(text, "name_parts.{part} = \"{value}\"").unwrap();
             }
         }
-        for list in self.service.name_lists().collect::<BTreeSet<_>>() {
+        for list in self.service.name_lists() {
             writeln!(text, "name_lists.{list} = [\"one\", \"two\"]").unwrap();
         }
         text

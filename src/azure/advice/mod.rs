@@ -86,7 +86,7 @@ fn overridden(declaration: &Declaration, catalogue: &Catalogue, zones: &[ZoneCon
     let mut by_zone: BTreeMap<Name, Vec<Vec<ResourceMember>>> = BTreeMap::new();
     for resource in &declaration.private_link_resources {
         let services = catalogue.services_of(resource);
-        let members = services.flat_map(|service| catalogue.members(service, resource).unwrap_or_default());
+        let members = services.flat_map(|found| catalogue.members(found, resource).unwrap_or_default());
         let mut of_resource: BTreeMap<Name, Vec<ResourceMember>> = BTreeMap::new();
         for member in members.filter(|member| !member.private_only) {
             of_resource.entry(member.public_zone.clone()).or_default().push(member);
@@ -281,7 +281,7 @@ fn public_access(
             continue;
         }
         let services = catalogue.services_of(resource);
-        let members = services.flat_map(|service| catalogue.members(service, resource).unwrap_or_default());
+        let members = services.flat_map(|found| catalogue.members(found, resource).unwrap_or_default());
         let members: Vec<_> = members.filter(|member| !member.private_only).collect();
         let mut networks = BTreeSet::new();
         let mut name = None;

@@ -2,21 +2,25 @@
 //!
 //! The data is in `catalogue.toml` and `regions.toml` beside this file and embedded in the binary.
 
+mod service;
 mod template;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::declaration::PrivateLinkResource;
 use crate::dns::{Name, NameError, Ttl};
 
+pub use service::{Host, ListRule, Member, PartNeed, Service, Source, Srv, Variant};
 use template::Filler;
 pub use template::variants as template_variants;
 
 /// All services that are known, and all regions.
 #[derive(Debug)]
 pub struct Catalogue {
+    sources: Vec<Source>,
     services: Vec<Service>,
     regions: BTreeMap<String, Region>,
 }
@@ -28,89 +32,13 @@ struct Region {
     code: String,
 }
 
-/// One kind of resource with one group ID in one cloud.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Service {
-    /// `global`, `usgov` or `china`.
-    pub cloud: String,
-    /// ARM type.
-    #[serde(rename = "type")]
-    pub resource_type: String,
-    /// The service's own name, for people.
-    pub title: String,
-    /// Group ID (sub-resource) of its private endpoints.
-    pub group_id: String,
-    /// Families of SKU that the service is, where one type and group ID stand for several products.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub skus: Vec<String>,
-    /// ARM type of the private link scopes through which its resources have private endpoints.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scope: Option<String>,
-    /// Templates of name parts that a resource need not give.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub defaults: BTreeMap<String, String>,
-    /// What the sub-resource consists of.
-    #[serde(rename(deserialize = "member"))]
-    pub members: Vec<Member>,
-}
-
-/// A member of a sub-resource: one public name, one private record. All but flags and TTLs are templates.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Member {
-    /// Member name, as in the private endpoint's IP configurations; members of one name share an address.
-    pub name: String,
-    /// The list of the resource that has an element for each member of this kind; one member without it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub each: Option<String>,
-    /// Apex of the public zone that holds the member's public name.
-    pub public_zone: String,
-    /// Apex of the private zone that the zone group writes to.
-    pub private_zone: String,
-    /// Labels in front of the private zone; `@` for its apex.
-    pub record_name: String,
-    /// Labels in front of the public zone, where they are others than `record_name`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub public_record_name: Option<String>,
-    /// Whether public DNS does not have the name.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub private_only: bool,
-    /// Whether the privatelink step is there without a private endpoint.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub always_connected: bool,
-    /// Whether the privatelink step is there without a private endpoint if the resource is deployed in a virtual
-    /// network.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub connected_in_network: bool,
-    /// Names that lead to the public name, outermost first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub aliases: Vec<Host>,
-    /// Public hosts that the name leads to; the addresses stand at the last, without one at the name itself.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub public_chain: Vec<Host>,
-    /// TTL in seconds of the CNAME record from the public name to the privatelink name.
-    #[serde(default = "default_ttl")]
-    pub alias_ttl: u32,
-    /// TTL in seconds of the public address records.
-    #[serde(default = "default_ttl")]
-    pub address_ttl: u32,
-}
-
-/// A public host in front of a public name or behind it.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Host {
-    /// Template of its name.
-    pub host: String,
-    /// TTL in seconds of the CNAME record that it has, where it is in front, or that leads to it, where it is behind.
-    #[serde(default = "default_ttl")]
-    pub ttl: u32,
-}
-
-/// See the head of `catalogue.toml`.
-const fn default_ttl() -> u32 {
-    60
+/// A service as one resource has it: one group ID of its private endpoints.
+#[derive(Clone, Copy, Debug)]
+pub struct SubResource<'a> {
+    /// The service.
+    pub service: &'a Service,
+    /// Number and text of the element of the list that the service has a sub-resource for each of.
+    element: Option<(usize, &'a str)>,
 }
 
 /// One member of one resource, templates filled in.
@@ -122,10 +50,19 @@ pub(super) struct ResourceMember {
     pub(super) private_zone: Name,
     pub(super) privatelink_name: Name,
     pub(super) private_only: bool,
+    pub(super) public_only: bool,
+    pub(super) unwritten: bool,
+    pub(super) private_address_for_everyone: bool,
     /// Whether the privatelink step is there without a private endpoint.
     pub(super) always_connected: bool,
     pub(super) aliases: Vec<(Name, Ttl)>,
+    /// Names, ports and TTLs of SRV records.
+    pub(super) srvs: Vec<(Name, u16, Ttl)>,
+    /// Between the public name and the privatelink name; the TTL is that of the name's own CNAME record.
+    pub(super) privatelink_aliases: Vec<(Name, Ttl)>,
     pub(super) public_chain: Vec<(Name, Ttl)>,
+    /// Why its names are not certain.
+    pub(super) unverified: Option<String>,
     pub(super) alias_ttl: Ttl,
     pub(super) address_ttl: Ttl,
 }
@@ -144,20 +81,11 @@ pub enum CatalogueError {
     BadName(String, NameError),
 }
 
-/// What a service's templates want of a name part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartNeed<'a> {
-    /// There is no name without it.
-    Required,
-    /// It may be missing, and is then left out.
-    Optional,
-    /// Without it this template is filled in.
-    Default(&'a str),
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CatalogueFile {
+    #[serde(default)]
+    source: Vec<Source>,
     service: Vec<Service>,
 }
 
@@ -171,7 +99,13 @@ impl Catalogue {
         let regions = clouds.into_iter().flat_map(|(cloud, regions)| {
             regions.into_iter().map(move |(name, code)| (name, Region { cloud: cloud.clone(), code }))
         });
-        Self { services: file.service, regions: regions.collect() }
+        Self { sources: file.source, services: file.service, regions: regions.collect() }
+    }
+
+    /// What says the names of a member.
+    pub fn source(&self, service: &Service, member: &Member) -> Option<&Source> {
+        let id = service.source_of(member)?;
+        self.sources.iter().find(|source| source.id == id)
     }
 
     /// All services, in the order of the data file.
@@ -180,7 +114,7 @@ impl Catalogue {
     }
 
     /// The services of a resource: one for each group ID of its type in its region's cloud.
-    pub fn services_of<'a>(&'a self, resource: &'a PrivateLinkResource) -> impl Iterator<Item = &'a Service> {
+    pub fn services_of<'a>(&'a self, resource: &'a PrivateLinkResource) -> impl Iterator<Item = SubResource<'a>> {
         let mut found: Vec<&Service> = Vec::new();
         for service in self.services_of_type(resource) {
             let is_rival = |other: &&Service| other.group_id == service.group_id;
@@ -189,7 +123,16 @@ impl Catalogue {
                 found.push(service);
             }
         }
-        found.into_iter()
+        found.into_iter().flat_map(|service| {
+            let elements: Vec<_> = match &service.each {
+                None => vec![None],
+                Some(list) => {
+                    let elements = resource.name_lists.get(list).into_iter().flat_map(|elements| elements.iter());
+                    elements.enumerate().map(|(at, element)| Some((at + 1, element.as_str()))).collect()
+                }
+            };
+            elements.into_iter().map(move |element| SubResource { service, element })
+        })
     }
 
     /// The services of a resource's type in its region's cloud, whatever the SKU.
@@ -233,25 +176,50 @@ impl Catalogue {
         self.regions.keys().map(String::as_str)
     }
 
-    /// The members that a resource has of a service, templates filled in.
+    /// The members that a resource has of a sub-resource, templates filled in.
     pub(super) fn members(
         &self,
-        service: &Service,
+        of: SubResource<'_>,
         resource: &PrivateLinkResource,
     ) -> Result<Vec<ResourceMember>, CatalogueError> {
         let mut members = Vec::new();
-        for member in &service.members {
+        for member in &of.service.members {
             match &member.each {
-                None => members.push(self.member(service, member, resource, None)?),
+                None => members.push(self.member(of.service, member, resource, of.element)?),
                 Some(list) => {
-                    let elements = resource.name_lists.get(list).map_or(&[][..], |elements| elements);
+                    let elements = self.elements(of.service, list, resource)?;
                     for (at, element) in elements.iter().enumerate() {
-                        members.push(self.member(service, member, resource, Some((at + 1, element)))?);
+                        members.push(self.member(of.service, member, resource, Some((at + 1, element)))?);
                     }
                 }
             }
         }
         Ok(members)
+    }
+
+    /// The elements of a resource's list, with those that it has without saying so.
+    fn elements(
+        &self,
+        service: &Service,
+        list: &str,
+        resource: &PrivateLinkResource,
+    ) -> Result<Vec<String>, CatalogueError> {
+        let filler = Filler { catalogue: self, service, resource, element: None };
+        let rule = service.lists.get(list);
+        let mut elements = match (resource.name_lists.get(list), rule) {
+            (Some(elements), _) => elements.to_vec(),
+            (None, Some(rule)) => {
+                rule.default.iter().map(|template| filler.fill(template)).collect::<Result<_, _>>()?
+            }
+            (None, None) => Vec::new(),
+        };
+        if let Some(include) = rule.and_then(|rule| rule.include.as_ref()) {
+            let include = filler.fill(include)?;
+            if !elements.iter().any(|element| element.eq_ignore_ascii_case(&include)) {
+                elements.insert(0, include);
+            }
+        }
+        Ok(elements)
     }
 
     fn member(
@@ -270,17 +238,31 @@ impl Catalogue {
         let hosts = |hosts: &[Host]| -> Result<Vec<_>, _> {
             hosts.iter().map(|host| Ok((filler.name(&host.host)?, ttl(host.ttl)))).collect()
         };
-        let public_record_name = member.public_record_name.as_ref().unwrap_or(&member.record_name);
+        let srv = |srv: &Srv| Ok((filler.name(&srv.host)?, srv.port, ttl(srv.ttl)));
+        let variant = member.variants.iter().find(|variant| resource.name_parts.contains_key(&variant.part));
+        let public_zone = variant.and_then(|variant| variant.public_zone.as_ref()).unwrap_or(&member.public_zone);
+        let of_variant = variant.and_then(|variant| variant.record_name.as_ref());
+        let record_name = of_variant.unwrap_or(&member.record_name);
+        let public_record_name = of_variant.or(member.public_record_name.as_ref()).unwrap_or(&member.record_name);
+        let unverified = match variant {
+            Some(variant) => variant.unverified.as_deref(),
+            None => service.unverified(member),
+        };
         Ok(ResourceMember {
             name: filler.fill(&member.name)?,
-            public_name: owner(public_record_name, &member.public_zone)?,
-            privatelink_name: owner(&member.record_name, &member.private_zone)?,
-            public_zone: filler.name(&member.public_zone)?,
+            public_name: owner(public_record_name, public_zone)?,
+            privatelink_name: owner(record_name, &member.private_zone)?,
+            public_zone: filler.name(public_zone)?,
             private_zone: filler.name(&member.private_zone)?,
             private_only: member.private_only,
+            public_only: member.public_only,
+            unwritten: member.unwritten,
+            private_address_for_everyone: member.private_address_for_everyone,
             always_connected: member.always_connected
                 || member.connected_in_network && resource.virtual_network.is_some(),
             aliases: hosts(&member.aliases)?,
+            srvs: member.srvs.iter().map(srv).collect::<Result<_, _>>()?,
+            privatelink_aliases: hosts(&member.privatelink_aliases)?,
             public_chain: match &resource.public_endpoint {
                 Some(declared) => {
                     let first = member.public_chain.first();
@@ -288,51 +270,23 @@ impl Catalogue {
                 }
                 None => hosts(&member.public_chain)?,
             },
+            unverified: unverified.map(str::to_owned),
             alias_ttl: ttl(member.alias_ttl),
             address_ttl: ttl(member.address_ttl),
         })
     }
 }
 
-impl Service {
-    /// The name parts that the service's templates know, and what they want of each.
-    pub fn name_parts(&self) -> BTreeMap<&str, PartNeed<'_>> {
-        let templates = self.members.iter().flat_map(Member::templates).chain(self.defaults.values());
-        let mut parts = BTreeMap::new();
-        for part in templates.flat_map(|template| template::parts(template)).filter(|part| part.is_of_resource()) {
-            let need = match self.defaults.get(part.name) {
-                Some(default) => PartNeed::Default(default),
-                None if part.name == "region_code" => PartNeed::Default("{region_code}"),
-                None if part.is_optional() => PartNeed::Optional,
-                None => PartNeed::Required,
-            };
-            parts.insert(part.name, need);
-        }
-        parts
+impl<'a> SubResource<'a> {
+    /// Its group ID.
+    pub fn group_id(&self) -> Cow<'a, str> {
+        let group_id = &self.service.group_id;
+        self.element.map_or(Cow::Borrowed(group_id), |(_, element)| Cow::Owned(group_id.replace("{each}", element)))
     }
 
-    /// The lists that the service's members are made from.
-    pub fn name_lists(&self) -> impl Iterator<Item = &str> {
-        self.members.iter().filter_map(|member| member.each.as_deref())
-    }
-
-    /// Whether resources of the service have private endpoints through scopes of that type.
-    pub(super) fn is_scoped_by(&self, scope: &str) -> bool {
-        self.scope.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(scope))
-    }
-
-    /// Whether a SKU, such as `Balanced_B10`, belongs to the service.
-    pub(super) fn has_sku(&self, sku: &str) -> bool {
-        let family = sku.split('_').next().unwrap_or(sku);
-        self.skus.iter().any(|own| own.eq_ignore_ascii_case(family))
-    }
-}
-
-impl Member {
-    fn templates(&self) -> impl Iterator<Item = &String> {
-        let names = [&self.name, &self.public_zone, &self.private_zone, &self.record_name];
-        let hosts = self.aliases.iter().chain(&self.public_chain).map(|host| &host.host);
-        names.into_iter().chain(&self.public_record_name).chain(hosts)
+    /// Whether that is its group ID, whatever the letter case.
+    pub(super) fn has_group_id(&self, group_id: &str) -> bool {
+        self.group_id().eq_ignore_ascii_case(group_id)
     }
 }
 
@@ -367,9 +321,10 @@ mod tests {
                 let parts = parts.filter(|(_, need)| with_all_parts || *need == PartNeed::Required);
                 resource.name_parts = parts.map(|(part, _)| (part.to_owned(), text("x1"))).collect();
                 let list = Declared::new(vec!["e1".to_owned(), "e2".to_owned()], Origin(0));
-                resource.name_lists = service.name_lists().map(|name| (name.to_owned(), list.clone())).collect();
-                assert!(catalogue.services_of(&resource).any(|found| std::ptr::eq(found, service)), "{service:?}");
-                for member in catalogue.members(service, &resource).unwrap() {
+                resource.name_lists =
+                    service.name_lists().into_iter().map(|name| (name.to_owned(), list.clone())).collect();
+                let found = catalogue.services_of(&resource).find(|found| std::ptr::eq(found.service, service));
+                for member in catalogue.members(found.unwrap(), &resource).unwrap() {
                     assert!(member.public_name.as_ref().is_within(member.public_zone.as_ref()));
                     assert!(member.privatelink_name.as_ref().is_within(member.private_zone.as_ref()));
                     let mut labels = member.private_zone.as_ref().labels();
@@ -395,7 +350,7 @@ mod tests {
             let mut resource = resource("Microsoft.Cache/redisEnterprise", "eastus");
             resource.sku = sku.map(text);
             let services = catalogue.services_of(&resource);
-            services.map(|service| service.members[0].private_zone.clone()).collect::<Vec<_>>()
+            services.map(|found| found.service.members[0].private_zone.clone()).collect::<Vec<_>>()
         };
         assert_eq!(zones(None), ["privatelink.redisenterprise.cache.azure.net"]);
         assert_eq!(zones(Some("Enterprise_E10")), ["privatelink.redisenterprise.cache.azure.net"]);
@@ -407,8 +362,8 @@ mod tests {
     fn a_missing_part_or_region_code_is_named() {
         let catalogue = Catalogue::embedded();
         let members = |resource: &PrivateLinkResource| {
-            let service = catalogue.services_of(resource).next().unwrap();
-            catalogue.members(service, resource).map(|members| members[0].public_chain[0].0.to_string())
+            let found = catalogue.services_of(resource).next().unwrap();
+            catalogue.members(found, resource).map(|members| members[0].public_chain[0].0.to_string())
         };
         let mut resource = resource("microsoft.monitor/accounts", "eastus");
         assert_eq!(members(&resource), Err(CatalogueError::MissingPart("key".to_owned())));

@@ -11,7 +11,7 @@ const BUILT_IN: [&str; 6] = ["name", "region", "region_abbreviation", "each", "i
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part<'a> {
     pub(super) name: &'a str,
-    /// A hyphen that is missing where the part is.
+    /// A hyphen or dot that is missing where the part is.
     before: &'a str,
     /// A dot that is missing where the part is.
     after: &'a str,
@@ -21,7 +21,7 @@ pub(super) struct Part<'a> {
 
 impl<'a> Part<'a> {
     fn new(text: &'a str) -> Self {
-        let (before, text) = text.split_at(usize::from(text.starts_with('-')));
+        let (before, text) = text.split_at(usize::from(text.starts_with(['-', '.'])));
         let (text, after) = text.split_at(text.len() - usize::from(text.ends_with('.')));
         let (name, len) = match text.split_once(':') {
             Some((name, len)) => (name, Some(len.parse().expect("a unit test fills in every template"))),
@@ -141,6 +141,7 @@ mod tests {
     fn a_template_has_a_variant_for_each_choice_of_optional_parts() {
         assert_eq!(variants("a.{b}.c"), ["a.{b}.c"]);
         assert_eq!(variants("{a}{-b}.{c.}d"), ["{a}-{b}.{c}.d", "{a}.{c}.d", "{a}-{b}.d", "{a}.d"]);
+        assert_eq!(variants("{a}{.b}.c"), ["{a}.{b}.c", "{a}.c"]);
     }
 
     #[test]

@@ -210,6 +210,7 @@ mod tests {
         let endpoint = PrivateEndpoint {
             name: Declared::new("pe".to_owned(), ORIGIN),
             virtual_network: Declared::new("vnet-0".to_owned(), ORIGIN),
+            subnet: None,
             private_link_resource: Declared::new("r".to_owned(), ORIGIN),
             group_id: Declared::new("g".to_owned(), ORIGIN),
             connection_state: Default::default(),

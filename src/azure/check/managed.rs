@@ -112,22 +112,10 @@ fn service_endpoint(declaration: &Declaration, endpoint: &ServiceEndpoint, findi
                 format!("there is no member \"{member}\""),
                 format!("an endpoint of a private link service has one address, \"{}\"", ServiceEndpoint::MEMBER),
             ));
-        } else if let Some(network) = network
-            && !network.address_space.iter().any(|prefix| prefix.contains(&**address))
-        {
-            findings.push(Finding::error(
-                address.origin,
-                format!("{address} is not in the address space of virtual network \"{}\"", network.name),
-                "take an address of the network in which the endpoint lives",
-            ));
         }
     }
-    if endpoint.ip_configurations.is_empty() {
-        findings.push(Finding::error(
-            endpoint.name.origin,
-            format!("private endpoint \"{}\" has no address", endpoint.name),
-            format!("add it as ip_configurations.{} = \"ADDRESS\"", ServiceEndpoint::MEMBER),
-        ));
+    if let Some(network) = network {
+        private_link::addresses_in(network, endpoint.subnet.as_ref(), &endpoint.ip_configurations, findings);
     }
 }
 

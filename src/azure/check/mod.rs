@@ -39,6 +39,9 @@ fn resources(declaration: &Declaration, catalogue: &Catalogue, findings: &mut Ve
     for zone in &declaration.public_zones {
         unique_record_sets(&zone.record_sets, findings);
     }
+    for network in virtual_networks {
+        private_link::subnets(network, findings);
+    }
     private_zones(declaration, findings);
     for resource in private_link_resources {
         private_link::resource(catalogue, resource, findings);

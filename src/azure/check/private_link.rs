@@ -1,10 +1,13 @@
 //! Private Link resources, their scopes, and private endpoints, against the catalogue and each other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::{missing, unique, zone_reference};
-use crate::azure::catalogue::{Catalogue, CatalogueError};
-use crate::azure::declaration::{Declaration, Origin, PrivateEndpoint, PrivateLinkResource};
+use crate::azure::catalogue::{Catalogue, CatalogueError, ResourceMember};
+use crate::azure::declaration::{
+    Declaration, Declared, Origin, PrivateEndpoint, PrivateLinkResource, Subnet, VirtualNetwork,
+};
 use crate::azure::finding::{Finding, quoted, suggestion};
 use crate::azure::lookup::{find_resource, named, try_members};
 
@@ -39,19 +42,20 @@ pub(super) fn resource(catalogue: &Catalogue, resource: &PrivateLinkResource, fi
     if services.is_empty() {
         return;
     }
-    let parts = services.iter().flat_map(|service| service.name_parts().into_keys()).collect();
+    let parts = catalogue.services_of_type(resource).flat_map(|service| service.name_parts().into_keys()).collect();
     let given = resource.name_parts.iter().map(|(part, value)| (part, value.origin));
     known_parts(resource, "name part", given, &parts, findings);
-    let lists = services.iter().flat_map(|service| service.name_lists()).collect();
+    let lists = catalogue.services_of_type(resource).flat_map(|service| service.name_lists()).collect();
     let given = resource.name_lists.iter().map(|(list, value)| (list, value.origin));
     known_parts(resource, "name list", given, &lists, findings);
-    let members: Vec<_> = services.iter().map(|service| catalogue.members(service, resource)).collect();
+    let members: Vec<_> = services.iter().map(|found| catalogue.members(*found, resource)).collect();
     // A sub-resource whose names cannot be formed is one that the resource is declared without, unless all are.
     if members.iter().all(Result::is_err) {
         let error = members.into_iter().find_map(Result::err);
         findings.extend(error.map(|error| bad_names(resource, &error)));
         return;
     }
+    stand_ins(catalogue, resource, findings);
     let members: BTreeSet<_> = members.into_iter().flatten().flatten().map(|member| member.name).collect();
     let addresses = resource.public_ip_addresses.iter().map(|(member, addresses)| (member, addresses.origin));
     known_members(&members, addresses, findings);
@@ -79,7 +83,7 @@ pub(super) fn injection(
     let mut services = catalogue.services_of(resource);
     // A type or region that is not known has been reported.
     let is_known = catalogue.services_of(resource).next().is_some();
-    if is_known && !services.any(|service| service.members.iter().any(|member| member.connected_in_network)) {
+    if is_known && !services.any(|found| found.service.members.iter().any(|member| member.connected_in_network)) {
         findings.push(Finding::error(
             network.origin,
             format!("a resource of type \"{}\" is not deployed in a virtual network", resource.resource_type),
@@ -129,7 +133,7 @@ pub(super) fn scope(
             continue;
         };
         let mut services = catalogue.services_of(scoped);
-        let is_scoped = services.any(|service| service.is_scoped_by(&scope.resource_type));
+        let is_scoped = services.any(|found| found.service.is_scoped_by(&scope.resource_type));
         if !is_scoped || catalogue.cloud(&scoped.region) != catalogue.cloud(&scope.region) {
             findings.push(Finding::error(
                 name.origin,
@@ -176,24 +180,119 @@ fn bad_names(resource: &PrivateLinkResource, error: &CatalogueError) -> Finding 
     Finding::error(origin, format!("the names of \"{}\" cannot be formed: {error}", resource.name), mend)
 }
 
-/// Reports members that none of the services has; returns whether there are none such. Where one is misspelt, the
-/// right one seems to be missing too: to say both would mislead.
+/// Says which names of an endpoint no source confirms, reason by reason.
+fn unverified(endpoint: &PrivateEndpoint, members: &[ResourceMember], findings: &mut Vec<Finding>) {
+    let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for member in members {
+        if let Some(reason) = &member.unverified {
+            let name = if member.private_only { &member.privatelink_name } else { &member.public_name };
+            names.entry(reason).or_default().push(name.to_string());
+        }
+    }
+    for (reason, names) in names {
+        findings.push(Finding::warning(
+            endpoint.name.origin,
+            format!(
+                "names of private endpoint \"{}\" are unverified ({reason}): {}",
+                endpoint.name,
+                names.join(", ")
+            ),
+            "compare them with the DNS configuration that Azure shows of the endpoint; a [[private_link_service_type]] of \
+             your own takes the place of the catalogue's",
+        ));
+    }
+}
+
+/// Says that a label which Azure makes up stands in the resource's names as its own name.
+fn stand_ins(catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec<Finding>) {
+    let services = catalogue.services_of(resource).map(|found| found.service);
+    let assigned: BTreeSet<_> = services.flat_map(|service| &service.assigned).collect();
+    for part in assigned.into_iter().filter(|part| !resource.name_parts.contains_key(*part)) {
+        findings.push(Finding::warning(
+            resource.name.origin,
+            format!("Azure makes up a label in the names of \"{}\", for which its name stands here", resource.name),
+            format!("add it as name_parts.{part} = \"…\", as the resource's host name shows it"),
+        ));
+    }
+}
+
+/// Reports members that none of the services has.
 fn known_members<'a>(
     members: &BTreeSet<String>,
     given: impl Iterator<Item = (&'a String, Origin)>,
     findings: &mut Vec<Finding>,
-) -> bool {
-    let mut all_known = true;
+) {
     let names = || members.iter().map(String::as_str);
     for (member, origin) in given.filter(|(member, _)| !members.contains(*member)) {
-        all_known = false;
         findings.push(Finding::error(
             origin,
             format!("there is no member \"{member}\""),
             format!("the members are {}{}", quoted(names()), suggestion(member, names())),
         ));
     }
-    all_known
+}
+
+/// Checks the subnets of a network.
+pub(super) fn subnets(network: &VirtualNetwork, findings: &mut Vec<Finding>) {
+    unique("subnet", network.subnets.iter().map(|subnet| &subnet.name), findings);
+    for (at, subnet) in network.subnets.iter().enumerate() {
+        let prefix = &subnet.address_prefix;
+        if !network.address_space.iter().any(|space| space.contains(&**prefix)) {
+            findings.push(Finding::error(
+                prefix.origin,
+                format!("{prefix} is not within the address space of virtual network \"{}\"", network.name),
+                "take a part of its address_space, or add the prefix to that",
+            ));
+        }
+        let overlaps =
+            |other: &&Subnet| other.address_prefix.contains(&**prefix) || prefix.contains(&*other.address_prefix);
+        if let Some(other) = network.subnets[..at].iter().find(overlaps) {
+            findings.push(Finding::error(
+                prefix.origin,
+                format!(
+                    "{prefix} of subnet \"{}\" overlaps {} of \"{}\"",
+                    subnet.name, other.address_prefix, other.name
+                ),
+                "divide the address space among them",
+            ));
+        }
+    }
+}
+
+/// Checks the subnet that an endpoint names, and that its addresses are of the network and of that subnet.
+pub(super) fn addresses_in(
+    network: &VirtualNetwork,
+    subnet: Option<&Declared<String>>,
+    ip_configurations: &BTreeMap<String, Declared<IpAddr>>,
+    findings: &mut Vec<Finding>,
+) {
+    let prefix = subnet.and_then(|subnet| network.subnet(subnet));
+    if let (Some(subnet), None) = (subnet, prefix) {
+        let names = || network.subnets.iter().map(|subnet| subnet.name.as_str());
+        findings.push(Finding::error(
+            subnet.origin,
+            format!("virtual network \"{}\" has no subnet \"{subnet}\"", network.name),
+            format!(
+                "add {{ name = \"{subnet}\", address_prefix = \"…\" }} to its subnets{}",
+                suggestion(subnet, names())
+            ),
+        ));
+    }
+    for address in ip_configurations.values() {
+        if !network.address_space.iter().any(|prefix| prefix.contains(&**address)) {
+            findings.push(Finding::error(
+                address.origin,
+                format!("{address} is not in the address space of virtual network \"{}\"", network.name),
+                "take an address of the network in which the endpoint lives",
+            ));
+        } else if let Some((prefix, subnet)) = prefix.zip(subnet).filter(|(prefix, _)| !prefix.contains(&**address)) {
+            findings.push(Finding::error(
+                address.origin,
+                format!("{address} is not in {prefix}, the subnet \"{subnet}\""),
+                "take an address of the subnet, or leave it out to be given the next free one",
+            ));
+        }
+    }
 }
 
 /// Checks a private endpoint against its network, its resource and its zones.
@@ -211,16 +310,8 @@ pub(super) fn endpoint(
     for reference in &endpoint.private_dns_zone_group {
         zone_reference(declaration, reference, findings);
     }
-    for address in endpoint.ip_configurations.values() {
-        if let Some(network) = network
-            && !network.address_space.iter().any(|prefix| prefix.contains(&**address))
-        {
-            findings.push(Finding::error(
-                address.origin,
-                format!("{address} is not in the address space of virtual network \"{}\"", network.name),
-                "take an address of the network in which the endpoint lives",
-            ));
-        }
+    if let Some(network) = network {
+        addresses_in(network, endpoint.subnet.as_ref(), &endpoint.ip_configurations, findings);
     }
     let Some(resource) = find_resource(declaration, endpoint) else {
         let known = declaration.private_link_resources.iter().map(|resource| resource.name.as_str());
@@ -228,8 +319,8 @@ pub(super) fn endpoint(
         return;
     };
     let services: Vec<_> = catalogue.services_of(resource).collect();
-    let Some(service) = services.first() else { return }; // reported with the resource
-    if let Some(scope) = &service.scope {
+    let Some(first) = services.first() else { return }; // reported with the resource
+    if let Some(scope) = &first.service.scope {
         findings.push(Finding::error(
             endpoint.private_link_resource.origin,
             format!("a resource of type \"{}\" has no private endpoint of its own", resource.resource_type),
@@ -248,8 +339,9 @@ pub(super) fn endpoint(
         ));
         return;
     }
-    if !services.iter().any(|service| service.group_id.eq_ignore_ascii_case(&endpoint.group_id)) {
-        let group_ids = || services.iter().map(|service| service.group_id.as_str());
+    if !services.iter().any(|found| found.has_group_id(&endpoint.group_id)) {
+        let group_ids: Vec<_> = services.iter().map(|found| found.group_id()).collect();
+        let group_ids = || group_ids.iter().map(|group_id| &**group_id);
         findings.push(Finding::error(
             endpoint.group_id.origin,
             format!("a resource of type \"{}\" has no group ID \"{}\"", resource.resource_type, endpoint.group_id),
@@ -258,24 +350,15 @@ pub(super) fn endpoint(
         return;
     }
     let members: BTreeSet<_> = match try_members(declaration, catalogue, resource, &endpoint.group_id) {
-        Ok(members) => members.into_iter().map(|member| member.name).collect(),
+        Ok(members) => {
+            unverified(endpoint, &members, findings);
+            members.into_iter().map(|member| member.name).collect()
+        }
         Err((resource, error)) => {
             findings.push(bad_names(resource, &error));
             return;
         }
     };
     let addresses = endpoint.ip_configurations.iter().map(|(member, address)| (member, address.origin));
-    if !known_members(&members, addresses, findings) {
-        return;
-    }
-    for member in members.iter().filter(|member| !endpoint.ip_configurations.contains_key(*member)) {
-        findings.push(Finding::error(
-            endpoint.name.origin,
-            format!("private endpoint \"{}\" has no address for its member \"{member}\"", endpoint.name),
-            match member.contains('.') {
-                true => format!("add it as ip_configurations.\"{member}\" = \"ADDRESS\""),
-                false => format!("add it as ip_configurations.{member} = \"ADDRESS\""),
-            },
-        ));
-    }
+    known_members(&members, addresses, findings);
 }

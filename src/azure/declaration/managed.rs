@@ -25,7 +25,9 @@ pub struct ServiceEndpoint {
     pub name: Declared<String>,
     /// Name of the network that holds its address.
     pub virtual_network: Declared<String>,
-    /// Name of the service it points at.
+    /// Name of the network's subnet that its address is of.
+    pub subnet: Option<Declared<String>>,
+    /// Name of the service it points at, or its alias.
     pub private_link_service: Declared<String>,
     /// State of the connection.
     pub connection_state: ConnectionState,
@@ -82,6 +84,7 @@ impl ManagedPrivateEndpoint {
         Some(PrivateEndpoint {
             name: self.name.clone(),
             virtual_network: virtual_network.clone(),
+            subnet: None,
             private_link_resource: private_link_resource.clone(),
             group_id: group_id.clone(),
             connection_state: self.connection_state,
@@ -97,6 +100,7 @@ impl ManagedPrivateEndpoint {
         Some(ServiceEndpoint {
             name: self.name.clone(),
             virtual_network: virtual_network.clone(),
+            subnet: None,
             private_link_service: private_link_service.clone(),
             connection_state: self.connection_state,
             ip_configurations: self.ip_configurations.clone(),

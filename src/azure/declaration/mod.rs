@@ -9,12 +9,15 @@ use ipnet::IpNet;
 
 use crate::dns::{Name, NameRef, RecordType, Ttl};
 
+mod allocations;
 mod clients;
 mod forwarding;
 mod machine;
 mod managed;
 mod name_server;
 
+pub use allocations::Allocations;
+pub(super) use allocations::Holder;
 pub use clients::{Forwarder, KeyNetworks, Listener, Strangers, TsigKey};
 pub use forwarding::{
     AZURE_PROVIDED_DNS, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule, SecurityAction,
@@ -106,6 +109,8 @@ pub struct Declaration {
     pub limits: Limits,
     /// The connection state from which on a resource's public name has the privatelink step.
     pub public_cname_from: PublicCnameFrom,
+    /// The addresses that private endpoints had been given before.
+    pub allocations: Allocations,
     /// Some resources could not be read, so that a reference to nothing may be no mistake.
     pub incomplete: bool,
 }
@@ -162,6 +167,8 @@ pub struct VirtualNetwork {
     pub name: Declared<String>,
     /// The network's own address prefixes; those of two networks may overlap.
     pub address_space: Vec<Declared<IpNet>>,
+    /// Parts of the address space that private endpoints can be put into.
+    pub subnets: Vec<Subnet>,
     /// Prefixes outside the address space whose clients resolve as this network does, such as an on-premises
     /// forwarder across VPN or ExpressRoute.
     pub client_prefixes: Vec<Declared<IpNet>>,
@@ -175,6 +182,22 @@ pub struct VirtualNetwork {
     pub internal_domain_name_suffix: Option<Declared<Name>>,
     /// The Azure Managed Grafana workspace whose managed network this is.
     pub managed_by: Option<Declared<String>>,
+}
+
+impl VirtualNetwork {
+    /// The prefix of the subnet of a name.
+    pub(super) fn subnet(&self, name: &str) -> Option<IpNet> {
+        self.subnets.iter().find(|subnet| *subnet.name == name).map(|subnet| *subnet.address_prefix)
+    }
+}
+
+/// A part of a network's address space.
+#[derive(Clone, Debug)]
+pub struct Subnet {
+    /// Name, unique in the network.
+    pub name: Declared<String>,
+    /// Its addresses.
+    pub address_prefix: Declared<IpNet>,
 }
 
 /// A private DNS zone. Zones of one name may exist in different resource groups.
@@ -379,6 +402,8 @@ pub struct PrivateEndpoint {
     pub name: Declared<String>,
     /// Name of the network that holds its addresses.
     pub virtual_network: Declared<String>,
+    /// Name of the network's subnet that its addresses are of.
+    pub subnet: Option<Declared<String>>,
     /// Name of the resource it points at.
     pub private_link_resource: Declared<String>,
     /// Sub-resource of the target.

@@ -80,7 +80,7 @@ fn private_names(
             let members =
                 resource.map(|resource| members(declaration, catalogue, resource, group_id)).unwrap_or_default();
             let named = |member: ResourceMember| Some((member.privatelink_name, address(&member.name)?));
-            members.into_iter().filter_map(named).collect()
+            members.into_iter().filter(|member| !member.unwritten).filter_map(named).collect()
         }
     }
 }

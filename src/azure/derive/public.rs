@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::{SOA_TTL, address_set, constant, seconds};
-use crate::azure::catalogue::{Catalogue, ResourceMember, Service};
+use crate::azure::catalogue::{Catalogue, ResourceMember, SubResource};
 use crate::azure::contents::{Scope, ZoneContents};
-use crate::azure::declaration::{Declaration, NameServer, Origin, PrivateLinkResource, RecordSet, Writer};
+use crate::azure::declaration::{
+    Declaration, NameServer, Origin, PrivateEndpoint, PrivateLinkResource, RecordSet, Writer,
+};
 use crate::azure::finding::Finding;
 use crate::azure::lookup::named;
 use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
@@ -24,9 +26,10 @@ pub(super) fn zones(
     let connections = Connections::new(declaration);
     let mut members = Vec::new();
     for resource in &declaration.private_link_resources {
-        for service in catalogue.services_of(resource) {
-            for member in catalogue.members(service, resource).unwrap_or_default() {
-                let is_connected = member.always_connected || connections.reach(resource, service);
+        for found in catalogue.services_of(resource) {
+            for member in catalogue.members(found, resource).unwrap_or_default() {
+                let has_step = !member.public_only && !member.private_address_for_everyone;
+                let is_connected = has_step && (member.always_connected || connections.reach(resource, found));
                 members.push((resource, member, is_connected));
             }
         }
@@ -40,7 +43,10 @@ pub(super) fn zones(
     let mut public = PublicSide::new(declared);
     for (resource, member, is_connected) in &members {
         if *is_connected || !connected.contains(&member.public_name) {
-            public.member(resource, member, *is_connected);
+            match member.private_address_for_everyone {
+                true => public.private_address(declaration, resource, member),
+                false => public.member(resource, member, *is_connected),
+            }
         }
     }
     public.finish(findings)
@@ -67,8 +73,8 @@ impl<'a> Connections<'a> {
         Self(connections)
     }
 
-    fn reach(&self, resource: &'a PrivateLinkResource, service: &Service) -> bool {
-        self.0.contains(&(resource.name.as_str(), service.group_id.to_lowercase()))
+    fn reach(&self, resource: &'a PrivateLinkResource, sub_resource: SubResource<'_>) -> bool {
+        self.0.contains(&(resource.name.as_str(), sub_resource.group_id().to_lowercase()))
     }
 }
 
@@ -116,10 +122,21 @@ impl PublicSide {
         for ((owner, ttl), target) in member.aliases.iter().zip(targets) {
             self.record_sets.push((alias(owner, target, *ttl), Home::Parent));
         }
+        let in_zone = || Home::Service(member.public_zone.clone());
+        for (name, port, ttl) in &member.srvs {
+            let rdata = rdata::srv(*port, &member.public_name).into();
+            self.record_sets.push((record_set(name, RecordType::SRV, *ttl, rdata, &writer, origin), in_zone()));
+        }
         let mut owner = &member.public_name;
-        let mut home = Home::Service(member.public_zone.clone());
+        let mut home = in_zone();
         if is_connected {
-            self.record_sets.push((alias(owner, &member.privatelink_name, member.alias_ttl), home));
+            let mut step_ttl = member.alias_ttl;
+            for (between, ttl) in &member.privatelink_aliases {
+                self.record_sets.push((alias(owner, between, step_ttl), home));
+                (owner, step_ttl) = (between, *ttl);
+                home = if owner.as_ref().is_within(member.public_zone.as_ref()) { in_zone() } else { Home::Parent };
+            }
+            self.record_sets.push((alias(owner, &member.privatelink_name, step_ttl), home));
             owner = &member.privatelink_name;
             home = Home::Service(if owner.as_ref().is_within(member.public_zone.as_ref()) {
                 member.public_zone.clone()
@@ -147,6 +164,23 @@ impl PublicSide {
                 Home::Parent | Home::Own => Home::Own,
             };
             self.record_sets.push((record_set, home));
+        }
+    }
+
+    /// Notes a public name that has the address of the resource's private endpoint, for everyone.
+    fn private_address(&mut self, declaration: &Declaration, resource: &PrivateLinkResource, member: &ResourceMember) {
+        let origin = resource.name.origin;
+        self.empty.push((member.public_zone.clone(), origin));
+        let points_here = |endpoint: &&PrivateEndpoint| *endpoint.private_link_resource == *resource.name;
+        let endpoints = declaration.private_endpoints.iter().filter(points_here);
+        let in_use = endpoints.filter(|endpoint| endpoint.has_written() && !endpoint.deleted);
+        let Some(address) = in_use.filter_map(|endpoint| endpoint.ip_configurations.get(&member.name)).next_back()
+        else {
+            return;
+        };
+        let writer = Writer::PrivateLinkResource((*resource.name).clone());
+        for record_set in address_set(&member.public_name, &[**address], member.address_ttl, writer, origin) {
+            self.record_sets.push((record_set, Home::Service(member.public_zone.clone())));
         }
     }
 
@@ -225,14 +259,18 @@ pub(super) fn derived_zone(apex: Name, origin: Origin) -> ZoneContents {
 }
 
 fn alias(owner: &Name, target: &Name, ttl: Ttl, writer: &Writer, origin: Origin) -> RecordSet {
-    RecordSet {
-        owner: owner.clone(),
-        rtype: RecordType::CNAME,
-        ttl,
-        rdatas: vec![target.as_wire().into()],
-        writer: writer.clone(),
-        origin,
-    }
+    record_set(owner, RecordType::CNAME, ttl, target.as_wire().into(), writer, origin)
+}
+
+fn record_set(
+    owner: &Name,
+    rtype: RecordType,
+    ttl: Ttl,
+    rdata: Box<[u8]>,
+    writer: &Writer,
+    origin: Origin,
+) -> RecordSet {
+    RecordSet { owner: owner.clone(), rtype, ttl, rdatas: vec![rdata], writer: writer.clone(), origin }
 }
 
 /// Stands for a public address that was not declared: one of the documentation range 203.0.113.0/24 (RFC 5737), the

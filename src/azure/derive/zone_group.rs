@@ -32,7 +32,8 @@ pub(super) fn write(
         // A missing resource or service has been reported by the check of the resources.
         let Some(resource) = find_resource(declaration, endpoint) else { continue };
         let mut left_out: BTreeMap<Name, Vec<ResourceMember>> = BTreeMap::new();
-        for member in members(declaration, catalogue, resource, &endpoint.group_id) {
+        let members = members(declaration, catalogue, resource, &endpoint.group_id);
+        for member in members.into_iter().filter(|member| !member.unwritten) {
             if !self::member(endpoint, &member, zones, &mut claims, findings) {
                 left_out.entry(member.private_zone.clone()).or_default().push(member);
             }

@@ -28,6 +28,7 @@ impl Declarer<'_> {
         Some(ServiceEndpoint {
             name,
             virtual_network,
+            subnet: endpoint.subnet.as_ref().map(|subnet| self.label(subnet)),
             private_link_service,
             connection_state: connection_state(endpoint.connection_state),
             ip_configurations: self.ip_configurations(&endpoint.ip_configurations)?,

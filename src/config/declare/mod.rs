@@ -23,9 +23,9 @@ use super::secret_file::{SecretFile, SecretText};
 use super::sources::ZoneFile;
 use super::{Files, files, zone_file};
 use crate::azure::{
-    ConnectionState, Declaration, Declared, Limits, PRIVATE_TYPES, PrivateDnsZone, PrivateEndpoint,
+    Allocations, ConnectionState, Declaration, Declared, Limits, PRIVATE_TYPES, PrivateDnsZone, PrivateEndpoint,
     PrivateLinkResource, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet, ResolutionPolicy, Severity,
-    SoaEdit, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
+    SoaEdit, Subnet, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
 };
 use crate::dns::{Name, RecordType, Ttl, rdata};
 
@@ -102,6 +102,7 @@ impl<'a> Declarer<'a> {
                 mirror::PublicCnameFrom::Approved => PublicCnameFrom::Approved,
             },
             origin: self.places.origin(self.source.place(0)),
+            allocations: Allocations::default(),
             incomplete: false,
         }
     }
@@ -110,6 +111,7 @@ impl<'a> Declarer<'a> {
     fn virtual_network(&mut self, network: &mirror::VirtualNetwork) -> Option<VirtualNetwork> {
         let name = self.label(&network.name);
         let address_space = self.prefixes(&network.address_space);
+        let subnets: Vec<_> = network.subnets.iter().map(|subnet| self.subnet(subnet)).collect();
         let client_prefixes = self.prefixes(&network.client_prefixes);
         let inbound_endpoints: Vec<_> =
             network.inbound_endpoints.iter().map(|text| self.declared_address(text)).collect();
@@ -120,12 +122,19 @@ impl<'a> Declarer<'a> {
         Some(VirtualNetwork {
             name,
             address_space: address_space?,
+            subnets: subnets.into_iter().collect::<Option<_>>()?,
             client_prefixes: client_prefixes?,
             inbound_endpoints: inbound_endpoints.into_iter().collect::<Option<_>>()?,
             dns_servers: dns_servers.into_iter().collect::<Option<_>>()?,
             internal_domain_name_suffix,
             managed_by,
         })
+    }
+
+    fn subnet(&mut self, subnet: &mirror::Subnet) -> Option<Subnet> {
+        let name = self.label(&subnet.name);
+        let mend = "write an address and a length, for instance \"10.1.1.0/24\"";
+        Some(Subnet { name, address_prefix: self.prefix(&subnet.address_prefix, mend)? })
     }
 
     fn private_zone(&mut self, zone: &mirror::PrivateDnsZone) -> Option<PrivateDnsZone> {
@@ -299,6 +308,7 @@ impl<'a> Declarer<'a> {
         Some(PrivateEndpoint {
             name: self.label(&endpoint.name),
             virtual_network: self.label(&endpoint.virtual_network),
+            subnet: endpoint.subnet.as_ref().map(|subnet| self.label(subnet)),
             private_link_resource: self.label(&endpoint.private_link_resource),
             group_id: self.label(&endpoint.group_id),
             connection_state: connection_state(endpoint.connection_state),

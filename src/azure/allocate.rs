@@ -1,0 +1,247 @@
+//! Addresses that private endpoints are given where the declaration has none: the next free ones of a subnet.
+//!
+//! Azure keeps the first four addresses of a subnet and the last for itself (Microsoft Learn, "Virtual network FAQ"). In
+//! which order the members of an endpoint are served is not documented; here it is that of the catalogue, endpoint by
+//! endpoint as declared: those of resources, then those of private link services, then managed ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::catalogue::Catalogue;
+use super::declaration::{
+    Allocations, Declaration, Declared, Holder, ManagedTarget, PrivateEndpoint, ServiceEndpoint, VirtualNetwork,
+};
+use super::finding::Finding;
+use super::lookup::{find_resource, members, named};
+
+/// Addresses of a subnet, from its first on, that belong to the platform.
+const KEPT_FOR_AZURE: u32 = 4;
+
+/// Gives addresses to the members that have none, and says which. Who has had one before keeps it while it is free, so
+/// that an endpoint that comes or goes moves no other's.
+pub(super) fn addresses(
+    declaration: &mut Declaration,
+    catalogue: &Catalogue,
+    findings: &mut Vec<Finding>,
+) -> Allocations {
+    let mut wanted = Vec::new();
+    for (at, endpoint) in declaration.private_endpoints.iter().enumerate() {
+        // What is missing has been reported by the check of the resources.
+        let Some(resource) = find_resource(declaration, endpoint).filter(|found| found.virtual_network.is_none())
+        else {
+            continue;
+        };
+        let members = members(declaration, catalogue, resource, &endpoint.group_id);
+        let names = members.into_iter().map(|member| member.name).collect();
+        wanted.push(Wanted::new(Of::Resource(at), names, &endpoint.ip_configurations));
+    }
+    for (at, endpoint) in declaration.service_endpoints.iter().enumerate() {
+        let names = vec![ServiceEndpoint::MEMBER.to_owned()];
+        wanted.push(Wanted::new(Of::Service(at), names, &endpoint.ip_configurations));
+    }
+    for (at, endpoint) in declaration.managed_private_endpoints.iter().enumerate() {
+        let names = match &endpoint.target {
+            ManagedTarget::Service { .. } => vec![ServiceEndpoint::MEMBER.to_owned()],
+            ManagedTarget::Resource { private_link_resource, group_id } => {
+                let Some(resource) = named(declaration, private_link_resource) else { continue };
+                members(declaration, catalogue, resource, group_id).into_iter().map(|member| member.name).collect()
+            }
+        };
+        wanted.push(Wanted::new(Of::Managed(at), names, &endpoint.ip_configurations));
+    }
+    wanted.retain(|wanted| !wanted.missing.is_empty());
+    if wanted.is_empty() {
+        return Allocations::default();
+    }
+    let mut taken = taken(declaration);
+    // Those that had an address come first: it is not given to another.
+    let mut given = Allocations::default();
+    let mut open = Vec::new();
+    for wanted in &wanted {
+        let Some(place) = wanted.place(declaration) else { continue };
+        for member in &wanted.missing {
+            let holder = place.holder(member);
+            let kept = declaration.allocations.0.get(&holder).copied();
+            match kept.filter(|address| place.subnet.contains(address)) {
+                Some(address) if taken.insert((holder.virtual_network.clone(), address)) => {
+                    given.0.insert(holder, address);
+                }
+                _ => open.push((wanted.of, holder, place.subnet)),
+            }
+        }
+    }
+    let mut full = BTreeSet::new();
+    for (of, holder, subnet) in open {
+        let next = usable(subnet).find(|address| !taken.contains(&(holder.virtual_network.clone(), *address)));
+        match next {
+            Some(address) => {
+                taken.insert((holder.virtual_network.clone(), address));
+                given.0.insert(holder, address);
+            }
+            None if full.insert((holder.virtual_network.clone(), subnet)) => {
+                let name = of.name(declaration);
+                findings.push(Finding::error(
+                    name.origin,
+                    format!("{subnet} of virtual network \"{}\" has no free address left", holder.virtual_network),
+                    format!("give private endpoint \"{name}\" another subnet, or fewer addresses to what is there"),
+                ));
+            }
+            None => {}
+        }
+    }
+    for wanted in wanted {
+        wanted.fill(declaration, &given, findings);
+    }
+    given
+}
+
+/// Which endpoint: a number in one of the declaration's lists.
+#[derive(Clone, Copy)]
+enum Of {
+    Resource(usize),
+    Service(usize),
+    Managed(usize),
+}
+
+impl Of {
+    fn name(self, declaration: &Declaration) -> &Declared<String> {
+        match self {
+            Self::Resource(at) => &declaration.private_endpoints[at].name,
+            Self::Service(at) => &declaration.service_endpoints[at].name,
+            Self::Managed(at) => &declaration.managed_private_endpoints[at].name,
+        }
+    }
+}
+
+/// An endpoint and its members without an address, each once.
+struct Wanted {
+    of: Of,
+    missing: Vec<String>,
+    /// Some addresses are given by hand, and all of them to members that there are.
+    is_partial: bool,
+}
+
+/// Where an endpoint is.
+struct Place<'a> {
+    virtual_network: &'a str,
+    endpoint: &'a str,
+    subnet: IpNet,
+}
+
+impl Place<'_> {
+    fn holder(&self, member: &str) -> Holder {
+        let [virtual_network, endpoint, member] = [self.virtual_network, self.endpoint, member].map(str::to_owned);
+        Holder { virtual_network, endpoint, member }
+    }
+}
+
+impl Wanted {
+    fn new(of: Of, names: Vec<String>, given: &BTreeMap<String, Declared<IpAddr>>) -> Self {
+        // Where a member is misspelt, the right one is missing too: to say both would mislead.
+        let is_partial = !given.is_empty() && given.keys().all(|member| names.contains(member));
+        let mut seen = BTreeSet::new();
+        let missing = names.into_iter().filter(|name| !given.contains_key(name) && seen.insert(name.clone()));
+        Self { of, missing: missing.collect(), is_partial }
+    }
+
+    /// `None` where the endpoint's network or subnet is missing, which is reported elsewhere.
+    fn place<'a>(&self, declaration: &'a Declaration) -> Option<Place<'a>> {
+        let find = |name: &str| declaration.virtual_networks.iter().find(|network| *network.name == name);
+        let (network, subnet) = match self.of {
+            Of::Resource(at) => {
+                let PrivateEndpoint { virtual_network, subnet, .. } = &declaration.private_endpoints[at];
+                (find(virtual_network)?, subnet.as_ref())
+            }
+            Of::Service(at) => {
+                let ServiceEndpoint { virtual_network, subnet, .. } = &declaration.service_endpoints[at];
+                (find(virtual_network)?, subnet.as_ref())
+            }
+            Of::Managed(at) => (declaration.managed_network(&declaration.managed_private_endpoints[at].grafana)?, None),
+        };
+        let subnet = match subnet {
+            Some(name) => network.subnet(name)?,
+            None => first_subnet(network)?,
+        };
+        Some(Place { virtual_network: &network.name, endpoint: self.of.name(declaration), subnet })
+    }
+
+    fn fill(self, declaration: &mut Declaration, given: &Allocations, findings: &mut Vec<Finding>) {
+        let Some(place) = self.place(declaration) else { return };
+        let name = self.of.name(declaration).clone();
+        let found = self.missing.into_iter().filter_map(|member| {
+            let address = *given.0.get(&place.holder(&member))?;
+            Some((member, address))
+        });
+        let found: Vec<_> = found.collect();
+        let ip_configurations = match self.of {
+            Of::Resource(at) => &mut declaration.private_endpoints[at].ip_configurations,
+            Of::Service(at) => &mut declaration.service_endpoints[at].ip_configurations,
+            Of::Managed(at) => &mut declaration.managed_private_endpoints[at].ip_configurations,
+        };
+        for (member, address) in found {
+            if self.is_partial {
+                let key = if member.contains('.') { format!("\"{member}\"") } else { member.clone() };
+                findings.push(Finding::warning(
+                    name.origin,
+                    format!(
+                        "private endpoint \"{name}\" has no address for its member \"{member}\": it is given {address}"
+                    ),
+                    format!(
+                        "add it as ip_configurations.{key} = \"ADDRESS\", or leave ip_configurations out altogether"
+                    ),
+                ));
+            }
+            ip_configurations.insert(member, Declared::new(address, name.origin));
+        }
+    }
+}
+
+/// The addresses that somebody has, by network.
+fn taken(declaration: &Declaration) -> BTreeSet<(String, IpAddr)> {
+    let mut taken = BTreeSet::new();
+    for network in &declaration.virtual_networks {
+        let servers = network.dns_servers.iter().map(|server| server.ip());
+        let own = network.inbound_endpoints.iter().map(|address| **address).chain(servers);
+        taken.extend(own.map(|address| ((*network.name).clone(), address)));
+    }
+    for machine in &declaration.virtual_machines {
+        let addresses = machine.network_interfaces.iter().flat_map(|interface| &interface.ip_addresses);
+        taken.extend(addresses.map(|address| ((*machine.virtual_network).clone(), **address)));
+    }
+    let of_resources = declaration.private_endpoints.iter();
+    let of_resources = of_resources.map(|endpoint| (&*endpoint.virtual_network, &endpoint.ip_configurations));
+    let of_services = declaration.service_endpoints.iter();
+    let of_services = of_services.map(|endpoint| (&*endpoint.virtual_network, &endpoint.ip_configurations));
+    let managed = declaration.managed_private_endpoints.iter().filter_map(|endpoint| {
+        Some((&*declaration.managed_network(&endpoint.grafana)?.name, &endpoint.ip_configurations))
+    });
+    for (network, ip_configurations) in of_resources.chain(of_services).chain(managed) {
+        taken.extend(ip_configurations.values().map(|address| (network.clone(), **address)));
+    }
+    taken
+}
+
+/// Where a network has not divided its address space, the first of its prefixes, one of IPv4 before others.
+fn first_subnet(network: &VirtualNetwork) -> Option<IpNet> {
+    if let Some(subnet) = network.subnets.first() {
+        return Some(*subnet.address_prefix);
+    }
+    let prefixes = || network.address_space.iter().map(|prefix| **prefix);
+    prefixes().find(|prefix| matches!(prefix, IpNet::V4(_))).or_else(|| prefixes().next())
+}
+
+/// The addresses of a subnet that it can give, in their order.
+fn usable(subnet: IpNet) -> Box<dyn Iterator<Item = IpAddr>> {
+    match subnet {
+        IpNet::V4(subnet) => {
+            let (first, last) = (u32::from(subnet.network()), u32::from(subnet.broadcast()));
+            Box::new((first.saturating_add(KEPT_FOR_AZURE)..last).map(|number| IpAddr::V4(number.into())))
+        }
+        IpNet::V6(subnet) => {
+            let (first, last) = (u128::from(subnet.network()), u128::from(subnet.broadcast()));
+            Box::new((first.saturating_add(KEPT_FOR_AZURE.into())..last).map(|number| IpAddr::V6(number.into())))
+        }
+    }
+}

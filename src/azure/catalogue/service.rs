@@ -1,0 +1,271 @@
+//! The data form of the catalogue: what a kind of resource is called. The head of `catalogue.toml` explains each key.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::template;
+
+/// A document, capture or template that says what a service's names are.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// What members refer to it by.
+    pub id: String,
+    /// Title of the page, or what was captured.
+    pub title: String,
+    /// Where it is; none for captures that were published in several places.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// One kind of resource with one group ID in one cloud.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// `global`, `usgov` or `china`.
+    pub cloud: String,
+    /// ARM type.
+    #[serde(rename = "type")]
+    pub resource_type: String,
+    /// The service's own name, for people.
+    pub title: String,
+    /// Group ID (sub-resource) of its private endpoints; with `{each}` where there is one for each element of a list.
+    pub group_id: String,
+    /// The list of the resource that has an element for each sub-resource of this kind; one sub-resource without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub each: Option<String>,
+    /// Families of SKU that the service is, where one type and group ID stand for several products.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skus: Vec<String>,
+    /// ARM type of the private link scopes through which its resources have private endpoints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// Templates of name parts that a resource need not give.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub defaults: BTreeMap<String, String>,
+    /// Parts that Azure makes up for each resource, so that the default of one is no more than a stand-in for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assigned: Vec<String>,
+    /// What lists hold that a resource does not give, or not wholly.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lists: BTreeMap<String, ListRule>,
+    /// ID of the source of its members that do not name one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Why the names of its members are not certain, where those do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unverified: Option<String>,
+    /// What the sub-resource consists of.
+    #[serde(rename(deserialize = "member"))]
+    pub members: Vec<Member>,
+}
+
+/// What a list of a resource holds besides what the resource says.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListRule {
+    /// Template of an element that is always in the list, first unless the resource puts it elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub include: Option<String>,
+    /// Templates of the elements of a list that the resource does not give.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub default: Vec<String>,
+}
+
+/// A member of a sub-resource: one public name, one private record. All but flags and TTLs are templates.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// Member name, as in the private endpoint's IP configurations; members of one name share an address.
+    pub name: String,
+    /// The list of the resource that has an element for each member of this kind; one member without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub each: Option<String>,
+    /// Apex of the public zone that holds the member's public name.
+    pub public_zone: String,
+    /// Apex of the private zone that the zone group writes to.
+    pub private_zone: String,
+    /// Labels in front of the private zone; `@` for its apex.
+    pub record_name: String,
+    /// Labels in front of the public zone, where they are others than `record_name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_record_name: Option<String>,
+    /// Other names, of resources that give a certain part.
+    #[serde(default, rename(deserialize = "variant"), skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
+    /// Whether public DNS does not have the name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub private_only: bool,
+    /// Whether the member is no more than a public name: no private endpoint writes a record for it, and it never has
+    /// the privatelink step.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub public_only: bool,
+    /// Whether no zone group writes its record: a wildcard of another member answers for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unwritten: bool,
+    /// Whether its public name has the private endpoint's address, for everyone, and no privatelink step.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub private_address_for_everyone: bool,
+    /// Whether the privatelink step is there without a private endpoint.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub always_connected: bool,
+    /// Whether the privatelink step is there without a private endpoint if the resource is deployed in a virtual
+    /// network.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub connected_in_network: bool,
+    /// Names that lead to the public name, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<Host>,
+    /// SRV records whose target is the public name.
+    #[serde(default, rename(deserialize = "srv"), skip_serializing_if = "Vec::is_empty")]
+    pub srvs: Vec<Srv>,
+    /// Names between the public name and the privatelink name, where that step is there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub privatelink_aliases: Vec<Host>,
+    /// Public hosts that the name leads to; the addresses stand at the last, without one at the name itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub public_chain: Vec<Host>,
+    /// TTL in seconds of the CNAME record from the public name to the privatelink name.
+    #[serde(default = "default_ttl")]
+    pub alias_ttl: u32,
+    /// TTL in seconds of the public address records.
+    #[serde(default = "default_ttl")]
+    pub address_ttl: u32,
+    /// ID of the source of its names, where it is another than the service's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Why its names are not certain: what of them no source says. Without it the source says them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unverified: Option<String>,
+}
+
+/// Other names of a member, of resources that give a part.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// The part.
+    pub part: String,
+    /// In place of the member's, where it is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_zone: Option<String>,
+    /// In place of the member's, where it is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_name: Option<String>,
+    /// ID of its source, where it is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Why these names are not certain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unverified: Option<String>,
+}
+
+/// A public host in front of a public name or behind it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// Template of its name.
+    pub host: String,
+    /// TTL in seconds of the CNAME record that it has, where it is in front, or that leads to it, where it is behind.
+    #[serde(default = "default_ttl")]
+    pub ttl: u32,
+}
+
+/// An SRV record that clients look up.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Srv {
+    /// Template of its name.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// TTL in seconds.
+    #[serde(default = "default_ttl")]
+    pub ttl: u32,
+}
+
+/// See the head of `catalogue.toml`.
+const fn default_ttl() -> u32 {
+    60
+}
+
+/// What a service's templates want of a name part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartNeed<'a> {
+    /// There is no name without it.
+    Required,
+    /// It may be missing, and is then left out.
+    Optional,
+    /// Without it this template is filled in.
+    Default(&'a str),
+}
+
+impl Service {
+    /// The name parts that the service's templates know, and what they want of each.
+    pub fn name_parts(&self) -> BTreeMap<&str, PartNeed<'_>> {
+        let lists = self.lists.values().flat_map(|list| list.include.iter().chain(&list.default));
+        let always = self.members.iter().flat_map(Member::templates).chain(self.defaults.values()).chain(lists);
+        let mut parts = BTreeMap::new();
+        for part in always.flat_map(|template| template::parts(template)).filter(|part| part.is_of_resource()) {
+            let need = self.default_of(part.name).unwrap_or(match part.is_optional() {
+                true => PartNeed::Optional,
+                false => PartNeed::Required,
+            });
+            parts.insert(part.name, need);
+        }
+        for variant in self.members.iter().flat_map(|member| &member.variants) {
+            let templates = variant.templates().flat_map(|template| template::parts(template));
+            let names = templates.filter(template::Part::is_of_resource).map(|part| part.name);
+            for part in names.chain([variant.part.as_str()]) {
+                parts.entry(part).or_insert_with(|| self.default_of(part).unwrap_or(PartNeed::Optional));
+            }
+        }
+        parts
+    }
+
+    fn default_of(&self, part: &str) -> Option<PartNeed<'_>> {
+        let region_code = (part == "region_code").then_some("{region_code}");
+        self.defaults.get(part).map(String::as_str).or(region_code).map(PartNeed::Default)
+    }
+
+    /// The lists that the service, or its members, are made from.
+    pub fn name_lists(&self) -> BTreeSet<&str> {
+        self.members.iter().filter_map(|member| member.each.as_deref()).chain(self.each.as_deref()).collect()
+    }
+
+    /// Whether resources of the service have private endpoints through scopes of that type.
+    pub(in crate::azure) fn is_scoped_by(&self, scope: &str) -> bool {
+        self.scope.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(scope))
+    }
+
+    /// Whether a SKU, such as `Balanced_B10`, belongs to the service.
+    pub(in crate::azure) fn has_sku(&self, sku: &str) -> bool {
+        let family = sku.split('_').next().unwrap_or(sku);
+        self.skus.iter().any(|own| own.eq_ignore_ascii_case(family))
+    }
+
+    /// ID of the source of a member's names.
+    pub fn source_of<'a>(&'a self, member: &'a Member) -> Option<&'a str> {
+        member.source.as_deref().or(self.source.as_deref())
+    }
+
+    /// Why a member's names are not certain; `None` where a source says them.
+    pub fn unverified<'a>(&'a self, member: &'a Member) -> Option<&'a str> {
+        member.unverified.as_deref().or(self.unverified.as_deref())
+    }
+}
+
+impl Member {
+    pub(super) fn templates(&self) -> impl Iterator<Item = &String> {
+        let names = [&self.name, &self.public_zone, &self.private_zone, &self.record_name];
+        let hosts = self.aliases.iter().chain(&self.privatelink_aliases).chain(&self.public_chain);
+        let srvs = self.srvs.iter().map(|srv| &srv.host);
+        names.into_iter().chain(&self.public_record_name).chain(hosts.map(|host| &host.host)).chain(srvs)
+    }
+}
+
+impl Variant {
+    pub(super) fn templates(&self) -> impl Iterator<Item = &String> {
+        self.public_zone.iter().chain(&self.record_name)
+    }
+}
