@@ -207,7 +207,7 @@ impl Service {
         let always = self.members.iter().flat_map(Member::templates).chain(self.defaults.values()).chain(lists);
         let mut parts = BTreeMap::new();
         for part in always.flat_map(|template| template::parts(template)).filter(|part| part.is_of_resource()) {
-            let need = self.default_of(part.name).unwrap_or(match part.is_optional() {
+            let need = self.default_of(part.name).unwrap_or_else(|| match part.is_optional() {
                 true => PartNeed::Optional,
                 false => PartNeed::Required,
             });
