@@ -18,8 +18,7 @@ mod udp;
 
 use std::net::SocketAddr;
 use std::num::NonZero;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -41,8 +40,8 @@ pub use udp::UdpDrops;
 
 /// How often it is looked whether there are incidents to log.
 const WATCH: Duration = Duration::from_millis(200);
-/// How long open TCP connections may take to finish when the server stops.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a stop may take: until then queries that have come are answered, whatever carries them and waits.
+const DRAIN: Duration = Duration::from_millis(500);
 
 /// Bound sockets that do not answer yet.
 #[derive(Debug)]
@@ -97,7 +96,7 @@ impl Server {
         &self.incidents
     }
 
-    /// Answers until `stop` is cancelled; then answers what has already come, and returns.
+    /// Answers until `stop` is cancelled; then answers what has already come, and returns after at most half a second.
     pub async fn run(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         let connections = Arc::new(stream::Connections::new(
@@ -106,7 +105,7 @@ impl Server {
             self.settings.tcp_idle_timeout,
             self.incidents.clone(),
         ));
-        let udp_stop = Arc::new(AtomicBool::new(false));
+        let drain_until = Arc::new(OnceLock::new());
         let forwarder = Arc::new(Forwarder::new(ForwardLimits::default(), self.incidents.clone()));
         for (listener, listen) in self.listeners.into_iter().zip(&self.settings.listen) {
             let serving = Arc::new(Serving {
@@ -120,7 +119,7 @@ impl Server {
             });
             let workers = listener.udp.len();
             for (worker, socket) in listener.udp.into_iter().enumerate() {
-                let (serving, stop, drops) = (serving.clone(), udp_stop.clone(), self.udp_drops.clone());
+                let (serving, stop, drops) = (serving.clone(), drain_until.clone(), self.udp_drops.clone());
                 let token = tasks.token();
                 let serve = move || {
                     udp::pin(worker, workers);
@@ -137,10 +136,11 @@ impl Server {
         }
         tasks.spawn(watch(self.incidents.clone(), self.udp_drops.clone(), stop.clone()));
         stop.cancelled().await;
-        udp_stop.store(true, Ordering::Relaxed);
+        let drained = tokio::time::timeout(DRAIN, tasks.wait());
+        let _ = drain_until.set(Instant::now() + DRAIN);
         tasks.close();
-        if tokio::time::timeout(DRAIN_TIMEOUT, tasks.wait()).await.is_err() {
-            tracing::warn!(tasks = tasks.len(), "stopped with connections still open");
+        if drained.await.is_err() {
+            tracing::warn!(unfinished = tasks.len(), "stopped while queries still came or waited for other servers");
         }
         count_drops(&self.incidents, &self.udp_drops);
         self.incidents.log_totals();
@@ -169,3 +169,6 @@ fn count_drops(incidents: &Incidents, udp_drops: &UdpDrops) {
 fn now() -> u64 {
     SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,9 +11,8 @@ mod portable;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use super::{Serving, forwarding, now, proxy, query_log};
 use crate::incidents::Incident;
@@ -39,8 +38,6 @@ pub(super) const SEND_BUFFER: usize = 1 << 20;
 pub(super) const TICK: Duration = Duration::from_millis(100);
 /// Pause after receiving failed for another reason than that nothing came.
 const ERROR_PAUSE: Duration = Duration::from_millis(1);
-/// Batches that are still answered after a stop: what a socket's buffer holds, and an end where a flood goes on.
-const LAST_BATCHES: u32 = 1024;
 
 /// A socket with room for a batch of datagrams and for the responses to them.
 pub(super) trait Datagrams: Sized {
@@ -86,19 +83,18 @@ pub(super) enum Wait {
     Not,
 }
 
-/// Answers datagrams until `stop` is set, and then those that have already come.
+/// Answers datagrams until `stop` has a deadline, and then those that have already come, until that.
 ///
 /// Takes the thread that it is called on: clients that never pause hold up nobody but each other.
-pub(super) fn serve(mut socket: impl Datagrams, serving: &Arc<Serving>, stop: &AtomicBool) {
+pub(super) fn serve(mut socket: impl Datagrams, serving: &Arc<Serving>, stop: &OnceLock<Instant>) {
     let mut responder = Responder::new();
-    while !stop.load(Ordering::Relaxed) {
-        answer_batch(&mut socket, serving, &mut responder, Wait::Tick);
-    }
-    for _ in 0..LAST_BATCHES {
-        if answer_batch(&mut socket, serving, &mut responder, Wait::Not) == 0 {
-            break;
+    let deadline = loop {
+        if let Some(deadline) = stop.get() {
+            break *deadline;
         }
-    }
+        answer_batch(&mut socket, serving, &mut responder, Wait::Tick);
+    };
+    while Instant::now() < deadline && answer_batch(&mut socket, serving, &mut responder, Wait::Not) > 0 {}
 }
 
 fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, responder: &mut Responder, wait: Wait) -> usize {

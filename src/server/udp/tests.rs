@@ -153,12 +153,46 @@ fn check_stop<S: Datagrams>() {
     let (address, mut sockets) = bound::<S>(Ipv4Addr::LOCALHOST.into(), 1);
     let client = client([127, 1, 0, 4].into(), address);
     (0..200).for_each(|id| assert!(client.send(&query(id, 9)).is_ok()));
-    serve(sockets.remove(0), &serving(), &AtomicBool::new(true));
+    serve(sockets.remove(0), &serving(), &OnceLock::from(Instant::now() + Duration::from_secs(3600)));
     let mut buffer = [0; 1232];
     let ids: BTreeSet<_> = (0..200)
         .map(|_| client.recv(&mut buffer).map(|_| u16::from_be_bytes([buffer[0], buffer[1]])).unwrap())
         .collect();
     assert_eq!(ids, (0..200).collect());
+}
+
+/// A socket to which more comes than anybody can answer.
+struct Flood;
+
+impl Datagrams for Flood {
+    type Late = portable::Late;
+
+    fn bind(_: SocketAddr, _: Option<&str>, _: usize) -> io::Result<Vec<Self>> {
+        Ok(vec![Self])
+    }
+
+    fn drops(&self) -> drops::Source {
+        unreachable!("nobody counts them")
+    }
+
+    fn receive(&mut self, _: Wait) -> io::Result<usize> {
+        Ok(1)
+    }
+
+    fn reply(
+        &mut self,
+        mut answer: impl FnMut(SocketAddr, Option<IpAddr>, &[u8], &mut Response) -> Verdict<portable::Late>,
+    ) {
+        answer(([127, 0, 0, 1], 1).into(), None, &query(1, 9), &mut Response::new());
+    }
+}
+
+#[test]
+fn a_worker_stops_at_the_deadline_though_a_flood_goes_on() {
+    let deadline = Instant::now() + Duration::from_millis(20);
+    // It ends.
+    serve(Flood, &serving(), &OnceLock::from(deadline));
+    assert!(Instant::now() >= deadline);
 }
 
 /// Waiting for nothing has an end.
