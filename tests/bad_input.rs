@@ -186,9 +186,31 @@ fn a_taken_port_is_named_with_its_transport_and_a_way_out() {
 
 #[test]
 fn a_listen_option_that_is_no_address_is_refused() {
-    for text in ["127.0.0.1", "localhost:5300", "[::1]", "127.0.0.1:65536", ""] {
+    // With the words that the configuration gets for the same.
+    let mend = "write an address and a port, for instance \"127.0.0.1:5300\" or \"[::1]:5300\"";
+    for text in ["127.0.0.1", "::1", "localhost", "localhost:5300", "[::1]", "127.0.0.1:65536", "[fe80::1%]:53", ""] {
         let stderr = refused(serve(&["--listen", text]));
         assert!(stderr.contains(&format!("'{text}'")) && stderr.contains("--listen"), "{stderr}");
+        assert!(stderr.contains(&format!("{text:?} is not a listen address; {mend}")), "{stderr}");
+    }
+    for (text, what) in [
+        ("[::ffff:127.0.0.1]:5300", "at which nothing can come in; write \"127.0.0.1:5300\""),
+        ("[::1%lo]:5300", "its address is not link-local; remove the interface"),
+        ("[fe80::1]:5300", "is link-local: write its interface, for instance [fe80::1%eth0]:5300"),
+        ("[fe80::1%no-such]:5300", "this machine has no such interface; ip link lists them"),
+        ("[fe80::1%4000000000]:5300", "this machine has no such interface; ip link lists them"),
+    ] {
+        let stderr = refused(serve(&["--listen", text]));
+        assert!(stderr.contains(text) && stderr.contains(what), "{stderr}");
+    }
+}
+
+#[test]
+fn a_listen_option_that_is_given_twice_is_called_so() {
+    // The first has the port: the second's error would be that another program has it.
+    for twice in [["127.0.0.1:5300", "127.0.0.1:5300"], ["[::1]:5300", "[0:0:0:0:0:0:0:1]:5300"]] {
+        let stderr = refused(serve(&["--listen", twice[0], "--listen", "127.0.0.1:0", "--listen", twice[1]]));
+        assert!(stderr.contains(&format!("--listen {} is given twice", twice[0])), "{stderr}");
     }
 }
 

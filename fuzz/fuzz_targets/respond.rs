@@ -18,7 +18,7 @@ use vnetdns::wire::Response;
 static LAB: LazyLock<Snapshot> = LazyLock::new(|| {
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz.toml");
     let topology = load(&Files::Disk(config.into())).expect("the configuration is sound").topology;
-    let identity = Identity { version: Some("vnetdns".to_owned()), id: Some("fuzz".to_owned()) };
+    let identity = Identity { version: Some("vnetdns".to_owned()), id: Some("fuzz".to_owned()), tells_strangers: true };
     let snapshot = Snapshot::compile(topology, identity, Generation(1)).expect("small zones");
     snapshot.with_cookie_secrets(Some(CookieSecrets::new([7; 16], None)))
 });

@@ -179,7 +179,7 @@ fn server_address(text: &str) -> Result<SocketAddr, String> {
 
 /// The first address of the configuration that can be sent to as it is written.
 fn reachable(listen: &[Listen]) -> anyhow::Result<SocketAddr> {
-    let addresses = listen.iter().map(|listen| listen.address);
+    let addresses = listen.iter().filter(|listen| listen.address.scope.is_none()).map(|listen| listen.address.socket);
     addresses
         .into_iter()
         .find(|address| !address.ip().is_unspecified() && address.port() != 0)

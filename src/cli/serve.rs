@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::log::LogWriter;
 use super::{ConfigOption, print};
-use crate::config::{Files, Lab, Listen, Problem, Problems};
+use crate::config::{Files, Lab, Listen, ListenAddress, ListenAddressError, Problem, Problems};
 use crate::control::{Control, LoadError, Loaded, Lost, Orphan};
 use crate::server::Server;
 use crate::view::ListenerId;
@@ -39,8 +39,8 @@ pub(super) struct Serve {
     config: ConfigOption,
     /// Address and port to answer on, instead of those in the configuration; may be repeated; port 0 takes a free one;
     /// what the configuration says of the same address and port holds, such as allow_from, and of no other
-    #[arg(long, value_name = "ADDR")]
-    listen: Vec<SocketAddr>,
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
+    listen: Vec<ListenAddress>,
     /// Threads that answer over UDP for each address, instead of what the configuration says [default: one for each
     /// processor]
     #[arg(long, value_name = "N")]
@@ -62,6 +62,7 @@ impl Serve {
     pub(super) fn run(self, log: &LogWriter) -> anyhow::Result<ExitCode> {
         let files = self.config.files();
         let listen = self.listen;
+        check_unique(&listen)?;
         let mut replaced = Vec::new();
         let started = Control::start(files.clone(), |settings| {
             settings.udp_workers = self.udp_workers.or(settings.udp_workers);
@@ -73,6 +74,13 @@ impl Serve {
             Ok(started) => started,
             Err(error) => return Err(report(error)),
         };
+        if let Some(listen) = control.settings().listen.iter().find(|listen| listen.lacks_scope()) {
+            bail!(
+                "--listen {0} is link-local: write its interface, for instance {1}",
+                listen.address,
+                listen.address.with_example()
+            );
+        }
         warn(&loaded);
         for listen in &replaced {
             warn_replaced(listen);
@@ -180,17 +188,33 @@ fn log_each(problems: &Problems, log: impl Fn(&Problem)) {
     }
 }
 
+/// Reads what stands behind `--listen`: it is refused with what a configuration is told.
+fn listen_address(text: &str) -> Result<ListenAddress, String> {
+    text.parse().map_err(|error: ListenAddressError| format!("{error}; {}", error.mend()))
+}
+
+/// Refuses an address that is given twice: the system would say that another program has it.
+fn check_unique(addresses: &[ListenAddress]) -> anyhow::Result<()> {
+    for (at, address) in addresses.iter().enumerate() {
+        // Each port 0 becomes another one.
+        if address.socket.port() != 0 && addresses[..at].contains(address) {
+            bail!("--listen {address} is given twice: remove one of them");
+        }
+    }
+    Ok(())
+}
+
 /// Puts listeners on these addresses in place of the configured ones, and returns those that are gone. One that is
 /// configured for such an address stays as it is.
-fn replace(configured: &mut Vec<Listen>, addresses: &[SocketAddr]) -> Vec<Listen> {
+fn replace(configured: &mut Vec<Listen>, addresses: &[ListenAddress]) -> Vec<Listen> {
     let (kept, gone): (Vec<_>, Vec<_>) = configured.drain(..).partition(|listen| addresses.contains(&listen.address));
-    for &address in addresses {
+    for address in addresses {
         // One address may have a listener for each of several interfaces.
-        let of_address = kept.iter().filter(|listen| listen.address == address);
+        let of_address = kept.iter().filter(|listen| listen.address == *address);
         let known = configured.len();
         configured.extend(of_address.cloned());
         if configured.len() == known {
-            configured.push(address.into());
+            configured.push(address.clone().into());
         }
     }
     gone
@@ -200,7 +224,7 @@ fn replace(configured: &mut Vec<Listen>, addresses: &[SocketAddr]) -> Vec<Listen
 fn warn_replaced(listen: &Listen) {
     let lost = listen.settings();
     if !lost.is_empty() {
-        let (address, lost) = (listen.address, lost.join(", "));
+        let (address, lost) = (&listen.address, lost.join(", "));
         tracing::warn!(
             help = "give --listen the listener's own address and port to keep them",
             "--listen replaces the listener on {address}: its {lost} no longer hold"

@@ -76,7 +76,7 @@ struct Place<'a>(&'a Listen);
 
 impl PartialEq for Place<'_> {
     fn eq(&self, other: &Self) -> bool {
-        (self.0.address, &self.0.interface) == (other.0.address, &other.0.interface)
+        (&self.0.address, &self.0.interface) == (&other.0.address, &other.0.interface)
     }
 }
 

@@ -8,6 +8,7 @@ mod differences;
 mod entries;
 mod files;
 mod key_file;
+mod listen_address;
 mod load;
 mod mirror;
 mod problem;
@@ -20,9 +21,10 @@ mod sources;
 mod zone_file;
 
 pub use files::{Files, Lab};
+pub use listen_address::{ListenAddress, ListenAddressError};
 pub use load::{Config, load, load_after};
 pub use problem::{Place, Problem, Problems};
-pub use settings::{DnsCookies, Listen, ResponseRateLimit, ServerSettings};
+pub use settings::{Chaos, DnsCookies, Listen, ResponseRateLimit, ServerSettings};
 pub use sources::{FileChange, Sources};
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::ListenAddress;
 use crate::dns::CookieSecrets;
 use crate::view::Persona;
 
@@ -14,9 +15,9 @@ use crate::view::Persona;
 pub struct ServerSettings {
     /// Where to answer.
     pub listen: Vec<Listen>,
-    /// Whether `version.bind` and `id.server` in class CHAOS are answered.
-    pub chaos: bool,
-    /// Answer to `id.server`; without it the host's name.
+    /// Who is told the server's version and name in class CHAOS.
+    pub chaos: Chaos,
+    /// Answer to `id.server`, for everybody; without it the host's name.
     pub id: Option<String>,
     /// Threads that answer over UDP for each address, each with a socket of its own; without it one for each processor
     /// that the program may use.
@@ -29,11 +30,23 @@ pub struct ServerSettings {
     pub tcp_idle_timeout: Duration,
 }
 
+/// Who is told `version.bind` and `id.server`, and their kin (RFC 4892).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chaos {
+    /// Nobody.
+    Off,
+    /// The version everybody; the host's name the clients of networks alone, for it is none of a stranger's business.
+    #[default]
+    NameForNetworks,
+    /// Both everybody.
+    Everybody,
+}
+
 /// An address to answer on, UDP and TCP, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// The address; port 0 takes a free one.
-    pub address: SocketAddr,
+    pub address: ListenAddress,
     /// The network whose clients ask there, as at an inbound endpoint of it.
     pub virtual_network: Option<String>,
     /// The network interface whose packets alone come in.
@@ -114,15 +127,20 @@ impl Listen {
         settings.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
     }
 
+    /// Whether its address is link-local and nothing says on which interface.
+    pub fn lacks_scope(&self) -> bool {
+        self.address.lacks_scope() && self.interface.is_none()
+    }
+
     /// Whether what is sent to an address comes in here.
     pub fn takes(&self, address: SocketAddr) -> bool {
-        self.address.port() == address.port() && self.is_at(address.ip())
+        self.address.socket.port() == address.port() && self.is_at(address.ip())
     }
 
     /// Whether it answers on an address of this host.
     pub fn is_at(&self, address: IpAddr) -> bool {
-        let is_of_family = self.address.is_ipv4() == address.is_ipv4();
-        self.address.ip() == address || self.address.ip().is_unspecified() && is_of_family
+        let own = self.address.socket.ip();
+        own == address || own.is_unspecified() && own.is_ipv4() == address.is_ipv4()
     }
 
     /// Whether queries from an address are taken at all.
@@ -134,6 +152,12 @@ impl Listen {
 
 impl From<SocketAddr> for Listen {
     fn from(address: SocketAddr) -> Self {
+        ListenAddress::from(address).into()
+    }
+}
+
+impl From<ListenAddress> for Listen {
+    fn from(address: ListenAddress) -> Self {
         Self {
             address,
             virtual_network: None,
@@ -162,7 +186,7 @@ impl Default for ServerSettings {
                 SocketAddr::from(([127, 0, 0, 1], 5300)).into(),
                 SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 5300)).into(),
             ],
-            chaos: true,
+            chaos: Chaos::default(),
             id: None,
             udp_workers: None,
             tcp_connections: 1000,

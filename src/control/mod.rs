@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::azure::Allocations;
-use crate::config::{Config, DnsCookies, Files, Problems, ServerSettings, Sources, load, load_after};
+use crate::config::{Chaos, Config, DnsCookies, Files, Problems, ServerSettings, Sources, load, load_after};
 use crate::dns::CookieSecrets;
 use crate::snapshot::{Counts, Generation, Identity, Published, Snapshot};
 use crate::view::{Belonging, ListenerId};
@@ -219,9 +219,11 @@ fn cookie_secrets(cookies: DnsCookies, random: &CookieSecrets) -> Option<CookieS
 }
 
 fn identity(settings: &ServerSettings) -> Identity {
-    if !settings.chaos {
+    if settings.chaos == Chaos::Off {
         return Identity::default();
     }
+    // A name that somebody has written is for everybody.
+    let tells_strangers = settings.chaos == Chaos::Everybody || settings.id.is_some();
     let id = settings.id.clone().unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned());
-    Identity { version: Some(concat!("vnetdns ", env!("CARGO_PKG_VERSION")).to_owned()), id: Some(id) }
+    Identity { version: Some(concat!("vnetdns ", env!("CARGO_PKG_VERSION")).to_owned()), id: Some(id), tells_strangers }
 }

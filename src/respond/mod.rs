@@ -214,7 +214,7 @@ fn answer<O: Observer>(
             let replies = request.header.recursion_desired().then_some(replies);
             resolve(snapshot, view, &request.question, replies, observer)
         }
-        DNSClass::CH => about_the_server(snapshot.identity(), &request.question),
+        DNSClass::CH => about_the_server(snapshot.identity(), view != OUTSIDE, &request.question),
         // Nothing is held in another class, and class ANY is no class (RFC 1035 §3.2.5).
         _ => refused(),
     };
@@ -243,10 +243,13 @@ fn refused<'a>() -> Answer<'a> {
 }
 
 /// Answers `version.bind` and its kin, by which operators tell servers apart (RFC 4892).
-fn about_the_server<'a>(identity: &'a Identity, question: &Question<'a>) -> Answer<'a> {
+fn about_the_server<'a>(identity: &'a Identity, is_in_network: bool, question: &Question<'a>) -> Answer<'a> {
     let text = match question.qname {
         name if name == VERSION_BIND || name == VERSION_SERVER => &identity.version,
-        name if name == ID_SERVER || name == HOSTNAME_BIND => &identity.id,
+        name if name == ID_SERVER || name == HOSTNAME_BIND => match is_in_network || identity.tells_strangers {
+            true => &identity.id,
+            false => &None,
+        },
         _ => &None,
     };
     let mut answer = Answer::default();

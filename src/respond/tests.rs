@@ -63,7 +63,7 @@ impl World {
 
     fn snapshot(&self) -> Snapshot {
         let (topology, _) = Topology::new(self.declaration.clone(), &Catalogue::embedded()).unwrap();
-        let identity = Identity { version: Some("vnetdns test".to_owned()), id: None };
+        let identity = Identity { version: Some("vnetdns test".to_owned()), ..Identity::default() };
         Snapshot::compile(topology, identity, Generation(1)).unwrap()
     }
 

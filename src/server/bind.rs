@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 use super::admission::Admission;
 use super::udp::{self, Datagrams};
-use crate::config::Listen;
+use crate::config::{Listen, ListenAddress};
 use crate::incidents::Incidents;
 use crate::view::ListenerId;
 
@@ -22,7 +22,7 @@ const PORT_ATTEMPTS: usize = 16;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}{} ({transport}): {}", on(interface), mend(interface, source))]
 pub struct BindError {
-    address: SocketAddr,
+    address: ListenAddress,
     interface: Option<String>,
     transport: &'static str,
     #[source]
@@ -35,8 +35,10 @@ fn on(interface: &Option<String>) -> String {
 
 fn mend(interface: &Option<String>, error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::Unsupported => "this system cannot tie a socket to an interface; remove interface",
-        _ if interface.is_some() && is_no_device(error) => "this machine has no such interface; ip link lists them",
+        io::ErrorKind::Unsupported if interface.is_some() => {
+            "this system cannot tie a socket to an interface; remove interface"
+        }
+        _ if is_no_device(error) => "this machine has no such interface; ip link lists them",
         io::ErrorKind::AddrInUse => {
             "the port is taken; stop the program that has it (ss -lnp shows it), or choose another address with --listen"
         }
@@ -78,9 +80,12 @@ impl Listener {
         udp_workers: usize,
         incidents: &Arc<Incidents>,
     ) -> Result<Self, BindError> {
-        let address = listen.address;
         let interface = listen.interface.as_deref();
-        let failed = |transport, source| BindError { address, interface: listen.interface.clone(), transport, source };
+        let failed = |transport, source| {
+            let (address, interface) = (listen.address.clone(), listen.interface.clone());
+            BindError { address, interface, transport, source }
+        };
+        let address = scoped(&listen.address).map_err(|source| failed("TCP", source))?;
         for attempt in 1.. {
             let tcp = tcp_listener(address, interface).map_err(|source| failed("TCP", source))?;
             let bound = tcp.local_addr().map_err(|source| failed("TCP", source))?;
@@ -96,6 +101,27 @@ impl Listener {
         }
         unreachable!("the last attempt returns")
     }
+}
+
+/// The address as the system takes it: interfaces have numbers there.
+fn scoped(address: &ListenAddress) -> io::Result<SocketAddr> {
+    match (address.socket, &address.scope) {
+        (SocketAddr::V6(mut socket), Some(scope)) => {
+            socket.set_scope_id(scope.parse().or_else(|_| interface_number(scope))?);
+            Ok(socket.into())
+        }
+        (socket, _) => Ok(socket),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn interface_number(name: &str) -> io::Result<u32> {
+    Ok(nix::net::if_::if_nametoindex(name)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn interface_number(_: &str) -> io::Result<u32> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "write the number of the interface"))
 }
 
 fn tcp_listener(address: SocketAddr, interface: Option<&str>) -> io::Result<TcpListener> {

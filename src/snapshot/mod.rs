@@ -60,6 +60,8 @@ pub struct Identity {
     pub version: Option<String>,
     /// Answer to `id.server` and `hostname.bind`.
     pub id: Option<String>,
+    /// Whether clients that are in no network get that answer too.
+    pub tells_strangers: bool,
 }
 
 /// What the clients of one network see, public zones aside.

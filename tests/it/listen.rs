@@ -59,3 +59,49 @@ fn ipv4_mapped_prefixes_are_ipv4_prefixes() {
         assert_eq!(response.answers.len(), answers, "{from}: {response}");
     }
 }
+
+/// A link-local address of this machine, and its interface.
+#[cfg(target_os = "linux")]
+fn link_local() -> Option<(std::net::Ipv6Addr, String)> {
+    let table = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    table.lines().find_map(|line| {
+        let columns: Vec<_> = line.split_ascii_whitespace().collect();
+        let address = u128::from_str_radix(columns[0], 16).ok()?.into();
+        (columns[3] == "20").then(|| (address, columns[5].to_owned()))
+    })
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_link_local_address_is_one_of_an_interface() {
+    use std::io::Write;
+    let Some((address, interface)) = link_local() else {
+        let _ = writeln!(std::io::stdout(), "skipped: this machine has no link-local address");
+        return;
+    };
+    let named = format!("[{address}%{interface}]:0");
+    let more = format!("\"[::]:0\", {{ address = \"[{address}]:0\", interface = \"{interface}\" }}");
+    let world = WORLD.replace("\"::ffff:127.1.0.0/112\"", "\"fe80::/10\"");
+    let mut server = Server::configured(&format!("[server]\nlisten = [\"{named}\", {more}]\n{world}"));
+    let ask = |server: &mut Server, at: std::net::SocketAddr| {
+        server.address = at;
+        for response in
+            [server.ask("::", "host.corp.test", RecordType::A), server.ask_tcp("::", "host.corp.test", RecordType::A)]
+        {
+            assert_eq!(response.metadata.response_code, ResponseCode::NoError, "{at}");
+            assert_eq!(response.answers.len(), 1, "{at}");
+        }
+    };
+    let scoped = server.addresses[0];
+    assert!(matches!(scoped, std::net::SocketAddr::V6(it) if it.scope_id() > 0 && *it.ip() == address), "{scoped}");
+    ask(&mut server, scoped);
+    // The other two, which have no scope of their own.
+    for port in [server.addresses[1].port(), server.addresses[2].port()] {
+        let mut at = scoped;
+        at.set_port(port);
+        ask(&mut server, at);
+    }
+    let server = Server::start(&["--listen", &named]);
+    assert_eq!(server.addresses.len(), 2);
+    assert!(server.addresses[1].to_string().starts_with(&format!("[{address}%")), "{:?}", server.addresses);
+}

@@ -59,7 +59,7 @@ fn expected(snapshot: &Snapshot, source: IpAddr, transport: Transport, request: 
 fn udp_and_tcp_carry_what_respond_made_octet_by_octet() {
     let server = Server::lab();
     let topology = load(&Files::default()).unwrap().topology;
-    let identity = Identity { version: Some(format!("vnetdns {}", env!("CARGO_PKG_VERSION"))), id: None };
+    let identity = Identity { version: Some(format!("vnetdns {}", env!("CARGO_PKG_VERSION"))), ..Identity::default() };
     let snapshot = Snapshot::compile(topology, identity, Generation(1)).unwrap();
     let sources = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 1, 0, 9), Ipv4Addr::new(127, 3, 255, 1)];
     for source in sources {
@@ -186,18 +186,29 @@ const ZONE: &str = "[[private_dns_zone]]\nname = \"example.test\"\n";
 fn the_server_tells_about_itself_unless_that_is_turned_off() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("chaos.toml");
-    let ask = |server: &Server, name: &str| {
+    let ask_from = |server: &Server, from: &str, name: &str| {
         let mut message = query(name, RecordType::TXT);
         message.queries[0].set_query_class(DNSClass::CH);
-        let response = server.exchange("127.0.0.1", &message.to_vec().unwrap());
+        let response = server.exchange(from, &message.to_vec().unwrap());
         show(&Message::from_vec(&response).unwrap())
     };
+    let ask = |server: &Server, name: &str| ask_from(server, "127.0.0.1", name);
     let host = Command::new("uname").arg("-n").output().unwrap().stdout;
-    let id = format!("answer: id.server. 0 CH TXT {}", String::from_utf8(host).unwrap().trim());
-    assert_eq!(ask(&Server::lab(), "id.server"), ["NoError aa", &id]);
+    let host = String::from_utf8(host).unwrap();
+    let version = format!("answer: version.bind. 0 CH TXT vnetdns {}", env!("CARGO_PKG_VERSION"));
+    // The host's name is for the clients of networks.
+    let lab = Server::lab();
+    for name in ["id.server", "hostname.bind"] {
+        let id = format!("answer: {name}. 0 CH TXT {}", host.trim());
+        assert_eq!(ask_from(&lab, "127.1.0.4", name), ["NoError aa", &id]);
+        assert_eq!(ask(&lab, name), ["Refused"]);
+    }
+    assert_eq!(ask(&lab, "version.bind"), ["NoError aa", &version]);
+    std::fs::write(&path, format!("[server]\nchaos = true\n{ZONE}")).unwrap();
+    let server = Server::start(&["--config", path.to_str().unwrap()]);
+    assert_eq!(ask(&server, "id.server"), ["NoError aa", &format!("answer: id.server. 0 CH TXT {}", host.trim())]);
     std::fs::write(&path, format!("[server]\nid = \"lab-1\"\n{ZONE}")).unwrap();
     let server = Server::start(&["--config", path.to_str().unwrap()]);
-    let version = format!("answer: version.bind. 0 CH TXT vnetdns {}", env!("CARGO_PKG_VERSION"));
     assert_eq!(ask(&server, "version.bind"), ["NoError aa", &version]);
     assert_eq!(ask(&server, "id.server"), ["NoError aa", "answer: id.server. 0 CH TXT lab-1"]);
     assert_eq!(ask(&server, "authors.bind"), ["Refused"]);

@@ -245,7 +245,7 @@ fn topology(world: &World) -> Topology {
 }
 
 fn identity() -> Identity {
-    Identity { version: Some("vnetdns".to_owned()), id: None }
+    Identity { version: Some("vnetdns".to_owned()), ..Identity::default() }
 }
 
 /// What happened, so that a run that saw too little is noticed.

@@ -1,8 +1,10 @@
 //! Forwarders that are trusted with more than there is, keys that prove nothing, listeners that anybody reaches.
 
+use std::net::{IpAddr, SocketAddr};
+
 use ipnet::IpNet;
 
-use crate::azure::declaration::{Declaration, Listener, PrivateDnsZone, VirtualNetwork};
+use crate::azure::declaration::{Declaration, Declared, Listener, PrivateDnsZone, Strangers, VirtualNetwork};
 use crate::azure::finding::Finding;
 
 /// Warns of forwarders that are trusted with more than there is, or less, and of keys that prove nothing.
@@ -145,11 +147,27 @@ fn sees_zones(declaration: &Declaration, network: &VirtualNetwork) -> bool {
 /// Warns of listeners that make clients of a network out of anybody, or out of those of another.
 fn advise_on_listeners(declaration: &Declaration, findings: &mut Vec<Finding>) {
     for listener in &declaration.listeners {
-        let (Some(network), Some(address)) = (&listener.virtual_network, listener.address) else { continue };
+        let Some(address) = listener.address else { continue };
         let is_open = listener.allow_from.is_none()
             && !listener.is_bound_to_interface
             // It drops what comes from others than forwarders.
             && listener.requires_proxy_protocol.is_none();
+        let lets_strangers_in = is_open && declaration.strangers == Strangers::Refused;
+        let Some(network) = &listener.virtual_network else {
+            if lets_strangers_in {
+                advise_on_endpoints(declaration, address, findings);
+            }
+            continue;
+        };
+        if lets_strangers_in && !address.ip().is_unspecified() {
+            findings.push(Finding::warning(
+                network.origin,
+                format!(
+                    "whoever reaches {address} is a client of \"{network}\": strangers = \"refused\" refuses nobody there"
+                ),
+                "add allow_from or interface",
+            ));
+        }
         if address.ip().is_unspecified() && is_open {
             findings.push(Finding::warning(
                 network.origin,
@@ -173,5 +191,25 @@ fn advise_on_listeners(declaration: &Declaration, findings: &mut Vec<Finding>) {
                 "write that network, or listen on another address",
             ));
         }
+    }
+}
+
+/// Warns of inbound endpoints at a listener that takes queries of everybody, where strangers are to be refused.
+fn advise_on_endpoints(declaration: &Declaration, listener: SocketAddr, findings: &mut Vec<Finding>) {
+    for network in &declaration.virtual_networks {
+        let answers = |endpoint: &&Declared<IpAddr>| {
+            let is_wildcard = listener.ip().is_unspecified() && listener.is_ipv4() == endpoint.is_ipv4();
+            listener.ip() == ***endpoint || is_wildcard
+        };
+        let Some(endpoint) = network.inbound_endpoints.iter().find(answers) else { continue };
+        findings.push(Finding::warning(
+            endpoint.origin,
+            format!(
+                "whoever asks this inbound endpoint of \"{}\", where {listener} listens, is its client: strangers = \"refused\" \
+                 refuses nobody there",
+                network.name
+            ),
+            format!("write {{ address = \"{listener}\", allow_from = [\"PREFIX\"] }} with those who may ask"),
+        ));
     }
 }

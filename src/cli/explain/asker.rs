@@ -1,14 +1,14 @@
 //! Who asks, as the arguments say it, and how its network is known, in words.
 
 use std::fmt::Write;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use ipnet::IpNet;
 
 use crate::azure::Topology;
-use crate::config::ServerSettings;
+use crate::config::{ListenAddress, ServerSettings};
 use crate::dns::Name;
 use crate::respond::is_refused;
 use crate::snapshot::Snapshot;
@@ -95,14 +95,16 @@ impl Asker {
             client.local = Some(address);
             return Ok(());
         }
-        let Ok(address) = to.parse::<SocketAddr>() else {
+        let Ok(ListenAddress { socket: address, scope }) = to.parse() else {
             bail!("\"{to}\" is not an address; write for instance 10.0.0.4, or 10.0.0.4:53");
         };
         client.local = Some(address.ip());
         let listen = &settings.listen;
         let by = |at: usize| listen[at].interface.as_deref();
+        let is_scoped = |at: &usize| scope.is_none() || listen[*at].address.scope == scope;
         let is_by = |at: &usize| self.interface.is_none() || by(*at).is_none() || by(*at) == self.interface.as_deref();
-        let mut taking: Vec<usize> = (0..listen.len()).filter(|at| listen[*at].takes(address)).filter(is_by).collect();
+        let mut taking: Vec<usize> =
+            (0..listen.len()).filter(|at| listen[*at].takes(address)).filter(is_scoped).filter(is_by).collect();
         // A socket that is tied to the interface goes before one that is not.
         taking.sort_by_key(|at| by(*at).is_none());
         if self.interface.is_none() && taking.len() > 1 && by(taking[0]).is_some() {

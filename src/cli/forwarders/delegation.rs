@@ -96,7 +96,7 @@ fn head(parent: &str, listen: &[Listen]) -> Lines {
          without RD, so that names for which vnetdns would ask other servers are not answered. One that validates \
          needs an exception for zones below which public DNS, or a signed zone of yours, proves something else.",
     );
-    if listen.iter().all(|listen| listen.address.port() != 53) {
+    if listen.iter().all(|listen| listen.address.socket.port() != 53) {
         lines.comment(SIGN, "");
         lines.comment(
             SIGN,

@@ -1,12 +1,13 @@
 //! Who asks: forwarders that speak for clients, listeners that belong to a network.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use toml::Spanned;
 
 use super::{Declarer, canonical};
 use crate::azure::{Declared, Forwarder, Listener, Strangers};
+use crate::config::ListenAddress;
 use crate::config::mirror::{self, Text};
 
 impl Declarer<'_> {
@@ -29,8 +30,8 @@ impl Declarer<'_> {
     pub(super) fn listeners(&mut self, server: &mirror::Server) -> Vec<Listener> {
         let listen = server.listen.as_ref().map_or(&[][..], |listen| listen.get_ref());
         let listeners = listen.iter().map(Spanned::get_ref).map(|mirror::Listen { address, more }| Listener {
-            address: address.parse::<SocketAddr>().ok(),
-            is_bound_to_interface: more.interface.is_some(),
+            address: address.parse::<ListenAddress>().ok().map(|address| address.socket),
+            is_bound_to_interface: more.interface.is_some() || address.contains('%'),
             virtual_network: more.virtual_network.as_ref().map(|network| self.label(network)),
             requires_proxy_protocol: more
                 .require_proxy_protocol

@@ -1,13 +1,12 @@
 //! How the server runs.
 
-use std::net::SocketAddr;
 use std::num::NonZero;
 use std::time::Duration;
 
 use toml::Spanned;
 
 use super::Declarer;
-use crate::config::{Listen, ResponseRateLimit, ServerSettings, mirror};
+use crate::config::{Chaos, Listen, ListenAddress, ListenAddressError, ResponseRateLimit, ServerSettings, mirror};
 use crate::view::Persona;
 
 impl Declarer<'_> {
@@ -24,15 +23,16 @@ impl Declarer<'_> {
             None => default.listen,
             Some(listen) => {
                 if listen.get_ref().is_empty() {
-                    self.problem(listen, "no address to listen on", ADDRESS_MEND);
+                    let mend = ListenAddressError::Malformed(String::new()).mend();
+                    self.problem(listen, "no address to listen on", mend);
                 }
                 let mut listeners: Vec<Listen> = Vec::new();
                 for place in listen.get_ref() {
                     let Some(listen) = self.listen(place) else { continue };
                     let is_same =
-                        |known: &Listen| (known.address, &known.interface) == (listen.address, &listen.interface);
+                        |known: &Listen| (&known.address, &known.interface) == (&listen.address, &listen.interface);
                     // Each port 0 becomes another one.
-                    if listen.address.port() != 0 && listeners.iter().any(is_same) {
+                    if listen.address.socket.port() != 0 && listeners.iter().any(is_same) {
                         let what = format!("another listener listens on {} already", listen.address);
                         self.problem(place, what, "remove it, or give each an interface of its own");
                     }
@@ -43,7 +43,11 @@ impl Declarer<'_> {
         };
         ServerSettings {
             listen,
-            chaos: server.chaos.unwrap_or(default.chaos),
+            chaos: match server.chaos {
+                None => Chaos::default(),
+                Some(true) => Chaos::Everybody,
+                Some(false) => Chaos::Off,
+            },
             id: server.id.as_ref().map(|id| id.get_ref().clone()),
             udp_workers: udp_workers.and_then(NonZero::new),
             tcp_connections,
@@ -80,10 +84,17 @@ impl Declarer<'_> {
         let (queries_per_second, pending_queries) = (count(&more.queries_per_second), count(&more.pending_queries));
         let requires_proxy_protocol = more.require_proxy_protocol.as_ref().is_some_and(|required| *required.get_ref());
         let response_rate_limit = more.response_rate_limit.as_ref().and_then(|limit| self.response_rate_limit(limit));
-        let Ok(address) = address.parse::<SocketAddr>() else {
-            self.problem(listen, format!("{address:?} is not a listen address"), ADDRESS_MEND);
-            return None;
+        let address = match address.parse::<ListenAddress>() {
+            Ok(address) => address,
+            Err(error) => {
+                self.problem(listen, error.to_string(), error.mend());
+                return None;
+            }
         };
+        if address.lacks_scope() && interface.is_none() {
+            let what = format!("{address} is link-local: every interface has such an address");
+            self.problem(listen, what, format!("write its interface, for instance \"{}\"", address.with_example()));
+        }
         Some(Listen {
             address,
             virtual_network,
@@ -121,5 +132,3 @@ impl Declarer<'_> {
         number
     }
 }
-
-const ADDRESS_MEND: &str = "write an address and a port, for instance \"127.0.0.1:5300\" or \"[::1]:5300\"";
