@@ -28,6 +28,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod dns;
+mod faults;
 pub mod forward;
 pub mod incidents;
 #[cfg(test)]

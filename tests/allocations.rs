@@ -30,7 +30,8 @@ fn start(stop: CancellationToken) -> (SocketAddr, thread::JoinHandle<()>) {
     let (settings, published) = (control.settings().clone(), control.published().clone());
     let server = runtime.block_on(async { Server::bind(settings, published) }).unwrap();
     let address = server.addresses().next().unwrap();
-    (address, thread::spawn(move || runtime.block_on(server.run(stop))))
+    let running = runtime.block_on(async { server.start(stop) }).unwrap();
+    (address, thread::spawn(move || runtime.block_on(running.stopped())))
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -17,6 +18,7 @@ use super::log::LogWriter;
 use super::{ConfigOption, print};
 use crate::config::{Files, Lab, Listen, ListenAddress, ListenAddressError, Problem, Problems};
 use crate::control::{Control, LoadError, Loaded, Lost, Orphan};
+use crate::faults::{self, Fault};
 use crate::server::Server;
 use crate::view::ListenerId;
 
@@ -105,11 +107,15 @@ async fn serve(control: Control, loaded: &Loaded, files: &Files, ready: Ready, l
         Ready::Text => welcome(loaded, files, &addresses),
         Ready::Json => ready_line(loaded, &addresses),
     };
-    let serving = tokio::spawn(server.run(stop.clone()));
+    let mut stopped = tokio::spawn(server.start(stop.clone())?.stopped());
     print_aside(message)?;
     tracing::info!(generation = loaded.generation.0, listen = ?addresses, "serving");
-    signals.handle(Arc::new(Reloads { control, addresses }), &stop).await;
-    serving.await.context("the server failed")?;
+    let ended = tokio::select! {
+        () = signals.handle(Arc::new(Reloads { control, addresses }), &stop) => stopped.await,
+        // Only by a panic.
+        ended = &mut stopped => ended,
+    };
+    ended.unwrap_or_else(|error| resume_unwind(error.into_panic()));
     tracing::info!("stopped");
     Ok(())
 }
@@ -281,6 +287,7 @@ fn warn_of_unchanged(keys: &[String]) {
 
 /// Loads the configuration again and logs what came of it.
 fn reload(reloads: &Reloads) {
+    faults::at(Fault::Reload);
     let control = &reloads.control;
     let start = Instant::now();
     match control.reload() {

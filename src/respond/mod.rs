@@ -156,6 +156,23 @@ impl Responder {
     }
 }
 
+/// Answers a request SERVFAIL, whatever it asks for: what should have answered it has failed.
+pub fn respond_failed(
+    snapshot: &Snapshot,
+    client: &Client,
+    request: &[u8],
+    response: &mut Response,
+) -> Option<Outcome> {
+    let (header, question_octets, edns) = match Request::parse(request) {
+        Ok(request) => (request.header, Some(request.question_octets), request.edns),
+        Err(Refusal::Reply { header, question_octets, edns, .. }) => (header, question_octets, edns),
+        Err(Refusal::NoQuestion { header, edns, .. }) => (header, None, Some(edns)),
+        Err(Refusal::Ignore) => return None,
+    };
+    let refusal = Refusal::Reply { header, rcode: Rcode::ServFail, question_octets, edns, tsig: None };
+    refuse(snapshot, client, &refusal, response)
+}
+
 fn refuse(snapshot: &Snapshot, client: &Client, refusal: &Refusal<'_>, response: &mut Response) -> Option<Outcome> {
     let (refusal, cookie) = cookie::settle_refusal(snapshot, client, refusal);
     let rcode = response.write_refusal(&refusal, client)?;

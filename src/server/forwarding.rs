@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::supervise;
+use crate::faults::{self, Fault};
 use crate::forward::{ForwardError, Forwarder};
 use crate::incidents::{Incident, Incidents};
 use crate::resolve::{ForwardQuestion, Replies, Reply};
@@ -23,6 +25,7 @@ pub(super) async fn answer(
     let mut replies = Replies::default();
     let mut question = *question;
     loop {
+        faults::at(Fault::Forward);
         let reply = forwarder.ask(&question).await.unwrap_or_else(|error| {
             let targets = question.targets.addresses();
             tracing::debug!(qname = %question.qname, ?targets, %error, "forwarding failed");
@@ -32,7 +35,9 @@ pub(super) async fn answer(
             Reply::failure(error.into())
         });
         replies.push(question, reply);
-        match respond_observed(snapshot, client, request, &replies, response, &mut ())? {
+        let answered = supervise::caught(|| respond_observed(snapshot, client, request, &replies, response, &mut ()));
+        let outcome = answered.unwrap_or_else(|| supervise::failed(snapshot, client, request, response))?;
+        match outcome {
             Outcome::Answered(served) => return Some(served),
             Outcome::Forward(next) => question = *next,
         }

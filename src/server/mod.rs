@@ -14,8 +14,10 @@ mod proxy;
 mod query_log;
 mod rate_limit;
 mod stream;
+mod supervise;
 mod udp;
 
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::{Arc, OnceLock};
@@ -27,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::ServerSettings;
+use crate::faults::{self, Fault};
 use crate::forward::{ForwardLimits, Forwarder};
 use crate::incidents::{Incident, Incidents, PACE};
 use crate::snapshot::Published;
@@ -51,6 +54,28 @@ pub struct Server {
     published: Arc<Published>,
     udp_drops: UdpDrops,
     incidents: Arc<Incidents>,
+}
+
+/// A server that answers.
+#[derive(Debug)]
+pub struct Running {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    drain_until: Arc<OnceLock<Instant>>,
+    udp_drops: UdpDrops,
+    incidents: Arc<Incidents>,
+}
+
+/// A server cannot start: one of its threads cannot.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot start a thread that answers on {address} over UDP; allow the process more threads (ulimit -u, or pids.max of its \
+     control group), or set udp_workers lower"
+)]
+pub struct StartError {
+    address: SocketAddr,
+    #[source]
+    source: io::Error,
 }
 
 /// What one listener answers with.
@@ -96,8 +121,11 @@ impl Server {
         &self.incidents
     }
 
-    /// Answers until `stop` is cancelled; then answers what has already come, and returns after at most half a second.
-    pub async fn run(self, stop: CancellationToken) {
+    /// Starts to answer, until `stop` is cancelled; must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// A thread cannot be started; nothing answers then.
+    pub fn start(self, stop: CancellationToken) -> Result<Running, StartError> {
         let tasks = TaskTracker::new();
         let connections = Arc::new(stream::Connections::new(
             self.settings.tcp_connections,
@@ -107,6 +135,7 @@ impl Server {
         ));
         let drain_until = Arc::new(OnceLock::new());
         let forwarder = Arc::new(Forwarder::new(ForwardLimits::default(), self.incidents.clone()));
+        let mut accept_loops = Vec::new();
         for (listener, listen) in self.listeners.into_iter().zip(&self.settings.listen) {
             let serving = Arc::new(Serving {
                 published: self.published.clone(),
@@ -128,29 +157,58 @@ impl Server {
                     drops.count();
                     drop(token);
                 };
-                if let Err(error) = thread::Builder::new().name(format!("udp-{worker}")).spawn(serve) {
-                    tracing::error!(%error, address = %listener.address, "a UDP worker cannot start");
-                }
+                start_thread(format!("udp-{worker}"), serve).map_err(|source| {
+                    let _ = drain_until.set(Instant::now());
+                    StartError { address: listener.address, source }
+                })?;
             }
-            tasks.spawn(stream::serve(listener.tcp, serving, connections.clone(), tasks.clone(), stop.clone()));
+            let what = format!("the accept loop of {}", listener.address);
+            let (tcp, connections) = (Arc::new(listener.tcp), connections.clone());
+            let (of_all, stop) = (tasks.clone(), stop.clone());
+            let serve =
+                move || stream::serve(tcp.clone(), serving.clone(), connections.clone(), of_all.clone(), stop.clone());
+            accept_loops.push(supervise::restarted(tasks.clone(), what, serve));
         }
-        tasks.spawn(watch(self.incidents.clone(), self.udp_drops.clone(), stop.clone()));
-        stop.cancelled().await;
-        let drained = tokio::time::timeout(DRAIN, tasks.wait());
-        let _ = drain_until.set(Instant::now() + DRAIN);
-        tasks.close();
+        for accept_loop in accept_loops {
+            tasks.spawn(accept_loop);
+        }
+        let watch = {
+            let (incidents, udp_drops, stop) = (self.incidents.clone(), self.udp_drops.clone(), stop.clone());
+            move || watch(incidents.clone(), udp_drops.clone(), stop.clone())
+        };
+        tasks.spawn(supervise::restarted(tasks.clone(), "the task that logs incidents".to_owned(), watch));
+        Ok(Running { tasks, stop, drain_until, udp_drops: self.udp_drops, incidents: self.incidents })
+    }
+}
+
+impl Running {
+    /// Waits until the server has been told to stop and has answered what had already come: half a second at most.
+    pub async fn stopped(self) {
+        self.stop.cancelled().await;
+        let drained = tokio::time::timeout(DRAIN, self.tasks.wait());
+        let _ = self.drain_until.set(Instant::now() + DRAIN);
+        self.tasks.close();
         if drained.await.is_err() {
-            tracing::warn!(unfinished = tasks.len(), "stopped while queries still came or waited for other servers");
+            let unfinished = self.tasks.len();
+            tracing::warn!(unfinished, "stopped while queries still came or waited for other servers");
         }
         count_drops(&self.incidents, &self.udp_drops);
         self.incidents.log_totals();
     }
 }
 
+fn start_thread(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    if faults::is_wanted(Fault::Worker) {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    thread::Builder::new().name(name).spawn(work).map(|_| ())
+}
+
 /// Looks at what was dropped and logs incidents, until `stop`.
 async fn watch(incidents: Arc<Incidents>, udp_drops: UdpDrops, stop: CancellationToken) {
     let mut counted: Option<Instant> = None;
     while tokio::time::timeout(WATCH, stop.cancelled()).await.is_err() {
+        faults::at(Fault::Watch);
         let now = Instant::now();
         if counted.is_none_or(|last| now.saturating_duration_since(last) >= PACE) {
             counted = Some(now);

@@ -46,7 +46,7 @@ async fn a_stop_takes_half_a_second_whatever_waits() {
     let target = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let (server, address) = server(target.local_addr().unwrap());
     let stop = CancellationToken::new();
-    let run = tokio::spawn(server.run(stop.clone()));
+    let run = tokio::spawn(server.start(stop.clone()).unwrap().stopped());
     let mut client = TcpStream::connect(address).unwrap();
     client.write_all(QUERY).unwrap();
     // From here on the query waits, for longer than a stop may take.

@@ -291,7 +291,9 @@ fn in_parallel<T: Send, R: Send>(items: &mut [T], work: impl Fn(&mut T) -> R + S
     let next = || queue.lock().expect("taking the next item does not panic").next();
     let take = || iter::from_fn(next).map(|(at, item)| (at, work(item))).collect::<Vec<_>>();
     let mut done = thread::scope(|scope| {
-        let others: Vec<_> = iter::repeat_with(|| scope.spawn(take)).take(threads.saturating_sub(1)).collect();
+        // Where no further thread can start, those that did have more to do.
+        let start = || thread::Builder::new().spawn_scoped(scope, take);
+        let others: Vec<_> = iter::repeat_with(start).take(threads.saturating_sub(1)).map_while(Result::ok).collect();
         let mut done = take();
         done.extend(others.into_iter().flat_map(|thread| thread.join().expect("compiling does not panic")));
         done

@@ -10,6 +10,8 @@
 #[allow(dead_code, reason = "each fault uses a part")]
 mod good_client;
 mod lock_out;
+mod logs;
+mod panics;
 #[path = "../it/support.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod support;

@@ -60,8 +60,25 @@ impl Server {
         Self::run(&arguments, Some(folder))
     }
 
+    /// As [`Server::configured`], at the default level of the log or that of `arguments`, and behind a command of the
+    /// shell, such as `ulimit -n 64` or `exec 2>/dev/full`. The shell is in the folder of the configuration.
+    #[allow(dead_code, reason = "for the fault kit")]
+    pub(crate) fn configured_behind(shell: &str, config: &str, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("test.toml"), config).unwrap();
+        let script = format!("{shell}; exec \"$0\" \"$@\"");
+        let arguments = [&["--config", "test.toml", "--listen", "127.0.0.1:0"], arguments].concat();
+        let mut command = Command::new("sh");
+        command.current_dir(folder.path()).args(["-c", &script, PROGRAM]);
+        Self::run_command(command, &arguments, Some(folder))
+    }
+
     fn run(arguments: &[&str], folder: Option<TempDir>) -> Self {
-        let mut child = Command::new(PROGRAM)
+        Self::run_command(Command::new(PROGRAM), arguments, folder)
+    }
+
+    fn run_command(mut command: Command, arguments: &[&str], folder: Option<TempDir>) -> Self {
+        let mut child = command
             .args(["serve", "--ready", "json"])
             .args(arguments)
             .env_remove("RUST_LOG")

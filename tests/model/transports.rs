@@ -161,9 +161,9 @@ impl Served {
         let (runtime, published) = (Runtime::new()?, Arc::new(Published::new(first)));
         let within = runtime.enter();
         let server = Server::bind(settings, published.clone()).map_err(io::Error::other)?;
-        drop(within);
         let (addresses, stop) = (server.addresses().collect(), CancellationToken::new());
-        let running = runtime.spawn(server.run(stop.clone()));
+        let running = runtime.spawn(server.start(stop.clone()).map_err(io::Error::other)?.stopped());
+        drop(within);
         Ok(Self { published, addresses, links: HashMap::new(), stop, running, runtime })
     }
 

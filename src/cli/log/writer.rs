@@ -8,6 +8,7 @@
 
 use std::cell::Cell;
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -63,10 +64,11 @@ impl LogWriter {
     pub(super) fn start(output: impl Write + Send + 'static, lost_line: fn(u64) -> Vec<u8>) -> io::Result<Self> {
         let (queue, messages) = sync_channel(LINES);
         let state = Arc::new(State::default());
-        let output = Output { output, state: state.clone(), lost_line, last_lost: None, is_cut: false };
+        let mut output = Output { output, state: state.clone(), lost_line, last_lost: None, is_cut: false };
         thread::Builder::new().name("log".to_owned()).spawn(move || {
             block_signals();
-            output.write_all(&messages);
+            // A panic costs a line.
+            while catch_unwind(AssertUnwindSafe(|| output.write_all(&messages))).is_err() {}
         })?;
         Ok(Self { queue, state })
     }
@@ -156,7 +158,7 @@ struct Output<W> {
 }
 
 impl<W: Write> Output<W> {
-    fn write_all(mut self, messages: &Receiver<Message>) {
+    fn write_all(&mut self, messages: &Receiver<Message>) {
         loop {
             let message = if self.state.lost.load(Ordering::Relaxed) > 0 {
                 messages.recv_timeout(LOST_PACE)

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::patience::{DRAIN_SILENCE, Patience};
 use super::standing::Standing;
 use super::{Accepted, Connections, Origin, connection, header};
+use crate::faults::{self, Fault};
 use crate::incidents::Incident;
 use crate::server::Serving;
 use crate::server::proxy::Sender;
@@ -22,7 +23,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts connections until `stop`; each is a task of its own.
 pub(in crate::server) async fn serve(
-    listener: TcpListener,
+    listener: Arc<TcpListener>,
     serving: Arc<Serving>,
     connections: Arc<Connections>,
     tasks: TaskTracker,
@@ -39,6 +40,7 @@ pub(in crate::server) async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
+                faults::at(Fault::Accept);
                 let local = stream.local_addr().ok().map(|local| local.ip());
                 let origin = Origin { peer, local, transport: Transport::Tcp };
                 let snapshot = serving.published.load();
@@ -74,6 +76,7 @@ pub(in crate::server) async fn serve(
 
 /// Serves one connection whose messages are its octets.
 async fn serve_tcp(mut stream: TcpStream, mut accepted: Accepted) -> io::Result<()> {
+    faults::at(Fault::Connection);
     // Responses are whole messages: waiting to fill a segment only delays them.
     let _ = stream.set_nodelay(true);
     match header::read(&mut stream, &mut accepted).await? {

@@ -18,7 +18,7 @@ use super::{Accepted, Connections, Origin, READ};
 use crate::permits::Permit;
 use crate::respond::{Outcome, Served};
 use crate::server::proxy::{Sender, Told};
-use crate::server::{Serving, forwarding, now, query_log};
+use crate::server::{Serving, forwarding, now, query_log, supervise};
 use crate::snapshot::{Generation, Snapshot};
 use crate::view::CountedClient;
 use crate::wire::Response;
@@ -169,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 let Some(mut client) = client else { continue };
                 client.now = now;
                 client.is_admitted &= is_as_told;
-                match responder.respond(&snapshot, &client, request, response) {
+                match supervise::respond(responder, &snapshot, &client, request, response) {
                     None => {}
                     Some(Outcome::Answered(served)) => {
                         query_log::answered(&serving.incidents, transport, from, &snapshot, request, served);

@@ -14,7 +14,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::{Serving, forwarding, now, proxy, query_log};
+use super::{Serving, forwarding, now, proxy, query_log, supervise};
+use crate::faults::{self, Fault};
 use crate::incidents::Incident;
 use crate::respond::{Outcome, Responder};
 use crate::snapshot::Snapshot;
@@ -88,19 +89,28 @@ pub(super) enum Wait {
 /// Takes the thread that it is called on: clients that never pause hold up nobody but each other.
 pub(super) fn serve(mut socket: impl Datagrams, serving: &Arc<Serving>, stop: &OnceLock<Instant>) {
     let mut responder = Responder::new();
+    let mut answer_batch = |wait| {
+        let answered = supervise::caught(|| answer_batch(&mut socket, serving, &mut responder, wait));
+        answered.unwrap_or_else(|| {
+            tracing::error!("a UDP worker has lost a batch of datagrams by a panic and goes on");
+            responder = Responder::new();
+            1
+        })
+    };
     let deadline = loop {
         if let Some(deadline) = stop.get() {
             break *deadline;
         }
-        answer_batch(&mut socket, serving, &mut responder, Wait::Tick);
+        answer_batch(Wait::Tick);
     };
-    while Instant::now() < deadline && answer_batch(&mut socket, serving, &mut responder, Wait::Not) > 0 {}
+    while Instant::now() < deadline && answer_batch(Wait::Not) > 0 {}
 }
 
 fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, responder: &mut Responder, wait: Wait) -> usize {
     match socket.receive(wait) {
         Ok(0) => 0,
         Ok(count) => {
+            faults::at(Fault::Batch);
             let (snapshot, now) = (serving.published.load(), now());
             socket.reply(|from, local, request, response| {
                 answer(serving, responder, &snapshot, (from, local, now), request, response)
@@ -141,7 +151,7 @@ fn answer<L: Late>(
     let client = serving.admission.client(snapshot.identifier(), sender, local, Transport::Udp);
     let Some(mut client) = client else { return Verdict::Ignore };
     client.now = now;
-    match responder.respond(snapshot, &client, request, response) {
+    match supervise::respond(responder, snapshot, &client, request, response) {
         None => Verdict::Ignore,
         Some(Outcome::Answered(served)) => {
             query_log::answered(&serving.incidents, Transport::Udp, from, snapshot, request, served);

@@ -1,0 +1,108 @@
+//! Faults on purpose, in debug builds only: `tests/faults` shows with them that a panic costs no more than what was being
+//! done. A release build has nothing of this.
+//!
+//! The environment variable `VNETDNS_FAULTS` lists where: `query=panic.corp.test` panics at each query for that name, over
+//! any transport, and `accept=2` the first two times that the accept loop has a connection.
+
+/// A place that can be made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// `accept`: a connection was accepted.
+    Accept,
+    /// `batch`: a UDP worker has received datagrams.
+    Batch,
+    /// `connection`: a connection begins.
+    Connection,
+    /// `forward`: other servers are about to be asked.
+    Forward,
+    /// `reload`: a reload begins.
+    Reload,
+    /// `watch`: the task that logs incidents looks for some.
+    Watch,
+    /// `worker`: the thread of a UDP worker is to be started.
+    Worker,
+}
+
+/// Panics where that is wanted.
+#[inline(always)]
+pub(crate) fn at(fault: Fault) {
+    assert!(!is_wanted(fault), "{fault:?}, on purpose");
+}
+
+/// Whether something should fail this time.
+#[inline(always)]
+pub(crate) fn is_wanted(fault: Fault) -> bool {
+    #[cfg(debug_assertions)]
+    return wanted::is_wanted(fault);
+    #[cfg(not(debug_assertions))]
+    {
+        let _ = fault;
+        false
+    }
+}
+
+/// Panics where that is wanted for the name that a request asks for.
+#[inline(always)]
+pub(crate) fn at_query(request: &[u8]) {
+    #[cfg(debug_assertions)]
+    wanted::at_query(request);
+    #[cfg(not(debug_assertions))]
+    let _ = request;
+}
+
+#[cfg(debug_assertions)]
+mod wanted {
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::Fault;
+    use crate::dns::Name;
+    use crate::wire::Request;
+
+    static WANTED: LazyLock<Wanted> = LazyLock::new(|| {
+        let mut wanted = Wanted::default();
+        let Ok(faults) = std::env::var("VNETDNS_FAULTS") else { return wanted };
+        for fault in faults.split(',') {
+            let (name, value) = fault.split_once('=').expect("VNETDNS_FAULTS is a list of name=value");
+            match PLACES.iter().find(|(known, _)| *known == name) {
+                Some((_, place)) => {
+                    let times = value.parse().expect("VNETDNS_FAULTS has a number behind a place");
+                    wanted.times[*place as usize] = AtomicU32::new(times);
+                }
+                None => {
+                    assert_eq!(name, "query", "VNETDNS_FAULTS has a place that there is");
+                    wanted.qname = Some(value.parse().expect("VNETDNS_FAULTS has a domain name behind query"));
+                }
+            }
+        }
+        wanted
+    });
+
+    const PLACES: [(&str, Fault); 7] = [
+        ("accept", Fault::Accept),
+        ("batch", Fault::Batch),
+        ("connection", Fault::Connection),
+        ("forward", Fault::Forward),
+        ("reload", Fault::Reload),
+        ("watch", Fault::Watch),
+        ("worker", Fault::Worker),
+    ];
+
+    #[derive(Default)]
+    struct Wanted {
+        qname: Option<Name>,
+        /// How often each place is still to fail.
+        times: [AtomicU32; PLACES.len()],
+    }
+
+    pub(super) fn is_wanted(fault: Fault) -> bool {
+        let times = &WANTED.times[fault as usize];
+        times.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |times| times.checked_sub(1)).is_ok()
+    }
+
+    pub(super) fn at_query(request: &[u8]) {
+        let Some(qname) = &WANTED.qname else { return };
+        let is_asked = Request::parse(request).is_ok_and(|request| request.question.qname == qname.as_ref());
+        assert!(!is_asked, "a query for {qname}, on purpose");
+    }
+}

@@ -1,0 +1,87 @@
+//! A panic costs no more than what was being done: nothing that serves ends by one unnoticed.
+//!
+//! A panic is a bug, and logged as one where the process begins (`cli`), which also ends the process when there are too
+//! many: so whoever goes on here need not count. What is abandoned is a query, which is answered SERVFAIL; a batch of
+//! datagrams, whose worker keeps its socket; a connection; or a task, which is started again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokio_util::task::TaskTracker;
+
+use crate::faults;
+use crate::respond::{Outcome, Responder, respond_failed};
+use crate::snapshot::Snapshot;
+use crate::view::Client;
+use crate::wire::Response;
+
+/// Does work that may panic; `None` where it did. What it was at is as it was left: the caller lets go of it, or knows it
+/// to be sound.
+#[inline]
+pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+/// As [`Responder::respond`]; a panic makes it SERVFAIL.
+#[inline]
+pub(super) fn respond(
+    responder: &mut Responder,
+    snapshot: &Snapshot,
+    client: &Client,
+    request: &[u8],
+    response: &mut Response,
+) -> Option<Outcome> {
+    let answered = caught(|| {
+        faults::at_query(request);
+        responder.respond(snapshot, client, request, response)
+    });
+    match answered {
+        Some(outcome) => outcome,
+        None => {
+            // An answer in it may be half kept.
+            *responder = Responder::new();
+            failed(snapshot, client, request, response)
+        }
+    }
+}
+
+/// Answers a request SERVFAIL that a panic left without an answer; not at all where that panics too.
+#[cold]
+pub(super) fn failed(snapshot: &Snapshot, client: &Client, request: &[u8], response: &mut Response) -> Option<Outcome> {
+    caught(|| respond_failed(snapshot, client, request, response)).flatten()
+}
+
+/// Runs a task until it ends, and starts it again whenever it panics.
+pub(super) async fn restarted<F>(tasks: TaskTracker, what: String, start: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    while let Err(error) = tasks.spawn(start()).await {
+        // Else the runtime ends.
+        if !error.is_panic() {
+            return;
+        }
+        tracing::error!("{what} has ended by a panic and is started again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::logged::Logged;
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_started_again_until_it_ends() {
+        let logged = Logged::start();
+        let starts = Arc::new(AtomicU32::new(0));
+        let start = || {
+            let starts = starts.clone();
+            async move { assert!(starts.fetch_add(1, Ordering::Relaxed) == 3, "on purpose") }
+        };
+        restarted(TaskTracker::new(), "this task".to_owned(), start).await;
+        assert_eq!(starts.load(Ordering::Relaxed), 4);
+        assert_eq!(logged.take(), ["ERROR this task has ended by a panic and is started again"; 3]);
+    }
+}
