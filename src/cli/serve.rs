@@ -1,5 +1,7 @@
 //! `vnetdns serve`: the daemon.
 
+mod signals;
+
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -21,6 +23,7 @@ use crate::control::{Control, LoadError, Loaded, Lost, Orphan};
 use crate::faults::{self, Fault};
 use crate::server::Server;
 use crate::view::ListenerId;
+use signals::Signals;
 
 /// Most addresses that a line of the log lists.
 const MAX_LISTED: usize = 10;
@@ -29,7 +32,7 @@ const MAX_LISTED: usize = 10;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 SIGHUP loads the configuration again; if it is refused, the old one is served on.
-SIGTERM and SIGINT answer what has come and stop, with exit code 0.
+SIGTERM and SIGINT answer what has come and stop, with exit code 0. SIGUSR1 and SIGUSR2 do nothing.
 
 Examples:
   vnetdns serve                                                 the default lab
@@ -65,6 +68,11 @@ impl Serve {
         let files = self.config.files();
         let listen = self.listen;
         check_unique(&listen)?;
+        let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+        let signals = {
+            let _within = runtime.enter();
+            Signals::install().context("cannot listen for signals")?
+        };
         let mut replaced = Vec::new();
         let started = Control::start(files.clone(), |settings| {
             settings.udp_workers = self.udp_workers.or(settings.udp_workers);
@@ -87,20 +95,26 @@ impl Serve {
         for listen in &replaced {
             warn_replaced(listen);
         }
-        let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-        let served = runtime.block_on(serve(control, &loaded, &files, self.ready, log));
+        let served = runtime.block_on(serve(control, &loaded, &files, self.ready, signals, log));
         // A reload that still runs has nobody left to serve.
         runtime.shutdown_background();
         served.map(|()| ExitCode::SUCCESS)
     }
 }
 
-async fn serve(control: Control, loaded: &Loaded, files: &Files, ready: Ready, log: &LogWriter) -> anyhow::Result<()> {
+async fn serve(
+    control: Control,
+    loaded: &Loaded,
+    files: &Files,
+    ready: Ready,
+    signals: Signals,
+    log: &LogWriter,
+) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     // From here on SIGTERM does not end a process that waits for the reader of its log.
     log.set_serving();
     // Before the ready message: whoever reads it may send a signal at once.
-    let signals = signals::Signals::install().context("cannot listen for signals")?;
+    let signals = signals.with_stop().context("cannot listen for signals")?;
     let server = Server::bind(control.settings().clone(), control.published().clone())?;
     let addresses: Vec<_> = server.addresses().collect();
     let message = match ready {
@@ -316,164 +330,6 @@ fn reload(reloads: &Reloads) {
         Err(error) => {
             let error = anyhow::Error::new(error);
             tracing::error!("the reload is refused, the old configuration is served on: {error:#}");
-        }
-    }
-}
-
-#[cfg(unix)]
-mod signals {
-    use std::io;
-    use std::sync::Arc;
-    use std::thread;
-    use std::time::Duration;
-
-    use tokio::signal::unix::{Signal, SignalKind, signal};
-    use tokio::sync::oneshot;
-    use tokio::time::{Instant, sleep_until};
-    use tokio_util::sync::CancellationToken;
-
-    use super::Reloads;
-
-    /// How long a reload runs until the log says so, and again each time that this has doubled.
-    const SLOW: Duration = Duration::from_secs(5);
-
-    /// A reload that runs.
-    struct Running {
-        /// Ends with it, with an error where it has panicked.
-        end: oneshot::Receiver<()>,
-        start: Instant,
-        /// After which time the log says that it still runs.
-        patience: Duration,
-    }
-
-    /// The signals that a daemon knows.
-    pub(super) struct Signals {
-        hangup: Signal,
-        terminate: Signal,
-        interrupt: Signal,
-    }
-
-    impl Signals {
-        pub(super) fn install() -> io::Result<Self> {
-            Ok(Self {
-                hangup: signal(SignalKind::hangup())?,
-                terminate: signal(SignalKind::terminate())?,
-                interrupt: signal(SignalKind::interrupt())?,
-            })
-        }
-
-        /// Reloads on SIGHUP, one after the other; returns when the server has been told to stop, even if a reload
-        /// still runs.
-        pub(super) async fn handle(mut self, reloads: Arc<Reloads>, stop: &CancellationToken) {
-            let mut running: Option<Running> = None;
-            let mut asked_again = false;
-            loop {
-                tokio::select! {
-                    _ = self.hangup.recv() => {
-                        asked_again = true;
-                        if running.is_some() {
-                            tracing::info!("a reload is running: another one follows");
-                        }
-                    }
-                    ended = async { running.as_mut().expect("checked").look().await }, if running.is_some() => {
-                        running = None;
-                        // A panic there is a bug, but none for which the old data should go unanswered.
-                        if ended.is_err() {
-                            tracing::error!("the reload failed, the old configuration is served on");
-                        }
-                    }
-                    _ = self.terminate.recv() => break,
-                    _ = self.interrupt.recv() => break,
-                }
-                if asked_again && running.is_none() {
-                    asked_again = false;
-                    match Running::start(reloads.clone()) {
-                        Ok(started) => running = Some(started),
-                        Err(error) => tracing::error!(
-                            %error,
-                            help = "allow the process more threads and send SIGHUP again",
-                            "a reload cannot start, the old configuration is served on"
-                        ),
-                    }
-                }
-            }
-            tracing::info!("stopping");
-            stop.cancel();
-        }
-    }
-
-    impl Running {
-        /// Starts one, in a thread of its own: the runtime's threads for such work cannot fail to start without a panic.
-        fn start(reloads: Arc<Reloads>) -> io::Result<Self> {
-            let (ended, end) = oneshot::channel();
-            let reload = move || {
-                super::reload(&reloads);
-                let _ = ended.send(());
-            };
-            thread::Builder::new().name("reload".to_owned()).spawn(reload)?;
-            Ok(Self { end, start: Instant::now(), patience: SLOW })
-        }
-
-        /// Waits until it has ended, and logs when that takes long.
-        async fn look(&mut self) -> Result<(), oneshot::error::RecvError> {
-            loop {
-                tokio::select! {
-                    ended = &mut self.end => return ended,
-                    () = sleep_until(self.start + self.patience) => {
-                        let seconds = self.start.elapsed().as_secs();
-                        tracing::warn!(seconds, "the reload is still running, the old configuration is served meanwhile");
-                        self.patience *= 2;
-                    }
-                }
-            }
-        }
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-        use crate::logged::Logged;
-
-        #[tokio::test(start_paused = true)]
-        async fn a_reload_that_takes_long_says_so_ever_more_seldom() {
-            let logged = Logged::start();
-            let (ended, end) = oneshot::channel();
-            let mut running = Running { end, start: Instant::now(), patience: SLOW };
-            // Whatever else is looked at meanwhile.
-            for _ in 0..3 {
-                assert!(tokio::time::timeout(Duration::from_secs(15), running.look()).await.is_err());
-            }
-            let seconds: Vec<_> =
-                logged.take().iter().map(|line| line.rsplit_once("seconds=").unwrap().1.to_owned()).collect();
-            assert_eq!(seconds, ["5", "10", "20", "40"]);
-            drop(ended);
-            assert!(running.look().await.is_err());
-        }
-    }
-}
-
-#[cfg(not(unix))]
-mod signals {
-    use std::io;
-    use std::sync::Arc;
-
-    use tokio_util::sync::CancellationToken;
-
-    use super::Reloads;
-
-    /// Ctrl-C; there is no signal to reload on this system.
-    pub(super) struct Signals;
-
-    impl Signals {
-        pub(super) fn install() -> io::Result<Self> {
-            Ok(Self)
-        }
-
-        pub(super) async fn handle(self, _: Arc<Reloads>, stop: &CancellationToken) {
-            if let Err(error) = tokio::signal::ctrl_c().await {
-                tracing::error!(%error, "cannot wait for Ctrl-C");
-            }
-            stop.cancel();
         }
     }
 }

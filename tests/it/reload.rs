@@ -163,3 +163,18 @@ fn twenty_reloads_under_load_lose_no_query_and_answer_none_wrongly() {
     });
     assert!(asked.load(Ordering::SeqCst) >= 50 * usize::from(RELOADS));
 }
+
+#[test]
+fn signals_that_mean_nothing_here_do_nothing() {
+    let (_folder, path, mut server) = started();
+    for signal in ["USR1", "USR2"] {
+        server.signal(signal);
+        server.wait_for_log(&format!("SIG{signal} does nothing here"));
+    }
+    write(&path, 2);
+    server.signal("HUP");
+    server.wait_for_log("reloaded generation=2");
+    assert_eq!(answered_generation(&server.ask("127.0.0.1", "n0.example.test", RecordType::A)), 2);
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0));
+}

@@ -1,0 +1,195 @@
+//! Signals to the daemon.
+
+#[cfg(not(unix))]
+pub(super) use other::Signals;
+#[cfg(unix)]
+pub(super) use unix::Signals;
+
+#[cfg(unix)]
+mod unix {
+    use std::io;
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::Duration;
+
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    use tokio::sync::oneshot;
+    use tokio::time::{Instant, sleep_until};
+    use tokio_util::sync::CancellationToken;
+
+    use crate::cli::serve::{Reloads, reload};
+
+    /// How long a reload runs until the log says so, and again each time that this has doubled.
+    const SLOW: Duration = Duration::from_secs(5);
+
+    /// A reload that runs.
+    struct Running {
+        /// Ends with it, with an error where it has panicked.
+        end: oneshot::Receiver<()>,
+        start: Instant,
+        /// After which time the log says that it still runs.
+        patience: Duration,
+    }
+
+    /// The signals that a daemon knows, but for those that stop it.
+    pub(crate) struct Signals {
+        hangup: Signal,
+        user: [Signal; 2],
+    }
+
+    impl Signals {
+        /// Must be called within a runtime, and before the configuration is read: that may take a while, and a signal that
+        /// comes meanwhile would end the process.
+        pub(crate) fn install() -> io::Result<Self> {
+            Ok(Self {
+                hangup: signal(SignalKind::hangup())?,
+                user: [signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?],
+            })
+        }
+
+        /// From here on SIGTERM and SIGINT stop the server in order. Until then they end the process.
+        pub(crate) fn with_stop(self) -> io::Result<StoppingSignals> {
+            let terminate = signal(SignalKind::terminate())?;
+            Ok(StoppingSignals { signals: self, terminate, interrupt: signal(SignalKind::interrupt())? })
+        }
+    }
+
+    /// The signals that a daemon knows.
+    pub(crate) struct StoppingSignals {
+        signals: Signals,
+        terminate: Signal,
+        interrupt: Signal,
+    }
+
+    impl StoppingSignals {
+        /// Reloads on SIGHUP, one after the other; returns when the server has been told to stop, even if a reload
+        /// still runs.
+        pub(crate) async fn handle(self, reloads: Arc<Reloads>, stop: &CancellationToken) {
+            let Self { signals: Signals { mut hangup, user: [mut user_1, mut user_2] }, mut terminate, mut interrupt } =
+                self;
+            let mut running: Option<Running> = None;
+            let mut asked_again = false;
+            loop {
+                tokio::select! {
+                    _ = hangup.recv() => {
+                        asked_again = true;
+                        if running.is_some() {
+                            tracing::info!("a reload is running: another one follows");
+                        }
+                    }
+                    ended = async { running.as_mut().expect("checked").look().await }, if running.is_some() => {
+                        running = None;
+                        // A panic there is a bug, but none for which the old data should go unanswered.
+                        if ended.is_err() {
+                            tracing::error!("the reload failed, the old configuration is served on");
+                        }
+                    }
+                    // Others take them for a look inside or for other logs; their default is the end of the process.
+                    _ = user_1.recv() => ignored("SIGUSR1"),
+                    _ = user_2.recv() => ignored("SIGUSR2"),
+                    _ = terminate.recv() => break,
+                    _ = interrupt.recv() => break,
+                }
+                if asked_again && running.is_none() {
+                    asked_again = false;
+                    match Running::start(reloads.clone()) {
+                        Ok(started) => running = Some(started),
+                        Err(error) => tracing::error!(
+                            %error,
+                            help = "allow the process more threads and send SIGHUP again",
+                            "a reload cannot start, the old configuration is served on"
+                        ),
+                    }
+                }
+            }
+            tracing::info!("stopping");
+            stop.cancel();
+        }
+    }
+
+    fn ignored(signal: &str) {
+        tracing::info!(
+            help = "SIGHUP loads the configuration again, SIGTERM stops the server",
+            "{signal} does nothing here"
+        );
+    }
+
+    impl Running {
+        /// Starts one, in a thread of its own: the runtime's threads for such work cannot fail to start without a panic.
+        fn start(reloads: Arc<Reloads>) -> io::Result<Self> {
+            let (ended, end) = oneshot::channel();
+            let run = move || {
+                reload(&reloads);
+                let _ = ended.send(());
+            };
+            thread::Builder::new().name("reload".to_owned()).spawn(run)?;
+            Ok(Self { end, start: Instant::now(), patience: SLOW })
+        }
+
+        /// Waits until it has ended, and logs when that takes long.
+        async fn look(&mut self) -> Result<(), oneshot::error::RecvError> {
+            loop {
+                tokio::select! {
+                    ended = &mut self.end => return ended,
+                    () = sleep_until(self.start + self.patience) => {
+                        let seconds = self.start.elapsed().as_secs();
+                        tracing::warn!(seconds, "the reload is still running, the old configuration is served meanwhile");
+                        self.patience *= 2;
+                    }
+                }
+            }
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+        use crate::logged::Logged;
+
+        #[tokio::test(start_paused = true)]
+        async fn a_reload_that_takes_long_says_so_ever_more_seldom() {
+            let logged = Logged::start();
+            let (ended, end) = oneshot::channel();
+            let mut running = Running { end, start: Instant::now(), patience: SLOW };
+            // Whatever else is looked at meanwhile.
+            for _ in 0..3 {
+                assert!(tokio::time::timeout(Duration::from_secs(15), running.look()).await.is_err());
+            }
+            let seconds: Vec<_> =
+                logged.take().iter().map(|line| line.rsplit_once("seconds=").unwrap().1.to_owned()).collect();
+            assert_eq!(seconds, ["5", "10", "20", "40"]);
+            drop(ended);
+            assert!(running.look().await.is_err());
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod other {
+    use std::io;
+    use std::sync::Arc;
+
+    use tokio_util::sync::CancellationToken;
+
+    use crate::cli::serve::Reloads;
+
+    /// Ctrl-C; there is no signal to reload on this system.
+    pub(crate) struct Signals;
+
+    impl Signals {
+        pub(crate) fn install() -> io::Result<Self> {
+            Ok(Self)
+        }
+
+        pub(crate) fn with_stop(self) -> io::Result<Self> {
+            Ok(self)
+        }
+
+        pub(crate) async fn handle(self, _: Arc<Reloads>, stop: &CancellationToken) {
+            if let Err(error) = tokio::signal::ctrl_c().await {
+                tracing::error!(%error, "cannot wait for Ctrl-C");
+            }
+            stop.cancel();
+        }
+    }
+}
