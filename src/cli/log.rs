@@ -41,8 +41,8 @@ impl LogOptions {
             _ => LevelFilter::TRACE,
         };
         // Of the libraries only what goes wrong, unless RUST_LOG asks for more.
-        // hickory-net warns of each forged datagram: strangers would write the log.
-        let default = format!("warn,hickory_net=error,{}={level}", env!("CARGO_CRATE_NAME"));
+        // hickory-proto warns of odd messages: strangers would write the log.
+        let default = format!("warn,hickory_proto=error,{}={level}", env!("CARGO_CRATE_NAME"));
         let from_environment = EnvFilter::try_from_default_env();
         let error = from_environment.as_ref().err().map(ToString::to_string);
         let misread = error.filter(|_| std::env::var_os("RUST_LOG").is_some());

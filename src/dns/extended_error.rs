@@ -8,6 +8,8 @@ pub enum ExtendedError {
     NoResponse,
     /// The question was given up for others: too many wait for other servers.
     GaveWay,
+    /// None of the servers that a name is forwarded to could be asked.
+    Network,
     /// A server that a name is forwarded to responded with a failure, or with what is no answer.
     NoAnswer,
     /// Forwarding rules lead round in a circle.
@@ -20,7 +22,7 @@ impl ExtendedError {
         match self {
             Self::GaveWay | Self::ForwardingLoop => 0,
             Self::NoResponse => 22,
-            Self::NoAnswer => 23,
+            Self::Network | Self::NoAnswer => 23,
         }
     }
 
@@ -29,6 +31,7 @@ impl ExtendedError {
         match self {
             Self::NoResponse => "no server responded in time",
             Self::GaveWay => "too many queries wait for other servers",
+            Self::Network => "no server can be reached",
             Self::NoAnswer => "no server gave an answer",
             Self::ForwardingLoop => "forwarding rules lead round in a circle",
         }

@@ -1,60 +1,196 @@
-//! One question to one server, by hickory-net. Nothing here has an end of its own: the caller sets the time.
+//! One question to one server. Nothing here has an end of its own: the caller sets the time.
+//!
+//! Each datagram has an ID, a port and a spelling of its own, so that a response that was seen or guessed for one does
+//! not answer another. Its socket is connected: the system drops what comes from elsewhere and tells of a host that is
+//! not reached.
 
-use std::net::SocketAddr;
+use std::convert::Infallible;
+use std::future::pending;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use hickory_net::runtime::TokioRuntimeProvider;
-use hickory_net::tcp::TcpClientStream;
-use hickory_net::udp::UdpClientStream;
-use hickory_net::xfer::DnsRequestSender;
-use hickory_net::{DnsStreamHandle, NetError};
-use hickory_proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Query, SerialMessage};
-use hickory_proto::serialize::binary::BinDecodable;
+use futures_util::stream::FuturesUnordered;
+use smallvec::SmallVec;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep_until};
 
-use super::ForwardQuestion;
+use super::query::{Query, RANDOM, Received, Response, Spelling, UDP_PAYLOAD};
+use crate::resolve::ForwardQuestion;
 
-/// The size of a response over UDP that passes nearly every path unfragmented (DNS flag day 2020, RFC 9715).
-const UDP_PAYLOAD: u16 = 1232;
 /// Most datagrams for one question.
-const MAX_DATAGRAMS: u8 = 3;
-/// hickory-net wants a time-out of its own; the caller's comes first.
-const NO_TIMEOUT: Duration = Duration::from_secs(3600);
+const MAX_DATAGRAMS: usize = 3;
+/// At so many datagrams that are no response to the question, someone may be guessing: a connection is safer.
+const MAX_FOREIGN: usize = 16;
 
-/// A request with a random ID, to be sent again over UDP after each `retransmit`.
-pub(super) fn request(question: &ForwardQuestion, retransmit: Duration) -> Result<DnsRequest, NetError> {
-    let qname = BinDecodable::from_bytes(question.qname.as_wire())?;
-    let mut options = DnsRequestOptions::default();
-    options.use_edns = true;
-    options.edns_payload_len = UDP_PAYLOAD;
-    options.recursion_desired = true;
-    options.retry_interval = retransmit;
-    Ok(DnsRequest::from_query(Query::query(qname, question.qtype), options))
+/// What came of a question over UDP.
+#[derive(Debug)]
+pub(super) enum OverUdp {
+    /// The response.
+    Response(Box<Response>),
+    /// There is a response, but it must be asked for over TCP.
+    AskOverTcp,
+    /// As [`OverUdp::AskOverTcp`], for the name came back in another letter case.
+    OtherCase,
 }
 
-/// Asks over UDP, from a random port for each datagram. Does not take what has another source, ID or question for the
-/// response (RFC 5452 §9).
-pub(super) async fn over_udp(target: SocketAddr, request: DnsRequest) -> Result<DnsResponse, NetError> {
-    let mut stream = UdpClientStream::builder(target, TokioRuntimeProvider::new())
-        .with_timeout(Some(NO_TIMEOUT))
-        .with_max_retries(MAX_DATAGRAMS)
-        .with_retry_interval_floor(0)
-        .build();
-    stream.send_message(request).next().await.unwrap_or(Err(NetError::NoConnections))
+/// Why asking a server failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ExchangeError {
+    /// Sending or receiving datagrams failed: mostly nothing listens there, or there is no way to it.
+    #[error("over UDP: {0}")]
+    Udp(#[source] io::Error),
+    /// There is no connection.
+    #[error("over TCP: {0}")]
+    Tcp(#[from] io::Error),
+    /// The system has no randomness.
+    #[error("{0}")]
+    Random(#[from] getrandom::Error),
+    /// What came over TCP is no response to the question, or is truncated or unreadable.
+    #[error("the response over TCP cannot be used")]
+    Unusable,
 }
 
-/// Asks over a connection of its own: truncated responses are too rare to keep connections for.
-pub(super) async fn over_tcp(target: SocketAddr, request: DnsRequest) -> Result<DnsResponse, NetError> {
-    let (connecting, mut outbound) = TcpClientStream::new(target, None, Some(NO_TIMEOUT), TokioRuntimeProvider::new());
-    let mut stream = connecting.await?;
-    outbound.send(SerialMessage::new(request.to_vec()?, target))?;
-    let message = stream.next().await.unwrap_or(Err(NetError::NoConnections))?;
-    let response = DnsResponse::from_buffer(message.into_parts().0)?;
-    if response.id != request.id || response.queries != request.queries {
-        return Err(NetError::Message("the response over TCP is not for the question"));
+impl ExchangeError {
+    /// Whether the target is not there to be asked over UDP; other errors are this host's, or of a connection.
+    pub(super) fn is_of_target(&self) -> bool {
+        use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+        matches!(self, Self::Udp(error) if matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable))
     }
-    if response.truncation {
-        return Err(NetError::Message("the response over TCP is truncated"));
+}
+
+/// A datagram on its way.
+struct Sent<'a> {
+    query: Query,
+    socket: UdpSocket,
+    /// For the sockets of all datagrams but the first.
+    _spare: Option<SemaphorePermit<'a>>,
+}
+
+fn query(question: &ForwardQuestion, spelling: Spelling) -> Result<Query, getrandom::Error> {
+    let mut random = [0; RANDOM];
+    getrandom::fill(&mut random)?;
+    Ok(Query::new(question, spelling, &random))
+}
+
+/// Asks over UDP, again after each `retransmit`. Waits for a response to any of the datagrams for as long as `spare` has
+/// sockets for that, otherwise for one to the last.
+///
+/// With `fails_fast` the first datagram that cannot reach the server ends it, otherwise only the last.
+pub(super) async fn over_udp(
+    target: SocketAddr,
+    question: &ForwardQuestion,
+    spelling: Spelling,
+    retransmit: Duration,
+    spare: &Semaphore,
+    fails_fast: bool,
+) -> Result<OverUdp, ExchangeError> {
+    // One octet more tells a datagram that fits from one that was cut.
+    let mut buffer = [0; UDP_PAYLOAD + 1];
+    let mut sent: SmallVec<[Sent<'_>; MAX_DATAGRAMS]> = SmallVec::new();
+    let (mut count, mut foreign) = (0, 0);
+    let mut next = Instant::now();
+    loop {
+        let failure = if count < MAX_DATAGRAMS && next <= Instant::now() {
+            let permit = if sent.is_empty() { None } else { spare.try_acquire().ok() };
+            if permit.is_none() {
+                sent.clear();
+            }
+            count += 1;
+            next += retransmit;
+            let query = query(question, spelling)?;
+            match send(target, query.octets()).await {
+                Ok(socket) => {
+                    sent.push(Sent { query, socket, _spare: permit });
+                    continue;
+                }
+                Err(error) => error,
+            }
+        } else {
+            let received = tokio::select! {
+                received = receive(&sent, &mut buffer) => received,
+                () = sleep_until(next), if count < MAX_DATAGRAMS => continue,
+            };
+            match received {
+                (at, Ok(len)) => match sent[at].query.read_datagram(&mut buffer[..len]) {
+                    Received::Response(response) => return Ok(OverUdp::Response(response)),
+                    Received::Unusable => return Ok(OverUdp::AskOverTcp),
+                    Received::OtherCase => return Ok(OverUdp::OtherCase),
+                    Received::Foreign if foreign == MAX_FOREIGN => return Ok(OverUdp::AskOverTcp),
+                    Received::Foreign => {
+                        foreign += 1;
+                        continue;
+                    }
+                },
+                (at, Err(error)) => {
+                    sent.remove(at);
+                    error
+                }
+            }
+        };
+        if fails_fast || sent.is_empty() && count == MAX_DATAGRAMS {
+            return Err(ExchangeError::Udp(failure));
+        }
     }
-    Ok(response)
+}
+
+/// Sends a datagram from a port that the system chooses at random.
+async fn send(target: SocketAddr, octets: &[u8]) -> io::Result<UdpSocket> {
+    let any: SocketAddr = match target {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(target).await?;
+    socket.send(octets).await?;
+    Ok(socket)
+}
+
+/// The next datagram, or error, at any of the sockets, and at which.
+async fn receive(sent: &[Sent<'_>], buffer: &mut [u8]) -> (usize, io::Result<usize>) {
+    loop {
+        for (at, sent) in sent.iter().enumerate() {
+            match sent.socket.try_recv(buffer) {
+                Ok(len) => return (at, Ok(len)),
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return (at, Err(error)),
+                Err(_) => {}
+            }
+            // A socket that has an error and nothing else counts as not readable.
+            let failed: io::Result<Infallible> = sent.socket.try_io(Interest::ERROR, || {
+                Err(sent.socket.take_error()?.unwrap_or_else(|| io::ErrorKind::WouldBlock.into()))
+            });
+            match failed {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return (at, Err(error)),
+                _ => {}
+            }
+        }
+        let ready = sent.iter().map(|sent| sent.socket.ready(Interest::READABLE | Interest::ERROR));
+        if ready.collect::<FuturesUnordered<_>>().next().await.is_none() {
+            // There is no socket.
+            pending::<()>().await;
+        }
+    }
+}
+
+/// Asks over a connection of its own, as such questions are too rare to keep connections for; tells as well whether the
+/// server repeats the letter case of the name.
+pub(super) async fn over_tcp(
+    target: SocketAddr,
+    question: &ForwardQuestion,
+    spelling: Spelling,
+) -> Result<(Box<Response>, bool), ExchangeError> {
+    let query = query(question, spelling)?;
+    let mut stream = TcpStream::connect(target).await?;
+    // RFC 7766 §8: length and message in one segment.
+    let length = (query.octets().len() as u16).to_be_bytes();
+    stream.write_all(&[&length, query.octets()].concat()).await?;
+    let mut message = vec![0; stream.read_u16().await?.into()];
+    stream.read_exact(&mut message).await?;
+    match query.read_stream(&mut message) {
+        (Received::Response(response), keeps_case) => Ok((response, keeps_case)),
+        _ => Err(ExchangeError::Unusable),
+    }
 }

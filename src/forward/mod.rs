@@ -1,8 +1,8 @@
 //! Asks other servers on behalf of clients: the targets of a forwarding rule, custom DNS servers, the upstream.
 //!
 //! A [`Forwarder`] sends a question to the first target that is in use, over UDP with EDNS, and again over TCP where
-//! the response is truncated (RFC 7766 §5); hickory-net does both. A target that does not respond is set aside and the
-//! next one asked. What comes back is read once into a [`Reply`]: the chain of aliases from the name to the records
+//! the response is truncated (RFC 7766 §5), too long, or may be another's. A target that does not respond is set aside and
+//! the next one asked. What comes back is read once into a [`Reply`]: the chain of aliases from the name to the records
 //! asked for, or the SOA record that says there are none. Everything else in the message is left out.
 //!
 //! Replies are kept for as long as their TTLs say (RFC 2308 for negative ones), failures for a few seconds (RFC 9520),
@@ -10,29 +10,33 @@
 //! nothing that came from servers other than its own view's.
 //!
 //! Left to the caller: which targets a name has, whether the target of an alias is looked up anew in the client's view,
-//! and the response. Not done here: following referrals, DNSSEC validation, zone transfers.
+//! how many callers there are, and the response. Not done here: following referrals, DNSSEC validation, zone transfers.
 
 mod exchange;
+mod flights;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+mod query;
 mod reply;
 mod targets;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use hickory_net::NetError;
-use hickory_proto::op::DnsResponse;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::azure::Targets;
 use crate::dns::{ExtendedError, Rcode, TypeName};
-use crate::incidents::{Incident, Incidents};
-use crate::permits::Permits;
+use crate::incidents::Incidents;
 use crate::resolve::{ForwardQuestion, Reply};
-use targets::Health;
+use exchange::{ExchangeError, OverUdp};
+use flights::Flights;
+use query::{Response, Spelling};
+use targets::{Asking, Health, NO_RESPONSE};
 
 /// How long a failure is remembered: RFC 9520 §3.2 asks for at least 1 second and at most 5 minutes.
 const FAILURE_LIFETIME: Duration = Duration::from_secs(5);
@@ -42,11 +46,8 @@ const ENTRY_OVERHEAD: usize = 256;
 /// What forwarding may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardLimits {
-    /// Most different questions that are asked at one time; each may hold three sockets. Half of them may be for one
-    /// list of targets, so that the dead target of one view leaves room for the others.
+    /// Most different questions that are asked at one time; others wait for their turn.
     pub in_flight: usize,
-    /// Most callers that wait at one time, equal questions included. Half of them may wait for one list of targets.
-    pub waiting: usize,
     /// How long a target has to respond before the next one is asked.
     pub attempt_timeout: Duration,
     /// How long a question may take in all: less than a stub resolver waits.
@@ -58,35 +59,43 @@ pub struct ForwardLimits {
 /// Why there is no reply. The client is told SERVFAIL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ForwardError {
-    /// A bound of [`ForwardLimits`] is reached; nothing was sent.
-    #[error("too many questions wait for their targets")]
-    Busy,
-    /// No target responded in time, with a message that can be read.
+    /// No target responded in time.
     #[error("no target responded in time")]
     NoResponse,
+    /// No target could be asked: none is reached, or what came over TCP cannot be used.
+    #[error("no target could be asked")]
+    Network,
     /// A target responded, with this RCODE or, where that is NOERROR or NXDOMAIN, with nothing that answers the question.
     #[error("no target has an answer: {0}")]
     Failed(Rcode),
+    /// Asking has panicked.
+    #[error("asking ended by a panic")]
+    Panicked,
 }
 
 impl From<ForwardError> for ExtendedError {
     fn from(error: ForwardError) -> Self {
         match error {
-            ForwardError::Busy => Self::GaveWay,
             ForwardError::NoResponse => Self::NoResponse,
-            ForwardError::Failed(_) => Self::NoAnswer,
+            ForwardError::Network => Self::Network,
+            ForwardError::Failed(_) | ForwardError::Panicked => Self::NoAnswer,
         }
     }
 }
 
-/// Asks other servers and remembers what they said. Times are those of tokio's clock.
+/// Asks other servers and remembers what they said. Times are those of tokio's clock. A clone is the same forwarder.
+#[derive(Clone, Debug)]
+pub struct Forwarder(Arc<Inner>);
+
 #[derive(Debug)]
-pub struct Forwarder {
+struct Inner {
     limits: ForwardLimits,
-    in_flight: Arc<Permits<Targets>>,
-    waiting: Arc<Permits<Targets>>,
+    flights: Arc<Flights>,
+    /// A permit for each question that is asked.
+    in_flight: Semaphore,
+    /// A permit for each socket that a question has beside its first.
+    spare_sockets: Semaphore,
     health: Health,
-    incidents: Arc<Incidents>,
     cache: Cache<ForwardQuestion, Remembered, Octets, RandomState>,
 }
 
@@ -102,15 +111,26 @@ struct Remembered {
 }
 
 impl Default for ForwardLimits {
-    /// Fewer than 1024 sockets, which is what a process often gets, and an answer before a stub resolver's 5 seconds end.
+    /// An answer, or its failure, before a stub resolver's 5 seconds end.
     fn default() -> Self {
         Self {
-            in_flight: 300,
-            waiting: 10_000,
+            in_flight: 2000,
             attempt_timeout: Duration::from_secs(2),
             total_timeout: Duration::from_millis(4500),
             cache_octets: 16 << 20,
         }
+    }
+}
+
+impl ForwardLimits {
+    /// Most sockets that are open at one time: one for each question, and half as many again for those that are asked
+    /// another time while the response to the first datagram may still come.
+    pub const fn sockets(&self) -> usize {
+        self.in_flight + self.spare_sockets()
+    }
+
+    const fn spare_sockets(&self) -> usize {
+        self.in_flight / 2
     }
 }
 
@@ -123,24 +143,25 @@ impl Forwarder {
             .weight_capacity(limits.cache_octets as u64)
             .build()
             .expect("both capacities are set");
-        Self {
-            in_flight: one_list_half(limits.in_flight),
-            waiting: one_list_half(limits.waiting),
-            health: Health::default(),
-            incidents,
+        Self(Arc::new(Inner {
+            flights: Arc::default(),
+            in_flight: Semaphore::new(limits.in_flight),
+            spare_sockets: Semaphore::new(limits.spare_sockets()),
+            health: Health::new(limits.attempt_timeout, incidents),
             cache: Cache::with_options(options, Octets, RandomState::default(), DefaultLifecycle::default()),
             limits,
-        }
+        }))
     }
 
     /// What is remembered of a question, TTLs counted down; `None` where it has to be asked.
     pub fn cached(&self, question: &ForwardQuestion) -> Option<Result<Reply, ForwardError>> {
         let now = Instant::now();
-        let remembered = self.cache.get(question)?;
+        let remembered = self.0.cache.get(question)?;
         (now < remembered.until).then(|| remembered.at(now, question))
     }
 
-    /// The reply of the question's targets, remembered or asked for, TTLs counted down.
+    /// The reply of the question's targets, remembered or asked for, TTLs counted down. Equal questions are asked once;
+    /// a caller that goes away does not disturb the others.
     ///
     /// # Errors
     /// See [`ForwardError`]. Takes no longer than [`ForwardLimits::total_timeout`].
@@ -148,21 +169,27 @@ impl Forwarder {
         if let Some(result) = self.cached(question) {
             return result;
         }
+        let (inner, asked) = (self.0.clone(), question.clone());
+        let flight = self.0.flights.join(question, async move { inner.fly(asked).await });
+        flight.await.at(Instant::now(), question)
+    }
+}
+
+impl Inner {
+    /// Asks a question when its turn comes, and remembers how it came out.
+    async fn fly(&self, question: ForwardQuestion) -> Remembered {
+        // It may have come out between a caller's look and this.
+        if let Some(remembered) = self.cache.get(&question).filter(|remembered| Instant::now() < remembered.until) {
+            return remembered;
+        }
         let deadline = Instant::now() + self.limits.total_timeout;
-        let _waits = self.waiting.permit(question.targets.clone()).ok_or(ForwardError::Busy)?;
-        self.cache.remove_if(question, |remembered| remembered.until <= Instant::now());
-        let remembered = match timeout_at(deadline, self.cache.get_value_or_guard_async(question)).await {
-            Ok(Ok(remembered)) => remembered,
-            Ok(Err(place)) => {
-                let _asks = self.in_flight.permit(question.targets.clone()).ok_or(ForwardError::Busy)?;
-                let remembered = Remembered::new(self.ask_targets(question, deadline).await);
-                // Who waits for the same question gets this outcome too, even one that may not be kept.
-                let _ = place.insert(remembered.clone());
-                remembered
-            }
-            Err(_) => return Err(ForwardError::NoResponse),
+        let outcome = match timeout_at(deadline, self.in_flight.acquire()).await {
+            Ok(_permit) => self.ask_targets(&question, deadline).await,
+            Err(_) => Err(ForwardError::NoResponse),
         };
-        remembered.at(Instant::now(), question)
+        let remembered = Remembered::new(outcome);
+        self.cache.insert(question, remembered.clone());
+        remembered
     }
 
     /// Asks one target after the other until one has an answer. The last may use all the time that is left.
@@ -170,12 +197,13 @@ impl Forwarder {
         let mut failure = ForwardError::NoResponse;
         let mut targets = self.health.in_order(&question.targets).into_iter().peekable();
         while let Some(target) = targets.next() {
-            let started = Instant::now();
-            let until = if targets.peek().is_some() { started + self.limits.attempt_timeout } else { deadline };
+            let is_last = targets.peek().is_none();
+            let until = if is_last { deadline } else { Instant::now() + self.limits.attempt_timeout };
             let (qname, qtype) = (&question.qname, TypeName(question.qtype));
-            match timeout_at(until.min(deadline), self.ask_target(question, target)).await {
+            let mut asking = self.health.asking(target);
+            match timeout_at(until.min(deadline), self.ask_target(question, &mut asking, is_last)).await {
                 Ok(Ok(response)) => {
-                    let rcode = response.response_code;
+                    let rcode = response.message.response_code;
                     match Reply::read(&response, question) {
                         Some(reply) => return Ok(Arc::new(reply)),
                         None => failure = ForwardError::Failed(rcode),
@@ -184,30 +212,61 @@ impl Forwarder {
                 }
                 Ok(Err(error)) => {
                     tracing::debug!(%target, %qname, %qtype, %error, "asking a target failed");
-                    if self.health.failed(target, started) {
-                        self.incidents.report(Incident::TargetDown, target, || format!("{target}: {error}"));
+                    if error.is_of_target() {
+                        asking.failed(&error);
+                    }
+                    if failure == ForwardError::NoResponse {
+                        failure = ForwardError::Network;
                     }
                 }
                 Err(_) => {
                     tracing::debug!(%target, %qname, %qtype, "a target does not respond");
-                    if started.elapsed() >= self.limits.attempt_timeout && self.health.silent_since(target, started) {
-                        self.incidents.report(Incident::TargetDown, target, || format!("{target}: no response"));
-                    }
+                    asking.failed(&NO_RESPONSE);
                 }
             }
         }
         Err(failure)
     }
 
-    /// Asks one target over UDP, and over TCP if the response is truncated. Waits without end.
-    async fn ask_target(&self, question: &ForwardQuestion, target: SocketAddr) -> Result<DnsResponse, NetError> {
-        let request = exchange::request(question, self.limits.attempt_timeout / 2)?;
-        let response = exchange::over_udp(target, request.clone()).await?;
+    /// Asks one target over UDP, and over TCP where that is needed. Waits without end.
+    ///
+    /// A name that comes back in another letter case may be a guess, so that a connection tells. A target that changes the
+    /// case there too is asked in lower case from then on, and so is this question where there is no connection.
+    async fn ask_target(
+        &self,
+        question: &ForwardQuestion,
+        asking: &mut Asking<'_>,
+        is_last: bool,
+    ) -> Result<Box<Response>, ExchangeError> {
+        let (target, spelling) = (asking.target(), asking.spelling());
+        let retransmit = self.limits.attempt_timeout / 2;
+        let over_udp =
+            |spelling| exchange::over_udp(target, question, spelling, retransmit, &self.spare_sockets, !is_last);
+        let mut outcome = over_udp(spelling).await?;
         // Said here, for what hinders TCP may be a firewall.
-        if self.health.responded(target) {
-            self.incidents.report(Incident::TargetUp, target, || target);
+        asking.responded();
+        if spelling == Spelling::Random {
+            let kept = !matches!(outcome, OverUdp::OtherCase);
+            asking.kept_case(kept);
+            if !kept {
+                tracing::debug!(%target, qname = %question.qname, "a name came back in another letter case");
+                match timeout(retransmit, exchange::over_tcp(target, question, Spelling::Random)).await {
+                    Ok(Ok((response, keeps_case))) => {
+                        if !keeps_case {
+                            asking.changes_case();
+                        }
+                        return Ok(response);
+                    }
+                    Ok(Err(_)) | Err(_) => outcome = over_udp(Spelling::LowerCase).await?,
+                }
+            }
         }
-        if response.truncation { exchange::over_tcp(target, request).await } else { Ok(response) }
+        match outcome {
+            OverUdp::Response(response) => Ok(response),
+            OverUdp::AskOverTcp | OverUdp::OtherCase => {
+                exchange::over_tcp(target, question, spelling).await.map(|(response, _)| response)
+            }
+        }
     }
 }
 
@@ -218,16 +277,17 @@ impl Remembered {
         Self { outcome, since, until: since + lifetime }
     }
 
+    /// Of a panic nothing is kept.
+    fn panicked() -> Self {
+        let now = Instant::now();
+        Self { outcome: Err(ForwardError::Panicked), since: now, until: now }
+    }
+
     /// The outcome at a later time, for whoever asked this question.
     fn at(&self, now: Instant, question: &ForwardQuestion) -> Result<Reply, ForwardError> {
         let age = now.saturating_duration_since(self.since);
         self.outcome.as_ref().map(|reply| reply.aged(age, &question.qname)).map_err(|error| *error)
     }
-}
-
-/// Half of the places are the most that one list of targets can have.
-fn one_list_half(most: usize) -> Arc<Permits<Targets>> {
-    Permits::new(most, most.div_ceil(2))
 }
 
 /// Weighs what is remembered in octets.

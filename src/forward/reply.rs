@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use hickory_proto::op::Message;
 use hickory_proto::rr::{self, Record};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 
+use super::query::Response;
 use crate::dns::{DNSClass, Name, NameRef, Rcode, RecordType, Ttl, rdata};
 use crate::resolve::{ForwardQuestion, Reply, ReplySet};
 
@@ -21,18 +21,19 @@ pub(super) const MAX_SETS: usize = 64;
 
 impl Reply {
     /// Reads a response; `None` where it does not answer the question: a failure, a referral, a broken record.
-    pub(super) fn read(response: &Message, question: &ForwardQuestion) -> Option<Self> {
-        if !matches!(response.response_code, Rcode::NoError | Rcode::NXDomain) {
+    pub(super) fn read(response: &Response, question: &ForwardQuestion) -> Option<Self> {
+        let message = &response.message;
+        if !matches!(message.response_code, Rcode::NoError | Rcode::NXDomain) {
             return None;
         }
         let mut reply =
-            Self { rcode: response.response_code, answer: Vec::new(), authority: Vec::new(), extended_error: None };
-        match reply.follow(&mut Sets::read(&response.answers)?, question)? {
+            Self { rcode: message.response_code, answer: Vec::new(), authority: Vec::new(), extended_error: None };
+        match reply.follow(&mut Sets::read(&message.answers, response)?, question)? {
             // RFC 6604 has NXDOMAIN for the last name alone, and that one has data.
             Last::Data => reply.rcode = Rcode::NoError,
-            Last::Nothing(name) => reply.authority.extend(soa(&response.authorities, name.as_ref().as_ref())?),
+            Last::Nothing(name) => reply.authority.extend(soa(response, name.as_ref().as_ref())?),
         }
-        let is_referral = || response.authorities.iter().any(|record| record.record_type() == RecordType::NS);
+        let is_referral = || message.authorities.iter().any(|record| record.record_type() == RecordType::NS);
         let says_nothing = reply.rcode == Rcode::NoError && reply.answer.is_empty() && reply.authority.is_empty();
         (!says_nothing || !is_referral()).then_some(reply)
     }
@@ -102,13 +103,17 @@ struct Sets(HashMap<(Name, RecordType), ReplySet, RandomState>);
 
 impl Sets {
     /// Groups records of class IN; `None` where one cannot be read.
-    fn read(records: &[Record]) -> Option<Self> {
+    fn read(records: &[Record], response: &Response) -> Option<Self> {
         let mut groups = HashMap::<_, (u32, Vec<u8>), RandomState>::default();
         for record in records.iter().filter(|record| record.dns_class == DNSClass::IN) {
-            let (ttl, rdatas) = groups.entry((name(&record.name)?, record.record_type())).or_insert((MAX_TTL, vec![]));
+            let (ttl, rdatas) =
+                groups.entry((name(&record.name, response)?, record.record_type())).or_insert((MAX_TTL, vec![]));
             // RFC 2181 §5.2: where the TTLs of a set differ, the least counts.
             *ttl = ttl_of(record).min(*ttl);
-            let rdata = uncompressed(&record.data)?;
+            let mut rdata = uncompressed(&record.data)?;
+            if record.record_type() == RecordType::CNAME {
+                response.respell(&mut rdata);
+            }
             // hickory-proto passes DNAME data on as it is; it may not be compressed (RFC 6672 §2.5).
             if record.record_type() == RecordType::DNAME {
                 Name::from_wire(&rdata)?;
@@ -150,10 +155,11 @@ impl Sets {
 }
 
 /// The SOA record of the zone that a name without data is in. Outer `None`: it cannot be read.
-fn soa(authorities: &[Record], sname: NameRef<'_>) -> Option<Option<ReplySet>> {
-    let soas: Vec<_> = authorities.iter().filter(|record| record.record_type() == RecordType::SOA).cloned().collect();
+fn soa(response: &Response, sname: NameRef<'_>) -> Option<Option<ReplySet>> {
+    let soas = response.message.authorities.iter().filter(|record| record.record_type() == RecordType::SOA);
+    let soas: Vec<_> = soas.cloned().collect();
     let within = |set: &ReplySet| sname.is_within(set.owner.as_ref().as_ref());
-    let Some(soa) = Sets::read(&soas)?.0.into_values().find(within) else { return Some(None) };
+    let Some(soa) = Sets::read(&soas, response)?.0.into_values().find(within) else { return Some(None) };
     let minimum = rdata::soa_minimum(soa.only_rdata()?)?;
     Some(Some(ReplySet { ttl: capped(soa.ttl.as_secs().min(minimum), MAX_NEGATIVE_TTL), ..soa }))
 }
@@ -167,8 +173,10 @@ fn capped(seconds: u32, most: u32) -> Ttl {
     Ttl::from_secs(seconds.min(most)).unwrap_or(Ttl::MAX)
 }
 
-fn name(name: &rr::Name) -> Option<Name> {
-    Name::from_wire(&uncompressed(name)?)
+fn name(name: &rr::Name, response: &Response) -> Option<Name> {
+    let mut octets = uncompressed(name)?;
+    response.respell(&mut octets);
+    Name::from_wire(&octets)
 }
 
 /// Wire format without compression; `None` for what has none.

@@ -1,5 +1,6 @@
 //! A forwarder against small servers on loopback that misbehave as told.
 
+mod exchange;
 mod server;
 
 use std::net::Ipv4Addr;
@@ -12,6 +13,7 @@ use tokio::time::sleep;
 use super::reply::MAX_SETS;
 use super::*;
 
+use crate::azure::Targets;
 use crate::dns::{Name, RecordType};
 use crate::resolve::ReplySet;
 use server::{By, Server};
@@ -153,7 +155,7 @@ async fn a_response_over_tcp_is_checked_like_one_over_udp() {
         })
         .await;
         let reply = forwarder().ask(&question(&[&server], "big", RecordType::A)).await;
-        assert_eq!(reply, Err(ForwardError::NoResponse));
+        assert_eq!(reply, Err(ForwardError::Network));
         assert_eq!(server.queries(), (1, 1));
     }
 }
@@ -170,7 +172,7 @@ async fn what_hinders_tcp_does_not_set_a_target_aside() {
     let forwarder = forwarder();
     let question = question(&[&truncated, &other], "big", RecordType::A);
     check(forwarder.ask(&question).await, &[NO_ERROR, "big. 60 A 192.0.2.2"]);
-    assert_eq!(forwarder.health.in_order(&question.targets)[0], truncated.address);
+    assert_eq!(forwarder.0.health.in_order(&question.targets)[0], truncated.address);
 }
 
 #[tokio::test]
@@ -247,7 +249,7 @@ async fn a_target_without_an_answer_is_passed_over_and_stays_the_first() {
         let forwarder = forwarder();
         let question = question(&[&failing, &second], "www.example", RecordType::A);
         check(forwarder.ask(&question).await, &[NO_ERROR, "www.example. 60 A 192.0.2.1"]);
-        assert_eq!(forwarder.health.in_order(&question.targets)[0], failing.address);
+        assert_eq!(forwarder.0.health.in_order(&question.targets)[0], failing.address);
     }
 }
 
@@ -321,7 +323,7 @@ async fn a_ttl_is_at_most_a_day_and_a_negative_one_an_hour() {
 #[tokio::test]
 async fn negative_answers_are_kept_as_long_as_their_soa_record_says() {
     let server = Server::start(|_, _, query| {
-        let name = query.queries[0].name().to_string();
+        let name = query.queries[0].name().to_lowercase().to_string();
         let rcode = if name.starts_with("none.") { ResponseCode::NXDomain } else { ResponseCode::NoError };
         vec![match name.as_str() {
             "none.without.soa." => negative(&query, rcode, vec![]),
@@ -490,7 +492,7 @@ async fn equal_questions_in_flight_are_asked_once_whatever_becomes_of_them() {
             vec![message]
         })
         .await;
-        let forwarder = Arc::new(forwarder());
+        let forwarder = forwarder();
         let ask = |_| {
             let (forwarder, question) = (forwarder.clone(), question(&[&server], "www", RecordType::A));
             tokio::spawn(async move { forwarder.ask(&question).await })
@@ -503,42 +505,74 @@ async fn equal_questions_in_flight_are_asked_once_whatever_becomes_of_them() {
 }
 
 #[tokio::test]
-async fn whoever_asks_goes_away_and_the_next_in_line_asks() {
+async fn whoever_asked_first_goes_away_and_the_question_stays() {
     let server =
-        Server::slow(Duration::from_millis(50), |_, _, query| vec![answer(&query, vec![a("www.", 60, 1)])]).await;
-    let forwarder = Arc::new(forwarder());
+        Server::slow(Duration::from_millis(100), |_, _, query| vec![answer(&query, vec![a("www.", 60, 1)])]).await;
+    let forwarder = forwarder();
     let ask = || {
         let (forwarder, question) = (forwarder.clone(), question(&[&server], "www", RecordType::A));
         tokio::spawn(async move { forwarder.ask(&question).await })
     };
     let first = ask();
-    sleep(Duration::from_millis(10)).await;
-    let second = ask();
-    sleep(Duration::from_millis(10)).await;
+    while server.queries() == (0, 0) {
+        sleep(Duration::from_millis(1)).await;
+    }
+    let others: Vec<_> = (0..3).map(|_| ask()).collect();
+    tokio::task::yield_now().await;
     first.abort();
-    check(second.await.unwrap(), &[NO_ERROR, "www. 60 A 192.0.2.1"]);
-    assert_eq!(server.queries(), (2, 0));
+    for other in others {
+        check(other.await.unwrap(), &[NO_ERROR, "www. 60 A 192.0.2.1"]);
+    }
+    assert_eq!(server.queries(), (1, 0));
+    assert_eq!(forwarder.0.flights.len(), 0);
 }
 
 #[tokio::test]
-async fn past_the_bounds_questions_are_refused_at_once() {
+async fn when_nobody_waits_for_a_question_it_ends() {
     let silent = Server::silent().await;
-    for (in_flight, waiting) in [(2, 100), (100, 2)] {
-        let forwarder = Arc::new(limited(ForwardLimits { in_flight, waiting, ..ForwardLimits::default() }));
-        let first = {
-            let (forwarder, question) = (forwarder.clone(), question(&[&silent], "a", RecordType::A));
+    let forwarder = forwarder();
+    let callers: Vec<_> = (0..3)
+        .map(|_| {
+            let (forwarder, question) = (forwarder.clone(), question(&[&silent], "www", RecordType::A));
             tokio::spawn(async move { forwarder.ask(&question).await })
-        };
-        sleep(Duration::from_millis(20)).await;
-        let refused = question(&[&silent], "b", RecordType::A);
-        assert_eq!(forwarder.ask(&refused).await, Err(ForwardError::Busy));
-        assert_eq!(forwarder.cached(&refused), None, "being busy was remembered");
-        let other = Server::with_answer(vec![a("b.", 60, 1)]).await;
-        check(forwarder.ask(&question(&[&other], "b", RecordType::A)).await, &[NO_ERROR, "b. 60 A 192.0.2.1"]);
-        first.abort();
-        let _ = first.await;
-        assert_eq!(forwarder.in_flight.total() + forwarder.waiting.total(), 0);
+        })
+        .collect();
+    while silent.queries() == (0, 0) {
+        sleep(Duration::from_millis(1)).await;
     }
+    assert_eq!(forwarder.0.flights.len(), 1);
+    for caller in callers {
+        caller.abort();
+        let _ = caller.await;
+    }
+    assert_eq!(forwarder.0.flights.len(), 0);
+    assert_eq!(forwarder.0.in_flight.available_permits(), ForwardLimits::default().in_flight);
+    assert_eq!(forwarder.cached(&question(&[&silent], "www", RecordType::A)), None);
+}
+
+#[tokio::test]
+async fn questions_past_the_bound_wait_for_their_turn() {
+    let server = Server::slow(Duration::from_millis(20), |_, _, query| {
+        let name = query.queries[0].name().to_string();
+        vec![answer(&query, vec![a(&name, 60, 1)])]
+    })
+    .await;
+    let forwarder = limited(ForwardLimits { in_flight: 2, ..ForwardLimits::default() });
+    let asked: Vec<_> = (0..10)
+        .map(|n| {
+            let (forwarder, question) = (forwarder.clone(), question(&[&server], &format!("n{n}"), RecordType::A));
+            tokio::spawn(async move { forwarder.ask(&question).await })
+        })
+        .collect();
+    let mut most = 0;
+    while asked.iter().any(|asked| !asked.is_finished()) {
+        most = most.max(2 - forwarder.0.in_flight.available_permits());
+        tokio::task::yield_now().await;
+    }
+    for asked in asked {
+        asked.await.unwrap().unwrap();
+    }
+    assert_eq!(most, 2);
 }
 
 #[tokio::test]
@@ -553,7 +587,7 @@ async fn memory_for_replies_is_bounded() {
     for n in 0..1000 {
         forwarder.ask(&question(&[&server], &format!("name{n}.example"), RecordType::A)).await.unwrap();
     }
-    assert!(forwarder.cache.weight() <= cache_octets as u64);
-    let remembered = forwarder.cache.len();
+    assert!(forwarder.0.cache.weight() <= cache_octets as u64);
+    let remembered = forwarder.0.cache.len();
     assert!((50..=cache_octets / ENTRY_OVERHEAD).contains(&remembered), "{remembered} are remembered");
 }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use super::supervise;
 use crate::faults::{self, Fault};
-use crate::forward::{ForwardError, Forwarder};
-use crate::incidents::{Incident, Incidents};
+use crate::forward::Forwarder;
 use crate::resolve::{ForwardQuestion, Replies, Reply};
 use crate::respond::{Outcome, Served, respond_observed};
 use crate::snapshot::Snapshot;
@@ -15,7 +14,7 @@ use crate::wire::Response;
 /// Asks other servers until the request can be answered, and answers it. The engine bounds how often that is, as it
 /// bounds chains of aliases.
 pub(super) async fn answer(
-    (forwarder, incidents): (&Forwarder, &Incidents),
+    forwarder: &Forwarder,
     snapshot: &Arc<Snapshot>,
     client: &Client,
     request: &[u8],
@@ -29,9 +28,6 @@ pub(super) async fn answer(
         let reply = forwarder.ask(&question).await.unwrap_or_else(|error| {
             let targets = question.targets.addresses();
             tracing::debug!(qname = %question.qname, ?targets, %error, "forwarding failed");
-            if error == ForwardError::Busy {
-                incidents.report(Incident::ForwardLimit, targets, || format!("{targets:?}"));
-            }
             Reply::failure(error.into())
         });
         replies.push(question, reply);

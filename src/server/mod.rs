@@ -85,7 +85,7 @@ struct Serving {
     admission: admission::Admission,
     incidents: Arc<Incidents>,
     rate_limit: Option<RateLimit>,
-    forwarder: Arc<Forwarder>,
+    forwarder: Forwarder,
     /// Where queries wait for other servers.
     tasks: TaskTracker,
     runtime: Handle,
@@ -134,7 +134,7 @@ impl Server {
             self.incidents.clone(),
         ));
         let drain_until = Arc::new(OnceLock::new());
-        let forwarder = Arc::new(Forwarder::new(ForwardLimits::default(), self.incidents.clone()));
+        let forwarder = Forwarder::new(ForwardLimits::default(), self.incidents.clone());
         let mut accept_loops = Vec::new();
         for (listener, listen) in self.listeners.into_iter().zip(&self.settings.listen) {
             let serving = Arc::new(Serving {

@@ -27,13 +27,14 @@ fn dig(server: &Server, arguments: &[&str]) -> Option<String> {
 fn a_failure_to_get_an_answer_from_elsewhere_is_explained() {
     let dead = Target::silent();
     let failing = Target::start(|_, query| Some(response(query, ResponseCode::Refused)));
-    let server = Server::configured(&format!(
-        "{}{}",
-        network("v", 1, ""),
-        ruleset("r", &["v"], &[("dead.test", &[&dead.text()]), ("failing.test", &[&failing.text()])]),
-    ));
+    // Port 1 is tcpmux, which nobody has.
+    let gone = "127.0.0.1:1";
+    let rules: [(&str, &[&str]); 3] =
+        [("dead.test", &[&dead.text()]), ("failing.test", &[&failing.text()]), ("gone.test", &[gone])];
+    let server = Server::configured(&format!("{}{}", network("v", 1, ""), ruleset("r", &["v"], &rules)));
     for (name, expected) in [
         ("www.dead.test", "; EDE: 22 (No Reachable Authority): (no server responded in time)\n"),
+        ("www.gone.test", "; EDE: 23 (Network Error): (no server can be reached)\n"),
         ("www.failing.test", "; EDE: 23 (Network Error): (no server gave an answer)\n"),
     ] {
         // Asked for, then remembered; over UDP and over TCP.

@@ -125,9 +125,15 @@ impl Server {
     /// Waits until the log holds a text.
     #[track_caller]
     pub(crate) fn wait_for_log(&self, text: &str) {
+        self.wait_for_log_for(PATIENCE, text);
+    }
+
+    /// As [`Server::wait_for_log`], with so much patience.
+    #[track_caller]
+    pub(crate) fn wait_for_log_for(&self, patience: Duration, text: &str) {
         let start = Instant::now();
         while !self.log().contains(text) {
-            assert!(start.elapsed() < PATIENCE, "{text:?} is not logged:\n{}", self.log());
+            assert!(start.elapsed() < patience, "{text:?} is not logged:\n{}", self.log());
             thread::sleep(Duration::from_millis(5));
         }
     }

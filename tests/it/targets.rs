@@ -2,6 +2,8 @@
 
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,8 @@ use crate::support::{PATIENCE, Server, check_udp, query, receive, send, show_wit
 use crate::topology::{By, Target, a, cname, found, missing, network, response, ruleset, zone};
 
 const CLIENT: &str = "127.1.0.1";
+/// How long something may take that takes seconds by itself, on a machine that is busy.
+const LONG: Duration = Duration::from_secs(60);
 
 /// A network whose rule for `test` has these targets.
 fn server(targets: &[&Target]) -> Server {
@@ -51,6 +55,63 @@ fn an_answer_from_elsewhere_that_does_not_fit_is_truncated_for_the_client() {
 }
 
 #[test]
+fn the_client_gets_its_own_spelling_whatever_goes_over_the_wire() {
+    let spelled = Arc::new(Mutex::new(Vec::new()));
+    let note = spelled.clone();
+    // The first repeats the name as it came, the second in lower case.
+    let [keeps, changes] = [false, true].map(|changes| {
+        let note = note.clone();
+        Target::start(move |by, query| {
+            let qname = query.queries[0].name();
+            note.lock().unwrap().push((changes, by, qname.to_ascii()));
+            let mut message = found(query, vec![a(&qname.to_ascii(), 60, [192, 0, 2, 1])]);
+            if changes {
+                message.queries[0].name = qname.to_lowercase();
+            }
+            Some(message)
+        })
+    });
+    let server = Server::configured(&format!(
+        "{}{}",
+        network("v", 1, ""),
+        ruleset("r", &["v"], &[("keeps.test", &[&keeps.text()]), ("changes.test", &[&changes.text()])]),
+    ));
+    for domain in ["keeps.test", "changes.test"] {
+        for name in ["The-Quick-Brown-Fox", "jumps-over-the-lazy-dog", "JUMPS-OVER-the-lazy-dog"] {
+            let name = format!("{name}.{domain}");
+            let message = server.ask(CLIENT, &name, RecordType::A);
+            let names = [message.queries[0].name(), &message.answers[0].name].map(|name| name.to_ascii());
+            assert_eq!(names, [format!("{name}."), format!("{name}.")]);
+        }
+    }
+    let spelled = spelled.lock().unwrap();
+    let [is_first, is_second] = [false, true].map(|changes| spelled.iter().filter(move |(by, ..)| *by == changes));
+    // The last name is known by its other spelling.
+    let asked: Vec<_> = is_first.map(|(_, by, _)| *by).collect();
+    assert_eq!(asked, [By::Udp, By::Udp]);
+    let asked: Vec<_> = is_second.map(|(_, by, name)| (*by, *name == name.to_ascii_lowercase())).collect();
+    assert_eq!(asked, [(By::Udp, false), (By::Tcp, false), (By::Udp, true)]);
+}
+
+#[test]
+fn a_target_that_does_not_respond_is_in_the_log_and_so_is_its_return() {
+    let is_back = Arc::new(AtomicBool::new(false));
+    let responds = is_back.clone();
+    let target = Target::start(move |_, query| {
+        let address = a(&query.queries[0].name().to_ascii(), 60, [192, 0, 2, 1]);
+        responds.load(Ordering::Relaxed).then(|| found(query, vec![address]))
+    });
+    let server = server(&[&target]);
+    let socket = server.udp_socket(CLIENT);
+    socket.send(&query("first.test", RecordType::A).to_vec().unwrap()).unwrap();
+    server
+        .wait_for_log_for(LONG, &format!("do not respond count=1 total=1 examples=\"{}: no response\"", target.text()));
+    is_back.store(true, Ordering::Relaxed);
+    assert_eq!(server.ask(CLIENT, "second.test", RecordType::A).answers.len(), 1);
+    server.wait_for_log_for(LONG, &format!("respond again count=1 total=1 examples=\"{}\"", target.text()));
+}
+
+#[test]
 fn the_first_target_that_responds_is_used_and_a_dead_one_costs_its_time_once() {
     let (dead, alive) = (Target::silent(), Target::with_address([192, 0, 2, 2]));
     let server = server(&[&dead, &alive]);
@@ -82,7 +143,7 @@ fn silent_and_failing_targets_are_servfail_before_a_client_gives_up() {
 
 #[test]
 fn answers_are_kept_by_their_ttl_which_counts_down() {
-    let target = Target::start(|_, query| match query.queries[0].name().to_ascii().as_str() {
+    let target = Target::start(|_, query| match query.queries[0].name().to_lowercase().to_ascii().as_str() {
         "www.test." => {
             let alias = cname("www.test.", 30, "host.elsewhere.");
             // Not a part of the answer.

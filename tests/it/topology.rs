@@ -104,7 +104,7 @@ impl Target {
         let answer = Arc::new(move |by, query: &[u8]| {
             let query = Message::from_vec(query).unwrap();
             let question = &query.queries[0];
-            note.lock().unwrap().push((by, format!("{} {}", question.name(), question.query_type())));
+            note.lock().unwrap().push((by, format!("{} {}", question.name().to_lowercase(), question.query_type())));
             script(by, &query).map(|response| response.to_vec().unwrap())
         });
         let over_tcp = answer.clone();
@@ -144,7 +144,7 @@ impl Target {
         self.address.to_string()
     }
 
-    /// What it was asked so far, over what: `NAME TYPE`.
+    /// What it was asked so far, over what: `NAME TYPE`, the name in lower case. The server spells it as it likes.
     pub(crate) fn asked(&self) -> Vec<(By, String)> {
         self.asked.lock().unwrap().clone()
     }

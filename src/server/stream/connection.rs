@@ -184,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                             (serving.clone(), snapshot.clone(), Box::<[u8]>::from(request));
                         waiting.spawn(async move {
                             let mut response = Response::new();
-                            let forwarder = (&*serving.forwarder, &*serving.incidents);
+                            let forwarder = &serving.forwarder;
                             let served =
                                 forwarding::answer(forwarder, &snapshot, &client, &request, question, &mut response)
                                     .await?;

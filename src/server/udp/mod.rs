@@ -168,7 +168,7 @@ fn answer<L: Late>(
                 let answer = async move {
                     let _pending = pending;
                     let mut response = Response::new();
-                    let forwarder = (&*serving.forwarder, &*serving.incidents);
+                    let forwarder = &serving.forwarder;
                     let served =
                         forwarding::answer(forwarder, &snapshot, &client, &request, question, &mut response).await;
                     if let Some(served) = served {

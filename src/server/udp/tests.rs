@@ -25,7 +25,7 @@ fn serving() -> Arc<Serving> {
         ),
         incidents: Default::default(),
         rate_limit: None,
-        forwarder: Arc::new(Forwarder::new(ForwardLimits::default(), Arc::default())),
+        forwarder: Forwarder::new(ForwardLimits::default(), Arc::default()),
         tasks: Default::default(),
         runtime: runtime.handle().clone(),
     })

@@ -1,0 +1,109 @@
+//! Questions in flight: equal ones are asked once, for all who wait for the outcome.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use foldhash::fast::RandomState;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+
+use super::Remembered;
+use crate::resolve::ForwardQuestion;
+
+/// A question in flight. Each of those who hold it drives it on; when all have dropped it, it ends.
+pub(super) type Flight = Shared<BoxFuture<'static, Remembered>>;
+
+/// The questions in flight.
+#[derive(Default)]
+pub(super) struct Flights(Mutex<Started>);
+
+#[derive(Default)]
+struct Started {
+    /// Number of the next flight.
+    next: u64,
+    by_question: HashMap<ForwardQuestion, (u64, WeakShared<BoxFuture<'static, Remembered>>), RandomState>,
+}
+
+/// Removes a flight from the list when it ends, whichever way.
+struct Landing {
+    flights: Arc<Flights>,
+    question: ForwardQuestion,
+    number: u64,
+}
+
+impl Flights {
+    /// The flight of a question: one that has started, or a new one that does this.
+    pub(super) fn join(
+        self: &Arc<Self>,
+        question: &ForwardQuestion,
+        start: impl Future<Output = Remembered> + Send + 'static,
+    ) -> Flight {
+        let mut started = self.lock();
+        if let Some(flight) = started.by_question.get(question).and_then(|(_, flight)| flight.upgrade()) {
+            return flight;
+        }
+        let number = started.next;
+        started.next += 1;
+        let landing = Landing { flights: self.clone(), question: question.clone(), number };
+        let flight = async move {
+            let _landing = landing;
+            // A panic costs this question its outcome, and those who wait for it no panic of their own.
+            let outcome = AssertUnwindSafe(start).catch_unwind().await;
+            outcome.unwrap_or_else(|_| Remembered::panicked())
+        };
+        let flight = flight.boxed().shared();
+        if let Some(weak) = flight.downgrade() {
+            started.by_question.insert(question.clone(), (number, weak));
+        }
+        flight
+    }
+
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().by_question.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Started> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        let mut started = self.flights.lock();
+        // Where all had dropped it, a new one may have its place.
+        if started.by_question.get(&self.question).is_some_and(|(number, _)| *number == self.number) {
+            started.by_question.remove(&self.question);
+        }
+    }
+}
+
+impl fmt::Debug for Flights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Flights").field(&self.lock().by_question.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::azure::Targets;
+    use crate::dns::RecordType;
+    use crate::forward::ForwardError;
+
+    #[tokio::test]
+    async fn a_panic_costs_a_question_its_outcome_and_nobody_panics_with_it() {
+        let flights = Arc::new(Flights::default());
+        let targets = Targets::from([([127, 0, 0, 1], 53).into()].as_slice());
+        let question = ForwardQuestion { targets, qname: "www".parse().unwrap(), qtype: RecordType::A };
+        let first = flights.join(&question, async { panic!("on purpose") });
+        let second = flights.join(&question, async { unreachable!("it is in flight") });
+        for flight in [first, second] {
+            assert_eq!(flight.await.outcome, Err(ForwardError::Panicked));
+        }
+        assert_eq!(flights.len(), 0);
+    }
+}
