@@ -80,6 +80,29 @@ impl Incident {
         Self::ForwardLimit,
     ];
 
+    /// The value of the label `kind` in metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::SecurityAlert => "security_alert",
+            Self::InvalidSignature => "invalid_signature",
+            Self::UnlistedProxy => "unlisted_proxy",
+            Self::MalformedProxy => "malformed_proxy",
+            Self::MissingProxy => "missing_proxy",
+            Self::QueryLimit => "query_limit",
+            Self::PendingLimit => "pending_limit",
+            Self::ResponseLimit => "response_limit",
+            Self::SlippedResponse => "slipped_response",
+            Self::ConnectionLimit => "connection_limit",
+            Self::ConnectionClosed => "connection_closed",
+            Self::AcceptError => "accept_error",
+            Self::ReceiveError => "receive_error",
+            Self::SystemDrop => "system_drop",
+            Self::TargetDown => "target_down",
+            Self::TargetUp => "target_up",
+            Self::ForwardLimit => "forward_limit",
+        }
+    }
+
     /// What happened, and what to do where that is not plain, as the log says it.
     pub const fn text(self) -> &'static str {
         match self {

@@ -33,6 +33,7 @@ pub mod forward;
 pub mod incidents;
 #[cfg(test)]
 mod logged;
+pub mod observe;
 mod permits;
 pub mod resolve;
 pub mod respond;

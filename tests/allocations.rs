@@ -28,7 +28,8 @@ fn start(stop: CancellationToken) -> (SocketAddr, thread::JoinHandle<()>) {
     let (control, _) = Control::start(Files::default(), |settings| settings.listen = vec![any.into()]).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (settings, published) = (control.settings().clone(), control.published().clone());
-    let server = runtime.block_on(async { Server::bind(settings, published) }).unwrap();
+    let metrics = control.metrics().clone();
+    let server = runtime.block_on(async { Server::bind(settings, published, metrics) }).unwrap();
     let address = server.addresses().next().unwrap();
     let running = runtime.block_on(async { server.start(stop) }).unwrap();
     (address, thread::spawn(move || runtime.block_on(running.stopped())))

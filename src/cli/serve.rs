@@ -21,6 +21,7 @@ use super::{ConfigOption, print};
 use crate::config::{Files, Lab, Listen, ListenAddress, ListenAddressError, Problem, Problems};
 use crate::control::{Control, LoadError, Loaded, Lost, Orphan};
 use crate::faults::{self, Fault};
+use crate::observe::MetricsListener;
 use crate::server::Server;
 use crate::view::ListenerId;
 use signals::Signals;
@@ -115,13 +116,22 @@ async fn serve(
     log.set_serving();
     // Before the ready message: whoever reads it may send a signal at once.
     let signals = signals.with_stop().context("cannot listen for signals")?;
-    let server = Server::bind(control.settings().clone(), control.published().clone())?;
+    let server = Server::bind(control.settings().clone(), control.published().clone(), control.metrics().clone())?;
+    let metrics = match control.settings().metrics.clone() {
+        Some(settings) => Some(MetricsListener::bind(settings).await?),
+        None => None,
+    };
     let addresses: Vec<_> = server.addresses().collect();
     let message = match ready {
         Ready::Text => welcome(loaded, files, &addresses),
-        Ready::Json => ready_line(loaded, &addresses),
+        Ready::Json => ready_line(loaded, &addresses, metrics.as_ref().map(MetricsListener::address)),
     };
     let mut stopped = tokio::spawn(server.start(stop.clone())?.stopped());
+    control.metrics().register(log.clone());
+    if let Some(listener) = metrics {
+        tracing::info!(listen = %listener.address(), "metrics and health are shown");
+        tokio::spawn(listener.serve(control.metrics().clone(), control.published().clone(), stop.clone()));
+    }
     print_aside(message)?;
     tracing::info!(generation = loaded.generation.0, listen = ?addresses, "serving");
     let ended = tokio::select! {
@@ -146,8 +156,8 @@ fn print_aside(message: String) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ready_line(loaded: &Loaded, addresses: &[SocketAddr]) -> String {
-    let line = json!({
+fn ready_line(loaded: &Loaded, addresses: &[SocketAddr], metrics: Option<SocketAddr>) -> String {
+    let mut line = json!({
         "ready": true,
         "listen": addresses,
         "generation": loaded.generation.0,
@@ -156,6 +166,9 @@ fn ready_line(loaded: &Loaded, addresses: &[SocketAddr]) -> String {
         "public_zones": loaded.counts.public_zones,
         "record_sets": loaded.counts.record_sets,
     });
+    if let Some(metrics) = metrics {
+        line["metrics"] = json!(metrics);
+    }
     format!("{line}\n")
 }
 

@@ -9,8 +9,16 @@ impl ServerSettings {
     /// The keys that are other than in `new`, those of a listener behind its address: `udp_workers`,
     /// `listen 127.0.0.1:53: allow_from`, `listen [::1]:53 (new)`.
     pub fn differences(&self, new: &Self) -> Vec<String> {
-        let Self { listen, chaos, id, udp_workers, tcp_connections, tcp_connections_per_client, tcp_idle_timeout } =
-            self;
+        let Self {
+            listen,
+            chaos,
+            id,
+            udp_workers,
+            tcp_connections,
+            tcp_connections_per_client,
+            tcp_idle_timeout,
+            metrics,
+        } = self;
         let keys = [
             ("chaos", *chaos == new.chaos),
             ("id", *id == new.id),
@@ -18,6 +26,7 @@ impl ServerSettings {
             ("tcp_connections", *tcp_connections == new.tcp_connections),
             ("tcp_connections_per_client", *tcp_connections_per_client == new.tcp_connections_per_client),
             ("tcp_idle_seconds", *tcp_idle_timeout == new.tcp_idle_timeout),
+            ("[metrics]", *metrics == new.metrics),
         ];
         let mut differences: Vec<String> = differing(keys).map(str::to_owned).collect();
         // One after the other, as several may have port 0.

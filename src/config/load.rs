@@ -52,7 +52,8 @@ pub fn load_after(files: &Files, before: &Allocations) -> Result<Config, Problem
     let source = Source::new(file, &text);
     let mirror = read::read(&source, &mut problems);
     let mut declarer = declare::Declarer::new(files, &path, &source, &mut places, &mut problems);
-    let server = declarer.server(&mirror.server);
+    let mut server = declarer.server(&mirror.server);
+    server.metrics = mirror.metrics.as_ref().and_then(|metrics| declarer.metrics(&metrics.value));
     let cookies = declarer.cookies(&mirror.server);
     let mut declaration = declarer.declaration(mirror);
     let (zone_files, secrets, includes) = (declarer.zone_files, declarer.secrets, declarer.includes);

@@ -43,6 +43,16 @@ pub(super) struct Server {
     pub(super) name_servers: Option<Spanned<Vec<NameServer>>>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Metrics {
+    pub(super) listen: Option<Text>,
+    pub(super) max_networks: Option<Spanned<u32>>,
+    #[serde(default)]
+    pub(super) hosts: Vec<Text>,
+    pub(super) bearer_token_file: Option<Text>,
+}
+
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Strangers {

@@ -24,7 +24,7 @@ pub use files::{Files, Lab};
 pub use listen_address::{ListenAddress, ListenAddressError};
 pub use load::{Config, load, load_after};
 pub use problem::{Place, Problem, Problems};
-pub use settings::{Chaos, DnsCookies, Listen, ResponseRateLimit, ServerSettings};
+pub use settings::{BearerToken, Chaos, DnsCookies, Listen, MetricsSettings, ResponseRateLimit, ServerSettings};
 pub use sources::{FileChange, Sources};
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::mirror::{
     DnsForwardingRuleset, DnsSecurityPolicy, Forwarder, Limits, ManagedPrivateEndpoint, ManagedServiceEndpoint,
-    PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService, PublicCnameFrom, PublicZone, Server,
-    ServiceEndpoint, TsigKey, Upstream, VirtualMachine, VirtualNetwork,
+    Metrics, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService, PublicCnameFrom, PublicZone,
+    Server, ServiceEndpoint, TsigKey, Upstream, VirtualMachine, VirtualNetwork,
 };
 use super::problem::{Problems, Source};
 
@@ -26,6 +26,7 @@ const FILLED_IN: Range<usize> = usize::MAX..usize::MAX;
 #[derive(Debug, Default)]
 pub(super) struct Mirror {
     pub(super) server: Server,
+    pub(super) metrics: Option<Read<Metrics>>,
     pub(super) limits: Limits,
     pub(super) public_cname_from: PublicCnameFrom,
     pub(super) virtual_networks: Vec<Read<VirtualNetwork>>,
@@ -82,6 +83,10 @@ pub(super) fn read(source: &Source<'_>, problems: &mut Problems) -> Mirror {
                 DeValue::Table(_) => mirror.server = reader.table(value).map(|read| read.value).unwrap_or_default(),
                 _ => reader.error(value.span().start, "\"server\" is not a table", "write [server], once"),
             },
+            "metrics" => match value.get_ref() {
+                DeValue::Table(_) => mirror.metrics = reader.table(value),
+                _ => reader.error(value.span().start, "\"metrics\" is not a table", "write [metrics], once"),
+            },
             "limits" => mirror.limits = reader.value(value),
             "public_cname_from" => mirror.public_cname_from = reader.value(value),
             "virtual_network" => mirror.virtual_networks = reader.tables(&key, value),
@@ -111,7 +116,7 @@ pub(super) fn read(source: &Source<'_>, problems: &mut Problems) -> Mirror {
             unknown => reader.error(
                 at,
                 format!("unknown table or key \"{unknown}\""),
-                "known are limits, public_cname_from, [server], [upstream] and [[virtual_network]], [[virtual_machine]], \
+                "known are limits, public_cname_from, [server], [metrics], [upstream] and [[virtual_network]], [[virtual_machine]], \
                  [[private_dns_zone]], [[private_link_resource]], [[private_endpoint]], [[private_link_service]], \
                  [[managed_private_endpoint]], [[public_zone]], [[dns_forwarding_ruleset]], [[dns_security_policy]], [[forwarder]], [[tsig_key]]",
             ),

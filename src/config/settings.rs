@@ -1,10 +1,12 @@
 //! What the configuration says about the server itself.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use sha2::{Digest, Sha256};
 
 use super::ListenAddress;
 use crate::dns::CookieSecrets;
@@ -28,6 +30,43 @@ pub struct ServerSettings {
     pub tcp_connections_per_client: usize,
     /// How long a TCP connection may stay without an answer.
     pub tcp_idle_timeout: Duration,
+    /// Where metrics and health are shown; without it nowhere.
+    pub metrics: Option<MetricsSettings>,
+}
+
+/// The listener for metrics and health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// The address; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Most virtual networks that are counted apart, 1 to 10 000; the others are counted together.
+    pub max_networks: usize,
+    /// Names that requests may ask for in their `Host` header, beside addresses and `localhost`.
+    pub hosts: Vec<String>,
+    /// What requests for metrics must show; on loopback addresses it may be left out.
+    pub bearer_token: Option<BearerToken>,
+}
+
+/// A token that a client shows (RFC 6750); known by its SHA-256 alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BearerToken([u8; 32]);
+
+impl BearerToken {
+    /// Knows the token from now on.
+    pub fn new(token: &str) -> Self {
+        Self(Sha256::digest(token).into())
+    }
+
+    /// Whether it is this one. How long that takes says nothing about the token, only about its digest.
+    pub fn is(&self, token: &str) -> bool {
+        Self::new(token) == *self
+    }
+}
+
+impl fmt::Debug for BearerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BearerToken")
+    }
 }
 
 /// Who is told `version.bind` and `id.server`, and their kin (RFC 4892).
@@ -192,6 +231,7 @@ impl Default for ServerSettings {
             tcp_connections: 1000,
             tcp_connections_per_client: 100,
             tcp_idle_timeout: Duration::from_secs(10),
+            metrics: None,
         }
     }
 }

@@ -1,13 +1,21 @@
 //! Changes: the only place that publishes a snapshot.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+
 use crate::azure::Allocations;
 use crate::config::{Chaos, Config, DnsCookies, Files, Problems, ServerSettings, Sources, load, load_after};
 use crate::dns::CookieSecrets;
+use crate::observe::{Condition, Metrics};
 use crate::snapshot::{Counts, Generation, Identity, Published, Snapshot};
 use crate::view::{Belonging, ListenerId};
 use crate::zone::CompileError;
@@ -16,6 +24,9 @@ use crate::zone::CompileError;
 const READER_PATIENCE: Duration = Duration::from_secs(10);
 /// Most addresses that were inbound endpoints since the start and are none any more.
 const MAX_GONE: usize = 65_536;
+
+/// What the condition of a server whose reload was refused is about.
+const CONFIGURATION: &str = "configuration";
 
 /// Loads the configuration and publishes what it says.
 #[derive(Debug)]
@@ -27,6 +38,8 @@ pub struct Control {
     /// What cookies are signed with where the configuration has no secret.
     random_secret: CookieSecrets,
     published: Arc<Published>,
+    metrics: Arc<Metrics>,
+    outcomes: Arc<Outcomes>,
     read: Mutex<Read>,
 }
 
@@ -109,16 +122,26 @@ impl Control {
         let snapshot = Snapshot::compile(topology, identity(&settings), generation).map_err(LoadError::Compile)?;
         let counts = snapshot.counts();
         let random_secret = random_secret()?;
-        let snapshot = snapshot.with_cookie_secrets(cookie_secrets(cookies, &random_secret));
+        let metrics = Metrics::new(settings.metrics.as_ref().map_or(0, |metrics| metrics.max_networks));
+        let snapshot = snapshot
+            .with_cookie_secrets(cookie_secrets(cookies, &random_secret))
+            .with_network_slots(|name| metrics.networks().slot(name));
         let published = Arc::new(Published::new(snapshot));
+        let outcomes = Arc::new(Outcomes::default());
+        metrics.register(outcomes.clone());
         let read = Mutex::new(Read { sources, unchanged_keys: Vec::new(), allocations });
-        let control = Self { files, declared, settings, random_secret, published, read };
+        let control = Self { files, declared, settings, random_secret, published, metrics, outcomes, read };
         Ok((control, Loaded { generation, counts, warnings, unchanged_keys: Vec::new(), orphans: Vec::new() }))
     }
 
     /// What queries read.
     pub fn published(&self) -> &Arc<Published> {
         &self.published
+    }
+
+    /// What is counted, and whether all is as it should be.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// How the server runs.
@@ -131,6 +154,19 @@ impl Control {
     /// # Errors
     /// See [`LoadError`]; what was published before is served on.
     pub fn reload(&self) -> Result<Loaded, LoadError> {
+        let result = self.load_again();
+        self.outcomes.count(result.is_ok());
+        match &result {
+            Ok(_) => self.metrics.health().clear(CONFIGURATION),
+            Err(_) => {
+                let why = "the last reload was refused: what was declared before is served";
+                self.metrics.health().set(CONFIGURATION, Condition::Degraded(why.to_owned()));
+            }
+        }
+        result
+    }
+
+    fn load_again(&self) -> Result<Loaded, LoadError> {
         // After a panic, which published nothing, it is what it was.
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(loaded) = self.reload_record_sets(&mut read) {
@@ -147,7 +183,9 @@ impl Control {
         if gone > MAX_GONE {
             return Err(LoadError::Gone(gone));
         }
-        let snapshot = snapshot.with_cookie_secrets(cookie_secrets(cookies, &self.random_secret));
+        let snapshot = snapshot
+            .with_cookie_secrets(cookie_secrets(cookies, &self.random_secret))
+            .with_network_slots(|name| self.metrics.networks().slot(name));
         *read = Read { sources, unchanged_keys: self.declared.differences(&server), allocations };
         Ok(self.publish(snapshot, warnings, read.unchanged_keys.clone()))
     }
@@ -189,6 +227,32 @@ impl Control {
 fn gone_endpoints(snapshot: &Snapshot) -> impl Iterator<Item = IpAddr> {
     let rules = snapshot.identifier().inbound_endpoints.rules().iter();
     rules.filter(|rule| rule.leads_to == Belonging::Gone).map(|rule| rule.prefix.addr())
+}
+
+/// How reloads came out.
+#[derive(Debug, Default)]
+struct Outcomes {
+    published: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Outcomes {
+    fn count(&self, is_published: bool) {
+        let count = if is_published { &self.published } else { &self.refused };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Collector for Outcomes {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Reloads by outcome";
+        let mut family = encoder.encode_descriptor("reloads", help, None, MetricType::Counter)?;
+        for (outcome, count) in [("published", &self.published), ("refused", &self.refused)] {
+            let count = ConstCounter::new(count.load(Ordering::Relaxed));
+            count.encode(family.encode_family(&[("outcome", outcome)])?)?;
+        }
+        Ok(())
+    }
 }
 
 /// Drops a snapshot when its last reader has let go, which is after a batch of queries, or when other servers have

@@ -45,6 +45,11 @@ pub enum CookieState {
     Valid,
 }
 
+impl CookieState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Absent, Self::ClientOnly, Self::Invalid, Self::Valid];
+}
+
 /// What server cookies are signed with. The servers behind one address share it.
 /// They are in memory once, and are wiped with the last clone.
 #[derive(Clone, PartialEq, Eq)]

@@ -193,7 +193,7 @@ mod tests {
 
     /// Answers of this generation that are kept.
     fn kept(responder: &Responder, snapshot: &Snapshot) -> usize {
-        let entries = responder.0.entries.iter();
+        let entries = responder.cache.entries.iter();
         entries.filter(|entry| entry.key.is_some_and(|key| key.generation == snapshot.generation())).count()
     }
 
@@ -308,7 +308,7 @@ mod tests {
         let view = snapshot.alike(snapshot.identifier().identify(&client, None).view().unwrap());
         let mut response = Response::new();
         responder.respond(&snapshot, &client, &octets, &mut response);
-        let cache = &mut responder.0;
+        let cache = &mut responder.cache;
         let popular = cache.place(snapshot.generation(), view, &client, &request);
         let rrset = snapshot.blocked().apex().rrsets().next().unwrap();
         let mut answer = Answer::default();

@@ -106,13 +106,21 @@ fn signature(parsed: &Result<Request<'_>, Refusal<'_>>) -> Option<TsigPlace> {
 
 /// Answers as [`respond`] does, and keeps answers that are likely to be wanted again. One for each worker.
 #[derive(Debug)]
-pub struct Responder(Cache);
+pub struct Responder {
+    cache: Cache,
+    is_kept: bool,
+}
 
 impl Responder {
     /// One that has kept nothing yet.
     #[expect(clippy::new_without_default, reason = "it is large")]
     pub fn new() -> Self {
-        Self(Cache::new())
+        Self { cache: Cache::new(), is_kept: false }
+    }
+
+    /// Whether the last response was one of the answers that are kept.
+    pub fn is_kept(&self) -> bool {
+        self.is_kept
     }
 
     /// As [`respond`], octet by octet. All snapshots must be generations of one server.
@@ -123,6 +131,7 @@ impl Responder {
         request: &[u8],
         response: &mut Response,
     ) -> Option<Outcome> {
+        self.is_kept = false;
         let mut request = match Request::parse(request) {
             Ok(parsed) if parsed.tsig.is_none() => parsed,
             // What is signed costs more than what is kept would spare.
@@ -135,10 +144,11 @@ impl Responder {
         if request.question.qclass != DNSClass::IN || is_refused(snapshot, client, &identified) {
             return Some(answer(snapshot, &identified, client, &request, &none, response, &mut (), |_, _| {}));
         }
-        let place = self.0.place(snapshot.generation(), snapshot.alike(view), client, &request);
-        if let Some((kept, is_private)) = self.0.find(&place) {
+        let place = self.cache.place(snapshot.generation(), snapshot.alike(view), client, &request);
+        if let Some((kept, is_private)) = self.cache.find(&place) {
             let scope = if is_private { identified.scope } else { 0 };
             response.write_kept(&request, client, scope, kept);
+            self.is_kept = true;
             let cookie = cookie::state(&request.edns);
             return Some(Outcome::Answered(Served {
                 view,
@@ -150,7 +160,7 @@ impl Responder {
         }
         let keep = |answer: &Answer<'_>, response: &Response| {
             let is_private = is_private(snapshot, &request.question, answer);
-            self.0.keep(&place, answer, is_private, &request, response);
+            self.cache.keep(&place, answer, is_private, &request, response);
         };
         Some(answer(snapshot, &identified, client, &request, &none, response, &mut (), keep))
     }

@@ -6,12 +6,13 @@
 mod admission;
 mod bind;
 mod buckets;
+mod collect;
+mod exchange;
 mod forwarding;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 mod proxy;
-mod query_log;
 mod rate_limit;
 mod stream;
 mod supervise;
@@ -32,6 +33,7 @@ use crate::config::ServerSettings;
 use crate::faults::{self, Fault};
 use crate::forward::{ForwardLimits, Forwarder};
 use crate::incidents::{Incident, Incidents, PACE};
+use crate::observe::Metrics;
 use crate::snapshot::Published;
 use crate::view::ListenerId;
 
@@ -52,6 +54,7 @@ pub struct Server {
     listeners: Vec<bind::Listener>,
     settings: ServerSettings,
     published: Arc<Published>,
+    metrics: Arc<Metrics>,
     udp_drops: UdpDrops,
     incidents: Arc<Incidents>,
 }
@@ -86,6 +89,7 @@ struct Serving {
     incidents: Arc<Incidents>,
     rate_limit: Option<RateLimit>,
     forwarder: Forwarder,
+    metrics: Arc<Metrics>,
     /// Where queries wait for other servers.
     tasks: TaskTracker,
     runtime: Handle,
@@ -96,14 +100,14 @@ impl Server {
     ///
     /// # Errors
     /// See [`BindError`].
-    pub fn bind(settings: ServerSettings, published: Arc<Published>) -> Result<Self, BindError> {
+    pub fn bind(settings: ServerSettings, published: Arc<Published>, metrics: Arc<Metrics>) -> Result<Self, BindError> {
         let workers = settings.udp_workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
         let incidents = Arc::new(Incidents::default());
         let bind = |(listen, at)| bind::Listener::bind(ListenerId(at), listen, workers, &incidents);
         let listeners = settings.listen.iter().zip(0..).map(bind);
         let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
         let udp_drops = UdpDrops::new(listeners.iter().flat_map(|listener| &listener.udp).map(Datagrams::drops));
-        Ok(Self { listeners, settings, published, udp_drops, incidents })
+        Ok(Self { listeners, settings, published, metrics, udp_drops, incidents })
     }
 
     /// The addresses that were bound, in the order of the settings.
@@ -128,12 +132,18 @@ impl Server {
     pub fn start(self, stop: CancellationToken) -> Result<Running, StartError> {
         let tasks = TaskTracker::new();
         let connections = Arc::new(stream::Connections::new(
-            self.settings.tcp_connections,
-            self.settings.tcp_connections_per_client,
+            (self.settings.tcp_connections, self.settings.tcp_connections_per_client),
             self.settings.tcp_idle_timeout,
             self.incidents.clone(),
+            self.metrics.clone(),
         ));
         let drain_until = Arc::new(OnceLock::new());
+        self.metrics.register(collect::ServerCollector {
+            published: self.published.clone(),
+            incidents: self.incidents.clone(),
+            udp_drops: self.udp_drops.clone(),
+            connections: connections.clone(),
+        });
         let forwarder = Forwarder::new(ForwardLimits::default(), self.incidents.clone());
         let mut accept_loops = Vec::new();
         for (listener, listen) in self.listeners.into_iter().zip(&self.settings.listen) {
@@ -143,6 +153,7 @@ impl Server {
                 incidents: self.incidents.clone(),
                 rate_limit: listen.response_rate_limit.map(|limit| RateLimit::new(limit, self.incidents.clone())),
                 forwarder: forwarder.clone(),
+                metrics: self.metrics.clone(),
                 tasks: tasks.clone(),
                 runtime: Handle::current(),
             });

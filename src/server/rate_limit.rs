@@ -32,6 +32,15 @@ pub(super) struct RateLimit {
     incidents: Arc<Incidents>,
 }
 
+/// What the limit leaves of a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    Whole,
+    /// One without records.
+    Slipped,
+    Nothing,
+}
+
 impl RateLimit {
     pub(super) fn new(settings: ResponseRateLimit, incidents: Arc<Incidents>) -> Self {
         let quota = Quota::per_second(settings.responses_per_second);
@@ -40,22 +49,22 @@ impl RateLimit {
         Self { limiter, buckets, settings, incidents }
     }
 
-    /// Whether there is something to send to a client over UDP: the response that was made, or over the limit every
-    /// `slip`th time another in its place.
-    pub(super) fn admits(
+    /// What to send to a client over UDP: the response that was made, or over the limit every `slip`th time another in its
+    /// place.
+    pub(super) fn limit(
         &self,
         snapshot: &Snapshot,
         client: &Client,
         request: &[u8],
         served: Served,
         response: &mut Response,
-    ) -> bool {
+    ) -> Sent {
         if is_known(snapshot, client, served) {
-            return true;
+            return Sent::Whole;
         }
         let key = (self.prefix(client.source.to_canonical()), served.view);
         if self.limiter.check_key(&key).is_ok() {
-            return true;
+            return Sent::Whole;
         }
         let is_slipped = self.settings.slip > 0
             && self.buckets.limited(&key).is_multiple_of(self.settings.slip)
@@ -65,7 +74,7 @@ impl RateLimit {
             let network = snapshot.view(served.view).network.as_deref().unwrap_or("outside");
             format!("{network}: {}", self.prefix(client.source.to_canonical()))
         });
-        is_slipped
+        if is_slipped { Sent::Slipped } else { Sent::Nothing }
     }
 
     /// The first address of the prefix that an address is in.

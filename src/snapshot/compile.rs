@@ -109,6 +109,7 @@ impl Snapshot {
             upstream: upstream.map(|(servers, _)| servers.clone()),
             blocked: blocked()?.into(),
             cookie_secrets: None,
+            network_slots: Arc::default(),
         })
     }
 }

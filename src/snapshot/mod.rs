@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::azure::{ResolutionPolicy, SecurityAction, Targets};
 use crate::dns::{CookieSecrets, Folded, Name, NameRef};
-use crate::view::{BySuffix, Identifier, LinkedZone, SuffixTable, ViewId, ZoneId};
+use crate::view::{BySuffix, Identifier, LinkedZone, NetworkSlot, SuffixTable, ViewId, ZoneId};
 use crate::zone::Zone;
 
 pub use publish::Published;
@@ -47,6 +47,8 @@ pub struct Snapshot {
     /// Whether views differ everywhere.
     all_is_private: bool,
     cookie_secrets: Option<CookieSecrets>,
+    /// For each view where its network's queries are counted; without any they are counted as those from outside.
+    network_slots: Arc<[NetworkSlot]>,
 }
 
 /// Number of a snapshot: rises by one with each that is published.
@@ -139,6 +141,8 @@ pub struct Counts {
     pub private_zones: usize,
     /// Public zones.
     pub public_zones: usize,
+    /// Links of private zones to virtual networks.
+    pub links: usize,
     /// Record sets in these zones. What networks know of their own machines is not counted, for it is not declared.
     pub record_sets: usize,
 }
@@ -171,6 +175,18 @@ impl Snapshot {
     #[must_use]
     pub fn with_cookie_secrets(self, cookie_secrets: Option<CookieSecrets>) -> Self {
         Self { cookie_secrets, ..self }
+    }
+
+    /// The same, with the queries of each network counted where `slot` says.
+    #[must_use]
+    pub fn with_network_slots(self, slot: impl Fn(&str) -> NetworkSlot) -> Self {
+        let slots = self.views.iter().map(|view| view.network.as_deref().map_or_else(NetworkSlot::default, &slot));
+        Self { network_slots: slots.collect(), ..self }
+    }
+
+    /// Where the queries of a view are counted.
+    pub fn network_slot(&self, view: ViewId) -> NetworkSlot {
+        self.network_slots.get(view.0 as usize).copied().unwrap_or_default()
     }
 
     /// What knows the network of a client.
@@ -270,6 +286,7 @@ impl Snapshot {
             networks: self.networks,
             private_zones: zones().count() - public_zones,
             public_zones,
+            links: self.views.iter().map(|view| view.linked.len()).sum(),
             record_sets: zones().map(|zone| zone.zone.rrset_count()).sum(),
         }
     }

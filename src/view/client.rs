@@ -84,6 +84,25 @@ pub struct ForwarderId(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenerId(pub u16);
 
+/// Where the queries of a virtual network are counted: the same in all generations of one process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NetworkSlot(u16);
+
+impl NetworkSlot {
+    /// The slot with that number; 0 is that of clients outside of all networks.
+    ///
+    /// # Panics
+    /// There are at most 65 536 slots.
+    pub fn new(number: usize) -> Self {
+        Self(number.try_into().expect("the configuration bounds the number of slots"))
+    }
+
+    /// Its number.
+    pub fn index(self) -> usize {
+        self.0.into()
+    }
+}
+
 /// How a request came, which bounds the size of its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
@@ -91,6 +110,19 @@ pub enum Transport {
     Udp,
     /// A stream: 65535 octets (RFC 7766).
     Tcp,
+}
+
+impl Transport {
+    /// Every transport.
+    pub const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
+
+    /// Its name in metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
 }
 
 impl fmt::Display for Transport {

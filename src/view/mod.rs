@@ -5,7 +5,7 @@ mod identify;
 mod select;
 mod suffixes;
 
-pub use client::{Client, CountedClient, ForwarderId, KeyId, ListenerId, Persona, Transport};
+pub use client::{Client, CountedClient, ForwarderId, KeyId, ListenerId, NetworkSlot, Persona, Transport};
 pub use identify::{Belonging, Forwarder, Identified, Identifier, Key, KeyHolder, Way};
 pub use select::{Selector, SelectorRule};
 pub use suffixes::{BySuffix, LinkedZone, SuffixTable, ViewId, ZoneId};

@@ -99,6 +99,11 @@ impl<T: Copy> BySuffix<T> {
         self.values.is_empty()
     }
 
+    /// How many suffixes there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
     fn get(&self, suffix: SuffixId) -> Option<T> {
         let at = self.values.binary_search_by_key(&suffix, |(suffix, _)| *suffix).ok()?;
         Some(self.values[at].1)

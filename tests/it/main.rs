@@ -23,6 +23,7 @@ mod labs;
 mod listen;
 mod machines;
 mod managed;
+mod metrics;
 mod name_servers;
 mod persona;
 mod private_link;

@@ -24,6 +24,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// All addresses that it answers on.
     pub(crate) addresses: Vec<SocketAddr>,
+    /// The line that said that it is ready.
+    pub(crate) ready: serde_json::Value,
     log: Arc<Mutex<String>>,
     /// Where its configuration is, if a test wrote it.
     folder: Option<TempDir>,
@@ -99,7 +101,7 @@ impl Server {
         let listen = ready["listen"].as_array().unwrap();
         let addresses: Vec<SocketAddr> =
             listen.iter().map(|address| address.as_str().unwrap().parse().unwrap()).collect();
-        Self { child, address: addresses[0], addresses, log, folder }
+        Self { child, address: addresses[0], addresses, ready, log, folder }
     }
 
     /// Writes another configuration, for a reload.

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use vnetdns::azure::{Catalogue, Declared, Origin, Topology};
 use vnetdns::config::{Files, Listen, ServerSettings, load};
 use vnetdns::dns::Ttl;
+use vnetdns::observe::Metrics;
 use vnetdns::respond::{Outcome, respond};
 use vnetdns::server::Server;
 use vnetdns::snapshot::{Generation, Identity, Published, Snapshot};
@@ -160,7 +161,7 @@ impl Served {
         };
         let (runtime, published) = (Runtime::new()?, Arc::new(Published::new(first)));
         let within = runtime.enter();
-        let server = Server::bind(settings, published.clone()).map_err(io::Error::other)?;
+        let server = Server::bind(settings, published.clone(), Metrics::new(2)).map_err(io::Error::other)?;
         let (addresses, stop) = (server.addresses().collect(), CancellationToken::new());
         let running = runtime.spawn(server.start(stop.clone()).map_err(io::Error::other)?.stopped());
         drop(within);

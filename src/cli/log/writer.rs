@@ -7,6 +7,7 @@
 //! nobody is told, and its end prints to standard output, which panics where that is closed.
 
 use std::cell::Cell;
+use std::fmt;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,6 +16,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread;
 use std::time::{Duration, Instant};
 
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Most lines that wait to be written.
@@ -41,7 +45,24 @@ struct State {
     waiting: AtomicUsize,
     /// Lines lost since that was last logged.
     lost: AtomicU64,
+    /// Lines lost in all.
+    lost_in_all: AtomicU64,
     is_serving: AtomicBool,
+}
+
+impl State {
+    fn lose(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        self.lost_in_all.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Collector for LogWriter {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let lost = ConstCounter::new(self.state.lost_in_all.load(Ordering::Relaxed));
+        let help = "Log lines that were lost: more came than could be written, or writing failed";
+        lost.encode(encoder.encode_descriptor("lost_log_lines", help, None, lost.metric_type())?)
+    }
 }
 
 #[derive(Debug)]
@@ -87,7 +108,7 @@ impl LogWriter {
             return;
         }
         if !self.try_put(line) {
-            self.state.lost.fetch_add(1, Ordering::Relaxed);
+            self.state.lose();
         }
     }
 
@@ -170,7 +191,7 @@ impl<W: Write> Output<W> {
                     let is_written = self.write(&line);
                     self.state.waiting.fetch_sub(line.len(), Ordering::Relaxed);
                     if !is_written {
-                        self.state.lost.fetch_add(1, Ordering::Relaxed);
+                        self.state.lose();
                     } else if self.last_lost.is_none_or(|last| last.elapsed() >= LOST_PACE) {
                         self.log_lost();
                     }

@@ -31,6 +31,7 @@ use crate::dns::{Name, RecordType, Ttl, rdata};
 
 mod machines;
 mod managed;
+mod metrics;
 
 /// TTL of a record set that does not say (the portal's default for private zones).
 const DEFAULT_TTL: u32 = 3600;

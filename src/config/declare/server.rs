@@ -53,6 +53,7 @@ impl Declarer<'_> {
             tcp_connections,
             tcp_connections_per_client: per_client,
             tcp_idle_timeout: Duration::from_secs(idle as u64),
+            metrics: None,
         }
     }
 
@@ -123,7 +124,7 @@ impl Declarer<'_> {
         most.map(|_| limit)
     }
 
-    fn bounded(&mut self, value: &Spanned<u32>, least: u32, most: u32) -> u32 {
+    pub(super) fn bounded(&mut self, value: &Spanned<u32>, least: u32, most: u32) -> u32 {
         let number = *value.get_ref();
         if !(least..=most).contains(&number) {
             let what = format!("{number} is out of bounds");

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::{JoinError, JoinSet};
@@ -14,11 +15,13 @@ use tokio::task::{JoinError, JoinSet};
 use super::patience::Patience;
 use super::places::Place;
 use super::standing::{Standing, Trust};
-use super::{Accepted, Connections, Origin, READ};
+use super::{Accepted, Connections, Origin, READ, Worker};
+use crate::observe::Kind;
 use crate::permits::Permit;
 use crate::respond::{Outcome, Served};
+use crate::server::exchange::Exchange;
 use crate::server::proxy::{Sender, Told};
-use crate::server::{Serving, forwarding, now, query_log, supervise};
+use crate::server::{Serving, forwarding, now, supervise};
 use crate::snapshot::{Generation, Snapshot};
 use crate::view::CountedClient;
 use crate::wire::Response;
@@ -54,6 +57,7 @@ pub(super) async fn serve(
         requests: octets,
         response: Response::new(),
         responses: Vec::new(),
+        unwritten: (Instant::now(), 0),
         waiting: JoinSet::new(),
     };
     connection.serve(patience).await
@@ -80,6 +84,8 @@ struct Connection<S> {
     response: Response,
     /// Responses to write, each with its length in front.
     responses: Vec<u8>,
+    /// When the requests that were answered last had come, and how many of their responses are not written yet.
+    unwritten: (Instant, u64),
     /// Requests that need a word of other servers.
     waiting: JoinSet<Option<Late>>,
 }
@@ -117,6 +123,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     written = write => written?,
                     () = patience.end() => return Err(io::ErrorKind::TimedOut.into()),
                 }
+                let (since, count) = self.unwritten;
+                self.serving.metrics.shared().took_shared(self.origin.transport, since.elapsed(), count);
+                self.unwritten.1 = 0;
                 self.responses.clear();
                 self.responses.shrink_to(2 * WRITE);
                 // A client that never stops asking waits for its turn as others do.
@@ -153,33 +162,52 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let snapshot = self.serving.published.load();
         let trust = self.look_up(&snapshot)?;
         let mut shown = trust;
-        let Self { sender, told, place, serving, connections, requests, response, responses, waiting, .. } = self;
+        let Self {
+            sender, told, place, serving, connections, requests, response, responses, unwritten, waiting, ..
+        } = self;
         let Origin { peer: from, local, transport } = self.origin;
         let (before, waited) = (responses.len(), waiting.len());
         let mut rest = &requests[..];
         let now = now();
         let is_as_told = told.holds(&snapshot, *sender);
-        connections.with_responder(|responder| {
+        if unwritten.1 == 0 {
+            unwritten.0 = Instant::now();
+        }
+        connections.with_worker(|Worker { responder, counters }| {
+            let dropped = |request, kind| {
+                let exchange = Exchange::dropped(transport, from, request, kind);
+                counters.count(exchange.finish(serving, &snapshot));
+            };
             while responses.len() < WRITE
                 && waiting.len() < WAITING
                 && let Some((request, after)) = split_message(rest)
             {
                 rest = after;
                 let client = serving.admission.client(snapshot.identifier(), *sender, local, transport);
-                let Some(mut client) = client else { continue };
+                let Some(mut client) = client else {
+                    dropped(request, Kind::QueryRate);
+                    continue;
+                };
                 client.now = now;
                 client.is_admitted &= is_as_told;
                 match supervise::respond(responder, &snapshot, &client, request, response) {
-                    None => {}
+                    None => dropped(request, Kind::Malformed),
                     Some(Outcome::Answered(served)) => {
-                        query_log::answered(&serving.incidents, transport, from, &snapshot, request, served);
+                        let kind = if responder.is_kept() { Kind::Kept } else { Kind::Resolved };
+                        let exchange = Exchange::answered(transport, from, request, kind, served);
+                        counters.count(exchange.finish(serving, &snapshot));
                         push_message(responses, response.as_octets());
+                        unwritten.1 += 1;
                         if client.is_admitted {
                             shown = shown.after(served);
                         }
                     }
                     Some(Outcome::Forward(question)) => {
-                        let Some(pending) = serving.admission.pend(client.source) else { continue };
+                        let Some(pending) = serving.admission.pend(client.source) else {
+                            dropped(request, Kind::Pending);
+                            continue;
+                        };
+                        let start = Instant::now();
                         let (serving, snapshot, request) =
                             (serving.clone(), snapshot.clone(), Box::<[u8]>::from(request));
                         waiting.spawn(async move {
@@ -188,7 +216,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                             let served =
                                 forwarding::answer(forwarder, &snapshot, &client, &request, question, &mut response)
                                     .await?;
-                            query_log::answered(&serving.incidents, transport, from, &snapshot, &request, served);
+                            let exchange = Exchange::answered(transport, from, &request, Kind::Forwarded, served);
+                            let counters = serving.metrics.shared();
+                            counters.count_shared(exchange.finish(&serving, &snapshot));
+                            counters.took_shared(transport, start.elapsed(), 1);
                             Some(Late { response, served, _pending: pending })
                         });
                     }

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::incidents::Incidents;
+use crate::observe::{Counters, Metrics};
 use crate::respond::Responder;
 use crate::server::Serving;
 use crate::snapshot::Generation;
@@ -35,7 +36,15 @@ pub(super) struct Connections {
     places: Arc<Places>,
     idle_timeout: Duration,
     /// Those that no connection uses at this moment: there come to be as many as threads that serve connections.
-    responders: Mutex<Vec<Responder>>,
+    workers: Mutex<Vec<Worker>>,
+    metrics: Arc<Metrics>,
+}
+
+/// What one connection at a time uses.
+#[derive(Debug)]
+struct Worker {
+    responder: Responder,
+    counters: Arc<Counters>,
 }
 
 /// Where a connection comes from, and what carries it.
@@ -60,17 +69,28 @@ struct Accepted {
 
 impl Connections {
     /// Bounds on connections, in all and for each client, and how long one may go without an answer.
-    pub(super) fn new(most: usize, most_each: usize, idle_timeout: Duration, incidents: Arc<Incidents>) -> Self {
-        Self { places: Places::new(most, most_each, incidents), idle_timeout, responders: Mutex::default() }
+    pub(super) fn new(
+        (most, most_each): (usize, usize),
+        idle_timeout: Duration,
+        incidents: Arc<Incidents>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { places: Places::new(most, most_each, incidents), idle_timeout, workers: Mutex::default(), metrics }
     }
 
-    /// Lends a responder to work that does not wait.
-    fn with_responder<T>(&self, work: impl FnOnce(&mut Responder) -> T) -> T {
-        let responders = || self.responders.lock().unwrap_or_else(PoisonError::into_inner);
-        let unused = responders().pop();
-        let mut responder = unused.unwrap_or_else(Responder::new);
-        let result = work(&mut responder);
-        responders().push(responder);
+    /// How many are open.
+    pub(super) fn open(&self) -> usize {
+        self.places.taken()
+    }
+
+    /// Lends a responder and counters to work that does not wait.
+    fn with_worker<T>(&self, work: impl FnOnce(&mut Worker) -> T) -> T {
+        let workers = || self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let unused = workers().pop();
+        let mut worker =
+            unused.unwrap_or_else(|| Worker { responder: Responder::new(), counters: self.metrics.worker() });
+        let result = work(&mut worker);
+        workers().push(worker);
         result
     }
 }

@@ -194,6 +194,11 @@ impl Places {
         self.marks[number].store(if waits { since | WAITS } else { since }, Ordering::Relaxed);
     }
 
+    /// How many are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.lock().connections.len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }

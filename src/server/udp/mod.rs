@@ -14,12 +14,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::{Serving, forwarding, now, proxy, query_log, supervise};
+use super::exchange::Exchange;
+use super::rate_limit::Sent;
+use super::{Serving, forwarding, now, proxy, supervise};
 use crate::faults::{self, Fault};
 use crate::incidents::Incident;
-use crate::respond::{Outcome, Responder};
+use crate::observe::{Counters, Kind};
+use crate::respond::{Outcome, Responder, Served};
 use crate::snapshot::Snapshot;
-use crate::view::Transport;
+use crate::view::{Client, Transport};
 use crate::wire::Response;
 
 pub use drops::UdpDrops;
@@ -88,12 +91,12 @@ pub(super) enum Wait {
 ///
 /// Takes the thread that it is called on: clients that never pause hold up nobody but each other.
 pub(super) fn serve(mut socket: impl Datagrams, serving: &Arc<Serving>, stop: &OnceLock<Instant>) {
-    let mut responder = Responder::new();
+    let mut worker = Worker { responder: Responder::new(), counters: serving.metrics.worker() };
     let mut answer_batch = |wait| {
-        let answered = supervise::caught(|| answer_batch(&mut socket, serving, &mut responder, wait));
+        let answered = supervise::caught(|| answer_batch(&mut socket, serving, &mut worker, wait));
         answered.unwrap_or_else(|| {
             tracing::error!("a UDP worker has lost a batch of datagrams by a panic and goes on");
-            responder = Responder::new();
+            worker.responder = Responder::new();
             1
         })
     };
@@ -106,15 +109,25 @@ pub(super) fn serve(mut socket: impl Datagrams, serving: &Arc<Serving>, stop: &O
     while Instant::now() < deadline && answer_batch(Wait::Not) > 0 {}
 }
 
-fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, responder: &mut Responder, wait: Wait) -> usize {
+/// What one worker alone uses.
+struct Worker {
+    responder: Responder,
+    counters: Arc<Counters>,
+}
+
+fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, worker: &mut Worker, wait: Wait) -> usize {
     match socket.receive(wait) {
         Ok(0) => 0,
         Ok(count) => {
             faults::at(Fault::Batch);
-            let (snapshot, now) = (serving.published.load(), now());
+            let (start, snapshot, now) = (Instant::now(), serving.published.load(), now());
+            let mut answered = 0;
             socket.reply(|from, local, request, response| {
-                answer(serving, responder, &snapshot, (from, local, now), request, response)
+                let verdict = answer(serving, worker, &snapshot, (from, local, now), request, response);
+                answered += u64::from(matches!(verdict, Verdict::Send));
+                verdict
             });
+            worker.counters.took(Transport::Udp, start.elapsed(), answered);
             count
         }
         Err(error) => {
@@ -130,7 +143,7 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, responder: 
 /// Makes the response to one datagram.
 fn answer<L: Late>(
     serving: &Arc<Serving>,
-    responder: &mut Responder,
+    Worker { responder, counters }: &mut Worker,
     snapshot: &Arc<Snapshot>,
     (from, local, now): (SocketAddr, Option<IpAddr>, u64),
     request: &[u8],
@@ -140,28 +153,35 @@ fn answer<L: Late>(
     if from.port() == 0 {
         return Verdict::Ignore;
     }
+    let datagram = request;
+    let drop = |kind| {
+        let exchange = Exchange::dropped(Transport::Udp, from, datagram, kind);
+        counters.count(exchange.finish(serving, snapshot));
+        Verdict::Ignore
+    };
     let is_required = serving.admission.requires_proxy_protocol();
     let (sender, request) = match proxy::split(snapshot.identifier(), from.ip(), request, is_required) {
         Ok(split) => split,
         Err(refused) => {
             refused.report(&serving.incidents, from);
-            return Verdict::Ignore;
+            return drop(Kind::ProxyHeader);
         }
     };
     let client = serving.admission.client(snapshot.identifier(), sender, local, Transport::Udp);
-    let Some(mut client) = client else { return Verdict::Ignore };
+    let Some(mut client) = client else { return drop(Kind::QueryRate) };
     client.now = now;
     match supervise::respond(responder, snapshot, &client, request, response) {
-        None => Verdict::Ignore,
+        None => drop(Kind::Malformed),
         Some(Outcome::Answered(served)) => {
-            query_log::answered(&serving.incidents, Transport::Udp, from, snapshot, request, served);
-            match &serving.rate_limit {
-                Some(limit) if !limit.admits(snapshot, &client, request, served, response) => Verdict::Ignore,
-                _ => Verdict::Send,
-            }
+            let kind = if responder.is_kept() { Kind::Kept } else { Kind::Resolved };
+            let kind = limit(serving, snapshot, (&client, request), (kind, served), response);
+            let exchange = Exchange::answered(Transport::Udp, from, request, kind, served);
+            counters.count(exchange.finish(serving, snapshot));
+            if kind == Kind::ResponseRate { Verdict::Ignore } else { Verdict::Send }
         }
         Some(Outcome::Forward(question)) => {
-            let Some(pending) = serving.admission.pend(client.source) else { return Verdict::Ignore };
+            let Some(pending) = serving.admission.pend(client.source) else { return drop(Kind::Pending) };
+            let start = Instant::now();
             let (serving, snapshot, request) = (serving.clone(), snapshot.clone(), Box::<[u8]>::from(request));
             Verdict::Later(Box::new(move |late: L| {
                 let (tasks, runtime) = (serving.tasks.clone(), serving.runtime.clone());
@@ -171,17 +191,36 @@ fn answer<L: Late>(
                     let forwarder = &serving.forwarder;
                     let served =
                         forwarding::answer(forwarder, &snapshot, &client, &request, question, &mut response).await;
-                    if let Some(served) = served {
-                        query_log::answered(&serving.incidents, Transport::Udp, from, &snapshot, &request, served);
-                        let limit = serving.rate_limit.as_ref();
-                        if limit.is_none_or(|limit| limit.admits(&snapshot, &client, &request, served, &mut response)) {
-                            late.send(response.as_octets());
-                        }
+                    let Some(served) = served else { return };
+                    let made = (Kind::Forwarded, served);
+                    let kind = limit(&serving, &snapshot, (&client, &request), made, &mut response);
+                    let exchange = Exchange::answered(Transport::Udp, from, &request, kind, served);
+                    let counters = serving.metrics.shared();
+                    counters.count_shared(exchange.finish(&serving, &snapshot));
+                    if kind != Kind::ResponseRate {
+                        late.send(response.as_octets());
+                        counters.took_shared(Transport::Udp, start.elapsed(), 1);
                     }
                 };
                 tasks.spawn_on(answer, &runtime);
             }))
         }
+    }
+}
+
+/// Puts a response under the listener's limit; what becomes of it is a kind of its own where that is not what was made.
+fn limit(
+    serving: &Serving,
+    snapshot: &Snapshot,
+    (client, request): (&Client, &[u8]),
+    (kind, served): (Kind, Served),
+    response: &mut Response,
+) -> Kind {
+    let Some(limit) = &serving.rate_limit else { return kind };
+    match limit.limit(snapshot, client, request, served, response) {
+        Sent::Whole => kind,
+        Sent::Slipped => Kind::Slipped,
+        Sent::Nothing => Kind::ResponseRate,
     }
 }
 

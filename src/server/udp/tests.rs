@@ -26,6 +26,7 @@ fn serving() -> Arc<Serving> {
         incidents: Default::default(),
         rate_limit: None,
         forwarder: Forwarder::new(ForwardLimits::default(), Arc::default()),
+        metrics: crate::observe::Metrics::new(0),
         tasks: Default::default(),
         runtime: runtime.handle().clone(),
     })
@@ -67,7 +68,7 @@ fn response_to(serving: &Serving, source: IpAddr, request: &[u8]) -> Vec<u8> {
 
 /// Answers whatever has come to a socket; returns the number of datagrams.
 fn answer_all(socket: &mut impl Datagrams, serving: &Arc<Serving>) -> usize {
-    let mut responder = Responder::new();
+    let mut worker = Worker { responder: Responder::new(), counters: serving.metrics.worker() };
     let mut total = 0;
     loop {
         match socket.receive(Wait::Not).unwrap() {
@@ -76,7 +77,7 @@ fn answer_all(socket: &mut impl Datagrams, serving: &Arc<Serving>) -> usize {
         }
         let snapshot = serving.published.load();
         socket.reply(|from, local, request, response| {
-            answer(serving, &mut responder, &snapshot, (from, local, 0), request, response)
+            answer(serving, &mut worker, &snapshot, (from, local, 0), request, response)
         });
     }
 }

@@ -1,0 +1,58 @@
+//! The listener for metrics and health.
+
+use std::net::SocketAddr;
+
+use super::Declarer;
+use crate::config::mirror::{self, Text};
+use crate::config::{BearerToken, Files, MetricsSettings, files};
+
+/// Where metrics are shown unless the configuration says otherwise.
+const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9153);
+const DEFAULT_NETWORKS: usize = 1000;
+/// The fewest characters of a token: nobody tries out 16.
+const LEAST_TOKEN: usize = 16;
+
+impl Declarer<'_> {
+    pub(in crate::config) fn metrics(&mut self, metrics: &mirror::Metrics) -> Option<MetricsSettings> {
+        let max_networks = metrics.max_networks.as_ref();
+        let max_networks = max_networks.map_or(DEFAULT_NETWORKS, |most| self.bounded(most, 1, 10_000) as usize);
+        let bearer_token = metrics.bearer_token_file.as_ref().map(|file| self.bearer_token(file));
+        let hosts = metrics.hosts.iter().map(|host| host.get_ref().clone()).collect();
+        let listen = match &metrics.listen {
+            None => DEFAULT,
+            Some(listen) => match listen.get_ref().parse::<SocketAddr>() {
+                Ok(address) => address,
+                Err(_) => {
+                    let what = format!("{:?} is not an address to show metrics on", listen.get_ref());
+                    self.problem(listen, what, "write an address and a port, for instance \"127.0.0.1:9153\"");
+                    return None;
+                }
+            },
+        };
+        if let Some(place) = metrics.listen.as_ref().filter(|_| !listen.ip().is_loopback() && bearer_token.is_none()) {
+            let mend = "write bearer_token_file = \"FILE\", or listen on a loopback address";
+            self.problem(place, "whoever reaches this address could read what all networks ask for", mend);
+        }
+        Some(MetricsSettings { listen, max_networks, hosts, bearer_token: bearer_token.flatten() })
+    }
+
+    fn bearer_token(&mut self, file: &Text) -> Option<BearerToken> {
+        let path = Files::relative(self.path, file.get_ref());
+        let text = match self.secret(&path) {
+            Ok(text) => text,
+            Err(error) => {
+                let mend = "the path is relative to the folder of this file";
+                self.problem(file, format!("cannot read the bearer token: {error}"), files::mend(&error, mend));
+                return None;
+            }
+        };
+        let token = text.trim();
+        if token.len() < LEAST_TOKEN || token.contains(char::is_whitespace) {
+            let mend =
+                format!("write one line of at least {LEAST_TOKEN} characters, as openssl rand -hex 32 prints it");
+            self.problem(file, "the file holds no bearer token", mend);
+            return None;
+        }
+        Some(BearerToken::new(token))
+    }
+}

@@ -1,0 +1,192 @@
+//! The listener for metrics and health: HTTP/1.1, `GET /metrics`, `/livez` and `/readyz`, and nothing else.
+//!
+//! It shows what all networks ask for in all, so it belongs on a loopback address; elsewhere metrics want a bearer token.
+//! Requests whose `Host` is a name that is not listed are refused, so that no page that a browser on this machine shows can
+//! read them under a name of its own (DNS rebinding).
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{Condition, Metrics};
+use crate::config::MetricsSettings;
+use crate::snapshot::Published;
+
+/// Connections at one time; more wait to be accepted.
+const CONNECTIONS: usize = 32;
+/// How long a client may take for the head of a request, and how long a connection may last in all.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// Octets of the head of a request, at most.
+const MAX_HEAD: usize = 16 << 10;
+/// Pause after an accept call failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The metrics listener could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} for metrics; choose another address with [metrics] listen")]
+pub struct MetricsBindError {
+    address: SocketAddr,
+    #[source]
+    source: io::Error,
+}
+
+/// A bound listener that does not answer yet.
+#[derive(Debug)]
+pub struct MetricsListener {
+    listener: TcpListener,
+    address: SocketAddr,
+    settings: MetricsSettings,
+}
+
+/// What is shown.
+struct Shown {
+    metrics: Arc<Metrics>,
+    published: Arc<Published>,
+    settings: MetricsSettings,
+}
+
+impl MetricsListener {
+    /// Binds the address of the settings; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// See [`MetricsBindError`].
+    pub async fn bind(settings: MetricsSettings) -> Result<Self, MetricsBindError> {
+        let address = settings.listen;
+        let failed = |source| MetricsBindError { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { listener, address, settings })
+    }
+
+    /// The address that was bound.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `stop` is cancelled.
+    pub async fn serve(self, metrics: Arc<Metrics>, published: Arc<Published>, stop: CancellationToken) {
+        let shown = Arc::new(Shown { metrics, published, settings: self.settings });
+        let permits = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            let permit = permits.clone().acquire_owned().await.expect("it is never closed");
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = stop.cancelled() => return,
+            };
+            let Ok((stream, _)) = accepted else {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            let (shown, stop) = (shown.clone(), stop.clone());
+            tokio::spawn(async move {
+                let answer =
+                    service_fn(|request| std::future::ready(Ok::<_, std::convert::Infallible>(shown.answer(&request))));
+                let connection = hyper::server::conn::http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEADER_TIMEOUT)
+                    .max_buf_size(MAX_HEAD)
+                    .serve_connection(TokioIo::new(stream), answer);
+                tokio::select! {
+                    _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection) => {}
+                    () = stop.cancelled() => {}
+                }
+                drop(permit);
+            });
+        }
+    }
+}
+
+type Answer = Response<Full<Bytes>>;
+
+impl Shown {
+    fn answer(&self, request: &Request<Incoming>) -> Answer {
+        if !self.is_own_host(request) {
+            return text(StatusCode::MISDIRECTED_REQUEST, "this host is not served here; list it in [metrics] hosts\n");
+        }
+        if request.method() != Method::GET {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered\n");
+        }
+        match request.uri().path() {
+            "/metrics" if !self.is_authorized(request) => {
+                let mut answer = text(StatusCode::UNAUTHORIZED, "metrics want the bearer token of the configuration\n");
+                answer.headers_mut().insert("www-authenticate", HeaderValue::from_static("Bearer"));
+                answer
+            }
+            "/metrics" => {
+                let mut answer = text(StatusCode::OK, &self.metrics.encode());
+                let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+                answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(openmetrics));
+                answer
+            }
+            "/livez" => text(StatusCode::OK, "live\n"),
+            "/readyz" => self.readiness(),
+            _ => text(StatusCode::NOT_FOUND, "/metrics, /livez and /readyz are here\n"),
+        }
+    }
+
+    fn readiness(&self) -> Answer {
+        let conditions = self.metrics.health().conditions();
+        let why = |wanted: fn(&Condition) -> Option<&String>| -> Vec<_> {
+            let held = conditions.iter().filter_map(|(about, condition)| Some((about, wanted(condition)?)));
+            held.map(|(about, why)| json!({ "about": about, "why": why })).collect()
+        };
+        let down = why(|condition| if let Condition::Down(why) = condition { Some(why) } else { None });
+        let degraded = why(|condition| if let Condition::Degraded(why) = condition { Some(why) } else { None });
+        let body = json!({
+            "schema": "vnetdns.readiness/1",
+            "ready": down.is_empty(),
+            "generation": self.published.load().generation().0,
+            "down": down,
+            "degraded": degraded,
+        });
+        let status = if down.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let mut answer = text(status, &format!("{body}\n"));
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        answer
+    }
+
+    /// Whether the request is for this server: an address, which no foreign name can be, `localhost`, or a listed name.
+    fn is_own_host(&self, request: &Request<Incoming>) -> bool {
+        let mut hosts = request.headers().get_all(HOST).iter();
+        let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+        let Ok(host) = host.to_str() else { return false };
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|octet| octet.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let address = name.trim_start_matches('[').trim_end_matches(']');
+        address.parse::<IpAddr>().is_ok()
+            || name.eq_ignore_ascii_case("localhost")
+            || self.settings.hosts.iter().any(|listed| listed.eq_ignore_ascii_case(name))
+    }
+
+    fn is_authorized(&self, request: &Request<Incoming>) -> bool {
+        let Some(token) = &self.settings.bearer_token else { return true };
+        let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let given = given.and_then(|value| value.split_once(' '));
+        given.is_some_and(|(scheme, given)| scheme.eq_ignore_ascii_case("bearer") && token.is(given.trim()))
+    }
+}
+
+fn text(status: StatusCode, body: &str) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::copy_from_slice(body.as_bytes())));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    answer
+}

@@ -1,0 +1,78 @@
+//! Places for counting by virtual network, the same in all generations.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use foldhash::fast::RandomState;
+
+use crate::view::NetworkSlot;
+
+/// Gives each virtual network a slot, for as long as the process lives: a network that goes and comes back is counted
+/// where it was. When all slots are taken, further networks share the last one.
+#[derive(Debug)]
+pub struct Networks {
+    most: usize,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    slots: HashMap<Box<str>, NetworkSlot, RandomState>,
+    names: Vec<Box<str>>,
+}
+
+impl Networks {
+    /// Slots for so many networks.
+    pub fn new(most: usize) -> Self {
+        Self { most, known: Mutex::default() }
+    }
+
+    /// The slot of a network, by the name that it is shown under.
+    pub fn slot(&self, name: &str) -> NetworkSlot {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let folded = name.to_ascii_lowercase().into_boxed_str();
+        if let Some(slot) = known.slots.get(&folded) {
+            return *slot;
+        }
+        if known.names.len() == self.most {
+            return self.other();
+        }
+        known.names.push(name.into());
+        let slot = NetworkSlot::new(known.names.len());
+        known.slots.insert(folded, slot);
+        slot
+    }
+
+    /// Slots in all: clients outside of all networks, the networks, those that share one.
+    pub fn slots(&self) -> usize {
+        self.most + 2
+    }
+
+    /// The slot of networks without one of their own.
+    fn other(&self) -> NetworkSlot {
+        NetworkSlot::new(self.most + 1)
+    }
+
+    /// The name that the number of a slot is shown under.
+    pub(super) fn name(&self, slot: usize) -> Box<str> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match slot.checked_sub(1) {
+            None => "outside".into(),
+            Some(at) => known.names.get(at).cloned().unwrap_or_else(|| "other".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_keeps_its_slot_and_those_past_the_bound_share_one() {
+        let networks = Networks::new(2);
+        let slots = ["a", "b", "A", "c", "d"].map(|name| networks.slot(name).index());
+        assert_eq!(slots, [1, 2, 1, 3, 3]);
+        let names: Vec<_> = (0..networks.slots()).map(|slot| networks.name(slot).to_string()).collect();
+        assert_eq!(names, ["outside", "a", "b", "other"]);
+    }
+}

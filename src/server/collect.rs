@@ -1,0 +1,52 @@
+//! What a server shows in its metrics beside its queries.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::stream::Connections;
+use super::udp::UdpDrops;
+use crate::incidents::{Incident, Incidents};
+use crate::snapshot::Published;
+
+/// Shows the snapshot that is served, the connections, and the things that others cause.
+#[derive(Debug)]
+pub(super) struct ServerCollector {
+    pub(super) published: Arc<Published>,
+    pub(super) incidents: Arc<Incidents>,
+    pub(super) udp_drops: UdpDrops,
+    pub(super) connections: Arc<Connections>,
+}
+
+impl Collector for ServerCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let snapshot = self.published.load();
+        let counts = snapshot.counts();
+        let mut gauge = |name: &str, help: &str, value: u64| {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+        };
+        gauge("generation", "Number of the snapshot that is served", snapshot.generation().0)?;
+        gauge("virtual_networks", "Virtual networks that are served", counts.networks as u64)?;
+        gauge("private_dns_zones", "Private DNS zones that are served", counts.private_zones as u64)?;
+        gauge("public_zones", "Public zones that are served", counts.public_zones as u64)?;
+        gauge("record_sets", "Record sets in all zones", counts.record_sets as u64)?;
+        gauge("virtual_network_links", "Links of zones to virtual networks", counts.links as u64)?;
+        gauge("tcp_connections", "TCP connections that are open", self.connections.open() as u64)?;
+        let dropped = ConstCounter::new(self.udp_drops.count());
+        let help = "Datagrams that the system dropped, as the socket's buffer was full";
+        dropped.encode(encoder.encode_descriptor("system_dropped_datagrams", help, None, dropped.metric_type())?)?;
+        let help = "What others can cause as often as they like, by kind; the log tells of examples";
+        let mut family =
+            encoder.encode_descriptor("incidents", help, None, prometheus_client::metrics::MetricType::Counter)?;
+        for incident in Incident::ALL {
+            let count = ConstCounter::new(self.incidents.total(incident));
+            count.encode(family.encode_family(&[("kind", incident.label())])?)?;
+        }
+        Ok(())
+    }
+}
