@@ -76,6 +76,7 @@ fn the_rooms_of_azure_use_those_before_them() {
         "contents",
         "catalogue",
         "lookup",
+        "allocate",
         "derive",
         "check",
         "advice",
