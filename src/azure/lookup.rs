@@ -1,8 +1,11 @@
 //! Finds what a declaration names, and the members that resources have.
 
+use std::collections::BTreeMap;
+
 use super::catalogue::{Catalogue, CatalogueError, ResourceMember};
 use super::contents::{Scope, ZoneContents};
 use super::declaration::{Declaration, PrivateEndpoint, PrivateLinkResource, ZoneReference};
+use crate::dns::Name;
 
 /// The members of one sub-resource that private endpoints have, those of scoped resources included.
 ///
@@ -27,7 +30,7 @@ pub(super) fn try_members<'a>(
     for (resource, sub_resource) in found.into_iter().filter(|(_, found)| found.has_group_id(group_id)) {
         members.extend(catalogue.members(sub_resource, resource).map_err(|error| (resource, error))?);
     }
-    members.retain(|member| !member.public_only);
+    members.retain(|member| !member.public_only && !member.private_address_for_everyone);
     Ok(members)
 }
 
@@ -39,6 +42,21 @@ pub(super) fn members(
     group_id: &str,
 ) -> Vec<ResourceMember> {
     try_members(declaration, catalogue, resource, group_id).unwrap_or_default()
+}
+
+/// The names of resources that no source confirms, and why.
+pub(super) fn unverified(declaration: &Declaration, catalogue: &Catalogue) -> BTreeMap<Name, String> {
+    let mut names = BTreeMap::new();
+    for resource in &declaration.private_link_resources {
+        let members = catalogue.services_of(resource).filter_map(|found| catalogue.members(found, resource).ok());
+        for member in members.flatten() {
+            if let Some(reason) = member.unverified {
+                names.insert(member.public_name, reason.clone());
+                names.insert(member.privatelink_name, reason);
+            }
+        }
+    }
+    names
 }
 
 /// The Private Link resource of a name.

@@ -1,11 +1,14 @@
 //! The whole declared world, checked, with the records that the platform writes.
 
+use std::collections::BTreeMap;
+
 use super::catalogue::Catalogue;
 use super::contents::ZoneContents;
 use super::declaration::{Allocations, Declaration, Forwarder, NameServer, Strangers, TsigKey, VirtualNetwork};
 use super::derive::{self, Forwarding};
 use super::finding::{Finding, Severity};
-use super::{advice, allocate, check};
+use super::{advice, allocate, check, lookup};
+use crate::dns::Name;
 
 /// A declared world that can be served.
 #[derive(Clone, Debug)]
@@ -19,6 +22,7 @@ pub struct Topology {
     pub(super) listener_networks: Vec<Option<String>>,
     pub(super) name_servers: Vec<NameServer>,
     allocations: Allocations,
+    unverified: BTreeMap<Name, String>,
 }
 
 impl Topology {
@@ -48,6 +52,7 @@ impl Topology {
         check::forwarding(&declaration, &forwarding, &zones, &mut findings);
         if findings.iter().all(|finding| finding.severity == Severity::Warning) {
             advice::topology(&declaration, catalogue, &zones, &forwarding, &mut findings);
+            let unverified = lookup::unverified(&declaration, catalogue);
             let Declaration { virtual_networks, forwarders, tsig_keys, strangers, name_servers, .. } = declaration;
             let listener_networks = Vec::new();
             let topology = Self {
@@ -60,6 +65,7 @@ impl Topology {
                 listener_networks,
                 name_servers,
                 allocations,
+                unverified,
             };
             Ok((topology, findings))
         } else {
@@ -70,6 +76,11 @@ impl Topology {
     /// The addresses that private endpoints were given.
     pub fn allocations(&self) -> &Allocations {
         &self.allocations
+    }
+
+    /// Names of resources that no source confirms, and why.
+    pub fn unverified(&self) -> &BTreeMap<Name, String> {
+        &self.unverified
     }
 
     /// The virtual networks, in the order of their declaration.

@@ -300,7 +300,8 @@ fn find<'a>(catalogue: &Catalogue, service: &'a Service, member: &'a Member, nam
     let variants = member.variants.iter().flat_map(|variant| {
         let public_zone = variant.public_zone.as_deref().unwrap_or(&member.public_zone);
         let record_name = variant.record_name.as_deref().unwrap_or(&member.record_name);
-        [(owner(record_name, public_zone), public_zone), (owner(record_name, &member.private_zone), public_zone)]
+        let private_zone = variant.private_zone.as_deref().unwrap_or(&member.private_zone);
+        [(owner(record_name, public_zone), public_zone), (owner(record_name, private_zone), public_zone)]
     });
     zones.chain(names).chain(variants).chain(aliases).find_map(|(template, forwarder_zone)| {
         let parts =

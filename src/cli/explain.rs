@@ -136,6 +136,9 @@ impl Observer for Trace<'_> {
                 }
                 self.name = Some(name.to_name());
                 write!(self.text, "\n{}. {name}\n", self.names).expect("a string takes it");
+                if let Some(reason) = self.topology.unverified().get(&name.to_name()) {
+                    self.line(format_args!("the catalogue's name is unverified: {reason}"));
+                }
             }
             Step::Security(SecurityAction::Block) => {
                 self.line(format_args!("the network's DNS security policy blocks the name: that is the answer"));

@@ -251,6 +251,7 @@ pub(super) struct PrivateLinkResource {
     #[serde(default)]
     pub(super) public_ip_addresses: BTreeMap<String, Spanned<Vec<Text>>>,
     pub(super) virtual_network: Option<Text>,
+    pub(super) public_fqdn: Option<Spanned<bool>>,
     pub(super) sku: Option<Text>,
     #[serde(default)]
     pub(super) scoped_resources: Vec<Text>,

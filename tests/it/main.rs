@@ -33,6 +33,7 @@ mod rate_limits;
 mod reload;
 mod rulesets;
 mod security_policies;
+mod service_names;
 mod support;
 mod targets;
 mod tcp;

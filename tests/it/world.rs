@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
 
 use crate::support::{Server, show};
@@ -32,6 +33,12 @@ impl World {
         self.generation += 1;
         self.server.signal("HUP");
         self.server.wait_for_log(&format!("reloaded generation={} ", self.generation));
+    }
+
+    /// Asks over UDP.
+    #[track_caller]
+    pub(crate) fn ask(&self, from: &str, name: &str, qtype: RecordType) -> Message {
+        self.server.ask(from, name, qtype)
     }
 
     /// Asks over both transports, which must say the same; `expected` is as [`show`] has it.

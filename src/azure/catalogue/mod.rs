@@ -84,7 +84,6 @@ pub enum CatalogueError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CatalogueFile {
-    #[serde(default)]
     source: Vec<Source>,
     service: Vec<Service>,
 }
@@ -241,6 +240,7 @@ impl Catalogue {
         let srv = |srv: &Srv| Ok((filler.name(&srv.host)?, srv.port, ttl(srv.ttl)));
         let variant = member.variants.iter().find(|variant| resource.name_parts.contains_key(&variant.part));
         let public_zone = variant.and_then(|variant| variant.public_zone.as_ref()).unwrap_or(&member.public_zone);
+        let private_zone = variant.and_then(|variant| variant.private_zone.as_ref()).unwrap_or(&member.private_zone);
         let of_variant = variant.and_then(|variant| variant.record_name.as_ref());
         let record_name = of_variant.unwrap_or(&member.record_name);
         let public_record_name = of_variant.or(member.public_record_name.as_ref()).unwrap_or(&member.record_name);
@@ -251,9 +251,9 @@ impl Catalogue {
         Ok(ResourceMember {
             name: filler.fill(&member.name)?,
             public_name: owner(public_record_name, public_zone)?,
-            privatelink_name: owner(record_name, &member.private_zone)?,
+            privatelink_name: owner(record_name, private_zone)?,
             public_zone: filler.name(public_zone)?,
-            private_zone: filler.name(&member.private_zone)?,
+            private_zone: filler.name(private_zone)?,
             private_only: member.private_only,
             public_only: member.public_only,
             unwritten: member.unwritten,
@@ -328,7 +328,8 @@ mod tests {
                     assert!(member.public_name.as_ref().is_within(member.public_zone.as_ref()));
                     assert!(member.privatelink_name.as_ref().is_within(member.private_zone.as_ref()));
                     let mut labels = member.private_zone.as_ref().labels();
-                    assert!(labels.any(|label| label.starts_with(b"privatelink")), "{}", member.private_zone);
+                    let is_own = with_all_parts || service.members[0].private_zone == "{zone}";
+                    assert!(is_own || labels.any(|label| label.starts_with(b"privatelink")), "{}", member.private_zone);
                 }
             }
             for part in service.defaults.keys() {
@@ -356,6 +357,23 @@ mod tests {
         assert_eq!(zones(Some("Enterprise_E10")), ["privatelink.redisenterprise.cache.azure.net"]);
         assert_eq!(zones(Some("balanced_B10")), ["privatelink.redis.azure.net"]);
         assert_eq!(zones(Some("Basic")), [""; 0]);
+    }
+
+    #[test]
+    fn every_name_has_a_source_or_says_that_it_has_none() {
+        let catalogue = Catalogue::embedded();
+        let ids: BTreeSet<_> = catalogue.sources.iter().map(|source| source.id.as_str()).collect();
+        assert_eq!(ids.len(), catalogue.sources.len(), "a source occurs twice");
+        let mut used = BTreeSet::new();
+        for service in catalogue.services() {
+            for member in &service.members {
+                let of_variants = member.variants.iter().filter_map(|variant| variant.source.as_deref());
+                used.extend(service.source_of(member).into_iter().chain(of_variants));
+                let is_said = service.source_of(member).is_some() || service.unverified(member).is_some();
+                assert!(is_said, "{} {} {}", service.cloud, service.resource_type, member.name);
+            }
+        }
+        assert_eq!(used, ids);
     }
 
     #[test]

@@ -151,6 +151,9 @@ pub struct Variant {
     pub public_zone: Option<String>,
     /// In place of the member's, where it is given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_zone: Option<String>,
+    /// In place of the member's, where it is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub record_name: Option<String>,
     /// ID of its source, where it is another.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -204,14 +207,18 @@ impl Service {
     /// The name parts that the service's templates know, and what they want of each.
     pub fn name_parts(&self) -> BTreeMap<&str, PartNeed<'_>> {
         let lists = self.lists.values().flat_map(|list| list.include.iter().chain(&list.default));
-        let always = self.members.iter().flat_map(Member::templates).chain(self.defaults.values()).chain(lists);
+        let of_members = self.members.iter().flat_map(Member::templates).flat_map(|template| template::parts(template));
+        let others = self.defaults.values().chain(lists).flat_map(|template| template::parts(template));
         let mut parts = BTreeMap::new();
-        for part in always.flat_map(|template| template::parts(template)).filter(|part| part.is_of_resource()) {
-            let need = self.default_of(part.name).unwrap_or_else(|| match part.is_optional() {
-                true => PartNeed::Optional,
-                false => PartNeed::Required,
-            });
-            parts.insert(part.name, need);
+        let need = |part: &template::Part<'_>| match part.is_optional() {
+            true => PartNeed::Optional,
+            false => PartNeed::Required,
+        };
+        for part in of_members.filter(template::Part::is_of_resource) {
+            parts.insert(part.name, self.default_of(part.name).unwrap_or_else(|| need(&part)));
+        }
+        for part in others.filter(template::Part::is_of_resource) {
+            parts.entry(part.name).or_insert_with(|| self.default_of(part.name).unwrap_or_else(|| need(&part)));
         }
         for variant in self.members.iter().flat_map(|member| &member.variants) {
             let templates = variant.templates().flat_map(|template| template::parts(template));
@@ -266,6 +273,6 @@ impl Member {
 
 impl Variant {
     pub(super) fn templates(&self) -> impl Iterator<Item = &String> {
-        self.public_zone.iter().chain(&self.record_name)
+        self.public_zone.iter().chain(&self.private_zone).chain(&self.record_name)
     }
 }

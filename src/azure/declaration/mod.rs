@@ -360,6 +360,8 @@ pub struct PrivateLinkResource {
     pub virtual_network: Option<Declared<String>>,
     /// SKU, such as `Balanced_B10`, where it decides about the names.
     pub sku: Option<Declared<String>>,
+    /// Whether public DNS has the name that leads to the private address (`enablePrivateClusterPublicFQDN`).
+    pub public_fqdn: bool,
     /// Names of the resources that have private endpoints through this one, which is a private link scope.
     pub scoped_resources: Vec<Declared<String>>,
     /// Whether the resource lets clients in publicly. Changes nothing in the DNS.
@@ -378,6 +380,7 @@ impl PrivateLinkResource {
             public_endpoint: None,
             public_ip_addresses: BTreeMap::new(),
             virtual_network: None,
+            public_fqdn: true,
             sku: None,
             scoped_resources: Vec::new(),
             public_network_access: PublicNetworkAccess::Enabled,

@@ -122,7 +122,12 @@ impl PublicSide {
         for ((owner, ttl), target) in member.aliases.iter().zip(targets) {
             self.record_sets.push((alias(owner, target, *ttl), Home::Parent));
         }
-        let in_zone = || Home::Service(member.public_zone.clone());
+        // A name that is an alias cannot be the apex of its own zone.
+        let zone = match member.public_name == member.public_zone {
+            true => parent(member.public_zone.as_ref()).to_name(),
+            false => member.public_zone.clone(),
+        };
+        let in_zone = || Home::Service(zone.clone());
         for (name, port, ttl) in &member.srvs {
             let rdata = rdata::srv(*port, &member.public_name).into();
             self.record_sets.push((record_set(name, RecordType::SRV, *ttl, rdata, &writer, origin), in_zone()));
@@ -134,12 +139,12 @@ impl PublicSide {
             for (between, ttl) in &member.privatelink_aliases {
                 self.record_sets.push((alias(owner, between, step_ttl), home));
                 (owner, step_ttl) = (between, *ttl);
-                home = if owner.as_ref().is_within(member.public_zone.as_ref()) { in_zone() } else { Home::Parent };
+                home = if owner.as_ref().is_within(zone.as_ref()) { in_zone() } else { Home::Parent };
             }
             self.record_sets.push((alias(owner, &member.privatelink_name, step_ttl), home));
             owner = &member.privatelink_name;
-            home = Home::Service(if owner.as_ref().is_within(member.public_zone.as_ref()) {
-                member.public_zone.clone()
+            home = Home::Service(if owner.as_ref().is_within(zone.as_ref()) {
+                zone.clone()
             } else {
                 parent(member.private_zone.as_ref()).to_name()
             });
@@ -171,6 +176,9 @@ impl PublicSide {
     fn private_address(&mut self, declaration: &Declaration, resource: &PrivateLinkResource, member: &ResourceMember) {
         let origin = resource.name.origin;
         self.empty.push((member.public_zone.clone(), origin));
+        if !resource.public_fqdn {
+            return;
+        }
         let points_here = |endpoint: &&PrivateEndpoint| *endpoint.private_link_resource == *resource.name;
         let endpoints = declaration.private_endpoints.iter().filter(points_here);
         let in_use = endpoints.filter(|endpoint| endpoint.has_written() && !endpoint.deleted);

@@ -288,6 +288,7 @@ impl<'a> Declarer<'a> {
             public_endpoint: resource.public_endpoint.as_ref().and_then(|name| self.name(name)),
             public_ip_addresses: public_ip_addresses?,
             virtual_network: resource.virtual_network.as_ref().map(|network| self.label(network)),
+            public_fqdn: resource.public_fqdn.as_ref().is_none_or(|is_there| *is_there.get_ref()),
             sku: resource.sku.as_ref().map(|sku| self.label(sku)),
             scoped_resources: resource.scoped_resources.iter().map(|name| self.label(name)).collect(),
             public_network_access: match resource.public_network_access {
