@@ -230,13 +230,18 @@ fn suffixes_by_cloud(catalogue: &Catalogue) -> BTreeMap<&str, BTreeSet<String>> 
         for member in &service.members {
             let public_zone = without_parts(&member.public_zone);
             // One host for everybody in a zone of many services.
-            let is_host = !member.record_name.contains('{') && public_zone.matches('.').count() == 1;
+            let is_for_everybody = !member.record_name.contains('{');
+            let is_shared = |zone: &str| zone.matches('.').count() <= 1;
+            let is_host = is_for_everybody && is_shared(public_zone);
             suffixes.insert(match is_host {
                 true => format!("{}.{public_zone}", member.record_name),
                 false => public_zone.to_owned(),
             });
             let behind = behind_privatelink(&member.private_zone).map(without_parts);
-            suffixes.extend(behind.filter(|behind| !is_host || *behind != public_zone).map(str::to_owned));
+            let behind = behind.filter(|behind| !(is_for_everybody && is_shared(behind)));
+            suffixes.extend(behind.map(str::to_owned));
+            // A zone that is a person's own.
+            suffixes.remove("");
         }
     }
     by_cloud.entry("global").or_default().extend(AZURE_MONITOR_SUFFIXES.map(str::to_owned));
