@@ -179,7 +179,9 @@ fn server_address(text: &str) -> Result<SocketAddr, String> {
 
 /// The first address of the configuration that can be sent to as it is written.
 fn reachable(listen: &[Listen]) -> anyhow::Result<SocketAddr> {
-    let addresses = listen.iter().filter(|listen| listen.address.scope.is_none()).map(|listen| listen.address.socket);
+    let in_the_clear = listen.iter().filter(|listen| listen.encryption.is_none());
+    let addresses = in_the_clear.map(|listen| &listen.address).filter(|address| address.scope.is_none());
+    let addresses = addresses.map(|address| address.socket);
     addresses
         .into_iter()
         .find(|address| !address.ip().is_unspecified() && address.port() != 0)

@@ -40,9 +40,11 @@ impl LogOptions {
             1 => LevelFilter::DEBUG,
             _ => LevelFilter::TRACE,
         };
-        // Of the libraries only what goes wrong, unless RUST_LOG asks for more.
-        // hickory-proto warns of odd messages: strangers would write the log.
-        let default = format!("warn,hickory_proto=error,{}={level}", env!("CARGO_CRATE_NAME"));
+        // Of the libraries only what goes wrong, unless RUST_LOG asks for more. These warn of what strangers send, or, as
+        // hickory-server does, tell of each query and each broken connection: strangers would write the log.
+        let quiet = "h2=error,h3=error,hickory_net=error,hickory_proto=error,hickory_server=off,quinn=error,\
+                     quinn_proto=error,quinn_udp=error,rustls=error";
+        let default = format!("warn,{quiet},{}={level}", env!("CARGO_CRATE_NAME"));
         let from_environment = EnvFilter::try_from_default_env();
         let error = from_environment.as_ref().err().map(ToString::to_string);
         let misread = error.filter(|_| std::env::var_os("RUST_LOG").is_some());

@@ -23,13 +23,13 @@ use crate::control::{Control, LoadError, Loaded, Lost, Orphan};
 use crate::faults::{self, Fault};
 use crate::observe::MetricsListener;
 use crate::server::Server;
-use crate::view::ListenerId;
+use crate::view::{ListenerId, Transport};
 use signals::Signals;
 
 /// Most addresses that a line of the log lists.
 const MAX_LISTED: usize = 10;
 
-/// Answer queries over UDP and TCP
+/// Answer queries
 #[derive(Debug, Args)]
 #[command(after_help = "\
 SIGHUP loads the configuration again; if it is refused, the old one is served on.
@@ -122,9 +122,10 @@ async fn serve(
         None => None,
     };
     let addresses: Vec<_> = server.addresses().collect();
+    let listeners: Vec<_> = addresses.iter().copied().zip(&control.settings().listen).collect();
     let message = match ready {
-        Ready::Text => welcome(loaded, files, &addresses),
-        Ready::Json => ready_line(loaded, &addresses, metrics.as_ref().map(MetricsListener::address)),
+        Ready::Text => welcome(loaded, files, &listeners),
+        Ready::Json => ready_line(loaded, &listeners, metrics.as_ref().map(MetricsListener::address)),
     };
     let mut stopped = tokio::spawn(server.start(stop.clone())?.stopped());
     control.metrics().register(log.clone());
@@ -156,10 +157,16 @@ fn print_aside(message: String) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ready_line(loaded: &Loaded, addresses: &[SocketAddr], metrics: Option<SocketAddr>) -> String {
+/// An address that was bound, and what was to be.
+type Listening<'a> = (SocketAddr, &'a Listen);
+
+fn ready_line(loaded: &Loaded, listeners: &[Listening<'_>], metrics: Option<SocketAddr>) -> String {
+    let addresses: Vec<_> = listeners.iter().map(|(address, _)| address).collect();
+    let transports: Vec<_> = listeners.iter().map(|(_, listen)| listen.transport_name()).collect();
     let mut line = json!({
         "ready": true,
         "listen": addresses,
+        "transports": transports,
         "generation": loaded.generation.0,
         "virtual_networks": loaded.counts.networks,
         "private_dns_zones": loaded.counts.private_zones,
@@ -172,15 +179,28 @@ fn ready_line(loaded: &Loaded, addresses: &[SocketAddr], metrics: Option<SocketA
     format!("{line}\n")
 }
 
-fn welcome(loaded: &Loaded, files: &Files, addresses: &[SocketAddr]) -> String {
+fn welcome(loaded: &Loaded, files: &Files, listeners: &[Listening<'_>]) -> String {
     let counts = loaded.counts;
     let mut text = format!(
         "vnetdns serves {} virtual networks, {} private zones, {} public zones, {} record sets\n",
         counts.networks, counts.private_zones, counts.public_zones, counts.record_sets
     );
-    let listed: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-    writeln!(text, "on {} (UDP and TCP); Ctrl-C stops it", listed.join(" and ")).expect("a string takes it");
-    let first_v4 = addresses.iter().find(|address| address.is_ipv4() && address.ip().is_loopback());
+    let mut groups: Vec<(Option<Transport>, Vec<String>)> = Vec::new();
+    for (address, listen) in listeners {
+        match groups.iter_mut().find(|(known, _)| *known == listen.transport()) {
+            Some((_, addresses)) => addresses.push(address.to_string()),
+            None => groups.push((listen.transport(), vec![address.to_string()])),
+        }
+    }
+    let listed = groups.into_iter().map(|(transport, addresses)| {
+        let transport = transport.map_or_else(|| "UDP and TCP".to_owned(), |transport| transport.to_string());
+        format!("{} ({transport})", addresses.join(" and "))
+    });
+    let listed: Vec<_> = listed.collect();
+    writeln!(text, "on {}; Ctrl-C stops it", listed.join(", ")).expect("a string takes it");
+    let plain = listeners.iter().filter(|(_, listen)| listen.encryption.is_none());
+    let mut plain = plain.map(|(address, _)| address);
+    let first_v4 = plain.find(|address| address.is_ipv4() && address.ip().is_loopback());
     if let (Files::Lab(Lab::Default), Some(address)) = (files, first_v4) {
         let name = "k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com";
         let dig = |from: &str| format!("dig {from}@{} -p {} {name}", address.ip(), address.port());

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::settings::{Listen, ServerSettings};
+use super::settings::{EncryptedTransport, Encryption, Listen, ServerSettings};
 use crate::view::Persona;
 
 impl ServerSettings {
@@ -47,11 +47,20 @@ impl ServerSettings {
 }
 
 impl Listen {
+    /// The path that is asked over HTTPS.
+    fn path(&self) -> Option<&str> {
+        match &self.encryption.as_ref()?.transport {
+            EncryptedTransport::Https { path } => Some(path),
+            _ => None,
+        }
+    }
+
     fn differences(&self, new: &Self) -> Vec<&'static str> {
         let Self {
             // What they have in common.
             address: _,
             interface: _,
+            encryption,
             virtual_network,
             allow_from,
             requires_proxy_protocol,
@@ -62,7 +71,15 @@ impl Listen {
         } = self;
         let is_resolver = |persona| matches!(persona, Persona::AzureResolver { .. });
         let is_same_persona = is_resolver(*persona) == is_resolver(new.persona);
+        let files = |encryption: &Option<Encryption>| {
+            let Encryption { transport: _, certificate, key } = encryption.as_ref()?;
+            Some((certificate.clone(), key.clone()))
+        };
+        let (old_files, new_files) = (files(encryption).unzip(), files(&new.encryption).unzip());
         let keys = [
+            ("certificate", old_files.0 == new_files.0),
+            ("key", old_files.1 == new_files.1),
+            ("path", self.path() == new.path()),
             ("virtual_network", *virtual_network == new.virtual_network),
             ("allow_from", *allow_from == new.allow_from),
             ("require_proxy_protocol", *requires_proxy_protocol == new.requires_proxy_protocol),
@@ -85,13 +102,17 @@ struct Place<'a>(&'a Listen);
 
 impl PartialEq for Place<'_> {
     fn eq(&self, other: &Self) -> bool {
-        (&self.0.address, &self.0.interface) == (&other.0.address, &other.0.interface)
+        let place = |listen: &'_ Listen| (listen.address.clone(), listen.interface.clone(), listen.transport());
+        place(self.0) == place(other.0)
     }
 }
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "listen {}", self.0.address)?;
+        if self.0.encryption.is_some() {
+            write!(f, " over {}", self.0.transport_name())?;
+        }
         match &self.0.interface {
             Some(interface) => write!(f, " of interface {interface}"),
             None => Ok(()),
@@ -112,6 +133,27 @@ mod tests {
 
     fn settings(listen: &[Listen]) -> ServerSettings {
         ServerSettings { listen: listen.to_vec(), ..ServerSettings::default() }
+    }
+
+    #[test]
+    fn listeners_of_one_address_are_told_apart_by_their_transports() {
+        let encrypted = |transport, certificate: &str| Listen {
+            encryption: Some(Encryption { transport, certificate: certificate.into(), key: "a.key".into() }),
+            ..listen("127.0.0.1:443")
+        };
+        let https =
+            |path: &str, certificate| encrypted(EncryptedTransport::Https { path: path.to_owned() }, certificate);
+        let old = settings(&[https("/dns-query", "a.pem"), encrypted(EncryptedTransport::Http3, "a.pem")]);
+        assert_eq!(old.differences(&old), [""; 0]);
+        let new = settings(&[encrypted(EncryptedTransport::Quic, "a.pem"), https("/", "b.pem")]);
+        assert_eq!(
+            old.differences(&new),
+            [
+                "listen 127.0.0.1:443 over https: certificate, path",
+                "listen 127.0.0.1:443 over http3 (gone)",
+                "listen 127.0.0.1:443 over quic (new)"
+            ]
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::problem::{Place, Places, Problem, Problems, Source};
-use super::{DnsCookies, Files, ServerSettings, Sources, declare, files, read};
+use super::{Certificates, DnsCookies, Files, ServerSettings, Sources, declare, files, read};
 use crate::azure::{Allocations, Catalogue, Finding, Topology};
 
 /// A configuration that can be served.
@@ -13,6 +13,8 @@ use crate::azure::{Allocations, Catalogue, Finding, Topology};
 pub struct Config {
     /// How the server runs.
     pub server: ServerSettings,
+    /// What its listeners show of themselves.
+    pub certificates: Certificates,
     /// Whether it gives DNS cookies.
     pub cookies: DnsCookies,
     /// What it serves.
@@ -57,6 +59,7 @@ pub fn load_after(files: &Files, before: &Allocations) -> Result<Config, Problem
     let cookies = declarer.cookies(&mirror.server);
     let mut declaration = declarer.declaration(mirror);
     let (zone_files, secrets, includes) = (declarer.zone_files, declarer.secrets, declarer.includes);
+    let certificates = declarer.certificates;
     // What could not be read may be what others refer to.
     declaration.incomplete = problems.has_errors();
     declaration.allocations.clone_from(before);
@@ -82,7 +85,7 @@ pub fn load_after(files: &Files, before: &Allocations) -> Result<Config, Problem
             let mut sources = Sources { config: text, zone_files, secrets, limits, warnings, is_quiet };
             sources.settle(&topology);
             let sources = is_comparable.then_some(sources);
-            Ok(Config { server, cookies, topology, warnings: problems, sources })
+            Ok(Config { server, certificates, cookies, topology, warnings: problems, sources })
         }
         Err(findings) => {
             findings.into_iter().map(found).for_each(|problem| problems.push(problem));

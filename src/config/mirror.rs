@@ -80,6 +80,10 @@ pub(super) struct Listen {
 #[serde(deny_unknown_fields)]
 pub(super) struct ListenMore {
     address: String,
+    pub(super) transport: Option<Spanned<Transport>>,
+    pub(super) certificate: Option<Text>,
+    pub(super) key: Option<Text>,
+    pub(super) path: Option<Text>,
     pub(super) virtual_network: Option<Text>,
     pub(super) interface: Option<Text>,
     pub(super) allow_from: Option<Spanned<Vec<Text>>>,
@@ -90,6 +94,15 @@ pub(super) struct ListenMore {
     pub(super) queries_per_second: Option<Spanned<u32>>,
     pub(super) pending_queries: Option<Spanned<u32>>,
     pub(super) response_rate_limit: Option<ResponseRateLimit>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Transport {
+    Tls,
+    Https,
+    Http3,
+    Quic,
 }
 
 #[derive(Debug, Deserialize)]

@@ -20,11 +20,15 @@ mod settings;
 mod sources;
 mod zone_file;
 
+pub use declare::Certificates;
 pub use files::{Files, Lab};
 pub use listen_address::{ListenAddress, ListenAddressError};
 pub use load::{Config, load, load_after};
 pub use problem::{Place, Problem, Problems};
-pub use settings::{BearerToken, Chaos, DnsCookies, Listen, MetricsSettings, ResponseRateLimit, ServerSettings};
+pub use settings::{
+    BearerToken, Chaos, DnsCookies, EncryptedTransport, Encryption, Listen, MetricsSettings, ResponseRateLimit,
+    ServerSettings,
+};
 pub use sources::{FileChange, Sources};
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::ListenAddress;
 use crate::dns::CookieSecrets;
-use crate::view::Persona;
+use crate::view::{Persona, Transport};
 
 /// How the server runs. A reload does not change it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,11 +82,13 @@ pub enum Chaos {
     Everybody,
 }
 
-/// An address to answer on, UDP and TCP, and how.
+/// An address to answer on, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// The address; port 0 takes a free one.
     pub address: ListenAddress,
+    /// How its connections are encrypted; without it it answers in the clear, over UDP and TCP.
+    pub encryption: Option<Encryption>,
     /// The network whose clients ask there, as at an inbound endpoint of it.
     pub virtual_network: Option<String>,
     /// The network interface whose packets alone come in.
@@ -103,6 +106,45 @@ pub struct Listen {
     pub pending_queries: Option<NonZero<u32>>,
     /// How many responses are sent over UDP; without it all are.
     pub response_rate_limit: Option<ResponseRateLimit>,
+}
+
+/// How connections are encrypted, and what the server shows of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encryption {
+    /// What is encrypted.
+    pub transport: EncryptedTransport,
+    /// A file with the server's certificate and those between it and its authority, in PEM.
+    pub certificate: PathBuf,
+    /// A file with the key that the certificate is for, in PEM.
+    pub key: PathBuf,
+}
+
+/// A transport that is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EncryptedTransport {
+    /// DNS over TLS (RFC 7858).
+    Tls,
+    /// DNS over HTTPS (RFC 8484), by HTTP/2.
+    Https {
+        /// The path of the resource that is asked.
+        path: String,
+    },
+    /// DNS over HTTPS by HTTP/3.
+    Http3,
+    /// DNS over QUIC (RFC 9250).
+    Quic,
+}
+
+impl EncryptedTransport {
+    /// What carries a query.
+    pub const fn transport(&self) -> Transport {
+        match self {
+            Self::Tls => Transport::Tls,
+            Self::Https { .. } => Transport::Https,
+            Self::Http3 => Transport::Http3,
+            Self::Quic => Transport::Quic,
+        }
+    }
 }
 
 /// How many responses the clients of one address prefix get over UDP, in each view.
@@ -143,6 +185,7 @@ impl Listen {
     pub fn settings(&self) -> Vec<&'static str> {
         let Self {
             address: _,
+            encryption,
             virtual_network,
             interface,
             allow_from,
@@ -153,6 +196,7 @@ impl Listen {
             response_rate_limit,
         } = self;
         let settings = [
+            ("transport", encryption.is_some()),
             ("virtual_network", virtual_network.is_some()),
             ("interface", interface.is_some()),
             ("allow_from", allow_from.is_some()),
@@ -169,6 +213,25 @@ impl Listen {
     /// Whether its address is link-local and nothing says on which interface.
     pub fn lacks_scope(&self) -> bool {
         self.address.lacks_scope() && self.interface.is_none()
+    }
+
+    /// What is encrypted there, if anything is.
+    pub fn transport(&self) -> Option<Transport> {
+        self.encryption.as_ref().map(|encryption| encryption.transport.transport())
+    }
+
+    /// That as the configuration spells it; without encryption `plain`.
+    pub fn transport_name(&self) -> &'static str {
+        self.transport().map_or("plain", Transport::label)
+    }
+
+    /// Whether it has sockets of TCP, and of UDP.
+    pub fn sockets(&self) -> (bool, bool) {
+        match self.encryption.as_ref().map(|encryption| &encryption.transport) {
+            None => (true, true),
+            Some(EncryptedTransport::Tls | EncryptedTransport::Https { .. }) => (true, false),
+            Some(EncryptedTransport::Http3 | EncryptedTransport::Quic) => (false, true),
+        }
     }
 
     /// Whether what is sent to an address comes in here.
@@ -199,6 +262,7 @@ impl From<ListenAddress> for Listen {
     fn from(address: ListenAddress) -> Self {
         Self {
             address,
+            encryption: None,
             virtual_network: None,
             interface: None,
             allow_from: None,

@@ -13,10 +13,13 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 
 use crate::azure::Allocations;
-use crate::config::{Chaos, Config, DnsCookies, Files, Problems, ServerSettings, Sources, load, load_after};
+use crate::config::{
+    Certificates, Chaos, Config, DnsCookies, Files, Listen, Problems, ServerSettings, Sources, load, load_after,
+};
 use crate::dns::CookieSecrets;
 use crate::observe::{Condition, Metrics};
 use crate::snapshot::{Counts, Generation, Identity, Published, Snapshot};
+use crate::tls::ServerCertificate;
 use crate::view::{Belonging, ListenerId};
 use crate::zone::CompileError;
 
@@ -112,7 +115,7 @@ impl Control {
     /// # Errors
     /// See [`LoadError`].
     pub fn start(files: Files, adjust: impl FnOnce(&mut ServerSettings)) -> Result<(Self, Loaded), LoadError> {
-        let Config { server: declared, cookies, mut topology, warnings, sources } =
+        let Config { server: declared, certificates, cookies, mut topology, warnings, sources } =
             load(&files).map_err(LoadError::Problems)?;
         let mut settings = declared.clone();
         adjust(&mut settings);
@@ -125,7 +128,8 @@ impl Control {
         let metrics = Metrics::new(settings.metrics.as_ref().map_or(0, |metrics| metrics.max_networks));
         let snapshot = snapshot
             .with_cookie_secrets(cookie_secrets(cookies, &random_secret))
-            .with_network_slots(|name| metrics.networks().slot(name));
+            .with_network_slots(|name| metrics.networks().slot(name))
+            .with_certificates(shown(&settings, &certificates, None));
         let published = Arc::new(Published::new(snapshot));
         let outcomes = Arc::new(Outcomes::default());
         metrics.register(outcomes.clone());
@@ -172,12 +176,13 @@ impl Control {
         if let Some(loaded) = self.reload_record_sets(&mut read) {
             return Ok(loaded);
         }
-        let Config { server, cookies, mut topology, warnings, sources } =
+        let Config { server, certificates, cookies, mut topology, warnings, sources } =
             load_after(&self.files, &read.allocations).map_err(LoadError::Problems)?;
         topology.set_listener_networks(self.settings.listener_networks());
         let allocations = topology.allocations().clone();
         let last = self.published.load_full();
         let snapshot = last.compile_next(topology, identity(&self.settings)).map_err(LoadError::Compile)?;
+        let snapshot = snapshot.with_certificates(shown(&self.settings, &certificates, Some(&last)));
         drop(last);
         let gone = gone_endpoints(&snapshot).count();
         if gone > MAX_GONE {
@@ -280,6 +285,20 @@ fn cookie_secrets(cookies: DnsCookies, random: &CookieSecrets) -> Option<CookieS
         DnsCookies::Random => Some(random.clone()),
         DnsCookies::Secrets(secrets) => Some(secrets),
     }
+}
+
+/// What each listener shows of itself. One whose files are others in the configuration than they were at the start keeps
+/// what it has: that takes a restart.
+fn shown(
+    settings: &ServerSettings,
+    certificates: &Certificates,
+    last: Option<&Snapshot>,
+) -> Box<[Option<Arc<ServerCertificate>>]> {
+    let of_listener = |(listen, id): (&Listen, u16)| {
+        let read = listen.encryption.as_ref().and_then(|encryption| certificates.of(encryption));
+        read.or_else(|| last?.certificate(ListenerId(id))).cloned()
+    };
+    settings.listen.iter().zip(0..).map(of_listener).collect()
 }
 
 fn identity(settings: &ServerSettings) -> Identity {

@@ -14,6 +14,8 @@ pub enum ExtendedError {
     NoAnswer,
     /// Forwarding rules lead round in a circle.
     ForwardingLoop,
+    /// The request is signed, and responses over this transport cannot be.
+    NoSignatures,
 }
 
 impl ExtendedError {
@@ -21,6 +23,7 @@ impl ExtendedError {
     pub const fn info_code(self) -> u16 {
         match self {
             Self::GaveWay | Self::ForwardingLoop => 0,
+            Self::NoSignatures => 21,
             Self::NoResponse => 22,
             Self::Network | Self::NoAnswer => 23,
         }
@@ -34,6 +37,7 @@ impl ExtendedError {
             Self::Network => "no server can be reached",
             Self::NoAnswer => "no server gave an answer",
             Self::ForwardingLoop => "forwarding rules lead round in a circle",
+            Self::NoSignatures => "no signatures over HTTP and QUIC: sign over UDP, TCP or TLS",
         }
     }
 }

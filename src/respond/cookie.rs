@@ -5,9 +5,10 @@ use crate::snapshot::Snapshot;
 use crate::view::{Client, Persona};
 use crate::wire::{Edns, Refusal, Request, Response};
 
-/// Puts the response's cookie in the place of the request's.
+/// Puts the response's cookie in the place of the request's, and how long its connection may be idle.
 pub(super) fn settle(snapshot: &Snapshot, client: &Client, edns: &mut Option<Edns>) {
     let Some(edns) = edns else { return };
+    edns.keepalive = edns.keepalive.filter(|_| client.transport.is_stream()).map(|_| client.keepalive);
     let Some(cookie) = edns.cookie else { return };
     edns.cookie = snapshot.cookie_secrets().map(|secrets| match client.persona {
         Persona::Authoritative => secrets.answer(cookie, client.source, client.now),
@@ -67,7 +68,7 @@ pub fn respond_slipped(
     settle(snapshot, client, &mut edns);
     let has_cookie = state(&edns) != CookieState::Absent;
     let rcode = if has_cookie { Rcode::BADCOOKIE } else { rcode };
-    response.write_refusal(&Refusal::Reply { header, rcode, question_octets, edns, tsig: None }, client);
+    response.write_refusal(&Refusal::Reply { header, rcode, question_octets, edns, tsig: None }, client, None);
     if !has_cookie {
         response.mark_truncated();
     }

@@ -4,7 +4,7 @@ mod cache;
 mod cookie;
 mod signed;
 
-use crate::dns::{CookieState, DNSClass, NameRef, Question, Rcode, RecordType, Ttl, rdata};
+use crate::dns::{CookieState, DNSClass, ExtendedError, NameRef, Question, Rcode, RecordType, Ttl, rdata};
 use crate::resolve::{Answer, AnswerSet, Data, ForwardQuestion, Observer, OwnerName, Replies, resolve};
 use crate::snapshot::{Identity, OUTSIDE, Snapshot};
 use crate::view::{Belonging, Client, Identified, ViewId};
@@ -92,7 +92,7 @@ fn respond_parsed<O: Observer>(
             let identified = identify(snapshot, client, &request);
             Some(answer(snapshot, &identified, client, &request, replies, response, observer, |_, _| {}))
         }
-        Err(refusal) => refuse(snapshot, client, &refusal, response),
+        Err(refusal) => refuse(snapshot, client, &refusal, None, response),
     }
 }
 
@@ -180,12 +180,18 @@ pub fn respond_failed(
         Err(Refusal::Ignore) => return None,
     };
     let refusal = Refusal::Reply { header, rcode: Rcode::ServFail, question_octets, edns, tsig: None };
-    refuse(snapshot, client, &refusal, response)
+    refuse(snapshot, client, &refusal, None, response)
 }
 
-fn refuse(snapshot: &Snapshot, client: &Client, refusal: &Refusal<'_>, response: &mut Response) -> Option<Outcome> {
+fn refuse(
+    snapshot: &Snapshot,
+    client: &Client,
+    refusal: &Refusal<'_>,
+    extended_error: Option<ExtendedError>,
+    response: &mut Response,
+) -> Option<Outcome> {
     let (refusal, cookie) = cookie::settle_refusal(snapshot, client, refusal);
-    let rcode = response.write_refusal(&refusal, client)?;
+    let rcode = response.write_refusal(&refusal, client, extended_error)?;
     let view = view_of(&snapshot.identifier().identify(client, None));
     Some(Outcome::Answered(Served { view, rcode, is_alert: false, signature: SignatureState::Absent, cookie }))
 }

@@ -1,10 +1,11 @@
 //! Requests with a signature (RFC 8945 §5): it is verified before all else, and what is answered is signed.
 //!
 //! A signature that does not count costs the client every answer, whatever its address is: whoever signs wants to be known
-//! by the key.
+//! by the key. Over a transport where responses are encoded anew, so that a signature would not fit them, nothing signed is
+//! answered.
 
 use super::{Outcome, SignatureState, refuse, respond_parsed, signature};
-use crate::dns::{Folded, Rcode};
+use crate::dns::{ExtendedError, Folded, Rcode};
 use crate::resolve::{Observer, Replies};
 use crate::snapshot::Snapshot;
 use crate::view::Client;
@@ -21,6 +22,10 @@ pub(super) fn respond<O: Observer>(
     response: &mut Response,
     observer: &mut O,
 ) -> Option<Outcome> {
+    if !client.transport.sends_octets() {
+        let refusal = refusal(&parsed, Rcode::Refused);
+        return refuse(snapshot, client, &refusal, Some(ExtendedError::NoSignatures), response);
+    }
     let identifier = snapshot.identifier();
     let id = identifier.key_named(tsig.key_name().as_ref());
     let key = id.map(|id| &identifier.key(id).key);
@@ -35,7 +40,8 @@ pub(super) fn respond<O: Observer>(
             Some(outcome)
         }
         Err(failure) => {
-            let mut outcome = refuse(snapshot, client, &refusal(&parsed, failure), response)?;
+            let rcode = if failure == TsigFailure::Malformed { Rcode::FormErr } else { Rcode::NotAuth };
+            let mut outcome = refuse(snapshot, client, &refusal(&parsed, rcode), None, response)?;
             if let Outcome::Answered(served) = &mut outcome {
                 served.signature = SignatureState::Invalid(failure);
             }
@@ -58,8 +64,7 @@ pub(crate) fn key_name(request: &[u8]) -> Option<Folded> {
 }
 
 /// What is said in place of an answer.
-fn refusal<'a>(parsed: &Result<Request<'a>, Refusal<'a>>, failure: TsigFailure) -> Refusal<'a> {
-    let rcode = if failure == TsigFailure::Malformed { Rcode::FormErr } else { Rcode::NotAuth };
+fn refusal<'a>(parsed: &Result<Request<'a>, Refusal<'a>>, rcode: Rcode) -> Refusal<'a> {
     match *parsed {
         Ok(Request { header, question_octets, edns, .. }) => {
             Refusal::Reply { header, rcode, question_octets: Some(question_octets), edns, tsig: None }

@@ -1,15 +1,16 @@
 //! Listen address → bound sockets, or an error that says what to do.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
 use super::admission::Admission;
+use super::hickory::Relay;
 use super::udp::{self, Datagrams};
-use crate::config::{Listen, ListenAddress};
+use crate::config::{EncryptedTransport, Listen, ListenAddress};
 use crate::incidents::Incidents;
 use crate::view::ListenerId;
 
@@ -67,9 +68,32 @@ fn is_no_device(_: &io::Error) -> bool {
 pub(super) struct Listener {
     pub(super) address: SocketAddr,
     pub(super) admission: Admission,
-    /// A socket for each worker.
-    pub(super) udp: Vec<udp::Socket>,
-    pub(super) tcp: TcpListener,
+    pub(super) sockets: Sockets,
+}
+
+/// The sockets of a listener.
+#[derive(Debug)]
+pub(super) enum Sockets {
+    /// In the clear.
+    Plain {
+        /// A socket for each worker.
+        udp: Vec<udp::Socket>,
+        tcp: TcpListener,
+    },
+    /// DNS over TLS.
+    Tls(TcpListener),
+    /// DNS over HTTPS.
+    Https {
+        tcp: TcpListener,
+        /// Where its connections go.
+        relay: Arc<Relay>,
+        /// The path of the resource that is asked.
+        path: String,
+    },
+    /// DNS over HTTP/3.
+    Http3(UdpSocket),
+    /// DNS over QUIC.
+    Quic(UdpSocket),
 }
 
 impl Listener {
@@ -86,16 +110,23 @@ impl Listener {
             BindError { address, interface, transport, source }
         };
         let address = scoped(&listen.address).map_err(|source| failed("TCP", source))?;
+        let bound =
+            |address, sockets| Self { address, admission: Admission::new(id, listen, incidents.clone()), sockets };
+        if let Some(encryption) = &listen.encryption {
+            let is_tcp = listen.sockets().0;
+            let sockets = encrypted(address, interface, &encryption.transport);
+            let sockets = sockets.map_err(|source| failed(if is_tcp { "TCP" } else { "UDP" }, source))?;
+            return Ok(bound(sockets.0, sockets.1));
+        }
         for attempt in 1.. {
             let tcp = tcp_listener(address, interface).map_err(|source| failed("TCP", source))?;
-            let bound = tcp.local_addr().map_err(|source| failed("TCP", source))?;
-            match udp::Socket::bind(bound, interface, udp_workers) {
-                Ok(udp) => {
-                    let admission = Admission::new(id, listen, incidents.clone());
-                    return Ok(Self { address: bound, admission, udp, tcp });
-                }
+            let address = tcp.local_addr().map_err(|source| failed("TCP", source))?;
+            match udp::Socket::bind(address, interface, udp_workers) {
+                Ok(udp) => return Ok(bound(address, Sockets::Plain { udp, tcp })),
                 Err(error)
-                    if error.kind() == io::ErrorKind::AddrInUse && address.port() == 0 && attempt < PORT_ATTEMPTS => {}
+                    if error.kind() == io::ErrorKind::AddrInUse
+                        && listen.address.socket.port() == 0
+                        && attempt < PORT_ATTEMPTS => {}
                 Err(source) => return Err(failed("UDP", source)),
             }
         }
@@ -133,6 +164,43 @@ fn tcp_listener(address: SocketAddr, interface: Option<&str>) -> io::Result<TcpL
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
+}
+
+/// The sockets of an encrypted listener, and the address that they have.
+fn encrypted(
+    address: SocketAddr,
+    interface: Option<&str>,
+    transport: &EncryptedTransport,
+) -> io::Result<(SocketAddr, Sockets)> {
+    match transport {
+        EncryptedTransport::Tls => {
+            let tcp = tcp_listener(address, interface)?;
+            Ok((tcp.local_addr()?, Sockets::Tls(tcp)))
+        }
+        EncryptedTransport::Https { path } => {
+            let tcp = tcp_listener(address, interface)?;
+            Ok((tcp.local_addr()?, Sockets::Https { tcp, relay: Relay::new()?, path: path.clone() }))
+        }
+        EncryptedTransport::Http3 => {
+            let udp = quic_socket(address, interface)?;
+            Ok((udp.local_addr()?, Sockets::Http3(udp)))
+        }
+        EncryptedTransport::Quic => {
+            let udp = quic_socket(address, interface)?;
+            Ok((udp.local_addr()?, Sockets::Quic(udp)))
+        }
+    }
+}
+
+/// A UDP socket for QUIC, which waits for nothing.
+fn quic_socket(address: SocketAddr, interface: Option<&str>) -> io::Result<UdpSocket> {
+    let socket = socket(address, interface, Type::DGRAM, Protocol::UDP)?;
+    // As with the others.
+    let _ = socket.set_recv_buffer_size(udp::RECEIVE_BUFFER);
+    let _ = socket.set_send_buffer_size(udp::SEND_BUFFER);
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
 }
 
 /// A UDP socket of that family, not yet bound, that gives up waiting after a while.

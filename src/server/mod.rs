@@ -1,17 +1,20 @@
 //! Sockets, connections and their bounds, an orderly stop.
 //!
-//! Each listen address is one TCP listener and, on the same port, one UDP socket for each worker. Both hand the bytes
-//! that came to [`respond`](crate::respond::respond) and send the bytes that it made.
+//! A listener in the clear is one TCP listener and, on the same port, one UDP socket for each worker; one that is encrypted
+//! is a TCP listener or a UDP socket. All of them hand the bytes that came to [`respond`](crate::respond::respond) and send
+//! the bytes that it made; where hickory-server sends them, it encodes them anew.
 
 mod admission;
 mod bind;
 mod buckets;
+mod certificates;
 mod collect;
 mod exchange;
 mod forwarding;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod hickory;
 mod proxy;
 mod rate_limit;
 mod stream;
@@ -37,10 +40,14 @@ use crate::observe::Metrics;
 use crate::snapshot::Published;
 use crate::view::ListenerId;
 
+use bind::Sockets;
+use hickory::{Carried, Hickory};
 use rate_limit::RateLimit;
+use stream::Carrier;
 use udp::Datagrams;
 
 pub use bind::BindError;
+pub(crate) use hickory::THREAD as HICKORY_THREAD;
 pub use udp::UdpDrops;
 
 /// How often it is looked whether there are incidents to log.
@@ -67,12 +74,13 @@ pub struct Running {
     drain_until: Arc<OnceLock<Instant>>,
     udp_drops: UdpDrops,
     incidents: Arc<Incidents>,
+    hickory: Option<Hickory>,
 }
 
 /// A server cannot start: one of its threads cannot.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot start a thread that answers on {address} over UDP; allow the process more threads (ulimit -u, or pids.max of its \
+    "cannot start a thread that answers on {address}; allow the process more threads (ulimit -u, or pids.max of its \
      control group), or set udp_workers lower"
 )]
 pub struct StartError {
@@ -106,7 +114,11 @@ impl Server {
         let bind = |(listen, at)| bind::Listener::bind(ListenerId(at), listen, workers, &incidents);
         let listeners = settings.listen.iter().zip(0..).map(bind);
         let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
-        let udp_drops = UdpDrops::new(listeners.iter().flat_map(|listener| &listener.udp).map(Datagrams::drops));
+        let of_workers = listeners.iter().flat_map(|listener| match &listener.sockets {
+            Sockets::Plain { udp, .. } => &udp[..],
+            _ => &[],
+        });
+        let udp_drops = UdpDrops::new(of_workers.map(Datagrams::drops));
         Ok(Self { listeners, settings, published, metrics, udp_drops, incidents })
     }
 
@@ -145,7 +157,7 @@ impl Server {
             connections: connections.clone(),
         });
         let forwarder = Forwarder::new(ForwardLimits::default(), self.incidents.clone());
-        let mut accept_loops = Vec::new();
+        let (mut accept_loops, mut carried, mut hickory) = (Vec::new(), Vec::new(), None);
         for (listener, listen) in self.listeners.into_iter().zip(&self.settings.listen) {
             let serving = Arc::new(Serving {
                 published: self.published.clone(),
@@ -157,28 +169,57 @@ impl Server {
                 tasks: tasks.clone(),
                 runtime: Handle::current(),
             });
-            let workers = listener.udp.len();
-            for (worker, socket) in listener.udp.into_iter().enumerate() {
-                let (serving, stop, drops) = (serving.clone(), drain_until.clone(), self.udp_drops.clone());
-                let token = tasks.token();
+            let cannot_start = |source| {
+                let _ = drain_until.set(Instant::now());
+                StartError { address: listener.address, source }
+            };
+            let mut accept = |tcp, carrier| {
+                let what = format!("the accept loop of {}", listener.address);
+                let (tcp, serving, connections) = (Arc::new(tcp), serving.clone(), connections.clone());
+                let (of_all, stop) = (tasks.clone(), stop.clone());
                 let serve = move || {
-                    udp::pin(worker, workers);
-                    udp::serve(socket, &serving, &stop);
-                    // While the socket is open, it tells.
-                    drops.count();
-                    drop(token);
+                    let (tcp, carrier) = (Arc::clone(&tcp), Carrier::clone(&carrier));
+                    stream::serve(tcp, carrier, serving.clone(), connections.clone(), of_all.clone(), stop.clone())
                 };
-                start_thread(format!("udp-{worker}"), serve).map_err(|source| {
-                    let _ = drain_until.set(Instant::now());
-                    StartError { address: listener.address, source }
-                })?;
+                accept_loops.push(supervise::restarted(tasks.clone(), what, serve));
+            };
+            let mut carry = |what| -> Result<(), StartError> {
+                if hickory.is_none() {
+                    hickory = Some(Hickory::start().map_err(&cannot_start)?);
+                }
+                carried.push((what, serving.clone()));
+                Ok(())
+            };
+            match listener.sockets {
+                Sockets::Plain { udp, tcp } => {
+                    let workers = udp.len();
+                    for (worker, socket) in udp.into_iter().enumerate() {
+                        let (serving, stop, drops) = (serving.clone(), drain_until.clone(), self.udp_drops.clone());
+                        let token = tasks.token();
+                        let serve = move || {
+                            udp::pin(worker, workers);
+                            udp::serve(socket, &serving, &stop);
+                            // While the socket is open, it tells.
+                            drops.count();
+                            drop(token);
+                        };
+                        start_thread(format!("udp-{worker}"), serve).map_err(&cannot_start)?;
+                    }
+                    accept(tcp, Carrier::Plain);
+                }
+                Sockets::Tls(tcp) => accept(tcp, Carrier::Tls(Arc::new(certificates::dot_config(&serving)).into())),
+                Sockets::Https { tcp, relay, path } => {
+                    carry(Carried::Https { relay: relay.clone(), path })?;
+                    accept(tcp, Carrier::Relayed(relay));
+                }
+                Sockets::Http3(udp) => carry(Carried::Http3(udp))?,
+                Sockets::Quic(udp) => carry(Carried::Quic(udp))?,
             }
-            let what = format!("the accept loop of {}", listener.address);
-            let (tcp, connections) = (Arc::new(listener.tcp), connections.clone());
-            let (of_all, stop) = (tasks.clone(), stop.clone());
-            let serve =
-                move || stream::serve(tcp.clone(), serving.clone(), connections.clone(), of_all.clone(), stop.clone());
-            accept_loops.push(supervise::restarted(tasks.clone(), what, serve));
+        }
+        for (what, serving) in carried {
+            if let Some(hickory) = &hickory {
+                hickory.serve(what, serving, connections.clone(), &tasks, stop.clone());
+            }
         }
         for accept_loop in accept_loops {
             tasks.spawn(accept_loop);
@@ -188,7 +229,7 @@ impl Server {
             move || watch(incidents.clone(), udp_drops.clone(), stop.clone())
         };
         tasks.spawn(supervise::restarted(tasks.clone(), "the task that logs incidents".to_owned(), watch));
-        Ok(Running { tasks, stop, drain_until, udp_drops: self.udp_drops, incidents: self.incidents })
+        Ok(Running { tasks, stop, drain_until, udp_drops: self.udp_drops, incidents: self.incidents, hickory })
     }
 }
 
@@ -203,6 +244,7 @@ impl Running {
             let unfinished = self.tasks.len();
             tracing::warn!(unfinished, "stopped while queries still came or waited for other servers");
         }
+        drop(self.hickory);
         count_drops(&self.incidents, &self.udp_drops);
         self.incidents.log_totals();
     }

@@ -52,6 +52,11 @@ impl Sender {
 }
 
 impl Told {
+    /// No header told of anything.
+    pub(super) const fn nothing() -> Self {
+        Self(None)
+    }
+
     pub(super) fn new(snapshot: &Snapshot, sender: Sender) -> Self {
         Self(network(snapshot, sender).map(Box::from))
     }

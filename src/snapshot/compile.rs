@@ -110,6 +110,7 @@ impl Snapshot {
             blocked: blocked()?.into(),
             cookie_secrets: None,
             network_slots: Arc::default(),
+            certificates: Arc::default(),
         })
     }
 }

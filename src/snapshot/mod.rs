@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use crate::azure::{ResolutionPolicy, SecurityAction, Targets};
 use crate::dns::{CookieSecrets, Folded, Name, NameRef};
-use crate::view::{BySuffix, Identifier, LinkedZone, NetworkSlot, SuffixTable, ViewId, ZoneId};
+use crate::tls::ServerCertificate;
+use crate::view::{BySuffix, Identifier, LinkedZone, ListenerId, NetworkSlot, SuffixTable, ViewId, ZoneId};
 use crate::zone::Zone;
 
 pub use publish::Published;
@@ -49,6 +50,8 @@ pub struct Snapshot {
     cookie_secrets: Option<CookieSecrets>,
     /// For each view where its network's queries are counted; without any they are counted as those from outside.
     network_slots: Arc<[NetworkSlot]>,
+    /// By the numbers of listeners: what they show of themselves.
+    certificates: Arc<[Option<Arc<ServerCertificate>>]>,
 }
 
 /// Number of a snapshot: rises by one with each that is published.
@@ -187,6 +190,17 @@ impl Snapshot {
     /// Where the queries of a view are counted.
     pub fn network_slot(&self, view: ViewId) -> NetworkSlot {
         self.network_slots.get(view.0 as usize).copied().unwrap_or_default()
+    }
+
+    /// What an encrypted listener shows of itself.
+    pub fn certificate(&self, ListenerId(id): ListenerId) -> Option<&Arc<ServerCertificate>> {
+        self.certificates.get(usize::from(id))?.as_ref()
+    }
+
+    /// The same, with other certificates: one for each listener that is encrypted.
+    #[must_use]
+    pub fn with_certificates(self, certificates: impl Into<Arc<[Option<Arc<ServerCertificate>>]>>) -> Self {
+        Self { certificates: certificates.into(), ..self }
     }
 
     /// What knows the network of a client.

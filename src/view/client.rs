@@ -30,6 +30,8 @@ pub struct Client {
     pub is_admitted: bool,
     /// Whom the client asked, as it were.
     pub persona: Persona,
+    /// How long its connection may be idle, in units of 100 milliseconds, for clients that want to know (RFC 7828).
+    pub keepalive: u16,
 }
 
 impl Client {
@@ -46,6 +48,7 @@ impl Client {
             view: None,
             is_admitted: true,
             persona: Persona::Authoritative,
+            keepalive: 0,
         }
     }
 }
@@ -108,19 +111,43 @@ impl NetworkSlot {
 pub enum Transport {
     /// A datagram: the client's EDNS buffer size bounds the response (RFC 6891 §6.2.3).
     Udp,
-    /// A stream: 65535 octets (RFC 7766).
+    /// A stream: 65535 octets (RFC 7766), as over each of those that follow.
     Tcp,
+    /// A stream within TLS (RFC 7858).
+    Tls,
+    /// An HTTP/2 exchange (RFC 8484).
+    Https,
+    /// An HTTP/3 exchange (RFC 8484).
+    Http3,
+    /// A QUIC stream (RFC 9250).
+    Quic,
 }
 
 impl Transport {
-    /// Every transport.
-    pub const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
+    /// Whether the octets of a response are sent as they are. hickory-server encodes responses anew, so that nobody can sign
+    /// them, and pads them itself.
+    pub const fn sends_octets(self) -> bool {
+        matches!(self, Self::Udp | Self::Tcp | Self::Tls)
+    }
 
-    /// Its name in metrics.
+    /// Whether one connection carries one request after another, and may be kept open for the next (RFC 7828): HTTP and
+    /// QUIC have ways of their own to say how long.
+    pub const fn is_stream(self) -> bool {
+        matches!(self, Self::Tcp | Self::Tls)
+    }
+
+    /// Every transport.
+    pub const ALL: [Self; 6] = [Self::Udp, Self::Tcp, Self::Tls, Self::Https, Self::Http3, Self::Quic];
+
+    /// Its name in metrics and in the configuration.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Https => "https",
+            Self::Http3 => "http3",
+            Self::Quic => "quic",
         }
     }
 }
@@ -130,6 +157,10 @@ impl fmt::Display for Transport {
         f.write_str(match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::Https => "HTTPS",
+            Self::Http3 => "HTTP/3",
+            Self::Quic => "QUIC",
         })
     }
 }

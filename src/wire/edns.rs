@@ -16,18 +16,26 @@ pub(super) const LEAST_PAYLOAD_SIZE: u16 = 512;
 /// Octets of an OPT record without options.
 pub(super) const OPT_LEN: usize = 11;
 
-/// Most octets of the options of a response: a client subnet with a whole IPv6 address, and a cookie.
+/// Most octets of the options of a response over UDP: a client subnet with a whole IPv6 address, and a cookie.
 pub(super) const MAX_OPTIONS_LEN: usize = OPTION_HEADER + SUBNET_HEADER + 16 + OPTION_HEADER + Cookie::MAX_LEN;
 /// Octets of an option before its data (RFC 6891 §6.1.2).
-const OPTION_HEADER: usize = 4;
+pub(super) const OPTION_HEADER: usize = 4;
 /// The option code of EDNS Client Subnet (RFC 7871 §6).
 const CLIENT_SUBNET: u16 = 8;
 /// The option code of COOKIE (RFC 7873 §4).
 const COOKIE: u16 = 10;
+/// The option code of edns-tcp-keepalive (RFC 7828 §3).
+const KEEPALIVE: u16 = 11;
+/// The option code of Padding (RFC 7830 §3).
+const PADDING: u16 = 12;
+/// The block that responses over encrypted transports are padded to, in octets (RFC 8467 §4.1).
+pub const PADDING_BLOCK: usize = 468;
 /// The option code of Extended DNS Errors (RFC 8914 §2).
 const EXTENDED_ERROR: u16 = 15;
 /// Octets of an extended error before its text.
 const INFO_CODE: usize = 2;
+/// Octets of the option that tells a client how long its connection may be idle.
+const KEEPALIVE_LEN: usize = OPTION_HEADER + 2;
 /// Octets of a client subnet before the address.
 const SUBNET_HEADER: usize = 4;
 /// Address families of client subnets (RFC 7871 §6).
@@ -47,6 +55,9 @@ pub struct Edns {
     pub client_subnet: Option<IpNet>,
     /// What the client shows to prove its address, or what the response gives it for that (RFC 7873).
     pub cookie: Option<Cookie>,
+    /// That the client wants to know how long its connection may be idle, or what it is told: units of 100 milliseconds
+    /// (RFC 7828).
+    pub keepalive: Option<u16>,
 }
 
 /// Why options could not be read.
@@ -61,7 +72,8 @@ pub(super) enum BadOptions {
 impl Edns {
     /// Reads the fixed part of an OPT record: class and TTL fields (RFC 6891 §6.1.3).
     pub(super) fn read(class: u16, ttl: [u8; 4]) -> Self {
-        Self { payload_size: class, version: ttl[1], dnssec_ok: ttl[2] & 0x80 != 0, client_subnet: None, cookie: None }
+        let dnssec_ok = ttl[2] & 0x80 != 0;
+        Self { payload_size: class, version: ttl[1], dnssec_ok, client_subnet: None, cookie: None, keepalive: None }
     }
 
     /// Reads the options (RFC 6891 §6.1.2); unknown ones are ignored.
@@ -83,6 +95,9 @@ impl Edns {
                 has_cookie = true;
                 self.cookie = Cookie::read(data);
                 all_well_formed &= self.cookie.is_some();
+            } else if code == KEEPALIVE && data.is_empty() {
+                // A query has no time-out in it (RFC 7828 §3.1).
+                self.keepalive = Some(0);
             }
         }
         if all_well_formed {
@@ -96,7 +111,8 @@ impl Edns {
     pub(super) fn response_len(&self) -> usize {
         let subnet = |subnet: &IpNet| OPTION_HEADER + SUBNET_HEADER + address_len(*subnet);
         let cookie = |cookie: &Cookie| OPTION_HEADER + cookie.wire_len();
-        OPT_LEN + self.client_subnet.as_ref().map_or(0, subnet) + self.cookie.as_ref().map_or(0, cookie)
+        let keepalive = if self.keepalive.is_some() { KEEPALIVE_LEN } else { 0 };
+        OPT_LEN + self.client_subnet.as_ref().map_or(0, subnet) + self.cookie.as_ref().map_or(0, cookie) + keepalive
     }
 
     /// Appends the options of a response. Its answer holds for the prefix of `scope` bits around the client subnet.
@@ -105,6 +121,11 @@ impl Edns {
             octets.extend_from_slice(&COOKIE.to_be_bytes());
             octets.extend_from_slice(&(cookie.wire_len() as u16).to_be_bytes());
             cookie.write(octets);
+        }
+        if let Some(keepalive) = self.keepalive {
+            for field in [KEEPALIVE, 2, keepalive] {
+                octets.extend_from_slice(&field.to_be_bytes());
+            }
         }
         let Some(subnet) = self.client_subnet else { return };
         let len = address_len(subnet);
@@ -118,6 +139,21 @@ impl Edns {
             IpAddr::V6(address) => octets.extend_from_slice(&address.octets()[..len]),
         }
     }
+}
+
+/// Octets of the data of a Padding option that fills a block, in a message that has `len` octets without the option and
+/// may have `most`; `None` where there is no room for one.
+pub fn padding_len(len: usize, most: usize) -> Option<usize> {
+    let len = len + OPTION_HEADER;
+    let padded = len.next_multiple_of(PADDING_BLOCK).min(most);
+    padded.checked_sub(len)
+}
+
+/// Appends a Padding option; its octets are 0 (RFC 7830 §3).
+pub(super) fn write_padding(len: usize, octets: &mut Vec<u8>) {
+    octets.extend_from_slice(&PADDING.to_be_bytes());
+    octets.extend_from_slice(&(len as u16).to_be_bytes());
+    octets.resize(octets.len() + len, 0);
 }
 
 /// Octets of the option that an extended error makes.
@@ -248,6 +284,40 @@ mod tests {
             assert_eq!(edns.response_len(), OPT_LEN + octets.len());
             assert!(octets.len() <= MAX_OPTIONS_LEN);
             assert_eq!(octets.len() == MAX_OPTIONS_LEN, client_subnet.is_some() && cookie.is_some());
+            let with = Edns { keepalive: Some(100), ..edns };
+            octets.clear();
+            with.write_response_options(0, &mut octets);
+            assert_eq!(with.response_len(), OPT_LEN + octets.len());
+        }
+    }
+
+    /// The options of RFC 7828 §3.1: a query's is empty, a response's has two octets.
+    #[test]
+    fn a_keepalive_without_a_time_out_is_a_clients() {
+        let mut edns = Edns::read(1232, [0; 4]);
+        edns.read_options(b"\0\x0b\0\x02\0\x64").unwrap();
+        assert_eq!(edns.keepalive, None);
+        edns.read_options(b"\0\x0b\0\0").unwrap();
+        assert_eq!(edns.keepalive, Some(0));
+        let mut octets = Vec::new();
+        Edns { keepalive: Some(100), ..edns }.write_response_options(0, &mut octets);
+        assert_eq!(octets, b"\0\x0b\0\x02\0\x64");
+    }
+
+    /// Blocks of 468 octets, 65535 at most (RFC 8467 §4.1).
+    #[test]
+    fn padding_fills_a_block() {
+        for (len, most, padding) in [
+            (100, 65_535, Some(364)),
+            (464, 65_535, Some(0)),
+            (465, 65_535, Some(467)),
+            (468, 65_535, Some(464)),
+            (65_500, 65_535, Some(16)),
+            (65_520, 65_535, Some(11)),
+            (65_531, 65_535, Some(0)),
+            (65_532, 65_535, None),
+        ] {
+            assert_eq!(padding_len(len, most), padding, "{len}");
         }
     }
 }

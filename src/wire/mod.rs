@@ -8,7 +8,7 @@ mod request;
 mod response;
 mod tsig;
 
-pub use edns::{Edns, OUR_PAYLOAD_SIZE};
+pub use edns::{Edns, OUR_PAYLOAD_SIZE, PADDING_BLOCK, padding_len};
 pub use request::{Header, Refusal, Request};
 pub use response::Response;
 pub use tsig::{Tsig, TsigFailure, TsigPlace};

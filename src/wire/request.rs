@@ -247,7 +247,14 @@ mod tests {
         assert_eq!(request.question_octets, QUESTION);
         assert_eq!(
             request.edns,
-            Some(Edns { payload_size: 1232, version: 0, dnssec_ok: true, client_subnet: None, cookie: None })
+            Some(Edns {
+                payload_size: 1232,
+                version: 0,
+                dnssec_ok: true,
+                client_subnet: None,
+                cookie: None,
+                keepalive: None
+            })
         );
     }
 

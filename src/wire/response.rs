@@ -39,6 +39,10 @@ pub struct Response {
     is_whole: bool,
     /// Where the answer ends and the OPT record begins, if there is one.
     end: usize,
+    /// Whether the OPT record fills a block, so that the length tells little of what is encrypted.
+    is_padded: bool,
+    /// Octets of the signature that follows.
+    signature_len: usize,
 }
 
 impl Response {
@@ -64,7 +68,8 @@ impl Response {
     ) {
         self.begin(request.header, Some(request.question_octets), request.edns.as_ref(), client);
         // Room for the signature comes first (RFC 8945 §5.3).
-        self.limit = self.limit.saturating_sub(request.tsig.map_or(0, |tsig| tsig.response_len as usize));
+        self.signature_len = request.tsig.map_or(0, |tsig| tsig.response_len as usize);
+        self.limit = self.limit.saturating_sub(self.signature_len);
         self.class = request.question.qclass.into();
         self.scope = scope;
         let mut counts = [0; 3];
@@ -117,15 +122,22 @@ impl Response {
         if let Some(edns) = &request.edns {
             self.payload_size = payload_size(client.persona);
             self.scope = scope;
+            self.is_padded = is_padded(client.transport);
+            (self.size, self.signature_len) = (usize::from(u16::MAX), 0);
             self.opt(Rcode::NoError.into(), edns, None);
         }
     }
 
     /// Writes a response without records and returns its RCODE; `None` where no response may be sent.
-    pub fn write_refusal(&mut self, refusal: &Refusal<'_>, client: &Client) -> Option<Rcode> {
+    pub fn write_refusal(
+        &mut self,
+        refusal: &Refusal<'_>,
+        client: &Client,
+        extended_error: Option<ExtendedError>,
+    ) -> Option<Rcode> {
         let Refusal::Reply { header, rcode, question_octets, ref edns, .. } = *refusal else { return None };
         self.begin(header, question_octets, edns.as_ref(), client);
-        self.finish(rcode, [0; 3], edns.as_ref(), None);
+        self.finish(rcode, [0; 3], edns.as_ref(), extended_error);
         Some(rcode)
     }
 
@@ -142,14 +154,16 @@ impl Response {
             Persona::AzureResolver { ttl_cap } => (RA, ttl_cap),
         };
         self.size = match client.transport {
-            Transport::Tcp => usize::from(u16::MAX),
             Transport::Udp => {
                 let theirs = edns.map_or(LEAST_PAYLOAD_SIZE, |edns| edns.payload_size);
                 usize::from(theirs.clamp(LEAST_PAYLOAD_SIZE, self.payload_size))
             }
+            _ => usize::from(u16::MAX),
         };
         self.limit = self.size - edns.map_or(0, Edns::response_len);
         self.scope = 0;
+        self.is_padded = is_padded(client.transport);
+        self.signature_len = 0;
         self.names.clear();
         self.octets.clear();
         self.octets.extend_from_slice(&header.id.to_be_bytes());
@@ -346,19 +360,31 @@ impl Response {
 
     /// Writes the OPT record, the last one but for a signature.
     fn opt(&mut self, rcode: u16, edns: &Edns, extended_error: Option<ExtendedError>) {
+        let options = edns.response_len() - OPT_LEN + extended_error.map_or(0, edns::extended_error_len);
+        let len = self.octets.len() + OPT_LEN + options + self.signature_len;
+        let padding = if self.is_padded { edns::padding_len(len, self.size) } else { None };
+        let options = options + padding.map_or(0, |padding| edns::OPTION_HEADER + padding);
         self.count_additional();
         self.octets.push(0);
         self.octets.extend_from_slice(&u16::from(RecordType::OPT).to_be_bytes());
         self.octets.extend_from_slice(&self.payload_size.to_be_bytes());
         let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
-        let options = edns.response_len() - OPT_LEN + extended_error.map_or(0, edns::extended_error_len);
         let [len_high, len_low] = (options as u16).to_be_bytes();
         self.octets.extend_from_slice(&[(rcode >> 4) as u8, 0, dnssec_ok, 0, len_high, len_low]);
         edns.write_response_options(self.scope, &mut self.octets);
         if let Some(error) = extended_error {
             edns::write_extended_error(error, &mut self.octets);
         }
+        if let Some(padding) = padding {
+            edns::write_padding(padding, &mut self.octets);
+        }
     }
+}
+
+/// Whether responses are padded (RFC 8467): on encrypted transports, but for those whose messages are encoded anew and
+/// padded then.
+const fn is_padded(transport: Transport) -> bool {
+    matches!(transport, Transport::Tls)
 }
 
 /// The UDP payload size that a listener advertises and keeps to.

@@ -14,6 +14,9 @@ mod connections;
 mod cookies;
 mod custom_dns;
 mod documents;
+mod encrypted;
+#[allow(dead_code, reason = "other tests use the rest")]
+mod encrypted_client;
 mod extended_errors;
 mod hostile;
 mod incidents;

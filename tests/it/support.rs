@@ -75,6 +75,25 @@ impl Server {
         Self::run_command(command, &arguments, Some(folder))
     }
 
+    /// As [`Server::configured_with`], but that it logs as much as it does where nobody asks for more, or as `RUST_LOG` says.
+    pub(crate) fn quiet(config: &str, files: &[(&str, &str)], filter: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let path = folder.path().join("test.toml");
+        std::fs::write(&path, config).unwrap();
+        let arguments = ["--config", path.to_str().unwrap()];
+        match filter {
+            None => Self::run(&arguments, Some(folder)),
+            Some(filter) => {
+                let mut command = Command::new("env");
+                command.args([&format!("RUST_LOG={filter}"), PROGRAM]);
+                Self::run_command(command, &arguments, Some(folder))
+            }
+        }
+    }
+
     fn run(arguments: &[&str], folder: Option<TempDir>) -> Self {
         Self::run_command(Command::new(PROGRAM), arguments, folder)
     }

@@ -4,7 +4,12 @@
 //! `regressions.txt` and tried first from then on.
 
 mod elsewhere;
+mod encrypted;
+#[path = "../it/encrypted_client.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod encrypted_client;
 mod event;
+mod fields;
 mod forwarding;
 mod generate;
 mod labels;

@@ -71,8 +71,8 @@ impl Query {
         assert_eq!(octets[4..6], [0, 1], "one question");
         assert_eq!(octets[12..12 + question.len()], question, "the question, letter case included");
         let limit = match (transport, self.payload_size) {
-            (Transport::Tcp, _) => 65535,
             (Transport::Udp, size) => usize::from(size.unwrap_or(512)).clamp(512, 1232),
+            _ => 65535,
         };
         assert!(octets.len() <= limit, "{} octets, where {limit} are allowed", octets.len());
         decode(&octets)

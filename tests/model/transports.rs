@@ -35,18 +35,21 @@ use crate::{WORLDS, check};
 
 /// Most queries for each world.
 const QUERIES: usize = 60;
+/// How long a connection may be idle.
+pub(crate) const IDLE_SECONDS: u16 = 600;
 /// How long a response may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The listeners: what each looks like.
-const PERSONAS: [Persona; 2] = [Persona::Authoritative, Persona::AzureResolver { ttl_cap: Ttl::from_secs(7) }];
+pub(crate) const PERSONAS: [Persona; 2] =
+    [Persona::Authoritative, Persona::AzureResolver { ttl_cap: Ttl::from_secs(7) }];
 /// A request that is always answered, and alike: REFUSED.
-const MARKER: &[u8] = b"\xff\xff\0\0\0\x01\0\0\0\0\0\0\x06marker\0\0\x10\0\x03";
+pub(crate) const MARKER: &[u8] = b"\xff\xff\0\0\0\x01\0\0\0\0\0\0\x06marker\0\0\x10\0\x03";
 
 /// What makes a message unlike others.
 #[derive(Clone, Debug)]
-struct Oddities {
-    id: u16,
-    listener: usize,
+pub(crate) struct Oddities {
+    pub(crate) id: u16,
+    pub(crate) listener: usize,
     question: Option<(&'static str, u16)>,
     qtype: Option<u16>,
     qclass: u16,
@@ -63,7 +66,7 @@ struct Oddities {
 /// Bits that are turned over, a length to cut to, and octets after the end.
 type Damage = (Vec<(bool, Index, u8)>, Option<usize>, Vec<u8>);
 
-fn oddities() -> impl Strategy<Value = Oddities> {
+pub(crate) fn oddities() -> impl Strategy<Value = Oddities> {
     let question = prop_oneof![
         30 => Just(None),
         1 => Just(Some(("version.bind", 3))),
@@ -75,8 +78,8 @@ fn oddities() -> impl Strategy<Value = Oddities> {
     let flags =
         prop_oneof![8 => Just(0), 2 => select(&[0x0010, 0x0020, 0x0030, 0x0040, 0x0400][..]), 1 => any::<u16>()];
     let edns = prop_oneof![8 => Just((0, 0)), 4 => Just((0, 0x8000)), 1 => any::<(u8, u16)>()];
-    // Client subnet, cookie, NSID, padding, and what nobody knows.
-    let option = (prop_oneof![select(&[8_u16, 10, 3, 12][..]), any::<u16>()], vec(any::<u8>(), 0..24));
+    // Client subnet, cookie, keepalive, NSID, padding, and what nobody knows.
+    let option = (prop_oneof![select(&[8_u16, 10, 11, 3, 12][..]), any::<u16>()], vec(any::<u8>(), 0..24));
     let options = prop_oneof![3 => Just(Vec::new()).boxed(), 1 => vec(option, 1..4).boxed()];
     let flips =
         prop_oneof![3 => Just(Vec::new()).boxed(), 1 => vec((any::<bool>(), any::<Index>(), 0_u8..8), 1..4).boxed()];
@@ -102,7 +105,7 @@ fn oddities() -> impl Strategy<Value = Oddities> {
 }
 
 /// The query as a message with its oddities, and then its damage.
-fn message(query: &Query, odd: &Oddities) -> Vec<u8> {
+pub(crate) fn message(query: &Query, odd: &Oddities) -> Vec<u8> {
     if let Some(noise) = &odd.noise {
         return noise.clone();
     }
@@ -156,7 +159,7 @@ impl Served {
             listen: listen.into(),
             // So that the one that hears a query again has heard it before.
             udp_workers: NonZero::new(1),
-            tcp_idle_timeout: Duration::from_secs(600),
+            tcp_idle_timeout: Duration::from_secs(IDLE_SECONDS.into()),
             ..ServerSettings::default()
         };
         let (runtime, published) = (Runtime::new()?, Arc::new(Published::new(first)));
@@ -215,14 +218,16 @@ impl Link {
 }
 
 /// What `respond` makes of a request; `Err` where it is for other servers to say.
-fn general(
+pub(crate) fn general(
     snapshot: &Snapshot,
     listener: usize,
     source: IpAddr,
     transport: Transport,
     request: &[u8],
 ) -> Result<Option<Vec<u8>>, ()> {
-    let client = Client { persona: PERSONAS[listener], ..Client::new(source, transport) };
+    // Units of 100 milliseconds (RFC 7828 §3.1).
+    let keepalive = IDLE_SECONDS * 10;
+    let client = Client { persona: PERSONAS[listener], keepalive, ..Client::new(source, transport) };
     let mut response = Response::new();
     match respond(snapshot, &client, request, &mut response) {
         None => Ok(None),
@@ -232,11 +237,11 @@ fn general(
 }
 
 /// Where clients of a network are on this host.
-fn source(network: Option<usize>) -> Ipv4Addr {
+pub(crate) fn source(network: Option<usize>) -> Ipv4Addr {
     network.map_or(Ipv4Addr::LOCALHOST, |network| Ipv4Addr::new(127, 1 + network as u8, 3, 7))
 }
 
-fn topology(world: &World) -> Topology {
+pub(crate) fn topology(world: &World) -> Topology {
     let mut declaration = world.declaration();
     for (number, network) in declaration.virtual_networks.iter_mut().enumerate() {
         let prefix = format!("{}/32", source(Some(number))).parse().expect("a prefix");
@@ -245,7 +250,7 @@ fn topology(world: &World) -> Topology {
     Topology::new(declaration, &Catalogue::embedded()).expect("a world without mistakes").0
 }
 
-fn identity() -> Identity {
+pub(crate) fn identity() -> Identity {
     Identity { version: Some("vnetdns".to_owned()), ..Identity::default() }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
 use crate::azure::Topology;
@@ -37,6 +37,32 @@ pub(super) struct Asker {
     /// The network interface that the query comes in by, where listeners are told apart by that
     #[arg(long, value_name = "INTERFACE", requires = "to")]
     interface: Option<String>,
+    /// What carries the query, where listeners are told apart by that [default: the one in the clear]
+    #[arg(long, value_name = "TRANSPORT", requires = "to")]
+    over: Option<Over>,
+}
+
+/// What carries a query, as listeners have it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Over {
+    /// UDP or TCP in the clear
+    Plain,
+    Tls,
+    Https,
+    Http3,
+    Quic,
+}
+
+impl Over {
+    const fn transport(self) -> Option<Transport> {
+        match self {
+            Self::Plain => None,
+            Self::Tls => Some(Transport::Tls),
+            Self::Https => Some(Transport::Https),
+            Self::Http3 => Some(Transport::Http3),
+            Self::Quic => Some(Transport::Quic),
+        }
+    }
 }
 
 impl Asker {
@@ -103,8 +129,15 @@ impl Asker {
         let by = |at: usize| listen[at].interface.as_deref();
         let is_scoped = |at: &usize| scope.is_none() || listen[*at].address.scope == scope;
         let is_by = |at: &usize| self.interface.is_none() || by(*at).is_none() || by(*at) == self.interface.as_deref();
-        let mut taking: Vec<usize> =
-            (0..listen.len()).filter(|at| listen[*at].takes(address)).filter(is_scoped).filter(is_by).collect();
+        let is_over = |at: &usize| self.over.is_none_or(|over| over.transport() == listen[*at].transport());
+        let taking = (0..listen.len()).filter(|at| listen[*at].takes(address));
+        let mut taking: Vec<usize> = taking.filter(is_scoped).filter(is_by).filter(is_over).collect();
+        if taking.iter().any(|at| listen[*at].encryption.is_none()) {
+            taking.retain(|at| listen[*at].encryption.is_none());
+        } else if taking.iter().any(|at| listen[*at].transport() != listen[taking[0]].transport()) {
+            let transports: Vec<_> = taking.iter().map(|at| listen[*at].transport_name()).collect();
+            bail!("several listeners take {to}; say with --over by which of {} it comes", transports.join(", "));
+        }
         // A socket that is tied to the interface goes before one that is not.
         taking.sort_by_key(|at| by(*at).is_none());
         if self.interface.is_none() && taking.len() > 1 && by(taking[0]).is_some() {

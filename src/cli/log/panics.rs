@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::LogWriter;
+use crate::server::HICKORY_THREAD;
 
 /// The exit code of a process that ends for its own bugs: `EX_SOFTWARE` of BSD's sysexits.
 pub(in crate::cli) const EXIT_SOFTWARE: u8 = 70;
@@ -39,6 +40,9 @@ pub(super) fn log_to(log: LogWriter) {
     let recent = Mutex::new(Recent::default());
     std::panic::set_hook(Box::new(move |panic| {
         log_panic(panic);
+        if is_of_a_library() {
+            return;
+        }
         if recent.lock().unwrap_or_else(PoisonError::into_inner).is_too_many(Instant::now()) {
             tracing::error!(
                 "more than {MOST} panics within {WINDOW:?}: the process ends with exit code {EXIT_SOFTWARE}"
@@ -47,6 +51,11 @@ pub(super) fn log_to(log: LogWriter) {
             std::process::exit(EXIT_SOFTWARE.into());
         }
     }));
+}
+
+/// Whether what panics is a thread of hickory-server: that costs a connection there, and others may be able to cause it.
+fn is_of_a_library() -> bool {
+    thread::current().name() == Some(HICKORY_THREAD)
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {

@@ -2,6 +2,7 @@
 
 mod clients;
 mod cookies;
+mod encryption;
 mod forwarding;
 mod keys;
 mod name_servers;
@@ -33,6 +34,8 @@ mod machines;
 mod managed;
 mod metrics;
 
+pub use encryption::Certificates;
+
 /// TTL of a record set that does not say (the portal's default for private zones).
 const DEFAULT_TTL: u32 = 3600;
 /// Resource group of a zone that does not say.
@@ -50,6 +53,7 @@ pub(super) struct Declarer<'a> {
     /// The zone files that were read, and whether one includes others.
     pub(super) zone_files: Vec<ZoneFile>,
     pub(super) secrets: Vec<SecretFile>,
+    pub(super) certificates: Certificates,
     pub(super) includes: bool,
 }
 
@@ -61,7 +65,17 @@ impl<'a> Declarer<'a> {
         places: &'a mut Places,
         problems: &'a mut Problems,
     ) -> Self {
-        Self { files, path, source, places, problems, zone_files: Vec::new(), secrets: Vec::new(), includes: false }
+        Self {
+            files,
+            path,
+            source,
+            places,
+            problems,
+            zone_files: Vec::new(),
+            secrets: Vec::new(),
+            certificates: Certificates::default(),
+            includes: false,
+        }
     }
 
     /// Reads a file that holds a secret.

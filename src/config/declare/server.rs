@@ -6,6 +6,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::Declarer;
+use super::encryption::Refused;
 use crate::config::{Chaos, Listen, ListenAddress, ListenAddressError, ResponseRateLimit, ServerSettings, mirror};
 use crate::view::Persona;
 
@@ -29,8 +30,12 @@ impl Declarer<'_> {
                 let mut listeners: Vec<Listen> = Vec::new();
                 for place in listen.get_ref() {
                     let Some(listen) = self.listen(place) else { continue };
-                    let is_same =
-                        |known: &Listen| (&known.address, &known.interface) == (&listen.address, &listen.interface);
+                    let sockets = listen.sockets();
+                    let is_same = |known: &Listen| {
+                        let (tcp, udp) = known.sockets();
+                        (&known.address, &known.interface) == (&listen.address, &listen.interface)
+                            && (tcp && sockets.0 || udp && sockets.1)
+                    };
                     // Each port 0 becomes another one.
                     if listen.address.socket.port() != 0 && listeners.iter().any(is_same) {
                         let what = format!("another listener listens on {} already", listen.address);
@@ -96,8 +101,13 @@ impl Declarer<'_> {
             let what = format!("{address} is link-local: every interface has such an address");
             self.problem(listen, what, format!("write its interface, for instance \"{}\"", address.with_example()));
         }
+        let encryption = match self.encryption(&address, more) {
+            Ok(encryption) => encryption,
+            Err(Refused) => return None,
+        };
         Some(Listen {
             address,
+            encryption,
             virtual_network,
             interface,
             allow_from,

@@ -6,24 +6,48 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::patience::{DRAIN_SILENCE, Patience};
 use super::standing::Standing;
-use super::{Accepted, Connections, Origin, connection, header};
+use super::{Accepted, Connections, Origin, connection, header, tls};
 use crate::faults::{self, Fault};
 use crate::incidents::Incident;
 use crate::server::Serving;
+use crate::server::hickory::Relay;
 use crate::server::proxy::Sender;
 use crate::view::Transport;
 
 /// Pause after an accept call failed, as it does without free file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// What the octets of a listener's connections are.
+#[derive(Clone)]
+pub(in crate::server) enum Carrier {
+    /// Messages.
+    Plain,
+    /// Messages within TLS.
+    Tls(TlsAcceptor),
+    /// Those of HTTPS, which hickory-server reads.
+    Relayed(Arc<Relay>),
+}
+
+impl Carrier {
+    const fn transport(&self) -> Transport {
+        match self {
+            Self::Plain => Transport::Tcp,
+            Self::Tls(_) => Transport::Tls,
+            Self::Relayed(_) => Transport::Https,
+        }
+    }
+}
+
 /// Accepts connections until `stop`; each is a task of its own.
 pub(in crate::server) async fn serve(
     listener: Arc<TcpListener>,
+    carrier: Carrier,
     serving: Arc<Serving>,
     connections: Arc<Connections>,
     tasks: TaskTracker,
@@ -42,7 +66,7 @@ pub(in crate::server) async fn serve(
             Ok((stream, peer)) => {
                 faults::at(Fault::Accept);
                 let local = stream.local_addr().ok().map(|local| local.ip());
-                let origin = Origin { peer, local, transport: Transport::Tcp };
+                let origin = Origin { peer, local, transport: carrier.transport() };
                 let snapshot = serving.published.load();
                 let standing = Standing::new(&serving, &snapshot, origin, Sender::direct(peer.ip()));
                 let known = (snapshot.generation(), standing);
@@ -58,9 +82,11 @@ pub(in crate::server) async fn serve(
                 let patience = Patience::new(connections.idle_timeout, stop.clone());
                 let (serving, of_all) = (serving.clone(), connections.clone());
                 let accepted = Accepted { origin, known, place, patience, serving, connections: of_all };
+                let carrier = carrier.clone();
                 let task = tasks.spawn(async move {
-                    if let Err(error) = serve_tcp(stream, accepted).await {
-                        tracing::debug!(client = %peer, %error, "a TCP connection ended");
+                    let transport = origin.transport;
+                    if let Err(error) = serve_one(stream, carrier, accepted).await {
+                        tracing::debug!(client = %peer, %transport, %error, "a connection ended");
                     }
                 });
                 connections.places.serve(ticket, task.abort_handle());
@@ -74,13 +100,20 @@ pub(in crate::server) async fn serve(
     }
 }
 
-/// Serves one connection whose messages are its octets.
-async fn serve_tcp(mut stream: TcpStream, mut accepted: Accepted) -> io::Result<()> {
+/// Serves one connection.
+async fn serve_one(mut stream: TcpStream, carrier: Carrier, mut accepted: Accepted) -> io::Result<()> {
     faults::at(Fault::Connection);
     // Responses are whole messages: waiting to fill a segment only delays them.
     let _ = stream.set_nodelay(true);
-    match header::read(&mut stream, &mut accepted).await? {
-        Some((sender, octets)) => connection::serve(stream, accepted, sender, octets).await,
-        None => Ok(()),
+    let Some((sender, octets)) = header::read(&mut stream, &mut accepted).await? else { return Ok(()) };
+    match carrier {
+        Carrier::Plain => connection::serve(stream, accepted, sender, octets).await,
+        Carrier::Tls(acceptor) => {
+            let mut stream = tls::accept(&acceptor, stream, octets, &mut accepted.patience).await?;
+            let served = connection::serve(&mut stream, accepted, sender, Vec::new()).await;
+            tls::close(&mut stream).await;
+            served
+        }
+        Carrier::Relayed(relay) => relay.carry(stream, accepted, sender, &octets).await,
     }
 }

@@ -169,6 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let (before, waited) = (responses.len(), waiting.len());
         let mut rest = &requests[..];
         let now = now();
+        let keepalive = connections.keepalive();
         let is_as_told = told.holds(&snapshot, *sender);
         if unwritten.1 == 0 {
             unwritten.0 = Instant::now();
@@ -189,6 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     continue;
                 };
                 client.now = now;
+                client.keepalive = keepalive;
                 client.is_admitted &= is_as_told;
                 match supervise::respond(responder, &snapshot, &client, request, response) {
                     None => dropped(request, Kind::Malformed),

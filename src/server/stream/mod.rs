@@ -1,8 +1,8 @@
 //! Streams of messages (RFC 7766): an accept loop that bounds connections, and a task for each connection.
 //!
 //! `accept` knows sockets. `places` bounds connections, by the `standing` of their clients. `header` reads what a proxy says
-//! in front of a stream, before anything else on the raw socket. `connection` answers what comes through any stream,
-//! whatever carries it, and `patience` says how long it waits.
+//! in front of a stream, before anything else on the raw socket; `tls` shakes hands behind it. `connection` answers what
+//! comes through any stream, whatever carries it, and `patience` says how long it waits.
 
 mod accept;
 mod connection;
@@ -10,6 +10,7 @@ mod header;
 mod patience;
 mod places;
 mod standing;
+mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,9 +24,9 @@ use crate::snapshot::Generation;
 use crate::view::Transport;
 use patience::Patience;
 use places::{Place, Places};
-use standing::Standing;
+use standing::{Standing, Trust};
 
-pub(super) use accept::serve;
+pub(super) use accept::{Carrier, serve};
 
 /// Octets that are read at a time, unless a message is longer.
 const READ: usize = 8192;
@@ -42,29 +43,36 @@ pub(super) struct Connections {
 
 /// What one connection at a time uses.
 #[derive(Debug)]
-struct Worker {
-    responder: Responder,
-    counters: Arc<Counters>,
+pub(super) struct Worker {
+    pub(super) responder: Responder,
+    pub(super) counters: Arc<Counters>,
 }
 
 /// Where a connection comes from, and what carries it.
 #[derive(Clone, Copy, Debug)]
-struct Origin {
-    peer: SocketAddr,
+pub(super) struct Origin {
+    pub(super) peer: SocketAddr,
     /// The address of this host that the peer asked.
-    local: Option<IpAddr>,
+    pub(super) local: Option<IpAddr>,
     transport: Transport,
 }
 
 /// All that a connection has but its stream.
-struct Accepted {
-    origin: Origin,
+pub(super) struct Accepted {
+    pub(super) origin: Origin,
     /// Its client's standing, and the generation that says so.
     known: (Generation, Standing),
-    place: Place,
-    patience: Patience,
-    serving: Arc<Serving>,
+    pub(super) place: Place,
+    pub(super) patience: Patience,
+    pub(super) serving: Arc<Serving>,
     connections: Arc<Connections>,
+}
+
+impl Accepted {
+    /// Whether its client is refused whatever it asks, as far as its addresses tell.
+    pub(super) fn is_refused(&self) -> bool {
+        self.known.1.trust == Trust::Refused
+    }
 }
 
 impl Connections {
@@ -83,8 +91,18 @@ impl Connections {
         self.places.taken()
     }
 
+    /// How long a connection may go without an answer.
+    pub(super) fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
+    }
+
+    /// What clients are told of that: units of 100 milliseconds (RFC 7828 §3.1).
+    fn keepalive(&self) -> u16 {
+        u16::try_from(self.idle_timeout.as_millis() / 100).unwrap_or(u16::MAX)
+    }
+
     /// Lends a responder and counters to work that does not wait.
-    fn with_worker<T>(&self, work: impl FnOnce(&mut Worker) -> T) -> T {
+    pub(super) fn with_worker<T>(&self, work: impl FnOnce(&mut Worker) -> T) -> T {
         let workers = || self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         let unused = workers().pop();
         let mut worker =

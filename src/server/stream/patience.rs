@@ -11,7 +11,7 @@ pub(super) const DRAIN_SILENCE: Duration = Duration::from_millis(100);
 
 /// How long a client is waited for: until it has sent nothing whole, or read nothing, for the idle time-out; much
 /// shorter once the server stops.
-pub(super) struct Patience {
+pub(in crate::server) struct Patience {
     time_out: Duration,
     timer: Pin<Box<Sleep>>,
     stop: CancellationToken,
@@ -24,12 +24,12 @@ impl Patience {
     }
 
     /// Begins anew.
-    pub(super) fn renew(&mut self) {
+    pub(in crate::server) fn renew(&mut self) {
         self.timer.as_mut().reset(Instant::now() + self.time_out);
     }
 
     /// Waits until it has ended.
-    pub(super) async fn end(&mut self) {
+    pub(in crate::server) async fn end(&mut self) {
         if !self.is_stopping {
             tokio::select! {
                 () = self.timer.as_mut() => return,

@@ -67,7 +67,7 @@ struct HolderOf {
 
 /// The right to one connection; given back on drop.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(in crate::server) struct Place {
     places: Arc<Places>,
     number: usize,
     sequence: u64,
@@ -231,7 +231,7 @@ impl Place {
     }
 
     /// Marks a connection that has just had an answer. `waits`: for others, it waits for other servers.
-    pub(super) fn answered(&self, waits: bool) {
+    pub(in crate::server) fn answered(&self, waits: bool) {
         self.places.mark(self.number, waits);
     }
 

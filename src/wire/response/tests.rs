@@ -1,4 +1,4 @@
-//! What an extended error costs: never a record, never the TC bit.
+//! What extended errors and padding cost: never a record, never the TC bit.
 
 use super::*;
 use crate::resolve::OwnerName;
@@ -67,4 +67,63 @@ fn without_edns_there_is_no_extended_error() {
     let request = Request::parse(&octets).unwrap();
     let error = Some(ExtendedError::NoResponse);
     assert_eq!(write(&request, 10, error), (write(&request, 10, None).0, 0));
+}
+
+/// The response over a transport with a TXT record of so much text.
+fn write_over(transport: Transport, request: &Request<'_>, text: usize) -> Response {
+    let text = "x".repeat(text);
+    let mut answer = Answer::default();
+    answer.answer.push(AnswerSet {
+        owner: OwnerName::Held(request.question.qname),
+        ttl: Ttl::from_secs(60).unwrap(),
+        data: Data::Text(&text),
+    });
+    let mut response = Response::new();
+    response.write_answer(request, &answer, &Client::new([192, 0, 2, 1].into(), transport), false, 0);
+    response
+}
+
+/// Blocks of 468 octets (RFC 8467 §4.1), the signature among them; nothing where the client has no EDNS (RFC 7830 §3).
+#[test]
+fn responses_within_tls_fill_blocks() {
+    for (opt, tsig) in [(true, false), (true, true), (false, false)] {
+        let octets = request(opt, tsig);
+        let request = Request::parse(&octets).unwrap();
+        let signature = request.tsig.map_or(0, |tsig| tsig.response_len as usize);
+        for text in (0..1000).chain([30_000]) {
+            let plain = write_over(Transport::Tcp, &request, text);
+            let padded = write_over(Transport::Tls, &request, text);
+            let (plain, padded) = (plain.as_octets(), padded.as_octets());
+            if !opt {
+                assert_eq!(plain, padded);
+                continue;
+            }
+            assert_eq!((padded.len() + signature) % 468, 0, "{text}");
+            assert!(padded.len() - plain.len() < 468 + 4);
+            // Where the records end the OPT record begins, alike but for the length of its options.
+            let end = plain.len() - OPT.len();
+            assert_eq!(plain[..end + 9], padded[..end + 9]);
+            let zeros = &padded[plain.len()..];
+            assert_eq!(zeros[..2], [0, 12]);
+            assert!(zeros[4..].iter().all(|octet| *octet == 0));
+        }
+    }
+}
+
+#[test]
+fn padding_never_costs_a_record() {
+    let octets = request(true, false);
+    let request = Request::parse(&octets).unwrap();
+    let mut lens = std::collections::BTreeSet::new();
+    // Text comes in strings of 255 octets, each with its length in front.
+    for text in 65_000..65_300 {
+        let plain = write_over(Transport::Tcp, &request, text);
+        let padded = write_over(Transport::Tls, &request, text);
+        let (plain, padded) = (plain.as_octets(), padded.as_octets());
+        assert_eq!((plain[2], &plain[6..8]), (padded[2], &padded[6..8]), "{text}");
+        assert!(plain.len() <= padded.len() && padded.len() <= 65_535);
+        lens.insert(padded.len());
+    }
+    // The last block is cut by the largest size of a message, then records are left out.
+    assert!(lens.contains(&65_535) && lens.iter().any(|len| *len < 1000), "{lens:?}");
 }

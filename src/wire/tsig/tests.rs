@@ -117,7 +117,7 @@ fn responses_are_signed_as_dnspython_signs_them() {
             tsig: None,
         };
         let mut response = Response::new();
-        response.write_refusal(&refusal, &Client::new([192, 0, 2, 1].into(), Transport::Udp)).unwrap();
+        response.write_refusal(&refusal, &Client::new([192, 0, 2, 1].into(), Transport::Udp), None).unwrap();
         tsig(&message).unwrap().sign(&mut response, &key, None, THEN);
         let head = HEAD.replacen("0100", "8105", 1);
         let owner = "036b6579076578616d706c6503636f6d0000fa00ff00000000";
@@ -195,7 +195,7 @@ fn another_id_than_the_one_that_was_signed_is_put_back() {
     let parsed = Request::parse(&message).unwrap();
     let refusal =
         Refusal::Reply { header: parsed.header, rcode: Rcode::Refused, question_octets: None, edns: None, tsig: None };
-    response.write_refusal(&refusal, &Client::new([192, 0, 2, 1].into(), Transport::Udp)).unwrap();
+    response.write_refusal(&refusal, &Client::new([192, 0, 2, 1].into(), Transport::Udp), None).unwrap();
     tsig.sign(&mut response, &key, None, THEN);
     let (octets, at) = (response.as_octets(), HEADER);
     assert_eq!(octets[..2], [0x12, 0x34]);
@@ -275,7 +275,7 @@ fn a_refusal_of_long_names_has_no_room_for_them() {
             edns: None,
             tsig: None,
         };
-        response.write_refusal(&refusal, &Client::new([192, 0, 2, 1].into(), Transport::Udp)).unwrap();
+        response.write_refusal(&refusal, &Client::new([192, 0, 2, 1].into(), Transport::Udp), None).unwrap();
         tsig(&message).unwrap().refuse(&mut response, TsigFailure::BadKey, THEN);
         assert_eq!(response.as_octets()[11], u8::from(fits));
         assert!(response.as_octets().len() <= 512);

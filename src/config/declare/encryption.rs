@@ -1,0 +1,211 @@
+//! Encrypted listeners: what they show of themselves, and what they cannot do.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use ipnet::IpNet;
+use toml::Spanned;
+
+use super::Declarer;
+use crate::azure::Severity;
+use crate::config::mirror::{self, Text};
+use crate::config::{EncryptedTransport, Encryption, Files, ListenAddress, files};
+use crate::tls::{CertificateError, ServerCertificate};
+
+/// The path that a DoH client asks where nothing else is said, as in most documents.
+const DEFAULT_PATH: &str = "/dns-query";
+/// How long before its end a certificate is warned of, in seconds.
+const SOON: i64 = 14 * 86_400;
+/// Prefixes that no public network has (RFC 1918, 6598, 4193, 3927, 4291).
+const PRIVATE: [&str; 9] = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "127.0.0.0/8",
+    "fc00::/7",
+    "fe80::/10",
+    "::1/128",
+];
+const PAIR_MEND: &str = "add certificate = \"FILE\" and key = \"FILE\"; `vnetdns certificate` makes a pair for a lab";
+
+/// The pairs that a configuration names, by their files.
+#[derive(Clone, Debug, Default)]
+pub struct Certificates(BTreeMap<(PathBuf, PathBuf), Arc<ServerCertificate>>);
+
+impl Certificates {
+    /// The pair of a listener.
+    pub fn of(&self, encryption: &Encryption) -> Option<&Arc<ServerCertificate>> {
+        self.0.get(&(encryption.certificate.clone(), encryption.key.clone()))
+    }
+}
+
+/// A listener that is not to be: what is wrong with it is reported.
+pub(super) struct Refused;
+
+impl Declarer<'_> {
+    /// How a listener is encrypted, if it is.
+    pub(super) fn encryption(
+        &mut self,
+        address: &ListenAddress,
+        listen: &mirror::ListenMore,
+    ) -> Result<Option<Encryption>, Refused> {
+        let Some(spanned) = &listen.transport else {
+            let of_encrypted = [("certificate", &listen.certificate), ("key", &listen.key), ("path", &listen.path)];
+            let given = of_encrypted.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+            // A transport that could not be read is reported already, and not there any more.
+            let given: Vec<_> = given.filter(|(_, value)| !self.is_reported(value)).collect();
+            for (key, value) in given {
+                let what = format!("{key} is for encrypted listeners, and this one answers in the clear");
+                self.problem(value, what, "add transport = \"tls\", \"https\", \"http3\" or \"quic\", or remove it");
+            }
+            return Ok(None);
+        };
+        let transport = *spanned.get_ref();
+        let path = listen.path.as_ref().map_or(DEFAULT_PATH, |path| path.get_ref().as_str());
+        if let Some(spanned) = &listen.path {
+            if transport != mirror::Transport::Https {
+                self.problem(spanned, "only transport = \"https\" has a path to ask", "remove path");
+            } else if !is_path(path) {
+                let mend = "write it as it stands in a URL, \"/dns-query\"";
+                self.problem(spanned, format!("{path:?} is no path"), mend);
+            }
+        }
+        if let Some(limit) = &listen.response_rate_limit {
+            let what =
+                "response_rate_limit is for UDP in the clear: clients of encrypted listeners prove their addresses";
+            self.problem(&limit.responses_per_second, what, "remove it");
+        }
+        let is_quic = matches!(transport, mirror::Transport::Http3 | mirror::Transport::Quic);
+        if let Some(required) = listen.require_proxy_protocol.as_ref().filter(|required| is_quic && *required.get_ref())
+        {
+            let mend = "remove require_proxy_protocol, or have the proxy ask over transport = \"tls\" or \"https\"";
+            self.problem(required, "no PROXY header is read in front of QUIC", mend);
+        }
+        if transport != mirror::Transport::Tls {
+            self.warn_of_weak_bounds(address, spanned, listen.allow_from.as_ref());
+        }
+        let (Some(certificate), Some(key)) = (&listen.certificate, &listen.key) else {
+            let missing = if listen.certificate.is_some() { "a key" } else { "a certificate" };
+            self.problem(spanned, format!("an encrypted listener without {missing}"), PAIR_MEND);
+            return Err(Refused);
+        };
+        let encryption = Encryption {
+            transport: match transport {
+                mirror::Transport::Tls => EncryptedTransport::Tls,
+                mirror::Transport::Https => EncryptedTransport::Https { path: path.to_owned() },
+                mirror::Transport::Http3 => EncryptedTransport::Http3,
+                mirror::Transport::Quic => EncryptedTransport::Quic,
+            },
+            certificate: Files::relative(self.path, certificate.get_ref()),
+            key: Files::relative(self.path, key.get_ref()),
+        };
+        self.server_certificate(&encryption, certificate, key)?;
+        Ok(Some(encryption))
+    }
+
+    /// Whether something is wrong on the line of a value.
+    fn is_reported(&self, value: &Text) -> bool {
+        let line = self.source.place(value.span().start).line;
+        self.problems.iter().any(|problem| problem.place.line == line && problem.severity == Severity::Error)
+    }
+
+    /// Reads a pair, unless another listener has it too.
+    fn server_certificate(&mut self, encryption: &Encryption, at: &Text, key_at: &Text) -> Result<(), Refused> {
+        if self.certificates.of(encryption).is_some() {
+            return Ok(());
+        }
+        let not_found = "the path is relative to the folder of this file; `vnetdns certificate` makes a pair for a lab";
+        let mut read = |path: &Path, at, what: &str| match self.secret(path) {
+            Ok(text) => Ok(text),
+            Err(error) => {
+                self.problem(at, format!("cannot read the {what}: {error}"), files::mend(&error, not_found));
+                Err(Refused)
+            }
+        };
+        let certificates =
+            read(&encryption.certificate, at, &format!("certificate {}", encryption.certificate.display()));
+        // Not its path: someone may have taken this for the place of the key itself.
+        let key = read(&encryption.key, key_at, "key");
+        let (certificates, key) = (certificates?, key?);
+        let pair = match ServerCertificate::from_pem(&certificates, &key) {
+            Ok(pair) => pair,
+            Err(error) => {
+                let at = if error.is_about_the_key() { key_at } else { at };
+                self.certificate_problem(at, &error);
+                return Err(Refused);
+            }
+        };
+        self.advise_on_certificate(&pair, at);
+        if key.is_open {
+            let mend = format!("let its owner alone read it: chmod 600 {}", encryption.key.display());
+            let place = self.source.place(key_at.span().start);
+            self.problems.warning(place, "others than its owner may read the key file", mend);
+        }
+        self.certificates.0.insert((encryption.certificate.clone(), encryption.key.clone()), Arc::new(pair));
+        Ok(())
+    }
+
+    fn certificate_problem(&mut self, at: &Text, error: &CertificateError) {
+        self.problem(at, error.to_string(), error.mend());
+    }
+
+    /// Warns of a pair that clients will not take, now or soon.
+    fn advise_on_certificate(&mut self, pair: &ServerCertificate, at: &Text) {
+        let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() as i64);
+        let (not_before, not_after) = pair.validity();
+        let what = match () {
+            () if now > not_after => "the certificate has expired".to_owned(),
+            () if now < not_before => "the certificate is not valid yet, or this machine's clock is wrong".to_owned(),
+            () if now + SOON > not_after => format!("the certificate expires in {} days", (not_after - now) / 86_400),
+            () if pair.is_authority() => {
+                let mend = "let it certify one for the server, with CA:FALSE";
+                let place = self.source.place(at.span().start);
+                self.problems.warning(place, "the certificate is an authority's, which clients do not take", mend);
+                return;
+            }
+            () => return,
+        };
+        let mend = "renew it; one that `vnetdns certificate` made by the same command again. SIGHUP has it read anew";
+        self.problems.warning(self.source.place(at.span().start), what, mend);
+    }
+
+    /// hickory-server takes any number of connections, and judges clients by their addresses after the handshake.
+    fn warn_of_weak_bounds<T>(
+        &mut self,
+        address: &ListenAddress,
+        at: &Spanned<T>,
+        allow_from: Option<&Spanned<Vec<Text>>>,
+    ) {
+        let is_private = |prefix: &IpNet| {
+            let known = PRIVATE.iter().map(|known| known.parse::<IpNet>().expect("prefixes"));
+            known.into_iter().any(|known| known.contains(prefix))
+        };
+        let prefix = |text: &Text| {
+            let text = text.get_ref();
+            text.parse().ok().or_else(|| text.parse().map(|address: std::net::IpAddr| address.into()).ok())
+        };
+        // What is no prefix is reported elsewhere.
+        let is_trusted = |allowed: &Spanned<Vec<Text>>| {
+            allowed.get_ref().iter().filter_map(prefix).map(super::canonical).all(|prefix| is_private(&prefix))
+        };
+        if !address.socket.ip().is_loopback() && !allow_from.is_some_and(is_trusted) {
+            let what = format!(
+                "whoever reaches {address} can use up what it has to give, as HTTPS, HTTP/3 and QUIC have weak bounds: they \
+                 are for this host and trusted networks"
+            );
+            let mend = "add allow_from = [\"10.0.0.0/8\"] with private networks of yours, and keep others away with a \
+                        firewall; or take transport = \"tls\"";
+            self.problems.warning(self.source.place(at.span().start), what, mend);
+        }
+    }
+}
+
+/// Whether a text is the path of a URL, without a query (RFC 3986 §3.3).
+fn is_path(text: &str) -> bool {
+    let is_allowed = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&octet);
+    text.starts_with('/') && text.bytes().all(is_allowed)
+}

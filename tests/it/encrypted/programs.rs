@@ -1,0 +1,121 @@
+//! Independent clients: kdig, curl, dnspython. One that is not installed is skipped, which is said; with
+//! `VNETDNS_REQUIRE_PEERS` set that is an error.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use hickory_proto::op::Message;
+use hickory_proto::rr::RecordType;
+
+use super::{HOST, Lab, NAME, address, host};
+use crate::encrypted_client::Way;
+use crate::support::{Server, find_program, missing_program, query, show};
+
+fn text(output: &Output) -> String {
+    String::from_utf8([&output.stdout[..], &output.stderr].concat()).unwrap()
+}
+
+fn kdig(program: &Path, server: &Server, way: Way, from: &str, arguments: &[&str]) -> String {
+    let address = address(server, way);
+    let mut command = Command::new(program);
+    command.args([&format!("@{}", address.ip()), "-p", &address.port().to_string(), "-b", from]);
+    let output = command.args(arguments).arg(HOST).output().unwrap();
+    text(&output)
+}
+
+#[test]
+fn kdig_asks_over_tls_https_and_quic() {
+    let Some(program) = find_program("kdig", "knot-dnsutils") else { return };
+    let lab = Lab::new();
+    let server = lab.serve("", "");
+    let ca = format!("+tls-ca={}", server.folder().join("ca.pem").display());
+    let name = format!("+tls-hostname={NAME}");
+    let https = format!("+https={NAME}/dns-query");
+    for (way, session, arguments) in [
+        (Way::Tls, "TLS session (TLS1.3)", vec!["+tls", &ca, &name]),
+        (Way::Https, "HTTP session (HTTP/2-POST)", vec![&https, &ca]),
+        // Debian's 3.2 takes an authority for TLS only, so that it trusts whoever answers here.
+        (Way::Quic, "QUIC session (QUICv1)-(TLS1.3)", vec!["+quic"]),
+    ] {
+        for (from, expected) in [("127.1.0.4", "10.255.0.1"), ("127.2.0.4", "10.255.0.2")] {
+            let said = kdig(&program, &server, way, from, &arguments);
+            assert!(said.contains(session) && said.contains(expected), "{way:?}:\n{said}");
+            assert!(said.contains("PADDING") && said.contains("Received 468 B"), "{way:?}:\n{said}");
+        }
+    }
+    // It verifies: another name, and a pin that is another key's.
+    let said = kdig(&program, &server, Way::Tls, "127.1.0.4", &["+tls", &ca, "+tls-hostname=other.test"]);
+    assert!(!said.contains("10.255"), "{said}");
+    let pin = format!("+tls-pin={}", lab.issued.public_key_hash);
+    assert!(kdig(&program, &server, Way::Tls, "127.1.0.4", &["+tls", &pin]).contains("10.255.0.1"));
+    let other = format!("+tls-pin={}", Lab::new().issued.public_key_hash);
+    assert!(!kdig(&program, &server, Way::Tls, "127.1.0.4", &["+tls", &other]).contains("10.255"));
+    // What hickory-server does not know: GET (RFC 8484 §4.1).
+    let said = kdig(&program, &server, Way::Https, "127.1.0.4", &[&https, "+https-get", &ca]);
+    assert!(!said.contains("10.255"), "{said}");
+}
+
+#[test]
+fn curl_asks_over_https() {
+    let Some(program) = find_program("curl", "curl") else { return };
+    let lab = Lab::new();
+    let server = lab.serve("", "");
+    let port = address(&server, Way::Https).port();
+    let ask = |path: &str, from: &str| {
+        let mut child = Command::new(&program)
+            .args(["--silent", "--show-error", "--fail", "--http2", "--interface", from, "--cacert"])
+            .arg(server.folder().join("ca.pem"))
+            .args(["--resolve", &format!("{NAME}:{port}:127.0.0.1")])
+            .args(["-H", "content-type: application/dns-message", "-H", "accept: application/dns-message"])
+            .args(["--data-binary", "@-", &format!("https://{NAME}:{port}{path}")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let request = query(HOST, RecordType::A).to_vec().unwrap();
+        child.stdin.take().unwrap().write_all(&request).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    for (from, expected) in [("127.1.0.4", host(1)), ("127.2.0.4", host(2))] {
+        let output = ask("/dns-query", from);
+        assert!(output.status.success(), "{}", text(&output));
+        assert_eq!(show(&Message::from_vec(&output.stdout).unwrap()), expected);
+    }
+    assert!(!ask("/other", "127.1.0.4").status.success());
+}
+
+/// A Python with dnspython and what it asks over HTTP and QUIC with, such as `.ci/run` makes in `target/python`.
+fn python() -> Option<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
+    let has_it = |python: &PathBuf| {
+        let script = "import aioquic, dns.query, dns.quic, h2, httpx; dns.query.HTTPVersion";
+        let imported = Command::new(python).args(["-c", script]).output();
+        imported.is_ok_and(|output| output.status.success())
+    };
+    let found = [own, "python3".into(), "/usr/bin/python3".into()].into_iter().find(has_it);
+    if found.is_none() {
+        missing_program("dnspython with aioquic and httpx", "python3-venv; .ci/run makes target/python with it");
+    }
+    found
+}
+
+#[test]
+fn dnspython_asks_over_every_transport() {
+    let Some(python) = python() else { return };
+    let lab = Lab::new();
+    let server = lab.serve("", "");
+    let ports = [Way::Tls, Way::Https, Way::Http3, Way::Quic].map(|way| address(&server, way).port().to_string());
+    for (from, number) in [("127.1.0.4", 1), ("127.2.0.4", 2)] {
+        let output = Command::new(&python)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/encrypted/dnspython.py"))
+            .arg(server.folder().join("ca.pem"))
+            .args([NAME, HOST, from])
+            .args(&ports)
+            .output()
+            .unwrap();
+        let expected = ["tls", "https", "http3", "quic"].map(|way| format!("{way} NOERROR 10.255.0.{number} 468\n"));
+        assert_eq!(text(&output), expected.concat());
+    }
+}
