@@ -11,7 +11,7 @@ use vnetdns::azure::{
     Catalogue, Declaration, Declared, Limits, Origin, PrivateDnsZone, PublicZone, RecordSet, ResolutionPolicy, SoaEdit,
     Topology, VirtualNetwork, VirtualNetworkLink, Writer,
 };
-use vnetdns::dns::{Name, RecordType, Ttl, rdata};
+use vnetdns::dns::{Name, Rdatas, RecordType, Ttl, rdata};
 use vnetdns::snapshot::{Generation, Identity, Snapshot};
 
 /// Inputs that a bench takes in turn: enough that the processor does not learn them by heart.
@@ -194,5 +194,5 @@ fn declared<T>(value: T) -> Declared<T> {
 }
 
 fn record_set(owner: Name, rtype: RecordType, rdata: &[u8]) -> RecordSet {
-    RecordSet { owner, rtype, ttl: ttl(), rdatas: vec![rdata.into()], writer: Writer::Person, origin: Origin(0) }
+    RecordSet { owner, rtype, ttl: ttl(), rdatas: Rdatas::one(rdata), writer: Writer::Person, origin: Origin(0) }
 }

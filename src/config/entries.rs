@@ -1,25 +1,40 @@
-//! The lexical side of master files (RFC 1035 §5.1): words, comments, quotes and parentheses.
+//! The lexical side of master files (RFC 1035 §5.1): words, comments, quotes and parentheses. Files are octets: strings
+//! and comments may hold any.
+
+use std::borrow::Cow;
 
 /// A mistake: the offset of the word, what is wrong, what to do.
-pub(super) type Mistake = (usize, String, &'static str);
+pub(super) type Mistake = (usize, String, Cow<'static, str>);
 
 /// A word of an entry, quotes and escapes as they were written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Token<'a> {
-    pub(super) text: &'a str,
+    pub(super) text: &'a [u8],
     pub(super) at: usize,
     /// Whether nothing, not even space, stands before it on its line.
     pub(super) starts_line: bool,
 }
 
+impl<'a> Token<'a> {
+    pub(super) fn is_quoted(&self) -> bool {
+        self.text.starts_with(b"\"")
+    }
+
+    /// The word without quotes around it.
+    pub(super) fn content(&self) -> &'a [u8] {
+        let within = self.text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
+        within.unwrap_or(self.text)
+    }
+}
+
 /// Splits a file into entries: lines, where parentheses do not continue them (RFC 1035 §5.1).
 pub(super) struct Entries<'a> {
-    text: &'a str,
+    text: &'a [u8],
     at: usize,
 }
 
 impl<'a> Entries<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(super) fn new(text: &'a [u8]) -> Self {
         Self { text, at: 0 }
     }
 
@@ -30,7 +45,7 @@ impl<'a> Entries<'a> {
 
     /// Puts the words of the next entry that has any in place of `tokens`.
     pub(super) fn next_entry(&mut self, tokens: &mut Vec<Token<'a>>) -> Option<Result<(), Mistake>> {
-        let bytes = self.text.as_bytes();
+        let bytes = self.text;
         tokens.clear();
         let mut open: Option<usize> = None;
         while let Some(&byte) = bytes.get(self.at) {
@@ -51,14 +66,14 @@ impl<'a> Entries<'a> {
                 b'(' | b')' => {
                     self.skip_line();
                     let what = format!("'{}' without its other half", byte as char);
-                    return Some(Err((start, what, "balance the parentheses, or escape with a backslash")));
+                    return Some(Err((start, what, "balance the parentheses, or escape with a backslash".into())));
                 }
                 b'"' => match self.quoted_end() {
                     Some(end) => self.at = end,
                     None => {
                         self.skip_line();
                         let mend = "close it on the same line, or escape the quote with a backslash";
-                        return Some(Err((start, "a quoted string without an end".to_owned(), mend)));
+                        return Some(Err((start, "a quoted string without an end".to_owned(), mend.into())));
                     }
                 },
                 _ => self.at = self.word_end(start),
@@ -71,7 +86,7 @@ impl<'a> Entries<'a> {
         match open {
             Some(at) => {
                 let mend = "close the parenthesis";
-                Some(Err((at, "'(' without its other half".to_owned(), mend)))
+                Some(Err((at, "'(' without its other half".to_owned(), mend.into())))
             }
             None => (!tokens.is_empty()).then_some(Ok(())),
         }
@@ -79,7 +94,7 @@ impl<'a> Entries<'a> {
 
     fn quoted_end(&self) -> Option<usize> {
         let mut escaped = false;
-        for (at, byte) in self.text.bytes().enumerate().skip(self.at) {
+        for (at, byte) in self.text.iter().copied().enumerate().skip(self.at) {
             match byte {
                 b'\n' => return None,
                 _ if escaped => escaped = false,
@@ -93,7 +108,7 @@ impl<'a> Entries<'a> {
 
     fn word_end(&self, start: usize) -> usize {
         let mut escaped = false;
-        for (at, byte) in self.text.bytes().enumerate().skip(start) {
+        for (at, byte) in self.text.iter().copied().enumerate().skip(start) {
             match byte {
                 b'\n' => return at,
                 _ if escaped => escaped = false,
@@ -106,15 +121,16 @@ impl<'a> Entries<'a> {
     }
 
     fn skip_line(&mut self) {
-        self.at += self.text[self.at..].find('\n').unwrap_or(self.text.len() - self.at);
+        let rest = &self.text[self.at..];
+        self.at += rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
     }
 }
 
 /// A time in seconds, or in parts with the units s, m, h, d, w.
-pub(super) fn seconds(text: &str) -> Option<u32> {
+pub(super) fn seconds(text: &[u8]) -> Option<u32> {
     let mut sum: u32 = 0;
     let mut digits = String::new();
-    for char in text.chars() {
+    for char in text.iter().copied().map(char::from) {
         let unit = match char.to_ascii_lowercase() {
             '0'..='9' => {
                 digits.push(char);
@@ -141,10 +157,10 @@ mod tests {
     #[test]
     fn times_have_units() {
         for (text, seconds) in [("0", Some(0)), ("90", Some(90)), ("1h30m", Some(5400)), ("1W", Some(604_800))] {
-            assert_eq!(super::seconds(text), seconds);
+            assert_eq!(super::seconds(text.as_bytes()), seconds);
         }
         for text in ["", "h", "-1", "1x", "4294967296", "9999999w"] {
-            assert_eq!(super::seconds(text), None, "{text}");
+            assert_eq!(super::seconds(text.as_bytes()), None, "{text}");
         }
     }
 }

@@ -77,31 +77,38 @@ impl Files {
 
     /// The path of a file that another one names, relative to the folder of that one. Left as it is written: what `..`
     /// means behind a symbolic link is the system's to say.
-    pub(super) fn relative(from: &Path, named: &str) -> PathBuf {
+    pub(super) fn relative(from: &Path, named: impl AsRef<Path>) -> PathBuf {
         from.parent().unwrap_or_else(|| Path::new("")).join(named)
     }
 
     /// Reads a file as text.
     pub(super) fn read(&self, path: &Path) -> io::Result<String> {
+        String::from_utf8(self.read_octets(path)?).map_err(|error| {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = good.iter().filter(|octet| **octet == b'\n').count() + 1;
+            io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
+        })
+    }
+
+    /// Reads a file whose text may hold any octets.
+    pub(super) fn read_octets(&self, path: &Path) -> io::Result<Vec<u8>> {
         match self {
-            Self::Disk(_) => read_text(path),
+            Self::Disk(_) => read_regular(path),
             Self::Lab(_) => match LAB_FILES.iter().find(|(name, _)| Path::new(name) == without_dots(path)) {
-                Some((_, text)) => Ok((*text).to_owned()),
+                Some((_, text)) => Ok(text.as_bytes().to_owned()),
                 None => Err(io::Error::new(io::ErrorKind::NotFound, "not part of the labs")),
             },
         }
     }
 }
 
-fn read_text(path: &Path) -> io::Result<String> {
-    let octets = RegularFile::open(path)?.read(MAX_FILE)?;
-    let text = String::from_utf8(octets).map_err(|error| {
-        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = good.iter().filter(|octet| **octet == b'\n').count() + 1;
-        io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
-    })?;
+fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let mut octets = RegularFile::open(path)?.read(MAX_FILE)?;
     // Some editors put a byte order mark in front.
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    if octets.starts_with("\u{feff}".as_bytes()) {
+        octets.drain(.."\u{feff}".len());
+    }
+    Ok(octets)
 }
 
 /// `config/../zones/x` is `zones/x` within a lab, where there are no links.

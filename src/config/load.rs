@@ -51,8 +51,8 @@ pub fn load_after(files: &Files, before: &Allocations) -> Result<Config, Problem
         }
     };
     let mut places = Places::default();
-    let source = Source::new(file, &text);
-    let mirror = read::read(&source, &mut problems);
+    let source = Source::new(file, text.as_bytes());
+    let mirror = read::read(&source, &text, &mut problems);
     let mut declarer = declare::Declarer::new(files, &path, &source, &mut places, &mut problems);
     let mut server = declarer.server(&mirror.server);
     server.metrics = mirror.metrics.as_ref().and_then(|metrics| declarer.metrics(&metrics.value));

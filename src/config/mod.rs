@@ -47,7 +47,7 @@ mod testing {
     pub(crate) fn record_sets(apex: &Name, text: &str) -> Vec<RecordSet> {
         let (mut places, mut problems) = (Places::default(), Problems::default());
         let path = Path::new("test.zone");
-        let contents = zone_file::read(&Files::default(), path, text, apex, &mut places, &mut problems);
+        let contents = zone_file::read(&Files::default(), path, text.as_bytes(), apex, &mut places, &mut problems);
         assert!(problems.is_empty(), "{problems}");
         contents.record_sets
     }

@@ -64,13 +64,13 @@ impl Places {
 #[derive(Debug)]
 pub(super) struct Source<'t> {
     file: Arc<str>,
-    pub(super) text: &'t str,
+    text: &'t [u8],
     line_starts: Vec<usize>,
 }
 
 impl<'t> Source<'t> {
-    pub(super) fn new(file: Arc<str>, text: &'t str) -> Self {
-        let after_newlines = text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n').map(|(at, _)| at + 1);
+    pub(super) fn new(file: Arc<str>, text: &'t [u8]) -> Self {
+        let after_newlines = text.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(at, _)| at + 1);
         Self { line_starts: std::iter::once(0).chain(after_newlines).collect(), file, text }
     }
 
@@ -78,7 +78,9 @@ impl<'t> Source<'t> {
     pub(super) fn place(&self, offset: usize) -> Place {
         let line = self.line_starts.partition_point(|start| *start <= offset);
         let before = self.text.get(self.line_starts[line - 1]..offset).unwrap_or_default();
-        Place { file: self.file.clone(), line: line as u32, column: before.chars().count() as u32 + 1 }
+        // In UTF-8, octets that continue a character begin with the bits 10.
+        let characters = before.iter().filter(|octet| **octet & 0xc0 != 0x80).count();
+        Place { file: self.file.clone(), line: line as u32, column: characters as u32 + 1 }
     }
 }
 

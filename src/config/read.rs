@@ -53,10 +53,10 @@ pub(super) struct Read<T> {
     pub(super) whole: bool,
 }
 
-/// Reads a configuration file.
-pub(super) fn read(source: &Source<'_>, problems: &mut Problems) -> Mirror {
+/// Reads a configuration file, whose text is also that of `source`.
+pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> Mirror {
     let mut mirror = Mirror::default();
-    let (root, mut syntax_errors) = DeTable::parse_recoverable(source.text);
+    let (root, mut syntax_errors) = DeTable::parse_recoverable(text);
     let mut reader = Reader { source, problems };
     if !syntax_errors.is_empty() {
         syntax_errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));

@@ -1,161 +1,236 @@
-//! RDATA in presentation format, read by the `domain` library, with the word that is to blame where it cannot be read.
+//! RDATA in presentation format, as the form of its type says, with the word that is to blame where it cannot be read.
 
+use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
-use bytes::Bytes;
-use domain::base::iana::Class;
-use domain::base::name::ParsedName;
-use domain::base::rdata::{ComposeRecordData, ParseAnyRecordData};
-use domain::base::{Name, Rtype};
-use domain::dep::octseq::Parser;
-use domain::rdata::AllRecordData;
-use domain::zonefile::inplace::{Entry, Zonefile};
+use domain::base::Rtype;
+use domain::base::iana::SecurityAlgorithm;
+use domain::rdata::dnssec::Timestamp;
+use domain::utils::{base32, base64};
 
 use super::entries::{Mistake, Token, seconds};
-use crate::dns;
+use crate::dns::rdata::{self, Field, Form};
+use crate::dns::{Name, RecordType, TypeName};
+use words::{Blame, Words};
 
-/// The name that names in RDATA are relative to, as the library holds it.
-#[derive(Clone, Debug)]
-pub(super) struct DataOrigin(Name<Bytes>);
+mod composite;
+mod location;
+mod mnemonics;
+mod parameters;
+mod words;
 
-impl DataOrigin {
-    pub(super) fn new(origin: &dns::Name) -> Self {
-        let octets = Bytes::copy_from_slice(origin.as_wire());
-        Self(Name::from_octets(octets).expect("both hold whole names"))
-    }
-}
+pub(super) use words::name;
 
-/// Reads the RDATA of a record whose type stands at `rtype_at`.
+/// Reads the RDATA of a record whose type stands at `rtype_at`; names in it are relative to `origin`.
 pub(super) fn read(
-    rtype: Rtype,
+    rtype: RecordType,
     rtype_at: usize,
     tokens: &[Token<'_>],
-    origin: &DataOrigin,
+    origin: &Name,
 ) -> Result<Box<[u8]>, Mistake> {
     if let Some(rdata) = plain(rtype, tokens, origin) {
         return Ok(rdata);
     }
-    scan(rtype, tokens, origin).map(Vec::into_boxed_slice).map_err(|what| {
-        let at = blamed(rtype, tokens, origin).map_or(rtype_at, |token| token.at);
-        (at, format!("bad {rtype} data: {what}"), mend(rtype))
+    let form = rdata::form(rtype);
+    let is_generic = matches!(tokens, [Token { text: b"\\#", .. }, ..]);
+    let read = match form {
+        _ if is_generic => generic(rtype, &mut Words::new(&tokens[1..], rtype_at, origin)),
+        Some(form) => fields(form, &mut Words::new(tokens, rtype_at, origin)),
+        None => {
+            let what = format!("{} data cannot be read as text here", TypeName(rtype));
+            let mend = format!("write TYPE{} \\# LENGTH OCTETS, in hexadecimal digits (RFC 3597 §5)", u16::from(rtype));
+            return Err((rtype_at, what, mend.into()));
+        }
+    };
+    read.map(Vec::into_boxed_slice).map_err(|Blame { at, what }| {
+        (at, format!("bad {} data: {what}", TypeName(rtype)), form.map_or_else(|| GENERIC_MEND.into(), mend))
     })
 }
 
+const GENERIC_MEND: &str = "write \\#, the number of octets, and the octets in hexadecimal digits (RFC 3597 §5)";
+
 /// The type that a word names.
-pub(super) fn rtype(word: &str) -> Option<Rtype> {
+pub(super) fn rtype(word: &[u8]) -> Option<RecordType> {
     match word {
-        "A" => Some(Rtype::A),
-        "AAAA" => Some(Rtype::AAAA),
-        "CNAME" => Some(Rtype::CNAME),
-        // The library compares with each name that it knows.
-        word => word.parse().ok(),
+        b"A" => Some(RecordType::A),
+        b"AAAA" => Some(RecordType::AAAA),
+        b"CNAME" => Some(RecordType::CNAME),
+        // The library compares with each name that it knows, and leaves the hyphen out of this one.
+        _ if word.eq_ignore_ascii_case(b"NSAP-PTR") => Some(RecordType::from(Rtype::NSAPPTR.to_int())),
+        _ => Some(RecordType::from(std::str::from_utf8(word).ok()?.parse::<Rtype>().ok()?.to_int())),
     }
 }
 
-/// Reads what most records of large zones are, addresses and names without escapes, as the library would and faster;
-/// `None` where it shall do so.
-fn plain(rtype: Rtype, tokens: &[Token<'_>], origin: &DataOrigin) -> Option<Box<[u8]>> {
+/// Reads what most records of large zones are, addresses and names without escapes; `None` where the form is to be asked.
+fn plain(rtype: RecordType, tokens: &[Token<'_>], origin: &Name) -> Option<Box<[u8]>> {
     let [Token { text, .. }] = tokens else { return None };
+    let text = std::str::from_utf8(text).ok()?;
     match rtype {
-        Rtype::A => text.parse::<Ipv4Addr>().ok().map(|address| Box::from(address.octets())),
-        Rtype::AAAA => text.parse::<Ipv6Addr>().ok().map(|address| Box::from(address.octets())),
-        Rtype::CNAME | Rtype::NS | Rtype::PTR => {
+        RecordType::A => text.parse::<Ipv4Addr>().ok().map(|address| Box::from(address.octets())),
+        RecordType::AAAA => text.parse::<Ipv6Addr>().ok().map(|address| Box::from(address.octets())),
+        RecordType::CNAME | RecordType::NS | RecordType::PTR => {
             let is_plain = text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet));
-            let origin = dns::NameRef::parse(origin.0.as_slice())?;
-            let name = is_plain.then(|| dns::Name::relative(text, origin).ok())??;
+            let name = is_plain.then(|| Name::relative(text, origin.as_ref()).ok())??;
             Some(name.as_wire().into())
         }
         _ => None,
     }
 }
 
-/// Lets the library read RDATA.
-fn scan(rtype: Rtype, tokens: &[Token<'_>], origin: &DataOrigin) -> Result<Vec<u8>, String> {
-    let text = scannable(rtype, tokens);
-    let mut scanner = Zonefile::from(text.as_str());
-    scanner.set_origin(origin.0.clone());
-    scanner.set_default_class(Class::IN);
-    match scanner.next_entry() {
-        Ok(Some(Entry::Record(record))) => {
-            let mut rdata = Vec::new();
-            let Ok(()) = record.data().compose_rdata(&mut rdata);
-            // The scanner lets an empty label within a name pass, and generic data (RFC 3597 §5) that does not fit.
-            let mut parser = Parser::from_ref(rdata.as_slice());
-            let parsed = AllRecordData::<&[u8], ParsedName<&[u8]>>::parse_any_rdata(rtype, &mut parser);
-            if parsed.is_err() || parser.remaining() > 0 {
-                return Err("a label is empty, or octets do not fit the type".to_owned());
-            }
-            Ok(rdata)
-        }
-        Ok(_) => Err(TOO_SHORT.to_owned()),
-        // The library's place, `1:column`, is that of the line made here.
-        Err(error) => {
-            let message = error.to_string();
-            Err(match message.splitn(3, ':').nth(2).unwrap_or(&message).trim() {
-                "unexpected end of entry" => TOO_SHORT.to_owned(),
-                "trailing tokens" => "more than belongs there".to_owned(),
-                message => message.to_owned(),
-            })
-        }
-    }
-}
+/// Most octets of RDATA.
+const MAX_RDATA: usize = u16::MAX as usize;
 
-/// A record on one line, written so that the library can read it.
-fn scannable(rtype: Rtype, tokens: &[Token<'_>]) -> String {
-    let mut text = format!("@ 0 IN {rtype}");
-    let mut end = None;
-    for (at, token) in tokens.iter().enumerate() {
-        // A quoted value of a service parameter, `alpn="h2,h3"`, stands right behind its key (RFC 9460 §2.1).
-        let is_value = matches!(rtype, Rtype::SVCB | Rtype::HTTPS) && end == Some(token.at);
-        end = Some(token.at + token.text.len());
-        if !is_value {
-            text.push(' ');
-        }
-        match seconds(token.text) {
-            // Serial, refresh, retry, expire and minimum: the last four are times.
-            Some(seconds) if rtype == Rtype::SOA && at > 2 => text.push_str(&seconds.to_string()),
-            _ if is_value => push_ascii(&mut text, &token.text.trim_matches('"').replace(' ', "\\032")),
-            _ => push_ascii(&mut text, token.text),
-        }
-    }
-    text.push('\n');
-    text
-}
-
-/// Octets outside ASCII are written as numbers (RFC 1035 §5.1).
-fn push_ascii(text: &mut String, token: &str) {
-    for char in token.chars() {
-        match char.is_ascii() {
-            true => text.push(char),
-            false => char.encode_utf8(&mut [0; 4]).bytes().for_each(|octet| text.push_str(&format!("\\{octet:03}"))),
-        }
-    }
-}
-
-/// What is wrong with data that ends too early.
-const TOO_SHORT: &str = "something is missing";
-
-/// The token at which data that cannot be read goes wrong; `None` where something is missing at its end.
-fn blamed<'a, 't>(rtype: Rtype, tokens: &'t [Token<'a>], origin: &DataOrigin) -> Option<&'t Token<'a>> {
-    // Without the bad token and those behind it, data is good, or only too short.
-    let is_good = |tokens| match scan(rtype, tokens, origin) {
-        Ok(_) => true,
-        Err(what) => what == TOO_SHORT,
+/// Data of any type: its length and its octets (RFC 3597 §5).
+fn generic(rtype: RecordType, words: &mut Words<'_, '_>) -> Result<Vec<u8>, Blame> {
+    let length = words.next("length")?;
+    let expected: u16 = length.number()?;
+    let octets = match words.is_empty() {
+        true => Vec::new(),
+        false => words.hexadecimal("octets in hexadecimal digits")?,
     };
-    let ends: Vec<_> = (1..=tokens.len()).collect();
-    tokens.get(ends.partition_point(|end| is_good(&tokens[..*end])))
+    if octets.len() != usize::from(expected) {
+        return Err(length.blame(format!("{expected} octets are announced and {} written", octets.len())));
+    }
+    if !rdata::is_well_formed(rtype, &octets) {
+        return Err(length.blame("the octets do not fit the type"));
+    }
+    Ok(octets)
 }
 
-/// How data of a type is written.
-fn mend(rtype: Rtype) -> &'static str {
-    match rtype {
-        Rtype::A => "write an IPv4 address: 10.1.0.5",
-        Rtype::AAAA => "write an IPv6 address: fd00::5",
-        Rtype::CNAME | Rtype::DNAME | Rtype::NS | Rtype::PTR => "write one domain name",
-        Rtype::MX => "write preference and exchange: 10 mail",
-        Rtype::SOA => "write server, mailbox, serial, refresh, retry, expire and minimum",
-        Rtype::SRV => "write priority, weight, port and target: 0 5 5060 sip",
-        Rtype::TXT => "write strings, in quotes where they hold spaces",
-        _ => "correct the data of the record",
+fn fields(form: Form, words: &mut Words<'_, '_>) -> Result<Vec<u8>, Blame> {
+    let mut octets = Vec::new();
+    for (name, field) in form.fields {
+        self::field(*field, name, words, &mut octets)?;
     }
+    if let Some(word) = words.next_if_any() {
+        return Err(word.blame("more than belongs there"));
+    }
+    if octets.len() > MAX_RDATA {
+        return Err(words.blame(format!("{} octets, and RDATA has at most {MAX_RDATA}", octets.len())));
+    }
+    Ok(octets)
 }
+
+fn field(field: Field, name: &'static str, words: &mut Words<'_, '_>, octets: &mut Vec<u8>) -> Result<(), Blame> {
+    match field {
+        Field::U8 => octets.push(words.next(name)?.number()?),
+        Field::U16 => octets.extend(words.next(name)?.number::<u16>()?.to_be_bytes()),
+        Field::U32 => octets.extend(words.next(name)?.number::<u32>()?.to_be_bytes()),
+        Field::Period => {
+            let word = words.next(name)?;
+            let period = seconds(word.content()).ok_or_else(|| word.is_not("a number of seconds, or 1h30m"))?;
+            octets.extend(period.to_be_bytes());
+        }
+        Field::Time => {
+            let word = words.next(name)?;
+            let time: Timestamp = word.parsed("a time as YYYYMMDDHHmmSS")?;
+            octets.extend(time.into_int().to_be_bytes());
+        }
+        Field::Type => {
+            let word = words.next(name)?;
+            let rtype = rtype(word.content()).ok_or_else(|| word.is_not("a record type"))?;
+            octets.extend(u16::from(rtype).to_be_bytes());
+        }
+        Field::Algorithm => {
+            let word = words.next(name)?;
+            let named = SecurityAlgorithm::from_mnemonic(word.content()).map(SecurityAlgorithm::to_int);
+            let named = named.or_else(|| mnemonics::find(&mnemonics::ALGORITHMS, word.content()));
+            octets.push(named.map_or_else(|| word.number_or("a mnemonic of RFC 4034 appendix A.1"), Ok)?);
+        }
+        Field::CertificateType => {
+            let word = words.next(name)?;
+            let named = mnemonics::find(&mnemonics::CERTIFICATE_TYPES, word.content());
+            octets.extend(named.map_or_else(|| word.number_or("a mnemonic of RFC 4398 §2.1"), Ok)?.to_be_bytes());
+        }
+        Field::KeyFlags => {
+            let word = words.next(name)?;
+            let named = mnemonics::key_flags(word.content());
+            octets.extend(named.map_or_else(|| word.number_or("mnemonics of RFC 2535 §7.1"), Ok)?.to_be_bytes());
+        }
+        Field::KeyProtocol => {
+            let word = words.next(name)?;
+            let named = mnemonics::find(&mnemonics::KEY_PROTOCOLS, word.content());
+            octets.push(named.map_or_else(|| word.number_or("a mnemonic of RFC 2535 §7.1"), Ok)?);
+        }
+        Field::Ipv4 => octets.extend(words.next(name)?.parsed::<Ipv4Addr>("an IPv4 address")?.octets()),
+        Field::Ipv6 => octets.extend(words.next(name)?.parsed::<Ipv6Addr>("an IPv6 address")?.octets()),
+        Field::Name | Field::ExactName => octets.extend(words.name(name)?.as_wire()),
+        Field::OptionalName if words.is_empty() => {}
+        Field::OptionalName => octets.extend(words.name(name)?.as_wire()),
+        Field::ExactNames => {
+            while !words.is_empty() {
+                octets.extend(words.name(name)?.as_wire());
+            }
+        }
+        Field::Eui48 => octets.extend(words.next(name)?.hexadecimal_groups::<6>(b'-', 2)?),
+        Field::Eui64 => octets.extend(words.next(name)?.hexadecimal_groups::<8>(b'-', 2)?),
+        Field::Locator => octets.extend(words.next(name)?.hexadecimal_groups::<8>(b':', 4)?),
+        Field::String => words.next(name)?.push_string(octets)?,
+        Field::OptionalString if words.is_empty() => {}
+        Field::OptionalString => words.next(name)?.push_string(octets)?,
+        Field::Strings => {
+            words.next(name)?.push_string(octets)?;
+            while let Some(word) = words.next_if_any() {
+                word.push_string(octets)?;
+            }
+        }
+        Field::Tag => {
+            let word = words.next(name)?;
+            if word.content().is_empty() || !word.content().iter().all(u8::is_ascii_alphanumeric) {
+                return Err(word.is_not("a tag of letters and digits"));
+            }
+            word.push_string(octets)?;
+        }
+        Field::Text => octets.extend(words.next(name)?.unescaped()?),
+        Field::Hex => octets.extend(words.hexadecimal(name)?),
+        Field::OptionalBase64 if words.is_empty() => {}
+        Field::Base64 | Field::OptionalBase64 => {
+            let (word, text) = words.joined(name)?;
+            let decoded: Vec<u8> = base64::decode(&text).map_err(|error| word.blame(format!("base64: {error}")))?;
+            octets.extend(decoded);
+        }
+        Field::Salt => {
+            let word = words.next(name)?;
+            let salt = if word.content() == b"-" { Vec::new() } else { word.hexadecimal()? };
+            octets.push(u8::try_from(salt.len()).map_err(|_| word.blame("longer than 255 octets"))?);
+            octets.extend(salt);
+        }
+        Field::Hash => {
+            let word = words.next(name)?;
+            let hash: Vec<u8> =
+                base32::decode_hex(word.text()?).map_err(|error| word.blame(format!("base32: {error}")))?;
+            octets
+                .push(u8::try_from(hash.len()).ok().filter(|length| *length > 0).ok_or_else(|| word.is_not("a hash"))?);
+            octets.extend(hash);
+        }
+        Field::Types => composite::types(words, octets)?,
+        Field::OldTypes => composite::old_types(name, words, octets)?,
+        Field::Location => location::read(words, octets)?,
+        Field::Prefixes => composite::prefixes(words, octets)?,
+        Field::Services => composite::services(words, octets)?,
+        Field::HostIdentity => composite::host_identity(words, octets)?,
+        Field::Gateway => composite::gateway(words, octets)?,
+        Field::Relay => composite::relay(words, octets)?,
+        Field::Parameters => parameters::read(words, octets)?,
+        Field::AddressSuffix => composite::address_suffix(words, octets)?,
+        Field::Nsap => composite::nsap(words.next(name)?, octets)?,
+    }
+    Ok(())
+}
+
+/// How data of a form is written.
+fn mend(form: Form) -> Cow<'static, str> {
+    let names: Vec<_> = form.fields.iter().map(|(name, _)| *name).collect();
+    let (last, others) = names.split_last().expect("no form is empty");
+    let and = if others.is_empty() { "" } else { " and " };
+    format!("write {}{and}{last}: {}", others.join(", "), form.example).into()
+}
+
+/// Reads a word that is a type of the standard library, or one like them.
+fn parse<T: FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

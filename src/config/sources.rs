@@ -41,7 +41,7 @@ pub(super) struct ZoneFile {
     pub(super) zone: ZoneId,
     /// Record sets of the zone that the platform writes, or compares with what the configuration says.
     pub(super) written: BTreeSet<(Name, RecordType)>,
-    pub(super) text: String,
+    pub(super) text: Vec<u8>,
     pub(super) marks: Vec<Mark>,
 }
 
@@ -53,7 +53,7 @@ pub struct FileChange {
     /// Record sets that differ or are new.
     pub record_sets: Vec<RecordSetChange>,
     file: usize,
-    text: String,
+    text: Vec<u8>,
     marks: Vec<Mark>,
     /// Number, line and column of warnings in the file.
     warnings: Vec<(usize, u32, u32)>,
@@ -88,7 +88,7 @@ impl Sources {
         self.secrets.iter().all(|secret| secret.is_as_it_was(files)).then_some(())?;
         let mut changes = Vec::new();
         for (number, file) in self.zone_files.iter().enumerate() {
-            let text = files.read(&file.path).ok()?;
+            let text = files.read_octets(&file.path).ok()?;
             if text != file.text {
                 changes.push(self.change(files, number, text)?);
             }
@@ -106,7 +106,7 @@ impl Sources {
         self.warnings = std::mem::take(&mut self.warnings).sorted();
     }
 
-    fn change(&self, files: &Files, number: usize, text: String) -> Option<FileChange> {
+    fn change(&self, files: &Files, number: usize, text: Vec<u8>) -> Option<FileChange> {
         let file = &self.zone_files[number];
         let difference = Difference::new(files, file, &text)?;
         let record_sets = difference.record_sets()?;
@@ -144,7 +144,7 @@ struct Same {
 }
 
 impl Difference {
-    fn new(files: &Files, file: &ZoneFile, text: &str) -> Option<Self> {
+    fn new(files: &Files, file: &ZoneFile, text: &[u8]) -> Option<Self> {
         let mut difference = Self {
             same: Vec::new(),
             before: Vec::new(),
@@ -170,14 +170,13 @@ impl Difference {
             }
             // The stretch ends where the text goes on as it did.
             let (octets, most_marks) = REACH;
-            let window = &rest.as_bytes()[..rest.len().min(octets)];
+            let window = &rest[..rest.len().min(octets)];
             let mut next = (number + 1..marks.len()).take(most_marks);
-            let (next, next_at) =
-                match next.find_map(|next| Some((next, at + find_line(window, old(next).as_bytes())?))) {
-                    Some(found) => found,
-                    None if marks.len() - number <= most_marks => (marks.len(), text.len()),
-                    None => return None,
-                };
+            let (next, next_at) = match next.find_map(|next| Some((next, at + find_line(window, old(next))?))) {
+                Some(found) => found,
+                None if marks.len() - number <= most_marks => (marks.len(), text.len()),
+                None => return None,
+            };
             let from = marks[number].at..marks.get(next).map_or(file.text.len(), |mark| mark.at);
             let was = read(files, file, mark, &file.text[from])?;
             let here = Mark { at, line, state: mark.state.clone() };
@@ -188,7 +187,7 @@ impl Difference {
                 return None;
             }
             difference.before.extend(was.placed());
-            line += text[at..next_at].bytes().filter(|octet| *octet == b'\n').count() as u32;
+            line += text[at..next_at].iter().filter(|octet| **octet == b'\n').count() as u32;
             difference.marks.extend(is.marks());
             difference.after.extend(is.placed());
             (number, at) = (next, next_at);
@@ -241,10 +240,12 @@ struct Part<'m> {
 }
 
 /// Reads the part that follows a mark; `None` where there is anything to say about it.
-fn read<'m>(files: &Files, file: &ZoneFile, mark: &'m Mark, text: &str) -> Option<Part<'m>> {
+fn read<'m>(files: &Files, file: &ZoneFile, mark: &'m Mark, text: &[u8]) -> Option<Part<'m>> {
     let (mut places, mut problems) = (Places::default(), Problems::default());
     let mut contents = zone_file::read_from(mark.state.clone(), files, &file.path, text, &mut places, &mut problems);
-    let is_plain = problems.is_empty() && !contents.includes && !contents.marks.is_empty();
+    // What `$GENERATE` may write is bounded in the file as a whole.
+    let is_alone = !contents.includes && contents.generated == 0;
+    let is_plain = problems.is_empty() && is_alone && !contents.marks.is_empty();
     if file.is_private {
         // In a private zone the record edits the platform's own.
         let is_edit = |set: &&mut RecordSet| set.rtype == RecordType::SOA && set.owner == file.apex;
@@ -282,7 +283,7 @@ fn find_line(text: &[u8], lines: &[u8]) -> Option<usize> {
 
 impl ZoneFile {
     /// A file that has just been read, without what the topology says of it.
-    pub(super) fn new(path: &Path, apex: &Name, is_private: bool, origin: Origin, text: String) -> Self {
+    pub(super) fn new(path: &Path, apex: &Name, is_private: bool, origin: Origin, text: Vec<u8>) -> Self {
         let path = path.to_owned();
         let (apex, zone) = (apex.clone(), ZoneId(u32::MAX));
         Self { path, apex, is_private, origin, zone, written: BTreeSet::new(), text, marks: Vec::new() }

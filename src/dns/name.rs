@@ -49,6 +49,9 @@ pub enum NameError {
     /// A space, a control character or a letter outside ASCII stands unescaped.
     #[error("the character {0:?} does not belong in a domain name")]
     BadCharacter(char),
+    /// The text is `@`, which stands for an origin, where there is none.
+    #[error("it stands for the origin of a zone file, and there is none here")]
+    NoOrigin,
 }
 
 impl Name {
@@ -244,6 +247,9 @@ impl FromStr for Name {
 
     /// Reads presentation format (RFC 1035 §5.1): every name is absolute, a dot at the end changes nothing.
     fn from_str(text: &str) -> Result<Self, NameError> {
+        if text == "@" {
+            return Err(NameError::NoOrigin);
+        }
         Ok(Self(read(text)?.as_slice().into()))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Generation, ServedZone, Snapshot};
 use crate::azure::{Limits, Origin, RecordSet, RecordSetChange, Scope, Writer, ZoneContents, is_sound_part};
-use crate::dns::RecordType;
+use crate::dns::{Rdatas, RecordType};
 use crate::view::ZoneId;
 use crate::zone::{RrsetSource, Zone};
 
@@ -59,7 +59,7 @@ fn part(served: &ServedZone, zone: &Zone, changes: &[RecordSetChange]) -> ZoneCo
                     owner: node.name().to_name(),
                     rtype: rrset.rtype(),
                     ttl: rrset.ttl(),
-                    rdatas: rrset.rdatas().map(Box::from).collect(),
+                    rdatas: Rdatas::new(rrset.rtype(), rrset.rdatas().map(Box::from).collect()),
                     writer: if is_platforms { Writer::NameServers } else { Writer::Person },
                     origin: Origin::default(),
                 };

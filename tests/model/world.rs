@@ -6,7 +6,7 @@ use vnetdns::azure::{
     Catalogue, Declaration, Declared, Limits, NameServer, Origin, PrivateDnsZone, PublicZone, RecordSet,
     ResolutionPolicy, SoaEdit, Topology, Upstream, VirtualNetwork, VirtualNetworkLink, Writer,
 };
-use vnetdns::dns::{Name, RecordType, Ttl};
+use vnetdns::dns::{Name, Rdatas, RecordType, Ttl};
 use vnetdns::snapshot::{Generation, Identity, Snapshot};
 
 use crate::elsewhere::{Leads, Settings, UPSTREAM, declared_server, inbound_endpoint};
@@ -202,7 +202,10 @@ impl SetSpec {
             owner: name(&self.owner),
             rtype: RecordType::from(self.rtype),
             ttl: Ttl::from_secs(self.ttl).expect("at most 31 bits"),
-            rdatas: self.rdatas.iter().map(|rdata| rdata.clone().into()).collect(),
+            rdatas: Rdatas::new(
+                RecordType::from(self.rtype),
+                self.rdatas.iter().map(|rdata| rdata.clone().into()).collect(),
+            ),
             writer: Writer::Person,
             origin: Origin(0),
         }

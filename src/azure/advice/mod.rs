@@ -329,8 +329,9 @@ fn is_public(zones: &[ZoneContents], network: &str, member: &ResourceMember) -> 
     }
     let public = longest(&member.public_name, &|scope| *scope == Scope::Public);
     let step = public.and_then(|zone| zone.record_sets.get(&(member.public_name.clone(), RecordType::CNAME)));
-    let is_connected =
-        step.is_some_and(|step| step.rdatas.iter().any(|rdata| **rdata == *member.privatelink_name.as_wire()));
+    let is_connected = step.is_some_and(|step| {
+        step.rdatas.iter().any(|rdata| rdata::target(rdata) == Some(member.privatelink_name.as_ref()))
+    });
     match longest(&member.privatelink_name, &is_linked).filter(|_| is_connected) {
         None => true,
         Some(zone) => {

@@ -191,7 +191,7 @@ mod tests {
             owner: Name::relative(&format!("n{at}"), name.as_ref()).unwrap(),
             rtype: RecordType::A,
             ttl: Ttl::MAX,
-            rdatas: vec![Box::new([10, 0, 0, 1])],
+            rdatas: crate::dns::Rdatas::one([10, 0, 0, 1]),
             writer: Writer::Person,
             origin: ORIGIN,
         };

@@ -7,7 +7,7 @@ use std::ops::Deref;
 
 use ipnet::IpNet;
 
-use crate::dns::{Name, NameRef, RecordType, Ttl};
+use crate::dns::{Name, NameRef, Rdatas, RecordType, Ttl};
 
 mod allocations;
 mod clients;
@@ -297,8 +297,8 @@ pub struct RecordSet {
     pub rtype: RecordType,
     /// Their TTL.
     pub ttl: Ttl,
-    /// RDATA in uncompressed wire format, at least one.
-    pub rdatas: Vec<Box<[u8]>>,
+    /// Their data, at least one.
+    pub rdatas: Rdatas,
     /// Who wrote the set.
     pub writer: Writer,
     /// Where it, or the resource it follows from, was declared.

@@ -8,7 +8,7 @@ use super::{address_set, constant, seconds};
 use crate::azure::contents::ZoneContents;
 use crate::azure::declaration::{Declaration, PowerState, PrivateDnsZone, RecordSet, VirtualMachine, Writer};
 use crate::azure::finding::Finding;
-use crate::dns::{Name, RecordType, Ttl, TypeName};
+use crate::dns::{Name, Rdatas, RecordType, Ttl, TypeName};
 
 /// TTL of the records that Azure writes for machines, in seconds (seen in captures and API recordings).
 const TTL: Ttl = seconds(10);
@@ -89,7 +89,7 @@ pub(super) fn internal_names<'a>(declaration: &'a Declaration, zones: &mut Inter
                 owner: reverse_owner(**address),
                 rtype: RecordType::PTR,
                 ttl: TTL,
-                rdatas: vec![host.as_wire().into()],
+                rdatas: Rdatas::one(host.as_wire()),
                 writer: writer(machine),
                 origin,
             });

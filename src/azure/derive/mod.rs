@@ -15,7 +15,7 @@ use super::catalogue::Catalogue;
 use super::contents::{Scope, ZoneContents};
 use super::declaration::{Declaration, Origin, PrivateDnsZone, PublicZone, RecordSet, SoaEdit, Writer};
 use super::finding::Finding;
-use crate::dns::{Name, RecordType, Ttl, rdata};
+use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
 
 pub use forwarding::{Destination, Forwarding, Rule, SecurityRule, Targets};
 pub(super) use forwarding::{forwarding, standing_in};
@@ -88,7 +88,7 @@ pub(crate) fn private_soa(apex: &Name, edit: &SoaEdit, origin: Origin) -> Record
         owner: apex.clone(),
         rtype: RecordType::SOA,
         ttl: edit.ttl.unwrap_or_else(|| seconds(SOA_TTL)),
-        rdatas: vec![rdata::soa(&constant("azureprivatedns.net"), &email, numbers).into()],
+        rdatas: Rdatas::one(rdata::soa(&constant("azureprivatedns.net"), &email, numbers)),
         writer: Writer::Zone,
         origin,
     }
@@ -135,7 +135,10 @@ fn address_set(
     let sets = [(RecordType::A, v4.collect::<Vec<_>>()), (RecordType::AAAA, v6.collect())];
     sets.into_iter().filter(|(_, rdatas)| !rdatas.is_empty()).map({
         let owner = owner.clone();
-        move |(rtype, rdatas)| RecordSet { owner: owner.clone(), rtype, ttl, rdatas, writer: writer.clone(), origin }
+        move |(rtype, rdatas)| {
+            let rdatas = Rdatas::new(rtype, rdatas);
+            RecordSet { owner: owner.clone(), rtype, ttl, rdatas, writer: writer.clone(), origin }
+        }
     })
 }
 

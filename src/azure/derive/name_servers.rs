@@ -11,13 +11,13 @@ use super::address_set;
 use crate::azure::contents::{Scope, ZoneContents};
 use crate::azure::declaration::{Declaration, NameServer, RecordSet, Writer};
 use crate::azure::finding::Finding;
-use crate::dns::{RecordType, TypeName};
+use crate::dns::{Rdatas, RecordType, TypeName};
 
 /// Writes them into all zones, but for the NS records of one that a person gave its own.
 pub(super) fn write(declaration: &Declaration, zones: &mut [ZoneContents], findings: &mut Vec<Finding>) {
     let servers = &declaration.name_servers;
     let Some(first) = servers.first() else { return };
-    let rdatas: Vec<Box<[u8]>> = servers.iter().map(|server| server.name.as_wire().into()).collect();
+    let rdatas = Rdatas::new(RecordType::NS, servers.iter().map(|server| server.name.as_wire().into()).collect());
     for zone in &mut *zones {
         let own = zone.record_sets.get(&(zone.apex.clone(), RecordType::NS));
         if own.is_none_or(|own| own.writer == Writer::Zone) {

@@ -11,7 +11,7 @@ use crate::azure::declaration::{
 };
 use crate::azure::finding::Finding;
 use crate::azure::lookup::named;
-use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
+use crate::dns::{Name, NameRef, Rdatas, RecordType, Ttl, rdata};
 
 /// Serial, refresh, retry, expire and minimum of the SOA record of a public Azure DNS zone.
 const PUBLIC_SOA: [u32; 5] = [1, 3600, 300, 2_419_200, 300];
@@ -231,11 +231,11 @@ impl PublicSide {
     fn insert(&mut self, record_set: RecordSet, findings: &mut Vec<Finding>) {
         let number = self.covering(record_set.owner.as_ref()).expect("made for each owner");
         let origin = record_set.origin;
-        let owner = record_set.owner.clone();
+        let (owner, rtype) = (record_set.owner.clone(), record_set.rtype);
         let (writer, rdatas) = (record_set.writer.clone(), record_set.rdatas.clone());
         match self.zones[number].insert(record_set) {
             // Resources of one region share a public endpoint.
-            Some(replaced) if replaced.rdatas != rdatas || replaced.writer == Writer::Person => {
+            Some(replaced) if !replaced.rdatas.is_equal(rtype, &rdatas) || replaced.writer == Writer::Person => {
                 findings.push(Finding::error(
                     origin,
                     format!("the record of {owner} that {writer} is there already, {}", replaced.writer),
@@ -249,8 +249,10 @@ impl PublicSide {
 
 /// A public zone for derived records, with the SOA and NS records of a zone that Azure DNS hosts.
 pub(super) fn derived_zone(apex: Name, origin: Origin) -> ZoneContents {
-    let record_set =
-        |rtype, ttl, rdatas| RecordSet { owner: apex.clone(), rtype, ttl, rdatas, writer: Writer::Zone, origin };
+    let record_set = |rtype, ttl, rdatas| {
+        let rdatas = Rdatas::new(rtype, rdatas);
+        RecordSet { owner: apex.clone(), rtype, ttl, rdatas, writer: Writer::Zone, origin }
+    };
     let servers = ["ns1-01.azure-dns.com", "ns2-01.azure-dns.net", "ns3-01.azure-dns.org", "ns4-01.azure-dns.info"];
     let soa = rdata::soa(&constant(servers[0]), &constant("azuredns-hostmaster.microsoft.com"), PUBLIC_SOA);
     let ns = servers.iter().map(|server| constant(server).as_wire().into()).collect();
@@ -278,7 +280,7 @@ fn record_set(
     writer: &Writer,
     origin: Origin,
 ) -> RecordSet {
-    RecordSet { owner: owner.clone(), rtype, ttl, rdatas: vec![rdata], writer: writer.clone(), origin }
+    RecordSet { owner: owner.clone(), rtype, ttl, rdatas: Rdatas::one(rdata), writer: writer.clone(), origin }
 }
 
 /// Stands for a public address that was not declared: one of the documentation range 203.0.113.0/24 (RFC 5737), the

@@ -38,7 +38,7 @@ impl Declarer<'_> {
                 return None;
             }
         };
-        let source = Source::new(path.display().to_string().into(), &text);
+        let source = Source::new(path.display().to_string().into(), text.as_bytes());
         let read = key_file::read(&text);
         wipe_stack();
         let read = match read {

@@ -28,7 +28,7 @@ use crate::azure::{
     PrivateLinkResource, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet, ResolutionPolicy, Severity,
     SoaEdit, Subnet, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
 };
-use crate::dns::{Name, RecordType, Ttl, rdata};
+use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
 
 mod machines;
 mod managed;
@@ -226,16 +226,23 @@ impl<'a> Declarer<'a> {
         if records.is_empty() {
             self.problem(&set.records, "a record set without records", "add a record, or remove the set");
         }
-        let rdatas: Vec<_> = records.iter().map(|record| self.record(rtype, record)).collect();
-        let rdatas: Vec<Box<[u8]>> = rdatas.into_iter().collect::<Option<_>>()?;
+        let rdatas: Vec<_> = records.iter().map(|record| self.record(rtype, record, apex)).collect();
+        let rdatas = Rdatas::new(rtype, rdatas.into_iter().collect::<Option<_>>()?);
         let origin = self.origin(&set.name);
         Some(RecordSet { owner: owner?, rtype, ttl: ttl?, rdatas, writer: Writer::Person, origin })
     }
 
     /// The data of one record. Names in it are absolute, as in Azure's API.
-    fn record(&mut self, rtype: RecordType, record: &Text) -> Option<Box<[u8]>> {
+    fn record(&mut self, rtype: RecordType, record: &Text, apex: &Name) -> Option<Box<[u8]>> {
         let text = record.get_ref();
         let words: Vec<_> = text.split_ascii_whitespace().collect();
+        if rtype != RecordType::TXT && words.contains(&"@") {
+            let what = format!("{text:?} has \"@\", which is the zone's own name in zone files only");
+            let whole = apex.to_string();
+            let mend = format!("write {:?}; names in records are whole names", whole.trim_end_matches('.'));
+            self.problem(record, what, mend);
+            return None;
+        }
         let name = |word: &str| word.parse::<Name>().ok();
         let number = |word: &str| word.parse::<u16>().ok().map(u16::to_be_bytes);
         if let (RecordType::CNAME | RecordType::PTR, [target]) = (rtype, words.as_slice()) {
@@ -360,7 +367,7 @@ impl<'a> Declarer<'a> {
 
     fn zone_file(&mut self, file: &Text, apex: &Declared<Name>, is_private: bool) -> Vec<RecordSet> {
         let path = Files::relative(self.path, file.get_ref());
-        match self.files.read(&path) {
+        match self.files.read_octets(&path) {
             Ok(text) => {
                 let contents = zone_file::read(self.files, &path, &text, apex, self.places, self.problems);
                 let file = ZoneFile::new(&path, apex, is_private, apex.origin, text);
