@@ -15,6 +15,7 @@ mod compare;
 mod differences;
 mod exchange;
 mod questions;
+mod record_data;
 mod reply;
 mod report;
 mod servers;

@@ -32,6 +32,25 @@ impl Peer {
         }
     }
 
+    /// Whether its own checker takes a master file; `None` where that is not installed.
+    pub(crate) fn accepts(self, apex: &str, file: &Path) -> Option<bool> {
+        let run = |program: &str, arguments: &[&std::ffi::OsStr]| {
+            Some(Command::new(find(program)?).args(arguments).stdin(Stdio::null()).output().unwrap().status.success())
+        };
+        let (apex, file) = (apex.as_ref(), file.as_os_str());
+        match self {
+            Self::Nsd => run("nsd-checkzone", &[apex, file]),
+            Self::Bind => run("named-checkzone", &["-q".as_ref(), "-k".as_ref(), "ignore".as_ref(), apex, file]),
+            Self::Knot => {
+                let directory = TempDir::new().unwrap();
+                let zones = Zones { files: vec![(apex.to_str().unwrap().to_owned(), file.into())] };
+                let config = directory.path().join("knot.conf");
+                fs::write(&config, knot(&zones, free_address(), directory.path())).unwrap();
+                run("knotc", &["-c".as_ref(), config.as_os_str(), "zone-check".as_ref()])
+            }
+        }
+    }
+
     /// The program, its Debian package, and the option that makes it tell its version.
     const fn program(self) -> (&'static str, &'static str, &'static str) {
         match self {
