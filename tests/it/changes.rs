@@ -89,7 +89,7 @@ fn texts([in_reading, in_the_world]: [bool; 2]) -> Vec<String> {
 }
 
 /// What an edit puts in.
-const LINES: [&str; 26] = [
+const LINES: [&str; 30] = [
     "h1 A 10.0.0.7",
     "new A 10.0.0.8",
     "x.new TXT y",
@@ -110,6 +110,10 @@ const LINES: [&str; 26] = [
     "$TTL 77",
     "$ORIGIN sub",
     "$INCLUDE blob.zone",
+    "$GENERATE 1-3 g$ A 10.0.0.$",
+    "h9 MX 10 H1",
+    "h9 MX 10 @",
+    "h9 MX 20 \\@",
     "; nothing",
     "",
     "broken A 10.0.0.256",
@@ -256,6 +260,13 @@ fn what_a_change_brings_about_elsewhere_is_not_missed() {
         (CORP, "al CNAME new", "h100 A 10.0.0.1", "new A 10.0.0.8\nh100 A 10.0.0.1", false),
         (CORP, "", "h100 A 10.0.0.1", "h100 A 10.0.0.1\nx.corp.contoso.com A 10.0.0.1", false),
         (CORP, "", "h20 A 10.0.0.1", "", false),
+        // Equal records are one, whatever the letter case of names in their data.
+        (CORP, "", "h109 MX 10 h1", "h109 MX 10 h1\nh109 MX 10 H1", true),
+        (CORP, "", "h109 MX 10 h1", "h109 MX 10 H1\nh109 MX 10 h1", true),
+        (CORP, "", "h109 MX 10 h1", "h109 MX 10 @\nh109 MX 20 \\@", true),
+        // What is generated is bounded in all.
+        (CORP, "", "h100 A 10.0.0.1", "h100 A 10.0.0.1\n$GENERATE 1-3 g$ A 10.0.0.$", false),
+        (CORP, "$GENERATE 1-3 g$ A 10.0.0.$", "h100 A 10.0.0.1", "h100 A 10.0.0.77", true),
         // What Azure or the DNS refuses.
         (CORP, "", "h100 A 10.0.0.1", "h100 0 A 10.0.0.1", false),
         (CORP, "al CNAME h1", "h100 A 10.0.0.1", "h100 A 10.0.0.1\nal TXT x", false),
