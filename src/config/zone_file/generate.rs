@@ -39,6 +39,7 @@ impl Reader<'_> {
         }
         for number in (start..=stop).step_by(step as usize) {
             let mut line = expanded(owner, owner.text, number)?;
+            let owner_len = line.len();
             for token in rest {
                 line.push(b' ');
                 // BIND has one word of data, in quotes where it holds several.
@@ -46,9 +47,9 @@ impl Reader<'_> {
                 let text = if is_data { unquoted(token.content()) } else { token.text.into() };
                 line.extend(expanded(token, &text, number)?);
             }
-            self.generated_entry(&line, place.clone(), state).map_err(|(_, what, mend)| {
-                let at = rest.last().unwrap_or(owner).at;
-                (at, format!("for {number}: {what}"), mend)
+            self.generated_entry(&line, place.clone(), state).map_err(|(at, what, mend)| {
+                let blamed = if at < owner_len { owner } else { rest.last().unwrap_or(owner) };
+                (blamed.at, format!("for {number}: {what}"), mend)
             })?;
         }
         Ok(())
@@ -256,7 +257,7 @@ a0 A 10.0.0.1
             ("254-256 a A 10.0.0.$", "23: for 256: bad A data: \"10.0.0.256\" is not an IPv4 address"),
             ("1-2 a$ TXT \"\\\"a\"", "22: for 1: a quoted string without an end"),
             ("1-2 a$", "15: for 1: no record type"),
-            ("1-2 ..$ A 10.0.0.1", "27: for 1: \"..1\" is not a domain name: a label is empty"),
+            ("1-2 ..$ A 10.0.0.1", "15: for 1: \"..1\" is not a domain name: a label is empty"),
             ("1-262145 a$ A 10.0.0.1", "1: more than 262144 generated records"),
             ("0-2147483647 a$ A 10.0.0.1", "1: more than 262144 generated records"),
         ] {
