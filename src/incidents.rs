@@ -54,7 +54,7 @@ pub enum Incident {
     TargetDown,
     /// A server that is forwarded to responds again. By server.
     TargetUp,
-    /// A question was not sent to other servers, because too many wait for them. By list of servers.
+    /// A query that waits for other servers gave way to others, because too many wait. By client.
     ForwardLimit,
 }
 
@@ -141,7 +141,9 @@ impl Incident {
             }
             Self::TargetDown => "servers that are forwarded to do not respond",
             Self::TargetUp => "servers that are forwarded to respond again",
-            Self::ForwardLimit => "answered SERVFAIL: too many questions wait for the servers that are forwarded to",
+            Self::ForwardLimit => {
+                "answered SERVFAIL: too many queries wait for other servers, and the oldest of who has most give way"
+            }
         }
     }
 

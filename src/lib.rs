@@ -34,7 +34,6 @@ pub mod incidents;
 #[cfg(test)]
 mod logged;
 pub mod observe;
-mod permits;
 pub mod resolve;
 pub mod respond;
 pub mod server;

@@ -38,7 +38,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         let client = Client::new([10, 1, 0, 4].into(), transport);
         let mut response = Response::new();
         let outcome = respond(&SNAPSHOT, &client, &request, &mut response);
-        let Some(Outcome::Forward(question)) = outcome else { panic!("{outcome:?}") };
+        let Some(Outcome::Forward { question, .. }) = outcome else { panic!("{outcome:?}") };
         let mut message = message.to_vec();
         if how & 2 == 0 {
             let sent = query(&question, &RANDOM);
@@ -64,7 +64,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         let outcome = respond_observed(&SNAPSHOT, &client, &request, &replies, &mut response, &mut ());
         match outcome {
             // An alias to a name that is the upstream's too is its word; one to a name here is looked up.
-            Some(Outcome::Forward(_)) | None => panic!("{outcome:?}"),
+            Some(Outcome::Forward { .. }) | None => panic!("{outcome:?}"),
             Some(Outcome::Answered(_)) => {}
         }
         let octets = response.as_octets();

@@ -73,7 +73,7 @@ impl Explain {
         let Trace { mut text, names, .. } = trace;
         match outcome {
             None => bail!("the query gets no response"),
-            Some(Outcome::Forward(question)) => {
+            Some(Outcome::Forward { question, .. }) => {
                 let servers: Vec<_> = question.targets.addresses().iter().map(ToString::to_string).collect();
                 writeln!(text, "   asked there, in this order until one responds: {}", servers.join(", "))?;
                 print(&text)?;

@@ -102,7 +102,8 @@ pub struct Listen {
     /// Most queries of one client ([`CountedClient`](crate::view::CountedClient)) in a second, bursts of as many allowed;
     /// more are dropped.
     pub queries_per_second: Option<NonZero<u32>>,
-    /// Most queries of one client that wait for other servers; more are dropped.
+    /// Most queries of one client that wait for other servers; more are dropped. Without it the client's oldest gives way
+    /// where there are too many.
     pub pending_queries: Option<NonZero<u32>>,
     /// How many responses are sent over UDP; without it all are.
     pub response_rate_limit: Option<ResponseRateLimit>,

@@ -46,8 +46,12 @@ const ENTRY_OVERHEAD: usize = 256;
 /// What forwarding may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardLimits {
-    /// Most different questions that are asked at one time; others wait for their turn.
+    /// Most questions that are asked at one time, others wait for their turn; and most queries that wait for one.
     pub in_flight: usize,
+    /// Most queries of one network that wait.
+    pub in_flight_of_network: usize,
+    /// Most queries of one client that wait, where its listener says nothing else.
+    pub in_flight_of_client: usize,
     /// How long a target has to respond before the next one is asked.
     pub attempt_timeout: Duration,
     /// How long a question may take in all: less than a stub resolver waits.
@@ -115,6 +119,8 @@ impl Default for ForwardLimits {
     fn default() -> Self {
         Self {
             in_flight: 2000,
+            in_flight_of_network: 1000,
+            in_flight_of_client: 500,
             attempt_timeout: Duration::from_secs(2),
             total_timeout: Duration::from_millis(4500),
             cache_octets: 16 << 20,

@@ -20,7 +20,12 @@ pub enum Outcome {
     /// The response is written.
     Answered(Served),
     /// Other servers must say something first: the request is to be answered again with their reply. Nothing is written.
-    Forward(Box<ForwardQuestion>),
+    Forward {
+        /// The view of the client.
+        view: ViewId,
+        /// What they are to be asked.
+        question: Box<ForwardQuestion>,
+    },
 }
 
 /// A response, for logs and metrics.
@@ -252,7 +257,7 @@ fn answer<O: Observer>(
         _ => refused(),
     };
     if let Some(question) = answer.forward.take() {
-        return Outcome::Forward(question);
+        return Outcome::Forward { view, question };
     }
     let scope = match identified.scope {
         0 => 0,

@@ -8,14 +8,10 @@ use governor::{Quota, RateLimiter};
 
 use super::buckets::Buckets;
 use super::proxy::Sender;
+use super::waiting::{NoPlace, Place, Waiting};
 use crate::config::Listen;
 use crate::incidents::{Incident, Incidents};
-use crate::permits::{Permit, Permits};
-use crate::view::{Client, CountedClient, Identifier, ListenerId, Persona, Selector, SelectorRule, Transport};
-
-/// Most queries that wait for other servers at one time, of all clients of a listener; one client has half of them
-/// where nothing else was said, so that it cannot take the place of all others.
-const PENDING: usize = 1000;
+use crate::view::{Client, CountedClient, Identifier, ListenerId, Persona, Selector, SelectorRule, Transport, ViewId};
 
 /// The rules of one listener.
 #[derive(Debug)]
@@ -25,7 +21,8 @@ pub(super) struct Admission {
     allow_from: Option<Selector<()>>,
     requires_proxy_protocol: bool,
     rate: Option<RateLimiter<CountedClient, Buckets<CountedClient>, DefaultClock>>,
-    pending: Arc<Permits<CountedClient>>,
+    /// Most queries of one client that wait for other servers.
+    pending_queries: Option<usize>,
     incidents: Arc<Incidents>,
 }
 
@@ -34,19 +31,17 @@ impl Admission {
         let rate = listen
             .queries_per_second
             .map(|most| RateLimiter::new(Quota::per_second(most), Buckets::new(), DefaultClock::default()));
-        let pending = listen.pending_queries.map_or(PENDING / 2, |most| most.get() as usize);
         let allow_from = listen
             .allow_from
             .as_ref()
             .map(|allowed| Selector::new(allowed.iter().map(|prefix| SelectorRule { prefix: *prefix, leads_to: () })));
-        let pending = Permits::new(PENDING.max(pending), pending);
         Self {
             listener,
             persona: listen.persona,
             allow_from,
             requires_proxy_protocol: listen.requires_proxy_protocol,
             rate,
-            pending,
+            pending_queries: listen.pending_queries.map(|most| most.get() as usize),
             incidents,
         }
     }
@@ -103,14 +98,14 @@ impl Admission {
         }
     }
 
-    /// The right to have other servers asked; `None` where too many queries wait for them.
-    pub(super) fn pend(&self, client: IpAddr) -> Option<Permit<CountedClient>> {
+    /// A place for a query of a network's client that is to wait for other servers; without one it is dropped.
+    pub(super) fn wait(&self, waiting: &Arc<Waiting>, network: ViewId, client: IpAddr) -> Result<Place, NoPlace> {
         let counted = CountedClient::from(client);
-        let permit = self.pending.permit(counted);
-        if permit.is_none() {
+        let place = waiting.enter(network, counted, self.pending_queries);
+        if place.is_err() {
             tracing::debug!(%client, "dropped a query: too many wait for other servers");
             self.incidents.report(Incident::PendingLimit, counted, || format!("of {counted}"));
         }
-        permit
+        place
     }
 }

@@ -2,40 +2,142 @@
 
 use std::sync::Arc;
 
-use super::supervise;
+use super::waiting::{Place, Waiting};
+use super::{Serving, supervise};
+use crate::dns::ExtendedError;
 use crate::faults::{self, Fault};
-use crate::forward::Forwarder;
+use crate::forward::{ForwardError, ForwardLimits, Forwarder};
+use crate::incidents::{Incident, Incidents};
+use crate::observe::Kind;
 use crate::resolve::{ForwardQuestion, Replies, Reply};
-use crate::respond::{Outcome, Served, respond_observed};
+use crate::respond::{Outcome, Responder, Served, respond_observed};
 use crate::snapshot::Snapshot;
-use crate::view::Client;
+use crate::view::{Client, CountedClient, ViewId};
 use crate::wire::Response;
 
-/// Asks other servers until the request can be answered, and answers it. The engine bounds how often that is, as it
-/// bounds chains of aliases.
-pub(super) async fn answer(
-    forwarder: &Forwarder,
-    snapshot: &Arc<Snapshot>,
+/// What has other servers asked. A clone is the same.
+#[derive(Clone, Debug)]
+pub(super) struct Forwarding {
+    forwarder: Forwarder,
+    waiting: Arc<Waiting>,
+}
+
+impl Forwarding {
+    pub(super) fn new(limits: ForwardLimits, incidents: Arc<Incidents>) -> Self {
+        Self { waiting: Arc::new(Waiting::new(&limits)), forwarder: Forwarder::new(limits, incidents) }
+    }
+}
+
+/// What becomes of a request at first.
+pub(super) enum Begun {
+    /// The response is written, made from this.
+    Answered(Kind, Served),
+    /// There is none, for this reason.
+    Dropped(Kind),
+    /// Other servers must be asked.
+    Waits(Box<Waits>),
+}
+
+/// A request that waits for other servers.
+pub(super) struct Waits {
+    question: ForwardQuestion,
+    replies: Replies,
+    place: Place,
+}
+
+/// Answers a request, also from what is remembered of other servers' words, or has it wait for them, where it may.
+#[inline]
+pub(super) fn begin(
+    serving: &Serving,
+    responder: &mut Responder,
+    snapshot: &Snapshot,
     client: &Client,
     request: &[u8],
-    question: Box<ForwardQuestion>,
     response: &mut Response,
-) -> Option<Served> {
-    let mut replies = Replies::default();
-    let mut question = *question;
-    loop {
-        faults::at(Fault::Forward);
-        let reply = forwarder.ask(&question).await.unwrap_or_else(|error| {
-            let targets = question.targets.addresses();
-            tracing::debug!(qname = %question.qname, ?targets, %error, "forwarding failed");
-            Reply::failure(error.into())
-        });
-        replies.push(question, reply);
-        let answered = supervise::caught(|| respond_observed(snapshot, client, request, &replies, response, &mut ()));
-        let outcome = answered.unwrap_or_else(|| supervise::failed(snapshot, client, request, response))?;
-        match outcome {
-            Outcome::Answered(served) => return Some(served),
-            Outcome::Forward(next) => question = *next,
+) -> Begun {
+    match supervise::respond(responder, snapshot, client, request, response) {
+        None => Begun::Dropped(Kind::Malformed),
+        Some(Outcome::Answered(served)) => {
+            Begun::Answered(if responder.is_kept() { Kind::Kept } else { Kind::Resolved }, served)
+        }
+        Some(Outcome::Forward { view, question }) => {
+            look_elsewhere(serving, snapshot, client, request, (view, question), response)
         }
     }
+}
+
+fn look_elsewhere(
+    serving: &Serving,
+    snapshot: &Snapshot,
+    client: &Client,
+    request: &[u8],
+    (view, question): (ViewId, Box<ForwardQuestion>),
+    response: &mut Response,
+) -> Begun {
+    let Forwarding { forwarder, waiting } = &serving.forwarding;
+    let (mut question, mut replies) = (*question, Replies::default());
+    while let Some(reply) = forwarder.cached(&question) {
+        replies.push(question, reply.unwrap_or_else(failure));
+        match answer(snapshot, client, request, &replies, response) {
+            None => return Begun::Dropped(Kind::Malformed),
+            Some(Outcome::Answered(served)) => return Begun::Answered(Kind::Forwarded, served),
+            Some(Outcome::Forward { question: next, .. }) => question = *next,
+        }
+    }
+    match serving.admission.wait(waiting, view, client.source) {
+        Ok(place) => Begun::Waits(Box::new(Waits { question, replies, place })),
+        Err(_) => Begun::Dropped(Kind::Pending),
+    }
+}
+
+impl Waits {
+    /// Asks other servers until the request can be answered, and answers it; SERVFAIL as soon as it has to give way to
+    /// others. The engine bounds how often other servers are asked, as it bounds chains of aliases.
+    ///
+    /// Returns what was served, and the place: a response takes memory until it is sent.
+    pub(super) async fn answer(
+        self,
+        serving: &Serving,
+        snapshot: &Snapshot,
+        client: &Client,
+        request: &[u8],
+        response: &mut Response,
+    ) -> Option<(Served, Place)> {
+        let Serving { forwarding: Forwarding { forwarder, .. }, incidents, .. } = serving;
+        let Self { mut question, mut replies, mut place } = self;
+        loop {
+            faults::at(Fault::Forward);
+            let reply = tokio::select! {
+                biased;
+                reply = forwarder.ask(&question) => reply.unwrap_or_else(failure),
+                () = place.gives_way() => {
+                    tracing::debug!(client = %client.source, qname = %question.qname, "a query gave way to others");
+                    let counted = CountedClient::from(client.source);
+                    incidents.report(Incident::ForwardLimit, counted, || format!("of {counted}"));
+                    Reply::failure(ExtendedError::GaveWay)
+                }
+            };
+            replies.push(question, reply);
+            match answer(snapshot, client, request, &replies, response)? {
+                Outcome::Answered(served) => return Some((served, place)),
+                Outcome::Forward { question: next, .. } => question = *next,
+            }
+        }
+    }
+}
+
+fn failure(error: ForwardError) -> Reply {
+    Reply::failure(error.into())
+}
+
+/// Answers a request with these replies; a panic makes it SERVFAIL.
+fn answer(
+    snapshot: &Snapshot,
+    client: &Client,
+    request: &[u8],
+    replies: &Replies,
+    response: &mut Response,
+) -> Option<Outcome> {
+    let answered = supervise::caught(|| respond_observed(snapshot, client, request, replies, response, &mut ()));
+    answered.unwrap_or_else(|| supervise::failed(snapshot, client, request, response))
 }

@@ -20,6 +20,7 @@ mod rate_limit;
 mod stream;
 mod supervise;
 mod udp;
+mod waiting;
 
 use std::io;
 use std::net::SocketAddr;
@@ -34,13 +35,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::ServerSettings;
 use crate::faults::{self, Fault};
-use crate::forward::{ForwardLimits, Forwarder};
+use crate::forward::ForwardLimits;
 use crate::incidents::{Incident, Incidents, PACE};
 use crate::observe::Metrics;
 use crate::snapshot::Published;
 use crate::view::ListenerId;
 
 use bind::Sockets;
+use forwarding::Forwarding;
 use hickory::{Carried, Hickory};
 use rate_limit::RateLimit;
 use stream::Carrier;
@@ -96,7 +98,7 @@ struct Serving {
     admission: admission::Admission,
     incidents: Arc<Incidents>,
     rate_limit: Option<RateLimit>,
-    forwarder: Forwarder,
+    forwarding: Forwarding,
     metrics: Arc<Metrics>,
     /// Where queries wait for other servers.
     tasks: TaskTracker,
@@ -156,7 +158,7 @@ impl Server {
             udp_drops: self.udp_drops.clone(),
             connections: connections.clone(),
         });
-        let forwarder = Forwarder::new(ForwardLimits::default(), self.incidents.clone());
+        let forwarding = Forwarding::new(ForwardLimits::default(), self.incidents.clone());
         let (mut accept_loops, mut carried, mut hickory) = (Vec::new(), Vec::new(), None);
         for (listener, listen) in self.listeners.into_iter().zip(&self.settings.listen) {
             let serving = Arc::new(Serving {
@@ -164,7 +166,7 @@ impl Server {
                 admission: listener.admission,
                 incidents: self.incidents.clone(),
                 rate_limit: listen.response_rate_limit.map(|limit| RateLimit::new(limit, self.incidents.clone())),
-                forwarder: forwarder.clone(),
+                forwarding: forwarding.clone(),
                 metrics: self.metrics.clone(),
                 tasks: tasks.clone(),
                 runtime: Handle::current(),

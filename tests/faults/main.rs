@@ -7,6 +7,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and prints its figures")]
 
+mod forwarding;
 #[allow(dead_code, reason = "each fault uses a part")]
 mod good_client;
 mod lock_out;
@@ -15,3 +16,6 @@ mod panics;
 #[path = "../it/support.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod support;
+#[path = "../it/topology.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod topology;

@@ -91,7 +91,7 @@ pub(crate) fn respond_to(
     for _ in 0..20 {
         match respond_observed(snapshot, client, request, &replies, response, &mut ())? {
             Outcome::Answered(served) => return Some(served),
-            Outcome::Forward(question) => {
+            Outcome::Forward { question, .. } => {
                 let reply = reply(&question);
                 replies.push(*question, reply);
             }

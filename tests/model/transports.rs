@@ -232,7 +232,7 @@ pub(crate) fn general(
     match respond(snapshot, &client, request, &mut response) {
         None => Ok(None),
         Some(Outcome::Answered(_)) => Ok(Some(response.as_octets().to_vec())),
-        Some(Outcome::Forward(_)) => Err(()),
+        Some(Outcome::Forward { .. }) => Err(()),
     }
 }
 

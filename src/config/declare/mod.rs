@@ -450,6 +450,10 @@ impl<'a> Declarer<'a> {
         self.problems.error(self.source.place(at.span().start), what, mend);
     }
 
+    fn warning<T>(&mut self, at: &Spanned<T>, what: impl Into<String>, mend: impl Into<String>) {
+        self.problems.warning(self.source.place(at.span().start), what, mend);
+    }
+
     fn origin<T>(&mut self, at: &Spanned<T>) -> crate::azure::Origin {
         self.places.origin(self.source.place(at.span().start))
     }

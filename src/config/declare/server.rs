@@ -8,6 +8,7 @@ use toml::Spanned;
 use super::Declarer;
 use super::encryption::Refused;
 use crate::config::{Chaos, Listen, ListenAddress, ListenAddressError, ResponseRateLimit, ServerSettings, mirror};
+use crate::forward::ForwardLimits;
 use crate::view::Persona;
 
 impl Declarer<'_> {
@@ -88,6 +89,19 @@ impl Declarer<'_> {
             value.as_ref().and_then(|value| NonZero::new(self.bounded(value, 1, 1_000_000)))
         };
         let (queries_per_second, pending_queries) = (count(&more.queries_per_second), count(&more.pending_queries));
+        let most_of_network = ForwardLimits::default().in_flight_of_network;
+        if let (Some(key), Some(pending)) = (&more.pending_queries, pending_queries)
+            && pending.get() as usize >= most_of_network
+        {
+            let what = format!(
+                "{pending} is no bound for one client: of all clients of one network {most_of_network} queries may wait"
+            );
+            self.warning(
+                key,
+                what,
+                format!("write less than {most_of_network}: then one client cannot have all of them"),
+            );
+        }
         let requires_proxy_protocol = more.require_proxy_protocol.as_ref().is_some_and(|required| *required.get_ref());
         let response_rate_limit = more.response_rate_limit.as_ref().and_then(|limit| self.response_rate_limit(limit));
         let address = match address.parse::<ListenAddress>() {

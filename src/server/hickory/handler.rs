@@ -12,11 +12,11 @@ use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseI
 use super::message::Parts;
 use super::relay::Relay;
 use crate::observe::Kind;
-use crate::respond::Outcome;
 use crate::server::exchange::Exchange;
+use crate::server::forwarding::{self, Begun};
 use crate::server::proxy::{Sender, Told};
 use crate::server::stream::{Connections, Worker};
-use crate::server::{Serving, forwarding, now, supervise};
+use crate::server::{Serving, now};
 use crate::view::Transport;
 use crate::wire::Response;
 
@@ -101,24 +101,18 @@ impl Handler {
         client.now = now();
         client.is_admitted &= told.holds(&snapshot, *sender);
         let mut response = Response::new();
-        let (outcome, is_kept) = connections.with_worker(|Worker { responder, .. }| {
-            let outcome = supervise::respond(responder, &snapshot, &client, octets, &mut response);
-            (outcome, responder.is_kept())
+        let begun = connections.with_worker(|Worker { responder, .. }| {
+            forwarding::begin(serving, responder, &snapshot, &client, octets, &mut response)
         });
-        let (served, kind) = match outcome {
-            None => {
-                dropped(Kind::Malformed);
+        let (served, kind) = match begun {
+            Begun::Dropped(kind) => {
+                dropped(kind);
                 return None;
             }
-            Some(Outcome::Answered(served)) => (served, if is_kept { Kind::Kept } else { Kind::Resolved }),
-            Some(Outcome::Forward(question)) => {
-                let Some(_pending) = serving.admission.pend(client.source) else {
-                    dropped(Kind::Pending);
-                    return None;
-                };
-                let forwarder = &serving.forwarder;
-                let forwarded = forwarding::answer(forwarder, &snapshot, &client, octets, question, &mut response);
-                (forwarded.await?, Kind::Forwarded)
+            Begun::Answered(kind, served) => (served, kind),
+            Begun::Waits(waits) => {
+                let (served, _place) = waits.answer(serving, &snapshot, &client, octets, &mut response).await?;
+                (served, Kind::Forwarded)
             }
         };
         let exchange = Exchange::answered(*transport, *address, octets, kind, served);

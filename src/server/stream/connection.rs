@@ -17,13 +17,13 @@ use super::places::Place;
 use super::standing::{Standing, Trust};
 use super::{Accepted, Connections, Origin, READ, Worker};
 use crate::observe::Kind;
-use crate::permits::Permit;
-use crate::respond::{Outcome, Served};
+use crate::respond::Served;
 use crate::server::exchange::Exchange;
+use crate::server::forwarding::{self, Begun};
 use crate::server::proxy::{Sender, Told};
-use crate::server::{Serving, forwarding, now, supervise};
+use crate::server::waiting;
+use crate::server::{Serving, now};
 use crate::snapshot::{Generation, Snapshot};
-use crate::view::CountedClient;
 use crate::wire::Response;
 
 /// Octets of responses that are written at a time, and then a response: at these no further request is answered.
@@ -95,7 +95,7 @@ struct Late {
     response: Response,
     served: Served,
     /// Held until there is room for the response: until then it takes memory.
-    _pending: Permit<CountedClient>,
+    _place: waiting::Place,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
@@ -192,10 +192,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 client.now = now;
                 client.keepalive = keepalive;
                 client.is_admitted &= is_as_told;
-                match supervise::respond(responder, &snapshot, &client, request, response) {
-                    None => dropped(request, Kind::Malformed),
-                    Some(Outcome::Answered(served)) => {
-                        let kind = if responder.is_kept() { Kind::Kept } else { Kind::Resolved };
+                match forwarding::begin(serving, responder, &snapshot, &client, request, response) {
+                    Begun::Dropped(kind) => dropped(request, kind),
+                    Begun::Answered(kind, served) => {
                         let exchange = Exchange::answered(transport, from, request, kind, served);
                         counters.count(exchange.finish(serving, &snapshot));
                         push_message(responses, response.as_octets());
@@ -204,25 +203,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                             shown = shown.after(served);
                         }
                     }
-                    Some(Outcome::Forward(question)) => {
-                        let Some(pending) = serving.admission.pend(client.source) else {
-                            dropped(request, Kind::Pending);
-                            continue;
-                        };
+                    Begun::Waits(waits) => {
                         let start = Instant::now();
                         let (serving, snapshot, request) =
                             (serving.clone(), snapshot.clone(), Box::<[u8]>::from(request));
                         waiting.spawn(async move {
                             let mut response = Response::new();
-                            let forwarder = &serving.forwarder;
-                            let served =
-                                forwarding::answer(forwarder, &snapshot, &client, &request, question, &mut response)
-                                    .await?;
+                            let (served, place) =
+                                waits.answer(&serving, &snapshot, &client, &request, &mut response).await?;
                             let exchange = Exchange::answered(transport, from, &request, Kind::Forwarded, served);
                             let counters = serving.metrics.shared();
                             counters.count_shared(exchange.finish(&serving, &snapshot));
                             counters.took_shared(transport, start.elapsed(), 1);
-                            Some(Late { response, served, _pending: pending })
+                            Some(Late { response, served, _place: place })
                         });
                     }
                 }

@@ -15,12 +15,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::exchange::Exchange;
+use super::forwarding::Begun;
 use super::rate_limit::Sent;
 use super::{Serving, forwarding, now, proxy, supervise};
 use crate::faults::{self, Fault};
 use crate::incidents::Incident;
 use crate::observe::{Counters, Kind};
-use crate::respond::{Outcome, Responder, Served};
+use crate::respond::{Responder, Served};
 use crate::snapshot::Snapshot;
 use crate::view::{Client, Transport};
 use crate::wire::Response;
@@ -170,28 +171,23 @@ fn answer<L: Late>(
     let client = serving.admission.client(snapshot.identifier(), sender, local, Transport::Udp);
     let Some(mut client) = client else { return drop(Kind::QueryRate) };
     client.now = now;
-    match supervise::respond(responder, snapshot, &client, request, response) {
-        None => drop(Kind::Malformed),
-        Some(Outcome::Answered(served)) => {
-            let kind = if responder.is_kept() { Kind::Kept } else { Kind::Resolved };
+    match forwarding::begin(serving, responder, snapshot, &client, request, response) {
+        Begun::Dropped(kind) => drop(kind),
+        Begun::Answered(kind, served) => {
             let kind = limit(serving, snapshot, (&client, request), (kind, served), response);
             let exchange = Exchange::answered(Transport::Udp, from, request, kind, served);
             counters.count(exchange.finish(serving, snapshot));
             if kind == Kind::ResponseRate { Verdict::Ignore } else { Verdict::Send }
         }
-        Some(Outcome::Forward(question)) => {
-            let Some(pending) = serving.admission.pend(client.source) else { return drop(Kind::Pending) };
+        Begun::Waits(waits) => {
             let start = Instant::now();
             let (serving, snapshot, request) = (serving.clone(), snapshot.clone(), Box::<[u8]>::from(request));
             Verdict::Later(Box::new(move |late: L| {
                 let (tasks, runtime) = (serving.tasks.clone(), serving.runtime.clone());
                 let answer = async move {
-                    let _pending = pending;
                     let mut response = Response::new();
-                    let forwarder = &serving.forwarder;
-                    let served =
-                        forwarding::answer(forwarder, &snapshot, &client, &request, question, &mut response).await;
-                    let Some(served) = served else { return };
+                    let served = waits.answer(&serving, &snapshot, &client, &request, &mut response).await;
+                    let Some((served, _place)) = served else { return };
                     let made = (Kind::Forwarded, served);
                     let kind = limit(&serving, &snapshot, (&client, &request), made, &mut response);
                     let exchange = Exchange::answered(Transport::Udp, from, &request, kind, served);

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use super::*;
 use crate::config::{Files, Listen, load};
-use crate::forward::{ForwardLimits, Forwarder};
+use crate::forward::ForwardLimits;
 use crate::respond::respond;
 use crate::server::admission::Admission;
+use crate::server::forwarding::Forwarding;
 use crate::snapshot::{Generation, Identity, Published};
 use crate::view::Client;
 
@@ -25,7 +26,7 @@ fn serving() -> Arc<Serving> {
         ),
         incidents: Default::default(),
         rate_limit: None,
-        forwarder: Forwarder::new(ForwardLimits::default(), Arc::default()),
+        forwarding: Forwarding::new(ForwardLimits::default(), Arc::default()),
         metrics: crate::observe::Metrics::new(0),
         tasks: Default::default(),
         runtime: runtime.handle().clone(),
