@@ -294,7 +294,7 @@ fn in_parallel<T: Send, R: Send>(items: &mut [T], work: impl Fn(&mut T) -> R + S
     let take = || iter::from_fn(next).map(|(at, item)| (at, work(item))).collect::<Vec<_>>();
     let mut done = thread::scope(|scope| {
         // Where no further thread can start, those that did have more to do.
-        let start = || thread::Builder::new().spawn_scoped(scope, take);
+        let start = || thread::Builder::new().name("compile".to_owned()).spawn_scoped(scope, take);
         let others: Vec<_> = iter::repeat_with(start).take(threads.saturating_sub(1)).map_while(Result::ok).collect();
         let mut done = take();
         done.extend(others.into_iter().flat_map(|thread| thread.join().expect("compiling does not panic")));

@@ -19,6 +19,10 @@ pub(in crate::cli) const EXIT_SOFTWARE: u8 = 70;
 /// Most panics within [`WINDOW`].
 const MOST: usize = 10;
 const WINDOW: Duration = Duration::from_secs(60);
+/// Threads whose panics do not count: those that answer nobody, for what they do can fail for ever while what was
+/// published before is served on; and those of hickory-server, whose panics cost a connection, and others may be able to
+/// cause them.
+const APART: [&str; 5] = ["reload", "compile", "retire", "ready", HICKORY_THREAD];
 
 /// When the last panics were.
 #[derive(Debug, Default)]
@@ -40,7 +44,7 @@ pub(super) fn log_to(log: LogWriter) {
     let recent = Mutex::new(Recent::default());
     std::panic::set_hook(Box::new(move |panic| {
         log_panic(panic);
-        if is_of_a_library() {
+        if is_apart() {
             return;
         }
         if recent.lock().unwrap_or_else(PoisonError::into_inner).is_too_many(Instant::now()) {
@@ -53,9 +57,8 @@ pub(super) fn log_to(log: LogWriter) {
     }));
 }
 
-/// Whether what panics is a thread of hickory-server: that costs a connection there, and others may be able to cause it.
-fn is_of_a_library() -> bool {
-    thread::current().name() == Some(HICKORY_THREAD)
+fn is_apart() -> bool {
+    thread::current().name().is_some_and(|name| APART.contains(&name))
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
