@@ -48,6 +48,10 @@ pub enum Incident {
     AcceptError,
     /// Receiving datagrams failed. By error.
     ReceiveError,
+    /// A response cannot be carried over its transport. By transport.
+    UnsentResponse,
+    /// A listener of hickory-server has ended, and is started again. By transport.
+    ListenerEnded,
     /// The system dropped datagrams.
     SystemDrop,
     /// A server that is forwarded to does not respond, and did before. By server.
@@ -60,7 +64,7 @@ pub enum Incident {
 
 impl Incident {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::SecurityAlert,
         Self::InvalidSignature,
         Self::UnlistedProxy,
@@ -74,6 +78,8 @@ impl Incident {
         Self::ConnectionClosed,
         Self::AcceptError,
         Self::ReceiveError,
+        Self::UnsentResponse,
+        Self::ListenerEnded,
         Self::SystemDrop,
         Self::TargetDown,
         Self::TargetUp,
@@ -96,6 +102,8 @@ impl Incident {
             Self::ConnectionClosed => "connection_closed",
             Self::AcceptError => "accept_error",
             Self::ReceiveError => "receive_error",
+            Self::UnsentResponse => "unsent_response",
+            Self::ListenerEnded => "listener_ended",
             Self::SystemDrop => "system_drop",
             Self::TargetDown => "target_down",
             Self::TargetUp => "target_up",
@@ -135,6 +143,8 @@ impl Incident {
             }
             Self::AcceptError => "accepting TCP connections failed",
             Self::ReceiveError => "receiving datagrams failed",
+            Self::UnsentResponse => "dropped responses that cannot be sent, a bug of vnetdns: please report it",
+            Self::ListenerEnded => "listeners have ended and are started again",
             Self::SystemDrop => {
                 "the system dropped datagrams: more come than the UDP workers answer, or they come in bursts larger than \
                  the receive buffer (net.core.rmem_max)"

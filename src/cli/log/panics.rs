@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::LogWriter;
+use crate::incidents::PACE;
 use crate::server::HICKORY_THREAD;
 
 /// The exit code of a process that ends for its own bugs: `EX_SOFTWARE` of BSD's sysexits.
@@ -42,8 +43,15 @@ impl Recent {
 /// Logs panics from here on, and ends the process when there are too many.
 pub(super) fn log_to(log: LogWriter) {
     let recent = Mutex::new(Recent::default());
+    let of_library = Mutex::new(Seldom::default());
     std::panic::set_hook(Box::new(move |panic| {
-        log_panic(panic);
+        let unlogged = match thread::current().name() {
+            Some(HICKORY_THREAD) => of_library.lock().unwrap_or_else(PoisonError::into_inner).log(Instant::now()),
+            _ => Some(0),
+        };
+        if let Some(unlogged) = unlogged {
+            log_panic(panic, unlogged);
+        }
         if is_apart() {
             return;
         }
@@ -61,7 +69,26 @@ fn is_apart() -> bool {
     thread::current().name().is_some_and(|name| APART.contains(&name))
 }
 
-fn log_panic(panic: &PanicHookInfo<'_>) {
+/// Panics that others may cause: one is logged in as long as for other incidents.
+#[derive(Debug, Default)]
+struct Seldom {
+    last: Option<Instant>,
+    unlogged: u64,
+}
+
+impl Seldom {
+    /// How many were not logged since the last that was; `None` where this one is not to be logged either.
+    fn log(&mut self, now: Instant) -> Option<u64> {
+        if self.last.is_some_and(|last| now.saturating_duration_since(last) < PACE) {
+            self.unlogged += 1;
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.unlogged))
+    }
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>, unlogged: u64) {
     let payload = panic.payload();
     let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let text = text.unwrap_or("a panic without words");
@@ -70,7 +97,8 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     // Where RUST_BACKTRACE asks for it.
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
-    tracing::error!(place, thread = thread.name(), backtrace, "a bug of vnetdns, please report it: {text}");
+    let unlogged = (unlogged > 0).then_some(unlogged);
+    tracing::error!(place, thread = thread.name(), backtrace, unlogged, "a bug of vnetdns, please report it: {text}");
 }
 
 #[cfg(test)]
@@ -90,5 +118,14 @@ mod tests {
         for minute in 2..100 {
             assert!(!recent.is_too_many(at(60 * minute)));
         }
+    }
+
+    #[test]
+    fn panics_that_others_may_cause_are_logged_seldom_and_all_counted() {
+        let (mut seldom, start) = (Seldom::default(), Instant::now());
+        assert_eq!(seldom.log(start), Some(0));
+        assert_eq!([1, 2, 3].map(|_| seldom.log(start + PACE / 2)), [None; 3]);
+        assert_eq!(seldom.log(start + PACE), Some(3));
+        assert_eq!(seldom.log(start + 2 * PACE), Some(0));
     }
 }

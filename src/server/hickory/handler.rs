@@ -11,6 +11,7 @@ use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseI
 
 use super::message::Parts;
 use super::relay::Relay;
+use crate::incidents::Incident;
 use crate::observe::Kind;
 use crate::server::exchange::Exchange;
 use crate::server::forwarding::{self, Begun};
@@ -59,7 +60,11 @@ impl RequestHandler for Handler {
                         tracing::debug!(client = %request.src(), %error, "a response over {} is lost", self.transport);
                     }
                 },
-                Err(error) => tracing::error!(%error, "a response over {} cannot be sent", self.transport),
+                Err(error) => {
+                    tracing::debug!(%error, "a response over {} cannot be sent", self.transport);
+                    let example = || format!("over {}: {error}", self.transport);
+                    self.serving.incidents.report(Incident::UnsentResponse, self.transport.to_string(), example);
+                }
             }
         }
         // What nobody reads: nothing is sent.

@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use super::Serving;
 use super::certificates::Shown;
 use super::stream::Connections;
+use crate::incidents::Incident;
 use crate::view::Transport;
 use handler::{Handler, Peers};
 
@@ -119,7 +120,10 @@ async fn serve(carried: Carried, serving: Arc<Serving>, connections: Arc<Connect
             Err(error) => Err(error),
         };
         let error = ended.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
-        tracing::error!(%error, "a listener for {} has ended; it is started again", carried.transport());
+        let transport = carried.transport();
+        tracing::debug!(%error, "a listener for {transport} has ended; it is started again");
+        let example = || format!("for {transport}: {error}");
+        serving.incidents.report(Incident::ListenerEnded, transport.to_string(), example);
         tokio::select! {
             () = sleep(RESTART_PAUSE) => {}
             () = stop.cancelled() => return,
