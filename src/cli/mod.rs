@@ -3,9 +3,12 @@
 mod catalogue;
 mod certificate;
 mod check;
+#[cfg(unix)]
+mod control;
 mod dig;
 mod explain;
 mod forwarders;
+mod health;
 mod lab;
 mod log;
 mod serve;
@@ -45,6 +48,9 @@ enum Command {
     Catalogue(catalogue::CatalogueCommand),
     Forwarders(forwarders::Forwarders),
     Certificate(certificate::Certificate),
+    #[cfg(unix)]
+    Control(control::Control),
+    Health(health::Health),
 }
 
 /// `--config` and `--lab`, common to several commands.
@@ -83,6 +89,9 @@ pub fn run() -> ExitCode {
         Command::Catalogue(catalogue) => catalogue.run(),
         Command::Forwarders(forwarders) => forwarders.run(),
         Command::Certificate(certificate) => certificate.run(),
+        #[cfg(unix)]
+        Command::Control(control) => control.run(),
+        Command::Health(health) => health.run(),
     };
     let (code, last) = match catch_unwind(AssertUnwindSafe(command)) {
         Ok(Ok(code)) => (code, String::new()),

@@ -1,5 +1,9 @@
 //! `vnetdns serve`: the daemon.
 
+#[cfg(unix)]
+mod control_socket;
+mod notify;
+mod reload;
 mod signals;
 
 use std::fmt::Write;
@@ -9,7 +13,6 @@ use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
@@ -19,15 +22,12 @@ use tokio_util::sync::CancellationToken;
 use super::log::LogWriter;
 use super::{ConfigOption, print};
 use crate::config::{Files, Lab, Listen, ListenAddress, ListenAddressError, Problem, Problems};
-use crate::control::{Control, LoadError, Loaded, Lost, Orphan};
-use crate::faults::{self, Fault};
+use crate::control::{Control, LoadError, Loaded};
 use crate::observe::MetricsListener;
 use crate::server::Server;
-use crate::view::{ListenerId, Transport};
+use crate::view::Transport;
+use reload::{Refused, Reloads, reload};
 use signals::Signals;
-
-/// Most addresses that a line of the log lists.
-const MAX_LISTED: usize = 10;
 
 /// Answer queries
 #[derive(Debug, Args)]
@@ -121,6 +121,12 @@ async fn serve(
         Some(settings) => Some(MetricsListener::bind(settings).await?),
         None => None,
     };
+    #[cfg(unix)]
+    let control_socket = match &control.settings().control_socket {
+        Some(path) => Some(control_socket::ControlSocket::bind(path)?),
+        None => None,
+    };
+    let query_log = server.query_log().clone();
     let addresses: Vec<_> = server.addresses().collect();
     let listeners: Vec<_> = addresses.iter().copied().zip(&control.settings().listen).collect();
     let message = match ready {
@@ -135,8 +141,16 @@ async fn serve(
     }
     print_aside(message)?;
     tracing::info!(generation = loaded.generation.0, listen = ?addresses, "serving");
+    let health = control.metrics().clone();
+    let reloads = Arc::new(Reloads { control, addresses });
+    #[cfg(unix)]
+    if let Some(socket) = control_socket {
+        tokio::spawn(socket.serve(reloads.clone(), query_log, stop.clone()));
+    }
+    notify::ready();
+    tokio::spawn(notify::watchdog(health, stop.clone()));
     let ended = tokio::select! {
-        () = signals.handle(Arc::new(Reloads { control, addresses }), &stop) => stopped.await,
+        () = signals.handle(reloads, &stop) => stopped.await,
         // Only by a panic.
         ended = &mut stopped => ended,
     };
@@ -282,87 +296,5 @@ fn warn_replaced(listen: &Listen) {
             help = "give --listen the listener's own address and port to keep them",
             "--listen replaces the listener on {address}: its {lost} no longer hold"
         );
-    }
-}
-
-/// What a reload needs.
-struct Reloads {
-    control: Control,
-    /// Where the listeners answer, by their numbers.
-    addresses: Vec<SocketAddr>,
-}
-
-/// Tells which listeners refuse everybody, for their networks are gone.
-fn warn_of_orphans(Reloads { control, addresses }: &Reloads, orphans: &[Orphan]) {
-    for Orphan { listener: ListenerId(id), lost } in orphans {
-        let at = usize::from(*id);
-        let mut listener = format!("the listener on {}", addresses[at]);
-        if let Some(interface) = &control.settings().listen[at].interface {
-            write!(listener, " of interface {interface}").expect("a string takes it");
-        }
-        match lost {
-            Lost::Network(network) => tracing::warn!(
-                help = "declare that network again, or restart to have the listener as the configuration says",
-                "{listener} belongs to the virtual network \"{network}\", which is gone: whoever asks there is REFUSED"
-            ),
-            Lost::InboundEndpoints(lost) => {
-                let mut listed: Vec<_> = lost.iter().take(MAX_LISTED).map(ToString::to_string).collect();
-                if lost.len() > MAX_LISTED {
-                    listed.push(format!("{} more", lost.len() - MAX_LISTED));
-                }
-                let listed = listed.join(", ");
-                tracing::warn!(
-                    help = "declare the inbound endpoint again, or restart to have its clients known by other ways",
-                    "{listener} answers where an inbound endpoint is gone ({listed}): whoever asks there is REFUSED"
-                );
-            }
-        }
-    }
-}
-
-/// Tells which keys of `[server]` are as they were at the start.
-fn warn_of_unchanged(keys: &[String]) {
-    if keys.is_empty() {
-        return;
-    }
-    let mut listed = keys[..keys.len().min(MAX_LISTED)].join("; ");
-    if keys.len() > MAX_LISTED {
-        write!(listed, "; {} more", keys.len() - MAX_LISTED).expect("a string takes it");
-    }
-    tracing::warn!(keys = listed, "[server] has changed: restart to put that into effect");
-}
-
-/// Loads the configuration again and logs what came of it.
-fn reload(reloads: &Reloads) {
-    faults::at(Fault::Reload);
-    let control = &reloads.control;
-    let start = Instant::now();
-    match control.reload() {
-        Ok(loaded) => {
-            warn(&loaded);
-            warn_of_orphans(reloads, &loaded.orphans);
-            warn_of_unchanged(&loaded.unchanged_keys);
-            let counts = loaded.counts;
-            tracing::info!(
-                generation = loaded.generation.0,
-                virtual_networks = counts.networks,
-                private_dns_zones = counts.private_zones,
-                public_zones = counts.public_zones,
-                record_sets = counts.record_sets,
-                took = ?start.elapsed(),
-                "reloaded"
-            );
-        }
-        Err(LoadError::Problems(problems)) => {
-            log_each(&problems, |problem| {
-                tracing::error!(place = %problem.place, help = problem.mend, "{}", problem.what);
-            });
-            let generation = control.published().load().generation().0;
-            tracing::error!(generation, "the reload is refused, the old configuration is served on");
-        }
-        Err(error) => {
-            let error = anyhow::Error::new(error);
-            tracing::error!("the reload is refused, the old configuration is served on: {error:#}");
-        }
     }
 }

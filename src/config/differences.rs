@@ -17,6 +17,7 @@ impl ServerSettings {
             tcp_connections,
             tcp_connections_per_client,
             tcp_idle_timeout,
+            control_socket,
             metrics,
         } = self;
         let keys = [
@@ -26,6 +27,7 @@ impl ServerSettings {
             ("tcp_connections", *tcp_connections == new.tcp_connections),
             ("tcp_connections_per_client", *tcp_connections_per_client == new.tcp_connections_per_client),
             ("tcp_idle_seconds", *tcp_idle_timeout == new.tcp_idle_timeout),
+            ("control_socket", *control_socket == new.control_socket),
             ("[metrics]", *metrics == new.metrics),
         ];
         let mut differences: Vec<String> = differing(keys).map(str::to_owned).collect();

@@ -38,6 +38,7 @@ pub(super) struct Server {
     pub(super) tcp_idle_seconds: Option<Spanned<u32>>,
     pub(super) dns_cookies: Option<bool>,
     pub(super) cookie_secret_file: Option<Text>,
+    pub(super) control_socket: Option<Text>,
     #[serde(default)]
     pub(super) strangers: Strangers,
     pub(super) name_servers: Option<Spanned<Vec<NameServer>>>,

@@ -55,6 +55,7 @@ pub struct Counters {
     networks: Box<[AtomicU64]>,
     cookies: [AtomicU64; CookieState::ALL.len()],
     latency: [Histogram; Transport::ALL.len()],
+    beats: AtomicU64,
 }
 
 /// How long queries took, by upper bounds of buckets.
@@ -128,7 +129,18 @@ impl Counters {
             networks: zeros(networks * Kind::ALL.len()),
             cookies: Default::default(),
             latency: Default::default(),
+            beats: AtomicU64::new(0),
         }
+    }
+
+    /// Says that the worker goes on. For the one worker that these counters belong to.
+    pub fn beat(&self) {
+        increase(&self.beats, 1);
+    }
+
+    /// How often the worker has said that it goes on.
+    pub(super) fn beats(&self) -> u64 {
+        self.beats.load(Ordering::Relaxed)
     }
 
     /// Counts a query. For the one worker that these counters belong to.

@@ -138,7 +138,7 @@ impl Shown {
     }
 
     fn readiness(&self) -> Answer {
-        let conditions = self.metrics.health().conditions();
+        let conditions = self.metrics.conditions();
         let why = |wanted: fn(&Condition) -> Option<&String>| -> Vec<_> {
             let held = conditions.iter().filter_map(|(about, condition)| Some((about, wanted(condition)?)));
             held.map(|(about, why)| json!({ "about": about, "why": why })).collect()

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
@@ -9,7 +10,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::counters::{Counters, Sums};
-use super::{Health, Networks};
+use super::{Condition, Health, Networks};
 use crate::dns::CookieState;
 
 /// The counters of a server, and what else it shows.
@@ -18,12 +19,26 @@ pub struct Metrics {
     networks: Networks,
     /// Those of workers that have ended as well: counters never go back.
     workers: Mutex<Vec<Arc<Counters>>>,
+    /// Workers that are to go on all the time.
+    watched: Mutex<Vec<Watched>>,
     /// For threads that come and go.
     shared: Counters,
     health: Health,
     /// What other parts of the server count by themselves.
     registry: Mutex<Registry>,
 }
+
+/// A worker that beats at least every [`BEAT`], whether queries come or not.
+#[derive(Debug)]
+struct Watched {
+    name: String,
+    counters: Arc<Counters>,
+    /// Its beats when they last were found to be others, and when that was.
+    seen: (u64, Instant),
+}
+
+/// How long a worker may take from one beat to the next until it counts as stalled.
+const BEAT: Duration = Duration::from_secs(5);
 
 impl Metrics {
     /// Counters by network for so many networks; those past them are counted together.
@@ -33,6 +48,7 @@ impl Metrics {
         let metrics = Arc::new(Self {
             networks,
             workers: Mutex::default(),
+            watched: Mutex::default(),
             shared,
             health: Health::default(),
             registry: Mutex::new(Registry::with_prefix("vnetdns")),
@@ -46,6 +62,37 @@ impl Metrics {
         let counters = Arc::new(Counters::new(self.networks.slots()));
         self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(counters.clone());
         counters
+    }
+
+    /// Counters for one more worker, which beats by [`Counters::beat`] for as long as it serves.
+    pub fn watched_worker(&self, name: String) -> Arc<Counters> {
+        let counters = self.worker();
+        let seen = (counters.beats(), Instant::now());
+        let watched = Watched { name, counters: counters.clone(), seen };
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner).push(watched);
+        counters
+    }
+
+    /// Workers that have not gone on for a while, by name. What is found is compared with what was found last.
+    pub fn stalled_workers(&self) -> Vec<String> {
+        let now = Instant::now();
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let stalled = watched.iter_mut().filter_map(|worker| {
+            let beats = worker.counters.beats();
+            if beats != worker.seen.0 {
+                worker.seen = (beats, now);
+            }
+            (now.saturating_duration_since(worker.seen.1) > BEAT).then(|| worker.name.clone())
+        });
+        stalled.collect()
+    }
+
+    /// What keeps the server from answering as it should, stalled workers among it.
+    pub fn conditions(&self) -> Vec<(String, Condition)> {
+        let mut conditions = self.health.conditions();
+        let stalled = self.stalled_workers().into_iter();
+        conditions.extend(stalled.map(|name| (name, Condition::Down("the worker does not go on".to_owned()))));
+        conditions
     }
 
     /// Counters that several threads may write at a time, by the functions that say so.

@@ -1,7 +1,7 @@
 //! A finished exchange: what the log, the incidents and the counters hear of a request and what became of it. Costs a
 //! comparison or two beside the counting where nothing is to be said.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use domain::base::iana::OptRcode;
 
@@ -22,8 +22,8 @@ pub(super) struct Exchange<'a> {
     pub(super) peer: SocketAddr,
     pub(super) request: &'a [u8],
     pub(super) kind: Kind,
-    /// The response; `None` where none was made.
-    pub(super) served: Option<Served>,
+    /// The response, and the address of the client that it is for; `None` where none was made.
+    pub(super) served: Option<(IpAddr, Served)>,
 }
 
 impl<'a> Exchange<'a> {
@@ -38,21 +38,24 @@ impl<'a> Exchange<'a> {
         peer: SocketAddr,
         request: &'a [u8],
         kind: Kind,
-        served: Served,
+        (client, served): (IpAddr, Served),
     ) -> Self {
         let is_plain = matches!(kind, Kind::Kept | Kind::Resolved | Kind::Forwarded);
         let kind = if is_plain && served.rcode == Rcode::Refused { Kind::Refused } else { kind };
-        Self { transport, peer, request, kind, served: Some(served) }
+        Self { transport, peer, request, kind, served: Some((client, served)) }
     }
 
     /// Tells all who want to hear of it but the counters, whose observation is returned.
     pub(super) fn finish(self, serving: &Serving, snapshot: &Snapshot) -> Observation {
         let Self { transport, kind, served, .. } = self;
-        let Some(served) = served else {
+        let Some((client, served)) = served else {
             return Observation { transport, kind, rcode: None, network: None, cookie: CookieState::Absent };
         };
         if served.is_alert || matches!(served.signature, SignatureState::Invalid(_)) {
             self.report(&serving.incidents, snapshot, served);
+        }
+        if serving.query_log.is_on() {
+            serving.query_log.log(&self, client, snapshot, served);
         }
         if tracing::enabled!(tracing::Level::TRACE) {
             self.log(snapshot, served);

@@ -16,6 +16,7 @@ mod forwarding;
 pub mod fuzzing;
 mod hickory;
 mod proxy;
+mod query_log;
 mod rate_limit;
 mod stream;
 mod supervise;
@@ -50,6 +51,7 @@ use udp::Datagrams;
 
 pub use bind::BindError;
 pub(crate) use hickory::THREAD as HICKORY_THREAD;
+pub use query_log::{QueryFilter, QueryLog};
 pub use udp::UdpDrops;
 
 /// How often it is looked whether there are incidents to log.
@@ -64,6 +66,7 @@ pub struct Server {
     settings: ServerSettings,
     published: Arc<Published>,
     metrics: Arc<Metrics>,
+    query_log: Arc<QueryLog>,
     udp_drops: UdpDrops,
     incidents: Arc<Incidents>,
 }
@@ -100,6 +103,7 @@ struct Serving {
     rate_limit: Option<RateLimit>,
     forwarding: Forwarding,
     metrics: Arc<Metrics>,
+    query_log: Arc<QueryLog>,
     /// Where queries wait for other servers.
     tasks: TaskTracker,
     runtime: Handle,
@@ -121,12 +125,17 @@ impl Server {
             _ => &[],
         });
         let udp_drops = UdpDrops::new(of_workers.map(Datagrams::drops));
-        Ok(Self { listeners, settings, published, metrics, udp_drops, incidents })
+        Ok(Self { listeners, settings, published, metrics, query_log: Arc::default(), udp_drops, incidents })
     }
 
     /// The addresses that were bound, in the order of the settings.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.listeners.iter().map(|listener| listener.address)
+    }
+
+    /// What logs queries while it is switched on.
+    pub fn query_log(&self) -> &Arc<QueryLog> {
+        &self.query_log
     }
 
     /// What counts the datagrams that the system dropped.
@@ -168,6 +177,7 @@ impl Server {
                 rate_limit: listen.response_rate_limit.map(|limit| RateLimit::new(limit, self.incidents.clone())),
                 forwarding: forwarding.clone(),
                 metrics: self.metrics.clone(),
+                query_log: self.query_log.clone(),
                 tasks: tasks.clone(),
                 runtime: Handle::current(),
             });
@@ -198,9 +208,11 @@ impl Server {
                     for (worker, socket) in udp.into_iter().enumerate() {
                         let (serving, stop, drops) = (serving.clone(), drain_until.clone(), self.udp_drops.clone());
                         let token = tasks.token();
+                        let name = format!("UDP worker {worker} of {}", listener.address);
+                        let counters = self.metrics.watched_worker(name);
                         let serve = move || {
                             udp::pin(worker, workers);
-                            udp::serve(socket, &serving, &stop);
+                            udp::serve(socket, &serving, counters, &stop);
                             // While the socket is open, it tells.
                             drops.count();
                             drop(token);

@@ -234,6 +234,20 @@ impl Snapshot {
         self.views.iter().position(named).map(|at| ViewId(at as u32))
     }
 
+    /// All zones, by their numbers.
+    pub fn zones(&self) -> impl Iterator<Item = &ServedZone> {
+        self.zones.iter()
+    }
+
+    /// The virtual networks by name, each with the apexes of the zones that are linked to it and the links' policies.
+    pub fn networks(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (NameRef<'_>, ResolutionPolicy)>)> {
+        let of_networks = self.views.iter().skip(1).take(self.networks);
+        of_networks.filter_map(|view| {
+            let links = self.suffixes.entries(&view.linked).map(|(apex, linked)| (apex, linked.resolution_policy));
+            Some((view.network.as_deref()?, links))
+        })
+    }
+
     /// The zone with that number.
     pub fn zone(&self, id: ZoneId) -> &ServedZone {
         &self.zones[id.0 as usize]

@@ -49,6 +49,11 @@ pub struct LinkedZone {
 }
 
 impl SuffixTable {
+    /// What a list has at which suffix, in the order of their numbers.
+    pub fn entries<'a, T>(&'a self, list: &'a BySuffix<T>) -> impl Iterator<Item = (NameRef<'a>, &'a T)> {
+        list.values.iter().map(|(SuffixId(id), value)| (self.suffixes[*id as usize].as_ref(), value))
+    }
+
     /// Makes the list of one view; each suffix occurs once.
     pub fn list<'a, T>(&mut self, values: impl IntoIterator<Item = (NameRef<'a>, T)>) -> BySuffix<T> {
         let mut values: Vec<_> = values.into_iter().map(|(suffix, value)| (self.insert(suffix), value)).collect();

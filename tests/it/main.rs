@@ -11,6 +11,8 @@ mod changes;
 mod clients;
 mod commands;
 mod connections;
+#[cfg(unix)]
+mod control;
 mod cookies;
 mod custom_dns;
 mod documents;

@@ -17,7 +17,7 @@ mod unix {
     use tokio::time::{Instant, sleep_until};
     use tokio_util::sync::CancellationToken;
 
-    use crate::cli::serve::{Reloads, reload};
+    use crate::cli::serve::{Reloads, notify, reload};
 
     /// How long a reload runs until the log says so, and again each time that this has doubled.
     const SLOW: Duration = Duration::from_secs(5);
@@ -89,6 +89,8 @@ mod unix {
                     _ = user_2.recv() => ignored("SIGUSR2"),
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
+                    // By the control socket.
+                    () = stop.cancelled() => break,
                 }
                 if asked_again && running.is_none() {
                     asked_again = false;
@@ -103,6 +105,7 @@ mod unix {
                 }
             }
             tracing::info!("stopping");
+            notify::stopping();
             stop.cancel();
         }
     }
@@ -119,7 +122,8 @@ mod unix {
         fn start(reloads: Arc<Reloads>) -> io::Result<Self> {
             let (ended, end) = oneshot::channel();
             let run = move || {
-                reload(&reloads);
+                // What came of it is logged.
+                let _ = reload(&reloads);
                 let _ = ended.send(());
             };
             thread::Builder::new().name("reload".to_owned()).spawn(run)?;

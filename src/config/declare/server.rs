@@ -7,7 +7,9 @@ use toml::Spanned;
 
 use super::Declarer;
 use super::encryption::Refused;
-use crate::config::{Chaos, Listen, ListenAddress, ListenAddressError, ResponseRateLimit, ServerSettings, mirror};
+use crate::config::{
+    Chaos, Files, Listen, ListenAddress, ListenAddressError, ResponseRateLimit, ServerSettings, mirror,
+};
 use crate::forward::ForwardLimits;
 use crate::view::Persona;
 
@@ -59,6 +61,7 @@ impl Declarer<'_> {
             tcp_connections,
             tcp_connections_per_client: per_client,
             tcp_idle_timeout: Duration::from_secs(idle as u64),
+            control_socket: server.control_socket.as_ref().map(|path| Files::relative(self.path, path.get_ref())),
             metrics: None,
         }
     }

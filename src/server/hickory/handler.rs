@@ -120,7 +120,7 @@ impl Handler {
                 (served, Kind::Forwarded)
             }
         };
-        let exchange = Exchange::answered(*transport, *address, octets, kind, served);
+        let exchange = Exchange::answered(*transport, *address, octets, kind, (client.source, served));
         let counters = serving.metrics.shared();
         counters.count_shared(exchange.finish(serving, &snapshot));
         counters.took_shared(*transport, start.elapsed(), 1);

@@ -195,7 +195,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 match forwarding::begin(serving, responder, &snapshot, &client, request, response) {
                     Begun::Dropped(kind) => dropped(request, kind),
                     Begun::Answered(kind, served) => {
-                        let exchange = Exchange::answered(transport, from, request, kind, served);
+                        let exchange = Exchange::answered(transport, from, request, kind, (client.source, served));
                         counters.count(exchange.finish(serving, &snapshot));
                         push_message(responses, response.as_octets());
                         unwritten.1 += 1;
@@ -211,7 +211,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                             let mut response = Response::new();
                             let (served, place) =
                                 waits.answer(&serving, &snapshot, &client, &request, &mut response).await?;
-                            let exchange = Exchange::answered(transport, from, &request, Kind::Forwarded, served);
+                            let exchange =
+                                Exchange::answered(transport, from, &request, Kind::Forwarded, (client.source, served));
                             let counters = serving.metrics.shared();
                             counters.count_shared(exchange.finish(&serving, &snapshot));
                             counters.took_shared(transport, start.elapsed(), 1);

@@ -91,9 +91,15 @@ pub(super) enum Wait {
 /// Answers datagrams until `stop` has a deadline, and then those that have already come, until that.
 ///
 /// Takes the thread that it is called on: clients that never pause hold up nobody but each other.
-pub(super) fn serve(mut socket: impl Datagrams, serving: &Arc<Serving>, stop: &OnceLock<Instant>) {
-    let mut worker = Worker { responder: Responder::new(), counters: serving.metrics.worker() };
+pub(super) fn serve(
+    mut socket: impl Datagrams,
+    serving: &Arc<Serving>,
+    counters: Arc<Counters>,
+    stop: &OnceLock<Instant>,
+) {
+    let mut worker = Worker { responder: Responder::new(), counters };
     let mut answer_batch = |wait| {
+        worker.counters.beat();
         let answered = supervise::caught(|| answer_batch(&mut socket, serving, &mut worker, wait));
         answered.unwrap_or_else(|| {
             tracing::error!("a UDP worker has lost a batch of datagrams by a panic and goes on");
@@ -175,7 +181,7 @@ fn answer<L: Late>(
         Begun::Dropped(kind) => drop(kind),
         Begun::Answered(kind, served) => {
             let kind = limit(serving, snapshot, (&client, request), (kind, served), response);
-            let exchange = Exchange::answered(Transport::Udp, from, request, kind, served);
+            let exchange = Exchange::answered(Transport::Udp, from, request, kind, (client.source, served));
             counters.count(exchange.finish(serving, snapshot));
             if kind == Kind::ResponseRate { Verdict::Ignore } else { Verdict::Send }
         }
@@ -190,7 +196,7 @@ fn answer<L: Late>(
                     let Some((served, _place)) = served else { return };
                     let made = (Kind::Forwarded, served);
                     let kind = limit(&serving, &snapshot, (&client, &request), made, &mut response);
-                    let exchange = Exchange::answered(Transport::Udp, from, &request, kind, served);
+                    let exchange = Exchange::answered(Transport::Udp, from, &request, kind, (client.source, served));
                     let counters = serving.metrics.shared();
                     counters.count_shared(exchange.finish(&serving, &snapshot));
                     if kind != Kind::ResponseRate {

@@ -28,6 +28,7 @@ fn serving() -> Arc<Serving> {
         rate_limit: None,
         forwarding: Forwarding::new(ForwardLimits::default(), Arc::default()),
         metrics: crate::observe::Metrics::new(0),
+        query_log: Default::default(),
         tasks: Default::default(),
         runtime: runtime.handle().clone(),
     })
@@ -155,7 +156,12 @@ fn check_stop<S: Datagrams>() {
     let (address, mut sockets) = bound::<S>(Ipv4Addr::LOCALHOST.into(), 1);
     let client = client([127, 1, 0, 4].into(), address);
     (0..200).for_each(|id| assert!(client.send(&query(id, 9)).is_ok()));
-    serve(sockets.remove(0), &serving(), &OnceLock::from(Instant::now() + Duration::from_secs(3600)));
+    serve(
+        sockets.remove(0),
+        &serving(),
+        Arc::new(Counters::new(2)),
+        &OnceLock::from(Instant::now() + Duration::from_secs(3600)),
+    );
     let mut buffer = [0; 1232];
     let ids: BTreeSet<_> = (0..200)
         .map(|_| client.recv(&mut buffer).map(|_| u16::from_be_bytes([buffer[0], buffer[1]])).unwrap())
@@ -193,7 +199,7 @@ impl Datagrams for Flood {
 fn a_worker_stops_at_the_deadline_though_a_flood_goes_on() {
     let deadline = Instant::now() + Duration::from_millis(20);
     // It ends.
-    serve(Flood, &serving(), &OnceLock::from(deadline));
+    serve(Flood, &serving(), Arc::new(Counters::new(2)), &OnceLock::from(deadline));
     assert!(Instant::now() >= deadline);
 }
 

@@ -1,0 +1,102 @@
+//! `vnetdns control`: asks a running server by its control socket.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use ipnet::IpNet;
+use serde_json::{Value, json};
+
+use super::print;
+
+/// Longest wait for a response, but for a reload.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Ask or steer a running server, by the control socket that its configuration names
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The response is one line of JSON, with \"ok\" and the \"schema\" of its form. The exit code is 0 where it is ok, 1 where not.
+
+Examples:
+  vnetdns control status
+  vnetdns control reload --wait                     what came of it: the generation, or every finding
+  vnetdns control queries --network hub --one-in 10
+  vnetdns control queries --off
+  vnetdns control --socket run/control.sock stop")]
+pub(super) struct Control {
+    /// The server's control socket
+    #[arg(long, value_name = "FILE", env = "VNETDNS_CONTROL", default_value = "/run/vnetdns/control.sock")]
+    socket: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// What runs, since when, and what is not as it should be
+    Status,
+    /// The zones that are served and what each network is linked to
+    Topology,
+    /// Load the configuration again
+    Reload {
+        /// Wait until it has ended: with the generation, or every finding
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Log queries that fit all of what is given
+    Queries {
+        /// Log no more queries
+        #[arg(long, exclusive = true)]
+        off: bool,
+        /// Of clients of this virtual network; "outside" for those of none
+        #[arg(long, value_name = "NAME")]
+        network: Option<String>,
+        /// For names at and below this one
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// Of clients with addresses in this prefix
+        #[arg(long, value_name = "PREFIX")]
+        client: Option<IpNet>,
+        /// With this response code, such as NXDOMAIN
+        #[arg(long, value_name = "RCODE")]
+        rcode: Option<String>,
+        /// One in so many of those
+        #[arg(long, value_name = "N")]
+        one_in: Option<u32>,
+    },
+    /// Answer what has come, and stop
+    Stop,
+}
+
+impl Control {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let request = match self.command {
+            Command::Status => json!({ "command": "status" }),
+            Command::Topology => json!({ "command": "topology" }),
+            Command::Reload { wait } => json!({ "command": "reload", "wait": wait }),
+            Command::Queries { off: true, .. } => json!({ "command": "query_log", "filter": null }),
+            Command::Queries { off: false, network, name, client, rcode, one_in } => json!({
+                "command": "query_log",
+                "filter": { "network": network, "name": name, "client": client, "rcode": rcode, "one_in": one_in },
+            }),
+            Command::Stop => json!({ "command": "stop" }),
+        };
+        let waits = request["wait"] == true;
+        let shown = self.socket.display();
+        let mend = "start the server with [server] control_socket, and name that file with --socket";
+        let mut stream = UnixStream::connect(&self.socket)
+            .with_context(|| format!("cannot reach a server by the control socket {shown}; {mend}"))?;
+        stream.set_read_timeout((!waits).then_some(PATIENCE))?;
+        stream.write_all(format!("{request}\n").as_bytes()).context("the server does not take the request")?;
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).context("the server does not respond")?;
+        let response: Value = serde_json::from_str(&line)
+            .context("the server closed the connection: run this as its user, or as root")?;
+        print(&line)?;
+        Ok(if response["ok"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}

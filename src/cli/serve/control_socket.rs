@@ -1,0 +1,347 @@
+//! The control socket: a Unix socket by which the server's own user, or root, asks a running server.
+//!
+//! A request is one line of JSON, `{"command": "status"}`; the response is one line as well. Who may connect is decided by
+//! the file system (a socket of mode 0600 in a folder of mode 0700) and again by the peer's user ID. Lines, connections and
+//! their time are bounded, and none of this is a thread that serves queries.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use ipnet::IpNet;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{Refused, Reloads, reload};
+use crate::azure::{ResolutionPolicy, Severity};
+use crate::control::Loaded;
+use crate::dns::NameRef;
+use crate::observe::Condition;
+use crate::server::{QueryFilter, QueryLog};
+
+/// The form of requests and responses.
+const SCHEMA: &str = "vnetdns.control/1";
+/// Connections at one time; more wait to be accepted.
+const CONNECTIONS: usize = 8;
+/// Most octets of a request.
+const MAX_LINE: u64 = 16 << 10;
+/// How long a client may take for a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause after an accept call failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A bound control socket; its file is removed in the end.
+pub(super) struct ControlSocket {
+    listener: UnixListener,
+    path: PathBuf,
+    /// The user that the server runs as.
+    own_uid: u32,
+    started: Instant,
+}
+
+/// What a client asks for; the empty braces have unknown keys refused.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+enum Request {
+    Status {},
+    Topology {},
+    Reload {
+        /// Whether the response comes when the reload has ended, and says how.
+        #[serde(default)]
+        wait: bool,
+    },
+    /// Which queries are logged; without a filter none.
+    QueryLog {
+        filter: Option<Filter>,
+    },
+    Stop {},
+}
+
+/// See [`QueryFilter`].
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Filter {
+    network: Option<String>,
+    name: Option<String>,
+    client: Option<IpNet>,
+    rcode: Option<String>,
+    one_in: Option<u32>,
+}
+
+impl ControlSocket {
+    /// Binds the socket; its folder is made where there is none.
+    ///
+    /// # Errors
+    /// The folder is open to others or a temporary one, another server has the socket, or the system refuses.
+    pub(super) fn bind(path: &Path) -> anyhow::Result<Self> {
+        let shown = path.display();
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.with_context(|| format!("the control socket {shown} needs a folder of its own"))?;
+        if is_temporary(folder) {
+            bail!(
+                "the control socket {shown} is in a temporary folder, which is open to everybody: choose another one"
+            );
+        }
+        if !folder.exists() {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.with_context(|| format!("cannot make the folder {} of the control socket", folder.display()))?;
+        }
+        remove_dead(path)?;
+        let bound = UnixListener::bind(path);
+        let listener = bound.with_context(|| format!("cannot bind the control socket {shown}"))?;
+        // Whatever fails from here on, the file goes.
+        let mut socket = Self { listener, path: path.to_owned(), own_uid: 0, started: Instant::now() };
+        fs::set_permissions(path, Permissions::from_mode(0o600))
+            .context("cannot close the control socket to others")?;
+        socket.own_uid = fs::metadata(path).context("cannot look at the control socket")?.uid();
+        let of_folder = fs::metadata(folder).context("cannot look at the folder of the control socket")?;
+        if of_folder.uid() != socket.own_uid || of_folder.mode() & 0o077 != 0 {
+            bail!(
+                "others may use the folder {0} of the control socket: chmod 700 {0}, or name one that the server can make",
+                folder.display()
+            );
+        }
+        Ok(socket)
+    }
+
+    /// Answers until `stop` is cancelled.
+    pub(super) async fn serve(self, reloads: Arc<Reloads>, query_log: Arc<QueryLog>, stop: CancellationToken) {
+        tracing::info!(path = %self.path.display(), "the control socket is open");
+        let socket = Arc::new(self);
+        let permits = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            let permit = permits.clone().acquire_owned().await.expect("it is never closed");
+            let accepted = tokio::select! {
+                accepted = socket.listener.accept() => accepted,
+                () = stop.cancelled() => return,
+            };
+            let Ok((stream, _)) = accepted else {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            let (socket, reloads, query_log, stop) = (socket.clone(), reloads.clone(), query_log.clone(), stop.clone());
+            tokio::spawn(async move {
+                if let Err(error) = socket.answer(stream, &reloads, &query_log, &stop).await {
+                    tracing::debug!(%error, "a control connection ended");
+                }
+                drop(permit);
+            });
+        }
+    }
+
+    async fn answer(
+        &self,
+        stream: UnixStream,
+        reloads: &Arc<Reloads>,
+        query_log: &QueryLog,
+        stop: &CancellationToken,
+    ) -> io::Result<()> {
+        let uid = stream.peer_cred()?.uid();
+        if uid != self.own_uid && uid != 0 {
+            tracing::warn!(uid, "another user has connected to the control socket and is refused");
+            return Ok(());
+        }
+        let (reader, mut writer) = stream.into_split();
+        let mut lines = BufReader::new(reader.take(MAX_LINE));
+        let mut line = String::new();
+        tokio::time::timeout(REQUEST_TIMEOUT, lines.read_line(&mut line)).await??;
+        let mut response = match serde_json::from_str(&line) {
+            Ok(request) => self.carry_out(request, uid, reloads, query_log, stop).await,
+            Err(error) => failure(format!("a request that is not understood: {error}")),
+        };
+        response["schema"] = json!(SCHEMA);
+        writer.write_all(format!("{response}\n").as_bytes()).await?;
+        writer.shutdown().await
+    }
+
+    async fn carry_out(
+        &self,
+        request: Request,
+        uid: u32,
+        reloads: &Arc<Reloads>,
+        query_log: &QueryLog,
+        stop: &CancellationToken,
+    ) -> Value {
+        match request {
+            Request::Status {} => self.status(reloads),
+            Request::Topology {} => topology(reloads),
+            Request::Reload { wait } => {
+                tracing::info!(uid, "a reload is asked for by the control socket");
+                match (start_reload(reloads.clone()), wait) {
+                    (Err(error), _) => failure(format!("a reload cannot start: {error}")),
+                    (Ok(_), false) => json!({ "ok": true, "started": true }),
+                    (Ok(ended), true) => ended.await.unwrap_or_else(|_| failure("the reload failed".to_owned())),
+                }
+            }
+            Request::QueryLog { filter: None } => {
+                query_log.stop();
+                json!({ "ok": true, "logged": false })
+            }
+            Request::QueryLog { filter: Some(filter) } => match filter.try_into() {
+                Ok(filter) => {
+                    tracing::info!(uid, ?filter, "queries are logged");
+                    query_log.start(filter);
+                    json!({ "ok": true, "logged": true })
+                }
+                Err(error) => failure(error),
+            },
+            Request::Stop {} => {
+                tracing::warn!(uid, "the server is stopped by the control socket");
+                stop.cancel();
+                json!({ "ok": true })
+            }
+        }
+    }
+
+    fn status(&self, reloads: &Reloads) -> Value {
+        let control = &reloads.control;
+        let snapshot = control.published().load();
+        let counts = snapshot.counts();
+        let conditions = control.metrics().conditions();
+        let conditions = conditions.iter().map(|(about, condition)| match condition {
+            Condition::Down(why) => json!({ "about": about, "state": "down", "why": why }),
+            Condition::Degraded(why) => json!({ "about": about, "state": "degraded", "why": why }),
+        });
+        json!({
+            "ok": true,
+            "version": env!("CARGO_PKG_VERSION"),
+            "process": std::process::id(),
+            "uptime_seconds": self.started.elapsed().as_secs(),
+            "listen": reloads.addresses,
+            "generation": snapshot.generation().0,
+            "virtual_networks": counts.networks,
+            "private_dns_zones": counts.private_zones,
+            "public_zones": counts.public_zones,
+            "record_sets": counts.record_sets,
+            "conditions": conditions.collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// What is served: zones with their kind and size, and what each network is linked to.
+fn topology(reloads: &Reloads) -> Value {
+    let snapshot = reloads.control.published().load_full();
+    let zones = snapshot.zones().filter(|zone| !zone.is_internal).map(|zone| {
+        json!({
+            "name": zone_name(zone.zone.apex().name()),
+            "visibility": if zone.is_public { "public" } else { "private" },
+            "record_sets": zone.zone.rrset_count(),
+        })
+    });
+    let networks = snapshot.networks().map(|(name, links)| {
+        let links = links.map(|(apex, policy)| {
+            let policy = match policy {
+                ResolutionPolicy::Default => "Default",
+                ResolutionPolicy::NxDomainRedirect => "NxDomainRedirect",
+            };
+            json!({ "zone": zone_name(apex), "resolution_policy": policy })
+        });
+        json!({ "name": name, "virtual_network_links": links.collect::<Vec<_>>() })
+    });
+    json!({
+        "ok": true,
+        "generation": snapshot.generation().0,
+        "zones": zones.collect::<Vec<_>>(),
+        "virtual_networks": networks.collect::<Vec<_>>(),
+    })
+}
+
+/// The name of a zone as Azure writes it: without a dot at its end.
+fn zone_name(apex: NameRef<'_>) -> String {
+    apex.to_string().trim_end_matches('.').to_owned()
+}
+
+/// Starts a reload in a thread of its own; what is returned ends with it. Reloads come one after the other.
+fn start_reload(reloads: Arc<Reloads>) -> io::Result<oneshot::Receiver<Value>> {
+    let (ended, end) = oneshot::channel();
+    let run = move || {
+        let outcome = match reload(&reloads) {
+            Ok(Loaded { generation, warnings, unchanged_keys, .. }) => {
+                let warnings: Vec<_> = warnings.iter().map(problem).collect();
+                json!({ "ok": true, "generation": generation.0, "findings": warnings, "unchanged_keys": unchanged_keys })
+            }
+            Err(Refused::Problems(problems)) => {
+                let findings: Vec<_> = problems.iter().map(problem).collect();
+                json!({ "ok": false, "error": "the configuration is refused", "findings": findings })
+            }
+            Err(Refused::Other(error)) => failure(error),
+        };
+        // Nobody may be waiting any more.
+        let _ = ended.send(outcome);
+    };
+    thread::Builder::new().name("reload".to_owned()).spawn(run)?;
+    Ok(end)
+}
+
+fn problem(problem: &crate::config::Problem) -> Value {
+    json!({
+        "severity": match problem.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        },
+        "file": &*problem.place.file,
+        "line": problem.place.line,
+        "column": problem.place.column,
+        "what": problem.what,
+        "help": problem.mend,
+    })
+}
+
+fn failure(error: String) -> Value {
+    json!({ "ok": false, "error": error })
+}
+
+impl TryFrom<Filter> for QueryFilter {
+    type Error = String;
+
+    fn try_from(filter: Filter) -> Result<Self, String> {
+        let Filter { network, name, client, rcode, one_in } = filter;
+        let name =
+            name.map(|name| name.parse().map_err(|error| format!("{name:?} is no name: {error}"))).transpose()?;
+        if one_in == Some(0) {
+            return Err("one_in is at least 1".to_owned());
+        }
+        Ok(Self { network, name, client, rcode, one_in: one_in.unwrap_or(1) })
+    }
+}
+
+/// Whether a folder is one that everybody may write to, or lies in one.
+fn is_temporary(folder: &Path) -> bool {
+    const ANYONE_MAY_WRITE: u32 = 0o002;
+    let ancestors = folder.ancestors().filter_map(|folder| fs::metadata(folder).ok());
+    ancestors.into_iter().any(|folder| folder.mode() & ANYONE_MAY_WRITE != 0)
+}
+
+/// Removes the socket of a server that is gone. One that answers is not taken from it.
+fn remove_dead(path: &Path) -> anyhow::Result<()> {
+    let shown = path.display();
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("cannot look at {shown}")),
+        Ok(found) if !found.file_type().is_socket() => {
+            bail!("{shown} is no socket: remove it, or name another file for the control socket");
+        }
+        Ok(_) => {}
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)
+            .with_context(|| format!("cannot remove the control socket {shown} of a server that is gone")),
+        Err(error) => Err(error).with_context(|| format!("cannot tell who has the control socket {shown}")),
+        Ok(_) => bail!("another server has the control socket {shown}: stop it, or name another file"),
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}

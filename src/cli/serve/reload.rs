@@ -1,0 +1,110 @@
+//! A reload, and what the log says of it.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::{log_each, notify, warn};
+use crate::config::Problems;
+use crate::control::{Control, LoadError, Loaded, Lost, Orphan};
+use crate::faults::{self, Fault};
+use crate::view::ListenerId;
+
+/// Most addresses that a line of the log lists.
+const MAX_LISTED: usize = 10;
+
+/// What a reload needs.
+pub(super) struct Reloads {
+    pub(super) control: Control,
+    /// Where the listeners answer, by their numbers.
+    pub(super) addresses: Vec<SocketAddr>,
+}
+
+/// A configuration that was not published; why was logged as well.
+pub(super) enum Refused {
+    /// It has these problems.
+    Problems(Problems),
+    /// Something else hindered it.
+    Other(String),
+}
+
+/// Tells which listeners refuse everybody, for their networks are gone.
+fn warn_of_orphans(Reloads { control, addresses }: &Reloads, orphans: &[Orphan]) {
+    for Orphan { listener: ListenerId(id), lost } in orphans {
+        let at = usize::from(*id);
+        let mut listener = format!("the listener on {}", addresses[at]);
+        if let Some(interface) = &control.settings().listen[at].interface {
+            write!(listener, " of interface {interface}").expect("a string takes it");
+        }
+        match lost {
+            Lost::Network(network) => tracing::warn!(
+                help = "declare that network again, or restart to have the listener as the configuration says",
+                "{listener} belongs to the virtual network \"{network}\", which is gone: whoever asks there is REFUSED"
+            ),
+            Lost::InboundEndpoints(lost) => {
+                let mut listed: Vec<_> = lost.iter().take(MAX_LISTED).map(ToString::to_string).collect();
+                if lost.len() > MAX_LISTED {
+                    listed.push(format!("{} more", lost.len() - MAX_LISTED));
+                }
+                let listed = listed.join(", ");
+                tracing::warn!(
+                    help = "declare the inbound endpoint again, or restart to have its clients known by other ways",
+                    "{listener} answers where an inbound endpoint is gone ({listed}): whoever asks there is REFUSED"
+                );
+            }
+        }
+    }
+}
+
+/// Tells which keys of `[server]` are as they were at the start.
+fn warn_of_unchanged(keys: &[String]) {
+    if keys.is_empty() {
+        return;
+    }
+    let mut listed = keys[..keys.len().min(MAX_LISTED)].join("; ");
+    if keys.len() > MAX_LISTED {
+        write!(listed, "; {} more", keys.len() - MAX_LISTED).expect("a string takes it");
+    }
+    tracing::warn!(keys = listed, "[server] has changed: restart to put that into effect");
+}
+
+/// Loads the configuration again and logs what came of it. Takes as long as that takes: not for a thread that serves.
+pub(super) fn reload(reloads: &Reloads) -> Result<Loaded, Refused> {
+    faults::at(Fault::Reload);
+    let control = &reloads.control;
+    let start = Instant::now();
+    notify::reloading();
+    let result = control.reload();
+    notify::ready();
+    match result {
+        Ok(loaded) => {
+            warn(&loaded);
+            warn_of_orphans(reloads, &loaded.orphans);
+            warn_of_unchanged(&loaded.unchanged_keys);
+            let counts = loaded.counts;
+            tracing::info!(
+                generation = loaded.generation.0,
+                virtual_networks = counts.networks,
+                private_dns_zones = counts.private_zones,
+                public_zones = counts.public_zones,
+                record_sets = counts.record_sets,
+                took = ?start.elapsed(),
+                "reloaded"
+            );
+            Ok(loaded)
+        }
+        Err(LoadError::Problems(problems)) => {
+            log_each(&problems, |problem| {
+                tracing::error!(place = %problem.place, help = problem.mend, "{}", problem.what);
+            });
+            let generation = control.published().load().generation().0;
+            tracing::error!(generation, "the reload is refused, the old configuration is served on");
+            Err(Refused::Problems(problems))
+        }
+        Err(error) => {
+            let error = format!("{:#}", anyhow::Error::new(error));
+            tracing::error!("the reload is refused, the old configuration is served on: {error}");
+            Err(Refused::Other(error))
+        }
+    }
+}
