@@ -254,7 +254,7 @@ fn the_service_manager_is_told_of_readiness_reloads_and_the_stop() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut hear = |wanted: &str| {
+    let hear = |wanted: &str| {
         let mut buffer = [0; 512];
         for _ in 0..1000 {
             let len = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("no {wanted}: {error}"));
