@@ -29,12 +29,12 @@ pub use catalogue::{
 pub use change::{RecordSetChange, is_sound_part};
 pub use contents::{Scope, ZoneContents};
 pub use declaration::{
-    AZURE_PROVIDED_DNS, Allocations, ConnectionState, Declaration, Declared, DnsForwardingRuleset, DnsSecurityPolicy,
-    DnsSecurityRule, Forwarder, ForwardingRule, KeyNetworks, Limits, Listener, ManagedPrivateEndpoint, ManagedTarget,
-    NameServer, NetworkInterface, Origin, PRIVATE_TYPES, PowerState, PrivateDnsZone, PrivateEndpoint,
-    PrivateLinkResource, PrivateLinkService, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet,
-    ResolutionPolicy, SecurityAction, ServiceEndpoint, SoaEdit, Strangers, Subnet, TsigKey, Upstream, VirtualMachine,
-    VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
+    AZURE_PROVIDED_DNS, Allocations, CertificateHolder, ClientCertificate, ConnectionState, Declaration, Declared,
+    DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, Forwarder, ForwardingRule, KeyNetworks, Limits, Listener,
+    ManagedPrivateEndpoint, ManagedTarget, NameServer, NetworkInterface, Origin, PRIVATE_TYPES, PowerState,
+    PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService, PublicCnameFrom, PublicNetworkAccess,
+    PublicZone, RecordSet, ResolutionPolicy, SecurityAction, ServiceEndpoint, SoaEdit, Strangers, Subnet, TsigKey,
+    Upstream, VirtualMachine, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
 };
 pub(crate) use derive::private_soa;
 pub use derive::{Destination, Forwarding, Rule, SecurityRule, Targets};

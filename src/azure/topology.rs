@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::catalogue::Catalogue;
 use super::contents::ZoneContents;
-use super::declaration::{Allocations, Declaration, Forwarder, NameServer, Strangers, TsigKey, VirtualNetwork};
+use super::declaration::{
+    Allocations, ClientCertificate, Declaration, Forwarder, NameServer, Strangers, TsigKey, VirtualNetwork,
+};
 use super::derive::{self, Forwarding};
 use super::finding::{Finding, Severity};
 use super::{advice, allocate, check, lookup};
@@ -18,6 +20,7 @@ pub struct Topology {
     pub(super) forwarding: Forwarding,
     pub(super) forwarders: Vec<Forwarder>,
     pub(super) tsig_keys: Vec<TsigKey>,
+    pub(super) client_certificates: Vec<ClientCertificate>,
     pub(super) strangers: Strangers,
     pub(super) listener_networks: Vec<Option<String>>,
     pub(super) name_servers: Vec<NameServer>,
@@ -53,7 +56,15 @@ impl Topology {
         if findings.iter().all(|finding| finding.severity == Severity::Warning) {
             advice::topology(&declaration, catalogue, &zones, &forwarding, &mut findings);
             let unverified = lookup::unverified(&declaration, catalogue);
-            let Declaration { virtual_networks, forwarders, tsig_keys, strangers, name_servers, .. } = declaration;
+            let Declaration {
+                virtual_networks,
+                forwarders,
+                tsig_keys,
+                client_certificates,
+                strangers,
+                name_servers,
+                ..
+            } = declaration;
             let listener_networks = Vec::new();
             let topology = Self {
                 virtual_networks,
@@ -61,6 +72,7 @@ impl Topology {
                 forwarding,
                 forwarders,
                 tsig_keys,
+                client_certificates,
                 strangers,
                 listener_networks,
                 name_servers,
@@ -96,6 +108,11 @@ impl Topology {
     /// Keys that clients sign with.
     pub fn tsig_keys(&self) -> &[TsigKey] {
         &self.tsig_keys
+    }
+
+    /// Certificates that clients show.
+    pub fn client_certificates(&self) -> &[ClientCertificate] {
+        &self.client_certificates
     }
 
     /// Says which of the server's listeners belong to which network, in the server's order.

@@ -406,6 +406,17 @@ pub(super) struct TsigKey {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct ClientCertificate {
+    pub(super) name: Text,
+    pub(super) public_key_sha256: Option<Text>,
+    pub(super) certificate_authority: Option<Text>,
+    pub(super) subject_alternative_name: Option<Text>,
+    pub(super) virtual_network: Option<Text>,
+    pub(super) forwarder: Option<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct DnsForwardingRuleset {
     pub(super) name: Text,
     #[serde(default)]

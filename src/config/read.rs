@@ -11,9 +11,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::mirror::{
-    DnsForwardingRuleset, DnsSecurityPolicy, Forwarder, Limits, ManagedPrivateEndpoint, ManagedServiceEndpoint,
-    Metrics, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService, PublicCnameFrom, PublicZone,
-    Server, ServiceEndpoint, TsigKey, Upstream, VirtualMachine, VirtualNetwork,
+    ClientCertificate, DnsForwardingRuleset, DnsSecurityPolicy, Forwarder, Limits, ManagedPrivateEndpoint,
+    ManagedServiceEndpoint, Metrics, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService,
+    PublicCnameFrom, PublicZone, Server, ServiceEndpoint, TsigKey, Upstream, VirtualMachine, VirtualNetwork,
 };
 use super::problem::{Problems, Source};
 
@@ -44,6 +44,7 @@ pub(super) struct Mirror {
     pub(super) upstream: Option<Read<Upstream>>,
     pub(super) forwarders: Vec<Read<Forwarder>>,
     pub(super) tsig_keys: Vec<Read<TsigKey>>,
+    pub(super) client_certificates: Vec<Read<ClientCertificate>>,
 }
 
 /// A resource, and whether it holds all that was written.
@@ -96,6 +97,7 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
             "dns_forwarding_ruleset" => mirror.dns_forwarding_rulesets = reader.tables(&key, value),
             "forwarder" => mirror.forwarders = reader.tables(&key, value),
             "tsig_key" => mirror.tsig_keys = reader.tables(&key, value),
+            "client_certificate" => mirror.client_certificates = reader.tables(&key, value),
             "dns_security_policy" => mirror.dns_security_policies = reader.tables(&key, value),
             "upstream" => match value.get_ref() {
                 DeValue::Table(_) => mirror.upstream = reader.table(value),
@@ -118,7 +120,8 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
                 format!("unknown table or key \"{unknown}\""),
                 "known are limits, public_cname_from, [server], [metrics], [upstream] and [[virtual_network]], [[virtual_machine]], \
                  [[private_dns_zone]], [[private_link_resource]], [[private_endpoint]], [[private_link_service]], \
-                 [[managed_private_endpoint]], [[public_zone]], [[dns_forwarding_ruleset]], [[dns_security_policy]], [[forwarder]], [[tsig_key]]",
+                 [[managed_private_endpoint]], [[public_zone]], [[dns_forwarding_ruleset]], [[dns_security_policy]], [[forwarder]], [[tsig_key]], \
+                 [[client_certificate]]",
             ),
         }
     }

@@ -1,14 +1,20 @@
-//! What encrypted listeners show of themselves.
+//! What encrypted listeners show of themselves, and what their clients show.
 
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, ServerConfig, ServerConnection, SignatureScheme,
+};
 
 use super::Serving;
 use crate::snapshot::Published;
-use crate::tls;
+use crate::tls::{self, Presented};
 use crate::view::ListenerId;
 
 /// The name of DNS over TLS as an application protocol (RFC 7858, in IANA's registry of ALPN).
@@ -33,12 +39,78 @@ impl ResolvesServerCert for Shown {
     }
 }
 
+/// Takes the certificates that the last reload has read. A client need not show one; whoever shows one that is unknown
+/// wants to be known by it, and is refused, as with keys.
+#[derive(Debug)]
+struct ClientVerifier {
+    published: Arc<Published>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ClientCertVerifier for ClientVerifier {
+    fn offer_client_auth(&self) -> bool {
+        // Clients ask their people which certificate to show: not where none is known.
+        !self.published.load().identifier().certificates.is_empty()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let presented = Presented::new(certificate, intermediates).ok_or(CertificateError::BadEncoding)?;
+        let snapshot = self.published.load();
+        match snapshot.identifier().certificate_shown(&presented, now.as_secs()) {
+            Some(_) => Ok(ClientCertVerified::assertion()),
+            None => Err(CertificateError::UnknownIssuer.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// What the client of a connection has shown, if anything.
+pub(super) fn presented(connection: &ServerConnection) -> Option<Presented> {
+    let (certificate, intermediates) = connection.peer_certificates()?.split_first()?;
+    Presented::new(certificate, intermediates)
+}
+
 /// How a listener for DNS over TLS shakes hands.
 pub(super) fn dot_config(serving: &Serving) -> ServerConfig {
     let builder = ServerConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()
         .expect("the provider knows TLS 1.2 and 1.3");
-    let mut config = builder.with_no_client_auth().with_cert_resolver(Shown::new(serving));
+    let verifier = Arc::new(ClientVerifier { published: serving.published.clone(), provider: tls::provider() });
+    let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(Shown::new(serving));
     config.alpn_protocols = vec![DOT.to_vec()];
     config
 }

@@ -8,8 +8,8 @@ use super::{Destination, ForwardingRule, Generation, Identity, RuleId, SecurityR
 use crate::azure::{self, KeyNetworks, ResolutionPolicy, Scope, Strangers, Topology, VirtualNetwork, ZoneContents};
 use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
 use crate::view::{
-    Belonging, Forwarder, ForwarderId, Identifier, Key, KeyHolder, LinkedZone, Selector, SelectorRule, SuffixTable,
-    ViewId, ZoneId,
+    Belonging, Certificate, CertificateHolder, Forwarder, ForwarderId, Identifier, Key, KeyHolder, LinkedZone,
+    Selector, SelectorRule, SuffixTable, ViewId, ZoneId,
 };
 use crate::zone::{CompileError, Zone};
 
@@ -196,8 +196,12 @@ impl<'a> Networks<'a> {
         // Without its network a key is none: it is unknown (BADKEY).
         let mut keys: Vec<_> = topology.tsig_keys().iter().filter_map(|key| self.key(key)).collect();
         keys.sort_by(|a, b| a.key.name().cmp(&b.key.name()));
+        let mut certificates: Vec<_> =
+            topology.client_certificates().iter().filter_map(|shown| self.certificate(topology, shown)).collect();
+        certificates.sort_by(|a, b| a.name.cmp(&b.name));
         Identifier {
             keys: keys.into(),
+            certificates: certificates.into(),
             forwarders: forwarders.collect(),
             forwarder_addresses: Selector::new(forwarder_addresses),
             listeners: listeners.collect(),
@@ -214,6 +218,18 @@ impl<'a> Networks<'a> {
             None => KeyHolder::Anyone,
         };
         Some(Key { key: declared.key.clone(), holder })
+    }
+
+    /// `None` where the network or the forwarder of the certificate is not there.
+    fn certificate(&self, topology: &Topology, declared: &azure::ClientCertificate) -> Option<Certificate> {
+        let holder = match &declared.holder {
+            azure::CertificateHolder::VirtualNetwork(network) => CertificateHolder::Network(self.view(network)?),
+            azure::CertificateHolder::Forwarder(name) => {
+                let at = topology.forwarders().iter().position(|forwarder| *forwarder.name == **name)?;
+                CertificateHolder::Forwarder(ForwarderId(at as u16))
+            }
+        };
+        Some(Certificate { name: declared.name.as_str().into(), proof: declared.proof.clone(), holder })
     }
 
     /// Sorts zones and rules by the networks that they are linked to.

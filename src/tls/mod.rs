@@ -2,6 +2,8 @@
 //!
 //! Who reads the files, and who carries the handshakes, is elsewhere.
 
+mod client;
+mod host;
 mod issue;
 mod server;
 
@@ -11,7 +13,9 @@ use domain::utils::base64;
 use rustls::crypto::{CryptoProvider, ring};
 use sha2::{Digest, Sha256};
 
-pub use issue::{Authority, HostName, IssueError, Issued, NotHostName, Usage};
+pub use client::{ClientProof, Presented};
+pub use host::{HostName, NotHostName};
+pub use issue::{Authority, IssueError, Issued, Usage};
 pub use server::{CertificateError, ServerCertificate};
 
 /// The program's provider of cryptography. It is named wherever one is needed, so that none has to be installed for the
@@ -33,9 +37,48 @@ impl PublicKeyHash {
     }
 }
 
+impl std::str::FromStr for PublicKeyHash {
+    type Err = NotPublicKeyHash;
+
+    /// Reads base64, or 64 hexadecimal digits with or without colons, as programs print either.
+    fn from_str(text: &str) -> Result<Self, NotPublicKeyHash> {
+        let digits: String = text.chars().filter(|digit| *digit != ':').collect();
+        let octets = match digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            true => {
+                (0..32).map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16)).collect::<Result<_, _>>().ok()
+            }
+            false => base64::decode::<Vec<u8>>(text).ok(),
+        };
+        octets.and_then(|octets| octets.try_into().ok()).map(Self).ok_or(NotPublicKeyHash)
+    }
+}
+
+/// Text that is no SHA-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no SHA-256 of a public key: that is 44 characters of base64, or 64 hexadecimal digits")]
+pub struct NotPublicKeyHash;
+
 impl std::fmt::Display for PublicKeyHash {
     /// In base64, as `kdig +tls-pin` takes it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&base64::encode_string(&self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_read_as_they_are_printed() {
+        let hash = PublicKeyHash([0xa5; 32]);
+        let hex = "a5".repeat(32);
+        let colons = hex.as_bytes().chunks(2).map(|digits| std::str::from_utf8(digits).unwrap()).collect::<Vec<_>>();
+        for text in [hash.to_string(), hex.to_uppercase(), colons.join(":"), hex.clone()] {
+            assert_eq!(text.parse(), Ok(hash), "{text}");
+        }
+        for text in ["", "a5", &hex[1..], "paWl", &"g5".repeat(32)] {
+            assert_eq!(text.parse::<PublicKeyHash>(), Err(NotPublicKeyHash), "{text}");
+        }
     }
 }

@@ -16,6 +16,8 @@ pub struct Client {
     /// The key that the client has shown to have. A server leaves it out: where a request is signed, that is found out when
     /// it is answered.
     pub key: Option<KeyId>,
+    /// The certificate that the client has shown.
+    pub certificate: Option<CertificateId>,
     /// The forwarder that spoke for the client as a proxy.
     pub proxy: Option<ForwarderId>,
     /// The listener that the request came to.
@@ -41,6 +43,7 @@ impl Client {
             source,
             now: 0,
             key: None,
+            certificate: None,
             proxy: None,
             listener: None,
             local: None,
@@ -78,6 +81,10 @@ impl fmt::Display for CountedClient {
 /// Number of a key, within one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyId(pub u32);
+
+/// Number of a certificate that clients show, within one snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CertificateId(pub u32);
 
 /// Number of a forwarder that may speak for clients, within one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,24 +1,26 @@
 //! Which network a client belongs to: the first of several ways that knows.
 //!
-//! A proxy's word (PROXY protocol), then the key that signs the request (TSIG), then a forwarder's word (EDNS Client
-//! Subnet), then the listener, then the source address. Who speaks for others is listed by the operator, with the clients
+//! A proxy's word (PROXY protocol), then the key that signs the request (TSIG), then the certificate that the client has
+//! shown (mutual TLS), then a forwarder's word (EDNS Client Subnet), then the listener, then the source address. Who speaks for others is listed by the operator, with the clients
 //! that it may speak for; nobody else's word counts. Such a word is the last one about addresses: a client of whom a
-//! forwarder says that it is in no network is in none, whatever network the forwarder itself is in. Its key still counts,
-//! for a key is the client's own proof.
+//! forwarder says that it is in no network is in none, whatever network the forwarder itself is in. Its key or certificate
+//! still counts, for that is the client's own proof.
 //!
 //! What belongs to a network goes on belonging to it: a listener, or the address of an inbound endpoint, whose network a
 //! reload has taken away is nobody else's, and who asks there is refused. To fall back to the next way would hand the
 //! answers of another network to the clients of the one that is gone, for two may have one address space.
 //!
 //! An administrator's key is of no network: it lets whoever has it speak for the clients of all of them, as a forwarder that
-//! is listed for all may. Without a client subnet such a request is anyone's, and the search goes on.
+//! is listed for all may. Without a client subnet such a request is anyone's, and the search goes on. A certificate may be a
+//! forwarder's in place of its address: whoever shows it may speak for the forwarder's clients.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Client, ForwarderId, KeyId, ListenerId, Selector, SelectorRule, ViewId};
+use super::{CertificateId, Client, ForwarderId, KeyId, ListenerId, Selector, SelectorRule, ViewId};
 use crate::dns::{NameRef, TsigKey};
+use crate::tls::{ClientProof, Presented};
 
 /// Knows the network of each client.
 #[derive(Debug, Default)]
@@ -27,6 +29,8 @@ pub struct Identifier {
     pub sources: Selector,
     /// By their numbers, sorted by name.
     pub keys: Box<[Key]>,
+    /// By their numbers, sorted by name.
+    pub certificates: Box<[Certificate]>,
     /// By their numbers.
     pub forwarders: Box<[Forwarder]>,
     /// Their addresses.
@@ -98,6 +102,26 @@ pub enum KeyHolder {
     Anyone,
 }
 
+/// A certificate that clients show.
+#[derive(Debug)]
+pub struct Certificate {
+    /// Its name.
+    pub name: Box<str>,
+    /// What must be shown.
+    pub proof: ClientProof,
+    /// Who has it.
+    pub holder: CertificateHolder,
+}
+
+/// Who has a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateHolder {
+    /// The clients of a network.
+    Network(ViewId),
+    /// A forwarder, who may speak for its clients by client subnet.
+    Forwarder(ForwarderId),
+}
+
 /// Who a client subnet tells of, and for how many bits of it that is so. A subnet of no length tells of nobody: the client
 /// does not want to be told of (RFC 7871 §7.1.2). Nor does one in which there are clients of several kinds; its scope
 /// then asks for a longer one.
@@ -133,6 +157,8 @@ pub enum Way<'a> {
     Key(&'a Key),
     /// By the client subnet that someone with an administrator's key told of; by no rule where it is in no network.
     Administrator(&'a Key, Option<&'a SelectorRule>),
+    /// By the certificate that it has shown, which is a network's.
+    Certificate(&'a Certificate),
     /// By the client subnet that a forwarder told of; by no rule where it may not speak for it.
     ClientSubnet(&'a Forwarder, Option<&'a SelectorRule>),
     /// By the listener, which belongs to a network.
@@ -166,6 +192,14 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Certificate {}
+
 impl Identifier {
     /// Which network a client belongs to. `client_subnet` is what its query says.
     // Every query comes by: a call would cost as much again.
@@ -176,8 +210,8 @@ impl Identifier {
         if client.view.is_some() {
             return by(Way::Given, client.view.into());
         }
-        if (client.proxy.is_some() || client.key.is_some())
-            && let Some(identified) = self.by_proxy_or_key(client, client_subnet)
+        if (client.proxy.is_some() || client.key.is_some() || client.certificate.is_some())
+            && let Some(identified) = self.by_proof(client, client_subnet)
         {
             return identified;
         }
@@ -198,9 +232,9 @@ impl Identifier {
         by_rule(Way::Source(rule), rule)
     }
 
-    /// Apart, for most clients have neither.
+    /// By a proxy, a key or a certificate. Apart, for most clients have none.
     #[cold]
-    fn by_proxy_or_key(&self, client: &Client, client_subnet: Option<IpNet>) -> Option<Identified<'_>> {
+    fn by_proof(&self, client: &Client, client_subnet: Option<IpNet>) -> Option<Identified<'_>> {
         let by_rule = |way, rule: Option<&SelectorRule>| Identified {
             way,
             belonging: rule.map(|rule| rule.leads_to).into(),
@@ -225,7 +259,38 @@ impl Identifier {
             }
             (KeyHolder::Administrator, None) | (KeyHolder::Anyone, _) => None,
         });
-        by_key.or(proxied)
+        let by_certificate = || {
+            let certificate = self.certificate(client.certificate?);
+            match certificate.holder {
+                CertificateHolder::Network(view) => {
+                    let belonging = Belonging::Network(view);
+                    Some(Identified { way: Way::Certificate(certificate), belonging, scope: 0 })
+                }
+                CertificateHolder::Forwarder(id) => {
+                    let forwarder = Some(self.forwarder(id)).filter(|forwarder| forwarder.client_subnet)?;
+                    let (rule, scope) = told(&forwarder.clients, client_subnet?);
+                    Some(Identified { scope, ..by_rule(Way::ClientSubnet(forwarder, rule), rule) })
+                }
+            }
+        };
+        by_key.or_else(by_certificate).or(proxied)
+    }
+
+    /// The certificate with that number.
+    pub fn certificate(&self, id: CertificateId) -> &Certificate {
+        &self.certificates[id.0 as usize]
+    }
+
+    /// The certificate of which a client has shown what it takes, at a time in seconds since 1970 in UTC.
+    pub fn certificate_shown(&self, presented: &Presented, now: u64) -> Option<CertificateId> {
+        let at = self.certificates.iter().position(|certificate| certificate.proof.is_shown(presented, now))?;
+        Some(CertificateId(at as u32))
+    }
+
+    /// The certificate with that name.
+    pub fn certificate_named(&self, name: &str) -> Option<CertificateId> {
+        let at = self.certificates.iter().position(|certificate| certificate.name.eq_ignore_ascii_case(name))?;
+        Some(CertificateId(at as u32))
     }
 
     /// Whose a listener is.

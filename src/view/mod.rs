@@ -5,7 +5,9 @@ mod identify;
 mod select;
 mod suffixes;
 
-pub use client::{Client, CountedClient, ForwarderId, KeyId, ListenerId, NetworkSlot, Persona, Transport};
-pub use identify::{Belonging, Forwarder, Identified, Identifier, Key, KeyHolder, Way};
+pub use client::{
+    CertificateId, Client, CountedClient, ForwarderId, KeyId, ListenerId, NetworkSlot, Persona, Transport,
+};
+pub use identify::{Belonging, Certificate, CertificateHolder, Forwarder, Identified, Identifier, Key, KeyHolder, Way};
 pub use select::{Selector, SelectorRule};
 pub use suffixes::{BySuffix, LinkedZone, SuffixTable, ViewId, ZoneId};

@@ -70,7 +70,11 @@ fn explain_says_how_the_network_of_a_client_is_known() {
                  [[forwarder]]\nname = \"edge\"\naddresses = [\"192.0.2.53\"]\nclient_subnet = true\n\
                  client_prefixes = [\"10.1.0.0/24\"]\n\
                  [[forwarder]]\nname = \"lb\"\naddresses = [\"192.0.2.54\"]\nproxy_protocol = true\n\
-                 virtual_networks = [\"two\"]\n";
+                 virtual_networks = [\"two\"]\n\
+                 [[client_certificate]]\nname = \"spoke\"\npublic_key_sha256 = \"AAAlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaU=\"\n\
+                 virtual_network = \"two\"\n\
+                 [[client_certificate]]\nname = \"edge's\"\npublic_key_sha256 = \"AQAlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaU=\"\n\
+                 forwarder = \"edge\"\n";
     std::fs::write(&path, world).unwrap();
     for (arguments, expected) in [
         ("--from 10.1.9.4", "10.1.9.4 is in virtual network one, by the prefix 10.1.0.0/16\n"),
@@ -102,6 +106,22 @@ fn explain_says_how_the_network_of_a_client_is_known() {
         (
             "--from 192.0.2.9 --to 10.1.0.4",
             "in virtual network one, as everybody is who asks at its inbound endpoint 10.1.0.4",
+        ),
+        ("--from 10.1.9.4 --certificate spoke", "10.1.9.4 is in virtual network two, by the certificate spoke\n"),
+        (
+            "--from 10.1.9.4 --certificate spoke --ecs 10.1.0.0/24",
+            "(the client subnet 10.1.0.0/24 changes nothing: the certificate comes before it",
+        ),
+        (
+            "--from 192.0.2.9 --certificate edge's --ecs 10.1.0.0/25",
+            "10.1.0.0/25 is in virtual network one, by the prefix 10.1.0.0/24; that it asks is the word of forwarder edge \
+             (EDNS Client Subnet)\n(whoever asks is known by the certificate edge's)",
+        ),
+        ("--from 10.1.9.4 --certificate edge's", "(its certificate edge's does not decide that)"),
+        ("--from 10.2.0.4 --via lb --certificate spoke", "(its certificate spoke does not decide that)"),
+        (
+            "--from 10.1.9.4 --via lb --certificate spoke",
+            "10.1.9.4 is in virtual network two, by the certificate spoke\n",
         ),
     ] {
         let arguments: Vec<_> = arguments.split(' ').collect();

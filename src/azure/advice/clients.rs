@@ -19,6 +19,15 @@ pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
             "add virtual_network = \"NAME\", or all_virtual_networks = true for an administrator",
         ));
     }
+    if !declaration.listeners.iter().any(|listener| listener.takes_certificates) {
+        for certificate in &declaration.client_certificates {
+            findings.push(Finding::warning(
+                certificate.name.origin,
+                format!("nobody can show the client certificate \"{}\": no listener has TLS", *certificate.name),
+                "add a listener with transport = \"tls\"; HTTPS, HTTP/3 and QUIC take no certificates of clients",
+            ));
+        }
+    }
     let prefixes = |network: &VirtualNetwork| -> Vec<IpNet> {
         network.address_space.iter().chain(&network.client_prefixes).map(|prefix| prefix.trunc()).collect()
     };

@@ -1,11 +1,12 @@
-//! Forwarders that speak for clients, keys that they sign with, and listeners that belong to a network.
+//! Forwarders that speak for clients, keys that they sign with, certificates that they show, and listeners that belong to a
+//! network.
 
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 
 use super::{missing, unique};
-use crate::azure::declaration::{Declaration, Forwarder, KeyNetworks};
+use crate::azure::declaration::{CertificateHolder, Declaration, Forwarder, KeyNetworks};
 use crate::azure::finding::Finding;
 
 /// Refuses references to nothing, and forwarders that could not be told apart or would be trusted with everything.
@@ -17,20 +18,25 @@ pub(super) fn check(declaration: &Declaration, findings: &mut Vec<Finding>) {
         Some(KeyNetworks::One(network)) => Some(network),
         Some(KeyNetworks::All) | None => None,
     });
-    for network in of_forwarders.chain(of_listeners).chain(of_keys) {
+    let of_certificates = declaration.client_certificates.iter().filter_map(|certificate| match &certificate.holder {
+        CertificateHolder::VirtualNetwork(network) => Some(network),
+        CertificateHolder::Forwarder(_) => None,
+    });
+    for network in of_forwarders.chain(of_listeners).chain(of_keys).chain(of_certificates) {
         if !known().any(|known| known == network.as_str()) {
             missing(declaration, "virtual network", network, known(), findings);
         }
     }
     unique("forwarder", declaration.forwarders.iter().map(|forwarder| &forwarder.name), findings);
     unique("TSIG key", declaration.tsig_keys.iter().map(|key| &key.name), findings);
+    check_certificates(declaration, findings);
     let mut addresses: BTreeMap<IpNet, &Forwarder> = BTreeMap::new();
     for forwarder in &declaration.forwarders {
         let name = &forwarder.name;
         let mut error = |what: &str, mend: &str| {
             findings.push(Finding::error(name.origin, format!("forwarder \"{name}\" {what}"), mend));
         };
-        if forwarder.addresses.is_empty() {
+        if forwarder.addresses.is_empty() && !has_certificate(declaration, forwarder) {
             error("has no address", "write where its queries come from, for instance addresses = [\"10.0.0.53\"]");
         }
         if !forwarder.client_subnet && !forwarder.proxy_protocol {
@@ -61,6 +67,40 @@ pub(super) fn check(declaration: &Declaration, findings: &mut Vec<Finding>) {
                     addresses.insert(address.trunc(), forwarder);
                 }
             }
+        }
+    }
+}
+
+fn has_certificate(declaration: &Declaration, forwarder: &Forwarder) -> bool {
+    declaration.client_certificates.iter().any(|certificate| {
+        matches!(&certificate.holder, CertificateHolder::Forwarder(holder) if **holder == *forwarder.name)
+    })
+}
+
+/// Refuses certificates that cannot be told apart, or of forwarders that they say nothing of.
+fn check_certificates(declaration: &Declaration, findings: &mut Vec<Finding>) {
+    let certificates = &declaration.client_certificates;
+    unique("client certificate", certificates.iter().map(|certificate| &certificate.name), findings);
+    for (at, certificate) in certificates.iter().enumerate() {
+        let name = &certificate.name;
+        if let Some(other) = certificates[..at].iter().find(|other| other.proof == certificate.proof) {
+            let what = format!("client certificate \"{name}\" is shown by whoever shows \"{}\"", other.name);
+            findings.push(Finding::error(name.origin, what, "give each holder a certificate of its own"));
+        }
+        let CertificateHolder::Forwarder(holder) = &certificate.holder else { continue };
+        let known = || declaration.forwarders.iter().map(|forwarder| forwarder.name.as_str());
+        match declaration.forwarders.iter().find(|forwarder| *forwarder.name == **holder) {
+            None => missing(declaration, "forwarder", holder, known(), findings),
+            Some(forwarder) if !forwarder.client_subnet => findings.push(Finding::error(
+                holder.origin,
+                format!(
+                    "forwarder \"{}\" tells of its clients by PROXY headers alone: they come before the handshake, so that \
+                     a certificate is too late",
+                    **holder
+                ),
+                "add client_subnet = true to the forwarder, or write its addresses and remove the certificate",
+            )),
+            Some(_) => {}
         }
     }
 }

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use super::{Declared, Origin};
 use crate::dns::{self, Name};
+use crate::tls::ClientProof;
 
 /// A host that speaks for clients: it says who they are, by EDNS Client Subnet (RFC 7871) or the PROXY protocol.
 #[derive(Clone, Debug, Default)]
@@ -51,11 +52,33 @@ pub enum KeyNetworks {
     All,
 }
 
+/// A certificate that clients show when they connect (mutual TLS).
+#[derive(Clone, Debug)]
+pub struct ClientCertificate {
+    /// Unique name.
+    pub name: Declared<String>,
+    /// What must be shown; unique.
+    pub proof: ClientProof,
+    /// Whoever shows it.
+    pub holder: CertificateHolder,
+}
+
+/// Who has a certificate.
+#[derive(Clone, Debug)]
+pub enum CertificateHolder {
+    /// A client of this network.
+    VirtualNetwork(Declared<String>),
+    /// This forwarder.
+    Forwarder(Declared<String>),
+}
+
 /// An address that the server answers on, as far as it matters who asks there.
 #[derive(Clone, Debug, Default)]
 pub struct Listener {
     /// Where it answers; none where what is written is no address, which is reported elsewhere.
     pub address: Option<SocketAddr>,
+    /// Whether clients can show certificates there.
+    pub takes_certificates: bool,
     /// Whether only packets of one network interface come in.
     pub is_bound_to_interface: bool,
     /// The network that it belongs to, as an inbound endpoint does: whoever asks there is a client of it.

@@ -18,7 +18,7 @@ mod name_server;
 
 pub use allocations::Allocations;
 pub(super) use allocations::Holder;
-pub use clients::{Forwarder, KeyNetworks, Listener, Strangers, TsigKey};
+pub use clients::{CertificateHolder, ClientCertificate, Forwarder, KeyNetworks, Listener, Strangers, TsigKey};
 pub use forwarding::{
     AZURE_PROVIDED_DNS, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule, SecurityAction,
     Upstream,
@@ -97,6 +97,8 @@ pub struct Declaration {
     pub forwarders: Vec<Forwarder>,
     /// Keys that clients sign with.
     pub tsig_keys: Vec<TsigKey>,
+    /// Certificates that clients show.
+    pub client_certificates: Vec<ClientCertificate>,
     /// Where the server answers.
     pub listeners: Vec<Listener>,
     /// What clients get that are in no network.

@@ -13,7 +13,8 @@ use crate::dns::Name;
 use crate::respond::is_refused;
 use crate::snapshot::Snapshot;
 use crate::view::{
-    Belonging, Client, Forwarder, ForwarderId, Identified, KeyId, ListenerId, SelectorRule, Transport, Way,
+    Belonging, CertificateHolder, CertificateId, Client, Forwarder, ForwarderId, Identified, KeyId, ListenerId,
+    SelectorRule, Transport, Way,
 };
 
 /// Who asks, and by which way the query comes.
@@ -28,6 +29,9 @@ pub(super) struct Asker {
     /// The key that the client signs with, by its name: offline there is nothing to verify
     #[arg(long, value_name = "NAME")]
     key: Option<String>,
+    /// The certificate that the client shows, by its name: offline there is nothing to verify
+    #[arg(long, value_name = "NAME")]
+    certificate: Option<String>,
     /// The query's EDNS Client Subnet
     #[arg(long, value_name = "PREFIX")]
     ecs: Option<IpNet>,
@@ -91,13 +95,16 @@ impl Asker {
                         listed(networks)
                     );
                 };
-                if self.via.is_some() || self.key.is_some() || self.ecs.is_some() || self.to.is_some() {
+                let tells = [&self.via, &self.key, &self.certificate, &self.to];
+                if tells.into_iter().any(Option::is_some) || self.ecs.is_some() {
                     bail!("\"{}\" is a network already; to see how one is known, give the client's address", self.from);
                 }
                 Client { view: Some(view), ..Client::new(IpAddr::from([0, 0, 0, 0]), transport) }
             }
         };
         client.key = self.key.as_deref().map(|key| known_key(snapshot, key)).transpose()?;
+        let certificate = self.certificate.as_deref();
+        client.certificate = certificate.map(|certificate| known_certificate(snapshot, certificate)).transpose()?;
         if let Some(via) = &self.via {
             let forwarders = topology.forwarders();
             let Some(at) = forwarders.iter().position(|forwarder| forwarder.name.eq_ignore_ascii_case(via)) else {
@@ -199,6 +206,9 @@ impl Asker {
             Way::Key(key) => {
                 format!("{source} is in virtual network {network}, whose key {} signs the query\n", key.key.name())
             }
+            Way::Certificate(certificate) => {
+                format!("{source} is in virtual network {network}, by the certificate {}\n", certificate.name)
+            }
             Way::Administrator(key, rule) => {
                 let subnet = self.client_subnet().map(|subnet| subnet.to_string()).unwrap_or_default();
                 let is_where = rule.map_or_else(|| format!("is in no virtual network: {stranger}"), of);
@@ -219,10 +229,24 @@ impl Asker {
         if let Some(key) = client.key.filter(|_| !decides) {
             note(format_args!("its key {} does not decide that", snapshot.identifier().key(key).key.name()));
         }
+        if let Some(id) = client.certificate
+            && !matches!(identified.way, Way::Certificate(_))
+        {
+            let certificate = snapshot.identifier().certificate(id);
+            let is_sender = matches!(
+                (certificate.holder, identified.way),
+                (CertificateHolder::Forwarder(_), Way::ClientSubnet(..))
+            );
+            match is_sender {
+                true => note(format_args!("whoever asks is known by the certificate {}", certificate.name)),
+                false => note(format_args!("its certificate {} does not decide that", certificate.name)),
+            }
+        }
         let has_counted = matches!(identified.way, Way::ClientSubnet(..) | Way::Administrator(..));
         if let Some(subnet) = self.client_subnet().filter(|_| !has_counted) {
             let why = match () {
                 () if matches!(identified.way, Way::Key(_)) => "the key comes before it",
+                () if matches!(identified.way, Way::Certificate(_)) => "the certificate comes before it",
                 () => "its sender is no forwarder with client_subnet = true",
             };
             note(format_args!("the client subnet {subnet} changes nothing: {why}"));
@@ -250,6 +274,15 @@ fn known_key(snapshot: &Snapshot, key: &str) -> anyhow::Result<KeyId> {
     let Some(id) = identifier.key_named(name.as_ref()) else {
         let keys: Vec<_> = identifier.keys.iter().map(|key| key.key.name().to_string()).collect();
         bail!("there is no key \"{key}\"; the keys are {}", listed(keys.iter().map(String::as_str)));
+    };
+    Ok(id)
+}
+
+fn known_certificate(snapshot: &Snapshot, name: &str) -> anyhow::Result<CertificateId> {
+    let identifier = snapshot.identifier();
+    let Some(id) = identifier.certificate_named(name) else {
+        let names = identifier.certificates.iter().map(|certificate| &*certificate.name);
+        bail!("there is no client certificate \"{name}\"; the client certificates are {}", listed(names));
     };
     Ok(id)
 }

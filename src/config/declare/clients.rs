@@ -31,6 +31,7 @@ impl Declarer<'_> {
         let listen = server.listen.as_ref().map_or(&[][..], |listen| listen.get_ref());
         let listeners = listen.iter().map(Spanned::get_ref).map(|mirror::Listen { address, more }| Listener {
             address: address.parse::<ListenAddress>().ok().map(|address| address.socket),
+            takes_certificates: more.transport.as_ref().is_some_and(|at| *at.get_ref() == mirror::Transport::Tls),
             is_bound_to_interface: more.interface.is_some() || address.contains('%'),
             virtual_network: more.virtual_network.as_ref().map(|network| self.label(network)),
             requires_proxy_protocol: more

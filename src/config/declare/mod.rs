@@ -1,5 +1,6 @@
 //! Mirror → declaration: text becomes names, prefixes, addresses, TTLs and RDATA, or a problem with its place.
 
+mod client_certificates;
 mod clients;
 mod cookies;
 mod encryption;
@@ -106,6 +107,7 @@ impl<'a> Declarer<'a> {
             forwarders: declared(&mirror.forwarders, |forwarder| self.forwarder(forwarder)),
             listeners: self.listeners(&mirror.server),
             tsig_keys: declared(&mirror.tsig_keys, |key| self.tsig_key(key)),
+            client_certificates: declared(&mirror.client_certificates, |shown| self.client_certificate(shown)),
             strangers: mirror.server.strangers.into(),
             name_servers: self.name_servers(mirror.server.name_servers.as_ref()),
             limits: match mirror.limits {

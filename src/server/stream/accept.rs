@@ -15,9 +15,9 @@ use super::standing::Standing;
 use super::{Accepted, Connections, Origin, connection, header, tls};
 use crate::faults::{self, Fault};
 use crate::incidents::Incident;
-use crate::server::Serving;
 use crate::server::hickory::Relay;
 use crate::server::proxy::Sender;
+use crate::server::{Serving, certificates};
 use crate::view::Transport;
 
 /// Pause after an accept call failed, as it does without free file descriptors.
@@ -107,10 +107,11 @@ async fn serve_one(mut stream: TcpStream, carrier: Carrier, mut accepted: Accept
     let _ = stream.set_nodelay(true);
     let Some((sender, octets)) = header::read(&mut stream, &mut accepted).await? else { return Ok(()) };
     match carrier {
-        Carrier::Plain => connection::serve(stream, accepted, sender, octets).await,
+        Carrier::Plain => connection::serve(stream, accepted, sender, None, octets).await,
         Carrier::Tls(acceptor) => {
             let mut stream = tls::accept(&acceptor, stream, octets, &mut accepted.patience).await?;
-            let served = connection::serve(&mut stream, accepted, sender, Vec::new()).await;
+            let presented = certificates::presented(stream.get_ref().1);
+            let served = connection::serve(&mut stream, accepted, sender, presented, Vec::new()).await;
             tls::close(&mut stream).await;
             served
         }

@@ -24,6 +24,8 @@ use crate::server::proxy::{Sender, Told};
 use crate::server::waiting;
 use crate::server::{Serving, now};
 use crate::snapshot::{Generation, Snapshot};
+use crate::tls::Presented;
+use crate::view::CertificateId;
 use crate::wire::Response;
 
 /// Octets of responses that are written at a time, and then a response: at these no further request is answered.
@@ -31,15 +33,16 @@ const WRITE: usize = 16_384;
 /// Most requests of one connection that wait for other servers; then no further one is answered.
 const WAITING: usize = 100;
 
-/// Answers until the client has ended the connection and has all responses, or patience with it ends. `octets` were read
-/// already.
+/// Answers until the client has ended the connection and has all responses, or patience with it ends. `presented` is the
+/// certificate that it has shown, `octets` were read already.
 ///
 /// # Errors
-/// The stream fails, or the client does not read its responses.
+/// The stream fails, the client does not read its responses, or its certificate is not known any more.
 pub(super) async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send,
     accepted: Accepted,
     sender: Sender,
+    presented: Option<Presented>,
     octets: Vec<u8>,
 ) -> io::Result<()> {
     let Accepted { origin, known, place, patience, serving, connections } = accepted;
@@ -50,6 +53,8 @@ pub(super) async fn serve(
         sender,
         told,
         known,
+        presented,
+        certificate: None,
         place,
         is_refused: false,
         serving,
@@ -60,6 +65,10 @@ pub(super) async fn serve(
         unwritten: (Instant::now(), 0),
         waiting: JoinSet::new(),
     };
+    if connection.presented.is_some() {
+        let snapshot = connection.serving.published.load_full();
+        connection.identify(&snapshot)?;
+    }
     connection.serve(patience).await
 }
 
@@ -73,6 +82,9 @@ struct Connection<S> {
     told: Told,
     /// The client's standing, and the generation that says so.
     known: (Generation, Standing),
+    /// The certificate that the client has shown, and which that is in this generation.
+    presented: Option<Presented>,
+    certificate: Option<CertificateId>,
     place: Place,
     /// Whether the client has asked, and may not: it is not waited for.
     is_refused: bool,
@@ -163,7 +175,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let trust = self.look_up(&snapshot)?;
         let mut shown = trust;
         let Self {
-            sender, told, place, serving, connections, requests, response, responses, unwritten, waiting, ..
+            sender,
+            told,
+            certificate,
+            place,
+            serving,
+            connections,
+            requests,
+            response,
+            responses,
+            unwritten,
+            waiting,
+            ..
         } = self;
         let Origin { peer: from, local, transport } = self.origin;
         let (before, waited) = (responses.len(), waiting.len());
@@ -191,6 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 };
                 client.now = now;
                 client.keepalive = keepalive;
+                client.certificate = *certificate;
                 client.is_admitted &= is_as_told;
                 match forwarding::begin(serving, responder, &snapshot, &client, request, response) {
                     Begun::Dropped(kind) => dropped(request, kind),
@@ -246,14 +270,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     /// How far the client is trusted, by its addresses and by what it has shown in this generation.
     fn look_up(&mut self, snapshot: &Snapshot) -> io::Result<Trust> {
         if self.known.0 != snapshot.generation() {
-            let mut standing = Standing::new(&self.serving, snapshot, self.origin, self.sender);
-            if !self.told.holds(snapshot, self.sender) {
-                standing.trust = Trust::Refused;
-            }
-            self.known = (snapshot.generation(), standing);
-            self.stand()?;
+            self.identify(snapshot)?;
         }
         Ok(self.known.1.trust)
+    }
+
+    /// Finds out anew who the client is.
+    fn identify(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        if let Some(presented) = &self.presented {
+            let certificate = snapshot.identifier().certificate_shown(presented, now());
+            // To go by its address would be to answer another client than it says it is.
+            self.certificate = Some(certificate.ok_or(io::ErrorKind::PermissionDenied)?);
+        }
+        let Self { origin, sender, certificate, .. } = *self;
+        let mut standing = Standing::certified(&self.serving, snapshot, origin, sender, certificate);
+        if !self.told.holds(snapshot, self.sender) {
+            standing.trust = Trust::Refused;
+        }
+        self.known = (snapshot.generation(), standing);
+        self.stand()
     }
 
     fn trust(&mut self, trust: Trust) -> io::Result<()> {

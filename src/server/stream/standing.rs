@@ -7,7 +7,7 @@ use crate::respond::{Served, SignatureState, is_refused, view_of};
 use crate::server::Serving;
 use crate::server::proxy::Sender;
 use crate::snapshot::{OUTSIDE, Snapshot};
-use crate::view::{CountedClient, ViewId};
+use crate::view::{CertificateHolder, CertificateId, Client, CountedClient, ViewId};
 
 /// How far a client is trusted: the less, the sooner its connections make room for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,8 +54,25 @@ pub(super) struct Standing {
 impl Standing {
     /// The standing of whoever sends on a connection, as far as addresses tell.
     pub(super) fn new(serving: &Serving, snapshot: &Snapshot, origin: Origin, sender: Sender) -> Self {
+        Self::certified(serving, snapshot, origin, sender, None)
+    }
+
+    /// As [`Standing::new`], of whoever has shown a certificate.
+    pub(super) fn certified(
+        serving: &Serving,
+        snapshot: &Snapshot,
+        origin: Origin,
+        sender: Sender,
+        certificate: Option<CertificateId>,
+    ) -> Self {
         let identifier = snapshot.identifier();
         let client = serving.admission.describe(identifier, sender, origin.local, origin.transport);
+        let client = Client { certificate, ..client };
+        let holder = certificate.map(|certificate| identifier.certificate(certificate).holder);
+        if matches!(holder, Some(CertificateHolder::Forwarder(_))) {
+            let trust = if client.is_admitted { Trust::Known } else { Trust::Refused };
+            return Self { holder: Holder::Forwarder(client.source.into()), trust };
+        }
         let identified = identifier.identify(&client, None);
         let view = view_of(&identified);
         let is_refused = is_refused(snapshot, &client, &identified);

@@ -1,5 +1,6 @@
 use super::*;
 use crate::dns::{Name, TsigAlgorithm};
+use crate::tls::PublicKeyHash;
 use crate::view::Transport;
 
 const ONE: ViewId = ViewId(1);
@@ -10,11 +11,16 @@ fn rules(rules: &[(&str, ViewId)]) -> Selector {
     Selector::new(rules.iter().map(|(prefix, view)| SelectorRule { prefix: prefix.parse().unwrap(), leads_to: *view }))
 }
 
-/// Two networks; a forwarder that speaks for one of them, in both ways; a key of each kind.
+/// Two networks; a forwarder that speaks for one of them, in both ways; a key and a certificate of each kind.
 fn identifier() -> Identifier {
     let key = |name: &str, holder| {
         let name: Name = name.parse().unwrap();
         Key { key: TsigKey::new(name.as_ref(), TsigAlgorithm::HmacSha256, b"secret"), holder }
+    };
+    let certificate = |name: &str, holder| Certificate {
+        name: name.into(),
+        proof: ClientProof::PublicKey(PublicKeyHash([name.len() as u8; 32])),
+        holder,
     };
     let forwarder = Forwarder {
         name: "edge".into(),
@@ -29,6 +35,11 @@ fn identifier() -> Identifier {
             key("admin", KeyHolder::Administrator),
             key("anyone", KeyHolder::Anyone),
             key("one", KeyHolder::Network(ONE)),
+        ]
+        .into(),
+        certificates: [
+            certificate("edge", CertificateHolder::Forwarder(PROXY)),
+            certificate("one", CertificateHolder::Network(ONE)),
         ]
         .into(),
         forwarders: [forwarder].into(),
@@ -185,5 +196,56 @@ fn whose_network_is_gone_is_nobody_elses_client() {
         assert_eq!(known(&at_both, None), Belonging::Network(TWO));
         let at_endpoint = Client { local: Some([10, 1, 0, 9].into()), ..client(&identifier, source, None, false, 0) };
         assert_eq!(known(&at_endpoint, None), Belonging::Network(ONE));
+    }
+}
+
+#[test]
+fn a_certificate_comes_after_the_key_and_before_what_addresses_tell() {
+    let identifier = identifier();
+    let edge = &identifier.forwarders[0];
+    let key = |name: &str| identifier.key(identifier.key_named(name.parse::<Name>().unwrap().as_ref()).unwrap());
+    let shown = |name: &str| identifier.certificate_named(name).unwrap();
+    let one = identifier.certificate(shown("one"));
+    let (of_two, of_one) = (Some("10.2.0.0/24"), Some("10.1.0.0/24"));
+    let by_edge = |subnet: &str| Way::ClientSubnet(edge, edge.clients.select(subnet.parse().unwrap()));
+    let nowhere = "198.51.100.7";
+    for (source, key_name, certificate, proxied, listener, client_subnet, way, view) in [
+        // A proxy's network, then the key, both before the certificate.
+        (
+            "10.2.0.4",
+            None,
+            "one",
+            true,
+            0,
+            None,
+            Way::Proxy(edge, edge.clients.select([10, 2, 0, 4].into())),
+            Some(TWO),
+        ),
+        (nowhere, Some("one"), "edge", false, 1, of_two, Way::Key(key("one")), Some(ONE)),
+        // Where these tell nothing the certificate does: before the client subnet, the listener and the source.
+        ("10.1.0.4", None, "one", true, 0, None, Way::Certificate(one), Some(ONE)),
+        (nowhere, Some("anyone"), "one", false, 1, None, Way::Certificate(one), Some(ONE)),
+        ("192.0.2.53", None, "one", false, 1, of_two, Way::Certificate(one), Some(ONE)),
+        ("10.2.0.4", None, "one", false, 2, None, Way::Certificate(one), Some(ONE)),
+        // A forwarder's certificate is as good as its address, for its clients alone.
+        (nowhere, None, "edge", false, 0, of_two, by_edge("10.2.0.0"), Some(TWO)),
+        (nowhere, None, "edge", false, 1, of_one, by_edge("10.1.0.0"), None),
+        // Without a client subnet it says nothing of the client.
+        (
+            "10.1.0.4",
+            None,
+            "edge",
+            false,
+            0,
+            None,
+            Way::Source(identifier.sources.select([10, 1, 0, 4].into())),
+            Some(ONE),
+        ),
+        ("10.1.0.4", None, "edge", false, 1, None, Way::Listener, Some(TWO)),
+    ] {
+        let client = client(&identifier, source, key_name, proxied, listener);
+        let client = Client { certificate: Some(shown(certificate)), ..client };
+        let identified = identifier.identify(&client, client_subnet.map(|subnet| subnet.parse().unwrap()));
+        assert_eq!((identified.way, identified.view()), (way, view), "{source} {key_name:?} {certificate}");
     }
 }

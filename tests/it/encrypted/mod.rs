@@ -1,5 +1,6 @@
 //! Encrypted listeners: who asks is answered as over UDP, whatever carries it.
 
+mod certificates;
 mod programs;
 
 use std::net::{IpAddr, SocketAddr};

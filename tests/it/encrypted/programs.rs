@@ -7,8 +7,9 @@ use std::process::{Command, Output, Stdio};
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
+use vnetdns::tls::{Authority, Usage};
 
-use super::{HOST, Lab, NAME, address, host};
+use super::{DAYS, HOST, Lab, NAME, address, host, now};
 use crate::encrypted_client::Way;
 use crate::support::{Server, find_program, missing_program, query, show};
 
@@ -51,6 +52,24 @@ fn kdig_asks_over_tls_https_and_quic() {
     assert!(kdig(&program, &server, Way::Tls, "127.1.0.4", &["+tls", &pin]).contains("10.255.0.1"));
     let other = format!("+tls-pin={}", Lab::new().issued.public_key_hash);
     assert!(!kdig(&program, &server, Way::Tls, "127.1.0.4", &["+tls", &other]).contains("10.255"));
+    // With a certificate it is a client of its network, wherever it is.
+    let client = Authority::new(&["c.test".parse().unwrap()], now(), DAYS).unwrap();
+    let client = client.issue(&["c.test".parse().unwrap()], Usage::Client, None, now(), DAYS).unwrap();
+    let more = format!(
+        "[[client_certificate]]\nname = \"c\"\npublic_key_sha256 = \"{}\"\nvirtual_network = \"two\"\n",
+        client.public_key_hash
+    );
+    let known = lab.serve("", &more);
+    known.write("c.pem", &client.certificate);
+    known.write("c.key", &client.key);
+    let ca = format!("+tls-ca={}", known.folder().join("ca.pem").display());
+    let [certificate, key] = [("cert", "c.pem"), ("key", "c.key")]
+        .map(|(what, file)| format!("+tls-{what}file={}", known.folder().join(file).display()));
+    let said = kdig(&program, &known, Way::Tls, "127.1.0.4", &["+tls", &ca, &name, &certificate, &key]);
+    assert!(said.contains("10.255.0.2"), "{said}");
+    let said = kdig(&program, &known, Way::Tls, "127.1.0.4", &["+tls", &ca, &name]);
+    assert!(said.contains("10.255.0.1"), "{said}");
+    let ca = format!("+tls-ca={}", server.folder().join("ca.pem").display());
     // What hickory-server does not know: GET (RFC 8484 §4.1).
     let said = kdig(&program, &server, Way::Https, "127.1.0.4", &[&https, "+https-get", &ca]);
     assert!(!said.contains("10.255"), "{said}");
