@@ -16,6 +16,14 @@ use crate::view::ListenerId;
 
 /// TCP connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
+/// Octets of responses that a TCP connection may have with the system, those that were sent and not acknowledged included.
+/// Linux doubles it, for what it needs itself; left alone it lets a client that reads nothing have `net.ipv4.tcp_wmem`, 4 MiB.
+const TCP_SEND_BUFFER: usize = 48 << 10;
+/// Octets of requests that a TCP connection may have with the system; Linux doubles it as well.
+const TCP_RECEIVE_BUFFER: usize = 32 << 10;
+/// Octets of responses that the system takes beyond those that are sent: what a client that does not read costs.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const TCP_NOT_SENT: u32 = 16 << 10;
 /// How often a free port for TCP is tried until it is free for UDP too.
 const PORT_ATTEMPTS: usize = 16;
 
@@ -160,6 +168,11 @@ fn tcp_listener(address: SocketAddr, interface: Option<&str>) -> io::Result<TcpL
     // A restart must not wait for connections of the last run. On Windows the option means something else.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
+    // Connections inherit these. Where the system refuses, it has bounds of its own.
+    let _ = socket.set_recv_buffer_size(TCP_RECEIVE_BUFFER);
+    let _ = socket.set_send_buffer_size(TCP_SEND_BUFFER);
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    let _ = socket.set_tcp_notsent_lowat(TCP_NOT_SENT);
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

@@ -12,6 +12,7 @@ mod forwarding;
 mod good_client;
 mod lock_out;
 mod logs;
+mod never_read;
 mod panics;
 #[path = "../it/support.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
