@@ -24,7 +24,7 @@ use super::{ConfigOption, print};
 use crate::config::{Files, Lab, Listen, ListenAddress, ListenAddressError, Problem, Problems};
 use crate::control::{Control, LoadError, Loaded};
 use crate::observe::MetricsListener;
-use crate::server::Server;
+use crate::server::{Server, raise_limit};
 use crate::view::Transport;
 use reload::{Refused, Reloads, reload};
 use signals::Signals;
@@ -66,6 +66,7 @@ enum Ready {
 
 impl Serve {
     pub(super) fn run(self, log: &LogWriter) -> anyhow::Result<ExitCode> {
+        raise_limit();
         let files = self.config.files();
         let listen = self.listen;
         check_unique(&listen)?;

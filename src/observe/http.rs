@@ -59,6 +59,9 @@ struct Shown {
 }
 
 impl MetricsListener {
+    /// Most file descriptors that it has open at one time.
+    pub const DESCRIPTORS: usize = 1 + CONNECTIONS;
+
     /// Binds the address of the settings; port 0 takes a free one.
     ///
     /// # Errors

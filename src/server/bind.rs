@@ -104,6 +104,32 @@ pub(super) enum Sockets {
     Quic(UdpSocket),
 }
 
+impl Sockets {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Plain { udp, .. } => 1 + udp.len(),
+            Self::Https { .. } => 2,
+            Self::Tls(_) | Self::Http3(_) | Self::Quic(_) => 1,
+        }
+    }
+
+    /// Descriptors that each connection has.
+    pub(super) fn descriptors_each(&self) -> usize {
+        match self {
+            Self::Plain { .. } | Self::Tls(_) => 1,
+            // Two of the relay, one of hickory-server.
+            Self::Https { .. } => 3,
+            Self::Http3(_) | Self::Quic(_) => 0,
+        }
+    }
+
+    /// Whether hickory-server answers what comes.
+    pub(super) fn are_hickorys(&self) -> bool {
+        matches!(self, Self::Https { .. } | Self::Http3(_) | Self::Quic(_))
+    }
+}
+
 impl Listener {
     /// Binds an address, for that many UDP workers; must be called within a tokio runtime.
     pub(super) fn bind(
@@ -168,15 +194,20 @@ fn tcp_listener(address: SocketAddr, interface: Option<&str>) -> io::Result<TcpL
     // A restart must not wait for connections of the last run. On Windows the option means something else.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
-    // Connections inherit these. Where the system refuses, it has bounds of its own.
-    let _ = socket.set_recv_buffer_size(TCP_RECEIVE_BUFFER);
-    let _ = socket.set_send_buffer_size(TCP_SEND_BUFFER);
-    #[cfg(any(target_os = "android", target_os = "linux"))]
-    let _ = socket.set_tcp_notsent_lowat(TCP_NOT_SENT);
+    bound_buffers(&socket);
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
+}
+
+/// Bounds what the system buffers for a TCP connection, or for those of a listener. Where the system refuses, it has bounds
+/// of its own.
+pub(super) fn bound_buffers(socket: &Socket) {
+    let _ = socket.set_recv_buffer_size(TCP_RECEIVE_BUFFER);
+    let _ = socket.set_send_buffer_size(TCP_SEND_BUFFER);
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    let _ = socket.set_tcp_notsent_lowat(TCP_NOT_SENT);
 }
 
 /// The sockets of an encrypted listener, and the address that they have.

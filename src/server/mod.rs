@@ -9,6 +9,7 @@ mod bind;
 mod buckets;
 mod certificates;
 mod collect;
+mod descriptors;
 mod exchange;
 mod forwarding;
 #[cfg(fuzzing)]
@@ -38,11 +39,12 @@ use crate::config::ServerSettings;
 use crate::faults::{self, Fault};
 use crate::forward::ForwardLimits;
 use crate::incidents::{Incident, Incidents, PACE};
-use crate::observe::Metrics;
+use crate::observe::{Metrics, MetricsListener};
 use crate::snapshot::Published;
 use crate::view::ListenerId;
 
 use bind::Sockets;
+use descriptors::Bounds;
 use forwarding::Forwarding;
 use hickory::{Carried, Hickory};
 use rate_limit::RateLimit;
@@ -50,6 +52,7 @@ use stream::Carrier;
 use udp::Datagrams;
 
 pub use bind::BindError;
+pub use descriptors::raise_limit;
 pub(crate) use hickory::THREAD as HICKORY_THREAD;
 pub use query_log::{QueryFilter, QueryLog};
 pub use udp::UdpDrops;
@@ -64,6 +67,7 @@ const DRAIN: Duration = Duration::from_millis(500);
 pub struct Server {
     listeners: Vec<bind::Listener>,
     settings: ServerSettings,
+    bounds: Bounds,
     published: Arc<Published>,
     metrics: Arc<Metrics>,
     query_log: Arc<QueryLog>,
@@ -110,7 +114,8 @@ struct Serving {
 }
 
 impl Server {
-    /// Binds every listen address of the settings, UDP and TCP; port 0 takes a free port, the same for both.
+    /// Binds every listen address of the settings, UDP and TCP; port 0 takes a free port, the same for both. Where the
+    /// process may not have as many file descriptors as its bounds add up to, they are lowered, and the log says so.
     ///
     /// # Errors
     /// See [`BindError`].
@@ -125,7 +130,17 @@ impl Server {
             _ => &[],
         });
         let udp_drops = UdpDrops::new(of_workers.map(Datagrams::drops));
-        Ok(Self { listeners, settings, published, metrics, query_log: Arc::default(), udp_drops, incidents })
+        let bounds = Bounds {
+            connections: settings.tcp_connections,
+            descriptors_each: listeners.iter().map(|listener| listener.sockets.descriptors_each()).max().unwrap_or(0),
+            forward: ForwardLimits::default(),
+        };
+        let sockets = listeners.iter().map(|listener| listener.sockets.count()).sum();
+        let of_hickory =
+            if listeners.iter().any(|listener| listener.sockets.are_hickorys()) { hickory::DESCRIPTORS } else { 0 };
+        let of_metrics = settings.metrics.as_ref().map_or(0, |_| MetricsListener::DESCRIPTORS);
+        let bounds = bounds.fitting(sockets, of_hickory + of_metrics);
+        Ok(Self { listeners, settings, bounds, published, metrics, query_log: Arc::default(), udp_drops, incidents })
     }
 
     /// The addresses that were bound, in the order of the settings.
@@ -155,7 +170,7 @@ impl Server {
     pub fn start(self, stop: CancellationToken) -> Result<Running, StartError> {
         let tasks = TaskTracker::new();
         let connections = Arc::new(stream::Connections::new(
-            (self.settings.tcp_connections, self.settings.tcp_connections_per_client),
+            (self.bounds.connections, self.settings.tcp_connections_per_client),
             self.settings.tcp_idle_timeout,
             self.incidents.clone(),
             self.metrics.clone(),
@@ -167,7 +182,7 @@ impl Server {
             udp_drops: self.udp_drops.clone(),
             connections: connections.clone(),
         });
-        let forwarding = Forwarding::new(ForwardLimits::default(), self.incidents.clone());
+        let forwarding = Forwarding::new(self.bounds.forward, self.incidents.clone());
         let (mut accept_loops, mut carried, mut hickory) = (Vec::new(), Vec::new(), None);
         for (listener, listen) in self.listeners.into_iter().zip(&self.settings.listen) {
             let serving = Arc::new(Serving {

@@ -236,8 +236,8 @@ fn a_process_without_descriptors_goes_on() {
     server.signal("TERM");
     assert_eq!(server.wait().code(), Some(0));
     let log = server.log();
-    let failed = log.matches("accepting TCP connections failed count=").count();
-    let refused = log.contains("refused TCP connections");
-    assert!(failed > 0 || refused, "{log}");
+    // Bounds that fit, so that accepting does not fail.
+    assert!(log.contains("closed idle TCP connections to make room"), "{log}");
+    assert!(!log.contains("accepting TCP connections failed"), "{log}");
     assert!(log.len() < 10_000, "{log}");
 }

@@ -7,6 +7,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and prints its figures")]
 
+mod descriptors;
 mod forwarding;
 #[allow(dead_code, reason = "each fault uses a part")]
 mod good_client;

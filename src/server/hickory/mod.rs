@@ -31,6 +31,8 @@ pub(super) use relay::Relay;
 
 /// What its threads are called: a panic there is a library's bug, and costs no more than what was being done.
 pub(crate) const THREAD: &str = "hickory";
+/// Descriptors that it has beside its sockets and connections: the queues of events of its threads.
+pub(super) const DESCRIPTORS: usize = 8;
 /// Pause before a server that has ended by itself is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 /// How long what is being answered may take when the server stops.

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use super::handler::Peer;
 use crate::incidents::Incident;
+use crate::server::bind;
 use crate::server::proxy::{Sender, Told};
 use crate::server::stream::Accepted;
 
@@ -57,6 +58,7 @@ impl Relay {
         listener.set_nonblocking(true)?;
         // Its connections have what it has; hickory-server sets nothing.
         let _ = SockRef::from(&listener).set_tcp_nodelay(true);
+        bind::bound_buffers(&SockRef::from(&listener));
         let address = listener.local_addr()?;
         Ok(Arc::new(Self { listener, address, connections: Mutex::default() }))
     }
@@ -80,6 +82,7 @@ impl Relay {
             accepted.serving.incidents.report(Incident::AcceptError, error.raw_os_error(), || error);
         })?;
         let _ = server.set_nodelay(true);
+        bind::bound_buffers(&SockRef::from(&server));
         let origin = accepted.origin;
         let told = Told::new(&accepted.serving.published.load(), sender);
         let peer = Peer { address: origin.peer, sender, told, local: origin.local };

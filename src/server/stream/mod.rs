@@ -27,6 +27,7 @@ use places::{Place, Places};
 use standing::{Standing, Trust};
 
 pub(super) use accept::{Carrier, serve};
+pub(super) use places::closing;
 
 /// Octets that are read at a time, unless a message is longer.
 const READ: usize = 8192;

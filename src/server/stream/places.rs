@@ -18,10 +18,13 @@ use tokio::task::AbortHandle;
 use super::standing::{Holder, Standing, Trust};
 use crate::incidents::{Incident, Incidents};
 
-/// Connections that may be on their way out, beside those that there may be: each has a descriptor until it is gone.
-pub(in crate::server) const CLOSING: usize = 16;
 /// Set in the mark of a connection that waits for other servers: it is not idle (RFC 7766 §6.2.3).
 const WAITS: u64 = 1 << 63;
+
+/// Most connections that may be on their way out, beside so many others: each has a descriptor until it is gone.
+pub(in crate::server) fn closing(most: usize) -> usize {
+    (most / 16).clamp(1, 16)
+}
 
 /// A table of all connections. It has its size from the start.
 #[derive(Debug)]
@@ -89,7 +92,7 @@ impl Places {
             most,
             most_each,
             start: Instant::now(),
-            marks: (0..most + CLOSING).map(|_| AtomicU64::new(0)).collect(),
+            marks: (0..most + closing(most)).map(|_| AtomicU64::new(0)).collect(),
             taken: Mutex::default(),
             gone: Notify::new(),
             incidents,
@@ -111,7 +114,7 @@ impl Places {
 
     fn try_take(self: &Arc<Self>, Standing { holder, trust }: Standing) -> Result<Place, Full> {
         let mut taken = self.lock();
-        if taken.connections.len() >= self.most + CLOSING {
+        if taken.connections.len() >= self.marks.len() {
             return Err(Full::Closing);
         }
         if taken.held_by(holder) >= self.most_of(holder) {
@@ -272,6 +275,7 @@ impl Drop for Place {
 mod tests {
     use std::future::pending;
     use std::net::IpAddr;
+    use std::sync::Weak;
     use std::time::Duration;
 
     use tokio::task::JoinHandle;
@@ -297,15 +301,20 @@ mod tests {
 
     /// A connection that is idle until it is made to close.
     struct Open {
-        place: Arc<Place>,
+        place: Weak<Place>,
         task: JoinHandle<()>,
     }
 
     impl Open {
         /// Marks are a matter of order here.
         fn at(self, mark: u64) -> Self {
-            self.place.places.marks[self.place.number].store(mark, Ordering::Relaxed);
+            let place = self.place();
+            place.places.marks[place.number].store(mark, Ordering::Relaxed);
             self
+        }
+
+        fn place(&self) -> Arc<Place> {
+            self.place.upgrade().unwrap()
         }
 
         async fn is_closed(&mut self) -> bool {
@@ -317,13 +326,13 @@ mod tests {
 
     fn open(places: &Arc<Places>, standing: Standing) -> Option<Open> {
         let place = Arc::new(places.try_take(standing).ok()?);
-        let held = place.clone();
+        let (ticket, of_test) = (place.ticket(), Arc::downgrade(&place));
         let task = tokio::spawn(async move {
-            let _held = held;
+            let _held = place;
             pending().await
         });
-        places.serve(place.ticket(), task.abort_handle());
-        Some(Open { place, task })
+        places.serve(ticket, task.abort_handle());
+        Some(Open { place: of_test, task })
     }
 
     async fn closed(all: &mut [Open]) -> Vec<usize> {
@@ -400,18 +409,17 @@ mod tests {
         let address = IpAddr::from([192, 0, 2, 53]);
         let forwarder = Standing { holder: Holder::Forwarder(address.into()), trust: Trust::Known };
         let mut first = open(&places, forwarder).unwrap();
-        assert!(first.place.stand(known(1)));
+        assert!(first.place().stand(known(1)));
         let second = open(&places, forwarder).unwrap();
-        assert!(second.place.stand(known(1)));
+        assert!(second.place().stand(known(1)));
         assert!(first.is_closed().await);
         let waiting = second.at(9 | WAITS);
         let third = open(&places, forwarder).unwrap();
-        assert!(!third.place.stand(known(1)), "all that its client has are in use");
+        assert!(!third.place().stand(known(1)), "all that its client has are in use");
         drop((first, third));
         assert!(open(&places, known(1)).is_none());
         waiting.task.abort();
         let _ = waiting.task.await;
-        drop(waiting.place);
         assert!(open(&places, known(1)).is_some());
     }
 
@@ -433,7 +441,8 @@ mod tests {
     #[tokio::test]
     async fn a_newcomer_waits_until_what_has_given_way_is_gone() {
         let places = places(1, 1);
-        let all: Vec<_> = (0..=CLOSING as u8).map(|host| open(&places, known(host)).unwrap()).collect();
+        let all: Vec<_> = (0..=closing(1) as u8).map(|host| open(&places, known(host)).unwrap()).collect();
+        let held: Vec<_> = all.iter().map(Open::place).collect();
         assert_eq!(places.try_take(known(200)).unwrap_err(), Full::Closing);
         let waiting = tokio::spawn({
             let places = places.clone();
@@ -441,7 +450,7 @@ mod tests {
         });
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert!(!waiting.is_finished());
-        drop(all);
+        drop(held);
         assert!(waiting.await.unwrap());
     }
 }
