@@ -71,11 +71,12 @@ fn modules_use_those_above_them_in_the_code_map() {
 #[test]
 fn the_rooms_of_azure_use_those_before_them() {
     let rooms = [
+        "identity",
         "declaration",
         "finding",
         "contents",
         "catalogue",
-        "lookup",
+        "world",
         "allocate",
         "derive",
         "check",

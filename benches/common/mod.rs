@@ -8,8 +8,8 @@ use std::time::Duration;
 use criterion::Criterion;
 use ipnet::{IpNet, Ipv4Net};
 use vnetdns::azure::{
-    Catalogue, Declaration, Declared, Limits, Origin, PrivateDnsZone, PublicZone, RecordSet, ResolutionPolicy, SoaEdit,
-    Topology, VirtualNetwork, VirtualNetworkLink, Writer,
+    Catalogue, Declaration, Declared, Limits, Link, Origin, PrivateDnsZone, PublicZone, RecordSet, ResolutionPolicy,
+    ResourceGroup, ResourceId, SoaEdit, Topology, VirtualNetwork, VirtualNetworkLink, Writer, types,
 };
 use vnetdns::dns::{Name, Rdatas, RecordType, Ttl, rdata};
 use vnetdns::snapshot::{Generation, Identity, Snapshot};
@@ -122,14 +122,14 @@ impl World {
     }
 
     pub(crate) fn declaration(self) -> Declaration {
-        let network = |at| VirtualNetwork {
-            name: declared(Self::network_name(at)),
+        let ids: Vec<_> = (0..self.networks).map(Self::network_id).collect();
+        let network = |(at, id): (usize, &Declared<ResourceId>)| VirtualNetwork {
             address_space: vec![declared(prefix(Self::address(at, 0), 24))],
-            ..VirtualNetwork::default()
+            ..VirtualNetwork::new(id.clone())
         };
         Declaration {
-            virtual_networks: (0..self.networks).map(network).collect(),
-            private_dns_zones: (0..self.zones).map(|at| self.private_zone(at)).collect(),
+            virtual_networks: ids.iter().enumerate().map(network).collect(),
+            private_dns_zones: (0..self.zones).map(|at| self.private_zone(at, &ids)).collect(),
             public_zones: vec![self.public_zone()],
             // Some sizes are past what Azure allows.
             limits: Limits::Off,
@@ -146,18 +146,23 @@ impl World {
         snapshot(self.topology())
     }
 
-    fn private_zone(self, zone: usize) -> PrivateDnsZone {
-        let link = |network| VirtualNetworkLink {
-            virtual_network: declared(Self::network_name(network)),
+    fn network_id(network: usize) -> Declared<ResourceId> {
+        let id = ResourceGroup::default().resource(types::VIRTUAL_NETWORK, &Self::network_name(network));
+        declared(id.expect("a short name"))
+    }
+
+    fn private_zone(self, zone: usize, networks: &[Declared<ResourceId>]) -> PrivateDnsZone {
+        let link = |network: &Declared<ResourceId>| VirtualNetworkLink {
+            link: Link::to(network.clone()),
             registration_enabled: false,
             resolution_policy: ResolutionPolicy::Default,
         };
         let host = |host| record_set(Self::in_zone(&format!("host{host}"), zone), RecordType::A, &[10, 0, 0, 4]);
         let wildcard = record_set(Self::in_zone("*.apps", zone), RecordType::A, &[10, 0, 0, 5]);
         PrivateDnsZone {
+            id: PrivateDnsZone::id(&ResourceGroup::default(), &Self::apex(zone)),
             name: declared(Self::apex(zone)),
-            resource_group: "rg".to_owned(),
-            virtual_network_links: (0..self.networks).map(link).collect(),
+            virtual_network_links: networks.iter().map(link).collect(),
             record_sets: (0..self.hosts).map(host).chain([wildcard]).collect(),
             soa: SoaEdit::default(),
         }

@@ -4,49 +4,44 @@
 //! which order the members of an endpoint are served is not documented; here it is that of the catalogue, endpoint by
 //! endpoint as declared: those of resources, then those of private link services, then managed ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::catalogue::Catalogue;
 use super::declaration::{
-    Allocations, Declaration, Declared, Holder, ManagedTarget, PrivateEndpoint, ServiceEndpoint, VirtualNetwork,
+    Allocations, Declared, Holder, ManagedTarget, PrivateEndpoint, ServiceEndpoint, VirtualNetwork, Word,
 };
 use super::finding::Finding;
-use super::lookup::{find_resource, members, named};
+use super::identity::ResourceId;
+use super::world::World;
 
 /// Addresses of a subnet, from its first on, that belong to the platform.
 const KEPT_FOR_AZURE: u32 = 4;
 
 /// Gives addresses to the members that have none, and says which. Who has had one before keeps it while it is free, so
 /// that an endpoint that comes or goes moves no other's.
-pub(super) fn addresses(
-    declaration: &mut Declaration,
-    catalogue: &Catalogue,
-    findings: &mut Vec<Finding>,
-) -> Allocations {
+pub(super) fn addresses(world: &mut World, catalogue: &Catalogue, findings: &mut Vec<Finding>) -> Allocations {
     let mut wanted = Vec::new();
-    for (at, endpoint) in declaration.private_endpoints.iter().enumerate() {
+    for (at, endpoint) in world.private_endpoints.iter().enumerate() {
         // What is missing has been reported by the check of the resources.
-        let Some(resource) = find_resource(declaration, endpoint).filter(|found| found.virtual_network.is_none())
-        else {
-            continue;
-        };
-        let members = members(declaration, catalogue, resource, &endpoint.group_id);
+        let resource = world.resource(&endpoint.private_link_resource);
+        let Some(resource) = resource.filter(|found| found.virtual_network.is_none()) else { continue };
+        let members = world.members(catalogue, resource, &endpoint.group_id);
         let names = members.into_iter().map(|member| member.name).collect();
         wanted.push(Wanted::new(Of::Resource(at), names, &endpoint.ip_configurations));
     }
-    for (at, endpoint) in declaration.service_endpoints.iter().enumerate() {
+    for (at, endpoint) in world.service_endpoints.iter().enumerate() {
         let names = vec![ServiceEndpoint::MEMBER.to_owned()];
         wanted.push(Wanted::new(Of::Service(at), names, &endpoint.ip_configurations));
     }
-    for (at, endpoint) in declaration.managed_private_endpoints.iter().enumerate() {
+    for (at, endpoint) in world.managed_private_endpoints.iter().enumerate() {
         let names = match &endpoint.target {
             ManagedTarget::Service { .. } => vec![ServiceEndpoint::MEMBER.to_owned()],
             ManagedTarget::Resource { private_link_resource, group_id } => {
-                let Some(resource) = named(declaration, private_link_resource) else { continue };
-                members(declaration, catalogue, resource, group_id).into_iter().map(|member| member.name).collect()
+                let Some(resource) = world.resource(private_link_resource) else { continue };
+                world.members(catalogue, resource, group_id).into_iter().map(|member| member.name).collect()
             }
         };
         wanted.push(Wanted::new(Of::Managed(at), names, &endpoint.ip_configurations));
@@ -55,15 +50,15 @@ pub(super) fn addresses(
     if wanted.is_empty() {
         return Allocations::default();
     }
-    let mut taken = taken(declaration);
+    let mut taken = taken(world);
     // Those that had an address come first: it is not given to another.
     let mut given = Allocations::default();
     let mut open = Vec::new();
     for wanted in &wanted {
-        let Some(place) = wanted.place(declaration) else { continue };
+        let Some(place) = wanted.place(world) else { continue };
         for member in &wanted.missing {
             let holder = place.holder(member);
-            let kept = declaration.allocations.0.get(&holder).copied();
+            let kept = world.allocations.0.get(&holder).copied();
             match kept.filter(|address| place.subnet.contains(address)) {
                 Some(address) if taken.insert((holder.virtual_network.clone(), address)) => {
                     given.0.insert(holder, address);
@@ -81,18 +76,18 @@ pub(super) fn addresses(
                 given.0.insert(holder, address);
             }
             None if full.insert((holder.virtual_network.clone(), subnet)) => {
-                let name = of.name(declaration);
+                let (network, endpoint) = (world.label(&holder.virtual_network), world.label(&holder.endpoint));
                 findings.push(Finding::error(
-                    name.origin,
-                    format!("{subnet} of virtual network \"{}\" has no free address left", holder.virtual_network),
-                    format!("give private endpoint \"{name}\" another subnet, or fewer addresses to what is there"),
+                    of.id(world).origin,
+                    format!("{subnet} of virtual network \"{network}\" has no free address left"),
+                    format!("give private endpoint \"{endpoint}\" another subnet, or fewer addresses to what is there"),
                 ));
             }
             None => {}
         }
     }
     for wanted in wanted {
-        wanted.fill(declaration, &given, findings);
+        wanted.fill(world, &given, findings);
     }
     given
 }
@@ -106,11 +101,11 @@ enum Of {
 }
 
 impl Of {
-    fn name(self, declaration: &Declaration) -> &Declared<String> {
+    fn id(self, world: &World) -> Declared<ResourceId> {
         match self {
-            Self::Resource(at) => &declaration.private_endpoints[at].name,
-            Self::Service(at) => &declaration.service_endpoints[at].name,
-            Self::Managed(at) => &declaration.managed_private_endpoints[at].name,
+            Self::Resource(at) => world.private_endpoints[at].id.clone(),
+            Self::Service(at) => world.service_endpoints[at].id.clone(),
+            Self::Managed(at) => world.managed_private_endpoints[at].id(),
         }
     }
 }
@@ -124,57 +119,62 @@ struct Wanted {
 }
 
 /// Where an endpoint is.
-struct Place<'a> {
-    virtual_network: &'a str,
-    endpoint: &'a str,
+struct Place {
+    virtual_network: ResourceId,
+    endpoint: ResourceId,
     subnet: IpNet,
 }
 
-impl Place<'_> {
+impl Place {
     fn holder(&self, member: &str) -> Holder {
-        let [virtual_network, endpoint, member] = [self.virtual_network, self.endpoint, member].map(str::to_owned);
-        Holder { virtual_network, endpoint, member }
+        let Self { virtual_network, endpoint, subnet: _ } = self;
+        Holder { virtual_network: virtual_network.clone(), endpoint: endpoint.clone(), member: member.to_owned() }
     }
 }
 
 impl Wanted {
-    fn new(of: Of, names: Vec<String>, given: &BTreeMap<String, Declared<IpAddr>>) -> Self {
+    fn new(of: Of, names: Vec<String>, given: &BTreeMap<Word, Declared<IpAddr>>) -> Self {
+        let is_given = |name: &String| given.contains_key(&Word::from(&**name));
         // Where a member is misspelt, the right one is missing too: to say both would mislead.
-        let is_partial = !given.is_empty() && given.keys().all(|member| names.contains(member));
+        let is_partial =
+            !given.is_empty() && given.keys().all(|member| names.iter().any(|name| Word::from(&**name) == *member));
         let mut seen = BTreeSet::new();
-        let missing = names.into_iter().filter(|name| !given.contains_key(name) && seen.insert(name.clone()));
+        let missing = names.into_iter().filter(|name| !is_given(name) && seen.insert(name.clone()));
         Self { of, missing: missing.collect(), is_partial }
     }
 
     /// `None` where the endpoint's network or subnet is missing, which is reported elsewhere.
-    fn place<'a>(&self, declaration: &'a Declaration) -> Option<Place<'a>> {
-        let find = |name: &str| declaration.virtual_networks.iter().find(|network| *network.name == name);
+    fn place(&self, world: &World) -> Option<Place> {
+        let find = |id: &ResourceId| world.network(id).map(|(_, network)| network);
         let (network, subnet) = match self.of {
             Of::Resource(at) => {
-                let PrivateEndpoint { virtual_network, subnet, .. } = &declaration.private_endpoints[at];
+                let PrivateEndpoint { virtual_network, subnet, .. } = &world.private_endpoints[at];
                 (find(virtual_network)?, subnet.as_ref())
             }
             Of::Service(at) => {
-                let ServiceEndpoint { virtual_network, subnet, .. } = &declaration.service_endpoints[at];
+                let ServiceEndpoint { virtual_network, subnet, .. } = &world.service_endpoints[at];
                 (find(virtual_network)?, subnet.as_ref())
             }
-            Of::Managed(at) => (declaration.managed_network(&declaration.managed_private_endpoints[at].grafana)?, None),
+            Of::Managed(at) => (world.managed_network(&world.managed_private_endpoints[at].grafana)?.1, None),
         };
         let subnet = match subnet {
-            Some(name) => network.subnet(name)?,
+            Some(name) => *network.subnet(name)?.address_prefix,
             None => first_subnet(network)?,
         };
-        Some(Place { virtual_network: &network.name, endpoint: self.of.name(declaration), subnet })
+        let (virtual_network, endpoint) = ((*network.id).clone(), self.of.id(world).into_value());
+        Some(Place { virtual_network, endpoint, subnet })
     }
 
-    fn fill(self, declaration: &mut Declaration, given: &Allocations, findings: &mut Vec<Finding>) {
-        let Some(place) = self.place(declaration) else { return };
-        let name = self.of.name(declaration).clone();
+    fn fill(self, world: &mut World, given: &Allocations, findings: &mut Vec<Finding>) {
+        let Some(place) = self.place(world) else { return };
+        let origin = self.of.id(world).origin;
+        let name = world.label(&place.endpoint);
         let found = self.missing.into_iter().filter_map(|member| {
             let address = *given.0.get(&place.holder(&member))?;
             Some((member, address))
         });
         let found: Vec<_> = found.collect();
+        let declaration = world.declaration_mut();
         let ip_configurations = match self.of {
             Of::Resource(at) => &mut declaration.private_endpoints[at].ip_configurations,
             Of::Service(at) => &mut declaration.service_endpoints[at].ip_configurations,
@@ -184,7 +184,7 @@ impl Wanted {
             if self.is_partial {
                 let key = if member.contains('.') { format!("\"{member}\"") } else { member.clone() };
                 findings.push(Finding::warning(
-                    name.origin,
+                    origin,
                     format!(
                         "private endpoint \"{name}\" has no address for its member \"{member}\": it is given {address}"
                     ),
@@ -193,30 +193,31 @@ impl Wanted {
                     ),
                 ));
             }
-            ip_configurations.insert(member, Declared::new(address, name.origin));
+            ip_configurations.insert(Word::from(&*member), Declared::new(address, origin));
         }
     }
 }
 
 /// The addresses that somebody has, by network.
-fn taken(declaration: &Declaration) -> BTreeSet<(String, IpAddr)> {
-    let mut taken = BTreeSet::new();
-    for network in &declaration.virtual_networks {
+fn taken(world: &World) -> HashSet<(ResourceId, IpAddr)> {
+    let mut taken = HashSet::new();
+    for network in &world.virtual_networks {
         let servers = network.dns_servers.iter().map(|server| server.ip());
         let own = network.inbound_endpoints.iter().map(|address| **address).chain(servers);
-        taken.extend(own.map(|address| ((*network.name).clone(), address)));
+        taken.extend(own.map(|address| ((*network.id).clone(), address)));
     }
-    for machine in &declaration.virtual_machines {
+    for machine in &world.virtual_machines {
         let addresses = machine.network_interfaces.iter().flat_map(|interface| &interface.ip_addresses);
         taken.extend(addresses.map(|address| ((*machine.virtual_network).clone(), **address)));
     }
-    let of_resources = declaration.private_endpoints.iter();
+    let of_resources = world.private_endpoints.iter();
     let of_resources = of_resources.map(|endpoint| (&*endpoint.virtual_network, &endpoint.ip_configurations));
-    let of_services = declaration.service_endpoints.iter();
+    let of_services = world.service_endpoints.iter();
     let of_services = of_services.map(|endpoint| (&*endpoint.virtual_network, &endpoint.ip_configurations));
-    let managed = declaration.managed_private_endpoints.iter().filter_map(|endpoint| {
-        Some((&*declaration.managed_network(&endpoint.grafana)?.name, &endpoint.ip_configurations))
-    });
+    let managed = world
+        .managed_private_endpoints
+        .iter()
+        .filter_map(|endpoint| Some((&*world.managed_network(&endpoint.grafana)?.1.id, &endpoint.ip_configurations)));
     for (network, ip_configurations) in of_resources.chain(of_services).chain(managed) {
         taken.extend(ip_configurations.values().map(|address| (network.clone(), **address)));
     }

@@ -1,9 +1,10 @@
 //! A zone with all that it holds: what is derived, checked and compiled.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::declaration::{Origin, RecordSet, ResolutionPolicy};
+use super::identity::ResourceId;
 use crate::dns::{Name, NameRef, RecordType};
 
 /// A zone with all its records: those made by hand, those that Azure makes with the zone, those of private
@@ -30,17 +31,74 @@ pub enum Scope {
     Public,
     /// The clients of linked networks.
     Private {
-        /// Resource group of the zone.
-        resource_group: String,
-        /// Linked networks by name, each once.
-        links: BTreeMap<String, ResolutionPolicy>,
+        /// The zone's identity.
+        id: ResourceId,
+        /// Linked networks.
+        links: Links,
     },
     /// The clients of these networks, where no zone that is linked to theirs fits a name: what a network knows of its
     /// own machines and managed private endpoints. One empty zone stands for all networks that know nothing there.
     Internal {
-        /// Names of the networks.
-        networks: Arc<BTreeSet<String>>,
+        /// The networks, sorted.
+        networks: Arc<[NetworkId]>,
     },
+}
+
+/// Number of a virtual network within one topology: its place among all, sorted by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NetworkId(u32);
+
+/// The networks that a zone is linked to, sorted, each with what happens on NXDOMAIN.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Links(Box<[(NetworkId, ResolutionPolicy)]>);
+
+impl NetworkId {
+    pub(super) const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// The place among all networks.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Links {
+    /// The networks, sorted.
+    pub fn networks(&self) -> impl Iterator<Item = NetworkId> {
+        self.0.iter().map(|(network, _)| *network)
+    }
+
+    /// The networks, sorted, each with its policy.
+    pub fn iter(&self) -> impl Iterator<Item = (NetworkId, ResolutionPolicy)> {
+        self.0.iter().copied()
+    }
+
+    /// The policy of the link to a network.
+    pub fn get(&self, network: NetworkId) -> Option<ResolutionPolicy> {
+        let at = self.0.binary_search_by_key(&network, |(network, _)| *network).ok()?;
+        Some(self.0[at].1)
+    }
+
+    /// Whether a network is linked.
+    pub fn contains(&self, network: NetworkId) -> bool {
+        self.get(network).is_some()
+    }
+
+    /// Whether there is no link.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Of two links to one network, which have been reported, one.
+impl FromIterator<(NetworkId, ResolutionPolicy)> for Links {
+    fn from_iter<I: IntoIterator<Item = (NetworkId, ResolutionPolicy)>>(links: I) -> Self {
+        let mut links: Vec<_> = links.into_iter().collect();
+        links.sort_unstable_by_key(|(network, _)| *network);
+        links.dedup_by_key(|(network, _)| *network);
+        Self(links.into())
+    }
 }
 
 impl ZoneContents {

@@ -1,5 +1,7 @@
 //! Something wrong or doubtful in a declaration, and the words for it.
 
+use std::fmt;
+
 use super::declaration::Origin;
 
 /// How much a finding matters.
@@ -36,11 +38,21 @@ impl Finding {
 
 /// `; did you mean "x"?` where a known word is close to what was written.
 pub(super) fn suggestion<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let close = known
-        .map(|known| (strsim::jaro_winkler(&word.to_lowercase(), &known.to_lowercase()), known))
+    closest(word, known.map(|known| (known, known))).map_or_else(String::new, did_you_mean)
+}
+
+/// Of what has these names, what is called most like a word, if anything is called so.
+pub(super) fn closest<'a, T>(word: &str, named: impl Iterator<Item = (&'a str, T)>) -> Option<T> {
+    let close = named
+        .map(|(name, what)| (strsim::jaro_winkler(&word.to_lowercase(), &name.to_lowercase()), what))
         .filter(|(similarity, _)| *similarity > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0));
-    close.map_or_else(String::new, |(_, known)| format!("; did you mean \"{known}\"?"))
+    close.map(|(_, what)| what)
+}
+
+/// `; did you mean "x"?`
+pub(super) fn did_you_mean(word: impl fmt::Display) -> String {
+    format!("; did you mean \"{word}\"?")
 }
 
 /// Words in quotes, commas between them.

@@ -5,9 +5,10 @@
 //! holding a [`Topology`] is the proof that it can be served. Nothing here reads files or knows their formats: a
 //! finding points at an [`Origin`], and whoever made the declaration knows which place that is.
 //!
-//! The modules use each other in this order, each those before it alone: `declaration` (resources as declared),
-//! `finding`, `contents` (zones with their records), `catalogue` (what Private Link services are called), `lookup`
-//! (finds what a declaration names), `allocate` (the addresses of private endpoints), `derive` (what the platform writes), `check` (what is refused), `advice` (what is
+//! The modules use each other in this order, each those before it alone: `identity` (resource IDs and references),
+//! `declaration` (resources as declared), `finding`, `contents` (zones with their records), `catalogue` (what Private
+//! Link services are called), `world` (finds declared resources by identity), `allocate` (the addresses of private
+//! endpoints), `derive` (what the platform writes), `check` (what is refused), `advice` (what is
 //! legal but bites), `topology` and `change`, which put these together.
 
 mod advice;
@@ -19,24 +20,26 @@ mod contents;
 mod declaration;
 mod derive;
 mod finding;
-mod lookup;
+mod identity;
 mod topology;
+mod world;
 
 pub use catalogue::{
     Catalogue, CatalogueError, Host, ListRule, Member, PartNeed, Service, Source, Srv, SubResource, Variant,
     template_variants,
 };
 pub use change::{RecordSetChange, is_sound_part};
-pub use contents::{Scope, ZoneContents};
+pub use contents::{Links, NetworkId, Scope, ZoneContents};
 pub use declaration::{
     AZURE_PROVIDED_DNS, Allocations, CertificateHolder, ClientCertificate, ConnectionState, Declaration, Declared,
-    DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, Forwarder, ForwardingRule, KeyNetworks, Limits, Listener,
-    ManagedPrivateEndpoint, ManagedTarget, NameServer, NetworkInterface, Origin, PRIVATE_TYPES, PowerState,
+    DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, Forwarder, ForwardingRule, KeyNetworks, Limits, Link,
+    Listener, ManagedPrivateEndpoint, ManagedTarget, NameServer, NetworkInterface, Origin, PRIVATE_TYPES, PowerState,
     PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService, PublicCnameFrom, PublicNetworkAccess,
-    PublicZone, RecordSet, ResolutionPolicy, SecurityAction, ServiceEndpoint, SoaEdit, Strangers, Subnet, TsigKey,
-    Upstream, VirtualMachine, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
+    PublicZone, RecordSet, ResolutionPolicy, SecurityAction, ServiceEndpoint, ServiceTarget, SoaEdit, Strangers,
+    Subnet, TsigKey, Upstream, VirtualMachine, VirtualNetwork, VirtualNetworkLink, Word, Writer, link_names,
 };
 pub(crate) use derive::private_soa;
 pub use derive::{Destination, Forwarding, Rule, SecurityRule, Targets};
 pub use finding::{Finding, Severity};
+pub use identity::{Directory, Kind, ReferenceError, ResourceGroup, ResourceId, ResourceIdError, Subscription, types};
 pub use topology::Topology;

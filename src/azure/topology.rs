@@ -1,28 +1,35 @@
 //! The whole declared world, checked, with the records that the platform writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::catalogue::Catalogue;
-use super::contents::ZoneContents;
+use super::contents::{NetworkId, ZoneContents};
 use super::declaration::{
     Allocations, ClientCertificate, Declaration, Forwarder, NameServer, Strangers, TsigKey, VirtualNetwork,
 };
 use super::derive::{self, Forwarding};
 use super::finding::{Finding, Severity};
-use super::{advice, allocate, check, lookup};
+use super::identity::{Directory, Kind, ReferenceError, ResourceId};
+use super::world::World;
+use super::{advice, allocate, check};
 use crate::dns::Name;
 
 /// A declared world that can be served.
 #[derive(Clone, Debug)]
 pub struct Topology {
+    directory: Directory,
     pub(super) virtual_networks: Vec<VirtualNetwork>,
+    /// Their numbers.
+    numbers: HashMap<ResourceId, NetworkId>,
+    /// What they are called.
+    labels: Vec<Box<str>>,
     pub(super) zones: Vec<ZoneContents>,
     pub(super) forwarding: Forwarding,
     pub(super) forwarders: Vec<Forwarder>,
     pub(super) tsig_keys: Vec<TsigKey>,
     pub(super) client_certificates: Vec<ClientCertificate>,
     pub(super) strangers: Strangers,
-    pub(super) listener_networks: Vec<Option<String>>,
+    pub(super) listener_networks: Vec<Option<ResourceId>>,
     pub(super) name_servers: Vec<NameServer>,
     allocations: Allocations,
     unverified: BTreeMap<Name, String>,
@@ -35,7 +42,7 @@ impl Topology {
     ///
     /// # Errors
     /// All findings, warnings included, where at least one is an error.
-    pub fn new(mut declaration: Declaration, catalogue: &Catalogue) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
+    pub fn new(declaration: Declaration, catalogue: &Catalogue) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let mut findings = Vec::new();
         if declaration.is_empty() {
             let mend = "declare at least a zone or a resource; `vnetdns serve` without a file serves the default lab";
@@ -45,17 +52,19 @@ impl Topology {
                 mend,
             ));
         }
-        let allocations = allocate::addresses(&mut declaration, catalogue, &mut findings);
-        check::declaration(&declaration, catalogue, &mut findings);
-        let zones = derive::zones(&mut declaration, catalogue, &mut findings);
+        let mut world = World::new(declaration);
+        let allocations = allocate::addresses(&mut world, catalogue, &mut findings);
+        check::declaration(&world, catalogue, &mut findings);
+        let zones = derive::zones(&mut world, catalogue, &mut findings);
         for zone in &zones {
             check::zone(zone, &mut findings);
         }
-        let forwarding = derive::forwarding(&declaration, catalogue, &mut findings);
-        check::forwarding(&declaration, &forwarding, &zones, &mut findings);
+        let forwarding = derive::forwarding(&world, catalogue, &mut findings);
+        check::forwarding(&world, &forwarding, &zones, &mut findings);
         if findings.iter().all(|finding| finding.severity == Severity::Warning) {
-            advice::topology(&declaration, catalogue, &zones, &forwarding, &mut findings);
-            let unverified = lookup::unverified(&declaration, catalogue);
+            advice::topology(&world, catalogue, &zones, &forwarding, &mut findings);
+            let unverified = world.unverified(catalogue);
+            let (declaration, directory, labels) = world.into_parts();
             let Declaration {
                 virtual_networks,
                 forwarders,
@@ -67,7 +76,14 @@ impl Topology {
             } = declaration;
             let listener_networks = Vec::new();
             let topology = Self {
+                directory,
+                numbers: (0..)
+                    .map(NetworkId::new)
+                    .zip(&virtual_networks)
+                    .map(|(at, network)| ((*network.id).clone(), at))
+                    .collect(),
                 virtual_networks,
+                labels,
                 zones,
                 forwarding,
                 forwarders,
@@ -95,9 +111,45 @@ impl Topology {
         &self.unverified
     }
 
-    /// The virtual networks, in the order of their declaration.
+    /// The virtual networks, in the order of their numbers.
     pub fn virtual_networks(&self) -> &[VirtualNetwork] {
         &self.virtual_networks
+    }
+
+    /// All networks with their numbers.
+    pub fn numbered_networks(&self) -> impl Iterator<Item = (NetworkId, &VirtualNetwork)> {
+        (0..).map(NetworkId::new).zip(&self.virtual_networks)
+    }
+
+    /// What a resource is called: its name, or the shortest reference that means it.
+    pub fn label(&self, id: &ResourceId) -> String {
+        self.directory.label(id)
+    }
+
+    /// What the networks are called, in the order of their declaration.
+    pub fn labels_as_declared(&self) -> impl Iterator<Item = &str> {
+        let mut networks: Vec<_> = self.numbered_networks().collect();
+        networks.sort_by_key(|(_, network)| network.id.origin);
+        networks.into_iter().map(|(number, _)| self.network_label(number))
+    }
+
+    /// What a network is called: its name, or the shortest reference that means it.
+    pub fn network_label(&self, network: NetworkId) -> &str {
+        &self.labels[network.index()]
+    }
+
+    /// The network that a reference means: a name, `GROUP/NAME` or a whole ID.
+    ///
+    /// # Errors
+    /// Where it means none, or several.
+    pub fn find_network(&self, reference: &str) -> Result<NetworkId, ReferenceError> {
+        let id = self.directory.find(Kind::VirtualNetwork, reference, |_| true)?;
+        self.network(&id).ok_or(ReferenceError::Missing(id))
+    }
+
+    /// The number of the network of an identity.
+    pub fn network(&self, id: &ResourceId) -> Option<NetworkId> {
+        self.numbers.get(id).copied()
     }
 
     /// Hosts that speak for clients.
@@ -116,12 +168,12 @@ impl Topology {
     }
 
     /// Says which of the server's listeners belong to which network, in the server's order.
-    pub fn set_listener_networks(&mut self, networks: Vec<Option<String>>) {
+    pub fn set_listener_networks(&mut self, networks: Vec<Option<ResourceId>>) {
         self.listener_networks = networks;
     }
 
     /// The networks that the server's listeners belong to.
-    pub fn listener_networks(&self) -> &[Option<String>] {
+    pub fn listener_networks(&self) -> &[Option<ResourceId>] {
         &self.listener_networks
     }
 

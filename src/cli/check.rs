@@ -48,7 +48,9 @@ impl Check {
 
 /// A line for each address that was given: network, endpoint, member, address.
 fn addresses(topology: &Topology) -> String {
-    let lines = topology.allocations().iter().map(|(holder, address)| format!("{} {address}\n", holder.join(" ")));
+    let lines = topology.allocations().iter().map(|(network, endpoint, member, address)| {
+        format!("{} {} {member} {address}\n", topology.label(network), topology.label(endpoint))
+    });
     lines.collect()
 }
 

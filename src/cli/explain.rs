@@ -12,7 +12,7 @@ use domain::base::{self, MessageBuilder, Rtype};
 use ipnet::IpNet;
 
 use super::{ConfigOption, dig, print};
-use crate::azure::{Scope, SecurityAction, Topology, ZoneContents};
+use crate::azure::{Links, Scope, SecurityAction, Topology, ZoneContents};
 use crate::config::{Config, load};
 use crate::dns::{Name, NameRef, RecordType, TypeName, rdata};
 use crate::resolve::{Observer, Replies, Step};
@@ -196,12 +196,18 @@ impl<'a> Trace<'a> {
     }
 
     fn network(&self) -> &'a str {
-        self.snapshot.view(self.view).network.as_deref().unwrap_or_default()
+        self.snapshot.view(self.view).label().unwrap_or_default()
+    }
+
+    /// Whether a zone is linked to the network.
+    fn sees(&self, links: &Links) -> bool {
+        self.snapshot.view(self.view).network.as_ref().is_some_and(|network| links.contains(network.number))
     }
 
     fn custom_dns(&mut self, destination: &Destination) {
         let (network, whom) = (self.network(), self.whom(destination));
-        let is_own = matches!(destination, Destination::View(view) if self.snapshot.view(*view).network.as_deref() == Some(network));
+        let is_own =
+            matches!(destination, Destination::View(view) if self.snapshot.view(*view).label() == Some(network));
         let what = if is_own { "as without them" } else { "and no zone linked to it counts" };
         writeln!(self.text, "\n{network} has custom DNS servers: {whom} answers, {what}").expect("a string takes it");
     }
@@ -209,7 +215,7 @@ impl<'a> Trace<'a> {
     fn whom(&self, destination: &Destination) -> String {
         match destination {
             Destination::View(view) => {
-                let network = self.snapshot.view(*view).network.as_deref().unwrap_or_default();
+                let network = self.snapshot.view(*view).label().unwrap_or_default();
                 format!("Azure-provided DNS as {network} sees it")
             }
             Destination::Servers(_) => "servers outside the declared networks".to_owned(),
@@ -219,7 +225,8 @@ impl<'a> Trace<'a> {
     fn private_zone(&mut self, linked: LinkedZone) {
         let zone = self.contents(linked);
         self.zone = Some(zone);
-        let Scope::Private { resource_group, .. } = &zone.scope else { return };
+        let Scope::Private { id, .. } = &zone.scope else { return };
+        let resource_group = id.resource_group().name();
         let network = self.network();
         self.line(format_args!(
             "private zone {} in {resource_group}, linked to {network}, answers, and it alone",
@@ -241,9 +248,10 @@ impl<'a> Trace<'a> {
         let Some(name) = self.name.clone() else { return };
         let network = self.network();
         for zone in self.topology.zones() {
-            let Scope::Private { resource_group, links } = &zone.scope else { continue };
-            if name.as_ref().is_within(zone.apex.as_ref()) && !links.contains_key(network) {
-                let linked: Vec<_> = links.keys().map(String::as_str).collect();
+            let Scope::Private { id, links } = &zone.scope else { continue };
+            if name.as_ref().is_within(zone.apex.as_ref()) && !self.sees(links) {
+                let resource_group = id.resource_group().name();
+                let linked: Vec<_> = links.networks().map(|network| self.topology.network_label(network)).collect();
                 let linked = if linked.is_empty() { "nothing".to_owned() } else { linked.join(", ") };
                 let holds = zone.record_sets.keys().any(|(owner, _)| *owner == name);
                 let holds = if holds { "holds it" } else { "fits it" };

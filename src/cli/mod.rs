@@ -11,6 +11,7 @@ mod forwarders;
 mod health;
 mod lab;
 mod log;
+mod resources;
 mod serve;
 
 use std::io::Write;
@@ -47,6 +48,7 @@ enum Command {
     Explain(explain::Explain),
     Catalogue(catalogue::CatalogueCommand),
     Forwarders(forwarders::Forwarders),
+    Resources(resources::Resources),
     Certificate(certificate::Certificate),
     #[cfg(unix)]
     Control(control::Control),
@@ -88,6 +90,7 @@ pub fn run() -> ExitCode {
         Command::Explain(explain) => explain.run(),
         Command::Catalogue(catalogue) => catalogue.run(),
         Command::Forwarders(forwarders) => forwarders.run(),
+        Command::Resources(resources) => resources.run(),
         Command::Certificate(certificate) => certificate.run(),
         #[cfg(unix)]
         Command::Control(control) => control.run(),

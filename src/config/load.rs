@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::problem::{Place, Places, Problem, Problems, Source};
 use super::{Certificates, DnsCookies, Files, ServerSettings, Sources, declare, files, read};
-use crate::azure::{Allocations, Catalogue, Finding, Topology};
+use crate::azure::{Allocations, Catalogue, Declaration, Finding, ResourceId, Topology};
 
 /// A configuration that can be served.
 #[derive(Debug)]
@@ -39,6 +39,23 @@ pub fn load(files: &Files) -> Result<Config, Problems> {
 /// # Errors
 /// As for [`load`].
 pub fn load_after(files: &Files, before: &Allocations) -> Result<Config, Problems> {
+    load_with(files, before, |_| ()).map(|(config, ())| config)
+}
+
+/// The identities of all resources that a configuration declares.
+///
+/// # Errors
+/// As for [`load`].
+pub fn resources(files: &Files) -> Result<Vec<ResourceId>, Problems> {
+    load_with(files, &Allocations::default(), Declaration::resources).map(|(_, resources)| resources)
+}
+
+/// Loads, and looks at the declaration before it is checked.
+fn load_with<T>(
+    files: &Files,
+    before: &Allocations,
+    look: impl FnOnce(&Declaration) -> T,
+) -> Result<(Config, T), Problems> {
     let path: PathBuf = files.config();
     let file: Arc<str> = path.display().to_string().into();
     let mut problems = Problems::default();
@@ -53,7 +70,8 @@ pub fn load_after(files: &Files, before: &Allocations) -> Result<Config, Problem
     let mut places = Places::default();
     let source = Source::new(file, text.as_bytes());
     let mirror = read::read(&source, &text, &mut problems);
-    let mut declarer = declare::Declarer::new(files, &path, &source, &mut places, &mut problems);
+    let catalogue = Catalogue::embedded();
+    let mut declarer = declare::Declarer::new(&mirror, &catalogue, files, &path, &source, &mut places, &mut problems);
     let mut server = declarer.server(&mirror.server);
     server.metrics = mirror.metrics.as_ref().and_then(|metrics| declarer.metrics(&metrics.value));
     let cookies = declarer.cookies(&mirror.server);
@@ -73,7 +91,8 @@ pub fn load_after(files: &Files, before: &Allocations) -> Result<Config, Problem
         what: finding.what,
         mend: finding.mend,
     };
-    match Topology::new(declaration, &Catalogue::embedded()) {
+    let seen = look(&declaration);
+    match Topology::new(declaration, &catalogue) {
         Ok((topology, findings)) => {
             let is_quiet = findings.is_empty();
             findings.into_iter().map(found).for_each(|problem| problems.push(problem));
@@ -85,7 +104,7 @@ pub fn load_after(files: &Files, before: &Allocations) -> Result<Config, Problem
             let mut sources = Sources { config: text, zone_files, secrets, limits, warnings, is_quiet };
             sources.settle(&topology);
             let sources = is_comparable.then_some(sources);
-            Ok(Config { server, certificates, cookies, topology, warnings: problems, sources })
+            Ok((Config { server, certificates, cookies, topology, warnings: problems, sources }, seen))
         }
         Err(findings) => {
             findings.into_iter().map(found).for_each(|problem| problems.push(problem));

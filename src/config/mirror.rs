@@ -150,6 +150,8 @@ impl<'de> Deserialize<'de> for Listen {
 #[serde(deny_unknown_fields)]
 pub(super) struct VirtualNetwork {
     pub(super) name: Text,
+    pub(super) subscription: Option<Text>,
+    pub(super) resource_group: Option<Text>,
     #[serde(default)]
     pub(super) address_space: Vec<Text>,
     #[serde(default)]
@@ -175,6 +177,8 @@ pub(super) struct Subnet {
 #[serde(deny_unknown_fields)]
 pub(super) struct VirtualMachine {
     pub(super) name: Text,
+    pub(super) subscription: Option<Text>,
+    pub(super) resource_group: Option<Text>,
     pub(super) virtual_network: Text,
     pub(super) network_interfaces: Spanned<Vec<NetworkInterface>>,
     #[serde(default)]
@@ -188,6 +192,8 @@ pub(super) struct NetworkInterface {
     #[serde(default)]
     pub(super) dns_servers: Vec<Text>,
     pub(super) primary: Option<Spanned<bool>>,
+    pub(super) name: Option<Text>,
+    pub(super) subnet: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -203,6 +209,7 @@ pub(super) enum PowerState {
 #[serde(deny_unknown_fields)]
 pub(super) struct PrivateDnsZone {
     pub(super) name: Text,
+    pub(super) subscription: Option<Text>,
     pub(super) resource_group: Option<Text>,
     #[serde(default)]
     pub(super) virtual_network_links: Vec<VirtualNetworkLink>,
@@ -216,6 +223,7 @@ pub(super) struct PrivateDnsZone {
 #[serde(deny_unknown_fields, expecting = "a table, { virtual_network = \"NAME\" }")]
 pub(super) struct VirtualNetworkLink {
     pub(super) virtual_network: Text,
+    pub(super) name: Option<Text>,
     #[serde(default)]
     pub(super) registration_enabled: bool,
     #[serde(default)]
@@ -256,6 +264,8 @@ pub(super) struct PrivateLinkResource {
     #[serde(rename = "type")]
     pub(super) resource_type: Text,
     pub(super) name: Text,
+    pub(super) subscription: Option<Text>,
+    pub(super) resource_group: Option<Text>,
     pub(super) region: Text,
     #[serde(default)]
     pub(super) name_parts: BTreeMap<String, Text>,
@@ -284,6 +294,8 @@ pub(super) enum PublicNetworkAccess {
 #[serde(deny_unknown_fields)]
 pub(super) struct PrivateEndpoint {
     pub(super) name: Text,
+    pub(super) subscription: Option<Text>,
+    pub(super) resource_group: Option<Text>,
     pub(super) virtual_network: Text,
     pub(super) subnet: Option<Text>,
     pub(super) private_link_resource: Text,
@@ -303,6 +315,8 @@ pub(super) struct PrivateEndpoint {
 #[serde(deny_unknown_fields)]
 pub(super) struct ServiceEndpoint {
     pub(super) name: Text,
+    pub(super) subscription: Option<Text>,
+    pub(super) resource_group: Option<Text>,
     pub(super) virtual_network: Text,
     pub(super) subnet: Option<Text>,
     pub(super) private_link_service: Text,
@@ -319,6 +333,8 @@ pub(super) struct ServiceEndpoint {
 #[serde(deny_unknown_fields)]
 pub(super) struct PrivateLinkService {
     pub(super) name: Text,
+    pub(super) subscription: Option<Text>,
+    pub(super) resource_group: Option<Text>,
     pub(super) region: Text,
     pub(super) alias: Text,
 }
@@ -419,6 +435,8 @@ pub(super) struct ClientCertificate {
 #[serde(deny_unknown_fields)]
 pub(super) struct DnsForwardingRuleset {
     pub(super) name: Text,
+    pub(super) subscription: Option<Text>,
+    pub(super) resource_group: Option<Text>,
     #[serde(default)]
     pub(super) virtual_network_links: Vec<Link>,
     #[serde(default)]
@@ -430,11 +448,13 @@ pub(super) struct DnsForwardingRuleset {
 #[serde(deny_unknown_fields, expecting = "a table, { virtual_network = \"NAME\" }")]
 pub(super) struct Link {
     pub(super) virtual_network: Text,
+    pub(super) name: Option<Text>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct ForwardingRule {
+    pub(super) name: Option<Text>,
     pub(super) domain_name: Text,
     pub(super) target_dns_servers: Spanned<Vec<Text>>,
     #[serde(default)]
@@ -452,6 +472,8 @@ pub(super) enum State {
 #[serde(deny_unknown_fields)]
 pub(super) struct DnsSecurityPolicy {
     pub(super) name: Text,
+    pub(super) subscription: Option<Text>,
+    pub(super) resource_group: Option<Text>,
     #[serde(default)]
     pub(super) virtual_network_links: Vec<Link>,
     #[serde(default)]
@@ -461,6 +483,7 @@ pub(super) struct DnsSecurityPolicy {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct DnsSecurityRule {
+    pub(super) name: Option<Text>,
     pub(super) priority: Spanned<u32>,
     pub(super) action: SecurityAction,
     pub(super) domains: Spanned<Vec<Text>>,

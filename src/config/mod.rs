@@ -23,7 +23,7 @@ mod zone_file;
 pub use declare::Certificates;
 pub use files::{Files, Lab};
 pub use listen_address::{ListenAddress, ListenAddressError};
-pub use load::{Config, load, load_after};
+pub use load::{Config, load, load_after, resources};
 pub use problem::{Place, Problem, Problems};
 pub use settings::{
     BearerToken, Chaos, DnsCookies, EncryptedTransport, Encryption, Listen, MetricsSettings, ResponseRateLimit,

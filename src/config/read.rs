@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use super::mirror::{
     ClientCertificate, DnsForwardingRuleset, DnsSecurityPolicy, Forwarder, Limits, ManagedPrivateEndpoint,
     ManagedServiceEndpoint, Metrics, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService,
-    PublicCnameFrom, PublicZone, Server, ServiceEndpoint, TsigKey, Upstream, VirtualMachine, VirtualNetwork,
+    PublicCnameFrom, PublicZone, Server, ServiceEndpoint, Text, TsigKey, Upstream, VirtualMachine, VirtualNetwork,
 };
 use super::problem::{Problems, Source};
 
@@ -27,6 +27,8 @@ const FILLED_IN: Range<usize> = usize::MAX..usize::MAX;
 pub(super) struct Mirror {
     pub(super) server: Server,
     pub(super) metrics: Option<Read<Metrics>>,
+    pub(super) subscription: Option<Text>,
+    pub(super) resource_group: Option<Text>,
     pub(super) limits: Limits,
     pub(super) public_cname_from: PublicCnameFrom,
     pub(super) virtual_networks: Vec<Read<VirtualNetwork>>,
@@ -88,6 +90,8 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
                 DeValue::Table(_) => mirror.metrics = reader.table(value),
                 _ => reader.error(value.span().start, "\"metrics\" is not a table", "write [metrics], once"),
             },
+            "subscription" => mirror.subscription = reader.value(value),
+            "resource_group" => mirror.resource_group = reader.value(value),
             "limits" => mirror.limits = reader.value(value),
             "public_cname_from" => mirror.public_cname_from = reader.value(value),
             "virtual_network" => mirror.virtual_networks = reader.tables(&key, value),
@@ -118,7 +122,7 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
             unknown => reader.error(
                 at,
                 format!("unknown table or key \"{unknown}\""),
-                "known are limits, public_cname_from, [server], [metrics], [upstream] and [[virtual_network]], [[virtual_machine]], \
+                "known are subscription, resource_group, limits, public_cname_from, [server], [metrics], [upstream] and [[virtual_network]], [[virtual_machine]], \
                  [[private_dns_zone]], [[private_link_resource]], [[private_endpoint]], [[private_link_service]], \
                  [[managed_private_endpoint]], [[public_zone]], [[dns_forwarding_ruleset]], [[dns_security_policy]], [[forwarder]], [[tsig_key]], \
                  [[client_certificate]]",

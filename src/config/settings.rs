@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
 use super::ListenAddress;
+use crate::azure::ResourceId;
 use crate::dns::CookieSecrets;
 use crate::view::{Persona, Transport};
 
@@ -92,7 +93,7 @@ pub struct Listen {
     /// How its connections are encrypted; without it it answers in the clear, over UDP and TCP.
     pub encryption: Option<Encryption>,
     /// The network whose clients ask there, as at an inbound endpoint of it.
-    pub virtual_network: Option<String>,
+    pub virtual_network: Option<ResourceId>,
     /// The network interface whose packets alone come in.
     pub interface: Option<String>,
     /// Who may ask: addresses in these prefixes, or everybody; others are REFUSED.
@@ -280,7 +281,7 @@ impl From<ListenAddress> for Listen {
 
 impl ServerSettings {
     /// The network of each listener, where it belongs to one.
-    pub fn listener_networks(&self) -> Vec<Option<String>> {
+    pub fn listener_networks(&self) -> Vec<Option<ResourceId>> {
         self.listen.iter().map(|listen| listen.virtual_network.clone()).collect()
     }
 }

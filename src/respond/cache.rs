@@ -283,7 +283,7 @@ mod tests {
             let outcome = ask_as(&mut responder, &snapshot, &query("www.contoso.internal", 1), client);
             let Some(Outcome::Answered(served)) = outcome else { panic!("{outcome:?}") };
             // Whoever reads the log is told of the client's own network.
-            assert_eq!(snapshot.view(served.view).network.as_deref(), Some(&*format!("vnet-{network}")));
+            assert_eq!(snapshot.view(served.view).label(), Some(&*format!("vnet-{network}")));
             assert_eq!(kept(&responder, &snapshot), expected, "vnet-{network}");
         }
     }

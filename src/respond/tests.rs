@@ -6,8 +6,8 @@ use hickory_proto::op::Message;
 
 use super::*;
 use crate::azure::{
-    Catalogue, Declaration, Declared, Limits, Origin, PrivateDnsZone, PublicZone, ResolutionPolicy, SoaEdit, Topology,
-    VirtualNetwork, VirtualNetworkLink,
+    Catalogue, Declaration, Declared, Limits, Link, Origin, PrivateDnsZone, PublicZone, ResolutionPolicy,
+    ResourceGroup, ResourceId, SoaEdit, Topology, VirtualNetwork, VirtualNetworkLink, types,
 };
 use crate::config::record_sets;
 use crate::dns::{Name, TypeName};
@@ -20,6 +20,10 @@ struct World {
 }
 
 const ORIGIN: Origin = Origin(0);
+
+fn network() -> Declared<ResourceId> {
+    Declared::new(ResourceGroup::default().resource(types::VIRTUAL_NETWORK, "v").unwrap(), ORIGIN)
+}
 
 impl World {
     /// A public zone `example.` with these records beside its SOA and NS records.
@@ -41,17 +45,16 @@ impl World {
         let name: Name = apex.parse().unwrap();
         if self.declaration.virtual_networks.is_empty() {
             self.declaration.virtual_networks.push(VirtualNetwork {
-                name: Declared::new("v".to_owned(), ORIGIN),
                 address_space: vec![Declared::new("10.0.0.0/8".parse().unwrap(), ORIGIN)],
-                ..VirtualNetwork::default()
+                ..VirtualNetwork::new(network())
             });
         }
         let record_sets = record_sets(&name, &format!("$TTL 60\n{text}\n"));
         self.declaration.private_dns_zones.push(PrivateDnsZone {
+            id: PrivateDnsZone::id(&ResourceGroup::default(), &name),
             name: Declared::new(name, ORIGIN),
-            resource_group: "rg".to_owned(),
             virtual_network_links: vec![VirtualNetworkLink {
-                virtual_network: Declared::new("v".to_owned(), ORIGIN),
+                link: Link::to(network()),
                 registration_enabled: false,
                 resolution_policy: policy,
             }],

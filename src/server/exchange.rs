@@ -108,5 +108,5 @@ fn question(request: &[u8]) -> (String, String) {
 }
 
 fn view_name(snapshot: &Snapshot, served: Served) -> &str {
-    snapshot.view(served.view).network.as_deref().unwrap_or("outside")
+    snapshot.view(served.view).label().unwrap_or("outside")
 }

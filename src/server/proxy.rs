@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ppp::v2::{Addresses, Command, Header, PROTOCOL_PREFIX, ParseError};
 
+use crate::azure::ResourceId;
 use crate::incidents::{Incident, Incidents};
 use crate::snapshot::Snapshot;
 use crate::view::{CountedClient, Identifier};
@@ -24,12 +25,12 @@ pub(super) struct Sender {
     pub(super) told: Option<IpAddr>,
 }
 
-/// The network that a client was in when a PROXY header told of it at the start of a connection, by name.
+/// The network that a client was in when a PROXY header told of it at the start of a connection.
 ///
 /// While the connection is held, the network may be gone, and the forwarder speak for another with the same addresses:
 /// the client is not one of that.
 #[derive(Debug)]
-pub(super) struct Told(Option<Box<str>>);
+pub(super) struct Told(Option<ResourceId>);
 
 /// Why something is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,22 +59,22 @@ impl Told {
     }
 
     pub(super) fn new(snapshot: &Snapshot, sender: Sender) -> Self {
-        Self(network(snapshot, sender).map(Box::from))
+        Self(network(snapshot, sender).cloned())
     }
 
     /// Whether the client is in that network as yet. It holds of a client that was in none.
     pub(super) fn holds(&self, snapshot: &Snapshot, sender: Sender) -> bool {
-        self.0.as_deref().is_none_or(|told| network(snapshot, sender) == Some(told))
+        self.0.as_ref().is_none_or(|told| network(snapshot, sender) == Some(told))
     }
 }
 
 /// The network of the client that a header tells of.
-fn network(snapshot: &Snapshot, sender: Sender) -> Option<&str> {
+fn network(snapshot: &Snapshot, sender: Sender) -> Option<&ResourceId> {
     let identifier = snapshot.identifier();
     let told = sender.told?;
     let forwarder = identifier.forwarder(identifier.proxy(sender.peer)?);
     let rule = forwarder.clients.select(told)?;
-    snapshot.view(rule.leads_to).network.as_deref()
+    snapshot.view(rule.leads_to).network.as_ref().map(|network| &network.id)
 }
 
 /// Who sent a datagram, and what it is without its header.

@@ -78,7 +78,7 @@ impl QueryLog {
         let is_within = |name: &Name| question.is_some_and(|question| question.qname.is_within(name.as_ref()));
         let shown = Shown {
             client: client.to_canonical(),
-            network: snapshot.view(served.view).network.as_deref().unwrap_or("outside"),
+            network: snapshot.view(served.view).label().unwrap_or("outside"),
             qname,
             qtype,
             rcode: OptRcode::masked_from_int(served.rcode.into()).to_string(),

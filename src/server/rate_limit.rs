@@ -71,7 +71,7 @@ impl RateLimit {
             && respond_slipped(snapshot, client, request, served.rcode, response);
         let incident = if is_slipped { Incident::SlippedResponse } else { Incident::ResponseLimit };
         self.incidents.report(incident, key, || {
-            let network = snapshot.view(served.view).network.as_deref().unwrap_or("outside");
+            let network = snapshot.view(served.view).label().unwrap_or("outside");
             format!("{network}: {}", self.prefix(client.source.to_canonical()))
         });
         if is_slipped { Sent::Slipped } else { Sent::Nothing }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Generation, ServedZone, Snapshot};
-use crate::azure::{Limits, Origin, RecordSet, RecordSetChange, Scope, Writer, ZoneContents, is_sound_part};
+use crate::azure::{
+    Limits, Links, Origin, PrivateDnsZone, RecordSet, RecordSetChange, ResourceGroup, Scope, Writer, ZoneContents,
+    is_sound_part,
+};
 use crate::dns::{Rdatas, RecordType};
 use crate::view::ZoneId;
 use crate::zone::{RrsetSource, Zone};
@@ -67,10 +70,10 @@ fn part(served: &ServedZone, zone: &Zone, changes: &[RecordSetChange]) -> ZoneCo
             }
         }
     }
+    let (apex, origin) = (apex.to_name(), Origin::default());
     let scope = match served.is_public {
         true => Scope::Public,
-        false => Scope::Private { resource_group: String::new(), links: BTreeMap::new() },
+        false => Scope::Private { id: PrivateDnsZone::id(&ResourceGroup::default(), &apex), links: Links::default() },
     };
-    let (apex, origin) = (apex.to_name(), Origin::default());
     ZoneContents { apex, scope, is_partial: served.is_partial, record_sets, origin }
 }

@@ -4,8 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::{iter, mem, thread};
 
-use super::{Destination, ForwardingRule, Generation, Identity, RuleId, SecurityRule, ServedZone, Snapshot, View};
-use crate::azure::{self, KeyNetworks, ResolutionPolicy, Scope, Strangers, Topology, VirtualNetwork, ZoneContents};
+use super::{
+    Destination, ForwardingRule, Generation, Identity, Network, RuleId, SecurityRule, ServedZone, Snapshot, View,
+};
+use crate::azure::{
+    self, KeyNetworks, NetworkId, ResolutionPolicy, ResourceId, Scope, Strangers, Topology, ZoneContents,
+};
 use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
 use crate::view::{
     Belonging, Certificate, CertificateHolder, Forwarder, ForwarderId, Identifier, Key, KeyHolder, LinkedZone,
@@ -57,12 +61,12 @@ impl Snapshot {
         let for_outside = upstream.is_some_and(|(_, for_outside)| *for_outside);
         let mut views = vec![View { has_upstream: for_outside, ..View::default() }];
         let mut sources = Vec::new();
-        for (network, of_network) in networks.sorted.iter().zip(networks.collect(topology)) {
-            let view = ViewId(views.len() as u32);
-            let custom_dns = topology.forwarding().custom_dns.get(network.name.as_str());
+        for ((number, network), of_network) in topology.numbered_networks().zip(networks.collect()) {
+            let view = view_of(number);
+            let custom_dns = topology.forwarding().custom_dns.get(&number);
             views.push(View {
-                network: Some(network.name.as_str().into()),
-                custom_dns: custom_dns.and_then(|destination| networks.destination(destination)),
+                network: Some(networks.named(number)),
+                custom_dns: custom_dns.map(destination),
                 linked: suffixes.list(of_network.linked),
                 rules: suffixes.list(of_network.rules),
                 security: suffixes.list(of_network.security),
@@ -76,18 +80,16 @@ impl Snapshot {
             let view = ViewId(views.len() as u32);
             sources.push(SelectorRule { prefix: (*address).into(), leads_to: view });
             views.push(View {
-                network: Some(network.as_str().into()),
-                custom_dns: networks.destination(destination),
+                network: Some(networks.named(*network)),
+                custom_dns: Some(self::destination(destination)),
                 has_upstream: upstream.is_some(),
                 ..View::default()
             });
         }
-        let rules = topology.forwarding().rules.iter().filter_map(|rule| {
-            Some(ForwardingRule {
-                ruleset: rule.ruleset.as_str().into(),
-                domain_name: rule.domain_name.clone(),
-                destination: networks.destination(&rule.destination)?,
-            })
+        let rules = topology.forwarding().rules.iter().map(|rule| ForwardingRule {
+            ruleset: rule.label.as_str().into(),
+            domain_name: rule.domain_name.clone(),
+            destination: destination(&rule.destination),
         });
         let refuses_strangers = topology.strangers() == Strangers::Refused;
         let reserved = topology.forwarding().reserved.iter().map(|domain| (domain.as_ref(), ()));
@@ -101,8 +103,8 @@ impl Snapshot {
             all_is_private: refuses_strangers || views_differ_elsewhere(topology),
             refuses_strangers,
             suffixes: suffixes.into(),
-            networks: networks.sorted.len(),
-            identifier: networks.identifier(topology, &views, sources, last.map(Self::identifier)).into(),
+            networks: topology.virtual_networks().len(),
+            identifier: networks.identifier(&views, sources, last.map(Self::identifier)).into(),
             alike: alike(&views).into(),
             views: views.into(),
             public,
@@ -115,9 +117,9 @@ impl Snapshot {
     }
 }
 
-/// Networks by name, so that the order of the declaration decides nothing; their views have numbers from 1.
+/// The networks of a topology; their views have numbers from 1.
 struct Networks<'a> {
-    sorted: Vec<&'a VirtualNetwork>,
+    topology: &'a Topology,
 }
 
 /// What a network has.
@@ -131,37 +133,30 @@ struct OfNetwork<'a> {
 
 impl<'a> Networks<'a> {
     fn new(topology: &'a Topology) -> Self {
-        let mut sorted: Vec<_> = topology.virtual_networks().iter().collect();
-        sorted.sort_by_key(|network| network.name.as_str());
-        Self { sorted }
+        Self { topology }
     }
 
-    fn view(&self, name: &str) -> Option<ViewId> {
-        Some(ViewId(self.find(name)? as u32 + 1))
+    fn view(&self, id: &ResourceId) -> Option<ViewId> {
+        self.topology.network(id).map(view_of)
     }
 
-    fn find(&self, name: &str) -> Option<usize> {
-        self.sorted.binary_search_by_key(&name, |network| network.name.as_str()).ok()
-    }
-
-    fn destination(&self, destination: &azure::Destination) -> Option<Destination> {
-        match destination {
-            azure::Destination::Network(network) => Some(Destination::View(self.view(network)?)),
-            azure::Destination::Servers(servers) => Some(Destination::Servers(servers.clone())),
+    fn named(&self, number: NetworkId) -> Network {
+        Network {
+            number,
+            id: (*self.topology.virtual_networks()[number.index()].id).clone(),
+            label: self.topology.network_label(number).into(),
         }
     }
 
     /// `sources` are the views by source address, `last` is what the generation before knew.
-    fn identifier(
-        &self,
-        topology: &Topology,
-        views: &[View],
-        sources: Vec<SelectorRule>,
-        last: Option<&Identifier>,
-    ) -> Identifier {
+    fn identifier(&self, views: &[View], sources: Vec<SelectorRule>, last: Option<&Identifier>) -> Identifier {
+        let topology = self.topology;
         let forwarders = topology.forwarders().iter().map(|forwarder| {
             let is_of = |rule: &SelectorRule| {
-                views[rule.leads_to.0 as usize].network.as_deref().is_some_and(|network| forwarder.speaks_for(network))
+                views[rule.leads_to.0 as usize]
+                    .network
+                    .as_ref()
+                    .is_some_and(|network| forwarder.speaks_for(&network.id))
             };
             // Clients of other networks, within a prefix of its own, are none that it speaks for.
             let (rules, others): (Vec<_>, Vec<_>) = sources.iter().copied().partition(is_of);
@@ -181,8 +176,8 @@ impl<'a> Networks<'a> {
             let leads_to = ForwarderId(at as u16);
             forwarder.addresses.iter().map(move |prefix| SelectorRule { prefix: prefix.trunc(), leads_to })
         });
-        let inbound_endpoints = self.sorted.iter().enumerate().flat_map(|(at, network)| {
-            let leads_to = Belonging::Network(ViewId(at as u32 + 1));
+        let inbound_endpoints = topology.numbered_networks().flat_map(|(number, network)| {
+            let leads_to = Belonging::Network(view_of(number));
             network.inbound_endpoints.iter().map(move |address| SelectorRule { prefix: (**address).into(), leads_to })
         });
         // Of two rules with one prefix the first counts: that of this generation.
@@ -233,34 +228,34 @@ impl<'a> Networks<'a> {
     }
 
     /// Sorts zones and rules by the networks that they are linked to.
-    fn collect(&self, topology: &'a Topology) -> Vec<OfNetwork<'a>> {
-        let mut collected = vec![OfNetwork::default(); self.sorted.len()];
+    fn collect(&self) -> Vec<OfNetwork<'a>> {
+        let topology = self.topology;
+        let mut collected = vec![OfNetwork::default(); topology.virtual_networks().len()];
         for (at, zone) in topology.zones().iter().enumerate() {
             match &zone.scope {
                 Scope::Public => {}
                 Scope::Private { links, .. } => {
-                    for (network, policy) in links {
-                        let network = self.find(network).map(|network| &mut collected[network]);
-                        network.into_iter().for_each(|network| network.linked.push(linked(topology, at, *policy)));
+                    for (network, policy) in links.iter() {
+                        collected[network.index()].linked.push(linked(topology, at, policy));
                     }
                 }
                 Scope::Internal { networks } => {
-                    for network in networks.iter().filter_map(|network| self.find(network)) {
-                        collected[network].internal.push(linked(topology, at, ResolutionPolicy::Default));
+                    for network in networks.iter() {
+                        collected[network.index()].internal.push(linked(topology, at, ResolutionPolicy::Default));
                     }
                 }
             }
         }
         for (at, rule) in topology.forwarding().rules.iter().enumerate() {
-            for network in rule.virtual_networks.iter().filter_map(|network| self.find(network)) {
-                collected[network].rules.push((rule.domain_name.as_ref(), RuleId(at as u32)));
+            for network in &rule.virtual_networks {
+                collected[network.index()].rules.push((rule.domain_name.as_ref(), RuleId(at as u32)));
             }
         }
         for rule in &topology.forwarding().security_rules {
             let compiled = SecurityRule { priority: rule.priority, action: rule.action };
-            for network in rule.virtual_networks.iter().filter_map(|network| self.find(network)) {
+            for network in &rule.virtual_networks {
                 let domains = rule.domains.iter().map(|domain| (domain.as_ref(), compiled));
-                collected[network].security.extend(domains);
+                collected[network.index()].security.extend(domains);
             }
         }
         for network in &mut collected {
@@ -269,6 +264,17 @@ impl<'a> Networks<'a> {
             network.security.dedup_by_key(|(domain, _)| *domain);
         }
         collected
+    }
+}
+
+fn view_of(network: NetworkId) -> ViewId {
+    ViewId(network.index() as u32 + 1)
+}
+
+fn destination(destination: &azure::Destination) -> Destination {
+    match destination {
+        azure::Destination::Network(network) => Destination::View(view_of(*network)),
+        azure::Destination::Servers(servers) => Destination::Servers(servers.clone()),
     }
 }
 

@@ -10,7 +10,7 @@ mod publish;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::azure::{ResolutionPolicy, SecurityAction, Targets};
+use crate::azure::{NetworkId, ResolutionPolicy, ResourceId, SecurityAction, Targets};
 use crate::dns::{CookieSecrets, Folded, Name, NameRef};
 use crate::tls::ServerCertificate;
 use crate::view::{BySuffix, Identifier, LinkedZone, ListenerId, NetworkSlot, SuffixTable, ViewId, ZoneId};
@@ -72,8 +72,8 @@ pub struct Identity {
 /// What the clients of one network see, public zones aside.
 #[derive(Debug, Default)]
 pub struct View {
-    /// Name of the virtual network; `None` for clients outside all of them.
-    pub network: Option<Box<str>>,
+    /// The virtual network; `None` for clients outside all of them.
+    pub network: Option<Network>,
     /// Who answers in place of the network's Azure-provided DNS: its custom DNS servers.
     pub custom_dns: Option<Destination>,
     /// Private zones that are linked to the network.
@@ -86,6 +86,17 @@ pub struct View {
     has_upstream: bool,
     /// Zones with the names and addresses of the network's own machines.
     internal: BySuffix<LinkedZone>,
+}
+
+/// The virtual network of a view.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Its number in the topology that the snapshot is made of.
+    pub number: NetworkId,
+    /// Its identity.
+    pub id: ResourceId,
+    /// What it is called.
+    pub label: Arc<str>,
 }
 
 /// A zone within a snapshot.
@@ -151,6 +162,11 @@ pub struct Counts {
 }
 
 impl View {
+    /// What the network is called; `None` for clients outside all of them.
+    pub fn label(&self) -> Option<&str> {
+        self.network.as_ref().map(|network| &*network.label)
+    }
+
     /// All that answers depend on.
     fn sight(&self) -> impl Hash + Eq + '_ {
         let Self { network: _, custom_dns, linked, rules, security, has_upstream, internal } = self;
@@ -183,7 +199,7 @@ impl Snapshot {
     /// The same, with the queries of each network counted where `slot` says.
     #[must_use]
     pub fn with_network_slots(self, slot: impl Fn(&str) -> NetworkSlot) -> Self {
-        let slots = self.views.iter().map(|view| view.network.as_deref().map_or_else(NetworkSlot::default, &slot));
+        let slots = self.views.iter().map(|view| view.label().map_or_else(NetworkSlot::default, &slot));
         Self { network_slots: slots.collect(), ..self }
     }
 
@@ -228,10 +244,16 @@ impl Snapshot {
         self.alike[view.0 as usize]
     }
 
-    /// The view of the virtual network with that name.
-    pub fn view_of_network(&self, name: &str) -> Option<ViewId> {
-        let named = |view: &View| view.network.as_deref().is_some_and(|network| network.eq_ignore_ascii_case(name));
-        self.views.iter().position(named).map(|at| ViewId(at as u32))
+    /// The view of the virtual network that is called so.
+    pub fn view_of_network(&self, label: &str) -> Option<ViewId> {
+        let is_called = |view: &View| view.label().is_some_and(|own| own.eq_ignore_ascii_case(label));
+        self.views.iter().position(is_called).map(|at| ViewId(at as u32))
+    }
+
+    /// The view of a virtual network of the topology that the snapshot is made of.
+    pub fn view_of(&self, network: NetworkId) -> ViewId {
+        // The first view is that of clients outside all networks.
+        ViewId(network.index() as u32 + 1)
     }
 
     /// All zones, by their numbers.
@@ -244,7 +266,7 @@ impl Snapshot {
         let of_networks = self.views.iter().skip(1).take(self.networks);
         of_networks.filter_map(|view| {
             let links = self.suffixes.entries(&view.linked).map(|(apex, linked)| (apex, linked.resolution_policy));
-            Some((view.network.as_deref()?, links))
+            Some((view.label()?, links))
         })
     }
 

@@ -21,6 +21,7 @@ mod encrypted;
 mod encrypted_client;
 mod extended_errors;
 mod hostile;
+mod identity;
 mod incidents;
 mod independence;
 mod lab;

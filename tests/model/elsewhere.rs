@@ -6,15 +6,15 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 use vnetdns::azure::{
-    Declaration, Declared, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule, Origin,
-    SecurityAction,
+    Declaration, Declared, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule, Link, Origin,
+    SecurityAction, types,
 };
 use vnetdns::dns::{RecordType, Ttl};
 use vnetdns::resolve::{ForwardQuestion, Reply, ReplySet};
 
 use crate::labels::{Labels, from_wire, labels, lower, text, to_wire};
 use crate::model::{A, ANY, CNAME, NXDOMAIN, SERVFAIL, SOA, Set};
-use crate::world::{name, network_name};
+use crate::world::{name, network_id, resource};
 
 /// The number of the server that is the upstream.
 pub(crate) const UPSTREAM: u8 = 1;
@@ -78,25 +78,27 @@ impl Settings {
     pub(crate) fn declare(&self, number: usize, declaration: &mut Declaration) {
         let origin = Origin(0);
         let rule = |rule: &Rule| ForwardingRule {
+            name: None,
             domain_name: Declared::new(name(&rule.domain), origin),
             target_dns_servers: vec![declared_server(rule.leads)],
             is_enabled: rule.is_enabled,
         };
-        let network = || Declared::new(network_name(number), origin);
+        let links = || vec![Link::to(network_id(number))];
         declaration.dns_forwarding_rulesets.push(DnsForwardingRuleset {
-            name: Declared::new(format!("rules{number}"), origin),
-            virtual_networks: vec![network()],
+            id: resource(types::DNS_FORWARDING_RULESET, &format!("rules{number}")),
+            links: links(),
             rules: self.rules.iter().map(rule).collect(),
         });
         let rule = |rule: &PolicyRule| DnsSecurityRule {
+            name: None,
             priority: Declared::new(rule.priority, origin),
             action: rule.action,
             domains: rule.domains.iter().map(|domain| Declared::new(name(domain), origin)).collect(),
             is_enabled: rule.is_enabled,
         };
         declaration.dns_security_policies.push(DnsSecurityPolicy {
-            name: Declared::new(format!("policy{number}"), origin),
-            virtual_networks: vec![network()],
+            id: resource(types::DNS_SECURITY_POLICY, &format!("policy{number}")),
+            links: links(),
             rules: self.policy.iter().map(rule).collect(),
         });
     }

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use vnetdns::azure::{
-    Catalogue, Declaration, Declared, Limits, NameServer, Origin, PrivateDnsZone, PublicZone, RecordSet,
-    ResolutionPolicy, SoaEdit, Topology, Upstream, VirtualNetwork, VirtualNetworkLink, Writer,
+    Catalogue, Declaration, Declared, Limits, Link, NameServer, Origin, PrivateDnsZone, PublicZone, RecordSet,
+    ResolutionPolicy, ResourceGroup, ResourceId, SoaEdit, Subscription, Topology, Upstream, VirtualNetwork,
+    VirtualNetworkLink, Writer, types,
 };
 use vnetdns::dns::{Name, Rdatas, RecordType, Ttl};
 use vnetdns::snapshot::{Generation, Identity, Snapshot};
@@ -73,6 +74,20 @@ pub(crate) fn network_name(network: usize) -> String {
     format!("net{network}")
 }
 
+pub(crate) fn network_id(network: usize) -> Declared<ResourceId> {
+    resource(types::VIRTUAL_NETWORK, &network_name(network))
+}
+
+fn resource_group(name: &str) -> ResourceGroup {
+    ResourceGroup::new(Subscription::default(), name).expect("a name without a slash")
+}
+
+/// A resource in the default group.
+pub(crate) fn resource(resource_type: &str, name: &str) -> Declared<ResourceId> {
+    let id = ResourceGroup::default().resource(resource_type, name).expect("a name without a slash");
+    Declared::new(id, Origin(0))
+}
+
 impl World {
     pub(crate) fn model(&self) -> Model {
         let settings = self.settings.iter().enumerate();
@@ -90,12 +105,11 @@ impl World {
             Declared::new(prefix, origin)
         };
         let network = |number| VirtualNetwork {
-            name: Declared::new(network_name(number), origin),
             address_space: vec![prefix(number)],
             client_prefixes: vec![prefix(SHARED_PREFIX)],
             inbound_endpoints: vec![Declared::new(inbound_endpoint(number), origin)],
             dns_servers: self.settings[number].custom_dns.iter().map(|leads| declared_server(*leads)).collect(),
-            ..VirtualNetwork::default()
+            ..VirtualNetwork::new(network_id(number))
         };
         let mut declaration = Declaration {
             virtual_networks: (0..self.networks).map(network).collect(),
@@ -115,8 +129,8 @@ impl World {
             match &zone.group {
                 None => declaration.public_zones.push(PublicZone { name, record_sets }),
                 Some(group) => declaration.private_dns_zones.push(PrivateDnsZone {
+                    id: PrivateDnsZone::id(&resource_group(group), &name),
                     name,
-                    resource_group: group.clone(),
                     virtual_network_links: zone.links.iter().map(|link| declared_link(*link)).collect(),
                     record_sets,
                     soa: SoaEdit {
@@ -237,7 +251,7 @@ fn name_server_address(number: usize) -> [u8; 4] {
 
 fn declared_link((network, redirect): (usize, bool)) -> VirtualNetworkLink {
     VirtualNetworkLink {
-        virtual_network: Declared::new(network_name(network), Origin(0)),
+        link: Link::to(network_id(network)),
         registration_enabled: false,
         resolution_policy: if redirect { ResolutionPolicy::NxDomainRedirect } else { ResolutionPolicy::Default },
     }

@@ -4,12 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
-use crate::azure::declaration::{Declaration, Declared, Listener, PrivateDnsZone, Strangers, VirtualNetwork};
+use crate::azure::declaration::{Declared, Listener, PrivateDnsZone, Strangers, VirtualNetwork};
 use crate::azure::finding::Finding;
+use crate::azure::world::World;
 
 /// Warns of forwarders that are trusted with more than there is, or less, and of keys that prove nothing.
-pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
-    for key in declaration.tsig_keys.iter().filter(|key| key.networks.is_none()) {
+pub(super) fn advise(world: &World, findings: &mut Vec<Finding>) {
+    for key in world.tsig_keys.iter().filter(|key| key.networks.is_none()) {
         findings.push(Finding::warning(
             key.name.origin,
             format!(
@@ -19,8 +20,8 @@ pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
             "add virtual_network = \"NAME\", or all_virtual_networks = true for an administrator",
         ));
     }
-    if !declaration.listeners.iter().any(|listener| listener.takes_certificates) {
-        for certificate in &declaration.client_certificates {
+    if !world.listeners.iter().any(|listener| listener.takes_certificates) {
+        for certificate in &world.client_certificates {
             findings.push(Finding::warning(
                 certificate.name.origin,
                 format!("nobody can show the client certificate \"{}\": no listener has TLS", *certificate.name),
@@ -31,8 +32,8 @@ pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
     let prefixes = |network: &VirtualNetwork| -> Vec<IpNet> {
         network.address_space.iter().chain(&network.client_prefixes).map(|prefix| prefix.trunc()).collect()
     };
-    let has_proxy = declaration.forwarders.iter().any(|forwarder| forwarder.proxy_protocol);
-    for origin in declaration.listeners.iter().filter_map(|listener| listener.requires_proxy_protocol) {
+    let has_proxy = world.forwarders.iter().any(|forwarder| forwarder.proxy_protocol);
+    for origin in world.listeners.iter().filter_map(|listener| listener.requires_proxy_protocol) {
         if !has_proxy {
             findings.push(Finding::warning(
                 origin,
@@ -41,9 +42,9 @@ pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
             ));
         }
     }
-    advise_on_listeners(declaration, findings);
-    let of_all: Vec<_> = declaration.virtual_networks.iter().flat_map(prefixes).collect();
-    for forwarder in &declaration.forwarders {
+    advise_on_listeners(world, findings);
+    let of_all: Vec<_> = world.virtual_networks.iter().flat_map(prefixes).collect();
+    for forwarder in &world.forwarders {
         let name = &forwarder.name;
         for address in &forwarder.addresses {
             let length = address.prefix_len();
@@ -63,7 +64,7 @@ pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
                 "list the addresses of the forwarder itself",
             ));
         }
-        let networks = declaration.virtual_networks.iter().filter(|network| forwarder.speaks_for(&network.name));
+        let networks = world.virtual_networks.iter().filter(|network| forwarder.speaks_for(&network.id));
         let of_networks: Vec<_> = networks.clone().flat_map(prefixes).collect();
         let joined = IpNet::aggregate(&of_networks);
         for prefix in &forwarder.client_prefixes {
@@ -93,7 +94,7 @@ pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
             let overlap = |prefix: &IpNet| prefix.contains(&**address) || address.contains(prefix);
             let admits =
                 |listener: &Listener| listener.allow_from.as_ref().is_none_or(|allowed| allowed.iter().any(overlap));
-            if !declaration.listeners.is_empty() && !declaration.listeners.iter().any(admits) {
+            if !world.listeners.is_empty() && !world.listeners.iter().any(admits) {
                 findings.push(Finding::warning(
                     address.origin,
                     format!("forwarder \"{name}\" is refused: no listener's allow_from holds {}", **address),
@@ -107,14 +108,15 @@ pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
                 let holding = prefixes(network).into_iter().filter(|prefix| prefix.contains(&**address));
                 holding.map(|prefix| prefix.prefix_len()).max()
             };
-            let own = declaration.virtual_networks.iter().filter(|network| holds(network).is_some()).max_by_key(holds);
-            let Some(own) = own.filter(|network| sees_zones(declaration, network)) else { continue };
+            let own = world.virtual_networks.iter().filter(|network| holds(network).is_some()).max_by_key(holds);
+            let Some(own) = own.filter(|network| sees_zones(world, network)) else { continue };
             findings.push(Finding::warning(
                 address.origin,
                 format!(
                     "forwarder \"{name}\" asks from {}, in virtual network \"{}\": a query that tells of no client, as \
                      anyone may have it send, sees that network's zones",
-                    **address, own.name
+                    **address,
+                    world.label(&own.id)
                 ),
                 format!(
                     "give it an address in no network, or declare a [[virtual_network]] without zones for it: \
@@ -127,9 +129,7 @@ pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
             continue;
         }
         for network in &forwarder.virtual_networks {
-            let Some(declared) = declaration.virtual_networks.iter().find(|known| known.name == *network) else {
-                continue;
-            };
+            let Some((_, declared)) = world.network(network) else { continue };
             let overlap = |own: &IpNet| {
                 forwarder.client_prefixes.iter().any(|prefix| prefix.contains(own) || own.contains(&**prefix))
             };
@@ -137,7 +137,8 @@ pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
                 findings.push(Finding::warning(
                     network.origin,
                     format!(
-                        "forwarder \"{name}\" speaks for \"{network}\", but none of its client_prefixes lies there"
+                        "forwarder \"{name}\" speaks for \"{}\", but none of its client_prefixes lies there",
+                        world.label(network)
                     ),
                     "remove the network, or add one of its prefixes",
                 ));
@@ -147,24 +148,24 @@ pub(super) fn advise(declaration: &Declaration, findings: &mut Vec<Finding>) {
 }
 
 /// Whether clients of a network see what others do not: zones that are linked to it, or what its DNS servers say.
-fn sees_zones(declaration: &Declaration, network: &VirtualNetwork) -> bool {
+fn sees_zones(world: &World, network: &VirtualNetwork) -> bool {
     let is_linked =
-        |zone: &PrivateDnsZone| zone.virtual_network_links.iter().any(|link| *link.virtual_network == *network.name);
-    !network.dns_servers.is_empty() || declaration.private_dns_zones.iter().any(is_linked)
+        |zone: &PrivateDnsZone| zone.virtual_network_links.iter().any(|link| *link.link.virtual_network == *network.id);
+    !network.dns_servers.is_empty() || world.private_dns_zones.iter().any(is_linked)
 }
 
 /// Warns of listeners that make clients of a network out of anybody, or out of those of another.
-fn advise_on_listeners(declaration: &Declaration, findings: &mut Vec<Finding>) {
-    for listener in &declaration.listeners {
+fn advise_on_listeners(world: &World, findings: &mut Vec<Finding>) {
+    for listener in &world.listeners {
         let Some(address) = listener.address else { continue };
         let is_open = listener.allow_from.is_none()
             && !listener.is_bound_to_interface
             // It drops what comes from others than forwarders.
             && listener.requires_proxy_protocol.is_none();
-        let lets_strangers_in = is_open && declaration.strangers == Strangers::Refused;
+        let lets_strangers_in = is_open && world.strangers == Strangers::Refused;
         let Some(network) = &listener.virtual_network else {
             if lets_strangers_in {
-                advise_on_endpoints(declaration, address, findings);
+                advise_on_endpoints(world, address, findings);
             }
             continue;
         };
@@ -172,7 +173,8 @@ fn advise_on_listeners(declaration: &Declaration, findings: &mut Vec<Finding>) {
             findings.push(Finding::warning(
                 network.origin,
                 format!(
-                    "whoever reaches {address} is a client of \"{network}\": strangers = \"refused\" refuses nobody there"
+                    "whoever reaches {address} is a client of \"{}\": strangers = \"refused\" refuses nobody there",
+                    world.label(network)
                 ),
                 "add allow_from or interface",
             ));
@@ -180,22 +182,23 @@ fn advise_on_listeners(declaration: &Declaration, findings: &mut Vec<Finding>) {
         if address.ip().is_unspecified() && is_open {
             findings.push(Finding::warning(
                 network.origin,
-                format!("whoever reaches this host on {address} is a client of \"{network}\""),
+                format!("whoever reaches this host on {address} is a client of \"{}\"", world.label(network)),
                 "add allow_from or interface, or listen on an address that only its clients reach",
             ));
         }
         let is_endpoint = |known: &&VirtualNetwork| {
             known.inbound_endpoints.iter().any(|endpoint| **endpoint == address.ip().to_canonical())
         };
-        if let Some(other) = declaration.virtual_networks.iter().find(is_endpoint)
-            && other.name != *network
+        if let Some(other) = world.virtual_networks.iter().find(is_endpoint)
+            && other.id != *network
         {
             findings.push(Finding::warning(
                 network.origin,
                 format!(
-                    "whoever asks {} is a client of \"{network}\", but it is an inbound endpoint of \"{}\"",
+                    "whoever asks {} is a client of \"{}\", but it is an inbound endpoint of \"{}\"",
                     address.ip(),
-                    other.name
+                    world.label(network),
+                    world.label(&other.id)
                 ),
                 "write that network, or listen on another address",
             ));
@@ -204,8 +207,8 @@ fn advise_on_listeners(declaration: &Declaration, findings: &mut Vec<Finding>) {
 }
 
 /// Warns of inbound endpoints at a listener that takes queries of everybody, where strangers are to be refused.
-fn advise_on_endpoints(declaration: &Declaration, listener: SocketAddr, findings: &mut Vec<Finding>) {
-    for network in &declaration.virtual_networks {
+fn advise_on_endpoints(world: &World, listener: SocketAddr, findings: &mut Vec<Finding>) {
+    for network in &world.virtual_networks {
         let answers = |endpoint: &&Declared<IpAddr>| {
             let is_wildcard = listener.ip().is_unspecified() && listener.is_ipv4() == endpoint.is_ipv4();
             listener.ip() == ***endpoint || is_wildcard
@@ -216,7 +219,7 @@ fn advise_on_endpoints(declaration: &Declaration, listener: SocketAddr, findings
             format!(
                 "whoever asks this inbound endpoint of \"{}\", where {listener} listens, is its client: strangers = \"refused\" \
                  refuses nobody there",
-                network.name
+                world.label(&network.id)
             ),
             format!("write {{ address = \"{listener}\", allow_from = [\"PREFIX\"] }} with those who may ask"),
         ));

@@ -2,49 +2,54 @@
 
 mod clients;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use ipnet::IpNet;
 
 use super::catalogue::{Catalogue, ResourceMember};
-use super::contents::{Scope, ZoneContents};
+use super::contents::{NetworkId, Scope, ZoneContents};
 use super::declaration::{
-    ConnectionState, Declaration, Declared, DnsForwardingRuleset, Origin, PublicNetworkAccess, RecordSet,
-    ResolutionPolicy, VirtualNetwork, Writer,
+    ConnectionState, DnsForwardingRuleset, Link, Origin, PublicNetworkAccess, RecordSet, ResolutionPolicy,
+    VirtualNetwork, Writer,
 };
 use super::derive::{Destination, Forwarding};
-use super::finding::Finding;
-use super::lookup::{find_resource, members};
+use super::finding::{Finding, quoted};
+use super::identity::ResourceId;
+use super::world::World;
 use crate::dns::{Name, NameRef, RecordType, rdata};
 
 /// Warnings about a topology that can be served.
 pub(super) fn topology(
-    declaration: &Declaration,
+    world: &World,
     catalogue: &Catalogue,
     zones: &[ZoneContents],
     forwarding: &Forwarding,
     findings: &mut Vec<Finding>,
 ) {
     // Advice on half of what was written would mislead.
-    if declaration.incomplete {
+    if world.incomplete {
         return;
     }
-    links(declaration, zones, findings);
-    prefixes(declaration, findings);
-    clients::advise(declaration, findings);
-    overridden(declaration, catalogue, zones, findings);
-    endpoints(declaration, catalogue, zones, forwarding, findings);
-    managed_endpoints(declaration, findings);
-    public_access(declaration, catalogue, zones, findings);
+    links(world, zones, findings);
+    prefixes(world, findings);
+    clients::advise(world, findings);
+    overridden(world, catalogue, zones, findings);
+    endpoints(world, catalogue, zones, forwarding, findings);
+    managed_endpoints(world, findings);
+    public_access(world, catalogue, zones, findings);
     for zone in zones {
         owners(zone, findings);
     }
-    aliases(zones, findings);
+    aliases(world, zones, findings);
 }
 
-fn links(declaration: &Declaration, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+fn links(world: &World, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+    // Zones that endpoints are meant to write to.
+    let groups = world.private_endpoints.iter().flat_map(|endpoint| &endpoint.private_dns_zone_group);
+    let in_groups: HashSet<&ResourceId> = groups.map(|zone| &**zone).collect();
     for zone in zones {
-        let Scope::Private { resource_group, links } = &zone.scope else { continue };
+        let Scope::Private { id, links } = &zone.scope else { continue };
+        let resource_group = id.resource_group().name();
         if links.is_empty() {
             findings.push(Finding::warning(
                 zone.origin,
@@ -52,24 +57,24 @@ fn links(declaration: &Declaration, zones: &[ZoneContents], findings: &mut Vec<F
                 "add virtual_network_links = [{ virtual_network = \"NAME\" }]",
             ));
         }
-        let takes_all = links.iter().find(|(_, policy)| **policy == ResolutionPolicy::Default);
+        let takes_all = links.iter().find(|(_, policy)| *policy == ResolutionPolicy::Default);
         let is_own = |set: &RecordSet| set.rtype != RecordType::SOA && set.writer != Writer::NameServers;
         let holds_nothing = !zone.record_sets.values().any(is_own);
-        let mut groups = declaration.private_endpoints.iter().flat_map(|endpoint| &endpoint.private_dns_zone_group);
         // One that endpoints are meant to write to is reported with them, or waits for an approval.
-        let is_unused = holds_nothing && zone.is_private_link() && !groups.any(|reference| reference.matches(zone));
+        let is_unused = holds_nothing && zone.is_private_link() && !in_groups.contains(id);
         if let Some((network, _)) = takes_all.filter(|_| is_unused) {
             findings.push(Finding::warning(
                 zone.origin,
                 format!(
                     "the private zone {} in \"{resource_group}\" holds no record: whatever public DNS leads there is \
-                     NXDOMAIN for clients of \"{network}\"",
-                    zone.apex
+                     NXDOMAIN for clients of \"{}\"",
+                    zone.apex,
+                    world.network_label(network)
                 ),
                 "unlink the zone until an endpoint writes to it, or add resolution_policy = \"NxDomainRedirect\"",
             ));
         }
-        if !zone.is_private_link() && links.values().any(|policy| *policy == ResolutionPolicy::NxDomainRedirect) {
+        if !zone.is_private_link() && links.iter().any(|(_, policy)| policy == ResolutionPolicy::NxDomainRedirect) {
             findings.push(Finding::warning(
                 zone.origin,
                 format!("NxDomainRedirect has no effect on {}: it works for Private Link zones only", zone.apex),
@@ -81,10 +86,10 @@ fn links(declaration: &Declaration, zones: &[ZoneContents], findings: &mut Vec<F
 
 /// Reports zones that have the name of a service's public zone and know nothing of a resource there: no privatelink step
 /// sends the names that they lack elsewhere.
-fn overridden(declaration: &Declaration, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+fn overridden(world: &World, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
     // The members of each resource, by public zone.
     let mut by_zone: BTreeMap<Name, Vec<Vec<ResourceMember>>> = BTreeMap::new();
-    for resource in &declaration.private_link_resources {
+    for resource in &world.private_link_resources {
         let services = catalogue.services_of(resource);
         let members = services.flat_map(|found| catalogue.members(found, resource).unwrap_or_default());
         let mut of_resource: BTreeMap<Name, Vec<ResourceMember>> = BTreeMap::new();
@@ -117,18 +122,18 @@ fn overridden(declaration: &Declaration, catalogue: &Catalogue, zones: &[ZoneCon
     }
 }
 
-fn prefixes(declaration: &Declaration, findings: &mut Vec<Finding>) {
-    let mut prefixes: Vec<(IpNet, &str, Origin)> = Vec::new();
-    let listened = declaration.listeners.iter().filter_map(|listener| listener.virtual_network.as_ref());
-    let listened: BTreeSet<&str> = listened.map(|network| network.as_str()).collect();
-    for network in &declaration.virtual_networks {
+fn prefixes(world: &World, findings: &mut Vec<Finding>) {
+    let mut prefixes: Vec<(IpNet, NetworkId, Origin)> = Vec::new();
+    let listened = world.listeners.iter().filter_map(|listener| world.number(listener.virtual_network.as_ref()?));
+    let listened: BTreeSet<NetworkId> = listened.collect();
+    for (number, network) in world.numbered_networks() {
         let own = network.address_space.iter().chain(&network.client_prefixes);
-        prefixes.extend(own.map(|prefix| (prefix.trunc(), network.name.as_str(), prefix.origin)));
-        let has_listener = listened.contains(network.name.as_str());
+        prefixes.extend(own.map(|prefix| (prefix.trunc(), number, prefix.origin)));
+        let has_listener = listened.contains(&number);
         if network.address_space.is_empty() && network.client_prefixes.is_empty() && !has_listener {
             findings.push(Finding::warning(
-                network.name.origin,
-                format!("virtual network \"{}\" has no prefix: no client belongs to it", network.name),
+                network.id.origin,
+                format!("virtual network \"{}\" has no prefix: no client belongs to it", world.label(&network.id)),
                 "add address_space = [\"10.1.0.0/16\"] or client_prefixes",
             ));
         }
@@ -141,24 +146,26 @@ fn prefixes(declaration: &Declaration, findings: &mut Vec<Finding>) {
         let narrower = inside.filter(|(prefix, ..)| prefix != outer);
         let (inside, others): (Vec<_>, BTreeSet<_>) = narrower.map(|(prefix, other, _)| (*prefix, *other)).unzip();
         if IpNet::aggregate(&inside).contains(outer) && !others.contains(network) {
-            let others: Vec<_> = others.into_iter().map(|other| format!("\"{other}\"")).collect();
+            let others = others.into_iter().map(|other| world.network_label(other));
             findings.push(Finding::warning(
                 *origin,
                 format!(
-                    "no client is taken as \"{network}\" by {outer}: narrower prefixes of {} cover all of it",
-                    others.join(", ")
+                    "no client is taken as \"{}\" by {outer}: narrower prefixes of {} cover all of it",
+                    world.network_label(*network),
+                    quoted(others)
                 ),
                 "remove it, or correct the prefixes",
             ));
         }
     }
-    let mut enclosing: Vec<(IpNet, &str)> = Vec::new();
+    let mut enclosing: Vec<(IpNet, NetworkId)> = Vec::new();
     for (prefix, network, origin) in prefixes {
         while enclosing.pop_if(|(outer, _)| !outer.contains(&prefix)).is_some() {}
         // A listener of its own is what tells a network from its twin.
-        let is_told_apart = |outer: IpNet| outer == prefix && listened.contains(network);
+        let is_told_apart = |outer: IpNet| outer == prefix && listened.contains(&network);
         let other = enclosing.iter().rev().find(|(_, other)| *other != network);
         if let Some((outer, other)) = other.filter(|(outer, _)| !is_told_apart(*outer)) {
+            let (network, other) = (world.network_label(network), world.network_label(*other));
             let (what, mend) = if *outer == prefix {
                 (
                     format!(
@@ -183,62 +190,66 @@ fn prefixes(declaration: &Declaration, findings: &mut Vec<Finding>) {
 }
 
 fn endpoints(
-    declaration: &Declaration,
+    world: &World,
     catalogue: &Catalogue,
     zones: &[ZoneContents],
     forwarding: &Forwarding,
     findings: &mut Vec<Finding>,
 ) {
-    for endpoint in &declaration.private_endpoints {
-        let name = &endpoint.name;
+    for endpoint in &world.private_endpoints {
         if endpoint.deleted || endpoint.connection_state != ConnectionState::Approved {
             continue;
         }
+        let name = world.label(&endpoint.id);
         if endpoint.private_dns_zone_group.is_empty() {
             findings.push(Finding::warning(
-                name.origin,
+                endpoint.id.origin,
                 format!("private endpoint \"{name}\" has no zone group: no zone gets its records"),
                 "add private_dns_zone_group = [\"ZONE\"], or write the records by hand",
             ));
             continue;
         }
-        let Some(resource) = find_resource(declaration, endpoint) else { continue };
-        let written = members(declaration, catalogue, resource, &endpoint.group_id);
+        let Some(resource) = world.resource(&endpoint.private_link_resource) else { continue };
+        let Some(own) = world.number(&endpoint.virtual_network) else { continue };
+        let written = world.members(catalogue, resource, &endpoint.group_id);
         let is_asked_elsewhere = |zone: &Name| {
             let of_zone = written.iter().filter(|member| member.private_zone == *zone);
             of_zone.flat_map(|member| [&member.public_name, &member.privatelink_name]).any(|name| {
                 forwarding.rules.iter().any(|rule| {
                     // A rule for all names leaves Azure's own alone.
                     let is_left = || forwarding.reserved.iter().any(|domain| name.as_ref().is_within(domain.as_ref()));
-                    rule.virtual_networks.contains(&endpoint.virtual_network)
+                    rule.virtual_networks.contains(&own)
                         && name.as_ref().is_within(rule.domain_name.as_ref())
                         && !(rule.domain_name.as_ref().is_root() && is_left())
                 })
             })
         };
         // With custom DNS servers, the links of the network count in which they stand.
-        let resolves_in = match forwarding.custom_dns.get(&*endpoint.virtual_network) {
-            None => Some(&*endpoint.virtual_network),
-            Some(Destination::Network(network)) => Some(network),
+        let resolves_in = match forwarding.custom_dns.get(&own) {
+            None => Some(own),
+            Some(Destination::Network(network)) => Some(*network),
             Some(Destination::Servers(_)) => None,
         };
         let private_zones: BTreeSet<&Name> = written.iter().map(|member| &member.private_zone).collect();
         for reference in &endpoint.private_dns_zone_group {
-            if !private_zones.contains(&reference.name) {
+            let Some((at, declared)) = world.zone(reference) else { continue };
+            if !private_zones.contains(&*declared.name) {
                 findings.push(Finding::warning(
                     reference.origin,
-                    format!("private endpoint \"{name}\" writes no record to {}", reference.name),
+                    format!("private endpoint \"{name}\" writes no record to {}", declared.name),
                     format!("its zones are {}", listed(private_zones.iter().copied())),
                 ));
             }
-            let Some(zone) = zones.iter().find(|zone| reference.matches(zone)) else { continue };
-            let Scope::Private { resource_group, links } = &zone.scope else { continue };
+            // Private zones have the places here that they have in the declaration.
+            let zone = &zones[at];
+            let Scope::Private { id, links } = &zone.scope else { continue };
             let Some(network) = resolves_in else { continue };
-            let role = match *network == *endpoint.virtual_network {
+            let role = match network == own {
                 true => "the network",
                 false => "where the DNS server stands of the network",
             };
-            if !links.contains_key(network) && !is_asked_elsewhere(&zone.apex) {
+            if !links.contains(network) && !is_asked_elsewhere(&zone.apex) {
+                let (resource_group, network) = (id.resource_group().name(), world.network_label(network));
                 findings.push(Finding::warning(
                     reference.origin,
                     format!(
@@ -253,14 +264,15 @@ fn endpoints(
     }
 }
 
-fn managed_endpoints(declaration: &Declaration, findings: &mut Vec<Finding>) {
-    for endpoint in declaration.managed_private_endpoints.iter().filter(|endpoint| !endpoint.is_used()) {
+fn managed_endpoints(world: &World, findings: &mut Vec<Finding>) {
+    for endpoint in world.managed_private_endpoints.iter().filter(|endpoint| !endpoint.is_used()) {
         if endpoint.connection_state == ConnectionState::Approved {
             findings.push(Finding::warning(
                 endpoint.name.origin,
                 format!(
                     "managed private endpoint \"{}\" is approved, but \"{}\" was not refreshed: it does not use it",
-                    endpoint.name, endpoint.grafana
+                    endpoint.name,
+                    world.label(&endpoint.grafana)
                 ),
                 "add refreshed = true",
             ));
@@ -270,13 +282,8 @@ fn managed_endpoints(declaration: &Declaration, findings: &mut Vec<Finding>) {
 
 /// Reports networks that resolve a resource publicly which refuses them there. Its public names stay as they are
 /// (private-endpoint-dns.md).
-fn public_access(
-    declaration: &Declaration,
-    catalogue: &Catalogue,
-    zones: &[ZoneContents],
-    findings: &mut Vec<Finding>,
-) {
-    for resource in &declaration.private_link_resources {
+fn public_access(world: &World, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+    for resource in &world.private_link_resources {
         if resource.public_network_access == PublicNetworkAccess::Enabled {
             continue;
         }
@@ -286,30 +293,30 @@ fn public_access(
         let mut networks = BTreeSet::new();
         let mut name = None;
         // Others ask elsewhere first, as their DNS servers and rules say.
-        let asks_here = |network: &&VirtualNetwork| {
-            let is_linked = |linked: &Declared<String>| *linked == network.name;
-            let mut rulesets = declaration.dns_forwarding_rulesets.iter();
+        let asks_here = |network: &VirtualNetwork| {
+            let is_linked = |link: &Link| *link.virtual_network == *network.id;
+            let mut rulesets = world.dns_forwarding_rulesets.iter();
             // A rule for all names leaves Azure's own alone.
             let leads_away = |ruleset: &DnsForwardingRuleset| {
                 let mut rules = ruleset.rules.iter().filter(|rule| rule.is_enabled);
-                ruleset.virtual_networks.iter().any(is_linked) && rules.any(|rule| !rule.domain_name.as_ref().is_root())
+                ruleset.links.iter().any(is_linked) && rules.any(|rule| !rule.domain_name.as_ref().is_root())
             };
             network.dns_servers.is_empty() && !rulesets.any(leads_away)
         };
-        for network in declaration.virtual_networks.iter().filter(asks_here) {
-            if let Some(member) = members.iter().find(|member| is_public(zones, &network.name, member)) {
-                networks.insert(network.name.as_str());
+        for (number, _) in world.numbered_networks().filter(|(_, network)| asks_here(network)) {
+            if let Some(member) = members.iter().find(|member| is_public(zones, number, member)) {
+                networks.insert(number);
                 name = name.or(Some(&member.public_name));
             }
         }
         if let Some(name) = name {
-            let networks: Vec<_> = networks.iter().map(|network| format!("\"{network}\"")).collect();
+            let networks = networks.into_iter().map(|network| world.network_label(network));
             findings.push(Finding::warning(
-                resource.name.origin,
+                resource.id.origin,
                 format!(
                     "public network access of \"{}\" is Disabled, and clients of {} resolve {name} publicly: it refuses them",
-                    resource.name,
-                    networks.join(", ")
+                    world.label(&resource.id),
+                    quoted(networks)
                 ),
                 "link the networks to a zone with the record of a private endpoint, or enable public network access",
             ));
@@ -318,12 +325,12 @@ fn public_access(
 }
 
 /// Whether clients of a network get a member's public addresses.
-fn is_public(zones: &[ZoneContents], network: &str, member: &ResourceMember) -> bool {
+fn is_public(zones: &[ZoneContents], network: NetworkId, member: &ResourceMember) -> bool {
     let longest = |name: &Name, is_seen: &dyn Fn(&Scope) -> bool| {
         let covering = zones.iter().filter(|zone| is_seen(&zone.scope) && name.as_ref().is_within(zone.apex.as_ref()));
         covering.max_by_key(|zone| zone.apex.as_wire().len())
     };
-    let is_linked = |scope: &Scope| matches!(scope, Scope::Private { links, .. } if links.contains_key(network));
+    let is_linked = |scope: &Scope| matches!(scope, Scope::Private { links, .. } if links.contains(network));
     if longest(&member.public_name, &is_linked).is_some() {
         return false;
     }
@@ -336,7 +343,7 @@ fn is_public(zones: &[ZoneContents], network: &str, member: &ResourceMember) -> 
         None => true,
         Some(zone) => {
             let Scope::Private { links, .. } = &zone.scope else { return true };
-            let redirects = links.get(network) == Some(&ResolutionPolicy::NxDomainRedirect) && zone.is_private_link();
+            let redirects = links.get(network) == Some(ResolutionPolicy::NxDomainRedirect) && zone.is_private_link();
             redirects && !zone.holds(member.privatelink_name.as_ref())
         }
     }
@@ -361,7 +368,7 @@ pub(super) fn owners(zone: &ZoneContents, findings: &mut Vec<Finding>) {
 }
 
 /// Reports aliases that end nowhere for someone who sees them.
-fn aliases(zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+fn aliases(world: &World, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
     let mut by_apex: HashMap<NameRef<'_>, Vec<&ZoneContents>, foldhash::fast::RandomState> = HashMap::default();
     for zone in zones {
         by_apex.entry(zone.apex.as_ref()).or_default().push(zone);
@@ -374,7 +381,7 @@ fn aliases(zones: &[ZoneContents], findings: &mut Vec<Finding>) {
             // Longest apex first.
             let covering: Vec<_> =
                 target.ancestors().filter_map(|name| by_apex.get(&name)).flatten().copied().collect();
-            if let Some(whom) = dead_end(zone, target, &covering)
+            if let Some(whom) = dead_end(world, zone, target, &covering)
                 && reported.insert(target.to_name())
             {
                 findings.push(Finding::warning(
@@ -388,7 +395,7 @@ fn aliases(zones: &[ZoneContents], findings: &mut Vec<Finding>) {
 }
 
 /// For whom an alias ends nowhere. `covering` are the zones that its target lies within, longest apex first.
-fn dead_end(zone: &ZoneContents, target: NameRef<'_>, covering: &[&ZoneContents]) -> Option<String> {
+fn dead_end(world: &World, zone: &ZoneContents, target: NameRef<'_>, covering: &[&ZoneContents]) -> Option<String> {
     let is_public = |other: &&&ZoneContents| other.scope == Scope::Public;
     let held_publicly = || covering.iter().find(is_public).is_some_and(|zone| zone.holds(target));
     let Scope::Private { links, .. } = &zone.scope else {
@@ -400,25 +407,25 @@ fn dead_end(zone: &ZoneContents, target: NameRef<'_>, covering: &[&ZoneContents]
     if first_private.is_some_and(|first| std::ptr::eq(*first, zone) && zone.holds(target)) {
         return None;
     }
-    let mut undecided: BTreeSet<&String> = links.keys().collect();
+    let clients_of = |network: &NetworkId| format!("for clients of \"{}\"", world.network_label(*network));
+    let mut undecided: BTreeSet<NetworkId> = links.networks().collect();
     // Linked zones come before internal ones, each longest apex first.
     let is_private = |other: &&&ZoneContents| matches!(other.scope, Scope::Private { .. });
     let internal = covering.iter().filter(|other| matches!(other.scope, Scope::Internal { .. }));
     for other in covering.iter().filter(is_private).chain(internal) {
-        let sees = |network: &String| match &other.scope {
-            Scope::Private { links, .. } => links.contains_key(network),
-            Scope::Internal { networks } => networks.contains(network),
+        let sees = |network: &NetworkId| match &other.scope {
+            Scope::Private { links, .. } => links.contains(*network),
+            Scope::Internal { networks } => networks.binary_search(network).is_ok(),
             Scope::Public => false,
         };
         // The first that a network sees decides for it, and it alone.
-        let decided: Vec<_> = undecided.iter().copied().filter(|network| sees(network)).collect();
+        let decided: Vec<_> = undecided.iter().copied().filter(sees).collect();
         if let Some(network) = decided.first().filter(|_| !other.holds(target)) {
-            return Some(format!("for clients of \"{network}\""));
+            return Some(clients_of(network));
         }
         for network in decided {
-            undecided.remove(network);
+            undecided.remove(&network);
         }
     }
-    let network = undecided.first().filter(|_| !held_publicly())?;
-    Some(format!("for clients of \"{network}\""))
+    undecided.first().filter(|_| !held_publicly()).map(clients_of)
 }

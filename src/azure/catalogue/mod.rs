@@ -45,6 +45,8 @@ pub struct SubResource<'a> {
 #[derive(Debug)]
 pub(super) struct ResourceMember {
     pub(super) name: String,
+    /// Whether the public name is the resource's own: no other resource can have it.
+    pub(super) is_own: bool,
     pub(super) public_zone: Name,
     pub(super) public_name: Name,
     pub(super) private_zone: Name,
@@ -141,7 +143,7 @@ impl Catalogue {
     ) -> impl Iterator<Item = &'a Service> {
         let cloud = self.cloud(&resource.region);
         self.services.iter().filter(move |service| {
-            cloud == Some(service.cloud.as_str()) && service.resource_type.eq_ignore_ascii_case(&resource.resource_type)
+            cloud == Some(service.cloud.as_str()) && resource.id.is_of_type(&service.resource_type)
         })
     }
 
@@ -149,6 +151,13 @@ impl Catalogue {
     pub(super) fn scoped_types<'a>(&'a self, scope: &'a str) -> impl Iterator<Item = &'a str> {
         let scoped = self.services.iter().filter(|service| service.is_scoped_by(scope));
         scoped.map(|service| service.resource_type.as_str()).collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// The name of a region, such as `westeurope`, in whichever of Azure's spellings it is written: "West Europe",
+    /// "WestEurope". `None` where it is not known.
+    pub fn region(&self, spelling: &str) -> Option<&str> {
+        let letters = spelling.chars().filter(|letter| *letter != ' ').map(|letter| letter.to_ascii_lowercase());
+        self.regions.get_key_value(&letters.collect::<String>()).map(|(name, _)| name.as_str())
     }
 
     /// The cloud of a region; `None` where the region is not known.
@@ -250,6 +259,7 @@ impl Catalogue {
         };
         Ok(ResourceMember {
             name: filler.fill(&member.name)?,
+            is_own: [public_record_name, public_zone].into_iter().any(|template| filler.is_own(template)),
             public_name: owner(public_record_name, public_zone)?,
             privatelink_name: owner(record_name, private_zone)?,
             public_zone: filler.name(public_zone)?,
@@ -294,13 +304,15 @@ impl<'a> SubResource<'a> {
 mod tests {
     use super::*;
     use crate::azure::declaration::{Declared, Origin};
+    use crate::azure::identity::ResourceGroup;
 
     fn text(value: &str) -> Declared<String> {
         Declared::new(value.to_owned(), Origin(0))
     }
 
     fn resource(resource_type: &str, region: &str) -> PrivateLinkResource {
-        PrivateLinkResource::new(text(resource_type), text("r1"), text(region))
+        let id = ResourceGroup::default().resource(resource_type, "r1").unwrap();
+        PrivateLinkResource::new(Declared::new(id, Origin(0)), text(region))
     }
 
     #[test]
@@ -342,6 +354,16 @@ mod tests {
                 assert!(scopes.filter(|other| other.resource_type == *scope).any(|other| other.scope.is_none()));
             }
         }
+    }
+
+    #[test]
+    fn a_region_is_known_in_every_spelling_of_azures() {
+        let catalogue = Catalogue::embedded();
+        for spelling in ["westeurope", "West Europe", "WestEurope", "WEST EUROPE"] {
+            assert_eq!(catalogue.region(spelling), Some("westeurope"));
+        }
+        assert_eq!(catalogue.region("west-europe"), None);
+        assert_eq!(catalogue.region(""), None);
     }
 
     #[test]

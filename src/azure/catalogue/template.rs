@@ -102,15 +102,24 @@ impl Filler<'_> {
         Ok(text)
     }
 
+    /// Whether what a template is filled in to follows from the name of the resource.
+    pub(super) fn is_own(&self, template: &str) -> bool {
+        parts(template).any(|part| {
+            let default = self.service.defaults.get(part.name);
+            let default = default.filter(|_| !self.resource.name_parts.contains_key(part.name));
+            part.name == "name" || default.is_some_and(|default| self.is_own(default))
+        })
+    }
+
     fn part(&self, part: &str) -> Result<String, CatalogueError> {
         let resource = self.resource;
         let code = || self.catalogue.region_code(&resource.region).map(str::to_owned);
         match (part, self.element) {
-            ("name", _) => return Ok(resource.name.to_string()),
+            ("name", _) => return Ok(resource.id.name().to_owned()),
             ("region", _) => return Ok(resource.region.to_string()),
             ("each", Some((_, element))) => return Ok(element.to_owned()),
             ("index", Some((number, _))) => return Ok(number.to_string()),
-            ("number", element) => return Ok(number(&resource.name, element.map_or("", |(_, element)| element))),
+            ("number", element) => return Ok(number(resource.id.name(), element.map_or("", |(_, element)| element))),
             ("region_abbreviation", _) => return Ok(code().unwrap_or_else(|| resource.region.to_string())),
             _ => {}
         }

@@ -1,16 +1,18 @@
 //! Custom DNS servers, DNS forwarding rulesets and DNS security policies: what is refused, and what goes round in a
 //! circle.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 
-use super::{missing, unique};
-use crate::azure::contents::{Scope, ZoneContents};
+use super::{links, missing_network, unique_as};
+use crate::azure::contents::{NetworkId, Scope, ZoneContents};
 use crate::azure::declaration::{
-    AZURE_PROVIDED_DNS, Declaration, Declared, DnsForwardingRuleset, DnsSecurityPolicy, Limits, VirtualNetwork,
+    AZURE_PROVIDED_DNS, Declared, DnsForwardingRuleset, DnsSecurityPolicy, Limits, Link, Origin, VirtualNetwork,
 };
 use crate::azure::derive::{Destination, Forwarding, Rule, standing_in};
 use crate::azure::finding::Finding;
+use crate::azure::identity::ResourceId;
+use crate::azure::world::World;
 use crate::dns::Name;
 
 /// Target servers of a rule (limits of Azure DNS Private Resolver).
@@ -24,71 +26,73 @@ const LINKS: usize = 500;
 
 /// Checks what was declared of all this, and whom it leads to.
 pub(in crate::azure) fn forwarding(
-    declaration: &Declaration,
+    world: &World,
     forwarding: &Forwarding,
     zones: &[ZoneContents],
     findings: &mut Vec<Finding>,
 ) {
-    one_each("DNS forwarding ruleset", declaration, rulesets(declaration), findings);
-    one_each("DNS security policy", declaration, policies(declaration), findings);
-    for network in &declaration.virtual_networks {
-        custom_dns(declaration, network, forwarding, findings);
+    one_each("DNS forwarding ruleset", world, rulesets(world), findings);
+    one_each("DNS security policy", world, policies(world), findings);
+    for (number, network) in world.numbered_networks() {
+        custom_dns(world, number, network, forwarding, findings);
     }
-    for ruleset in &declaration.dns_forwarding_rulesets {
-        self::ruleset(declaration, ruleset, findings);
+    for ruleset in &world.dns_forwarding_rulesets {
+        self::ruleset(world, ruleset, findings);
     }
-    for policy in &declaration.dns_security_policies {
-        self::policy(policy, findings);
+    for policy in &world.dns_security_policies {
+        self::policy(world, policy, findings);
     }
-    loops(declaration, forwarding, zones, findings);
+    loops(world, forwarding, zones, findings);
 }
 
-type Linked<'a> = (&'a Declared<String>, &'a [Declared<String>]);
+type Linked<'a> = (&'a Declared<ResourceId>, &'a [Link]);
 
-fn rulesets(declaration: &Declaration) -> impl Iterator<Item = Linked<'_>> {
-    declaration.dns_forwarding_rulesets.iter().map(|ruleset| (&ruleset.name, &ruleset.virtual_networks[..]))
+fn rulesets(world: &World) -> impl Iterator<Item = Linked<'_>> {
+    world.dns_forwarding_rulesets.iter().map(|ruleset| (&ruleset.id, &ruleset.links[..]))
 }
 
-fn policies(declaration: &Declaration) -> impl Iterator<Item = Linked<'_>> {
-    declaration.dns_security_policies.iter().map(|policy| (&policy.name, &policy.virtual_networks[..]))
+fn policies(world: &World) -> impl Iterator<Item = Linked<'_>> {
+    world.dns_security_policies.iter().map(|policy| (&policy.id, &policy.links[..]))
 }
 
-/// Names are unique, linked networks exist, and each is linked to one of the kind.
-fn one_each<'a>(
-    kind: &str,
-    declaration: &Declaration,
-    linked: impl Iterator<Item = Linked<'a>>,
-    findings: &mut Vec<Finding>,
-) {
-    let mut names = Vec::new();
-    let mut of_network: BTreeMap<&str, &str> = BTreeMap::new();
-    for (name, networks) in linked {
-        names.push(name);
-        if networks.is_empty() {
+/// Identities are unique, linked networks exist, and each is linked to one of the kind.
+fn one_each<'a>(kind: &str, world: &World, linked: impl Iterator<Item = Linked<'a>>, findings: &mut Vec<Finding>) {
+    let mut ids = Vec::new();
+    let mut of_network: HashMap<NetworkId, &ResourceId> = HashMap::new();
+    for (id, links) in linked {
+        ids.push((Declared::new(&**id, id.origin), world.label(id)));
+        if links.is_empty() {
             findings.push(Finding::warning(
-                name.origin,
-                format!("{kind} \"{name}\" is linked to no virtual network: its rules are never used"),
+                id.origin,
+                format!("{kind} \"{}\" is linked to no virtual network: its rules are never used", world.label(id)),
                 "write virtual_network_links = [{ virtual_network = \"NAME\" }]",
             ));
         }
-        for network in networks {
-            if !declaration.virtual_networks.iter().any(|known| *known.name == **network) {
-                let known = declaration.virtual_networks.iter().map(|network| network.name.as_str());
-                missing(declaration, "virtual network", network, known, findings);
-            } else if let Some(other) = of_network.insert(network, name) {
+        for network in links.iter().map(|link| &link.virtual_network) {
+            let Some(number) = world.number(network) else {
+                missing_network(world, network, findings);
+                continue;
+            };
+            if let Some(other) = of_network.insert(number, id) {
                 findings.push(Finding::error(
                     network.origin,
-                    format!("virtual network \"{network}\" is linked to {kind} \"{other}\" already; it can have one"),
+                    format!(
+                        "virtual network \"{}\" is linked to {kind} \"{}\" already; it can have one",
+                        world.label(network),
+                        world.label(other)
+                    ),
                     "remove one of the two links",
                 ));
             }
         }
+        links::unique_names(links.iter(), findings);
     }
-    unique(kind, names.into_iter(), findings);
+    unique_as(kind, ids.into_iter(), findings);
 }
 
 fn custom_dns(
-    declaration: &Declaration,
+    world: &World,
+    number: NetworkId,
     network: &VirtualNetwork,
     forwarding: &Forwarding,
     findings: &mut Vec<Finding>,
@@ -97,30 +101,29 @@ fn custom_dns(
         if !network.address_space.iter().any(|prefix| prefix.contains(&**endpoint)) {
             findings.push(Finding::error(
                 endpoint.origin,
-                format!("{endpoint} is not in the address space of virtual network \"{}\"", network.name),
+                format!("{endpoint} is not in the address space of virtual network \"{}\"", world.label(&network.id)),
                 "an inbound endpoint has an address of its network",
             ));
         }
     }
     let Some(first) = network.dns_servers.first() else { return };
-    one_place(declaration, Some(network), &network.dns_servers, findings);
+    one_place(world, Some(number), &network.dns_servers, findings);
     if first.ip() == AZURE_PROVIDED_DNS {
         return;
     }
-    let leads_to = forwarding.custom_dns.get(&*network.name);
-    if !matches!(leads_to, Some(Destination::Network(own)) if *own == *network.name) {
-        let zones = declaration.private_dns_zones.iter().flat_map(|zone| &zone.virtual_network_links);
+    if forwarding.custom_dns.get(&number) != Some(&Destination::Network(number)) {
+        let zones = world.private_dns_zones.iter().flat_map(|zone| &zone.virtual_network_links);
         // A link that registers machines has its use.
         let zones = zones.filter(|link| !link.registration_enabled);
-        let zones = zones.map(|link| ("private zones", &link.virtual_network));
-        let rulesets = declaration.dns_forwarding_rulesets.iter().flat_map(|ruleset| &ruleset.virtual_networks);
-        let mut links = zones.chain(rulesets.map(|network| ("forwarding rules", network)));
-        if let Some((what, link)) = links.find(|(_, linked)| ***linked == *network.name) {
+        let zones = zones.map(|link| ("private zones", &link.link.virtual_network));
+        let rulesets = world.dns_forwarding_rulesets.iter().flat_map(|ruleset| &ruleset.links);
+        let mut links = zones.chain(rulesets.map(|link| ("forwarding rules", &link.virtual_network)));
+        if let Some((what, link)) = links.find(|(_, linked)| ***linked == *network.id) {
             findings.push(Finding::warning(
                 link.origin,
                 format!(
                     "\"{}\" has custom DNS servers: the {what} that are linked to it are not used by its clients",
-                    network.name
+                    world.label(&network.id)
                 ),
                 "link them to the network in which its DNS server stands, or take dns_servers away",
             ));
@@ -129,18 +132,10 @@ fn custom_dns(
 }
 
 /// Warns where a server beside the first stands elsewhere, for it is not asked, or not as what it is.
-fn one_place(
-    declaration: &Declaration,
-    own: Option<&VirtualNetwork>,
-    servers: &[Declared<SocketAddr>],
-    findings: &mut Vec<Finding>,
-) {
+fn one_place(world: &World, own: Option<NetworkId>, servers: &[Declared<SocketAddr>], findings: &mut Vec<Finding>) {
     let Some((first, others)) = servers.split_first() else { return };
-    let names = |server: &Declared<SocketAddr>| {
-        let networks = standing_in(declaration, own, **server);
-        networks.iter().map(|network| network.name.as_str()).collect::<Vec<_>>()
-    };
-    if let Some(other) = others.iter().find(|other| names(other) != names(first)) {
+    let networks = |server: &Declared<SocketAddr>| standing_in(world, own, **server);
+    if let Some(other) = others.iter().find(|other| networks(other) != networks(first)) {
         findings.push(Finding::warning(
             other.origin,
             format!(
@@ -153,22 +148,24 @@ fn one_place(
     }
 }
 
-fn ruleset(declaration: &Declaration, ruleset: &DnsForwardingRuleset, findings: &mut Vec<Finding>) {
+fn ruleset(world: &World, ruleset: &DnsForwardingRuleset, findings: &mut Vec<Finding>) {
     let mut domains = BTreeSet::new();
+    let names = ruleset.rules.iter().map(|rule| (rule.name(), rule.name.as_ref(), rule.domain_name.origin));
+    unique_rules(names, findings);
     let mut too_many = |count, most, what: &str| {
-        if count > most && declaration.limits == Limits::Azure {
-            let what = format!("ruleset \"{}\" has {count} {what}; Azure allows {most}", ruleset.name);
-            findings.push(Finding::error(ruleset.name.origin, what, "make a second ruleset"));
+        if count > most && world.limits == Limits::Azure {
+            let what = format!("ruleset \"{}\" has {count} {what}; Azure allows {most}", world.label(&ruleset.id));
+            findings.push(Finding::error(ruleset.id.origin, what, "make a second ruleset"));
         }
     };
     too_many(ruleset.rules.len(), RULES, "rules");
-    too_many(ruleset.virtual_networks.len(), LINKS, "links");
+    too_many(ruleset.links.len(), LINKS, "links");
     for rule in &ruleset.rules {
         let domain_name = &rule.domain_name;
         if !domains.insert(&**domain_name) {
             findings.push(Finding::error(
                 domain_name.origin,
-                format!("ruleset \"{}\" has a rule for {} already", ruleset.name, **domain_name),
+                format!("ruleset \"{}\" has a rule for {} already", world.label(&ruleset.id), **domain_name),
                 "write all target servers into one rule",
             ));
         }
@@ -194,42 +191,62 @@ fn ruleset(declaration: &Declaration, ruleset: &DnsForwardingRuleset, findings: 
                 "keep the first six: the others would hardly be asked",
             ));
         }
-        one_place(declaration, None, &rule.target_dns_servers, findings);
+        one_place(world, None, &rule.target_dns_servers, findings);
     }
 }
 
-fn policy(policy: &DnsSecurityPolicy, findings: &mut Vec<Finding>) {
+fn policy(world: &World, policy: &DnsSecurityPolicy, findings: &mut Vec<Finding>) {
     let mut priorities = BTreeSet::new();
+    let names = policy.rules.iter().map(|rule| (rule.name(), rule.name.as_ref(), rule.priority.origin));
+    unique_rules(names, findings);
     for rule in &policy.rules {
         if !priorities.insert(*rule.priority) {
             findings.push(Finding::error(
                 rule.priority.origin,
-                format!("policy \"{}\" has a rule of priority {} already", policy.name, rule.priority),
+                format!("policy \"{}\" has a rule of priority {} already", world.label(&policy.id), rule.priority),
                 "give each rule a priority of its own; the lowest number counts",
             ));
         }
     }
 }
 
+/// Refuses two rules of one name, where one is given: each with the place of what its name follows from without it.
+fn unique_rules<'a>(
+    rules: impl Iterator<Item = (String, Option<&'a Declared<String>>, Origin)>,
+    findings: &mut Vec<Finding>,
+) {
+    let mut seen: HashMap<String, bool> = HashMap::new();
+    for (name, given, origin) in rules {
+        let is_given = given.is_some();
+        // Two that have the same name for the same domain or priority are refused for that.
+        if seen.insert(name.to_lowercase(), is_given).is_some_and(|other| other || is_given) {
+            let origin = given.map_or(origin, |given| given.origin);
+            let what = format!("there is a rule \"{name}\" already");
+            findings.push(Finding::error(origin, what, "give each rule a name of its own"));
+        }
+    }
+}
+
 /// Reports rules that send a query round in a circle: the network that answers has a rule for the name, too, and no zone.
-fn loops(declaration: &Declaration, forwarding: &Forwarding, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
-    let mut rules_of: BTreeMap<&str, Vec<&Rule>> = BTreeMap::new();
+fn loops(world: &World, forwarding: &Forwarding, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+    let mut rules_of: BTreeMap<NetworkId, Vec<&Rule>> = BTreeMap::new();
     for rule in &forwarding.rules {
         for network in &rule.virtual_networks {
-            rules_of.entry(network).or_default().push(rule);
+            rules_of.entry(*network).or_default().push(rule);
         }
     }
     let mut enabled = forwarding.rules.iter();
-    for ruleset in &declaration.dns_forwarding_rulesets {
+    for ruleset in &world.dns_forwarding_rulesets {
+        let linked: Vec<_> = ruleset.links.iter().filter_map(|link| world.number(&link.virtual_network)).collect();
         for declared in ruleset.rules.iter().filter(|rule| rule.is_enabled) {
             // Rules that have an error are not there.
-            let is_it = |rule: &&Rule| rule.ruleset == *ruleset.name && rule.domain_name == *declared.domain_name;
+            let is_it = |rule: &&Rule| rule.ruleset == *ruleset.id && rule.domain_name == *declared.domain_name;
             let Some(Rule { destination: Destination::Network(target), .. }) = enabled.find(is_it) else { continue };
-            let circle = circle(&rules_of, zones, target, &declared.domain_name);
+            let circle = circle(&rules_of, zones, *target, &declared.domain_name);
             // One that this rule only leads into is another rule's.
-            let is_linked = |network: &&str| ruleset.virtual_networks.iter().any(|linked| **linked == **network);
-            let Some(start) = circle.iter().position(is_linked) else { continue };
-            let walk: Vec<_> = circle.iter().cycle().skip(start).take(circle.len() + 1).copied().collect();
+            let Some(start) = circle.iter().position(|network| linked.contains(network)) else { continue };
+            let walk = circle.iter().cycle().skip(start).take(circle.len() + 1);
+            let walk: Vec<_> = walk.map(|network| world.network_label(*network)).collect();
             findings.push(Finding::warning(
                 declared.domain_name.origin,
                 format!(
@@ -245,30 +262,30 @@ fn loops(declaration: &Declaration, forwarding: &Forwarding, zones: &[ZoneConten
 
 /// The networks between which a query for a domain goes round, once it has come to one network; none where it is
 /// answered.
-fn circle<'a>(
-    rules_of: &BTreeMap<&'a str, Vec<&'a Rule>>,
+fn circle(
+    rules_of: &BTreeMap<NetworkId, Vec<&Rule>>,
     zones: &[ZoneContents],
-    start: &'a str,
+    start: NetworkId,
     domain: &Name,
-) -> Vec<&'a str> {
+) -> Vec<NetworkId> {
     let mut walk = vec![start];
     loop {
         let here = walk[walk.len() - 1];
         let is_linked = |zone: &ZoneContents| match &zone.scope {
-            Scope::Private { links, .. } => links.contains_key(here) && domain.as_ref().is_within(zone.apex.as_ref()),
+            Scope::Private { links, .. } => links.contains(here) && domain.as_ref().is_within(zone.apex.as_ref()),
             _ => false,
         };
         if zones.iter().any(is_linked) {
             return Vec::new();
         }
-        let rules = rules_of.get(here).into_iter().flatten();
+        let rules = rules_of.get(&here).into_iter().flatten();
         let rules = rules.filter(|rule| domain.as_ref().is_within(rule.domain_name.as_ref()));
         let longest = rules.max_by_key(|rule| rule.domain_name.as_wire().len());
         let Some(Destination::Network(next)) = longest.map(|rule| &rule.destination) else { return Vec::new() };
         if let Some(first) = walk.iter().position(|network| network == next) {
             return walk.split_off(first);
         }
-        walk.push(next);
+        walk.push(*next);
     }
 }
 
@@ -276,8 +293,9 @@ fn circle<'a>(
 mod tests {
     use super::*;
     use crate::azure::catalogue::Catalogue;
-    use crate::azure::declaration::{ForwardingRule, Origin};
+    use crate::azure::declaration::{Declaration, ForwardingRule, Origin};
     use crate::azure::derive;
+    use crate::azure::identity::testing;
 
     fn declared<T>(value: T) -> Declared<T> {
         Declared::new(value, Origin(0))
@@ -285,28 +303,28 @@ mod tests {
 
     /// How many errors there are for a ruleset of that size, with limits and without.
     fn errors(rules: usize, links: usize) -> [usize; 2] {
-        let network = |at| declared(format!("vnet-{at}"));
+        let network = |at| testing::network(&format!("vnet-{at}"));
         let rule = |at| ForwardingRule {
+            name: None,
             domain_name: declared(format!("r{at}.test").parse().unwrap()),
             target_dns_servers: vec![declared(([192, 0, 2, 1], 53).into())],
             is_enabled: true,
         };
         [Limits::Azure, Limits::Off].map(|limits| {
             let declaration = Declaration {
-                virtual_networks: (0..links)
-                    .map(|at| VirtualNetwork { name: network(at), ..VirtualNetwork::default() })
-                    .collect(),
+                virtual_networks: (0..links).map(|at| VirtualNetwork::new(network(at))).collect(),
                 dns_forwarding_rulesets: vec![DnsForwardingRuleset {
-                    name: declared("r".to_owned()),
-                    virtual_networks: (0..links).map(network).collect(),
+                    id: testing::resource("Microsoft.Network/dnsForwardingRulesets", "r"),
+                    links: (0..links).map(|at| Link::to(network(at))).collect(),
                     rules: (0..rules).map(rule).collect(),
                 }],
                 limits,
                 ..Declaration::default()
             };
             let mut findings = Vec::new();
-            let forwarding = derive::forwarding(&declaration, &Catalogue::embedded(), &mut findings);
-            super::forwarding(&declaration, &forwarding, &[], &mut findings);
+            let world = World::new(declaration);
+            let forwarding = derive::forwarding(&world, &Catalogue::embedded(), &mut findings);
+            super::forwarding(&world, &forwarding, &[], &mut findings);
             findings.len()
         })
     }

@@ -3,10 +3,12 @@
 //! Sources: Microsoft Learn, "What is an Azure Private DNS zone?" (2026-06-22) for names, "Overview of DNS records"
 //! for record sets, the limits of Azure DNS and of Private Link for numbers. `limits = "off"` turns them off.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-use crate::azure::declaration::{Declaration, Limits, Origin, PrivateDnsZone, RecordSet};
+use crate::azure::declaration::{Limits, Origin, PrivateDnsZone, RecordSet};
 use crate::azure::finding::Finding;
+use crate::azure::identity::ResourceId;
+use crate::azure::world::World;
 use crate::dns::{Name, RecordType, TypeName};
 
 /// Labels that a zone's name may have.
@@ -59,13 +61,13 @@ const RESERVED: [&str; 24] = [
 const OFF: &str = "or write limits = \"off\" at the top of the file, where the lab may go past what Azure allows";
 
 /// Checks private zones, links and endpoints against Azure's limits.
-pub(super) fn check(declaration: &Declaration, findings: &mut Vec<Finding>) {
-    if declaration.limits == Limits::Off {
+pub(super) fn check(world: &World, findings: &mut Vec<Finding>) {
+    if world.limits == Limits::Off {
         return;
     }
-    let mut linked_zones: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut registration_zones: BTreeMap<&str, &PrivateDnsZone> = BTreeMap::new();
-    for zone in &declaration.private_dns_zones {
+    let mut linked_zones: HashMap<&ResourceId, usize> = HashMap::new();
+    let mut registration_zones: HashMap<&ResourceId, &PrivateDnsZone> = HashMap::new();
+    for zone in &world.private_dns_zones {
         name(zone, findings);
         for record_set in &zone.record_sets {
             self::record_set(record_set, findings);
@@ -73,49 +75,53 @@ pub(super) fn check(declaration: &Declaration, findings: &mut Vec<Finding>) {
         size(&zone.name, zone.name.origin, zone.record_sets.len() + 1, findings);
         if let Some(link) = zone.virtual_network_links.get(LINKS) {
             let what = format!("the zone {} has more than {LINKS} links", zone.name);
-            findings.push(refused(link.virtual_network.origin, what, "make a second zone for the other networks"));
+            findings.push(refused(link.link.virtual_network.origin, what, "make a second zone for the other networks"));
         }
         let registration_links = zone.virtual_network_links.iter().filter(|link| link.registration_enabled);
         if let Some(link) = registration_links.clone().nth(REGISTRATION_LINKS) {
             let what = format!("the zone {} has more than {REGISTRATION_LINKS} links that register", zone.name);
-            findings.push(refused(link.virtual_network.origin, what, "make a second zone for the other networks"));
+            findings.push(refused(link.link.virtual_network.origin, what, "make a second zone for the other networks"));
         }
         for link in registration_links {
-            if let Some(other) = registration_zones.insert(&link.virtual_network, zone) {
+            if let Some(other) = registration_zones.insert(&link.link.virtual_network, zone) {
                 // Text of Azure's: Azure-Landing-Zones issue 3890.
                 let what = format!(
                     "the machines of \"{}\" are registered in {} already; Azure refuses this: \"A virtual network can \
                      only be linked to 1 Private DNS zone(s) with auto-registration enabled\" (Conflict)",
-                    link.virtual_network, other.name
+                    world.label(&link.link.virtual_network),
+                    other.name
                 );
-                findings.push(refused(link.virtual_network.origin, what, "keep registration_enabled on one link"));
+                findings.push(refused(link.link.virtual_network.origin, what, "keep registration_enabled on one link"));
             }
         }
         for link in &zone.virtual_network_links {
-            let count = linked_zones.entry(&link.virtual_network).or_default();
+            let count = linked_zones.entry(&link.link.virtual_network).or_default();
             *count += 1;
             if *count == LINKED_ZONES + 1 {
-                let what = format!("\"{}\" is linked to more than {LINKED_ZONES} zones", link.virtual_network);
-                findings.push(refused(link.virtual_network.origin, what, "link it to fewer"));
+                let what = format!(
+                    "\"{}\" is linked to more than {LINKED_ZONES} zones",
+                    world.label(&link.link.virtual_network)
+                );
+                findings.push(refused(link.link.virtual_network.origin, what, "link it to fewer"));
             }
         }
     }
-    let mut endpoints: BTreeMap<&str, usize> = BTreeMap::new();
-    for endpoint in &declaration.private_endpoints {
+    let mut endpoints: HashMap<&ResourceId, usize> = HashMap::new();
+    for endpoint in &world.private_endpoints {
         if let Some(zone) = endpoint.private_dns_zone_group.get(ZONES_PER_GROUP) {
             let what = format!("a zone group holds at most {ZONES_PER_GROUP} zones");
             findings.push(refused(zone.origin, what, "make a second private endpoint for the other zones"));
         }
     }
-    let of_resources = declaration.private_endpoints.iter().filter(|endpoint| !endpoint.deleted);
-    let of_resources = of_resources.map(|endpoint| (&endpoint.virtual_network, &endpoint.name));
-    let of_services = declaration.service_endpoints.iter().map(|endpoint| (&endpoint.virtual_network, &endpoint.name));
-    for (network, name) in of_resources.chain(of_services) {
+    let of_resources = world.private_endpoints.iter().filter(|endpoint| !endpoint.deleted);
+    let of_resources = of_resources.map(|endpoint| (&endpoint.virtual_network, &endpoint.id));
+    let of_services = world.service_endpoints.iter().map(|endpoint| (&endpoint.virtual_network, &endpoint.id));
+    for (network, id) in of_resources.chain(of_services) {
         let count = endpoints.entry(network).or_default();
         *count += 1;
         if *count == ENDPOINTS + 1 {
-            let what = format!("\"{network}\" holds more than {ENDPOINTS} private endpoints");
-            findings.push(refused(name.origin, what, "put some into another network"));
+            let what = format!("\"{}\" holds more than {ENDPOINTS} private endpoints", world.label(network));
+            findings.push(refused(id.origin, what, "put some into another network"));
         }
     }
 }
@@ -174,8 +180,9 @@ pub(super) fn record_set(record_set: &RecordSet, findings: &mut Vec<Finding>) {
 mod tests {
     use super::*;
     use crate::azure::declaration::{
-        Declared, PrivateEndpoint, ResolutionPolicy, SoaEdit, VirtualNetworkLink, Writer, ZoneReference,
+        Declaration, Declared, Link, PrivateEndpoint, ResolutionPolicy, SoaEdit, VirtualNetworkLink, Writer,
     };
+    use crate::azure::identity::{ResourceGroup, testing};
     use crate::dns::Ttl;
 
     const ORIGIN: Origin = Origin(0);
@@ -183,7 +190,7 @@ mod tests {
     fn zone(name: &str, links: usize, record_sets: usize) -> PrivateDnsZone {
         let name: Name = name.parse().unwrap();
         let link = |at| VirtualNetworkLink {
-            virtual_network: Declared::new(format!("vnet-{at}"), ORIGIN),
+            link: Link::to(testing::network(&format!("vnet-{at}"))),
             registration_enabled: false,
             resolution_policy: ResolutionPolicy::Default,
         };
@@ -198,7 +205,7 @@ mod tests {
         PrivateDnsZone {
             virtual_network_links: (0..links).map(link).collect(),
             record_sets: (0..record_sets).map(record_set).collect(),
-            resource_group: "rg".to_owned(),
+            id: PrivateDnsZone::id(&ResourceGroup::default(), &name),
             soa: SoaEdit::default(),
             name: Declared::new(name, ORIGIN),
         }
@@ -208,14 +215,14 @@ mod tests {
     #[track_caller]
     fn check(zones: Vec<PrivateDnsZone>, endpoints: usize, expected: usize) {
         let endpoint = PrivateEndpoint {
-            name: Declared::new("pe".to_owned(), ORIGIN),
-            virtual_network: Declared::new("vnet-0".to_owned(), ORIGIN),
+            id: testing::resource("Microsoft.Network/privateEndpoints", "pe"),
+            virtual_network: testing::network("vnet-0"),
             subnet: None,
-            private_link_resource: Declared::new("r".to_owned(), ORIGIN),
+            private_link_resource: testing::resource("Microsoft.KeyVault/vaults", "r"),
             group_id: Declared::new("g".to_owned(), ORIGIN),
             connection_state: Default::default(),
-            ip_configurations: BTreeMap::new(),
-            private_dns_zone_group: Vec::<Declared<ZoneReference>>::new(),
+            ip_configurations: Default::default(),
+            private_dns_zone_group: Vec::new(),
             deleted: false,
         };
         let mut declaration = Declaration {
@@ -226,7 +233,7 @@ mod tests {
         for (limits, expected) in [(Limits::Azure, expected), (Limits::Off, 0)] {
             declaration.limits = limits;
             let mut findings = Vec::new();
-            super::check(&declaration, &mut findings);
+            super::check(&World::new(declaration.clone()), &mut findings);
             assert_eq!(findings.len(), expected, "{findings:?}");
         }
     }

@@ -1,48 +1,70 @@
 //! Virtual machines, and the links by which they are registered.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use super::missing;
-use crate::azure::declaration::{Declaration, PowerState, VirtualMachine, VirtualNetwork};
+use super::{missing_network, networks};
+use crate::azure::declaration::{PowerState, VirtualMachine, VirtualNetwork};
 use crate::azure::derive::INTERNAL_APEX;
 use crate::azure::finding::Finding;
+use crate::azure::identity::{ResourceId, types};
+use crate::azure::world::World;
 use crate::dns::Name;
 
 /// Checks machines and registration.
-pub(super) fn check(declaration: &Declaration, findings: &mut Vec<Finding>) {
-    for network in &declaration.virtual_networks {
+pub(super) fn check(world: &World, findings: &mut Vec<Finding>) {
+    for network in &world.virtual_networks {
         internal_suffix(network, findings);
     }
-    registration(declaration, findings);
-    let networks: BTreeMap<&str, &VirtualNetwork> =
-        declaration.virtual_networks.iter().map(|network| (network.name.as_str(), network)).collect();
-    let mut names = BTreeSet::new();
-    let mut used = BTreeMap::new();
-    for machine in &declaration.virtual_machines {
-        if !names.insert((machine.virtual_network.as_str(), machine.name.to_lowercase())) {
+    registration(world, findings);
+    let mut names = HashSet::new();
+    let mut used = HashMap::new();
+    let mut nics = HashMap::new();
+    let mut hosts = HashMap::new();
+    for (machine, resource_name) in world.virtual_machines.iter().zip(world.machine_names()) {
+        interface_names(world, machine, &resource_name, &mut nics, findings);
+        let group = machine.resource_group.name().to_lowercase();
+        if !names.insert((&*machine.virtual_network, group, machine.name.to_lowercase())) {
             findings.push(Finding::error(
                 machine.name.origin,
-                format!("there is a virtual machine \"{}\" in \"{}\" already", machine.name, machine.virtual_network),
+                format!(
+                    "there is a virtual machine \"{}\" in \"{}\" already",
+                    world.machine_label(machine),
+                    world.label(&machine.virtual_network)
+                ),
                 "give each machine of a network a name of its own, or remove one",
             ));
         }
+        let host = hosts.insert((&*machine.virtual_network, machine.name.to_lowercase()), machine);
+        if let Some(other) = host.filter(|other| other.resource_group != machine.resource_group) {
+            findings.push(Finding::warning(
+                machine.name.origin,
+                format!(
+                    "virtual machine \"{}\" takes the internal name of \"{}\" in \"{}\": the last wins",
+                    world.machine_label(machine),
+                    world.machine_label(other),
+                    world.label(&machine.virtual_network)
+                ),
+                "give the machines of a network names of their own",
+            ));
+        }
         name(machine, findings);
-        let Some(network) = networks.get(machine.virtual_network.as_str()) else {
-            missing(declaration, "virtual network", &machine.virtual_network, networks.keys().copied(), findings);
+        let Some((_, network)) = world.network(&machine.virtual_network) else {
+            missing_network(world, &machine.virtual_network, findings);
             continue;
         };
         if let Some(manager) = &network.managed_by {
             findings.push(Finding::error(
                 machine.virtual_network.origin,
                 format!(
-                    "virtual network \"{}\" is managed by \"{manager}\": no machine can be put there",
-                    network.name
+                    "virtual network \"{}\" is managed by \"{}\": no machine can be put there",
+                    world.label(&network.id),
+                    world.label(manager)
                 ),
                 "put it into a network of your own",
             ));
         }
-        interfaces(machine, network, &mut used, findings);
+        interfaces(world, machine, network, &mut used, findings);
     }
 }
 
@@ -60,17 +82,17 @@ fn internal_suffix(network: &VirtualNetwork, findings: &mut Vec<Finding>) {
 }
 
 /// Registration in reverse zones fails (private-reverse-dns.md).
-fn registration(declaration: &Declaration, findings: &mut Vec<Finding>) {
+fn registration(world: &World, findings: &mut Vec<Finding>) {
     let is_reverse = |name: &Name| {
         ["in-addr.arpa", "ip6.arpa"].iter().any(|apex| {
             let apex: Name = apex.parse().expect("a constant");
             name.as_ref().is_within(apex.as_ref())
         })
     };
-    for zone in declaration.private_dns_zones.iter().filter(|zone| is_reverse(&zone.name)) {
+    for zone in world.private_dns_zones.iter().filter(|zone| is_reverse(&zone.name)) {
         for link in zone.virtual_network_links.iter().filter(|link| link.registration_enabled) {
             findings.push(Finding::error(
-                link.virtual_network.origin,
+                link.link.virtual_network.origin,
                 format!("the link registers machines in {}; Azure refuses this in reverse zones", zone.name),
                 "remove registration_enabled, and write PTR records by hand",
             ));
@@ -91,36 +113,64 @@ fn name(machine: &VirtualMachine, findings: &mut Vec<Finding>) {
 }
 
 fn interfaces<'a>(
+    world: &World,
     machine: &'a VirtualMachine,
     network: &VirtualNetwork,
-    used: &mut BTreeMap<(&'a str, IpAddr), &'a str>,
+    used: &mut HashMap<(&'a ResourceId, IpAddr), &'a VirtualMachine>,
     findings: &mut Vec<Finding>,
 ) {
     let declared = machine.network_interfaces.iter().filter(|interface| interface.primary);
     for interface in declared.skip(1) {
         findings.push(Finding::error(
             interface.origin,
-            format!("virtual machine \"{}\" has two primary network interfaces", machine.name),
+            format!("virtual machine \"{}\" has two primary network interfaces", world.machine_label(machine)),
             "keep primary = true on one of them",
         ));
     }
-    for address in machine.network_interfaces.iter().flat_map(|interface| &interface.ip_addresses) {
-        if !network.address_space.iter().any(|prefix| prefix.contains(&**address)) {
-            findings.push(Finding::error(
-                address.origin,
-                format!("{address} is not in the address space of virtual network \"{}\"", network.name),
-                "take an address of the network in which the machine lives",
-            ));
+    for interface in &machine.network_interfaces {
+        networks::subnet(world, network, interface.subnet.as_ref(), findings);
+        for address in &interface.ip_addresses {
+            networks::address(world, network, interface.subnet.as_ref(), address, "machine", findings);
+            // A machine that does not run may have given its address back.
+            let key = (&*machine.virtual_network, **address);
+            if machine.power_state == PowerState::Running
+                && let Some(other) = used.insert(key, machine)
+            {
+                findings.push(Finding::error(
+                    address.origin,
+                    format!(
+                        "{address} of virtual machine \"{}\" is in use by \"{}\"",
+                        world.machine_label(machine),
+                        world.machine_label(other)
+                    ),
+                    "take another address",
+                ));
+            }
         }
-        // A machine that does not run may have given its address back.
-        let key = (machine.virtual_network.as_str(), **address);
-        if machine.power_state == PowerState::Running
-            && let Some(other) = used.insert(key, &machine.name)
-        {
+    }
+}
+
+/// Refuses two network interfaces of one identity. `resource_name` is the machine's name as a resource.
+fn interface_names(
+    world: &World,
+    machine: &VirtualMachine,
+    resource_name: &str,
+    seen: &mut HashMap<ResourceId, bool>,
+    findings: &mut Vec<Finding>,
+) {
+    for (interface, name) in machine.network_interfaces.iter().zip(machine.interface_names(resource_name)) {
+        // A name that is none has been reported.
+        let Ok(id) = machine.resource_group.resource(types::NETWORK_INTERFACE, &name) else { continue };
+        let is_given = interface.name.is_some();
+        // By default two have one name where their machines have, which has been reported.
+        if seen.insert(id, is_given).is_some_and(|other| other || is_given) {
             findings.push(Finding::error(
-                address.origin,
-                format!("{address} of virtual machine \"{}\" is in use by \"{other}\"", machine.name),
-                "take another address",
+                interface.name.as_ref().map_or(interface.origin, |name| name.origin),
+                format!(
+                    "there is a network interface \"{name}\" already, in the group of \"{}\"",
+                    world.machine_label(machine)
+                ),
+                "give each a name of its own, or the machines different resource groups",
             ));
         }
     }

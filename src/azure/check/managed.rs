@@ -1,54 +1,58 @@
 //! Private link services and their endpoints; managed networks and what is in them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 
-use super::{missing, private_link};
+use super::{missing, missing_network, networks, private_link};
 use crate::azure::catalogue::Catalogue;
 use crate::azure::declaration::{
-    Declaration, Declared, ManagedPrivateEndpoint, ManagedTarget, PrivateLinkResource, PrivateLinkService,
-    ServiceEndpoint, VirtualNetwork,
+    Declared, ManagedPrivateEndpoint, ManagedTarget, PrivateLinkResource, PrivateLinkService, ServiceEndpoint,
+    ServiceTarget, VirtualNetwork, Word,
 };
 use crate::azure::derive::ALIAS_APEX;
-use crate::azure::finding::{Finding, suggestion};
+use crate::azure::finding::{Finding, closest, did_you_mean, suggestion};
+use crate::azure::identity::{ResourceId, types};
+use crate::azure::world::World;
 use crate::dns::{Name, NameRef};
 
-/// The type of the one service that manages networks here.
-const GRAFANA: &str = "Microsoft.Dashboard/grafana";
 /// The cloud in which it has managed private endpoints (Microsoft Learn, "Connect to a data source privately in Azure
 /// Managed Grafana").
 const CLOUD: &str = "global";
 
 /// Checks services, their endpoints and managed networks.
-pub(super) fn check(declaration: &Declaration, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
-    for service in &declaration.private_link_services {
+pub(super) fn check(world: &World, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
+    for service in &world.private_link_services {
         self::service(catalogue, service, findings);
     }
-    for endpoint in &declaration.service_endpoints {
-        service_endpoint(declaration, endpoint, findings);
+    for endpoint in &world.service_endpoints {
+        service_endpoint(world, endpoint, findings);
     }
-    let mut managed = BTreeMap::new();
-    for network in &declaration.virtual_networks {
+    let mut managed = HashMap::new();
+    for network in &world.virtual_networks {
         let Some(manager) = &network.managed_by else { continue };
-        manager_of(declaration, manager, findings);
-        if let Some(other) = managed.insert(manager.as_str(), network) {
+        manager_of(world, manager, findings);
+        if let Some(other) = managed.insert(&**manager, network) {
             findings.push(Finding::error(
                 manager.origin,
-                format!("\"{manager}\" manages virtual network \"{}\" already", other.name),
+                format!("\"{}\" manages virtual network \"{}\" already", world.label(manager), world.label(&other.id)),
                 "a workspace has one managed network: remove one of the two",
             ));
         }
     }
-    nothing_of_ones_own(declaration, findings);
-    let mut names = BTreeSet::new();
-    for endpoint in &declaration.managed_private_endpoints {
-        if !names.insert((endpoint.grafana.as_str(), endpoint.name.to_lowercase())) {
+    nothing_of_ones_own(world, findings);
+    let mut names = HashSet::new();
+    for endpoint in &world.managed_private_endpoints {
+        if !names.insert(endpoint.id().into_value()) {
             findings.push(Finding::error(
                 endpoint.name.origin,
-                format!("\"{}\" has a managed private endpoint \"{}\" already", endpoint.grafana, endpoint.name),
+                format!(
+                    "\"{}\" has a managed private endpoint \"{}\" already",
+                    world.label(&endpoint.grafana),
+                    endpoint.name
+                ),
                 "give each a name of its own, or remove one",
             ));
         }
-        managed_endpoint(declaration, catalogue, endpoint, findings);
+        managed_endpoint(world, catalogue, endpoint, findings);
     }
 }
 
@@ -57,10 +61,7 @@ fn service(catalogue: &Catalogue, service: &PrivateLinkService, findings: &mut V
         findings.push(Finding::error(
             service.region.origin,
             format!("\"{}\" is not a region of Azure", service.region),
-            format!(
-                "write the full name in lower case without spaces, for instance \"eastus\"{}",
-                suggestion(&service.region, catalogue.regions())
-            ),
+            format!("write its name, for instance \"eastus\"{}", suggestion(&service.region, catalogue.regions())),
         ));
     } else if !is_alias(service.alias.as_ref(), &service.region) {
         findings.push(Finding::error(
@@ -83,30 +84,36 @@ fn is_alias(name: NameRef<'_>, region: &str) -> bool {
     name.is_within(apex.as_ref()) && is_guid(guid) && in_region.eq_ignore_ascii_case(region.as_bytes())
 }
 
-/// Whether a text has the form of an alias.
-fn names_foreign_service(text: &str) -> bool {
-    let alias: Option<Name> = text.parse().ok();
-    alias.is_some_and(|alias| {
-        let region = alias.as_ref().labels().nth(2).map(String::from_utf8_lossy);
-        region.is_some_and(|region| is_alias(alias.as_ref(), &region))
-    })
+/// Whether a name has the form of an alias.
+fn has_form_of_alias(alias: &Name) -> bool {
+    let region = alias.as_ref().labels().nth(2).map(String::from_utf8_lossy);
+    region.is_some_and(|region| is_alias(alias.as_ref(), &region))
 }
 
-fn service_endpoint(declaration: &Declaration, endpoint: &ServiceEndpoint, findings: &mut Vec<Finding>) {
-    let networks = &declaration.virtual_networks;
-    let network = networks.iter().find(|network| *network.name == *endpoint.virtual_network);
+fn service_endpoint(world: &World, endpoint: &ServiceEndpoint, findings: &mut Vec<Finding>) {
+    let network = world.network(&endpoint.virtual_network).map(|(_, network)| network);
     if network.is_none() {
-        let known = networks.iter().map(|network| network.name.as_str());
-        missing(declaration, "virtual network", &endpoint.virtual_network, known, findings);
+        missing_network(world, &endpoint.virtual_network, findings);
     }
-    // The alias of a service that is not declared is that of someone else's.
-    let service = &endpoint.private_link_service;
-    if declaration.private_link_service(service).is_none() && !names_foreign_service(service) {
-        let services = declaration.private_link_services.iter().map(|service| service.name.as_str());
-        missing(declaration, "private link service", service, services, findings);
+    let target = &endpoint.private_link_service;
+    let known = || world.private_link_services.iter().map(|service| &*service.id);
+    match &**target {
+        target if world.service(target).is_some() => {}
+        ServiceTarget::Service(id) => {
+            missing(world, "private link service", &Declared::new(id.clone(), target.origin), known(), findings);
+        }
+        // The alias of a service that is not declared is that of someone else's.
+        ServiceTarget::Alias(alias) if world.incomplete || has_form_of_alias(alias) => {}
+        ServiceTarget::Alias(alias) => {
+            let alias = alias.to_string();
+            let what = format!("there is no private link service \"{}\"", alias.trim_end_matches('.'));
+            let known = known().map(|id| (id.name(), id));
+            let meant = closest(&alias, known).map_or_else(String::new, |meant| did_you_mean(world.label(meant)));
+            findings.push(Finding::error(target.origin, what, format!("declare it{meant}")));
+        }
     }
     for (member, address) in &endpoint.ip_configurations {
-        if member != ServiceEndpoint::MEMBER {
+        if *member != Word::from(ServiceEndpoint::MEMBER) {
             findings.push(Finding::error(
                 address.origin,
                 format!("there is no member \"{member}\""),
@@ -115,28 +122,27 @@ fn service_endpoint(declaration: &Declaration, endpoint: &ServiceEndpoint, findi
         }
     }
     if let Some(network) = network {
-        private_link::addresses_in(network, endpoint.subnet.as_ref(), &endpoint.ip_configurations, findings);
+        networks::addresses(world, network, endpoint.subnet.as_ref(), &endpoint.ip_configurations, findings);
     }
 }
 
 /// The workspace that manages a network, or has endpoints in one; reported where there is none such.
 fn manager_of<'a>(
-    declaration: &'a Declaration,
-    name: &Declared<String>,
+    world: &'a World,
+    id: &Declared<ResourceId>,
     findings: &mut Vec<Finding>,
 ) -> Option<&'a PrivateLinkResource> {
-    let is_grafana = |resource: &&PrivateLinkResource| resource.resource_type.eq_ignore_ascii_case(GRAFANA);
-    let resources = || declaration.private_link_resources.iter();
-    let Some(resource) = resources().find(|resource| *resource.name == **name) else {
-        let known = resources().filter(is_grafana).map(|resource| resource.name.as_str());
-        missing(declaration, "Private Link resource", name, known, findings);
+    let Some(resource) = world.resource(id) else {
+        let resources = world.private_link_resources.iter().map(|resource| &*resource.id);
+        let known = resources.filter(|id| id.is_of_type(types::GRAFANA));
+        missing(world, "Private Link resource", id, known, findings);
         return None;
     };
-    if !is_grafana(&resource) {
+    if !resource.id.is_of_type(types::GRAFANA) {
         findings.push(Finding::error(
-            name.origin,
-            format!("\"{name}\" is of type \"{}\": it manages no network", resource.resource_type),
-            format!("name a resource of type \"{GRAFANA}\""),
+            id.origin,
+            format!("\"{}\" is of type \"{}\": it manages no network", world.label(id), resource.resource_type()),
+            format!("name a resource of type \"{}\"", types::GRAFANA),
         ));
         return None;
     }
@@ -144,44 +150,43 @@ fn manager_of<'a>(
 }
 
 /// Refuses links of a managed network and private endpoints in it. Machines are refused with the machines.
-fn nothing_of_ones_own(declaration: &Declaration, findings: &mut Vec<Finding>) {
-    let managed: BTreeMap<&str, &Declared<String>> = declaration
-        .virtual_networks
-        .iter()
-        .filter_map(|network| Some((network.name.as_str(), network.managed_by.as_ref()?)))
-        .collect();
-    let mut refuse = |network: &Declared<String>, what: &str, mend: &str| {
-        if let Some(manager) = managed.get(network.as_str()) {
+fn nothing_of_ones_own(world: &World, findings: &mut Vec<Finding>) {
+    let mut refuse = |id: &Declared<ResourceId>, what: &str, mend: &str| {
+        let manager = world.network(id).and_then(|(_, network)| network.managed_by.as_ref());
+        if let Some(manager) = manager {
+            let (network, manager) = (world.label(id), world.label(manager));
             let what = format!("virtual network \"{network}\" is managed by \"{manager}\": {what}");
-            findings.push(Finding::error(network.origin, what, mend));
+            findings.push(Finding::error(id.origin, what, mend));
         }
     };
-    for link in declaration.private_dns_zones.iter().flat_map(|zone| &zone.virtual_network_links) {
-        let mend = "remove the link; the workspace reaches services through a [[managed_private_endpoint]]";
-        refuse(&link.virtual_network, "no zone can be linked to it", mend);
+    // Most worlds have no managed network, and many links.
+    if world.virtual_networks.iter().all(|network| network.managed_by.is_none()) {
+        return;
     }
-    let endpoints = declaration.private_endpoints.iter().map(|endpoint| &endpoint.virtual_network);
-    for network in endpoints.chain(declaration.service_endpoints.iter().map(|endpoint| &endpoint.virtual_network)) {
+    for link in world.private_dns_zones.iter().flat_map(|zone| &zone.virtual_network_links) {
+        let mend = "remove the link; the workspace reaches services through a [[managed_private_endpoint]]";
+        refuse(&link.link.virtual_network, "no zone can be linked to it", mend);
+    }
+    let endpoints = world.private_endpoints.iter().map(|endpoint| &endpoint.virtual_network);
+    for network in endpoints.chain(world.service_endpoints.iter().map(|endpoint| &endpoint.virtual_network)) {
         refuse(network, "no private endpoint can be put there", "declare it as a [[managed_private_endpoint]]");
     }
 }
 
 fn managed_endpoint(
-    declaration: &Declaration,
+    world: &World,
     catalogue: &Catalogue,
     endpoint: &ManagedPrivateEndpoint,
     findings: &mut Vec<Finding>,
 ) {
-    let Some(grafana) = manager_of(declaration, &endpoint.grafana, findings) else { return };
-    let Some(network) = declaration.managed_network(&endpoint.grafana) else {
-        if !declaration.incomplete {
+    let Some(grafana) = manager_of(world, &endpoint.grafana, findings) else { return };
+    let Some((_, network)) = world.managed_network(&endpoint.grafana) else {
+        if !world.incomplete {
+            let workspace = world.label(&endpoint.grafana);
             findings.push(Finding::error(
                 endpoint.grafana.origin,
-                format!("no virtual network is managed by \"{}\": nobody could use the endpoint", endpoint.grafana),
-                format!(
-                    "declare the workspace's network, [[virtual_network]] with managed_by = \"{}\"",
-                    endpoint.grafana
-                ),
+                format!("no virtual network is managed by \"{workspace}\": nobody could use the endpoint"),
+                format!("declare the workspace's network, [[virtual_network]] with managed_by = \"{workspace}\""),
             ));
         }
         return;
@@ -189,12 +194,10 @@ fn managed_endpoint(
     let mut regions = vec![&grafana.region];
     match &endpoint.target {
         ManagedTarget::Resource { private_link_resource, .. } => {
-            let resources = declaration.private_link_resources.iter();
-            let target = resources.filter(|resource| *resource.name == **private_link_resource);
-            regions.extend(target.map(|resource| &resource.region));
+            regions.extend(world.resource(private_link_resource).map(|resource| &resource.region));
         }
         ManagedTarget::Service { private_link_service, domain_name, .. } => {
-            let target = declaration.private_link_service(private_link_service);
+            let target = world.service(private_link_service);
             regions.extend(target.map(|service| &service.region));
             domain_name.iter().filter(|name| name.as_ref().is_wildcard()).for_each(|name| {
                 let what = format!("the domain name {name} is a wildcard");
@@ -215,21 +218,21 @@ fn managed_endpoint(
             format!("take a workspace and a target in regions of the {CLOUD} cloud"),
         ));
     }
-    as_in_a_network(declaration, catalogue, endpoint, network, findings);
+    as_in_a_network(world, catalogue, endpoint, network, findings);
 }
 
 /// Checks target and addresses as those of any private endpoint.
 fn as_in_a_network(
-    declaration: &Declaration,
+    world: &World,
     catalogue: &Catalogue,
     endpoint: &ManagedPrivateEndpoint,
     network: &VirtualNetwork,
     findings: &mut Vec<Finding>,
 ) {
-    if let Some(endpoint) = endpoint.as_private_endpoint(&network.name) {
-        private_link::endpoint(declaration, catalogue, &endpoint, findings);
+    if let Some(endpoint) = endpoint.as_private_endpoint(&network.id) {
+        private_link::endpoint(world, catalogue, &endpoint, findings);
     }
-    if let Some(endpoint) = endpoint.as_service_endpoint(&network.name) {
-        service_endpoint(declaration, &endpoint, findings);
+    if let Some(endpoint) = endpoint.as_service_endpoint(&network.id) {
+        service_endpoint(world, &endpoint, findings);
     }
 }

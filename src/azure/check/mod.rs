@@ -3,66 +3,82 @@
 mod clients;
 mod forwarding;
 mod limits;
+mod links;
 mod machines;
 mod managed;
+mod networks;
 mod private_link;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 
 use super::catalogue::Catalogue;
 use super::contents::{Scope, ZoneContents};
-use super::declaration::{
-    Declaration, Declared, Limits, PRIVATE_TYPES, PrivateDnsZone, RecordSet, Writer, ZoneReference,
-};
-use super::finding::{Finding, quoted, suggestion};
+use super::declaration::{Declared, Limits, PRIVATE_TYPES, PrivateDnsZone, RecordSet, Writer};
+use super::finding::{Finding, closest, did_you_mean, quoted};
+use super::identity::ResourceId;
+use super::world::World;
 use crate::dns::{Name, RecordType, TypeName};
 
 pub(super) use forwarding::forwarding;
 
 /// Checks what was declared, before anything is derived from it.
-pub(super) fn declaration(declaration: &Declaration, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
-    resources(declaration, catalogue, findings);
-    limits::check(declaration, findings);
-    clients::check(declaration, findings);
+pub(super) fn declaration(world: &World, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
+    resources(world, catalogue, findings);
+    limits::check(world, findings);
+    clients::check(world, findings);
 }
 
 /// Checks resources against each other.
-fn resources(declaration: &Declaration, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
-    let Declaration { virtual_networks, private_link_resources, private_endpoints, .. } = declaration;
-    unique("virtual network", virtual_networks.iter().map(|network| &network.name), findings);
-    unique("Private Link resource", private_link_resources.iter().map(|resource| &resource.name), findings);
-    let service_endpoints = declaration.service_endpoints.iter().map(|endpoint| &endpoint.name);
-    let endpoints = private_endpoints.iter().map(|endpoint| &endpoint.name).chain(service_endpoints);
-    unique("private endpoint", endpoints, findings);
-    unique("private link service", declaration.private_link_services.iter().map(|service| &service.name), findings);
-    unique("public zone", declaration.public_zones.iter().map(|zone| &zone.name), findings);
-    for zone in &declaration.public_zones {
+fn resources(world: &World, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
+    let mut identities = |kind, ids: &mut dyn Iterator<Item = &Declared<ResourceId>>| {
+        let labelled = ids.map(|id| (Declared::new(&**id, id.origin), world.label(id)));
+        unique_as(kind, labelled, findings);
+    };
+    identities("virtual network", &mut world.virtual_networks.iter().map(|network| &network.id));
+    identities("Private Link resource", &mut world.private_link_resources.iter().map(|resource| &resource.id));
+    let service_endpoints = world.service_endpoints.iter().map(|endpoint| &endpoint.id);
+    let mut endpoints = world.private_endpoints.iter().map(|endpoint| &endpoint.id).chain(service_endpoints);
+    identities("private endpoint", &mut endpoints);
+    identities("private link service", &mut world.private_link_services.iter().map(|service| &service.id));
+    unique("public zone", world.public_zones.iter().map(|zone| &zone.name), findings);
+    for zone in &world.public_zones {
         unique_record_sets(&zone.record_sets, findings);
     }
-    for network in virtual_networks {
-        private_link::subnets(network, findings);
+    networks::check(world, findings);
+    private_zones(world, findings);
+    for resource in &world.private_link_resources {
+        private_link::resource(world, catalogue, resource, findings);
+        private_link::injection(world, catalogue, resource, findings);
+        private_link::scope(world, catalogue, resource, findings);
     }
-    private_zones(declaration, findings);
-    for resource in private_link_resources {
-        private_link::resource(catalogue, resource, findings);
-        private_link::scope(declaration, catalogue, resource, findings);
-        private_link::injection(declaration, catalogue, resource, findings);
+    private_link::public_names(world, catalogue, findings);
+    for endpoint in &world.private_endpoints {
+        private_link::endpoint(world, catalogue, endpoint, findings);
     }
-    for endpoint in private_endpoints {
-        private_link::endpoint(declaration, catalogue, endpoint, findings);
-    }
-    machines::check(declaration, findings);
-    managed::check(declaration, catalogue, findings);
+    machines::check(world, findings);
+    managed::check(world, catalogue, findings);
 }
 
+/// Refuses two of a kind that have one name.
 fn unique<'a, T: ToString + 'a>(kind: &str, names: impl Iterator<Item = &'a Declared<T>>, findings: &mut Vec<Finding>) {
-    let mut seen = BTreeSet::new();
-    for name in names {
-        let text = name.to_string();
-        if !seen.insert(text.to_lowercase()) {
+    let named = names.map(|name| (Declared::new(name.to_string().to_lowercase(), name.origin), name.to_string()));
+    unique_as(kind, named, findings);
+}
+
+/// Refuses two of a kind that are the same by what is compared; each comes with what it is called.
+fn unique_as<T: Hash + Eq>(
+    kind: &str,
+    named: impl Iterator<Item = (Declared<T>, String)>,
+    findings: &mut Vec<Finding>,
+) {
+    let mut seen = HashSet::new();
+    for (key, label) in named {
+        let origin = key.origin;
+        if !seen.insert(key.into_value()) {
             findings.push(Finding::error(
-                name.origin,
-                format!("there is a {kind} \"{text}\" already"),
+                origin,
+                format!("there is a {kind} \"{label}\" already"),
                 "give each a name of its own, or remove one",
             ));
         }
@@ -82,94 +98,117 @@ fn unique_record_sets(record_sets: &[RecordSet], findings: &mut Vec<Finding>) {
     }
 }
 
-fn private_zones(declaration: &Declaration, findings: &mut Vec<Finding>) {
-    let known: BTreeSet<_> = declaration.virtual_networks.iter().map(|network| network.name.as_str()).collect();
-    let mut zones = BTreeSet::new();
-    // Which zone of a name a network is linked to.
-    let mut linked: HashMap<(&str, &Name), &PrivateDnsZone, foldhash::fast::RandomState> = HashMap::default();
-    for zone in &declaration.private_dns_zones {
-        if !zones.insert((&*zone.name, zone.resource_group.to_lowercase())) {
+fn private_zones(world: &World, findings: &mut Vec<Finding>) {
+    let mut known = HashSet::new();
+    let mut by_apex: HashMap<&Name, Vec<&PrivateDnsZone>, foldhash::fast::RandomState> = HashMap::default();
+    for zone in &world.private_dns_zones {
+        if !known.insert(&zone.id) {
             findings.push(Finding::error(
                 zone.name.origin,
                 format!(
                     "there is a private DNS zone {} in resource group \"{}\" already",
-                    zone.name, zone.resource_group
+                    zone.name,
+                    zone.id.resource_group().name()
                 ),
                 "give one of them another resource_group, or merge them",
             ));
             continue;
         }
         unique_record_sets(&zone.record_sets, findings);
-        let mut networks = BTreeSet::new();
+        let mut networks = HashSet::with_capacity(zone.virtual_network_links.len());
         for link in &zone.virtual_network_links {
-            let network = &link.virtual_network;
-            if !known.contains(network.as_str()) {
-                missing(declaration, "virtual network", network, known.iter().copied(), findings);
-            } else if !networks.insert(network.as_str()) {
+            let network = &link.link.virtual_network;
+            if world.number(network).is_none() {
+                missing_network(world, network, findings);
+            } else if !networks.insert(&**network) {
                 findings.push(Finding::error(
                     network.origin,
-                    format!("the zone {} is linked to virtual network \"{network}\" already", zone.name),
+                    format!("the zone {} is linked to virtual network \"{}\" already", zone.name, world.label(network)),
                     "remove one of the two links",
                 ));
-            } else if let Some(other) = linked.insert((network, &zone.name), zone) {
-                findings.push(Finding::error(
-                    network.origin,
-                    format!(
-                        "virtual network \"{network}\" is linked to two zones named {} (resource groups \"{}\" and \
-                         \"{}\"); Azure refuses this: \"A virtual network cannot be linked to multiple zones with \
-                         overlapping namespaces\" (BadRequest)",
-                        zone.name, other.resource_group, zone.resource_group
-                    ),
-                    "link the network to one of them and copy the records that it needs from the other",
-                ));
             }
+        }
+        links::unique_names(zone.virtual_network_links.iter().map(|link| &link.link), findings);
+        by_apex.entry(&zone.name).or_default().push(zone);
+    }
+    for zones in by_apex.into_values().filter(|zones| zones.len() > 1) {
+        overlapping(world, &zones, findings);
+    }
+}
+
+/// Refuses to link a network to two zones of one name.
+fn overlapping(world: &World, zones: &[&PrivateDnsZone], findings: &mut Vec<Finding>) {
+    let mut linked: HashMap<&ResourceId, &PrivateDnsZone> = HashMap::new();
+    for zone in zones {
+        let mut networks = HashSet::new();
+        // A network that is not there, or is linked twice, has been reported.
+        let links = zone.virtual_network_links.iter().map(|link| &link.link.virtual_network);
+        for network in links.filter(|network| world.number(network).is_some() && networks.insert(&***network)) {
+            let Some(other) = linked.insert(network, zone) else { continue };
+            findings.push(Finding::error(
+                network.origin,
+                format!(
+                    "virtual network \"{}\" is linked to two zones named {} (resource groups \"{}\" and \"{}\"); Azure \
+                     refuses this: \"A virtual network cannot be linked to multiple zones with overlapping namespaces\" \
+                     (BadRequest)",
+                    world.label(network),
+                    zone.name,
+                    other.id.resource_group().name(),
+                    zone.id.resource_group().name()
+                ),
+                "link the network to one of them and copy the records that it needs from the other",
+            ));
         }
     }
 }
 
-/// Reports a reference to a resource that was not declared.
+/// Reports a reference to a resource that was not declared. `known` are those of its kind.
 fn missing<'a>(
-    declaration: &Declaration,
+    world: &World,
     kind: &str,
-    name: &Declared<String>,
-    known: impl Iterator<Item = &'a str>,
+    id: &Declared<ResourceId>,
+    known: impl Iterator<Item = &'a ResourceId>,
     findings: &mut Vec<Finding>,
 ) {
-    if !declaration.incomplete {
+    if !world.incomplete {
+        let meant = closest(id.name(), known.map(|known| (known.name(), known)));
+        let meant = meant.map_or_else(String::new, |meant| did_you_mean(world.label(meant)));
         findings.push(Finding::error(
-            name.origin,
-            format!("there is no {kind} \"{name}\""),
-            format!("declare it{}", suggestion(name, known)),
+            id.origin,
+            format!("there is no {kind} \"{}\"", world.label(id)),
+            format!("declare it{meant}"),
         ));
     }
 }
 
-fn zone_reference(declaration: &Declaration, reference: &Declared<ZoneReference>, findings: &mut Vec<Finding>) {
-    let named = declaration.private_dns_zones.iter().filter(|zone| *zone.name == reference.name);
-    // Each group once: that two zones have name and group in common has been reported.
-    let named: BTreeMap<_, _> =
-        named.map(|zone| (zone.resource_group.to_lowercase(), zone.resource_group.as_str())).collect();
-    let groups = || quoted(named.values().copied());
-    match &reference.resource_group {
-        None if named.len() > 1 => findings.push(Finding::error(
-            reference.origin,
-            format!("there are {} private DNS zones {}", named.len(), reference.name),
-            format!("say which: \"RESOURCE-GROUP/ZONE\"; the resource groups are {}", groups()),
-        )),
-        Some(group) if !named.is_empty() && !named.contains_key(&group.to_lowercase()) && !declaration.incomplete => {
-            findings.push(Finding::error(
-                reference.origin,
-                format!("there is no private DNS zone {} in resource group \"{group}\"", reference.name),
-                format!("zones of that name are in {}", groups()),
-            ));
-        }
-        _ if named.is_empty() && !declaration.incomplete => findings.push(Finding::error(
-            reference.origin,
-            format!("there is no private DNS zone {}", reference.name),
-            "declare it as a [[private_dns_zone]]",
-        )),
-        _ => {}
+/// Reports a reference to a network that was not declared.
+fn missing_network(world: &World, id: &Declared<ResourceId>, findings: &mut Vec<Finding>) {
+    missing(world, "virtual network", id, world.virtual_networks.iter().map(|network| &*network.id), findings);
+}
+
+/// Reports a zone in a zone group that was not declared.
+fn zone_in_group(world: &World, reference: &Declared<ResourceId>, findings: &mut Vec<Finding>) {
+    if world.incomplete || world.zone(reference).is_some() {
+        return;
     }
+    let Some(apex) = PrivateDnsZone::apex(reference) else { return };
+    let named = world.private_dns_zones.iter().filter(|zone| *zone.name == apex);
+    // That two zones have name and group in common has been reported.
+    let mut groups: Vec<_> = named.map(|zone| zone.id.resource_group().name()).collect();
+    groups.sort_unstable_by_key(|group| group.to_lowercase());
+    groups.dedup();
+    findings.push(match groups.is_empty() {
+        true => Finding::error(
+            reference.origin,
+            format!("there is no private DNS zone {apex}"),
+            "declare it as a [[private_dns_zone]]",
+        ),
+        false => Finding::error(
+            reference.origin,
+            format!("there is no private DNS zone {apex} in resource group \"{}\"", reference.resource_group().name()),
+            format!("zones of that name are in {}", quoted(groups.into_iter())),
+        ),
+    });
 }
 
 /// Checks the number and the sizes of a private zone's record sets, of which `zone` holds a part and which are

@@ -1,26 +1,27 @@
 //! Private Link resources, their scopes, and private endpoints, against the catalogue and each other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
-use super::{missing, unique, zone_reference};
+use super::{missing, missing_network, networks, unique_as, zone_in_group};
 use crate::azure::catalogue::{Catalogue, CatalogueError, ResourceMember};
-use crate::azure::declaration::{
-    Declaration, Declared, Origin, PrivateEndpoint, PrivateLinkResource, Subnet, VirtualNetwork,
-};
+use crate::azure::declaration::{Declared, Origin, PrivateEndpoint, PrivateLinkResource, Word};
 use crate::azure::finding::{Finding, quoted, suggestion};
-use crate::azure::lookup::{find_resource, named, try_members};
+use crate::azure::identity::ResourceId;
+use crate::azure::world::World;
+use crate::dns::Name;
 
 /// Checks a resource by itself.
-pub(super) fn resource(catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec<Finding>) {
+pub(super) fn resource(
+    world: &World,
+    catalogue: &Catalogue,
+    resource: &PrivateLinkResource,
+    findings: &mut Vec<Finding>,
+) {
     let Some(cloud) = catalogue.cloud(&resource.region) else {
         findings.push(Finding::error(
             resource.region.origin,
             format!("\"{}\" is not a region of Azure", resource.region),
-            format!(
-                "write the full name in lower case without spaces, for instance \"eastus\"{}",
-                suggestion(&resource.region, catalogue.regions())
-            ),
+            format!("write its name, for instance \"eastus\"{}", suggestion(&resource.region, catalogue.regions())),
         ));
         return;
     };
@@ -28,11 +29,11 @@ pub(super) fn resource(catalogue: &Catalogue, resource: &PrivateLinkResource, fi
         let in_cloud = catalogue.services().iter().filter(|service| service.cloud == cloud);
         let types: BTreeSet<_> = in_cloud.map(|service| service.resource_type.as_str()).collect();
         findings.push(Finding::error(
-            resource.resource_type.origin,
-            format!("the resource type \"{}\" is not in the catalogue of cloud \"{cloud}\"", resource.resource_type),
+            resource.type_origin,
+            format!("the resource type \"{}\" is not in the catalogue of cloud \"{cloud}\"", resource.resource_type()),
             format!(
                 "`vnetdns catalogue --cloud {cloud}` lists the types{}",
-                suggestion(&resource.resource_type, types.into_iter())
+                suggestion(resource.resource_type(), types.into_iter())
             ),
         ));
         return;
@@ -52,11 +53,12 @@ pub(super) fn resource(catalogue: &Catalogue, resource: &PrivateLinkResource, fi
     // A sub-resource whose names cannot be formed is one that the resource is declared without, unless all are.
     if members.iter().all(Result::is_err) {
         let error = members.into_iter().find_map(Result::err);
-        findings.extend(error.map(|error| bad_names(resource, &error)));
+        findings.extend(error.map(|error| bad_names(world, resource, &error)));
         return;
     }
-    stand_ins(catalogue, resource, findings);
-    let members: BTreeSet<_> = members.into_iter().flatten().flatten().map(|member| member.name).collect();
+    stand_ins(world, catalogue, resource, findings);
+    let members: BTreeSet<_> =
+        members.into_iter().flatten().flatten().map(|member| Word::from(&*member.name)).collect();
     let addresses = resource.public_ip_addresses.iter().map(|(member, addresses)| (member, addresses.origin));
     known_members(&members, addresses, findings);
     for (member, addresses) in resource.public_ip_addresses.iter().filter(|(_, addresses)| addresses.is_empty()) {
@@ -70,15 +72,14 @@ pub(super) fn resource(catalogue: &Catalogue, resource: &PrivateLinkResource, fi
 
 /// Checks the network in which a resource is deployed.
 pub(super) fn injection(
-    declaration: &Declaration,
+    world: &World,
     catalogue: &Catalogue,
     resource: &PrivateLinkResource,
     findings: &mut Vec<Finding>,
 ) {
     let Some(network) = &resource.virtual_network else { return };
-    let networks = || declaration.virtual_networks.iter().map(|network| network.name.as_str());
-    if !networks().any(|name| name == network.as_str()) {
-        missing(declaration, "virtual network", network, networks(), findings);
+    if world.number(network).is_none() {
+        missing_network(world, network, findings);
     }
     let mut services = catalogue.services_of(resource);
     // A type or region that is not known has been reported.
@@ -86,7 +87,7 @@ pub(super) fn injection(
     if is_known && !services.any(|found| found.service.members.iter().any(|member| member.connected_in_network)) {
         findings.push(Finding::error(
             network.origin,
-            format!("a resource of type \"{}\" is not deployed in a virtual network", resource.resource_type),
+            format!("a resource of type \"{}\" is not deployed in a virtual network", resource.resource_type()),
             "remove virtual_network: where its private endpoints are, they say themselves",
         ));
     }
@@ -99,7 +100,7 @@ fn sku(catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec
         let families: BTreeSet<_> = families.collect();
         findings.push(Finding::error(
             sku.origin,
-            format!("a resource of type \"{}\" has no SKU \"{sku}\"", resource.resource_type),
+            format!("a resource of type \"{}\" has no SKU \"{sku}\"", resource.resource_type()),
             match families.is_empty() {
                 true => "remove it: its names do not depend on it".to_owned(),
                 false => format!("its families of SKUs are {}", quoted(families.into_iter())),
@@ -109,37 +110,35 @@ fn sku(catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec
 }
 
 /// Checks what a private link scope names.
-pub(super) fn scope(
-    declaration: &Declaration,
-    catalogue: &Catalogue,
-    scope: &PrivateLinkResource,
-    findings: &mut Vec<Finding>,
-) {
+pub(super) fn scope(world: &World, catalogue: &Catalogue, scope: &PrivateLinkResource, findings: &mut Vec<Finding>) {
     let Some(first) = scope.scoped_resources.first() else { return };
-    let types: Vec<_> = catalogue.scoped_types(&scope.resource_type).collect();
+    let types: Vec<_> = catalogue.scoped_types(scope.resource_type()).collect();
     if types.is_empty() {
         findings.push(Finding::error(
             first.origin,
-            format!("a resource of type \"{}\" is no private link scope", scope.resource_type),
+            format!("a resource of type \"{}\" is no private link scope", scope.resource_type()),
             "remove scoped_resources: a private endpoint points at the resource itself",
         ));
         return;
     }
-    unique("scoped resource", scope.scoped_resources.iter(), findings);
-    for name in &scope.scoped_resources {
-        let Some(scoped) = named(declaration, name) else {
-            let known = declaration.private_link_resources.iter().map(|resource| resource.name.as_str());
-            missing(declaration, "Private Link resource", name, known, findings);
+    let labelled = scope.scoped_resources.iter().map(|id| (Declared::new(&**id, id.origin), world.label(id)));
+    unique_as("scoped resource", labelled, findings);
+    for id in &scope.scoped_resources {
+        let Some(scoped) = world.resource(id) else {
+            missing_private_link_resource(world, id, findings);
             continue;
         };
         let mut services = catalogue.services_of(scoped);
-        let is_scoped = services.any(|found| found.service.is_scoped_by(&scope.resource_type));
+        let is_scoped = services.any(|found| found.service.is_scoped_by(scope.resource_type()));
         if !is_scoped || catalogue.cloud(&scoped.region) != catalogue.cloud(&scope.region) {
             findings.push(Finding::error(
-                name.origin,
+                id.origin,
                 format!(
-                    "\"{name}\" of type \"{}\" in {} does not belong into the scope \"{}\"",
-                    scoped.resource_type, scoped.region, scope.name
+                    "\"{}\" of type \"{}\" in {} does not belong into the scope \"{}\"",
+                    world.label(id),
+                    scoped.resource_type(),
+                    scoped.region,
+                    world.label(&scope.id)
                 ),
                 format!("it takes resources of its own cloud, of the types {}", quoted(types.iter().copied())),
             ));
@@ -158,7 +157,7 @@ fn known_parts<'a>(
     for (part, origin) in given.filter(|(part, _)| !known.contains(part.as_str())) {
         findings.push(Finding::error(
             origin,
-            format!("a resource of type \"{}\" has no {kind} \"{part}\"", resource.resource_type),
+            format!("a resource of type \"{}\" has no {kind} \"{part}\"", resource.resource_type()),
             match known.is_empty() {
                 true => "remove it".to_owned(),
                 false => format!("its {kind}s are {}", quoted(known.iter().copied())),
@@ -167,21 +166,21 @@ fn known_parts<'a>(
     }
 }
 
-fn bad_names(resource: &PrivateLinkResource, error: &CatalogueError) -> Finding {
+fn bad_names(world: &World, resource: &PrivateLinkResource, error: &CatalogueError) -> Finding {
     let (origin, mend) = match error {
-        CatalogueError::MissingPart(part) => (resource.name.origin, format!("add it as name_parts.{part} = \"…\"")),
+        CatalogueError::MissingPart(part) => (resource.id.origin, format!("add it as name_parts.{part} = \"…\"")),
         CatalogueError::UnknownRegionCode(_) => {
             (resource.region.origin, "add it as name_parts.region_code = \"…\"".to_owned())
         }
         CatalogueError::BadName(..) => {
-            (resource.name.origin, "correct the name of the resource, or its name_parts".to_owned())
+            (resource.id.origin, "correct the name of the resource, or its name_parts".to_owned())
         }
     };
-    Finding::error(origin, format!("the names of \"{}\" cannot be formed: {error}", resource.name), mend)
+    Finding::error(origin, format!("the names of \"{}\" cannot be formed: {error}", world.label(&resource.id)), mend)
 }
 
 /// Says which names of an endpoint no source confirms, reason by reason.
-fn unverified(endpoint: &PrivateEndpoint, members: &[ResourceMember], findings: &mut Vec<Finding>) {
+fn unverified(world: &World, endpoint: &PrivateEndpoint, members: &[ResourceMember], findings: &mut Vec<Finding>) {
     let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for member in members {
         if let Some(reason) = &member.unverified {
@@ -191,10 +190,10 @@ fn unverified(endpoint: &PrivateEndpoint, members: &[ResourceMember], findings: 
     }
     for (reason, names) in names {
         findings.push(Finding::warning(
-            endpoint.name.origin,
+            endpoint.id.origin,
             format!(
                 "names of private endpoint \"{}\" are unverified ({reason}): {}",
-                endpoint.name,
+                world.label(&endpoint.id),
                 names.join(", ")
             ),
             "compare them with the DNS configuration that Azure shows of the endpoint; a [[private_link_service_type]] of \
@@ -204,13 +203,16 @@ fn unverified(endpoint: &PrivateEndpoint, members: &[ResourceMember], findings: 
 }
 
 /// Says that a label which Azure makes up stands in the resource's names as its own name.
-fn stand_ins(catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec<Finding>) {
+fn stand_ins(world: &World, catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec<Finding>) {
     let services = catalogue.services_of(resource).map(|found| found.service);
     let assigned: BTreeSet<_> = services.flat_map(|service| &service.assigned).collect();
     for part in assigned.into_iter().filter(|part| !resource.name_parts.contains_key(*part)) {
         findings.push(Finding::warning(
-            resource.name.origin,
-            format!("Azure makes up a label in the names of \"{}\", for which its name stands here", resource.name),
+            resource.id.origin,
+            format!(
+                "Azure makes up a label in the names of \"{}\", for which its name stands here",
+                world.label(&resource.id)
+            ),
             format!("add it as name_parts.{part} = \"…\", as the resource's host name shows it"),
         ));
     }
@@ -218,104 +220,66 @@ fn stand_ins(catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &m
 
 /// Reports members that none of the services has.
 fn known_members<'a>(
-    members: &BTreeSet<String>,
-    given: impl Iterator<Item = (&'a String, Origin)>,
+    members: &BTreeSet<Word>,
+    given: impl Iterator<Item = (&'a Word, Origin)>,
     findings: &mut Vec<Finding>,
 ) {
-    let names = || members.iter().map(String::as_str);
+    let names = || members.iter().map(Word::as_str);
     for (member, origin) in given.filter(|(member, _)| !members.contains(*member)) {
         findings.push(Finding::error(
             origin,
             format!("there is no member \"{member}\""),
-            format!("the members are {}{}", quoted(names()), suggestion(member, names())),
+            format!("the members are {}{}", quoted(names()), suggestion(member.as_str(), names())),
         ));
     }
 }
 
-/// Checks the subnets of a network.
-pub(super) fn subnets(network: &VirtualNetwork, findings: &mut Vec<Finding>) {
-    unique("subnet", network.subnets.iter().map(|subnet| &subnet.name), findings);
-    for (at, subnet) in network.subnets.iter().enumerate() {
-        let prefix = &subnet.address_prefix;
-        if !network.address_space.iter().any(|space| space.contains(&**prefix)) {
+/// Refuses two resources that would own one public name: Azure gives it to one of them.
+pub(super) fn public_names(world: &World, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
+    let mut owners: BTreeMap<Name, &ResourceId> = BTreeMap::new();
+    for resource in &world.private_link_resources {
+        let members = catalogue.services_of(resource).filter_map(|service| catalogue.members(service, resource).ok());
+        let mut names = members.flatten().filter(|member| member.is_own).map(|member| member.public_name);
+        // One name is enough to say so. Two resources of one identity have been reported.
+        let taken = names.find_map(|name| {
+            let owner = *owners.entry(name.clone()).or_insert(&resource.id);
+            (*owner != *resource.id).then_some((name, owner))
+        });
+        if let Some((name, owner)) = taken {
             findings.push(Finding::error(
-                prefix.origin,
-                format!("{prefix} is not within the address space of virtual network \"{}\"", network.name),
-                "take a part of its address_space, or add the prefix to that",
-            ));
-        }
-        let overlaps =
-            |other: &&Subnet| other.address_prefix.contains(&**prefix) || prefix.contains(&*other.address_prefix);
-        if let Some(other) = network.subnets[..at].iter().find(overlaps) {
-            findings.push(Finding::error(
-                prefix.origin,
+                resource.id.origin,
                 format!(
-                    "{prefix} of subnet \"{}\" overlaps {} of \"{}\"",
-                    subnet.name, other.address_prefix, other.name
+                    "the public name {name} of \"{}\" is that of \"{}\" already",
+                    world.label(&resource.id),
+                    world.label(owner)
                 ),
-                "divide the address space among them",
+                "give one of them another name: in Azure no two resources have one public name",
             ));
         }
     }
 }
 
-/// Checks the subnet that an endpoint names, and that its addresses are of the network and of that subnet.
-pub(super) fn addresses_in(
-    network: &VirtualNetwork,
-    subnet: Option<&Declared<String>>,
-    ip_configurations: &BTreeMap<String, Declared<IpAddr>>,
-    findings: &mut Vec<Finding>,
-) {
-    let prefix = subnet.and_then(|subnet| network.subnet(subnet));
-    if let (Some(subnet), None) = (subnet, prefix) {
-        let names = || network.subnets.iter().map(|subnet| subnet.name.as_str());
-        findings.push(Finding::error(
-            subnet.origin,
-            format!("virtual network \"{}\" has no subnet \"{subnet}\"", network.name),
-            format!(
-                "add {{ name = \"{subnet}\", address_prefix = \"…\" }} to its subnets{}",
-                suggestion(subnet, names())
-            ),
-        ));
-    }
-    for address in ip_configurations.values() {
-        if !network.address_space.iter().any(|prefix| prefix.contains(&**address)) {
-            findings.push(Finding::error(
-                address.origin,
-                format!("{address} is not in the address space of virtual network \"{}\"", network.name),
-                "take an address of the network in which the endpoint lives",
-            ));
-        } else if let Some((prefix, subnet)) = prefix.zip(subnet).filter(|(prefix, _)| !prefix.contains(&**address)) {
-            findings.push(Finding::error(
-                address.origin,
-                format!("{address} is not in {prefix}, the subnet \"{subnet}\""),
-                "take an address of the subnet, or leave it out to be given the next free one",
-            ));
-        }
-    }
+/// Reports a reference to a resource that was not declared.
+pub(super) fn missing_private_link_resource(world: &World, id: &Declared<ResourceId>, findings: &mut Vec<Finding>) {
+    let known = world.private_link_resources.iter().map(|resource| &*resource.id);
+    missing(world, "Private Link resource", id, known, findings);
 }
 
 /// Checks a private endpoint against its network, its resource and its zones.
-pub(super) fn endpoint(
-    declaration: &Declaration,
-    catalogue: &Catalogue,
-    endpoint: &PrivateEndpoint,
-    findings: &mut Vec<Finding>,
-) {
-    let network = declaration.virtual_networks.iter().find(|network| *network.name == *endpoint.virtual_network);
-    if network.is_none() {
-        let known = declaration.virtual_networks.iter().map(|network| network.name.as_str());
-        missing(declaration, "virtual network", &endpoint.virtual_network, known, findings);
+pub(super) fn endpoint(world: &World, catalogue: &Catalogue, endpoint: &PrivateEndpoint, findings: &mut Vec<Finding>) {
+    let network = world.network(&endpoint.virtual_network).map(|(_, network)| network);
+    match network {
+        Some(network) => {
+            let (subnet, addresses) = (endpoint.subnet.as_ref(), &endpoint.ip_configurations);
+            networks::addresses(world, network, subnet, addresses, findings);
+        }
+        None => missing_network(world, &endpoint.virtual_network, findings),
     }
     for reference in &endpoint.private_dns_zone_group {
-        zone_reference(declaration, reference, findings);
+        zone_in_group(world, reference, findings);
     }
-    if let Some(network) = network {
-        addresses_in(network, endpoint.subnet.as_ref(), &endpoint.ip_configurations, findings);
-    }
-    let Some(resource) = find_resource(declaration, endpoint) else {
-        let known = declaration.private_link_resources.iter().map(|resource| resource.name.as_str());
-        missing(declaration, "Private Link resource", &endpoint.private_link_resource, known, findings);
+    let Some(resource) = world.resource(&endpoint.private_link_resource) else {
+        missing_private_link_resource(world, &endpoint.private_link_resource, findings);
         return;
     };
     let services: Vec<_> = catalogue.services_of(resource).collect();
@@ -323,7 +287,7 @@ pub(super) fn endpoint(
     if let Some(scope) = &first.service.scope {
         findings.push(Finding::error(
             endpoint.private_link_resource.origin,
-            format!("a resource of type \"{}\" has no private endpoint of its own", resource.resource_type),
+            format!("a resource of type \"{}\" has no private endpoint of its own", resource.resource_type()),
             format!(
                 "name it in scoped_resources of a resource of type \"{scope}\", and let the endpoint point at that"
             ),
@@ -333,7 +297,10 @@ pub(super) fn endpoint(
     if resource.virtual_network.is_some() {
         findings.push(Finding::error(
             endpoint.private_link_resource.origin,
-            format!("\"{}\" is deployed in a virtual network: it has no private endpoint of its own", resource.name),
+            format!(
+                "\"{}\" is deployed in a virtual network: it has no private endpoint of its own",
+                world.label(&resource.id)
+            ),
             "declare a [[private_link_service]] for each of its load balancers, let endpoints point at those with \
              private_link_service = \"NAME\", and write their addresses into the private zone",
         ));
@@ -344,18 +311,18 @@ pub(super) fn endpoint(
         let group_ids = || group_ids.iter().map(|group_id| &**group_id);
         findings.push(Finding::error(
             endpoint.group_id.origin,
-            format!("a resource of type \"{}\" has no group ID \"{}\"", resource.resource_type, endpoint.group_id),
+            format!("a resource of type \"{}\" has no group ID \"{}\"", resource.resource_type(), endpoint.group_id),
             format!("its group IDs are {}{}", quoted(group_ids()), suggestion(&endpoint.group_id, group_ids())),
         ));
         return;
     }
-    let members: BTreeSet<_> = match try_members(declaration, catalogue, resource, &endpoint.group_id) {
+    let members: BTreeSet<_> = match world.try_members(catalogue, resource, &endpoint.group_id) {
         Ok(members) => {
-            unverified(endpoint, &members, findings);
-            members.into_iter().map(|member| member.name).collect()
+            unverified(world, endpoint, &members, findings);
+            members.into_iter().map(|member| Word::from(&*member.name)).collect()
         }
         Err((resource, error)) => {
-            findings.push(bad_names(resource, &error));
+            findings.push(bad_names(world, resource, &error));
             return;
         }
     };

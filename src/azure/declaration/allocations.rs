@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::azure::identity::ResourceId;
+
 /// An address for each member of a private endpoint for which the declaration has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allocations(pub(in crate::azure) BTreeMap<Holder, IpAddr>);
@@ -10,17 +12,17 @@ pub struct Allocations(pub(in crate::azure) BTreeMap<Holder, IpAddr>);
 /// A member of an endpoint, in a network.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::azure) struct Holder {
-    pub(in crate::azure) virtual_network: String,
-    pub(in crate::azure) endpoint: String,
+    pub(in crate::azure) virtual_network: ResourceId,
+    pub(in crate::azure) endpoint: ResourceId,
     pub(in crate::azure) member: String,
 }
 
 impl Allocations {
     /// Network, endpoint, member and address, sorted.
-    pub fn iter(&self) -> impl Iterator<Item = ([&str; 3], IpAddr)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&ResourceId, &ResourceId, &str, IpAddr)> {
         self.0.iter().map(|(holder, address)| {
             let Holder { virtual_network, endpoint, member } = holder;
-            ([virtual_network, endpoint, member].map(String::as_str), *address)
+            (virtual_network, endpoint, member.as_str(), *address)
         })
     }
 }

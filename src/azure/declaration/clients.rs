@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use ipnet::IpNet;
 
 use super::{Declared, Origin};
+use crate::azure::identity::ResourceId;
 use crate::dns::{self, Name};
 use crate::tls::ClientProof;
 
@@ -20,15 +21,15 @@ pub struct Forwarder {
     /// Whether its PROXY protocol headers, version 2, count.
     pub proxy_protocol: bool,
     /// The networks whose clients it speaks for; none stands for all.
-    pub virtual_networks: Vec<Declared<String>>,
+    pub virtual_networks: Vec<Declared<ResourceId>>,
     /// The addresses of clients that it speaks for; none stands for all of these networks'.
     pub client_prefixes: Vec<Declared<IpNet>>,
 }
 
 impl Forwarder {
     /// Whether it speaks for clients of a network.
-    pub fn speaks_for(&self, network: &str) -> bool {
-        self.virtual_networks.is_empty() || self.virtual_networks.iter().any(|own| **own == network)
+    pub fn speaks_for(&self, network: &ResourceId) -> bool {
+        self.virtual_networks.is_empty() || self.virtual_networks.iter().any(|own| **own == *network)
     }
 }
 
@@ -47,7 +48,7 @@ pub struct TsigKey {
 #[derive(Clone, Debug)]
 pub enum KeyNetworks {
     /// Whoever has it is a client of this one.
-    One(Declared<String>),
+    One(Declared<ResourceId>),
     /// Whoever has it is an administrator, and may ask for clients of each.
     All,
 }
@@ -67,7 +68,7 @@ pub struct ClientCertificate {
 #[derive(Clone, Debug)]
 pub enum CertificateHolder {
     /// A client of this network.
-    VirtualNetwork(Declared<String>),
+    VirtualNetwork(Declared<ResourceId>),
     /// This forwarder.
     Forwarder(Declared<String>),
 }
@@ -82,7 +83,7 @@ pub struct Listener {
     /// Whether only packets of one network interface come in.
     pub is_bound_to_interface: bool,
     /// The network that it belongs to, as an inbound endpoint does: whoever asks there is a client of it.
-    pub virtual_network: Option<Declared<String>>,
+    pub virtual_network: Option<Declared<ResourceId>>,
     /// Where it says that whatever comes must begin with a PROXY header.
     pub requires_proxy_protocol: Option<Origin>,
     /// Who may ask there; without it everybody.

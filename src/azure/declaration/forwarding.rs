@@ -3,7 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::Declared;
+use super::{Declared, Link};
+use crate::azure::identity::ResourceId;
 use crate::dns::Name;
 
 /// Azure-provided DNS, as every virtual network sees it (what-is-ip-address-168-63-129-16).
@@ -12,10 +13,10 @@ pub const AZURE_PROVIDED_DNS: IpAddr = IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16
 /// A DNS forwarding ruleset (Azure DNS Private Resolver).
 #[derive(Clone, Debug)]
 pub struct DnsForwardingRuleset {
-    /// Unique name.
-    pub name: Declared<String>,
+    /// Its identity, declared where its name is.
+    pub id: Declared<ResourceId>,
     /// Networks that it is linked to; a network has one ruleset.
-    pub virtual_networks: Vec<Declared<String>>,
+    pub links: Vec<Link>,
     /// The rule with the longest domain counts.
     pub rules: Vec<ForwardingRule>,
 }
@@ -23,6 +24,8 @@ pub struct DnsForwardingRuleset {
 /// A rule of a ruleset.
 #[derive(Clone, Debug)]
 pub struct ForwardingRule {
+    /// Its name, unique in its ruleset, where one is given: see [`ForwardingRule::name`].
+    pub name: Option<Declared<String>>,
     /// Names at and below it are forwarded; the root stands for all names but those that Azure keeps for itself.
     pub domain_name: Declared<Name>,
     /// Servers to ask, the first that responds.
@@ -34,10 +37,10 @@ pub struct ForwardingRule {
 /// A DNS security policy.
 #[derive(Clone, Debug)]
 pub struct DnsSecurityPolicy {
-    /// Unique name.
-    pub name: Declared<String>,
+    /// Its identity, declared where its name is.
+    pub id: Declared<ResourceId>,
     /// Networks that it is linked to; a network has one policy.
-    pub virtual_networks: Vec<Declared<String>>,
+    pub links: Vec<Link>,
     /// The rule with the lowest priority number counts, of those that fit a name.
     pub rules: Vec<DnsSecurityRule>,
 }
@@ -45,6 +48,8 @@ pub struct DnsSecurityPolicy {
 /// A DNS traffic rule of a security policy.
 #[derive(Clone, Debug)]
 pub struct DnsSecurityRule {
+    /// Its name, unique in its policy, where one is given: see [`DnsSecurityRule::name`].
+    pub name: Option<Declared<String>>,
     /// 100 to 65000; unique in its policy.
     pub priority: Declared<u32>,
     /// What happens to a query.
@@ -74,4 +79,23 @@ pub struct Upstream {
     /// Whether clients outside all networks may have names asked there. Otherwise they are refused: a server that
     /// asks on behalf of strangers is an open resolver (RFC 5358).
     pub for_outside: bool,
+}
+
+impl ForwardingRule {
+    /// Its name: without one that is given, the domain without the dot at its end, and `@` for all names.
+    pub fn name(&self) -> String {
+        let domain = self.domain_name.to_string();
+        let by_default = || match domain.strip_suffix('.') {
+            Some("") | None => "@".to_owned(),
+            Some(domain) => domain.to_owned(),
+        };
+        self.name.as_ref().map_or_else(by_default, |name| (**name).clone())
+    }
+}
+
+impl DnsSecurityRule {
+    /// Its name: without one that is given, `priority-` and its priority.
+    pub fn name(&self) -> String {
+        self.name.as_ref().map_or_else(|| format!("priority-{}", self.priority), |name| (**name).clone())
+    }
 }

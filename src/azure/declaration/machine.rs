@@ -3,14 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Declared, Origin};
+use crate::azure::identity::{ResourceGroup, ResourceId};
 
 /// A virtual machine. Azure registers its host name while it runs.
 #[derive(Clone, Debug)]
 pub struct VirtualMachine {
     /// Host name as Azure's DHCP knows it: one label, unique within the network.
     pub name: Declared<String>,
-    /// Name of the network that its interfaces are in.
-    pub virtual_network: Declared<String>,
+    /// Its resource group.
+    pub resource_group: ResourceGroup,
+    /// The network that its interfaces are in.
+    pub virtual_network: Declared<ResourceId>,
     /// Its network interfaces, at least one.
     pub network_interfaces: Vec<NetworkInterface>,
     /// Whether it runs.
@@ -23,11 +26,29 @@ impl VirtualMachine {
         let declared = self.network_interfaces.iter().find(|interface| interface.primary);
         declared.or_else(|| self.network_interfaces.first())
     }
+
+    /// The names of its interfaces, in their order: without one that is given, `NAME-nic` for the machine's first
+    /// interface, `NAME-nic-2` for the second and so on. `name` is that of the machine as a resource.
+    pub fn interface_names(&self, name: &str) -> Vec<String> {
+        let by_default = |number: usize| match number {
+            1 => format!("{name}-nic"),
+            number => format!("{name}-nic-{number}"),
+        };
+        let interfaces = self.network_interfaces.iter().zip(1..);
+        let name = |(interface, number): (&NetworkInterface, usize)| {
+            interface.name.as_ref().map_or_else(|| by_default(number), |name| (**name).clone())
+        };
+        interfaces.map(name).collect()
+    }
 }
 
 /// A network interface of a virtual machine.
 #[derive(Clone, Debug)]
 pub struct NetworkInterface {
+    /// Its name, where one is given: see [`VirtualMachine::interface_names`].
+    pub name: Option<Declared<String>>,
+    /// Name of the subnet that holds its addresses, where it is declared.
+    pub subnet: Option<Declared<String>>,
     /// Private addresses, that of the primary IP configuration first.
     pub ip_addresses: Vec<Declared<IpAddr>>,
     /// Its own DNS servers, which count before those of the network.

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{ConnectionState, Declared, PrivateEndpoint};
+use super::{ConnectionState, Declared, PrivateEndpoint, Word};
+use crate::azure::identity::{ResourceId, types};
 use crate::dns::Name;
 
 /// A service behind a load balancer, offered to other networks through Private Link.
 #[derive(Clone, Debug)]
 pub struct PrivateLinkService {
-    /// Unique name.
-    pub name: Declared<String>,
+    /// Its identity, declared where its name is.
+    pub id: Declared<ResourceId>,
     /// Full region name, such as `eastus`.
     pub region: Declared<String>,
     /// Identifier for connection requests, `{prefix}.{guid}.{region}.azure.privatelinkservice`: no name of the DNS
@@ -21,18 +22,27 @@ pub struct PrivateLinkService {
 /// A private endpoint of a private link service. No zone gets records from it: whoever uses the service writes them.
 #[derive(Clone, Debug)]
 pub struct ServiceEndpoint {
-    /// Unique name, among those of other private endpoints too.
-    pub name: Declared<String>,
-    /// Name of the network that holds its address.
-    pub virtual_network: Declared<String>,
+    /// Its identity, declared where its name is.
+    pub id: Declared<ResourceId>,
+    /// The network that holds its address.
+    pub virtual_network: Declared<ResourceId>,
     /// Name of the network's subnet that its address is of.
     pub subnet: Option<Declared<String>>,
-    /// Name of the service it points at, or its alias.
-    pub private_link_service: Declared<String>,
+    /// The service it points at.
+    pub private_link_service: Declared<ServiceTarget>,
     /// State of the connection.
     pub connection_state: ConnectionState,
     /// Its private address, as member [`ServiceEndpoint::MEMBER`].
-    pub ip_configurations: BTreeMap<String, Declared<IpAddr>>,
+    pub ip_configurations: BTreeMap<Word, Declared<IpAddr>>,
+}
+
+/// A private link service that an endpoint points at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceTarget {
+    /// One of one's own.
+    Service(ResourceId),
+    /// One that is named by its alias, as those do who have no rights on it.
+    Alias(Name),
 }
 
 impl ServiceEndpoint {
@@ -46,14 +56,14 @@ impl ServiceEndpoint {
 pub struct ManagedPrivateEndpoint {
     /// Name, unique in the workspace.
     pub name: Declared<String>,
-    /// Name of the workspace, a Private Link resource.
-    pub grafana: Declared<String>,
+    /// The workspace, a Private Link resource.
+    pub grafana: Declared<ResourceId>,
     /// What it points at.
     pub target: ManagedTarget,
     /// State of the connection; Azure makes it pending.
     pub connection_state: ConnectionState,
     /// Private addresses by member name; of a private link service as member [`ServiceEndpoint::MEMBER`].
-    pub ip_configurations: BTreeMap<String, Declared<IpAddr>>,
+    pub ip_configurations: BTreeMap<Word, Declared<IpAddr>>,
 }
 
 /// What a managed private endpoint points at.
@@ -61,15 +71,15 @@ pub struct ManagedPrivateEndpoint {
 pub enum ManagedTarget {
     /// A Private Link resource.
     Resource {
-        /// Name of the resource.
-        private_link_resource: Declared<String>,
+        /// The resource.
+        private_link_resource: Declared<ResourceId>,
         /// Sub-resource.
         group_id: Declared<String>,
     },
     /// A private link service.
     Service {
-        /// Name of the service.
-        private_link_service: Declared<String>,
+        /// The service.
+        private_link_service: Declared<ServiceTarget>,
         /// Whether the workspace was refreshed after the approval: before that it does not use the endpoint.
         refreshed: bool,
         /// Name that leads to the endpoint within the managed network.
@@ -78,11 +88,20 @@ pub enum ManagedTarget {
 }
 
 impl ManagedPrivateEndpoint {
+    /// Its identity, declared where its name is.
+    pub fn id(&self) -> Declared<ResourceId> {
+        let id = self.grafana.child(types::MANAGED_PRIVATE_ENDPOINT, &self.name);
+        Declared::new(id.expect("a name that was read has no slash"), self.name.origin)
+    }
+
     /// The same as an endpoint in a network; `None` where it points at a private link service.
-    pub(in crate::azure) fn as_private_endpoint(&self, virtual_network: &Declared<String>) -> Option<PrivateEndpoint> {
+    pub(in crate::azure) fn as_private_endpoint(
+        &self,
+        virtual_network: &Declared<ResourceId>,
+    ) -> Option<PrivateEndpoint> {
         let ManagedTarget::Resource { private_link_resource, group_id } = &self.target else { return None };
         Some(PrivateEndpoint {
-            name: self.name.clone(),
+            id: self.id(),
             virtual_network: virtual_network.clone(),
             subnet: None,
             private_link_resource: private_link_resource.clone(),
@@ -95,10 +114,13 @@ impl ManagedPrivateEndpoint {
     }
 
     /// The same as an endpoint of a service in a network; `None` where it points at a resource.
-    pub(in crate::azure) fn as_service_endpoint(&self, virtual_network: &Declared<String>) -> Option<ServiceEndpoint> {
+    pub(in crate::azure) fn as_service_endpoint(
+        &self,
+        virtual_network: &Declared<ResourceId>,
+    ) -> Option<ServiceEndpoint> {
         let ManagedTarget::Service { private_link_service, .. } = &self.target else { return None };
         Some(ServiceEndpoint {
-            name: self.name.clone(),
+            id: self.id(),
             virtual_network: virtual_network.clone(),
             subnet: None,
             private_link_service: private_link_service.clone(),

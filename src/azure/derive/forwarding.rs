@@ -8,8 +8,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::azure::catalogue::Catalogue;
-use crate::azure::declaration::{AZURE_PROVIDED_DNS, Declaration, Declared, SecurityAction, VirtualNetwork};
+use crate::azure::contents::NetworkId;
+use crate::azure::declaration::{AZURE_PROVIDED_DNS, Declared, Link, SecurityAction, VirtualNetwork};
 use crate::azure::finding::{Finding, quoted};
+use crate::azure::identity::ResourceId;
+use crate::azure::world::World;
 use crate::dns::Name;
 
 /// Servers to ask, in their order; a clone shares the list.
@@ -38,8 +41,8 @@ impl FromIterator<SocketAddr> for Targets {
 /// Who answers in place of a network's own zones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// The Azure-provided DNS of the network of that name.
-    Network(String),
+    /// The Azure-provided DNS of that network.
+    Network(NetworkId),
     /// Real servers.
     Servers(Targets),
 }
@@ -48,9 +51,9 @@ pub enum Destination {
 #[derive(Clone, Debug, Default)]
 pub struct Forwarding {
     /// Networks with custom DNS servers.
-    pub custom_dns: BTreeMap<String, Destination>,
+    pub custom_dns: BTreeMap<NetworkId, Destination>,
     /// Addresses of network interfaces with DNS servers of their own: address, network, and who answers.
-    pub interfaces: Vec<(IpAddr, String, Destination)>,
+    pub interfaces: Vec<(IpAddr, NetworkId, Destination)>,
     /// Rules that count.
     pub rules: Vec<Rule>,
     /// Security rules that count.
@@ -64,21 +67,21 @@ pub struct Forwarding {
 /// An enabled rule, for all networks that its ruleset is linked to.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// The ruleset's name.
-    pub ruleset: String,
+    /// The ruleset.
+    pub ruleset: ResourceId,
+    /// What the ruleset is called.
+    pub label: String,
     /// Names at and below it are forwarded.
     pub domain_name: Name,
     /// To whom.
     pub destination: Destination,
     /// The networks.
-    pub virtual_networks: Vec<String>,
+    pub virtual_networks: Vec<NetworkId>,
 }
 
 /// An enabled rule of a DNS security policy, for all networks that the policy is linked to.
 #[derive(Clone, Debug)]
 pub struct SecurityRule {
-    /// The policy's name.
-    pub policy: String,
     /// The lowest counts.
     pub priority: u32,
     /// What happens to a query.
@@ -86,7 +89,7 @@ pub struct SecurityRule {
     /// Names at and below one of these fit.
     pub domains: Vec<Name>,
     /// The networks.
-    pub virtual_networks: Vec<String>,
+    pub virtual_networks: Vec<NetworkId>,
 }
 
 /// The port of DNS.
@@ -96,54 +99,49 @@ const PORT: u16 = 53;
 const RESERVED: [&str; 2] = ["microsoft.com", "microsoftonline.com"];
 
 /// Says who every server is that was declared.
-pub(in crate::azure) fn forwarding(
-    declaration: &Declaration,
-    catalogue: &Catalogue,
-    findings: &mut Vec<Finding>,
-) -> Forwarding {
+pub(in crate::azure) fn forwarding(world: &World, catalogue: &Catalogue, findings: &mut Vec<Finding>) -> Forwarding {
     let mut forwarding = Forwarding::default();
-    for network in &declaration.virtual_networks {
+    for (number, network) in world.numbered_networks() {
         if network.dns_servers.first().is_some_and(|first| first.ip() != AZURE_PROVIDED_DNS) {
-            let destination = destination(declaration, Some(network), &network.dns_servers, findings);
-            forwarding.custom_dns.extend(destination.map(|destination| ((*network.name).clone(), destination)));
+            let destination = destination(world, Some(number), &network.dns_servers, findings);
+            forwarding.custom_dns.extend(destination.map(|destination| (number, destination)));
         }
     }
-    for machine in &declaration.virtual_machines {
-        let mut networks = declaration.virtual_networks.iter();
+    for machine in &world.virtual_machines {
         // A missing network has been reported.
-        let Some(network) = networks.find(|network| *network.name == *machine.virtual_network) else { continue };
+        let Some(network) = world.number(&machine.virtual_network) else { continue };
         for interface in &machine.network_interfaces {
-            let destination = destination(declaration, Some(network), &interface.dns_servers, findings);
+            let destination = destination(world, Some(network), &interface.dns_servers, findings);
             let Some(destination) = destination else { continue };
             let addresses = interface.ip_addresses.iter();
-            let answered = addresses.map(|address| (**address, (*network.name).clone(), destination.clone()));
-            forwarding.interfaces.extend(answered);
+            forwarding.interfaces.extend(addresses.map(|address| (**address, network, destination.clone())));
         }
     }
-    for ruleset in &declaration.dns_forwarding_rulesets {
+    let networks = |links: &[Link]| links.iter().filter_map(|link| world.number(&link.virtual_network)).collect();
+    for ruleset in &world.dns_forwarding_rulesets {
         for rule in &ruleset.rules {
-            let destination = destination(declaration, None, &rule.target_dns_servers, findings);
+            let destination = destination(world, None, &rule.target_dns_servers, findings);
             let Some(destination) = destination.filter(|_| rule.is_enabled) else { continue };
             forwarding.rules.push(Rule {
-                ruleset: (*ruleset.name).clone(),
+                ruleset: (*ruleset.id).clone(),
+                label: world.label(&ruleset.id),
                 domain_name: (*rule.domain_name).clone(),
                 destination,
-                virtual_networks: ruleset.virtual_networks.iter().map(|network| (**network).clone()).collect(),
+                virtual_networks: networks(&ruleset.links),
             });
         }
     }
-    for policy in &declaration.dns_security_policies {
+    for policy in &world.dns_security_policies {
         for rule in policy.rules.iter().filter(|rule| rule.is_enabled) {
             forwarding.security_rules.push(SecurityRule {
-                policy: (*policy.name).clone(),
                 priority: *rule.priority,
                 action: rule.action,
                 domains: rule.domains.iter().map(|domain| (**domain).clone()).collect(),
-                virtual_networks: policy.virtual_networks.iter().map(|network| (**network).clone()).collect(),
+                virtual_networks: networks(&policy.links),
             });
         }
     }
-    if let Some(upstream) = &declaration.upstream {
+    if let Some(upstream) = &world.upstream {
         let servers = upstream.servers.iter().map(|server| **server).collect();
         forwarding.upstream = Some((servers, upstream.for_outside));
     }
@@ -151,23 +149,25 @@ pub(in crate::azure) fn forwarding(
     forwarding.reserved.extend(RESERVED.iter().map(|name| name.parse().expect("a constant of this module")));
     forwarding
 }
+
 /// The network that a server stands in, or the servers themselves: the first decides. `None` after a finding.
 fn destination(
-    declaration: &Declaration,
-    own: Option<&VirtualNetwork>,
+    world: &World,
+    own: Option<NetworkId>,
     servers: &[Declared<SocketAddr>],
     findings: &mut Vec<Finding>,
 ) -> Option<Destination> {
     let first = servers.first()?;
     if first.ip() == AZURE_PROVIDED_DNS {
-        return own.map(|own| Destination::Network((*own.name).clone()));
+        return own.map(Destination::Network);
     }
-    match standing_in(declaration, own, **first).as_slice() {
+    match standing_in(world, own, **first).as_slice() {
         [] => Some(Destination::Servers(servers.iter().map(|server| **server).collect())),
-        [network] => Some(Destination::Network((*network.name).clone())),
+        [network] => Some(Destination::Network(*network)),
         several => {
-            let is_endpoint = several.iter().any(|network| network.has_inbound_endpoint(first.ip()));
-            let names = several.iter().map(|network| network.name.as_str());
+            let mut networks = world.numbered_networks().filter(|(number, _)| several.contains(number));
+            let is_endpoint = networks.any(|(_, network)| network.has_inbound_endpoint(first.ip()));
+            let names = several.iter().map(|network| world.network_label(*network));
             findings.push(Finding::error(
                 first.origin,
                 format!("{} may stand in any of the virtual networks {}", first.ip(), quoted(names)),
@@ -183,11 +183,7 @@ fn destination(
 
 /// Networks that have an inbound endpoint of that address; without one, those whose address space holds it. Of
 /// several, `own` comes first and is meant.
-pub(in crate::azure) fn standing_in<'a>(
-    declaration: &'a Declaration,
-    own: Option<&'a VirtualNetwork>,
-    server: SocketAddr,
-) -> Vec<&'a VirtualNetwork> {
+pub(in crate::azure) fn standing_in(world: &World, own: Option<NetworkId>, server: SocketAddr) -> Vec<NetworkId> {
     if server.ip() == AZURE_PROVIDED_DNS {
         return own.into_iter().collect();
     }
@@ -196,20 +192,20 @@ pub(in crate::azure) fn standing_in<'a>(
         return Vec::new();
     }
     let those = |hold: &dyn Fn(&VirtualNetwork) -> bool| -> Vec<_> {
-        declaration.virtual_networks.iter().filter(|network| hold(network)).collect()
+        world.numbered_networks().filter(|(_, network)| hold(network)).map(|(number, _)| number).collect()
     };
     let mut networks = those(&|network| network.has_inbound_endpoint(server.ip()));
     if networks.is_empty() {
         networks = those(&|network| network.address_space.iter().any(|prefix| prefix.contains(&server.ip())));
     }
-    match own.filter(|own| networks.iter().any(|network| network.name == own.name)) {
+    match own.filter(|own| networks.contains(own)) {
         Some(own) => vec![own],
         None => networks,
     }
 }
 
 impl VirtualNetwork {
-    pub(in crate::azure) fn has_inbound_endpoint(&self, address: IpAddr) -> bool {
+    fn has_inbound_endpoint(&self, address: IpAddr) -> bool {
         self.inbound_endpoints.iter().any(|endpoint| **endpoint == address)
     }
 }

@@ -12,8 +12,10 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::{SoaEdit, constant, private_soa};
-use crate::azure::contents::{Scope, ZoneContents};
-use crate::azure::declaration::{Declaration, Origin, VirtualNetwork};
+use crate::azure::contents::{NetworkId, Scope, ZoneContents};
+use crate::azure::declaration::{Origin, VirtualNetwork};
+use crate::azure::identity::ResourceGroup;
+use crate::azure::world::World;
 use crate::dns::Name;
 
 /// Ends the names of all networks' machines.
@@ -23,44 +25,42 @@ const PRIVATE_RANGES: [&str; 4] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/1
 
 /// Internal zones under construction.
 #[derive(Default)]
-pub(super) struct InternalZones<'a> {
+pub(super) struct InternalZones {
     /// By network and apex.
-    own: BTreeMap<(&'a str, Name), ZoneContents>,
+    own: BTreeMap<(NetworkId, Name), ZoneContents>,
 }
 
-impl<'a> InternalZones<'a> {
+impl InternalZones {
     /// The zone that a network has of its own at an apex.
-    pub(super) fn zone(&mut self, network: &'a str, apex: Name, origin: Origin) -> &mut ZoneContents {
-        self.own.entry((network, apex)).or_insert_with_key(|(network, apex)| {
-            empty(apex.clone(), Arc::new(BTreeSet::from([(*network).to_owned()])), origin)
-        })
+    pub(super) fn zone(&mut self, network: NetworkId, apex: Name, origin: Origin) -> &mut ZoneContents {
+        let own = self.own.entry((network, apex));
+        own.or_insert_with_key(|(network, apex)| empty(apex.clone(), Arc::new([*network]), origin))
     }
 
     /// All internal zones, with the empty ones that every network has.
-    pub(super) fn finish(mut self, declaration: &'a Declaration) -> Vec<ZoneContents> {
+    pub(super) fn finish(mut self, world: &World) -> Vec<ZoneContents> {
         let private_ranges: Vec<IpNet> = private_ranges().collect();
-        for network in &declaration.virtual_networks {
+        for (number, network) in world.numbered_networks() {
             let is_public = |prefix: &IpNet| !private_ranges.iter().any(|range| range.contains(prefix));
             let prefixes = network.address_space.iter().map(|prefix| prefix.trunc());
             for apex in prefixes.filter(is_public).flat_map(reverse_apexes) {
-                self.zone(&network.name, apex, network.name.origin);
+                self.zone(number, apex, network.id.origin);
             }
         }
-        let networks = declaration.virtual_networks.iter().map(|network| network.name.as_str());
-        let everyone: Arc<BTreeSet<String>> = Arc::new(networks.map(str::to_owned).collect());
+        let mut everyone: Vec<_> = world.numbered_networks().map(|(number, _)| number).collect();
+        everyone.sort_unstable();
+        let everyone: Arc<[NetworkId]> = everyone.into();
         let everywhere = private_ranges.into_iter().flat_map(reverse_apexes).chain([constant(INTERNAL_APEX)]);
         let mut zones = Vec::new();
         for apex in everywhere {
-            let owners: BTreeSet<&str> =
+            let owners: BTreeSet<NetworkId> =
                 self.own.keys().filter(|(_, own)| *own == apex).map(|(network, _)| *network).collect();
             let others = match owners.is_empty() {
                 true => everyone.clone(),
-                false => {
-                    Arc::new(everyone.iter().filter(|network| !owners.contains(network.as_str())).cloned().collect())
-                }
+                false => everyone.iter().copied().filter(|network| !owners.contains(network)).collect(),
             };
             if !others.is_empty() {
-                zones.push(empty(apex, others, declaration.origin));
+                zones.push(empty(apex, others, world.origin));
             }
         }
         zones.extend(self.own.into_values());
@@ -70,7 +70,7 @@ impl<'a> InternalZones<'a> {
 
 /// An internal zone with nothing but its SOA record: the one that Azure makes with a private zone, as no capture of the
 /// true one was found. Negative answers have a TTL of 10 s then, as those of private zones.
-fn empty(apex: Name, networks: Arc<BTreeSet<String>>, origin: Origin) -> ZoneContents {
+fn empty(apex: Name, networks: Arc<[NetworkId]>, origin: Origin) -> ZoneContents {
     let mut zone = ZoneContents {
         scope: Scope::Internal { networks },
         is_partial: false,
@@ -137,12 +137,21 @@ fn reverse_name(address: IpAddr, labels: usize) -> Name {
 }
 
 impl VirtualNetwork {
+    /// What a name is made up from: the network's name, and where it is in another resource group than files are without
+    /// a word, all of its identity.
+    fn seed(&self) -> Vec<u8> {
+        match *self.id.resource_group() == ResourceGroup::default() {
+            true => self.id.name().as_bytes().to_vec(),
+            false => self.id.to_string().to_lowercase().into_bytes(),
+        }
+    }
+
     /// The name below `internal.cloudapp.net` that ends the names of the network's machines: as declared, else made up
     /// from the network's name in the form that Azure's have, the same each time.
     pub(super) fn internal_suffix(&self) -> Name {
         let declared = self.internal_domain_name_suffix.as_ref().map(|suffix| (**suffix).clone());
         declared.unwrap_or_else(|| {
-            let hash = fnv1a(self.name.as_bytes());
+            let hash = fnv1a(&self.seed());
             let digits = b"abcdefghijklmnopqrstuvwxyz234567";
             let digit = |at: u32| char::from(digits[(hash >> (5 * at)) as usize % digits.len()]);
             let id: String = (0..26).map(digit).collect();
@@ -162,15 +171,15 @@ fn fnv1a(octets: &[u8]) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::azure::{Catalogue, Declared, NetworkInterface, PowerState, Topology, VirtualMachine};
+    use crate::azure::identity::testing;
+    use crate::azure::{Catalogue, Declaration, Declared, NetworkInterface, PowerState, Topology, VirtualMachine};
 
     const ORIGIN: Origin = Origin(0);
 
     fn network(name: &str, prefix: &str) -> VirtualNetwork {
         VirtualNetwork {
-            name: Declared::new(name.to_owned(), ORIGIN),
             address_space: vec![Declared::new(prefix.parse().unwrap(), ORIGIN)],
-            ..VirtualNetwork::default()
+            ..VirtualNetwork::new(testing::network(name))
         }
     }
 
@@ -178,8 +187,11 @@ mod tests {
         let address = Declared::new(address.parse().unwrap(), ORIGIN);
         VirtualMachine {
             name: Declared::new(name.to_owned(), ORIGIN),
-            virtual_network: Declared::new(network.to_owned(), ORIGIN),
+            resource_group: ResourceGroup::default(),
+            virtual_network: testing::network(network),
             network_interfaces: vec![NetworkInterface {
+                name: None,
+                subnet: None,
                 ip_addresses: vec![address],
                 dns_servers: Vec::new(),
                 primary: false,
@@ -189,32 +201,33 @@ mod tests {
         }
     }
 
-    fn zones(declaration: Declaration) -> Vec<ZoneContents> {
-        Topology::new(declaration, &Catalogue::embedded()).unwrap().0.zones().to_vec()
+    fn topology(declaration: Declaration) -> Topology {
+        Topology::new(declaration, &Catalogue::embedded()).unwrap().0
     }
 
     /// How many zones with that apex a network sees.
-    fn seen(zones: &[ZoneContents], network: &str, apex: &Name) -> usize {
+    fn seen(topology: &Topology, network: &str, apex: &Name) -> usize {
+        let network = topology.find_network(network).unwrap();
         let sees = |zone: &&ZoneContents| {
-            zone.apex == *apex && matches!(&zone.scope, Scope::Internal { networks } if networks.contains(network))
+            zone.apex == *apex && matches!(&zone.scope, Scope::Internal { networks } if networks.contains(&network))
         };
-        zones.iter().filter(sees).count()
+        topology.zones().iter().filter(sees).count()
     }
 
     #[test]
     fn networks_share_the_zones_in_which_they_have_nothing() {
         let networks: Vec<_> = (0..50).map(|at| network(&format!("v{at}"), &format!("10.{at}.0.0/16"))).collect();
         let declaration = Declaration { virtual_networks: networks, ..Declaration::default() };
-        let without = zones(declaration.clone());
+        let without = topology(declaration.clone());
         // internal.cloudapp.net, 10, 16.172 to 31.172, 168.192, c.f and d.f.
-        assert_eq!(without.len(), 21);
-        let with = zones(Declaration {
+        assert_eq!(without.zones().len(), 21);
+        let with = topology(Declaration {
             virtual_machines: vec![machine("a", "v7", "10.7.0.4"), machine("b", "v7", "10.7.0.5")],
             ..declaration
         });
-        assert_eq!(with.len(), 23);
+        assert_eq!(with.zones().len(), 23);
         // Each network sees one zone of each name, or the lists of views would hold a suffix twice.
-        for apex in without.iter().map(|zone| &zone.apex) {
+        for apex in without.zones().iter().map(|zone| &zone.apex) {
             assert_eq!((seen(&with, "v7", apex), seen(&with, "v8", apex)), (1, 1), "{apex}");
         }
     }

@@ -7,39 +7,35 @@ use super::zone_group::ZONE_GROUP_TTL;
 use super::{address_set, constant, public, seconds};
 use crate::azure::catalogue::{Catalogue, ResourceMember};
 use crate::azure::contents::ZoneContents;
-use crate::azure::declaration::{Declaration, ManagedPrivateEndpoint, ManagedTarget, ServiceEndpoint, Writer};
+use crate::azure::declaration::{ManagedPrivateEndpoint, ManagedTarget, ServiceEndpoint, Word, Writer};
 use crate::azure::finding::Finding;
-use crate::azure::lookup::members;
+use crate::azure::identity::ResourceId;
+use crate::azure::world::World;
 use crate::dns::Name;
 
 /// Ends the aliases of private link services.
 pub(in crate::azure) const ALIAS_APEX: &str = "azure.privatelinkservice";
 
 /// The connections that managed private endpoints are: resource, and group ID in lower case.
-pub(super) fn connections(declaration: &Declaration) -> impl Iterator<Item = (&str, String)> {
-    let endpoints = declaration.managed_private_endpoints.iter();
-    endpoints.filter(|endpoint| endpoint.connection_state.is_connection(declaration.public_cname_from)).filter_map(
+pub(super) fn connections(world: &World) -> impl Iterator<Item = (&ResourceId, String)> {
+    let endpoints = world.managed_private_endpoints.iter();
+    endpoints.filter(|endpoint| endpoint.connection_state.is_connection(world.public_cname_from)).filter_map(
         |endpoint| {
             let ManagedTarget::Resource { private_link_resource, group_id } = &endpoint.target else { return None };
-            Some((private_link_resource.as_str(), group_id.to_lowercase()))
+            Some((&**private_link_resource, group_id.to_lowercase()))
         },
     )
 }
 
 /// Writes the names that a managed network, and it alone, resolves to the addresses of its endpoints. Each is the apex
 /// of an internal zone, so that nothing beside it is hidden.
-pub(super) fn names<'a>(
-    declaration: &'a Declaration,
-    catalogue: &Catalogue,
-    zones: &mut InternalZones<'a>,
-    findings: &mut Vec<Finding>,
-) {
-    for endpoint in declaration.managed_private_endpoints.iter().filter(|endpoint| endpoint.is_used()) {
+pub(super) fn names(world: &World, catalogue: &Catalogue, zones: &mut InternalZones, findings: &mut Vec<Finding>) {
+    for endpoint in world.managed_private_endpoints.iter().filter(|endpoint| endpoint.is_used()) {
         // A workspace without a managed network has been reported.
-        let Some(network) = declaration.managed_network(&endpoint.grafana) else { continue };
-        for (name, address) in private_names(declaration, catalogue, endpoint) {
+        let Some((network, _)) = world.managed_network(&endpoint.grafana) else { continue };
+        for (name, address) in private_names(world, catalogue, endpoint) {
             let origin = endpoint.name.origin;
-            let zone = zones.zone(&network.name, name.clone(), origin);
+            let zone = zones.zone(network, name.clone(), origin);
             let writer = Writer::ManagedPrivateEndpoint((*endpoint.name).clone());
             // Both address families are the later endpoint's, as with the records of zone groups.
             zone.record_sets.retain(|_, record_set| {
@@ -63,22 +59,16 @@ pub(super) fn names<'a>(
     }
 }
 
-fn private_names(
-    declaration: &Declaration,
-    catalogue: &Catalogue,
-    endpoint: &ManagedPrivateEndpoint,
-) -> Vec<(Name, IpAddr)> {
-    let address = |member: &str| endpoint.ip_configurations.get(member).map(|address| **address);
+fn private_names(world: &World, catalogue: &Catalogue, endpoint: &ManagedPrivateEndpoint) -> Vec<(Name, IpAddr)> {
+    let address = |member: &str| endpoint.ip_configurations.get(&Word::from(member)).map(|address| **address);
     match &endpoint.target {
         ManagedTarget::Service { domain_name, .. } => {
             let name = domain_name.as_ref().map(|name| (**name).clone());
             name.zip(address(ServiceEndpoint::MEMBER)).into_iter().collect()
         }
         ManagedTarget::Resource { private_link_resource, group_id } => {
-            let mut resources = declaration.private_link_resources.iter();
-            let resource = resources.find(|resource| *resource.name == **private_link_resource);
-            let members =
-                resource.map(|resource| members(declaration, catalogue, resource, group_id)).unwrap_or_default();
+            let resource = world.resource(private_link_resource);
+            let members = resource.map(|resource| world.members(catalogue, resource, group_id)).unwrap_or_default();
             let named = |member: ResourceMember| Some((member.privatelink_name, address(&member.name)?));
             members.into_iter().filter(|member| !member.unwritten).filter_map(named).collect()
         }
@@ -87,10 +77,10 @@ fn private_names(
 
 /// The public zone in which aliases of private link services do not exist, so that a query for one is answered as
 /// public DNS answers it: NXDOMAIN. `None` without such a service, or where a declared zone covers the name.
-pub(super) fn alias_zone(declaration: &Declaration, public: &[ZoneContents]) -> Option<ZoneContents> {
-    let service = declaration.private_link_services.first().map(|service| &service.name);
-    let service = service.or_else(|| declaration.service_endpoints.first().map(|endpoint| &endpoint.name))?;
+pub(super) fn alias_zone(world: &World, public: &[ZoneContents]) -> Option<ZoneContents> {
+    let service = world.private_link_services.first().map(|service| service.id.origin);
+    let origin = service.or_else(|| world.service_endpoints.first().map(|endpoint| endpoint.id.origin))?;
     let apex = constant(ALIAS_APEX);
     let is_covered = public.iter().any(|zone| apex.as_ref().is_within(zone.apex.as_ref()));
-    (!is_covered).then(|| public::derived_zone(apex, service.origin))
+    (!is_covered).then(|| public::derived_zone(apex, origin))
 }

@@ -13,8 +13,9 @@ use std::net::IpAddr;
 
 use super::catalogue::Catalogue;
 use super::contents::{Scope, ZoneContents};
-use super::declaration::{Declaration, Origin, PrivateDnsZone, PublicZone, RecordSet, SoaEdit, Writer};
+use super::declaration::{Origin, PrivateDnsZone, PublicZone, RecordSet, SoaEdit, Writer};
 use super::finding::Finding;
+use super::world::World;
 use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
 
 pub use forwarding::{Destination, Forwarding, Rule, SecurityRule, Targets};
@@ -29,42 +30,40 @@ const PRIVATE_SOA: [u32; 5] = [1, 3600, 300, 2_419_200, 10];
 
 /// All zones with all their records: private ones first and in the order of the declaration, internal ones last. Takes
 /// the record sets out of the declaration, as there may be many.
-pub(super) fn zones(
-    declaration: &mut Declaration,
-    catalogue: &Catalogue,
-    findings: &mut Vec<Finding>,
-) -> Vec<ZoneContents> {
-    let mut private: Vec<_> = declaration.private_dns_zones.iter_mut().map(private_zone).collect();
+pub(super) fn zones(world: &mut World, catalogue: &Catalogue, findings: &mut Vec<Finding>) -> Vec<ZoneContents> {
+    let declaration = world.declaration_mut();
+    let take = |zone: &mut PrivateDnsZone| take_record_sets(&zone.name, &mut zone.record_sets);
+    let record_sets: Vec<_> = declaration.private_dns_zones.iter_mut().map(take).collect();
     let declared_public = declaration.public_zones.iter_mut().map(public_zone).collect();
-    let declaration = &*declaration;
-    zone_group::write(declaration, catalogue, &mut private, findings);
-    for (zone, declared) in private.iter_mut().zip(&declaration.private_dns_zones) {
-        machines::register(declaration, declared, zone, findings);
+    let world = &*world;
+    let zones = world.private_dns_zones.iter().zip(record_sets);
+    let mut private: Vec<_> = zones.map(|(zone, record_sets)| private_zone(world, zone, record_sets)).collect();
+    zone_group::write(world, catalogue, &mut private, findings);
+    for (zone, declared) in private.iter_mut().zip(&world.private_dns_zones) {
+        machines::register(world, declared, zone, findings);
     }
     let mut internal = internal::InternalZones::default();
-    machines::internal_names(declaration, &mut internal);
-    managed::names(declaration, catalogue, &mut internal, findings);
-    let mut public = public::zones(declaration, catalogue, declared_public, findings);
-    public.extend(managed::alias_zone(declaration, &public));
+    machines::internal_names(world, &mut internal);
+    managed::names(world, catalogue, &mut internal, findings);
+    let mut public = public::zones(world, catalogue, declared_public, findings);
+    public.extend(managed::alias_zone(world, &public));
     private.append(&mut public);
-    private.extend(internal.finish(declaration));
-    name_servers::write(declaration, &mut private, findings);
+    private.extend(internal.finish(world));
+    name_servers::write(world, &mut private, findings);
     private
 }
 
-fn private_zone(zone: &mut PrivateDnsZone) -> ZoneContents {
+type RecordSets = BTreeMap<(Name, RecordType), RecordSet>;
+
+fn private_zone(world: &World, zone: &PrivateDnsZone, record_sets: RecordSets) -> ZoneContents {
+    // A network that is not there has been reported.
+    let links = zone.virtual_network_links.iter();
+    let links = links.filter_map(|link| Some((world.number(&link.link.virtual_network)?, link.resolution_policy)));
     let mut contents = ZoneContents {
         apex: (*zone.name).clone(),
-        scope: Scope::Private {
-            resource_group: zone.resource_group.clone(),
-            links: zone
-                .virtual_network_links
-                .iter()
-                .map(|link| ((*link.virtual_network).clone(), link.resolution_policy))
-                .collect(),
-        },
+        scope: Scope::Private { id: zone.id.clone(), links: links.collect() },
         is_partial: false,
-        record_sets: take_record_sets(&zone.name, &mut zone.record_sets),
+        record_sets,
         origin: zone.name.origin,
     };
     let soa = private_soa(&zone.name, &zone.soa, zone.name.origin);
@@ -105,7 +104,7 @@ fn public_zone(zone: &mut PublicZone) -> ZoneContents {
 }
 
 /// Record sets by owner and type; of two, which have been reported, the last.
-fn take_record_sets(apex: &Name, record_sets: &mut Vec<RecordSet>) -> BTreeMap<(Name, RecordType), RecordSet> {
+fn take_record_sets(apex: &Name, record_sets: &mut Vec<RecordSet>) -> RecordSets {
     let mut record_sets: Vec<_> = std::mem::take(record_sets).into_iter().map(Some).collect();
     let set = |at: usize| record_sets[at].as_ref().map(|set| (&set.owner, set.rtype));
     let hint = |at: usize| set(at).map(|(owner, _)| owner.as_ref().order_hint(apex.as_ref()));

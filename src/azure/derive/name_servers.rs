@@ -9,13 +9,14 @@ use std::net::IpAddr;
 
 use super::address_set;
 use crate::azure::contents::{Scope, ZoneContents};
-use crate::azure::declaration::{Declaration, NameServer, RecordSet, Writer};
+use crate::azure::declaration::{NameServer, RecordSet, Writer};
 use crate::azure::finding::Finding;
+use crate::azure::world::World;
 use crate::dns::{Rdatas, RecordType, TypeName};
 
 /// Writes them into all zones, but for the NS records of one that a person gave its own.
-pub(super) fn write(declaration: &Declaration, zones: &mut [ZoneContents], findings: &mut Vec<Finding>) {
-    let servers = &declaration.name_servers;
+pub(super) fn write(world: &World, zones: &mut [ZoneContents], findings: &mut Vec<Finding>) {
+    let servers = &world.name_servers;
     let Some(first) = servers.first() else { return };
     let rdatas = Rdatas::new(RecordType::NS, servers.iter().map(|server| server.name.as_wire().into()).collect());
     for zone in &mut *zones {
@@ -51,7 +52,7 @@ pub(super) fn write(declaration: &Declaration, zones: &mut [ZoneContents], findi
 fn addresses(server: &NameServer, zone: &mut ZoneContents, findings: &mut Vec<Finding>) {
     let origin = server.name.origin;
     let place = match &zone.scope {
-        Scope::Private { resource_group, .. } => format!("the zone {} in \"{resource_group}\"", zone.apex),
+        Scope::Private { id, .. } => format!("the zone {} in \"{}\"", zone.apex, id.resource_group().name()),
         Scope::Public | Scope::Internal { .. } => format!("the zone {}", zone.apex),
     };
     if let Some(alias) = zone.record_sets.get(&((*server.name).clone(), RecordType::CNAME)) {

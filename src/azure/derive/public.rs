@@ -1,16 +1,15 @@
 //! The public side of Private Link resources: what the public DNS of a service holds for them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::{SOA_TTL, address_set, constant, seconds};
 use crate::azure::catalogue::{Catalogue, ResourceMember, SubResource};
 use crate::azure::contents::{Scope, ZoneContents};
-use crate::azure::declaration::{
-    Declaration, NameServer, Origin, PrivateEndpoint, PrivateLinkResource, RecordSet, Writer,
-};
+use crate::azure::declaration::{NameServer, Origin, PrivateEndpoint, PrivateLinkResource, RecordSet, Word, Writer};
 use crate::azure::finding::Finding;
-use crate::azure::lookup::named;
+use crate::azure::identity::ResourceId;
+use crate::azure::world::World;
 use crate::dns::{Name, NameRef, Rdatas, RecordType, Ttl, rdata};
 
 /// Serial, refresh, retry, expire and minimum of the SOA record of a public Azure DNS zone.
@@ -18,16 +17,21 @@ const PUBLIC_SOA: [u32; 5] = [1, 3600, 300, 2_419_200, 300];
 
 /// The declared public zones with what follows from the resources, and the zones that it takes besides.
 pub(super) fn zones(
-    declaration: &Declaration,
+    world: &World,
     catalogue: &Catalogue,
     declared: Vec<ZoneContents>,
     findings: &mut Vec<Finding>,
 ) -> Vec<ZoneContents> {
-    let connections = Connections::new(declaration);
+    let connections = Connections::new(world);
     let mut members = Vec::new();
-    for resource in &declaration.private_link_resources {
+    // Two resources with one identity, or one public name of their own, have been reported: the first has it.
+    let mut owners: HashMap<Name, &ResourceId> = HashMap::new();
+    for resource in world.private_link_resources.iter().filter(|resource| world.is_first(resource)) {
         for found in catalogue.services_of(resource) {
             for member in catalogue.members(found, resource).unwrap_or_default() {
+                if member.is_own && *owners.entry(member.public_name.clone()).or_insert(&resource.id) != &*resource.id {
+                    continue;
+                }
                 let has_step = !member.public_only && !member.private_address_for_everyone;
                 let is_connected = has_step && (member.always_connected || connections.reach(resource, found));
                 members.push((resource, member, is_connected));
@@ -43,38 +47,39 @@ pub(super) fn zones(
     let mut public = PublicSide::new(declared);
     for (resource, member, is_connected) in &members {
         if *is_connected || !connected.contains(&member.public_name) {
+            let writer = Writer::PrivateLinkResource(world.label(&resource.id));
             match member.private_address_for_everyone {
-                true => public.private_address(declaration, resource, member),
-                false => public.member(resource, member, *is_connected),
+                true => public.private_address(world, resource, member, writer),
+                false => public.member(resource, member, *is_connected, writer),
             }
         }
     }
     public.finish(findings)
 }
 
-/// Which resources are connected, by name and group ID in lower case.
-struct Connections<'a>(BTreeSet<(&'a str, String)>);
+/// Which resources are connected, each with the group ID in lower case.
+struct Connections<'a>(HashSet<(&'a ResourceId, String)>);
 
 impl<'a> Connections<'a> {
     /// As soon as one private endpoint exists anywhere, the public name gains the privatelink step for everyone
     /// (private-endpoint-dns.md). An endpoint of a private link scope is one of each resource in it.
-    fn new(declaration: &'a Declaration) -> Self {
-        let mut connections = BTreeSet::new();
-        for endpoint in &declaration.private_endpoints {
-            if endpoint.is_connection(declaration.public_cname_from) {
+    fn new(world: &'a World) -> Self {
+        let mut connections = HashSet::new();
+        for endpoint in &world.private_endpoints {
+            if endpoint.is_connection(world.public_cname_from) {
                 let group_id = endpoint.group_id.to_lowercase();
-                let scope = named(declaration, &endpoint.private_link_resource);
+                let scope = world.resource(&endpoint.private_link_resource);
                 let scoped = scope.into_iter().flat_map(|scope| &scope.scoped_resources);
-                connections.extend(scoped.map(|scoped| (scoped.as_str(), group_id.clone())));
-                connections.insert((endpoint.private_link_resource.as_str(), group_id));
+                connections.extend(scoped.map(|scoped| (&**scoped, group_id.clone())));
+                connections.insert((&*endpoint.private_link_resource, group_id));
             }
         }
-        connections.extend(super::managed::connections(declaration));
+        connections.extend(super::managed::connections(world));
         Self(connections)
     }
 
     fn reach(&self, resource: &'a PrivateLinkResource, sub_resource: SubResource<'_>) -> bool {
-        self.0.contains(&(resource.name.as_str(), sub_resource.group_id().to_lowercase()))
+        self.0.contains(&(&*resource.id, sub_resource.group_id().to_lowercase()))
     }
 }
 
@@ -110,9 +115,8 @@ impl PublicSide {
     }
 
     /// Notes what public DNS holds for a member.
-    fn member(&mut self, resource: &PrivateLinkResource, member: &ResourceMember, is_connected: bool) {
-        let writer = Writer::PrivateLinkResource((*resource.name).clone());
-        let origin = resource.name.origin;
+    fn member(&mut self, resource: &PrivateLinkResource, member: &ResourceMember, is_connected: bool, writer: Writer) {
+        let origin = resource.id.origin;
         if member.private_only {
             self.empty.push((member.public_zone.clone(), origin));
             return;
@@ -150,8 +154,11 @@ impl PublicSide {
             });
         }
         // Members that share the one declared host share its addresses.
-        let of_host = || resource.public_ip_addresses.values().next().filter(|_| resource.public_endpoint.is_some());
-        let declared = resource.public_ip_addresses.get(&member.name).or_else(of_host);
+        let of_host = || {
+            let first = resource.public_ip_addresses.iter().min_by_key(|(member, _)| member.as_str());
+            first.map(|(_, addresses)| addresses).filter(|_| resource.public_endpoint.is_some())
+        };
+        let declared = resource.public_ip_addresses.get(&Word::from(&*member.name)).or_else(of_host);
         for (at, (host, ttl)) in member.public_chain.iter().enumerate() {
             self.record_sets.push((alias(owner, host, *ttl), home));
             // A zone that a person declared says itself where its names lead.
@@ -173,20 +180,26 @@ impl PublicSide {
     }
 
     /// Notes a public name that has the address of the resource's private endpoint, for everyone.
-    fn private_address(&mut self, declaration: &Declaration, resource: &PrivateLinkResource, member: &ResourceMember) {
-        let origin = resource.name.origin;
+    fn private_address(
+        &mut self,
+        world: &World,
+        resource: &PrivateLinkResource,
+        member: &ResourceMember,
+        writer: Writer,
+    ) {
+        let origin = resource.id.origin;
         self.empty.push((member.public_zone.clone(), origin));
         if !resource.public_fqdn {
             return;
         }
-        let points_here = |endpoint: &&PrivateEndpoint| *endpoint.private_link_resource == *resource.name;
-        let endpoints = declaration.private_endpoints.iter().filter(points_here);
+        let points_here = |endpoint: &&PrivateEndpoint| *endpoint.private_link_resource == *resource.id;
+        let endpoints = world.private_endpoints.iter().filter(points_here);
         let in_use = endpoints.filter(|endpoint| endpoint.has_written() && !endpoint.deleted);
-        let Some(address) = in_use.filter_map(|endpoint| endpoint.ip_configurations.get(&member.name)).next_back()
+        let Some(address) =
+            in_use.filter_map(|endpoint| endpoint.ip_configurations.get(&Word::from(&*member.name))).next_back()
         else {
             return;
         };
-        let writer = Writer::PrivateLinkResource((*resource.name).clone());
         for record_set in address_set(&member.public_name, &[**address], member.address_ttl, writer, origin) {
             self.record_sets.push((record_set, Home::Service(member.public_zone.clone())));
         }
@@ -298,14 +311,15 @@ fn parent(name: NameRef<'_>) -> NameRef<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::azure::Declared;
+    use crate::azure::declaration::{Declaration, Declared};
+    use crate::azure::identity::ResourceGroup;
 
     /// Zones and their records, writers aside.
     fn derived(resources: &[&PrivateLinkResource]) -> BTreeMap<Name, Vec<(Name, RecordType)>> {
         let resources: Vec<PrivateLinkResource> = resources.iter().copied().cloned().collect();
         let declaration = Declaration { private_link_resources: resources, ..Declaration::default() };
         let mut findings = Vec::new();
-        let zones = zones(&declaration, &Catalogue::embedded(), Vec::new(), &mut findings);
+        let zones = zones(&World::new(declaration), &Catalogue::embedded(), Vec::new(), &mut findings);
         assert!(findings.is_empty(), "{findings:?}");
         zones.into_iter().map(|zone| (zone.apex, zone.record_sets.into_keys().collect())).collect()
     }
@@ -314,7 +328,8 @@ mod tests {
     fn the_order_of_resources_does_not_decide_which_zones_there_are() {
         let text = |text: &str| Declared::new(text.to_owned(), Origin(0));
         let resource = |resource_type: &str, name: &str, parts: &[&str]| {
-            let mut resource = PrivateLinkResource::new(text(resource_type), text(name), text("eastus"));
+            let id = ResourceGroup::default().resource(resource_type, name).unwrap();
+            let mut resource = PrivateLinkResource::new(Declared::new(id, Origin(0)), text("eastus"));
             resource.name_parts = parts.iter().map(|part| ((*part).to_owned(), text("p"))).collect();
             resource
         };

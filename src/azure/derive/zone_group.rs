@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::{address_set, seconds};
 use crate::azure::catalogue::{Catalogue, ResourceMember};
 use crate::azure::contents::ZoneContents;
-use crate::azure::declaration::{Declaration, PrivateEndpoint, Writer};
+use crate::azure::declaration::{PrivateDnsZone, PrivateEndpoint, Word, Writer};
 use crate::azure::finding::Finding;
-use crate::azure::lookup::{find_resource, members};
+use crate::azure::world::World;
 use crate::dns::{Name, RecordType};
 
 /// TTL of records that zone groups write, in seconds (seen in AzureTRE issue 3767 and in captures of Storage).
@@ -18,57 +18,52 @@ type Claims<'a> = BTreeMap<(usize, Name, RecordType), Vec<&'a PrivateEndpoint>>;
 
 /// Writes the records of all zone groups, endpoint by endpoint; a later one replaces what an earlier one wrote (seen in
 /// azure-docs issues 58044 and 122192). Then takes away those of deleted endpoints.
-pub(super) fn write(
-    declaration: &Declaration,
-    catalogue: &Catalogue,
-    zones: &mut [ZoneContents],
-    findings: &mut Vec<Finding>,
-) {
+pub(super) fn write(world: &World, catalogue: &Catalogue, zones: &mut [ZoneContents], findings: &mut Vec<Finding>) {
     let mut claims = Claims::new();
-    for endpoint in &declaration.private_endpoints {
+    for endpoint in &world.private_endpoints {
         if !endpoint.has_written() {
             continue;
         }
         // A missing resource or service has been reported by the check of the resources.
-        let Some(resource) = find_resource(declaration, endpoint) else { continue };
+        let Some(resource) = world.resource(&endpoint.private_link_resource) else { continue };
         let mut left_out: BTreeMap<Name, Vec<ResourceMember>> = BTreeMap::new();
-        let members = members(declaration, catalogue, resource, &endpoint.group_id);
+        let members = world.members(catalogue, resource, &endpoint.group_id);
         for member in members.into_iter().filter(|member| !member.unwritten) {
-            if !self::member(endpoint, &member, zones, &mut claims, findings) {
+            if !self::member(world, endpoint, &member, zones, &mut claims, findings) {
                 left_out.entry(member.private_zone.clone()).or_default().push(member);
             }
         }
         for (zone, members) in left_out.iter().filter(|_| !endpoint.deleted) {
-            missing_zone(declaration, endpoint, zone, members, findings);
+            missing_zone(world, endpoint, zone, members, findings);
         }
     }
-    delete(claims, zones, findings);
+    delete(world, claims, zones, findings);
 }
 
 /// Writes the record of one member; `false` where the zone group has no zone for it.
 fn member<'a>(
+    world: &World,
     endpoint: &'a PrivateEndpoint,
     member: &ResourceMember,
     zones: &mut [ZoneContents],
     claims: &mut Claims<'a>,
     findings: &mut Vec<Finding>,
 ) -> bool {
-    let Some(address) = endpoint.ip_configurations.get(&member.name) else { return true };
-    let in_group = |zone: &ZoneContents| {
-        zone.apex == member.private_zone
-            && endpoint.private_dns_zone_group.iter().any(|reference| reference.matches(zone))
-    };
-    let Some(number) = zones.iter().position(in_group) else { return false };
-    let writer = Writer::PrivateEndpoint((*endpoint.name).clone());
+    let Some(address) = endpoint.ip_configurations.get(&Word::from(&*member.name)) else { return true };
+    // Zones have the places here that they have in the declaration.
+    let in_group = endpoint.private_dns_zone_group.iter().filter_map(|zone| world.zone(zone));
+    let fitting = in_group.filter(|(_, zone)| *zone.name == member.private_zone).map(|(number, _)| number);
+    let Some(number) = fitting.min() else { return false };
+    let writer = Writer::PrivateEndpoint(world.label(&endpoint.id));
     let addresses = [**address];
     for record_set in
-        address_set(&member.privatelink_name, &addresses, seconds(ZONE_GROUP_TTL), writer, endpoint.name.origin)
+        address_set(&member.privatelink_name, &addresses, seconds(ZONE_GROUP_TTL), writer, endpoint.id.origin)
     {
         let key = (number, record_set.owner.clone(), record_set.rtype);
         let claimants = claims.entry(key).or_default();
         // That an endpoint is deleted is said once, with what it takes away.
         let is_over = endpoint.deleted || claimants.last().is_some_and(|last| last.deleted);
-        if claimants.last().is_none_or(|last| last.name != endpoint.name) {
+        if claimants.last().is_none_or(|last| last.id != endpoint.id) {
             claimants.push(endpoint);
         }
         let writer = record_set.writer.clone();
@@ -76,10 +71,12 @@ fn member<'a>(
         let replaced = zones[number].insert(record_set).filter(|replaced| replaced.writer != writer);
         if let Some(replaced) = replaced.filter(|replaced| !is_over || replaced.writer == Writer::Person) {
             findings.push(Finding::warning(
-                endpoint.name.origin,
+                endpoint.id.origin,
                 format!(
                     "private endpoint \"{}\" replaces the record of {} {}: the last writer wins",
-                    endpoint.name, member.privatelink_name, replaced.writer
+                    world.label(&endpoint.id),
+                    member.privatelink_name,
+                    replaced.writer
                 ),
                 "give each endpoint a zone of its own, or keep one endpoint for the resource",
             ));
@@ -90,24 +87,26 @@ fn member<'a>(
 
 /// Says that a zone group lacks a zone, and for which members.
 fn missing_zone(
-    declaration: &Declaration,
+    world: &World,
     endpoint: &PrivateEndpoint,
     zone: &Name,
     members: &[ResourceMember],
     findings: &mut Vec<Finding>,
 ) {
-    let names_zone =
-        |endpoint: &PrivateEndpoint| endpoint.private_dns_zone_group.iter().any(|reference| reference.name == *zone);
+    let names_zone = |endpoint: &PrivateEndpoint| {
+        let mut group = endpoint.private_dns_zone_group.iter();
+        group.any(|named| PrivateDnsZone::apex(named).as_ref() == Some(zone))
+    };
     // A zone that the group names but that is not there has been reported, or could not be read. A resource with more
     // zones than a group may hold has several endpoints in a network.
     let is_sibling = |other: &&PrivateEndpoint| {
         *other.private_link_resource == *endpoint.private_link_resource
             && *other.virtual_network == *endpoint.virtual_network
             && other.group_id.eq_ignore_ascii_case(&endpoint.group_id)
-            && (*other.name == *endpoint.name || other.has_written() && !other.deleted)
+            && (*other.id == *endpoint.id || other.has_written() && !other.deleted)
     };
     let no_zone_group = endpoint.private_dns_zone_group.is_empty();
-    if no_zone_group || declaration.private_endpoints.iter().filter(is_sibling).any(names_zone) {
+    if no_zone_group || world.private_endpoints.iter().filter(is_sibling).any(names_zone) {
         return;
     }
     let names: Vec<_> = members.iter().map(|member| member.public_name.to_string()).collect();
@@ -117,29 +116,31 @@ fn missing_zone(
         false => format!("clients do not get the private addresses of {names}"),
     };
     findings.push(Finding::warning(
-        endpoint.name.origin,
-        format!("the zone group of private endpoint \"{}\" has no zone {zone}: {consequence}", endpoint.name),
+        endpoint.id.origin,
+        format!(
+            "the zone group of private endpoint \"{}\" has no zone {zone}: {consequence}",
+            world.label(&endpoint.id)
+        ),
         format!("add the zone {zone} to private_dns_zone_group"),
     ));
 }
 
 /// Deleting an endpoint removes the records of its zone group, whoever wrote them last (seen in azure-docs issues 58044
 /// and 122192).
-fn delete(claims: Claims<'_>, zones: &mut [ZoneContents], findings: &mut Vec<Finding>) {
+fn delete(world: &World, claims: Claims<'_>, zones: &mut [ZoneContents], findings: &mut Vec<Finding>) {
     for ((zone, owner, rtype), claimants) in claims {
         let Some(deleted) = claimants.iter().find(|endpoint| endpoint.deleted) else { continue };
         zones[zone].record_sets.remove(&(owner.clone(), rtype));
         if let Some(left) = claimants.iter().find(|endpoint| !endpoint.deleted) {
+            let (gone, left) = (world.label(&deleted.id), world.label(&left.id));
             findings.push(Finding::warning(
-                deleted.name.origin,
+                deleted.id.origin,
                 format!(
-                    "deleting private endpoint \"{}\" has removed the record of {owner}, which private endpoint \"{}\" \
-                     writes too: clients of the zone get NXDOMAIN",
-                    deleted.name, left.name
+                    "deleting private endpoint \"{gone}\" has removed the record of {owner}, which private endpoint \
+                     \"{left}\" writes too: clients of the zone get NXDOMAIN"
                 ),
                 format!(
-                    "in Azure, make the zone group of \"{}\" anew; here, take the deleted endpoint out of the file",
-                    left.name
+                    "in Azure, make the zone group of \"{left}\" anew; here, take the deleted endpoint out of the file"
                 ),
             ));
         }

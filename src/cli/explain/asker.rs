@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
-use crate::azure::Topology;
+use crate::azure::{NetworkId, ReferenceError, Topology};
 use crate::config::{ListenAddress, ServerSettings};
 use crate::dns::Name;
 use crate::respond::is_refused;
@@ -87,14 +87,7 @@ impl Asker {
         let mut client = match self.from.parse::<IpAddr>() {
             Ok(source) => Client::new(source, transport),
             Err(_) => {
-                let Some(view) = snapshot.view_of_network(&self.from) else {
-                    let networks = topology.virtual_networks().iter().map(|network| network.name.as_str());
-                    bail!(
-                        "\"{}\" is neither an address nor a virtual network; the networks are {}",
-                        self.from,
-                        listed(networks)
-                    );
-                };
+                let view = snapshot.view_of(known_network(topology, &self.from)?);
                 let tells = [&self.via, &self.key, &self.certificate, &self.to];
                 if tells.into_iter().any(Option::is_some) || self.ecs.is_some() {
                     bail!("\"{}\" is a network already; to see how one is known, give the client's address", self.from);
@@ -173,7 +166,7 @@ impl Asker {
 
     /// How the client's network is known, and what of the query did not count for that.
     pub(super) fn who(&self, snapshot: &Snapshot, client: &Client, identified: &Identified<'_>) -> String {
-        let network = identified.view().and_then(|view| snapshot.view(view).network.as_deref()).unwrap_or_default();
+        let network = identified.view().and_then(|view| snapshot.view(view).label()).unwrap_or_default();
         let source = client.source;
         let of = |rule: &SelectorRule| format!("is in virtual network {network}, by the prefix {}", rule.prefix);
         let stranger = "it sees public zones only";
@@ -265,6 +258,19 @@ impl Asker {
             }
         }
         text
+    }
+}
+
+fn known_network(topology: &Topology, from: &str) -> anyhow::Result<NetworkId> {
+    match topology.find_network(from) {
+        Ok(network) => Ok(network),
+        Err(ReferenceError::Ambiguous(candidates)) => {
+            bail!("several virtual networks are called \"{from}\"; say which: {}", candidates.join(", "))
+        }
+        Err(_) => {
+            let names = listed(topology.labels_as_declared());
+            bail!("\"{from}\" is neither an address nor a virtual network; the networks are {names}")
+        }
     }
 }
 

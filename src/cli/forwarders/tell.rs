@@ -68,7 +68,7 @@ impl Way {
 impl Telling {
     /// Refuses a configuration without networks.
     pub(super) fn new(way: Way, topology: &Topology) -> anyhow::Result<Self> {
-        let networks: Vec<_> = topology.virtual_networks().iter().map(|network| network.name.to_string()).collect();
+        let networks: Vec<_> = topology.labels_as_declared().map(str::to_owned).collect();
         if networks.is_empty() {
             bail!("there is no virtual network whose clients could be told apart: leave out --tell");
         }

@@ -144,7 +144,8 @@ fn needed(topology: &Topology, catalogue: &Catalogue) -> anyhow::Result<Needed> 
             Scope::Internal { networks } => {
                 // Those without a machine say NXDOMAIN, as does whoever else is asked. Of the private ranges' reverse
                 // zones only the part with machines is sent: the rest may be in use elsewhere.
-                let networks: Vec<_> = networks.iter().cloned().collect();
+                let networks = networks.iter().map(|network| topology.network_label(*network).to_owned());
+                let networks: Vec<_> = networks.collect();
                 let machines = zone.record_sets.values().filter(|set| matches!(set.writer, Writer::VirtualMachine(_)));
                 for set in machines {
                     let sent = match set.owner.as_ref().parent() {

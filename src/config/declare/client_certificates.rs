@@ -15,7 +15,7 @@ impl Declarer<'_> {
     pub(super) fn client_certificate(&mut self, shown: &mirror::ClientCertificate) -> Option<ClientCertificate> {
         let name = self.label(&shown.name);
         let holder = match (&shown.virtual_network, &shown.forwarder) {
-            (Some(network), None) => Some(CertificateHolder::VirtualNetwork(self.label(network))),
+            (Some(network), None) => self.network(network).map(CertificateHolder::VirtualNetwork),
             (None, Some(forwarder)) => Some(CertificateHolder::Forwarder(self.label(forwarder))),
             (None, None) => {
                 let mend = "add virtual_network = \"NAME\", whose client is whoever shows it, or forwarder = \"NAME\"";

@@ -16,12 +16,14 @@ impl Declarer<'_> {
         let name = self.label(&forwarder.name);
         let addresses = self.sources(&forwarder.addresses);
         let client_prefixes = self.sources(&forwarder.client_prefixes);
+        let networks = forwarder.virtual_networks.iter().map(|network| self.network(network));
+        let virtual_networks: Vec<_> = networks.collect();
         Some(Forwarder {
             name,
             addresses: addresses?,
             client_subnet: forwarder.client_subnet,
             proxy_protocol: forwarder.proxy_protocol,
-            virtual_networks: forwarder.virtual_networks.iter().map(|network| self.label(network)).collect(),
+            virtual_networks: virtual_networks.into_iter().collect::<Option<_>>()?,
             client_prefixes: client_prefixes?,
         })
     }
@@ -33,7 +35,7 @@ impl Declarer<'_> {
             address: address.parse::<ListenAddress>().ok().map(|address| address.socket),
             takes_certificates: more.transport.as_ref().is_some_and(|at| *at.get_ref() == mirror::Transport::Tls),
             is_bound_to_interface: more.interface.is_some() || address.contains('%'),
-            virtual_network: more.virtual_network.as_ref().map(|network| self.label(network)),
+            virtual_network: more.virtual_network.as_ref().and_then(|network| self.network(network)),
             requires_proxy_protocol: more
                 .require_proxy_protocol
                 .as_ref()

@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::Declarer;
 use crate::azure::{
-    Declared, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule, SecurityAction, Upstream,
+    Declared, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule, SecurityAction, Upstream, types,
 };
 use crate::config::mirror::{self, State, Text};
 use crate::dns::Name;
@@ -22,16 +22,19 @@ impl Declarer<'_> {
     }
 
     pub(super) fn ruleset(&mut self, ruleset: &mirror::DnsForwardingRuleset) -> Option<DnsForwardingRuleset> {
-        let name = self.label(&ruleset.name);
-        let virtual_networks = self.links(&ruleset.virtual_network_links);
+        let (subscription, group) = (&ruleset.subscription, &ruleset.resource_group);
+        let id = self.id(types::DNS_FORWARDING_RULESET, &ruleset.name, subscription, group);
+        let links = self.links(&ruleset.virtual_network_links);
         let rules: Vec<_> = ruleset.forwarding_rule.iter().map(|rule| self.forwarding_rule(rule)).collect();
-        Some(DnsForwardingRuleset { name, virtual_networks, rules: rules.into_iter().collect::<Option<_>>()? })
+        Some(DnsForwardingRuleset { id: id?, links: links?, rules: rules.into_iter().collect::<Option<_>>()? })
     }
 
     fn forwarding_rule(&mut self, rule: &mirror::ForwardingRule) -> Option<ForwardingRule> {
+        let name = self.optional_name(&rule.name);
         let domain_name = self.domain(&rule.domain_name);
         let target_dns_servers = self.dns_servers(&rule.target_dns_servers);
         Some(ForwardingRule {
+            name,
             domain_name: domain_name?,
             target_dns_servers: target_dns_servers?,
             is_enabled: rule.state == State::Enabled,
@@ -39,10 +42,10 @@ impl Declarer<'_> {
     }
 
     pub(super) fn security_policy(&mut self, policy: &mirror::DnsSecurityPolicy) -> Option<DnsSecurityPolicy> {
-        let name = self.label(&policy.name);
-        let virtual_networks = self.links(&policy.virtual_network_links);
+        let id = self.id(types::DNS_SECURITY_POLICY, &policy.name, &policy.subscription, &policy.resource_group);
+        let links = self.links(&policy.virtual_network_links);
         let rules: Vec<_> = policy.dns_security_rule.iter().map(|rule| self.security_rule(rule)).collect();
-        Some(DnsSecurityPolicy { name, virtual_networks, rules: rules.into_iter().collect::<Option<_>>()? })
+        Some(DnsSecurityPolicy { id: id?, links: links?, rules: rules.into_iter().collect::<Option<_>>()? })
     }
 
     fn security_rule(&mut self, rule: &mirror::DnsSecurityRule) -> Option<DnsSecurityRule> {
@@ -56,6 +59,7 @@ impl Declarer<'_> {
         }
         let domains: Vec<_> = rule.domains.get_ref().iter().map(|domain| self.domain(domain)).collect();
         Some(DnsSecurityRule {
+            name: self.optional_name(&rule.name),
             priority: Declared::new(*rule.priority.get_ref(), self.origin(&rule.priority)),
             action: match rule.action {
                 mirror::SecurityAction::Allow => SecurityAction::Allow,
@@ -65,10 +69,6 @@ impl Declarer<'_> {
             domains: domains.into_iter().collect::<Option<_>>()?,
             is_enabled: rule.state == State::Enabled,
         })
-    }
-
-    fn links(&mut self, links: &[mirror::Link]) -> Vec<Declared<String>> {
-        links.iter().map(|link| self.label(&link.virtual_network)).collect()
     }
 
     fn dns_servers(&mut self, servers: &Spanned<Vec<Text>>) -> Option<Vec<Declared<SocketAddr>>> {

@@ -14,7 +14,7 @@ impl Declarer<'_> {
         let name = self.name(&key.name);
         let all = key.all_virtual_networks.as_ref().filter(|all| *all.get_ref());
         let networks = match (&key.virtual_network, all) {
-            (Some(network), None) => Some(KeyNetworks::One(self.label(network))),
+            (Some(network), None) => self.network(network).map(KeyNetworks::One),
             (None, Some(_)) => Some(KeyNetworks::All),
             (None, None) => None,
             (Some(_), Some(all)) => {

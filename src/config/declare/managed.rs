@@ -5,14 +5,15 @@ use std::net::IpAddr;
 
 use super::{Declarer, Mirror, Text, connection_state, declared, mirror};
 use crate::azure::{
-    ConnectionState, Declared, ManagedPrivateEndpoint, ManagedTarget, PrivateLinkService, ServiceEndpoint,
+    ConnectionState, Declared, ManagedPrivateEndpoint, ManagedTarget, PrivateLinkService, ServiceEndpoint, Word, types,
 };
 
 impl Declarer<'_> {
     pub(super) fn private_link_service(&mut self, service: &mirror::PrivateLinkService) -> Option<PrivateLinkService> {
-        let name = self.label(&service.name);
-        let region = self.label(&service.region);
-        Some(PrivateLinkService { name, region, alias: self.name(&service.alias)? })
+        let id = self.id(types::PRIVATE_LINK_SERVICE, &service.name, &service.subscription, &service.resource_group);
+        let region = self.region(&service.region);
+        let alias = self.name(&service.alias);
+        Some(PrivateLinkService { id: id?, region, alias: alias? })
     }
 
     /// `None` where an address is bad: to say that it is missing as well would mislead.
@@ -22,16 +23,18 @@ impl Declarer<'_> {
             let what = "an endpoint of a private link service has no zone group: Azure knows no zone for it";
             self.problem(group, what, "make a record set with its address in a zone of your own");
         }
-        let name = self.label(&endpoint.name);
-        let virtual_network = self.label(&endpoint.virtual_network);
-        let private_link_service = self.label(&endpoint.private_link_service);
+        let id = self.id(types::PRIVATE_ENDPOINT, &endpoint.name, &endpoint.subscription, &endpoint.resource_group);
+        let virtual_network = self.network(&endpoint.virtual_network);
+        let subnet = self.subnet(&endpoint.subnet, virtual_network.as_ref());
+        let private_link_service = self.service_target(&endpoint.private_link_service);
+        let ip_configurations = self.ip_configurations(&endpoint.ip_configurations);
         Some(ServiceEndpoint {
-            name,
-            virtual_network,
-            subnet: endpoint.subnet.as_ref().map(|subnet| self.label(subnet)),
-            private_link_service,
+            id: id?,
+            virtual_network: virtual_network?,
+            subnet,
+            private_link_service: private_link_service?,
             connection_state: connection_state(endpoint.connection_state),
-            ip_configurations: self.ip_configurations(&endpoint.ip_configurations)?,
+            ip_configurations: ip_configurations?,
         })
     }
 
@@ -58,16 +61,18 @@ impl Declarer<'_> {
             let mend = "remove the key: the names of a resource are known";
             self.problem(domain_name, format!("domain_name {for_services}"), mend);
         }
-        let target = ManagedTarget::Resource {
-            private_link_resource: self.label(&endpoint.private_link_resource),
-            group_id: self.label(&endpoint.group_id),
-        };
+        let private_link_resource =
+            self.private_link_resource_with(&endpoint.private_link_resource, &endpoint.group_id);
+        let group_id = self.label(&endpoint.group_id);
+        let name = self.resource_name(&endpoint.name);
+        let grafana = self.grafana(&endpoint.grafana);
+        let ip_configurations = self.ip_configurations(&endpoint.ip_configurations);
         Some(ManagedPrivateEndpoint {
-            name: self.label(&endpoint.name),
-            grafana: self.label(&endpoint.grafana),
-            target,
+            name: name?,
+            grafana: grafana?,
+            target: ManagedTarget::Resource { private_link_resource: private_link_resource?, group_id },
             connection_state: managed_state(endpoint.connection_state),
-            ip_configurations: self.ip_configurations(&endpoint.ip_configurations)?,
+            ip_configurations: ip_configurations?,
         })
     }
 
@@ -77,18 +82,22 @@ impl Declarer<'_> {
         endpoint: &mirror::ManagedServiceEndpoint,
     ) -> Option<ManagedPrivateEndpoint> {
         self.no_resource(&endpoint.private_link_resource, &endpoint.group_id);
-        let name = self.label(&endpoint.name);
-        let grafana = self.label(&endpoint.grafana);
-        let private_link_service = self.label(&endpoint.private_link_service);
+        let name = self.resource_name(&endpoint.name);
+        let grafana = self.grafana(&endpoint.grafana);
+        let private_link_service = self.service_target(&endpoint.private_link_service);
         let ip_configurations = self.ip_configurations(&endpoint.ip_configurations);
         let domain_name = match &endpoint.domain_name {
             Some(name) => Some(self.name(name)?),
             None => None,
         };
         Some(ManagedPrivateEndpoint {
-            name,
-            grafana,
-            target: ManagedTarget::Service { private_link_service, refreshed: endpoint.refreshed, domain_name },
+            name: name?,
+            grafana: grafana?,
+            target: ManagedTarget::Service {
+                private_link_service: private_link_service?,
+                refreshed: endpoint.refreshed,
+                domain_name,
+            },
             connection_state: managed_state(endpoint.connection_state),
             ip_configurations: ip_configurations?,
         })
@@ -102,13 +111,19 @@ impl Declarer<'_> {
         }
     }
 
-    fn ip_configurations(&mut self, members: &BTreeMap<String, Text>) -> Option<BTreeMap<String, Declared<IpAddr>>> {
-        let members = members.iter().map(|(member, text)| {
-            let address = self.address(text)?;
-            Some((member.clone(), Declared::new(address, self.origin(text))))
-        });
+    pub(super) fn ip_configurations(
+        &mut self,
+        members: &BTreeMap<String, Text>,
+    ) -> Option<BTreeMap<Word, Declared<IpAddr>>> {
+        let members = members.iter().map(|(member, text)| (Word::from(&**member), text, self.address(text)));
         let members: Vec<_> = members.collect();
-        members.into_iter().collect()
+        let mut configurations = BTreeMap::new();
+        for (member, text, address) in members {
+            if configurations.insert(member.clone(), Declared::new(address?, self.origin(text))).is_some() {
+                self.twice(text, member.as_str());
+            }
+        }
+        Some(configurations)
     }
 }
 

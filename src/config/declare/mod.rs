@@ -7,6 +7,7 @@ mod encryption;
 mod forwarding;
 mod keys;
 mod name_servers;
+mod references;
 mod server;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use std::str::FromStr;
 use ipnet::{IpNet, Ipv4Net};
 use toml::Spanned;
 
+use self::references::References;
 use super::mirror::{self, Text};
 use super::problem::{Places, Problems, Source};
 use super::read::{Mirror, Read};
@@ -25,9 +27,9 @@ use super::secret_file::{SecretFile, SecretText};
 use super::sources::ZoneFile;
 use super::{Files, files, zone_file};
 use crate::azure::{
-    Allocations, ConnectionState, Declaration, Declared, Limits, PRIVATE_TYPES, PrivateDnsZone, PrivateEndpoint,
-    PrivateLinkResource, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet, ResolutionPolicy, Severity,
-    SoaEdit, Subnet, VirtualNetwork, VirtualNetworkLink, Writer, ZoneReference,
+    Allocations, Catalogue, ConnectionState, Declaration, Declared, Limits, PRIVATE_TYPES, PrivateDnsZone,
+    PrivateEndpoint, PrivateLinkResource, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet,
+    ResolutionPolicy, Severity, SoaEdit, VirtualNetwork, VirtualNetworkLink, Word, Writer, types,
 };
 use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
 
@@ -39,8 +41,6 @@ pub use encryption::Certificates;
 
 /// TTL of a record set that does not say (the portal's default for private zones).
 const DEFAULT_TTL: u32 = 3600;
-/// Resource group of a zone that does not say.
-const DEFAULT_RESOURCE_GROUP: &str = "default";
 
 const NAME_MEND: &str = "write a domain name, for instance \"www.contoso.internal\"";
 
@@ -51,6 +51,7 @@ pub(super) struct Declarer<'a> {
     source: &'a Source<'a>,
     places: &'a mut Places,
     problems: &'a mut Problems,
+    references: References<'a>,
     /// The zone files that were read, and whether one includes others.
     pub(super) zone_files: Vec<ZoneFile>,
     pub(super) secrets: Vec<SecretFile>,
@@ -59,7 +60,10 @@ pub(super) struct Declarer<'a> {
 }
 
 impl<'a> Declarer<'a> {
+    /// Declares what the mirror holds.
     pub(super) fn new(
+        mirror: &Mirror,
+        catalogue: &'a Catalogue,
         files: &'a Files,
         path: &'a Path,
         source: &'a Source<'a>,
@@ -72,6 +76,7 @@ impl<'a> Declarer<'a> {
             source,
             places,
             problems,
+            references: References::new(mirror, catalogue),
             zone_files: Vec::new(),
             secrets: Vec::new(),
             certificates: Certificates::default(),
@@ -87,7 +92,9 @@ impl<'a> Declarer<'a> {
     }
 
     pub(super) fn declaration(&mut self, mirror: Mirror) -> Declaration {
+        self.default_group(&mirror);
         Declaration {
+            resource_group: self.references.default_group().clone(),
             virtual_networks: declared(&mirror.virtual_networks, |network| self.virtual_network(network)),
             virtual_machines: declared(&mirror.virtual_machines, |machine| self.virtual_machine(machine)),
             private_dns_zones: declared(&mirror.private_dns_zones, |zone| self.private_zone(zone)),
@@ -126,45 +133,41 @@ impl<'a> Declarer<'a> {
 
     /// `None` where a prefix is bad: to say that an endpoint lies outside would mislead.
     fn virtual_network(&mut self, network: &mirror::VirtualNetwork) -> Option<VirtualNetwork> {
-        let name = self.label(&network.name);
+        let id = self.id(types::VIRTUAL_NETWORK, &network.name, &network.subscription, &network.resource_group);
+        let subnets = self.subnets(network);
         let address_space = self.prefixes(&network.address_space);
-        let subnets: Vec<_> = network.subnets.iter().map(|subnet| self.subnet(subnet)).collect();
         let client_prefixes = self.prefixes(&network.client_prefixes);
         let inbound_endpoints: Vec<_> =
             network.inbound_endpoints.iter().map(|text| self.declared_address(text)).collect();
         let dns_servers: Vec<_> = network.dns_servers.iter().map(|text| self.dns_server(text)).collect();
         let suffix = network.internal_domain_name_suffix.as_ref();
         let internal_domain_name_suffix = suffix.and_then(|suffix| self.name(suffix));
-        let managed_by = network.managed_by.as_ref().map(|manager| self.label(manager));
+        let managed_by = network.managed_by.as_ref().map(|manager| self.grafana(manager));
         Some(VirtualNetwork {
-            name,
+            id: id?,
+            subnets: subnets?,
             address_space: address_space?,
-            subnets: subnets.into_iter().collect::<Option<_>>()?,
             client_prefixes: client_prefixes?,
             inbound_endpoints: inbound_endpoints.into_iter().collect::<Option<_>>()?,
             dns_servers: dns_servers.into_iter().collect::<Option<_>>()?,
             internal_domain_name_suffix,
-            managed_by,
+            managed_by: all(managed_by)?,
         })
     }
 
-    fn subnet(&mut self, subnet: &mirror::Subnet) -> Option<Subnet> {
-        let name = self.label(&subnet.name);
-        let mend = "write an address and a length, for instance \"10.1.1.0/24\"";
-        Some(Subnet { name, address_prefix: self.prefix(&subnet.address_prefix, mend)? })
-    }
-
     fn private_zone(&mut self, zone: &mirror::PrivateDnsZone) -> Option<PrivateDnsZone> {
-        let links = zone.virtual_network_links.iter().map(|link| VirtualNetworkLink {
-            virtual_network: self.label(&link.virtual_network),
-            registration_enabled: link.registration_enabled,
-            resolution_policy: match link.resolution_policy {
-                mirror::ResolutionPolicy::Default => ResolutionPolicy::Default,
-                mirror::ResolutionPolicy::NxDomainRedirect => ResolutionPolicy::NxDomainRedirect,
-            },
+        let links = zone.virtual_network_links.iter().map(|link| {
+            Some(VirtualNetworkLink {
+                link: self.link(&link.name, &link.virtual_network)?,
+                registration_enabled: link.registration_enabled,
+                resolution_policy: match link.resolution_policy {
+                    mirror::ResolutionPolicy::Default => ResolutionPolicy::Default,
+                    mirror::ResolutionPolicy::NxDomainRedirect => ResolutionPolicy::NxDomainRedirect,
+                },
+            })
         });
-        let virtual_network_links = links.collect();
-        let resource_group = zone.resource_group.as_ref().map(|group| (*self.label(group)).clone());
+        let virtual_network_links: Vec<_> = links.collect();
+        let group = self.group(&zone.subscription, &zone.resource_group);
         let name = self.name(&zone.name)?;
         let mut soa = zone.soa.as_ref().map_or_else(SoaEdit::default, |soa| self.soa(soa));
         let mut record_sets = Vec::new();
@@ -189,9 +192,9 @@ impl<'a> Declarer<'a> {
         }
         record_sets.extend(zone.record_set.iter().filter_map(|set| self.record_set(set, &name)));
         Some(PrivateDnsZone {
-            resource_group: resource_group.unwrap_or_else(|| DEFAULT_RESOURCE_GROUP.to_owned()),
+            id: PrivateDnsZone::id(&group, &name),
             name,
-            virtual_network_links,
+            virtual_network_links: virtual_network_links.into_iter().collect::<Option<_>>()?,
             record_sets,
             soa,
         })
@@ -297,23 +300,32 @@ impl<'a> Declarer<'a> {
             let parsed: Vec<_> = addresses.get_ref().iter().map(|text| self.address(text)).collect();
             match (parsed.into_iter().collect::<Option<Vec<_>>>(), &mut public_ip_addresses) {
                 (Some(parsed), Some(members)) => {
-                    members.insert(member.clone(), Declared::new(parsed, self.origin(addresses)));
+                    let declared = Declared::new(parsed, self.origin(addresses));
+                    if members.insert(Word::from(&**member), declared).is_some() {
+                        self.twice(addresses, member);
+                    }
                 }
                 _ => public_ip_addresses = None,
             }
         }
+        let id = self.private_link_id(resource);
+        let region = self.region(&resource.region);
+        let virtual_network = resource.virtual_network.as_ref().map(|network| self.network(network));
+        let id = id?;
+        let scoped = resource.scoped_resources.iter().map(|text| self.scoped_resource(text, &id));
+        let scoped_resources: Vec<_> = scoped.collect();
         Some(PrivateLinkResource {
-            resource_type: self.label(&resource.resource_type),
-            name: self.label(&resource.name),
-            region: self.label(&resource.region),
+            id,
+            type_origin: self.origin(&resource.resource_type),
+            region,
             name_parts,
             name_lists,
             public_endpoint: resource.public_endpoint.as_ref().and_then(|name| self.name(name)),
             public_ip_addresses: public_ip_addresses?,
-            virtual_network: resource.virtual_network.as_ref().map(|network| self.label(network)),
+            virtual_network: all(virtual_network)?,
             public_fqdn: resource.public_fqdn.as_ref().is_none_or(|is_there| *is_there.get_ref()),
             sku: resource.sku.as_ref().map(|sku| self.label(sku)),
-            scoped_resources: resource.scoped_resources.iter().map(|name| self.label(name)).collect(),
+            scoped_resources: scoped_resources.into_iter().collect::<Option<_>>()?,
             public_network_access: match resource.public_network_access {
                 mirror::PublicNetworkAccess::Enabled => PublicNetworkAccess::Enabled,
                 mirror::PublicNetworkAccess::Disabled => PublicNetworkAccess::Disabled,
@@ -323,21 +335,21 @@ impl<'a> Declarer<'a> {
 
     /// `None` where an address or a zone reference is bad, as with a Private Link resource.
     fn private_endpoint(&mut self, endpoint: &mirror::PrivateEndpoint) -> Option<PrivateEndpoint> {
-        let members = endpoint.ip_configurations.iter().map(|(member, address)| {
-            let parsed = self.address(address)?;
-            Some((member.clone(), Declared::new(parsed, self.origin(address))))
-        });
-        let members: Vec<_> = members.collect();
+        let id = self.id(types::PRIVATE_ENDPOINT, &endpoint.name, &endpoint.subscription, &endpoint.resource_group);
+        let members = self.ip_configurations(&endpoint.ip_configurations);
         let references = endpoint.private_dns_zone_group.iter().map(|reference| self.zone_reference(reference));
         let references: Vec<_> = references.collect();
+        let virtual_network = self.network(&endpoint.virtual_network);
+        let subnet = self.subnet(&endpoint.subnet, virtual_network.as_ref());
+        let target = self.private_link_resource_with(&endpoint.private_link_resource, &endpoint.group_id);
         Some(PrivateEndpoint {
-            name: self.label(&endpoint.name),
-            virtual_network: self.label(&endpoint.virtual_network),
-            subnet: endpoint.subnet.as_ref().map(|subnet| self.label(subnet)),
-            private_link_resource: self.label(&endpoint.private_link_resource),
+            id: id?,
+            virtual_network: virtual_network?,
+            subnet,
+            private_link_resource: target?,
             group_id: self.label(&endpoint.group_id),
             connection_state: connection_state(endpoint.connection_state),
-            ip_configurations: members.into_iter().collect::<Option<_>>()?,
+            ip_configurations: members?,
             private_dns_zone_group: references.into_iter().collect::<Option<_>>()?,
             deleted: endpoint.deleted,
         })
@@ -347,14 +359,10 @@ impl<'a> Declarer<'a> {
         self.parsed(text, "an address", "write an IPv4 or IPv6 address, for instance \"10.1.0.5\"")
     }
 
-    fn zone_reference(&mut self, reference: &Text) -> Option<Declared<ZoneReference>> {
-        let (resource_group, name) = match reference.get_ref().rsplit_once('/') {
-            Some((group, name)) => (Some(group.to_owned()), name),
-            None => (None, reference.get_ref().as_str()),
-        };
-        let mend = "write the zone's name, or \"RESOURCE-GROUP/ZONE\"";
-        let name = self.reported(reference, "a private DNS zone", mend, name.parse())?;
-        Some(Declared::new(ZoneReference { resource_group, name }, self.origin(reference)))
+    /// Reports a member that is there in other letters already.
+    fn twice<T>(&mut self, at: &Spanned<T>, member: &str) {
+        let what = format!("the member \"{member}\" is there already");
+        self.problem(at, what, "keep one: letter case carries no meaning");
     }
 
     /// `None` where SOA or NS may be missing only because they could not be read.
@@ -464,6 +472,12 @@ impl<'a> Declarer<'a> {
 /// Declares each resource for the sake of its problems, and keeps those that were read as a whole.
 fn declared<T, U>(resources: &[Read<T>], mut declare: impl FnMut(&T) -> Option<U>) -> Vec<U> {
     resources.iter().filter_map(|read| declare(&read.value).filter(|_| read.whole)).collect()
+}
+
+/// What is optional, and was read where it is there.
+#[expect(clippy::option_option, reason = "absent, bad and good are three")]
+fn all<T>(optional: Option<Option<T>>) -> Option<Option<T>> {
+    optional.map_or(Some(None), |value| value.map(Some))
 }
 
 /// An IPv4-mapped prefix (RFC 4291 §2.5.5.2) as the IPv4 prefix that it means: clients' addresses are taken so too.

@@ -7,6 +7,7 @@ use toml::Spanned;
 
 use super::Declarer;
 use super::encryption::Refused;
+use crate::azure::Declared;
 use crate::config::{
     Chaos, Files, Listen, ListenAddress, ListenAddressError, ResponseRateLimit, ServerSettings, mirror,
 };
@@ -79,7 +80,8 @@ impl Declarer<'_> {
             }
             mirror::Persona::AzureResolver => Persona::AzureResolver { ttl_cap },
         };
-        let virtual_network = more.virtual_network.as_ref().map(|network| network.get_ref().clone());
+        let virtual_network = more.virtual_network.as_ref().and_then(|network| self.network(network));
+        let virtual_network = virtual_network.map(Declared::into_value);
         let interface = more.interface.as_ref().map(|interface| (*self.label(interface)).clone());
         let allow_from = more.allow_from.as_ref().map(|allowed| {
             if allowed.get_ref().is_empty() {

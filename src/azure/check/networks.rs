@@ -1,0 +1,105 @@
+//! Virtual networks and their subnets.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::unique;
+use crate::azure::declaration::{Declared, Subnet, VirtualNetwork, Word};
+use crate::azure::finding::{Finding, suggestion};
+use crate::azure::world::World;
+
+/// Checks the subnets of all networks.
+pub(super) fn check(world: &World, findings: &mut Vec<Finding>) {
+    for network in &world.virtual_networks {
+        subnets(world, network, findings);
+    }
+}
+
+fn subnets(world: &World, network: &VirtualNetwork, findings: &mut Vec<Finding>) {
+    unique("subnet", network.subnets.iter().map(|subnet| &subnet.name), findings);
+    for (at, subnet) in network.subnets.iter().enumerate() {
+        let prefix = &subnet.address_prefix;
+        if !network.address_space.iter().any(|space| space.contains(&**prefix)) {
+            findings.push(Finding::error(
+                prefix.origin,
+                format!("{prefix} is not within the address space of virtual network \"{}\"", world.label(&network.id)),
+                "take a part of its address_space, or add the prefix to that",
+            ));
+        }
+        let overlaps =
+            |other: &&Subnet| other.address_prefix.contains(&**prefix) || prefix.contains(&*other.address_prefix);
+        if let Some(other) = network.subnets[..at].iter().find(overlaps) {
+            findings.push(Finding::error(
+                prefix.origin,
+                format!(
+                    "{prefix} of subnet \"{}\" overlaps {} of \"{}\"",
+                    subnet.name, other.address_prefix, other.name
+                ),
+                "divide the address space among them",
+            ));
+        }
+    }
+}
+
+/// Checks the subnet that an endpoint names, and that its addresses are of the network and of that subnet.
+pub(super) fn addresses(
+    world: &World,
+    network: &VirtualNetwork,
+    subnet: Option<&Declared<String>>,
+    ip_configurations: &BTreeMap<Word, Declared<IpAddr>>,
+    findings: &mut Vec<Finding>,
+) {
+    self::subnet(world, network, subnet, findings);
+    for address in ip_configurations.values() {
+        self::address(world, network, subnet, address, "endpoint", findings);
+    }
+}
+
+/// Reports a subnet that the network does not have.
+pub(super) fn subnet(
+    world: &World,
+    network: &VirtualNetwork,
+    named: Option<&Declared<String>>,
+    findings: &mut Vec<Finding>,
+) {
+    let Some(name) = named.filter(|name| network.subnet(name).is_none()) else { return };
+    let names = || network.subnets.iter().map(|subnet| subnet.name.as_str());
+    findings.push(Finding::error(
+        name.origin,
+        format!("virtual network \"{}\" has no subnet \"{name}\"", world.label(&network.id)),
+        format!("add {{ name = \"{name}\", address_prefix = \"…\" }} to its subnets{}", suggestion(name, names())),
+    ));
+}
+
+/// Checks an address of something in a network, in the subnet that was named, or anywhere. `whose` is what lives there.
+pub(super) fn address(
+    world: &World,
+    network: &VirtualNetwork,
+    subnet: Option<&Declared<String>>,
+    address: &Declared<IpAddr>,
+    whose: &str,
+    findings: &mut Vec<Finding>,
+) {
+    if !network.address_space.iter().any(|prefix| prefix.contains(&**address)) {
+        findings.push(Finding::error(
+            address.origin,
+            format!("{address} is not in the address space of virtual network \"{}\"", world.label(&network.id)),
+            format!("take an address of the network in which the {whose} lives"),
+        ));
+        return;
+    }
+    // One that is not there has been reported.
+    let Some((name, subnet)) = subnet.and_then(|name| Some((name, network.subnet(name)?))) else { return };
+    let prefix = &subnet.address_prefix;
+    if !prefix.contains(&**address) {
+        let mend = match whose {
+            "endpoint" => "take an address of the subnet, or leave it out to be given the next free one",
+            _ => "take an address of the subnet",
+        };
+        findings.push(Finding::error(
+            address.origin,
+            format!("{address} is not in {prefix}, the subnet \"{name}\""),
+            mend,
+        ));
+    }
+}

@@ -1,0 +1,133 @@
+//! Private Link resources, and private endpoints that point at them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::{Declared, Origin, PublicCnameFrom, Word};
+use crate::azure::identity::ResourceId;
+use crate::dns::Name;
+
+/// A resource that private endpoints can point at.
+#[derive(Clone, Debug)]
+pub struct PrivateLinkResource {
+    /// Its identity, declared where its name is.
+    pub id: Declared<ResourceId>,
+    /// Where its type was declared.
+    pub type_origin: Origin,
+    /// Full region name, such as `eastus`.
+    pub region: Declared<String>,
+    /// Further parts of the resource's names, such as the key of an Azure Monitor workspace.
+    pub name_parts: BTreeMap<String, Declared<String>>,
+    /// Names of parts of which it has several, such as the regions of a registry's replicas.
+    pub name_lists: BTreeMap<String, Declared<Vec<String>>>,
+    /// Public host name of the service that serves the resource, where the catalogue's default does not fit.
+    pub public_endpoint: Option<Declared<Name>>,
+    /// Public addresses by member name.
+    pub public_ip_addresses: BTreeMap<Word, Declared<Vec<IpAddr>>>,
+    /// The network in which the resource itself is deployed ("virtual network injection"). Its public names
+    /// then have the privatelink step from deployment on, and its private endpoints point at private link services.
+    pub virtual_network: Option<Declared<ResourceId>>,
+    /// SKU, such as `Balanced_B10`, where it decides about the names.
+    pub sku: Option<Declared<String>>,
+    /// Whether public DNS has the name that leads to the private address (`enablePrivateClusterPublicFQDN`).
+    pub public_fqdn: bool,
+    /// The resources that have private endpoints through this one, which is a private link scope.
+    pub scoped_resources: Vec<Declared<ResourceId>>,
+    /// Whether the resource lets clients in publicly. Changes nothing in the DNS.
+    pub public_network_access: PublicNetworkAccess,
+}
+
+impl PrivateLinkResource {
+    /// A resource without anything that can be left out.
+    pub const fn new(id: Declared<ResourceId>, region: Declared<String>) -> Self {
+        Self {
+            type_origin: id.origin,
+            id,
+            region,
+            name_parts: BTreeMap::new(),
+            name_lists: BTreeMap::new(),
+            public_endpoint: None,
+            public_ip_addresses: BTreeMap::new(),
+            virtual_network: None,
+            public_fqdn: true,
+            sku: None,
+            scoped_resources: Vec::new(),
+            public_network_access: PublicNetworkAccess::Enabled,
+        }
+    }
+
+    /// Its ARM type, such as `Microsoft.Kusto/clusters`; letter case carries no meaning.
+    pub fn resource_type(&self) -> &str {
+        self.id.resource_type()
+    }
+}
+
+/// A resource's `publicNetworkAccess`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PublicNetworkAccess {
+    /// Clients may come through its public addresses.
+    #[default]
+    Enabled,
+    /// They are refused, though the public names stay (private-endpoint-dns.md).
+    Disabled,
+}
+
+/// A private endpoint.
+#[derive(Clone, Debug)]
+pub struct PrivateEndpoint {
+    /// Its identity, declared where its name is.
+    pub id: Declared<ResourceId>,
+    /// The network that holds its addresses.
+    pub virtual_network: Declared<ResourceId>,
+    /// Name of the subnet that holds them, where it is declared.
+    pub subnet: Option<Declared<String>>,
+    /// The resource it points at.
+    pub private_link_resource: Declared<ResourceId>,
+    /// Sub-resource of the target.
+    pub group_id: Declared<String>,
+    /// State of the connection.
+    pub connection_state: ConnectionState,
+    /// Private addresses by member name.
+    pub ip_configurations: BTreeMap<Word, Declared<IpAddr>>,
+    /// Zones that the zone group writes to; none without a zone group.
+    pub private_dns_zone_group: Vec<Declared<ResourceId>>,
+    /// Whether it has been deleted, after all endpoints were made: what it left behind is not what was before it.
+    pub deleted: bool,
+}
+
+impl PrivateEndpoint {
+    /// Whether it counts as a connection, so that the resource's public name has the privatelink step.
+    pub(in crate::azure) fn is_connection(&self, from: PublicCnameFrom) -> bool {
+        !self.deleted && self.connection_state.is_connection(from)
+    }
+
+    /// Whether its zone group, if it has one, has written records, which are gone if it is deleted.
+    pub(in crate::azure) fn has_written(&self) -> bool {
+        self.connection_state == ConnectionState::Approved
+    }
+}
+
+/// State of a private endpoint connection (Azure Private Link, private-endpoint-overview).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// Waiting for the resource's owner.
+    Pending,
+    /// In use: the only state in which the zone group writes records.
+    #[default]
+    Approved,
+    /// Turned down by the resource's owner.
+    Rejected,
+    /// Removed by the resource's owner.
+    Disconnected,
+}
+
+impl ConnectionState {
+    /// Whether the resource counts as connected. Assumed not, where the connection was rejected or removed.
+    pub(in crate::azure) fn is_connection(self, from: PublicCnameFrom) -> bool {
+        match self {
+            Self::Approved => true,
+            Self::Pending => from == PublicCnameFrom::Pending,
+            Self::Rejected | Self::Disconnected => false,
+        }
+    }
+}

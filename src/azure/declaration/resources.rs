@@ -1,0 +1,118 @@
+//! The identities of all that is declared.
+
+use std::collections::HashMap;
+
+use super::{
+    Declaration, DnsForwardingRuleset, DnsSecurityPolicy, Link, PrivateDnsZone, RecordSet, VirtualMachine,
+    VirtualNetwork, link_names,
+};
+use crate::azure::identity::{ResourceGroup, ResourceId, types};
+use crate::dns::{Name, NameRef, TypeName};
+
+/// What the zone group of an endpoint is called: as Azure's own tools call it.
+const ZONE_GROUP: &str = "default";
+
+impl Declaration {
+    /// The identities of all resources, each parent before what is within it. What a name cannot be part of, which is
+    /// reported elsewhere, is left out.
+    pub fn resources(&self) -> Vec<ResourceId> {
+        let mut found = Found(Vec::new());
+        self.virtual_networks.iter().for_each(|network| found.network(network));
+        for (machine, name) in self.virtual_machines.iter().zip(self.machine_names()) {
+            found.machine(machine, &name);
+        }
+        self.private_dns_zones.iter().for_each(|zone| found.zone(zone));
+        found.0.extend(self.private_link_resources.iter().map(|resource| (*resource.id).clone()));
+        for endpoint in self.private_endpoints.iter().filter(|endpoint| !endpoint.deleted) {
+            found.0.push((*endpoint.id).clone());
+            if !endpoint.private_dns_zone_group.is_empty() {
+                found.child(&endpoint.id, types::PRIVATE_DNS_ZONE_GROUP, ZONE_GROUP);
+            }
+        }
+        found.0.extend(self.service_endpoints.iter().map(|endpoint| (*endpoint.id).clone()));
+        found.0.extend(self.private_link_services.iter().map(|service| (*service.id).clone()));
+        found.0.extend(self.managed_private_endpoints.iter().map(|endpoint| endpoint.id().into_value()));
+        self.dns_forwarding_rulesets.iter().for_each(|ruleset| found.ruleset(ruleset));
+        self.dns_security_policies.iter().for_each(|policy| found.policy(policy));
+        found.0
+    }
+
+    /// What the machines are called as resources, in their order. Azure has a machine's name apart from its host name:
+    /// here it is that, and `NETWORK.NAME` where machines of several networks of one resource group have one host name.
+    pub fn machine_names(&self) -> Vec<String> {
+        let key = |machine: &VirtualMachine| (group_key(&machine.resource_group), machine.name.to_lowercase());
+        let mut machines: HashMap<_, usize> = HashMap::new();
+        self.virtual_machines.iter().for_each(|machine| *machines.entry(key(machine)).or_default() += 1);
+        let name = |machine: &VirtualMachine| match machines[&key(machine)] {
+            1 => machine.name.to_string(),
+            _ => format!("{}.{}", machine.virtual_network.name(), machine.name),
+        };
+        self.virtual_machines.iter().map(name).collect()
+    }
+}
+
+fn group_key(group: &ResourceGroup) -> String {
+    format!("{}/{}", group.subscription(), group.name()).to_lowercase()
+}
+
+/// Identities that were found.
+struct Found(Vec<ResourceId>);
+
+impl Found {
+    fn child(&mut self, parent: &ResourceId, child_type: &str, name: &str) {
+        self.0.extend(parent.child(child_type, name));
+    }
+
+    fn links<'a>(&mut self, parent: &ResourceId, links: impl Iterator<Item = &'a Link> + Clone) {
+        for name in link_names(links) {
+            self.child(parent, types::VIRTUAL_NETWORK_LINK, &name);
+        }
+    }
+
+    fn network(&mut self, network: &VirtualNetwork) {
+        self.0.push((*network.id).clone());
+        network.subnets.iter().for_each(|subnet| self.child(&network.id, types::SUBNET, &subnet.name));
+    }
+
+    fn machine(&mut self, machine: &VirtualMachine, name: &str) {
+        let group = &machine.resource_group;
+        self.0.extend(group.resource(types::VIRTUAL_MACHINE, name));
+        for interface in machine.interface_names(name) {
+            self.0.extend(group.resource(types::NETWORK_INTERFACE, &interface));
+        }
+    }
+
+    fn zone(&mut self, zone: &PrivateDnsZone) {
+        self.0.push(zone.id.clone());
+        self.links(&zone.id, zone.virtual_network_links.iter().map(|link| &link.link));
+        self.child(&zone.id, "SOA", "@");
+        for set in &zone.record_sets {
+            if let Some(name) = relative(set, zone.name.as_ref()) {
+                self.child(&zone.id, &TypeName(set.rtype).to_string(), &name);
+            }
+        }
+    }
+
+    fn ruleset(&mut self, ruleset: &DnsForwardingRuleset) {
+        self.0.push((*ruleset.id).clone());
+        self.links(&ruleset.id, ruleset.links.iter());
+        ruleset.rules.iter().for_each(|rule| self.child(&ruleset.id, types::FORWARDING_RULE, &rule.name()));
+    }
+
+    fn policy(&mut self, policy: &DnsSecurityPolicy) {
+        self.0.push((*policy.id).clone());
+        self.links(&policy.id, policy.links.iter());
+        policy.rules.iter().for_each(|rule| self.child(&policy.id, types::DNS_SECURITY_RULE, &rule.name()));
+    }
+}
+
+/// The name of a record set within its zone, as in Azure: `@` for the apex. `None` where it is outside.
+fn relative(set: &RecordSet, apex: NameRef<'_>) -> Option<String> {
+    let owner = set.owner.as_ref().with_suffix(apex, Name::root().as_ref())?;
+    // As in the names of zones.
+    let owner = owner.to_string().replace('/', "\\047");
+    Some(match owner.strip_suffix('.') {
+        None | Some("") => "@".to_owned(),
+        Some(owner) => owner.to_owned(),
+    })
+}

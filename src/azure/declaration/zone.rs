@@ -1,0 +1,187 @@
+//! Zones: private ones with their links, public ones, and the record sets of both.
+
+use std::fmt;
+
+use super::{Declared, Link, Origin};
+use crate::azure::identity::{ResourceGroup, ResourceId, types};
+use crate::dns::{Name, NameRef, Rdatas, RecordType, Ttl};
+
+/// A private DNS zone. Zones of one name may exist in different resource groups.
+#[derive(Clone, Debug)]
+pub struct PrivateDnsZone {
+    /// The apex.
+    pub name: Declared<Name>,
+    /// Its identity.
+    pub id: ResourceId,
+    /// Which networks see the zone.
+    pub virtual_network_links: Vec<VirtualNetworkLink>,
+    /// Record sets made by hand or read from a zone file.
+    pub record_sets: Vec<RecordSet>,
+    /// Changes to the SOA record that Azure makes with the zone.
+    pub soa: SoaEdit,
+}
+
+/// What can be changed in a private zone's SOA record; host and serial number cannot (behaviour of Azure, seen in
+/// azure-cli issue 15012).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SoaEdit {
+    /// RNAME as a name: the mailbox of the person responsible.
+    pub email: Option<Name>,
+    /// Refresh in seconds.
+    pub refresh_time: Option<u32>,
+    /// Retry in seconds.
+    pub retry_time: Option<u32>,
+    /// Expire in seconds.
+    pub expire_time: Option<u32>,
+    /// Minimum: the bound on the TTL of negative answers, in seconds (RFC 2308 §4).
+    pub minimum_ttl: Option<u32>,
+    /// TTL of the record itself.
+    pub ttl: Option<Ttl>,
+}
+
+impl SoaEdit {
+    /// What a person's SOA record changes in the one that Azure makes: everything but host and serial number.
+    pub(crate) fn from_record(set: &RecordSet) -> Self {
+        let fields = set.rdatas.first().and_then(|rdata| {
+            let mname = NameRef::parse(rdata)?;
+            let rest = &rdata[mname.as_wire().len()..];
+            let rname = NameRef::parse(rest)?;
+            let (numbers, _) = rest[rname.as_wire().len()..].as_chunks::<4>();
+            let [_, refresh, retry, expire, minimum] = numbers else { return None };
+            Some((rname.to_name(), [refresh, retry, expire, minimum].map(|number| u32::from_be_bytes(*number))))
+        });
+        let Some((email, [refresh, retry, expire, minimum])) = fields else { return Self::default() };
+        Self {
+            email: Some(email),
+            refresh_time: Some(refresh),
+            retry_time: Some(retry),
+            expire_time: Some(expire),
+            minimum_ttl: Some(minimum),
+            ttl: Some(set.ttl),
+        }
+    }
+}
+
+/// A link between a zone and a virtual network.
+#[derive(Clone, Debug)]
+pub struct VirtualNetworkLink {
+    /// Its name, and the network.
+    pub link: Link,
+    /// Whether the network's machines are registered in the zone.
+    pub registration_enabled: bool,
+    /// What happens on NXDOMAIN.
+    pub resolution_policy: ResolutionPolicy,
+}
+
+/// A link's resolution policy (Microsoft.Network API 2024-06-01, `resolutionPolicy`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ResolutionPolicy {
+    /// The zone's answer is final.
+    #[default]
+    Default,
+    /// NXDOMAIN from a Private Link zone is asked again in public DNS ("fallback to internet").
+    NxDomainRedirect,
+}
+
+/// Record types of a private zone, the SOA record aside (private-dns-overview.md).
+pub const PRIVATE_TYPES: [RecordType; 7] = [
+    RecordType::A,
+    RecordType::AAAA,
+    RecordType::CNAME,
+    RecordType::MX,
+    RecordType::PTR,
+    RecordType::SRV,
+    RecordType::TXT,
+];
+
+/// All records of one owner and type.
+#[derive(Clone, Debug)]
+pub struct RecordSet {
+    /// The name the records live at.
+    pub owner: Name,
+    /// Their type.
+    pub rtype: RecordType,
+    /// Their TTL.
+    pub ttl: Ttl,
+    /// Their data, at least one.
+    pub rdatas: Rdatas,
+    /// Who wrote the set.
+    pub writer: Writer,
+    /// Where it, or the resource it follows from, was declared.
+    pub origin: Origin,
+}
+
+/// Who wrote a record set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// A person: in the configuration or in a zone file.
+    Person,
+    /// Azure, with the zone.
+    Zone,
+    /// A private DNS zone group, on behalf of the private endpoint that is called so.
+    PrivateEndpoint(String),
+    /// The managed private endpoint of that name, within the network that manages it.
+    ManagedPrivateEndpoint(String),
+    /// The public DNS of the Private Link resource that is called so.
+    PrivateLinkResource(String),
+    /// Azure, on behalf of the virtual machine that is called so.
+    VirtualMachine(String),
+    /// This server, for those who delegate to it.
+    NameServers,
+}
+
+impl fmt::Display for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person => f.write_str("written by hand"),
+            Self::Zone => f.write_str("made with the zone"),
+            Self::PrivateEndpoint(name) => write!(f, "written by private endpoint {name}"),
+            Self::ManagedPrivateEndpoint(name) => write!(f, "follows from managed private endpoint {name}"),
+            Self::VirtualMachine(name) => write!(f, "registered for virtual machine {name}"),
+            Self::PrivateLinkResource(name) => write!(f, "follows from Private Link resource {name}"),
+            Self::NameServers => f.write_str("follows from the server's name_servers"),
+        }
+    }
+}
+
+/// A zone that everyone sees, read from a zone file.
+#[derive(Clone, Debug)]
+pub struct PublicZone {
+    /// The apex.
+    pub name: Declared<Name>,
+    /// Its record sets.
+    pub record_sets: Vec<RecordSet>,
+}
+
+impl PrivateDnsZone {
+    /// The identity of a zone: its name is the apex without a dot at the end. A slash within the name, which would end it,
+    /// is written as `\047`, as in a master file (RFC 1035 §5.1).
+    pub fn id(group: &ResourceGroup, apex: &Name) -> ResourceId {
+        let text = apex.to_string().replace('/', "\\047");
+        // The root is nothing but that dot.
+        let name = text.strip_suffix('.').filter(|name| !name.is_empty()).unwrap_or(&text);
+        group.resource(types::PRIVATE_DNS_ZONE, name).expect("what a name prints has no slash and no control character")
+    }
+
+    /// The apex that a zone of that identity has.
+    pub(in crate::azure) fn apex(id: &ResourceId) -> Option<Name> {
+        id.name().parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_apex_is_the_name_of_an_identity_and_comes_back_from_it() {
+        for apex in [".", "corp.test", "0/25.2.0.192.in-addr.arpa", r"a\.b.test", r"\000\255.test", "Upper.test"] {
+            let apex: Name = apex.parse().unwrap();
+            let id = PrivateDnsZone::id(&ResourceGroup::default(), &apex);
+            assert_eq!(PrivateDnsZone::apex(&id), Some(apex), "{id}");
+            assert_eq!(id.to_string().parse::<ResourceId>().unwrap(), id);
+        }
+        let apex = "Corp.Test.".parse().unwrap();
+        assert_eq!(PrivateDnsZone::id(&ResourceGroup::default(), &apex).name(), "Corp.Test");
+    }
+}
