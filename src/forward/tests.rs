@@ -576,6 +576,36 @@ async fn questions_past_the_bound_wait_for_their_turn() {
 }
 
 #[tokio::test]
+async fn sockets_beside_the_first_of_each_question_are_bounded_and_given_back() {
+    let silent = Server::silent().await;
+    let limits = ForwardLimits {
+        in_flight: 6,
+        attempt_timeout: Duration::from_millis(200),
+        total_timeout: Duration::from_secs(2),
+        ..ForwardLimits::default()
+    };
+    assert_eq!(limits.sockets(), 9);
+    let forwarder = limited(limits);
+    let asked: Vec<_> = (0..6)
+        .map(|n| {
+            let (forwarder, question) = (forwarder.clone(), question(&[&silent], &format!("n{n}"), RecordType::A));
+            tokio::spawn(async move { forwarder.ask(&question).await })
+        })
+        .collect();
+    let mut least = usize::MAX;
+    while asked.iter().any(|asked| !asked.is_finished()) {
+        least = least.min(forwarder.0.spare_sockets.available_permits());
+        sleep(Duration::from_millis(1)).await;
+    }
+    for asked in asked {
+        assert_eq!(asked.await.unwrap(), Err(ForwardError::NoResponse));
+    }
+    // All were wanted: each question is asked three times, whether or not it may wait for a response to each.
+    assert_eq!((least, silent.queries()), (0, (18, 0)));
+    assert_eq!(forwarder.0.spare_sockets.available_permits(), 3);
+}
+
+#[tokio::test]
 async fn memory_for_replies_is_bounded() {
     let server = Server::start(|_, _, query| {
         let name = query.queries[0].name().to_string();
