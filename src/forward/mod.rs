@@ -12,6 +12,7 @@
 //! Left to the caller: which targets a name has, whether the target of an alias is looked up anew in the client's view,
 //! how many callers there are, and the response. Not done here: following referrals, DNSSEC validation, zone transfers.
 
+mod counts;
 mod exchange;
 mod flights;
 #[cfg(fuzzing)]
@@ -21,6 +22,7 @@ mod query;
 mod reply;
 mod targets;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +39,8 @@ use exchange::{ExchangeError, OverUdp};
 use flights::Flights;
 use query::{Response, Spelling};
 use targets::{Asking, Health, NO_RESPONSE};
+
+pub use counts::{TargetCounts, TargetOutcome};
 
 /// How long a failure is remembered: RFC 9520 §3.2 asks for at least 1 second and at most 5 minutes.
 const FAILURE_LIFETIME: Duration = Duration::from_secs(5);
@@ -179,6 +183,17 @@ impl Forwarder {
         let flight = self.0.flights.join(question, async move { inner.fly(asked).await });
         flight.await.at(Instant::now(), question)
     }
+
+    /// What the targets that were asked since the start were asked, and how that came out; `None` is those past the first
+    /// thousand, together.
+    pub fn targets(&self) -> Vec<(Option<SocketAddr>, TargetCounts)> {
+        self.0.health.counted.all()
+    }
+
+    /// Whether a target is set aside: others are asked before it.
+    pub fn is_set_aside(&self, target: SocketAddr) -> bool {
+        self.0.health.is_aside(target)
+    }
 }
 
 impl Inner {
@@ -211,12 +226,17 @@ impl Inner {
                 Ok(Ok(response)) => {
                     let rcode = response.message.response_code;
                     match Reply::read(&response, question) {
-                        Some(reply) => return Ok(Arc::new(reply)),
+                        Some(reply) => {
+                            asking.ended(TargetOutcome::Answered);
+                            return Ok(Arc::new(reply));
+                        }
                         None => failure = ForwardError::Failed(rcode),
                     }
+                    asking.ended(TargetOutcome::NoAnswer);
                     tracing::debug!(%target, %qname, %qtype, %rcode, "a target has no answer");
                 }
                 Ok(Err(error)) => {
+                    asking.ended(TargetOutcome::Failed);
                     tracing::debug!(%target, %qname, %qtype, %error, "asking a target failed");
                     if error.is_of_target() {
                         asking.failed(&error);
@@ -226,6 +246,7 @@ impl Inner {
                     }
                 }
                 Err(_) => {
+                    asking.ended(TargetOutcome::TimedOut);
                     tracing::debug!(%target, %qname, %qtype, "a target does not respond");
                     asking.failed(&NO_RESPONSE);
                 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
+use super::counts::{CountedTargets, TargetOutcome};
 use super::query::Spelling;
 use crate::azure::Targets;
 use crate::incidents::{Incident, Incidents};
@@ -35,6 +36,7 @@ pub(super) struct Health {
     /// How long a target may be silent.
     patience: Duration,
     targets: Mutex<HashMap<SocketAddr, Target>>,
+    pub(super) counted: CountedTargets,
     incidents: Arc<Incidents>,
 }
 
@@ -59,12 +61,13 @@ pub(super) struct Asking<'a> {
     health: &'a Health,
     target: SocketAddr,
     has_response: bool,
+    outcome: TargetOutcome,
 }
 
 impl Health {
     /// Sets targets aside that are silent for so long, and reports it.
     pub(super) fn new(patience: Duration, incidents: Arc<Incidents>) -> Self {
-        Self { patience, targets: Mutex::default(), incidents }
+        Self { patience, targets: Mutex::default(), counted: CountedTargets::default(), incidents }
     }
 
     /// The targets in use in their order, then those that are set aside, which are better than none.
@@ -83,6 +86,7 @@ impl Health {
 
     /// Notes a question on its way.
     pub(super) fn asking(&self, target: SocketAddr) -> Asking<'_> {
+        self.counted.asked(target);
         let now = Instant::now();
         let mut known = self.lock();
         if known.len() >= MAX_TARGETS && !known.contains_key(&target) {
@@ -94,7 +98,13 @@ impl Health {
         known.asking += 1;
         known.last_used = now;
         known.silent_since.get_or_insert(now);
-        Asking { health: self, target, has_response: false }
+        Asking { health: self, target, has_response: false, outcome: TargetOutcome::GivenUp }
+    }
+
+    /// Whether a target is set aside at this moment.
+    pub(super) fn is_aside(&self, target: SocketAddr) -> bool {
+        let now = Instant::now();
+        self.lock().get(&target).is_some_and(|target| target.is_aside(now))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SocketAddr, Target>> {
@@ -164,6 +174,11 @@ impl Asking<'_> {
         self.target
     }
 
+    /// Notes how the question came out; without that it is given up.
+    pub(super) fn ended(&mut self, outcome: TargetOutcome) {
+        self.outcome = outcome;
+    }
+
     /// How to spell the name of the question.
     pub(super) fn spelling(&self) -> Spelling {
         let until = self.health.lock().get(&self.target).and_then(|target| target.lower_case_until);
@@ -214,6 +229,7 @@ impl Asking<'_> {
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
+        self.health.counted.ended(self.target, self.outcome);
         self.health.change(self.target, |target, _| {
             target.asking -= 1;
             if target.asking == 0 && !target.has_failed {

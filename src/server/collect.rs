@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::stream::Connections;
 use super::udp::UdpDrops;
+use crate::forward::{Forwarder, TargetOutcome};
 use crate::incidents::{Incident, Incidents};
 use crate::snapshot::Published;
 
@@ -20,6 +22,7 @@ pub(super) struct ServerCollector {
     pub(super) incidents: Arc<Incidents>,
     pub(super) udp_drops: UdpDrops,
     pub(super) connections: Arc<Connections>,
+    pub(super) forwarder: Forwarder,
 }
 
 impl Collector for ServerCollector {
@@ -41,11 +44,48 @@ impl Collector for ServerCollector {
         let help = "Datagrams that the system dropped, as the socket's buffer was full";
         dropped.encode(encoder.encode_descriptor("system_dropped_datagrams", help, None, dropped.metric_type())?)?;
         let help = "What others can cause as often as they like, by kind; the log tells of examples";
-        let mut family =
-            encoder.encode_descriptor("incidents", help, None, prometheus_client::metrics::MetricType::Counter)?;
+        let mut family = encoder.encode_descriptor("incidents", help, None, MetricType::Counter)?;
         for incident in Incident::ALL {
             let count = ConstCounter::new(self.incidents.total(incident));
             count.encode(family.encode_family(&[("kind", incident.label())])?)?;
+        }
+        self.encode_targets(encoder)
+    }
+}
+
+impl ServerCollector {
+    fn encode_targets(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let targets: Vec<_> = self
+            .forwarder
+            .targets()
+            .into_iter()
+            .map(|(target, counts)| {
+                let label = target.map_or_else(|| "other".to_owned(), |target| target.to_string());
+                (target, label, counts)
+            })
+            .collect();
+        let help = "Questions that were sent to a server that is forwarded to";
+        let mut family = encoder.encode_descriptor("target_questions", help, None, MetricType::Counter)?;
+        for (_, label, counts) in &targets {
+            let count = ConstCounter::new(counts.asked);
+            count.encode(family.encode_family(&[("target", label.as_str())])?)?;
+        }
+        let help = "Questions to a server that is forwarded to, by how they came out";
+        let mut family = encoder.encode_descriptor("target_outcomes", help, None, MetricType::Counter)?;
+        for (_, label, counts) in &targets {
+            for outcome in TargetOutcome::ALL {
+                let labels = [("target", label.as_str()), ("outcome", outcome.label())];
+                let count = ConstCounter::new(counts.of(outcome));
+                count.encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let help = "Whether a server that is forwarded to is set aside, as it did not respond: 1 or 0";
+        let mut family = encoder.encode_descriptor("target_set_aside", help, None, MetricType::Gauge)?;
+        for (target, label, _) in &targets {
+            if let Some(target) = target {
+                let is_aside = ConstGauge::new(i64::from(self.forwarder.is_set_aside(*target)));
+                is_aside.encode(family.encode_family(&[("target", label.as_str())])?)?;
+            }
         }
         Ok(())
     }

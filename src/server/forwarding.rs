@@ -26,6 +26,11 @@ impl Forwarding {
     pub(super) fn new(limits: ForwardLimits, incidents: Arc<Incidents>) -> Self {
         Self { waiting: Arc::new(Waiting::new(&limits)), forwarder: Forwarder::new(limits, incidents) }
     }
+
+    /// What asks other servers.
+    pub(super) fn forwarder(&self) -> &Forwarder {
+        &self.forwarder
+    }
 }
 
 /// What becomes of a request at first.

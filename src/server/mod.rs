@@ -176,13 +176,14 @@ impl Server {
             self.metrics.clone(),
         ));
         let drain_until = Arc::new(OnceLock::new());
+        let forwarding = Forwarding::new(self.bounds.forward, self.incidents.clone());
         self.metrics.register(collect::ServerCollector {
             published: self.published.clone(),
             incidents: self.incidents.clone(),
             udp_drops: self.udp_drops.clone(),
             connections: connections.clone(),
+            forwarder: forwarding.forwarder().clone(),
         });
-        let forwarding = Forwarding::new(self.bounds.forward, self.incidents.clone());
         let (mut accept_loops, mut carried, mut hickory) = (Vec::new(), Vec::new(), None);
         for (listener, listen) in self.listeners.into_iter().zip(&self.settings.listen) {
             let serving = Arc::new(Serving {

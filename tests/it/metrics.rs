@@ -2,10 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
 
+use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
 use crate::support::{PATIENCE, Server};
+use crate::topology::{Target, network, response, ruleset};
 
 const WORLD: &str = r#"
 [server]
@@ -46,6 +49,11 @@ fn exchange(address: SocketAddr, request: &str) -> String {
 
 fn get(address: SocketAddr, path: &str, more: &str) -> String {
     exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{more}\r\n"))
+}
+
+/// All that a server shows.
+pub(crate) fn shown_metrics(server: &Server) -> String {
+    get(metrics_address(server), "/metrics", "")
 }
 
 #[track_caller]
@@ -106,6 +114,42 @@ fn counters_outlive_generations_and_reloads_are_counted() {
     server.wait_for_log("reloaded generation=3");
     let ready = get(address, "/readyz", "");
     assert!(ready.contains("\"degraded\":[]"), "{ready}");
+}
+
+#[test]
+fn questions_to_each_target_are_counted_by_how_they_came_out() {
+    let answers = Target::with_address([192, 0, 2, 1]);
+    let fails = Target::start(|_, query| Some(response(query, ResponseCode::ServFail)));
+    let silent = Target::silent();
+    let rules: [(&str, &[&str]); 2] =
+        [("a.test", &[&silent.text(), &answers.text()]), ("f.test", &[&fails.text(), &answers.text()])];
+    let world = format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\n[metrics]\nlisten = \"127.0.0.1:0\"\n{}{}",
+        network("v", 1, ""),
+        ruleset("r", &["v"], &rules)
+    );
+    let server = Server::configured(&world);
+    for name in ["www.f.test.", "www.f.test.", "www.a.test."] {
+        let start = Instant::now();
+        // A machine that is busy may not get through to the second target in time, and that is remembered for seconds.
+        while server.ask("127.1.0.1", name, RecordType::A).answers.is_empty() {
+            assert!(start.elapsed() < 12 * PATIENCE, "{name}");
+        }
+    }
+    let text = shown_metrics(&server);
+    let outcome = |target: &Target, outcome: &str| {
+        let begins = format!("vnetdns_target_outcomes_total{{target=\"{}\",outcome=\"{outcome}\"}} ", target.text());
+        let count = text.lines().find_map(|line| line.strip_prefix(&begins));
+        count.unwrap_or_else(|| panic!("{begins} is not in\n{text}")).parse::<u64>().unwrap()
+    };
+    // The second query of the name was answered from memory.
+    assert_eq!((outcome(&answers, "answered"), outcome(&answers, "no_answer")), (2, 0));
+    assert_eq!((outcome(&fails, "answered"), outcome(&fails, "no_answer")), (0, 1));
+    assert_eq!((outcome(&silent, "answered"), outcome(&silent, "timed_out")), (0, 1));
+    for (target, asked, is_aside) in [(&answers, 2, 0), (&fails, 1, 0), (&silent, 1, 1)] {
+        has_line(&text, &format!("vnetdns_target_questions_total{{target=\"{}\"}} {asked}", target.text()));
+        has_line(&text, &format!("vnetdns_target_set_aside{{target=\"{}\"}} {is_aside}", target.text()));
+    }
 }
 
 #[test]
