@@ -30,6 +30,7 @@ mod listen;
 mod machines;
 mod managed;
 mod metrics;
+mod monitoring;
 mod name_servers;
 mod persona;
 mod private_link;
