@@ -36,7 +36,8 @@ pub use declaration::{
     Listener, ManagedPrivateEndpoint, ManagedTarget, NameServer, NetworkInterface, Origin, PRIVATE_TYPES, PowerState,
     PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService, PublicCnameFrom, PublicNetworkAccess,
     PublicZone, RecordSet, ResolutionPolicy, SecurityAction, ServiceEndpoint, ServiceTarget, SoaEdit, Strangers,
-    Subnet, TsigKey, Upstream, VirtualMachine, VirtualNetwork, VirtualNetworkLink, Word, Writer, link_names,
+    Subnet, TsigKey, UnknownNames, Upstream, VirtualMachine, VirtualNetwork, VirtualNetworkLink, Word, Writer,
+    link_names,
 };
 pub(crate) use derive::private_soa;
 pub use derive::{Destination, Forwarding, Rule, SecurityRule, Targets};

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::catalogue::Catalogue;
 use super::contents::{NetworkId, ZoneContents};
 use super::declaration::{
-    Allocations, ClientCertificate, Declaration, Forwarder, NameServer, Strangers, TsigKey, VirtualNetwork,
+    Allocations, ClientCertificate, Declaration, Forwarder, NameServer, Strangers, TsigKey, UnknownNames,
+    VirtualNetwork,
 };
 use super::derive::{self, Forwarding};
 use super::finding::{Finding, Severity};
@@ -31,6 +32,7 @@ pub struct Topology {
     pub(super) strangers: Strangers,
     pub(super) listener_networks: Vec<Option<ResourceId>>,
     pub(super) name_servers: Vec<NameServer>,
+    unknown_names: UnknownNames,
     allocations: Allocations,
     unverified: BTreeMap<Name, String>,
 }
@@ -67,6 +69,7 @@ impl Topology {
             let (declaration, directory, labels) = world.into_parts();
             let Declaration {
                 virtual_networks,
+                unknown_names,
                 forwarders,
                 tsig_keys,
                 client_certificates,
@@ -92,6 +95,7 @@ impl Topology {
                 strangers,
                 listener_networks,
                 name_servers,
+                unknown_names,
                 allocations,
                 unverified,
             };
@@ -104,6 +108,11 @@ impl Topology {
     /// The addresses that private endpoints were given.
     pub fn allocations(&self) -> &Allocations {
         &self.allocations
+    }
+
+    /// What is said of names that a derived public zone does not know.
+    pub fn unknown_names(&self) -> UnknownNames {
+        self.unknown_names
     }
 
     /// Names of resources that no source confirms, and why.

@@ -175,6 +175,10 @@ impl Observer for Trace<'_> {
                 self.line(format_args!("public zone {} answers", zone.apex));
             }
             Step::NotHeld => self.not_held(),
+            Step::NotKnown => self.line(format_args!(
+                "the zone knows the names of declared resources alone, and this is none of them: not known here \
+                 (unknown_names = \"NXDOMAIN\" has a closed lab say that it does not exist)"
+            )),
             Step::Landed(landing) => self.landed(landing),
             Step::Redirect { closest_encloser } => {
                 self.line(format_args!("the name is not there; the closest that is: {}", closest_encloser.name()));

@@ -102,6 +102,8 @@ struct Plan {
     kind: Kind,
     /// Public zones of which this server knows some names only, where nobody else is asked for the others.
     partial: Vec<String>,
+    /// What names that it does not know get.
+    unknown: &'static str,
     /// How the program tells of its clients, if at all.
     telling: Option<Telling>,
 }
@@ -159,7 +161,8 @@ impl Forwarders {
             bail!("{} has zones of one kind only: leave out --kind", self.program.name());
         }
         let partial = if topology.forwarding().upstream.is_some() { Vec::new() } else { zones::partial(topology)? };
-        Ok(Plan { server, zones, kind, partial, telling })
+        let unknown = zones::unknown(topology);
+        Ok(Plan { server, zones, kind, partial, unknown, telling })
     }
 }
 
@@ -246,8 +249,9 @@ impl Plan {
             lines.comment(
                 sign,
                 &format!(
-                    "Of {partial} vnetdns knows the declared names: everyone else's are NXDOMAIN, unless its \
-                     configuration has an [upstream] to ask for them."
+                    "Of {partial} vnetdns knows the declared names: everyone else's are {}, unless its \
+                     configuration has an [upstream] to ask for them.",
+                    self.unknown
                 ),
             );
         }

@@ -20,6 +20,15 @@ pub(super) enum Limits {
 }
 
 #[derive(Debug, Default, Deserialize)]
+pub(super) enum UnknownNames {
+    #[default]
+    #[serde(rename = "REFUSED")]
+    Refused,
+    #[serde(rename = "NXDOMAIN")]
+    NxDomain,
+}
+
+#[derive(Debug, Default, Deserialize)]
 pub(super) enum PublicCnameFrom {
     #[default]
     Pending,

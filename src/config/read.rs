@@ -13,7 +13,8 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use super::mirror::{
     ClientCertificate, DnsForwardingRuleset, DnsSecurityPolicy, Forwarder, Limits, ManagedPrivateEndpoint,
     ManagedServiceEndpoint, Metrics, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService,
-    PublicCnameFrom, PublicZone, Server, ServiceEndpoint, Text, TsigKey, Upstream, VirtualMachine, VirtualNetwork,
+    PublicCnameFrom, PublicZone, Server, ServiceEndpoint, Text, TsigKey, UnknownNames, Upstream, VirtualMachine,
+    VirtualNetwork,
 };
 use super::problem::{Problems, Source};
 
@@ -31,6 +32,7 @@ pub(super) struct Mirror {
     pub(super) resource_group: Option<Text>,
     pub(super) limits: Limits,
     pub(super) public_cname_from: PublicCnameFrom,
+    pub(super) unknown_names: UnknownNames,
     pub(super) virtual_networks: Vec<Read<VirtualNetwork>>,
     pub(super) virtual_machines: Vec<Read<VirtualMachine>>,
     pub(super) private_dns_zones: Vec<Read<PrivateDnsZone>>,
@@ -94,6 +96,7 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
             "resource_group" => mirror.resource_group = reader.value(value),
             "limits" => mirror.limits = reader.value(value),
             "public_cname_from" => mirror.public_cname_from = reader.value(value),
+            "unknown_names" => mirror.unknown_names = reader.value(value),
             "virtual_network" => mirror.virtual_networks = reader.tables(&key, value),
             "virtual_machine" => mirror.virtual_machines = reader.tables(&key, value),
             "private_dns_zone" => mirror.private_dns_zones = reader.tables(&key, value),
@@ -122,7 +125,7 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
             unknown => reader.error(
                 at,
                 format!("unknown table or key \"{unknown}\""),
-                "known are subscription, resource_group, limits, public_cname_from, [server], [metrics], [upstream] and [[virtual_network]], [[virtual_machine]], \
+                "known are subscription, resource_group, limits, public_cname_from, unknown_names, [server], [metrics], [upstream] and [[virtual_network]], [[virtual_machine]], \
                  [[private_dns_zone]], [[private_link_resource]], [[private_endpoint]], [[private_link_service]], \
                  [[managed_private_endpoint]], [[public_zone]], [[dns_forwarding_ruleset]], [[dns_security_policy]], [[forwarder]], [[tsig_key]], \
                  [[client_certificate]]",

@@ -16,6 +16,8 @@ pub enum ExtendedError {
     ForwardingLoop,
     /// The request is signed, and responses over this transport cannot be.
     NoSignatures,
+    /// The zone knows the declared names alone, and this is none of them.
+    NotKnownHere,
 }
 
 impl ExtendedError {
@@ -24,6 +26,8 @@ impl ExtendedError {
         match self {
             Self::GaveWay | Self::ForwardingLoop => 0,
             Self::NoSignatures => 21,
+            // Not Authoritative: for REFUSED where the server is no authority for the name (RFC 8914 §4.21).
+            Self::NotKnownHere => 20,
             Self::NoResponse => 22,
             Self::Network | Self::NoAnswer => 23,
         }
@@ -38,6 +42,7 @@ impl ExtendedError {
             Self::NoAnswer => "no server gave an answer",
             Self::ForwardingLoop => "forwarding rules lead round in a circle",
             Self::NoSignatures => "no signatures over HTTP and QUIC: sign over UDP, TCP or TLS",
+            Self::NotKnownHere => "not known here",
         }
     }
 }

@@ -150,6 +150,13 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         }
     }
 
+    /// As for a name that nobody here holds, with a reason: others may know it.
+    pub(super) fn not_known(&mut self) {
+        self.not_held();
+        self.answer.names_exist = false;
+        self.answer.extended_error = Some(ExtendedError::NotKnownHere);
+    }
+
     fn fail(&mut self, reason: Option<ExtendedError>) {
         self.start_over(Rcode::ServFail);
         self.answer.extended_error = reason;

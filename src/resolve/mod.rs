@@ -129,6 +129,14 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         {
             return self.ask_upstream(targets, sname);
         }
+        if matches!(landing, Landing::Missing { .. }) && self.snapshot.refuses_unknown(chosen.linked.zone) {
+            self.observer.observe(Step::NotKnown);
+            match private {
+                Some(private) => self.negative(private.zone, Rcode::NXDomain),
+                None => self.not_known(),
+            }
+            return None;
+        }
         self.answer_from(chosen, landing, sname)
     }
 

@@ -44,6 +44,8 @@ pub enum Step<'a> {
     PublicZone(LinkedZone),
     /// No zone of this server fits the name.
     NotHeld,
+    /// The public zone knows declared names alone, and not this one.
+    NotKnown,
     /// Where the name landed in the chosen zone.
     Landed(Landing<'a>),
     /// The private zone does not have the name, and its link falls back to public DNS.

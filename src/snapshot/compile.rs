@@ -8,7 +8,7 @@ use super::{
     Destination, ForwardingRule, Generation, Identity, Network, RuleId, SecurityRule, ServedZone, Snapshot, View,
 };
 use crate::azure::{
-    self, KeyNetworks, NetworkId, ResolutionPolicy, ResourceId, Scope, Strangers, Topology, ZoneContents,
+    self, KeyNetworks, NetworkId, ResolutionPolicy, ResourceId, Scope, Strangers, Topology, UnknownNames, ZoneContents,
 };
 use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
 use crate::view::{
@@ -102,6 +102,7 @@ impl Snapshot {
             private: suffixes.list(private_suffixes(topology).into_iter().map(|suffix| (suffix, ()))).into(),
             all_is_private: refuses_strangers || views_differ_elsewhere(topology),
             refuses_strangers,
+            refuses_unknown: topology.unknown_names() == UnknownNames::Refused,
             suffixes: suffixes.into(),
             networks: topology.virtual_networks().len(),
             identifier: networks.identifier(&views, sources, last.map(Self::identifier)).into(),

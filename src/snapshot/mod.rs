@@ -43,6 +43,8 @@ pub struct Snapshot {
     identifier: Arc<Identifier>,
     /// Whether clients outside all networks are refused.
     refuses_strangers: bool,
+    /// Whether names that a partial zone lacks are refused, and not said to be missing.
+    refuses_unknown: bool,
     /// Where views differ: the suffixes of all that some have and others lack.
     private: Arc<BySuffix<()>>,
     /// Whether views differ everywhere.
@@ -283,6 +285,11 @@ impl Snapshot {
     /// The zone of a network's own machines that answers for a name where no linked zone does.
     pub fn internal_zone(&self, view: ViewId, name: &Folded) -> Option<LinkedZone> {
         self.suffixes.longest_match(name, &self.view(view).internal)
+    }
+
+    /// Whether a zone says of names that it lacks that they are not known here, for want of someone to ask.
+    pub fn refuses_unknown(&self, zone: ZoneId) -> bool {
+        self.refuses_unknown && self.zone(zone).is_partial
     }
 
     /// The public zone that answers for a name.

@@ -47,5 +47,6 @@ mod tcp;
 mod topology;
 mod transports;
 mod tsig;
+mod unknown_names;
 mod upstream;
 mod world;

@@ -10,6 +10,7 @@ const GRAFANA: &str = "127.1.0.4";
 const SPOKE: &str = "127.2.0.4";
 
 const WORLD: &str = r#"
+unknown_names = "NXDOMAIN"
 [[private_link_resource]]
 type = "Microsoft.Dashboard/grafana"
 name = "my-grafana"

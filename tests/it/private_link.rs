@@ -12,7 +12,7 @@ const OUTSIDE: &str = "127.0.0.1";
 
 /// Serves resources, and zones that are linked to the network "linked".
 fn serve(resources: &str, zones: &[&str]) -> Server {
-    let mut text = resources.to_owned();
+    let mut text = format!("unknown_names = \"NXDOMAIN\"\n{resources}");
     for (network, number) in [("linked", 1), ("unlinked", 2)] {
         text += &format!(
             "[[virtual_network]]\nname = \"{network}\"\naddress_space = [\"10.{number}.0.0/16\"]\n\

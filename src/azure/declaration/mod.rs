@@ -175,6 +175,8 @@ pub struct Declaration {
     pub limits: Limits,
     /// The connection state from which on a resource's public name has the privatelink step.
     pub public_cname_from: PublicCnameFrom,
+    /// What is said of names that a derived public zone does not know.
+    pub unknown_names: UnknownNames,
     /// The addresses that private endpoints had been given before.
     pub allocations: Allocations,
     /// Some resources could not be read, so that a reference to nothing may be no mistake.
@@ -211,4 +213,15 @@ pub enum PublicCnameFrom {
     Pending,
     /// Once a connection is approved.
     Approved,
+}
+
+/// What is said of a name in the public zone of a service that no declared resource has, where there is no upstream to
+/// ask: the world has many such names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownNames {
+    /// That it is not known here.
+    #[default]
+    Refused,
+    /// That it does not exist: right in a closed lab alone.
+    NxDomain,
 }

@@ -82,5 +82,7 @@ pub(super) fn alias_zone(world: &World, public: &[ZoneContents]) -> Option<ZoneC
     let origin = service.or_else(|| world.service_endpoints.first().map(|endpoint| endpoint.id.origin))?;
     let apex = constant(ALIAS_APEX);
     let is_covered = public.iter().any(|zone| apex.as_ref().is_within(zone.apex.as_ref()));
-    (!is_covered).then(|| public::derived_zone(apex, origin))
+    // Nothing has that top-level domain.
+    let zone = || ZoneContents { is_partial: false, ..public::derived_zone(apex.clone(), origin) };
+    (!is_covered).then(zone)
 }

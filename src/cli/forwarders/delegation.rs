@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::bail;
 
-use super::zones::{Delegated, Zone, delegated, is_within, partial};
+use super::zones::{Delegated, Zone, delegated, is_within, partial, unknown};
 use super::{Forwarders, Lines, Which, some_of};
 use crate::azure::{Catalogue, NameServer, Topology};
 use crate::config::Listen;
@@ -52,7 +52,11 @@ pub(super) fn write(options: &Forwarders, topology: &Topology, listen: &[Listen]
         let partial = partial(topology)?;
         let partial: Vec<_> = partial.into_iter().filter(|name| public.iter().any(|zone| zone.name == *name)).collect();
         if !partial.is_empty() {
-            text += &format!(" Of {} vnetdns knows the declared names: all others are NXDOMAIN.", some_of(&partial));
+            text += &format!(
+                " Of {} vnetdns knows the declared names: all others are {}.",
+                some_of(&partial),
+                unknown(topology)
+            );
         }
         lines.comment(SIGN, &text);
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::bail;
 
 use super::some_of;
-use crate::azure::{Catalogue, RecordSet, Scope, Topology, Writer};
+use crate::azure::{Catalogue, RecordSet, Scope, Topology, UnknownNames, Writer};
 use crate::cli::catalogue::fit;
 use crate::dns::{Name, RecordType};
 
@@ -96,6 +96,14 @@ pub(super) fn delegated(topology: &Topology, catalogue: &Catalogue, parent: &str
     let zones = needed.into_zones();
     left_out.retain(|(name, _)| !zones.iter().any(|zone| is_within(name, &zone.name)));
     Ok(Delegated { zones, left_out })
+}
+
+/// What names get that a public zone does not hold.
+pub(super) fn unknown(topology: &Topology) -> &'static str {
+    match topology.unknown_names() {
+        UnknownNames::Refused => "REFUSED",
+        UnknownNames::NxDomain => "NXDOMAIN",
+    }
 }
 
 /// Public zones that hold the declared resources' names only.

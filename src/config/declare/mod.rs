@@ -29,7 +29,7 @@ use super::{Files, files, zone_file};
 use crate::azure::{
     Allocations, Catalogue, ConnectionState, Declaration, Declared, Limits, PRIVATE_TYPES, PrivateDnsZone,
     PrivateEndpoint, PrivateLinkResource, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet,
-    ResolutionPolicy, Severity, SoaEdit, VirtualNetwork, VirtualNetworkLink, Word, Writer, types,
+    ResolutionPolicy, Severity, SoaEdit, UnknownNames, VirtualNetwork, VirtualNetworkLink, Word, Writer, types,
 };
 use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
 
@@ -120,6 +120,10 @@ impl<'a> Declarer<'a> {
             limits: match mirror.limits {
                 mirror::Limits::Azure => Limits::Azure,
                 mirror::Limits::Off => Limits::Off,
+            },
+            unknown_names: match mirror.unknown_names {
+                mirror::UnknownNames::Refused => UnknownNames::Refused,
+                mirror::UnknownNames::NxDomain => UnknownNames::NxDomain,
             },
             public_cname_from: match mirror.public_cname_from {
                 mirror::PublicCnameFrom::Pending => PublicCnameFrom::Pending,
