@@ -60,6 +60,11 @@ impl ExchangeError {
         use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
         matches!(self, Self::Udp(error) if matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable))
     }
+
+    /// Whether it is this host that cannot ask.
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self, Self::Random(_)) || matches!(self, Self::Udp(_)) && !self.is_of_target()
+    }
 }
 
 /// A datagram on its way.

@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 
-use super::Remembered;
+use super::{ForwardError, Remembered};
 use crate::resolve::ForwardQuestion;
 
 /// A question in flight. Each of those who hold it drives it on; when all have dropped it, it ends.
@@ -51,7 +51,7 @@ impl Flights {
             let _landing = landing;
             // A panic costs this question its outcome, and those who wait for it no panic of their own.
             let outcome = AssertUnwindSafe(start).catch_unwind().await;
-            outcome.unwrap_or_else(|_| Remembered::panicked())
+            outcome.unwrap_or_else(|_| Remembered::new(Err(ForwardError::Panicked)))
         };
         let flight = flight.boxed().shared();
         if let Some(weak) = flight.downgrade() {
@@ -92,7 +92,6 @@ mod tests {
     use super::*;
     use crate::azure::Targets;
     use crate::dns::RecordType;
-    use crate::forward::ForwardError;
 
     #[tokio::test]
     async fn a_panic_costs_a_question_its_outcome_and_nobody_panics_with_it() {

@@ -73,6 +73,10 @@ pub enum ForwardError {
     /// No target could be asked: none is reached, or what came over TCP cannot be used.
     #[error("no target could be asked")]
     Network,
+    /// This host could not ask: it has no socket left, or the question's turn did not come. Nothing is known of targets, so
+    /// that this is not remembered.
+    #[error("this host could not ask")]
+    Local,
     /// A target responded, with this RCODE or, where that is NOERROR or NXDOMAIN, with nothing that answers the question.
     #[error("no target has an answer: {0}")]
     Failed(Rcode),
@@ -85,7 +89,7 @@ impl From<ForwardError> for ExtendedError {
     fn from(error: ForwardError) -> Self {
         match error {
             ForwardError::NoResponse => Self::NoResponse,
-            ForwardError::Network => Self::Network,
+            ForwardError::Network | ForwardError::Local => Self::Network,
             ForwardError::Failed(_) | ForwardError::Panicked => Self::NoAnswer,
         }
     }
@@ -206,7 +210,7 @@ impl Inner {
         let deadline = Instant::now() + self.limits.total_timeout;
         let outcome = match timeout_at(deadline, self.in_flight.acquire()).await {
             Ok(_permit) => self.ask_targets(&question, deadline).await,
-            Err(_) => Err(ForwardError::NoResponse),
+            Err(_) => Err(ForwardError::Local),
         };
         let remembered = Remembered::new(outcome);
         self.cache.insert(question, remembered.clone());
@@ -241,8 +245,8 @@ impl Inner {
                     if error.is_of_target() {
                         asking.failed(&error);
                     }
-                    if failure == ForwardError::NoResponse {
-                        failure = ForwardError::Network;
+                    if matches!(failure, ForwardError::NoResponse | ForwardError::Local) {
+                        failure = if error.is_local() { ForwardError::Local } else { ForwardError::Network };
                     }
                 }
                 Err(_) => {
@@ -300,14 +304,12 @@ impl Inner {
 impl Remembered {
     fn new(outcome: Outcome) -> Self {
         let since = Instant::now();
-        let lifetime = outcome.as_ref().map_or(FAILURE_LIFETIME, |reply| reply.lifetime());
+        let lifetime = match &outcome {
+            Ok(reply) => reply.lifetime(),
+            Err(ForwardError::Local | ForwardError::Panicked) => Duration::ZERO,
+            Err(_) => FAILURE_LIFETIME,
+        };
         Self { outcome, since, until: since + lifetime }
-    }
-
-    /// Of a panic nothing is kept.
-    fn panicked() -> Self {
-        let now = Instant::now();
-        Self { outcome: Err(ForwardError::Panicked), since: now, until: now }
     }
 
     /// The outcome at a later time, for whoever asked this question.

@@ -575,6 +575,21 @@ async fn questions_past_the_bound_wait_for_their_turn() {
     assert_eq!(most, 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_this_host_could_not_ask_is_not_remembered() {
+    let forwarder = limited(ForwardLimits { in_flight: 0, ..ForwardLimits::default() });
+    let targets = Targets::from([([127, 0, 0, 1], 53).into()].as_slice());
+    let question = ForwardQuestion { targets, qname: "www".parse().unwrap(), qtype: RecordType::A };
+    assert_eq!(forwarder.ask(&question).await, Err(ForwardError::Local));
+    assert_eq!(forwarder.cached(&question), None);
+    // Nor where there is no way to send.
+    let forwarder = self::forwarder();
+    let targets = Targets::from([([255, 255, 255, 255], 53).into()].as_slice());
+    let question = ForwardQuestion { targets, ..question };
+    assert_eq!(forwarder.ask(&question).await, Err(ForwardError::Local));
+    assert_eq!(forwarder.cached(&question), None);
+}
+
 #[tokio::test]
 async fn sockets_beside_the_first_of_each_question_are_bounded_and_given_back() {
     let silent = Server::silent().await;
