@@ -134,6 +134,76 @@ fn a_text_too_long_for_a_record_is_not_repeated() {
     assert_eq!(code, Some(1));
 }
 
+/// What a file with a secret may look like, and the secret in it.
+const SECRETS: [(&str, &str); 12] = [
+    ("key \"n1-key\" {\n\talgorithm hmac-sha256;\n\tsecret \"c2VjcmV0LXNlY3JldC1zZWNyZXQ=\";\n};\n", "c2VjcmV0"),
+    ("key n1 { secret c2VjcmV0LXNlY3JldC1zZWNyZXQ=; algorithm hmac-sha256; };\n", "c2VjcmV0"),
+    ("key mx { secret c2VjcmV0LXNlY3JldC1zZWNyZXQ=; algorithm hmac-sha256; };\n", "c2VjcmV0"),
+    ("c2VjcmV0LXNlY3JldC1zZWNyZXQ=\n", "c2VjcmV0"),
+    ("5ec7e75ec7e75ec7e75ec7e75ec7e75e\n", "5ec7e7"),
+    ("  5ec7e75ec7e75ec7e75ec7e75ec7e75e\n5ec7e7\n", "5ec7e7"),
+    ("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIHNlY3JldA\n-----END PRIVATE KEY-----\n", "MC4CAQ"),
+    ("export PASSWORD=hunter2-hunter2\nPASSWORD = hunter2-hunter2\n", "hunter2"),
+    ("root:$6$hunter2$hunter2hunter2:19000:0:99999:7:::\n$6$hunter2$hunter2\n$hunter2 a\n", "hunter2"),
+    ("machine example.net login me password hunter2-hunter2\n", "hunter2"),
+    ("{ \"password\": \"hunter2-hunter2\" }\n", "hunter2"),
+    ("hunter2 hunter2 hunter2 hunter2\n hunter2 A hunter2\nA A hunter2\n\"hunter2\n(hunter2\n", "hunter2"),
+];
+
+#[test]
+fn a_file_that_is_something_else_is_refused_without_a_word_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name).to_str().unwrap().to_owned()
+    };
+    let network = "[[virtual_network]]\nname = \"v\"\naddress_space = [\"10.0.0.0/8\"]\n";
+    let private = "[[private_dns_zone]]\nname = \"a.test\"\nvirtual_network_links = [{ virtual_network = \"v\" }]\n";
+    let config = write("config.toml", "");
+    write("including.zone", "$TTL 60\nwww A 10.0.0.1\n$INCLUDE secret\n");
+    for (text, secret) in SECRETS {
+        let named = write("secret", text);
+        for config_text in [
+            format!("{network}{private}file = \"secret\"\n"),
+            format!("{network}[[public_zone]]\nname = \"a.test\"\nfile = \"secret\"\n"),
+            format!("{network}{private}file = \"including.zone\"\n"),
+            format!("{network}[[tsig_key]]\nname = \"other\"\nfile = \"secret\"\nvirtual_network = \"v\"\n"),
+            format!("[server]\ncookie_secret_file = \"secret\"\n{network}"),
+        ] {
+            write("config.toml", &config_text);
+            let (code, mut said, stderr) = parts(vnetdns(&["check", &config]));
+            said += &stderr;
+            // The digits are a good secret of cookies.
+            let is_good = config_text.contains("cookie") && text.starts_with("5ec7e75ec7e7");
+            assert_eq!(code, Some(i32::from(!is_good)), "{text}{config_text}{said}");
+            if !is_good {
+                said += &refused(serve(&["--config", &config, "--listen", "127.0.0.1:0"]));
+            }
+            assert!(!said.contains(secret), "{text}{config_text}{said}");
+        }
+        // Taken for the configuration, for the place of the secret, and for a path.
+        let word = text.split_ascii_whitespace().next().unwrap().trim_matches('"');
+        write(
+            "config.toml",
+            &format!("[server]\ncookie_secret_file = '{word}'\n[[tsig_key]]\nname = \"k\"\nfile = '{word}'\n"),
+        );
+        for said in [vnetdns(&["check", &named]), vnetdns(&["check", &config])] {
+            let (code, stdout, stderr) = parts(said);
+            assert_eq!(code, Some(1));
+            assert!(!format!("{stdout}{stderr}").contains(secret), "{text}{stdout}{stderr}");
+        }
+    }
+    // A word of a zone file is repeated.
+    write("secret", "www 60 A 10.0.0.1\nmail 60 hunter2 10.0.0.1\n");
+    write("config.toml", &format!("{network}{private}file = \"secret\"\n"));
+    let (_, stdout, _) = parts(vnetdns(&["check", &config]));
+    assert!(stdout.contains("unknown record type \"hunter2\""), "{stdout}");
+    // But not one without an end.
+    write("secret", &format!("www 60 A 10.0.0.1\nmail 60 {} 10.0.0.1\n", "x".repeat(1 << 20)));
+    let (_, stdout, _) = parts(vnetdns(&["check", &config]));
+    assert!(stdout.contains("unknown record type \"xxx") && stdout.len() < 2000, "{}", stdout.len());
+}
+
 /// A server that must end by itself, with an error and within a second.
 #[track_caller]
 fn refused(mut command: Command) -> String {

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use zeroize::Zeroize;
+
 use super::regular_file::RegularFile;
 
 /// The files of the labs: the same that the repository shows.
@@ -83,17 +85,18 @@ impl Files {
 
     /// Reads a file as text.
     pub(super) fn read(&self, path: &Path) -> io::Result<String> {
-        String::from_utf8(self.read_octets(path)?).map_err(|error| {
+        String::from_utf8(self.read_octets(path, MAX_FILE)?).map_err(|error| {
             let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = good.iter().filter(|octet| **octet == b'\n').count() + 1;
+            error.into_bytes().zeroize();
             io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
         })
     }
 
-    /// Reads a file whose text may hold any octets.
-    pub(super) fn read_octets(&self, path: &Path) -> io::Result<Vec<u8>> {
+    /// Reads a file whose text may hold any octets, and has at most so many.
+    pub(super) fn read_octets(&self, path: &Path, most: u64) -> io::Result<Vec<u8>> {
         match self {
-            Self::Disk(_) => read_regular(path),
+            Self::Disk(_) => read_regular(path, most),
             Self::Lab(_) => match LAB_FILES.iter().find(|(name, _)| Path::new(name) == without_dots(path)) {
                 Some((_, text)) => Ok(text.as_bytes().to_owned()),
                 None => Err(io::Error::new(io::ErrorKind::NotFound, "not part of the labs")),
@@ -102,8 +105,12 @@ impl Files {
     }
 }
 
-fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
-    let mut octets = RegularFile::open(path)?.read(MAX_FILE)?;
+fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let octets = RegularFile::open(path)?.read(most.min(MAX_FILE));
+    let mut octets = octets.map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => io::Error::new(error.kind(), "larger than 1 GiB"),
+        _ => error,
+    })?;
     // Some editors put a byte order mark in front.
     if octets.starts_with("\u{feff}".as_bytes()) {
         octets.drain(.."\u{feff}".len());
@@ -129,6 +136,7 @@ pub(super) fn mend(error: &io::Error, not_found: &'static str) -> &'static str {
         io::ErrorKind::NotFound => not_found,
         io::ErrorKind::InvalidData => "save the file as UTF-8 text",
         io::ErrorKind::IsADirectory => "name a file, not a folder",
+        io::ErrorKind::FileTooLarge => "name another file, or one with less in it",
         io::ErrorKind::PermissionDenied => "let the user that the program runs as read the file",
         _ => "name another file",
     }

@@ -19,6 +19,13 @@ pub(super) struct KeyFile<'a> {
 
 const FORM: &str = "write key \"NAME\" { algorithm hmac-sha256; secret \"BASE64\"; }; as tsig-keygen prints it";
 
+/// Whether a text begins as such a file does, whatever it is meant to be.
+pub(super) fn is_one(text: &str) -> bool {
+    let mut tokens = Tokens { text, at: 0 };
+    let mut next = || tokens.next().ok().flatten().map(|(_, token)| token);
+    next() == Some("key") && next().is_some() && next() == Some("{")
+}
+
 /// Reads a file that holds one key and nothing else but comments.
 pub(super) fn read(text: &str) -> Result<KeyFile<'_>, Mistake> {
     let mut tokens = Tokens { text, at: 0 };

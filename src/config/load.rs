@@ -1,11 +1,14 @@
 //! Reads a configuration and everything that it names.
 
 use std::collections::BTreeSet;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::problem::{Place, Places, Problem, Problems, Source};
-use super::{Certificates, DnsCookies, Files, ServerSettings, Sources, declare, files, read};
+use super::{Certificates, DnsCookies, Files, ServerSettings, Sources, declare, files, key_file, read};
 use crate::azure::{Allocations, Catalogue, Declaration, Finding, ResourceId, Topology};
 
 /// A configuration that can be served.
@@ -59,14 +62,21 @@ fn load_with<T>(
     let path: PathBuf = files.config();
     let file: Arc<str> = path.display().to_string().into();
     let mut problems = Problems::default();
-    let text = match files.read(&path) {
-        Ok(text) => text,
+    let mut text = match files.read(&path) {
+        // What is refused may be another file, with a secret.
+        Ok(text) => Zeroizing::new(text),
         Err(error) => {
             let mend = "give the path of a configuration file, or none for the default lab";
             problems.error(Place::file(&file), format!("cannot read the file: {error}"), files::mend(&error, mend));
             return Err(problems);
         }
     };
+    if key_file::is_one(&text) {
+        // What reads TOML makes copies of it, which nothing wipes.
+        let mend = "give the path of a configuration file, which names this one: [[tsig_key]] file = \"FILE\"";
+        problems.error(Place::file(&file), "a key, not a configuration", mend);
+        return Err(problems);
+    }
     let mut places = Places::default();
     let source = Source::new(file, text.as_bytes());
     let mirror = read::read(&source, &text, &mut problems);
@@ -101,7 +111,8 @@ fn load_with<T>(
                 return Err(problems);
             }
             let warnings = problems.clone();
-            let mut sources = Sources { config: text, zone_files, secrets, limits, warnings, is_quiet };
+            let config = mem::take(&mut *text);
+            let mut sources = Sources { config, zone_files, secrets, limits, warnings, is_quiet };
             sources.settle(&topology);
             let sources = is_comparable.then_some(sources);
             Ok((Config { server, certificates, cookies, topology, warnings: problems, sources }, seen))

@@ -3,6 +3,7 @@
 //! The TOML file is deserialised into a mirror, the mirror becomes a declaration, the declaration is checked as a
 //! whole. Each stage gathers every problem with its place; nothing is half loaded.
 
+mod allowance;
 mod declare;
 mod differences;
 mod entries;
@@ -38,6 +39,7 @@ pub(crate) use testing::record_sets;
 mod testing {
     use std::path::Path;
 
+    use super::allowance::Allowance;
     use super::problem::{Places, Problems};
     use super::{Files, zone_file};
     use crate::azure::RecordSet;
@@ -47,7 +49,9 @@ mod testing {
     pub(crate) fn record_sets(apex: &Name, text: &str) -> Vec<RecordSet> {
         let (mut places, mut problems) = (Places::default(), Problems::default());
         let path = Path::new("test.zone");
-        let contents = zone_file::read(&Files::default(), path, text.as_bytes(), apex, &mut places, &mut problems);
+        let (files, mut allowance) = (Files::default(), Allowance::new());
+        let input = zone_file::Input { files: &files, allowance: &mut allowance, path, text: text.as_bytes() };
+        let contents = zone_file::read(input, apex, &mut places, &mut problems);
         assert!(problems.is_empty(), "{problems}");
         contents.record_sets
     }

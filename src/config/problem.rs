@@ -104,6 +104,22 @@ impl Problems {
         self.0.push(problem);
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Takes the words of files out of what was said since there were so many problems: they are in quotes, which are words
+    /// themselves at times.
+    pub(super) fn withhold_words(&mut self, from: usize) {
+        for problem in &mut self.0[from..] {
+            if let (Some(begin), Some(end)) = (problem.what.find('"'), problem.what.rfind('"')) {
+                problem.what.replace_range(begin..=end, "…");
+                problem.mend += "; words are repeated from files with a record or a directive only";
+            }
+        }
+    }
+
     /// Gives a problem another place in its file.
     pub(super) fn move_to(&mut self, number: usize, line: u32, column: u32) {
         let place = &mut self.0[number].place;

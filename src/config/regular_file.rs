@@ -42,15 +42,15 @@ impl RegularFile {
     /// Reads all of it, at most so many octets.
     pub(super) fn read(self, most: u64) -> io::Result<Vec<u8>> {
         let len = self.metadata.len();
-        let (bound, too_large) = match len {
-            0 => (MAX_UNSAID.min(most), "a file of size 0 that does not end"),
-            _ => (most, "too large"),
-        };
+        let bound = if len == 0 { MAX_UNSAID.min(most) } else { most };
         let mut octets = Vec::new();
         octets.try_reserve_exact(len.min(bound) as usize + 1)?;
         self.file.take(bound + 1).read_to_end(&mut octets).map_err(not_regular)?;
         if octets.len() as u64 > bound {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, too_large));
+            return Err(match bound < most {
+                true => io::Error::new(io::ErrorKind::InvalidInput, "a file of size 0 that does not end"),
+                false => io::Error::new(io::ErrorKind::FileTooLarge, "too large"),
+            });
         }
         Ok(octets)
     }

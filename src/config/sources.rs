@@ -4,7 +4,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroize;
+
 use super::Files;
+use super::allowance::Allowance;
 use super::problem::{Places, Problems};
 use super::secret_file::SecretFile;
 use super::zone_file::{self, Contents, Mark};
@@ -84,13 +87,24 @@ impl Sources {
     /// What has changed since, where that is nothing but some record sets in zone files. `None` where it is more, or
     /// where others may depend on it: the configuration is to be loaded, which also tells what is wrong with it.
     pub fn changes(&self, files: &Files) -> Option<Vec<FileChange>> {
-        (files.read(&files.config()).ok()? == self.config).then_some(())?;
+        let mut config = files.read(&files.config()).ok()?;
+        if config != self.config {
+            // Here as below: what has become of a file may be a secret by mistake.
+            config.zeroize();
+            return None;
+        }
         self.secrets.iter().all(|secret| secret.is_as_it_was(files)).then_some(())?;
-        let mut changes = Vec::new();
+        let (mut changes, mut allowance) = (Vec::new(), Allowance::new());
         for (number, file) in self.zone_files.iter().enumerate() {
-            let text = files.read_octets(&file.path).ok()?;
+            let mut text = allowance.read(files, &file.path).ok()?;
             if text != file.text {
-                changes.push(self.change(files, number, text)?);
+                match self.change(files, number, &text) {
+                    Some(change) => changes.push(FileChange { text, ..change }),
+                    None => {
+                        text.zeroize();
+                        return None;
+                    }
+                }
             }
         }
         Some(changes)
@@ -106,9 +120,10 @@ impl Sources {
         self.warnings = std::mem::take(&mut self.warnings).sorted();
     }
 
-    fn change(&self, files: &Files, number: usize, text: Vec<u8>) -> Option<FileChange> {
+    /// What has changed in a file, without its text.
+    fn change(&self, files: &Files, number: usize, text: &[u8]) -> Option<FileChange> {
         let file = &self.zone_files[number];
-        let difference = Difference::new(files, file, &text)?;
+        let difference = Difference::new(files, file, text)?;
         let record_sets = difference.record_sets()?;
         let has_new = record_sets.iter().any(|change| change.before.is_none());
         let is_platforms =
@@ -123,7 +138,14 @@ impl Sources {
             Some((number, line, column))
         });
         let warnings = warnings.collect::<Option<_>>()?;
-        Some(FileChange { zone: file.zone, record_sets, file: number, warnings, marks: difference.marks, text })
+        Some(FileChange {
+            zone: file.zone,
+            record_sets,
+            file: number,
+            warnings,
+            marks: difference.marks,
+            text: Vec::new(),
+        })
     }
 }
 
@@ -242,7 +264,10 @@ struct Part<'m> {
 /// Reads the part that follows a mark; `None` where there is anything to say about it.
 fn read<'m>(files: &Files, file: &ZoneFile, mark: &'m Mark, text: &[u8]) -> Option<Part<'m>> {
     let (mut places, mut problems) = (Places::default(), Problems::default());
-    let mut contents = zone_file::read_from(mark.state.clone(), files, &file.path, text, &mut places, &mut problems);
+    // What includes others is not read in parts.
+    let mut allowance = Allowance::without_inclusions();
+    let input = zone_file::Input { files, allowance: &mut allowance, path: &file.path, text };
+    let mut contents = zone_file::read_from(mark.state.clone(), input, &mut places, &mut problems);
     // What `$GENERATE` may write is bounded in the file as a whole.
     let is_alone = !contents.includes && contents.generated == 0;
     let is_plain = problems.is_empty() && is_alone && !contents.marks.is_empty();

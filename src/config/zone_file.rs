@@ -8,10 +8,12 @@ use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 
 use hashbrown::HashTable;
+use zeroize::Zeroize;
 
+use super::allowance::Allowance;
 use super::entries::{Entries, Mistake, Token, seconds};
 use super::problem::{Place, Places, Problems, Source};
-use super::{Files, files, record_data};
+use super::{Files, record_data};
 use crate::azure::{RecordSet, Writer};
 use crate::dns::{Name, Rdatas, RecordType, Ttl, TypeName, rdata};
 
@@ -23,6 +25,9 @@ const MAX_DEPTH: usize = 8;
 const UNREADABLE_TTL: Ttl = Ttl::MAX;
 /// Most mistakes that are noted for one file.
 const MAX_MISTAKES: usize = 50;
+
+/// Characters of the longest message about an entry.
+const MAX_MESSAGE: usize = 600;
 
 /// How many entries there are from one mark to the next.
 const STRIDE: usize = 64;
@@ -40,6 +45,16 @@ pub(super) struct Contents {
     pub(super) includes: bool,
     /// How many records `$GENERATE` has written.
     pub(super) generated: u32,
+    /// Whether it is a zone file at all: it holds a record or a directive, or nothing.
+    pub(super) is_zone: bool,
+}
+
+/// What is read, and how what it includes.
+pub(super) struct Input<'a> {
+    pub(super) files: &'a Files,
+    pub(super) allowance: &'a mut Allowance,
+    pub(super) path: &'a Path,
+    pub(super) text: &'a [u8],
 }
 
 /// A place before the first entry of a record set.
@@ -53,28 +68,16 @@ pub(super) struct Mark {
 }
 
 /// Reads a zone file and the files that it includes; `apex` is the first origin.
-pub(super) fn read(
-    files: &Files,
-    path: &Path,
-    text: &[u8],
-    apex: &Name,
-    places: &mut Places,
-    problems: &mut Problems,
-) -> Contents {
-    read_from(State::new(apex, None), files, path, text, places, problems)
+pub(super) fn read(input: Input<'_>, apex: &Name, places: &mut Places, problems: &mut Problems) -> Contents {
+    read_from(State::new(apex, None), input, places, problems)
 }
 
 /// Reads the part of a zone file that follows a mark.
-pub(super) fn read_from(
-    state: State,
-    files: &Files,
-    path: &Path,
-    text: &[u8],
-    places: &mut Places,
-    problems: &mut Problems,
-) -> Contents {
+pub(super) fn read_from(state: State, input: Input<'_>, places: &mut Places, problems: &mut Problems) -> Contents {
+    let Input { files, allowance, path, text } = input;
     let mut reader = Reader {
         files,
+        allowance,
         places,
         problems,
         sets: Vec::new(),
@@ -88,7 +91,7 @@ pub(super) fn read_from(
         too_deep: false,
         unreadable_ttl: false,
     };
-    let end = reader.file(path, text, state, 0);
+    let (end, is_zone) = reader.file(path, text, state, 0);
     let mut more = std::mem::take(&mut reader.more);
     more.sort_by_key(|(set, _)| *set);
     let mut more = more.into_iter().peekable();
@@ -99,11 +102,12 @@ pub(super) fn read_from(
     }
     let marks = if reader.is_scattered { Vec::new() } else { reader.marks };
     let Reader { sets: record_sets, includes, generated, .. } = reader;
-    Contents { record_sets, marks, end, includes, generated }
+    Contents { record_sets, marks, end, includes, generated, is_zone }
 }
 
 struct Reader<'a> {
     files: &'a Files,
+    allowance: &'a mut Allowance,
     places: &'a mut Places,
     problems: &'a mut Problems,
     /// In the order of their first record.
@@ -160,14 +164,16 @@ impl From<Mistake> for Stop {
 }
 
 impl Reader<'_> {
-    /// Reads a file, or a part of one, and returns what would be taken over behind it.
-    fn file(&mut self, path: &Path, text: &[u8], mut state: State, depth: usize) -> State {
+    /// Reads a file, or a part of one, and returns what would be taken over behind it, and whether it is a zone file.
+    fn file(&mut self, path: &Path, text: &[u8], mut state: State, depth: usize) -> (State, bool) {
         let source = Source::new(path.display().to_string().into(), text);
         let mut entries = Entries::new(text);
         let mut tokens = Vec::new();
         let mut mistakes = 0;
         let mut since_mark = STRIDE;
-        while !self.too_deep {
+        let mut is_zone = false;
+        let first_problem = self.problems.len();
+        while !self.too_deep && !self.allowance.is_over() {
             let is_due = depth == 0 && since_mark >= STRIDE;
             let mark = is_due.then(|| Mark {
                 at: entries.at(),
@@ -189,13 +195,16 @@ impl Reader<'_> {
                     }
                     match read {
                         Err(Stop::Mistake(mistake)) => mistake,
-                        Ok(()) | Err(Stop::Reported) => continue,
+                        Ok(()) | Err(Stop::Reported) => {
+                            is_zone = true;
+                            continue;
+                        }
                     }
                 }
                 Err(mistake) => mistake,
             };
             let (at, what, mend) = mistake;
-            self.problems.error(source.place(at), what, mend);
+            self.problems.error(source.place(at), shortened(what), mend);
             mistakes += 1;
             if mistakes == MAX_MISTAKES {
                 let what = format!("{MAX_MISTAKES} mistakes up to here; the rest of the file was not read");
@@ -203,7 +212,12 @@ impl Reader<'_> {
                 break;
             }
         }
-        state
+        if !is_zone && self.problems.len() > first_problem {
+            // Somebody may have named a file with a secret.
+            self.problems.withhold_words(first_problem);
+            return (state, false);
+        }
+        (state, true)
     }
 
     fn entry(
@@ -233,10 +247,16 @@ impl Reader<'_> {
     ) -> Result<(), Stop> {
         let directive = &tokens[0];
         let word = String::from_utf8_lossy(directive.text);
-        let argument = tokens
-            .get(1)
-            .ok_or_else(|| (directive.at, format!("{word} has no value"), "write the value on the same line".into()))?;
-        match word.to_ascii_uppercase().as_str() {
+        let upper = word.to_ascii_uppercase();
+        let known = ["$ORIGIN", "$TTL", "$INCLUDE", "$GENERATE"];
+        if !known.contains(&upper.as_str()) {
+            let what = format!("unknown directive \"{word}\"");
+            return Err((directive.at, what, "known are $ORIGIN, $TTL, $INCLUDE and $GENERATE".into()).into());
+        }
+        let argument = tokens.get(1).ok_or_else(|| {
+            (directive.at, format!("{upper} has no value"), "write the value on the same line".into())
+        })?;
+        match upper.as_str() {
             "$ORIGIN" => state.origin = name(argument, &state.origin)?,
             "$TTL" => {
                 state.default_ttl = Some(UNREADABLE_TTL);
@@ -254,19 +274,20 @@ impl Reader<'_> {
                     return Err((directive.at, what, "look for a file that includes itself".into()).into());
                 }
                 let included = Files::relative(path, file_name(argument));
-                let text = self.files.read_octets(&included).map_err(|error| {
-                    let what = format!("cannot read {}: {error}", included.display());
+                let mut text = self.allowance.include(self.files, &included).map_err(|unread| {
                     let mend = "the path is relative to the folder of the file that includes it";
-                    (argument.at, what, files::mend(&error, mend).into())
+                    match unread.report("", &included, mend) {
+                        Some((what, mend)) => Stop::Mistake((argument.at, what, mend.into())),
+                        None => Stop::Reported,
+                    }
                 })?;
-                self.file(&included, &text, State::new(&origin, state.default_ttl), depth + 1);
+                let (_, is_zone) = self.file(&included, &text, State::new(&origin, state.default_ttl), depth + 1);
+                if !is_zone {
+                    text.zeroize();
+                }
                 return Err(Stop::Reported);
             }
-            "$GENERATE" => self.generate(tokens, place, state)?,
-            _ => {
-                let what = format!("unknown directive {word}");
-                return Err((directive.at, what, "known are $ORIGIN, $TTL, $INCLUDE and $GENERATE".into()).into());
-            }
+            _ => self.generate(tokens, place, state)?,
         }
         Ok(())
     }
@@ -329,7 +350,7 @@ impl Reader<'_> {
         let ttl = explicit_ttl.or(state.default_ttl).or(state.last_ttl).or_else(soa_minimum).ok_or_else(|| {
             state.last_ttl = Some(UNREADABLE_TTL);
             self.unreadable_ttl = true;
-            (tokens[0].at, format!("no TTL for {owner}"), "begin the file with $TTL 3600, or write a TTL".into())
+            (tokens[0].at, format!("no TTL for \"{owner}\""), "begin the file with $TTL 3600, or write a TTL".into())
         })?;
         state.last_ttl = Some(ttl);
         self.add(owner, rtype, ttl, rdata, place);
@@ -372,6 +393,16 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// A message without the middle of a word that nobody would read: a word may be as long as its file.
+fn shortened(what: String) -> String {
+    let count = what.chars().count();
+    if count <= MAX_MESSAGE {
+        return what;
+    }
+    let part = |skipped: usize| what.chars().skip(skipped).take(MAX_MESSAGE / 2).collect::<String>();
+    format!("{}…{}", part(0), part(count - MAX_MESSAGE / 2))
 }
 
 fn name(token: &Token<'_>, origin: &Name) -> Result<Name, Mistake> {

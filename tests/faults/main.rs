@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and prints its figures")]
 
 mod descriptors;
+mod endless_files;
 mod forwarding;
 #[allow(dead_code, reason = "each fault uses a part")]
 mod good_client;

@@ -18,14 +18,16 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net};
 use toml::Spanned;
+use zeroize::Zeroize;
 
 use self::references::References;
+use super::allowance::Allowance;
 use super::mirror::{self, Text};
 use super::problem::{Places, Problems, Source};
 use super::read::{Mirror, Read};
 use super::secret_file::{SecretFile, SecretText};
 use super::sources::ZoneFile;
-use super::{Files, files, zone_file};
+use super::{Files, zone_file};
 use crate::azure::{
     Allocations, Catalogue, ConnectionState, Declaration, Declared, Limits, PRIVATE_TYPES, PrivateDnsZone,
     PrivateEndpoint, PrivateLinkResource, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet,
@@ -52,6 +54,7 @@ pub(super) struct Declarer<'a> {
     places: &'a mut Places,
     problems: &'a mut Problems,
     references: References<'a>,
+    allowance: Allowance,
     /// The zone files that were read, and whether one includes others.
     pub(super) zone_files: Vec<ZoneFile>,
     pub(super) secrets: Vec<SecretFile>,
@@ -77,6 +80,7 @@ impl<'a> Declarer<'a> {
             places,
             problems,
             references: References::new(mirror, catalogue),
+            allowance: Allowance::new(),
             zone_files: Vec::new(),
             secrets: Vec::new(),
             certificates: Certificates::default(),
@@ -381,17 +385,25 @@ impl<'a> Declarer<'a> {
 
     fn zone_file(&mut self, file: &Text, apex: &Declared<Name>, is_private: bool) -> Vec<RecordSet> {
         let path = Files::relative(self.path, file.get_ref());
-        match self.files.read_octets(&path) {
-            Ok(text) => {
-                let contents = zone_file::read(self.files, &path, &text, apex, self.places, self.problems);
+        match self.allowance.read(self.files, &path) {
+            Ok(mut text) => {
+                let input =
+                    zone_file::Input { files: self.files, allowance: &mut self.allowance, path: &path, text: &text };
+                let contents = zone_file::read(input, apex, self.places, self.problems);
+                if !contents.is_zone {
+                    // Whatever it is, it may be a secret.
+                    text.zeroize();
+                }
                 let file = ZoneFile::new(&path, apex, is_private, apex.origin, text);
                 self.zone_files.push(ZoneFile { marks: contents.marks, ..file });
                 self.includes |= contents.includes;
                 contents.record_sets
             }
-            Err(error) => {
-                let what = format!("cannot read the zone file {}: {error}", path.display());
-                self.problem(file, what, files::mend(&error, "the path is relative to the folder of this file"));
+            Err(unread) => {
+                let mend = "the path is relative to the folder of this file";
+                if let Some((what, mend)) = unread.report("the zone file ", &path, mend) {
+                    self.problem(file, what, mend);
+                }
                 Vec::new()
             }
         }

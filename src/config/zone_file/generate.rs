@@ -47,6 +47,10 @@ impl Reader<'_> {
                 let text = if is_data { unquoted(token.content()) } else { token.text.into() };
                 line.extend(expanded(token, &text, number)?);
             }
+            if !self.allowance.spend(line.len()) {
+                let what = "more than 1 GiB of zone files and generated records in all".to_owned();
+                return Err((directive.at, what, "write fewer, or a wildcard for names with the same data".into()));
+            }
             self.generated_entry(&line, place.clone(), state).map_err(|(at, what, mend)| {
                 let blamed = if at < owner_len { owner } else { rest.last().unwrap_or(owner) };
                 (blamed.at, format!("for {number}: {what}"), mend)
@@ -173,15 +177,18 @@ mod tests {
     use std::path::Path;
 
     use super::super::super::Files;
+    use super::super::super::allowance::Allowance;
     use super::super::super::problem::{Places, Problems};
+    use super::super::{Input, read};
     use crate::dns::Name;
 
     /// The records of a zone file of `example`, each with owner, TTL, type and data, in some order; and the problems.
     fn records(text: &str) -> (Vec<String>, Vec<String>) {
         let apex: Name = "example".parse().unwrap();
         let (mut places, mut problems) = (Places::default(), Problems::default());
-        let contents =
-            super::super::read(&Files::default(), Path::new("z"), text.as_bytes(), &apex, &mut places, &mut problems);
+        let (files, mut allowance) = (Files::default(), Allowance::new());
+        let input = Input { files: &files, allowance: &mut allowance, path: Path::new("z"), text: text.as_bytes() };
+        let contents = read(input, &apex, &mut places, &mut problems);
         let sets = contents.record_sets.iter();
         let mut records: Vec<_> = sets
             .flat_map(|set| {

@@ -4,7 +4,9 @@ use super::*;
 fn read_text(text: impl AsRef<[u8]>) -> (Vec<String>, Vec<String>) {
     let apex: Name = "example".parse().unwrap();
     let (mut places, mut problems) = (Places::default(), Problems::default());
-    let sets = read(&Files::default(), Path::new("z"), text.as_ref(), &apex, &mut places, &mut problems).record_sets;
+    let (files, mut allowance) = (Files::default(), Allowance::new());
+    let input = Input { files: &files, allowance: &mut allowance, path: Path::new("z"), text: text.as_ref() };
+    let sets = read(input, &apex, &mut places, &mut problems).record_sets;
     let show = |set: &RecordSet| {
         let line = places.place(set.origin).line;
         format!("{line}: {} {} {} x{}", set.owner, set.ttl, TypeName(set.rtype), set.rdatas.len())
@@ -78,7 +80,9 @@ fn a_free_standing_at_sign_is_the_current_origin_in_data_as_in_owners() {
          $INCLUDE \"{include}\" other.test.\n$INCLUDE {include}\nd PTR @\n"
     );
     let (mut places, mut problems) = (Places::default(), Problems::default());
-    let sets = read(&files, Path::new("z"), text.as_bytes(), &apex, &mut places, &mut problems).record_sets;
+    let mut allowance = Allowance::new();
+    let input = Input { files: &files, allowance: &mut allowance, path: Path::new("z"), text: text.as_bytes() };
+    let sets = read(input, &apex, &mut places, &mut problems).record_sets;
     assert!(problems.is_empty(), "{problems}");
     let end = |set: &RecordSet| match set.rtype {
         RecordType::MX => Name::from_wire(&set.rdatas[0][2..]).unwrap(),

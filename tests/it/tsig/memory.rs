@@ -232,6 +232,33 @@ fn a_secret_leaves_its_file_as_the_state_of_an_hmac_alone() {
         }
         search("after a reload that is refused", &["network", "new cookie"]);
     }
+    // A file that is taken for another one.
+    server.write("0.key", &whole);
+    server.write("cookies.secret", &hex(&new));
+    let zone = "[[private_dns_zone]]\nname = \"wrong.test\"\nfile = \"";
+    let including = "$INCLUDE 0.key\nwww 60 A 10.0.0.1\n";
+    server.write("including.zone", including);
+    server.write("changed.zone", "www 60 A 10.0.0.1\n");
+    server.configure(&format!("{config}{zone}changed.zone\"\n"));
+    reload();
+    server.write("changed.zone", &whole);
+    for broken in [
+        format!("{config}{zone}changed.zone\"\n"),
+        format!("{config}{zone}0.key\"\n"),
+        format!("{config}{zone}including.zone\"\n"),
+        format!("{config}{zone}cookies.secret\"\n"),
+        whole,
+    ] {
+        server.configure(&broken);
+        refused += 1;
+        server.signal("HUP");
+        let start = Instant::now();
+        while server.log().matches("the reload is refused").count() < refused {
+            assert!(start.elapsed() < PATIENCE, "{broken}\n{}", server.log());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        search(&format!("after a reload of a key as something else: {broken}"), &["network", "new cookie"]);
+    }
     let log = server.log();
     for (name, octets) in &wanted {
         let shown = std::str::from_utf8(octets).is_ok_and(|text| log.contains(&text[..PIECE]));
