@@ -36,18 +36,18 @@ impl Finding {
     }
 }
 
-/// `; did you mean "x"?` where a known word is close to what was written.
+/// `; did you mean "x"?` where a known word is near to what was written.
 pub(super) fn suggestion<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
     closest(word, known.map(|known| (known, known))).map_or_else(String::new, did_you_mean)
 }
 
-/// Of what has these names, what is called most like a word, if anything is called so.
+/// Of what has these names, what is called most like a word, if any name is near: one slip in four letters, three at most.
 pub(super) fn closest<'a, T>(word: &str, named: impl Iterator<Item = (&'a str, T)>) -> Option<T> {
-    let close = named
-        .map(|(name, what)| (strsim::jaro_winkler(&word.to_lowercase(), &name.to_lowercase()), what))
-        .filter(|(similarity, _)| *similarity > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    close.map(|(_, what)| what)
+    let written = word.to_lowercase();
+    let bound = (written.chars().count() / 4).clamp(1, 3);
+    let distances = named.map(|(name, what)| (strsim::osa_distance(&written, &name.to_lowercase()), what));
+    let near = distances.filter(|(distance, _)| *distance <= bound);
+    near.min_by_key(|(distance, _)| *distance).map(|(_, what)| what)
 }
 
 /// `; did you mean "x"?`
@@ -58,4 +58,33 @@ pub(super) fn did_you_mean(word: impl fmt::Display) -> String {
 /// Words in quotes, commas between them.
 pub(super) fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::suggestion;
+
+    #[test]
+    fn only_what_is_near_is_suggested() {
+        let regions = ["eastus", "eastus2", "westus", "westeurope", "usgovvirginia"];
+        for (word, near) in [
+            ("eastsu", Some("eastus")),
+            ("WestUs2", Some("westus")),
+            ("usgovvirgina", Some("usgovvirginia")),
+            ("usgvovirgnia", Some("usgovvirginia")),
+            ("mars", None),
+            ("eastasia", None),
+            ("westindia", None),
+            ("northeurope", None),
+            ("", None),
+        ] {
+            let expected = near.map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
+            assert_eq!(suggestion(word, regions.into_iter()), expected, "{word}");
+        }
+        assert_eq!(suggestion("hub", ["vnet-hub", "spoke"].into_iter()), "");
+        assert_eq!(
+            suggestion("vnet-sopke-2", ["vnet-spoke-1", "vnet-spoke-2"].into_iter()),
+            "; did you mean \"vnet-spoke-2\"?"
+        );
+    }
 }

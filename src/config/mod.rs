@@ -19,6 +19,7 @@ mod regular_file;
 mod secret_file;
 mod settings;
 mod sources;
+mod syntax;
 mod zone_file;
 
 pub use declare::Certificates;

@@ -17,6 +17,7 @@ use super::mirror::{
     VirtualNetwork,
 };
 use super::problem::{Problems, Source};
+use super::syntax::Legible;
 
 /// Most mistakes that are noted for one resource.
 const MAX_ATTEMPTS: usize = 32;
@@ -61,26 +62,16 @@ pub(super) struct Read<T> {
 /// Reads a configuration file, whose text is also that of `source`.
 pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> Mirror {
     let mut mirror = Mirror::default();
-    let (root, mut syntax_errors) = DeTable::parse_recoverable(text);
     let mut reader = Reader { source, problems };
-    if !syntax_errors.is_empty() {
-        syntax_errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
-        let mut last_line = 0;
-        for error in syntax_errors {
-            let at = error.span().map_or(0, |span| span.start);
-            let line = source.place(at).line;
-            if line != last_line {
-                reader.error(at, error.message(), "correct the TOML; see https://toml.io");
-            }
-            last_line = line;
-            // The parser takes what follows as part of it.
-            if error.message().contains("array") || error.message().contains("inline table") {
-                break;
-            }
-        }
-        // What a parser makes of broken text is a guess: complaints about it would mislead.
-        return mirror;
+    let legible = Legible::new(text);
+    for (at, what) in &legible.mistakes {
+        reader.error(*at, what, "correct the TOML; see https://toml.io");
     }
+    if legible.lacks_head {
+        // Whether Azure's limits count is not known.
+        mirror.limits = Limits::Off;
+    }
+    let (root, _) = DeTable::parse_recoverable(&legible.text);
     for (key, value) in root.into_inner() {
         let at = key.span().start;
         match key.get_ref().as_ref() {

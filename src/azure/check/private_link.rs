@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{missing, missing_network, networks, unique_as, zone_in_group};
-use crate::azure::catalogue::{Catalogue, CatalogueError, ResourceMember};
+use crate::azure::catalogue::{Catalogue, CatalogueError, ResourceMember, Service};
 use crate::azure::declaration::{Declared, Origin, PrivateEndpoint, PrivateLinkResource, Word};
 use crate::azure::finding::{Finding, quoted, suggestion};
 use crate::azure::identity::ResourceId;
@@ -17,22 +17,30 @@ pub(super) fn resource(
     resource: &PrivateLinkResource,
     findings: &mut Vec<Finding>,
 ) {
-    let Some(cloud) = catalogue.cloud(&resource.region) else {
+    let cloud = catalogue.cloud(&resource.region);
+    if cloud.is_none() {
         findings.push(Finding::error(
             resource.region.origin,
             format!("\"{}\" is not a region of Azure", resource.region),
             format!("write its name, for instance \"eastus\"{}", suggestion(&resource.region, catalogue.regions())),
         ));
-        return;
-    };
+    }
     if catalogue.services_of_type(resource).next().is_none() {
-        let in_cloud = catalogue.services().iter().filter(|service| service.cloud == cloud);
+        let is_in_cloud = |service: &&Service| cloud.is_none_or(|cloud| service.cloud == cloud);
+        let in_cloud = catalogue.services().iter().filter(is_in_cloud);
         let types: BTreeSet<_> = in_cloud.map(|service| service.resource_type.as_str()).collect();
+        let (of_cloud, option) =
+            cloud.map(|cloud| (format!(" of cloud \"{cloud}\""), format!(" --cloud {cloud}"))).unzip();
         findings.push(Finding::error(
             resource.type_origin,
-            format!("the resource type \"{}\" is not in the catalogue of cloud \"{cloud}\"", resource.resource_type()),
             format!(
-                "`vnetdns catalogue --cloud {cloud}` lists the types{}",
+                "the resource type \"{}\" is not in the catalogue{}",
+                resource.resource_type(),
+                of_cloud.unwrap_or_default()
+            ),
+            format!(
+                "`vnetdns catalogue{}` lists the types{}",
+                option.unwrap_or_default(),
                 suggestion(resource.resource_type(), types.into_iter())
             ),
         ));
@@ -53,7 +61,7 @@ pub(super) fn resource(
     // A sub-resource whose names cannot be formed is one that the resource is declared without, unless all are.
     if members.iter().all(Result::is_err) {
         let error = members.into_iter().find_map(Result::err);
-        findings.extend(error.map(|error| bad_names(world, resource, &error)));
+        findings.extend(error.and_then(|error| bad_names(world, catalogue, resource, &error)));
         return;
     }
     stand_ins(world, catalogue, resource, findings);
@@ -166,7 +174,14 @@ fn known_parts<'a>(
     }
 }
 
-fn bad_names(world: &World, resource: &PrivateLinkResource, error: &CatalogueError) -> Finding {
+/// `None` where the region is to blame, and was.
+fn bad_names(
+    world: &World,
+    catalogue: &Catalogue,
+    resource: &PrivateLinkResource,
+    error: &CatalogueError,
+) -> Option<Finding> {
+    catalogue.cloud(&resource.region)?;
     let (origin, mend) = match error {
         CatalogueError::MissingPart(part) => (resource.id.origin, format!("add it as name_parts.{part} = \"…\"")),
         CatalogueError::UnknownRegionCode(_) => {
@@ -176,7 +191,8 @@ fn bad_names(world: &World, resource: &PrivateLinkResource, error: &CatalogueErr
             (resource.id.origin, "correct the name of the resource, or its name_parts".to_owned())
         }
     };
-    Finding::error(origin, format!("the names of \"{}\" cannot be formed: {error}", world.label(&resource.id)), mend)
+    let label = world.label(&resource.id);
+    Some(Finding::error(origin, format!("the names of \"{label}\" cannot be formed: {error}"), mend))
 }
 
 /// Says which names of an endpoint no source confirms, reason by reason.
@@ -322,7 +338,7 @@ pub(super) fn endpoint(world: &World, catalogue: &Catalogue, endpoint: &PrivateE
             members.into_iter().map(|member| Word::from(&*member.name)).collect()
         }
         Err((resource, error)) => {
-            findings.push(bad_names(world, resource, &error));
+            findings.extend(bad_names(world, catalogue, resource, &error));
             return;
         }
     };
