@@ -17,8 +17,8 @@ pub struct RecordSetChange {
 /// the names above them, the apex included. The zone has `record_sets` in all.
 pub fn is_sound_part(part: &ZoneContents, record_sets: usize, limits: Limits) -> bool {
     let mut findings = Vec::new();
-    check::zone(part, &mut findings);
-    advice::owners(part, &mut findings);
+    check::zone(part, limits, &mut findings);
+    advice::record_sets(part, &mut findings);
     check::size(part, record_sets, limits, &mut findings);
     findings.is_empty()
 }

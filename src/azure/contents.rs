@@ -101,12 +101,16 @@ impl FromIterator<(NetworkId, ResolutionPolicy)> for Links {
     }
 }
 
+/// Whether a zone's name has the label `privatelink`, or that of the one zone that differs, of Azure Virtual Desktop.
+pub(super) fn is_private_link(apex: NameRef<'_>) -> bool {
+    let is = |label: &[u8], known: &[u8]| label.eq_ignore_ascii_case(known);
+    apex.labels().any(|label| is(label, b"privatelink") || is(label, b"privatelink-global"))
+}
+
 impl ZoneContents {
-    /// Whether the zone is one that private endpoints write to: its name has the label `privatelink`, or that of the
-    /// one zone that differs, of Azure Virtual Desktop.
+    /// Whether the zone is one that private endpoints write to.
     pub fn is_private_link(&self) -> bool {
-        let is = |label: &[u8], known: &[u8]| label.eq_ignore_ascii_case(known);
-        self.apex.as_ref().labels().any(|label| is(label, b"privatelink") || is(label, b"privatelink-global"))
+        is_private_link(self.apex.as_ref())
     }
 
     /// Adds a record set and returns the one that it replaces.
@@ -114,20 +118,22 @@ impl ZoneContents {
         self.record_sets.insert((record_set.owner.clone(), record_set.rtype), record_set)
     }
 
+    /// Whether there are records of a name or of one below it.
+    pub(super) fn exists(&self, name: NameRef<'_>) -> bool {
+        let mut from_here = self.record_sets.range((name.to_name(), RecordType::ZERO)..);
+        from_here.next().is_some_and(|((owner, _), _)| owner.as_ref().is_within(name))
+    }
+
     /// Whether a name exists here, through a wildcard, a delegation or a DNAME record too.
     pub(super) fn holds(&self, name: NameRef<'_>) -> bool {
-        let exists = |name: &Name| {
-            let mut from_here = self.record_sets.range((name.clone(), RecordType::ZERO)..);
-            from_here.next().is_some_and(|((owner, _), _)| owner.as_ref().is_within(name.as_ref()))
-        };
         let within = name.ancestors().take_while(|ancestor| ancestor.is_within(self.apex.as_ref()));
         within.map(|ancestor| ancestor.to_name()).any(|ancestor| {
             if ancestor.as_ref() == name {
-                return exists(&ancestor);
+                return self.exists(name);
             }
             let is = |rtype| self.record_sets.contains_key(&(ancestor.clone(), rtype));
             let wildcard = Name::relative("*", ancestor.as_ref());
-            wildcard.is_ok_and(|wildcard| exists(&wildcard))
+            wildcard.is_ok_and(|wildcard| self.exists(wildcard.as_ref()))
                 || is(RecordType::DNAME)
                 || is(RecordType::NS) && ancestor != self.apex
         })

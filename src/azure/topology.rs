@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::catalogue::Catalogue;
 use super::contents::{NetworkId, ZoneContents};
 use super::declaration::{
-    Allocations, ClientCertificate, Declaration, Forwarder, NameServer, Strangers, TsigKey, UnknownNames,
+    Allocations, ClientCertificate, Declaration, Forwarder, Limits, NameServer, Strangers, TsigKey, UnknownNames,
     VirtualNetwork,
 };
 use super::derive::{self, Forwarding};
@@ -34,6 +34,7 @@ pub struct Topology {
     pub(super) name_servers: Vec<NameServer>,
     unknown_names: UnknownNames,
     allocations: Allocations,
+    limits: Limits,
     unverified: BTreeMap<Name, String>,
 }
 
@@ -54,12 +55,13 @@ impl Topology {
                 mend,
             ));
         }
-        let mut world = World::new(declaration);
+        let limits = check::limits_of(&declaration, catalogue);
+        let mut world = World::new(Declaration { limits, ..declaration });
         let allocations = allocate::addresses(&mut world, catalogue, &mut findings);
         check::declaration(&world, catalogue, &mut findings);
         let zones = derive::zones(&mut world, catalogue, &mut findings);
         for zone in &zones {
-            check::zone(zone, &mut findings);
+            check::zone(zone, limits, &mut findings);
         }
         let forwarding = derive::forwarding(&world, catalogue, &mut findings);
         check::forwarding(&world, &forwarding, &zones, &mut findings);
@@ -97,12 +99,18 @@ impl Topology {
                 name_servers,
                 unknown_names,
                 allocations,
+                limits,
                 unverified,
             };
             Ok((topology, findings))
         } else {
             Err(findings)
         }
+    }
+
+    /// Which limits of Azure count for it.
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The addresses that private endpoints were given.

@@ -91,7 +91,6 @@ fn load_with<T>(
     // What could not be read may be what others refer to.
     declaration.incomplete = problems.has_errors();
     declaration.allocations.clone_from(before);
-    let limits = declaration.limits;
     let paths: BTreeSet<_> = zone_files.iter().map(|file| &file.path).collect();
     let has_deleted = declaration.private_endpoints.iter().any(|endpoint| endpoint.deleted);
     let is_comparable = !includes && !has_deleted && paths.len() == zone_files.len();
@@ -111,6 +110,7 @@ fn load_with<T>(
                 return Err(problems);
             }
             let warnings = problems.clone();
+            let limits = topology.limits();
             let config = mem::take(&mut *text);
             let mut sources = Sources { config, zone_files, secrets, limits, warnings, is_quiet };
             sources.settle(&topology);

@@ -9,7 +9,7 @@ use domain::base::iana::SecurityAlgorithm;
 use domain::rdata::dnssec::Timestamp;
 use domain::utils::{base32, base64};
 
-use super::entries::{Mistake, Token, seconds};
+use super::entries::{Entries, Mistake, Token, seconds};
 use crate::dns::rdata::{self, Field, Form};
 use crate::dns::{Name, RecordType, TypeName};
 use words::{Blame, Words};
@@ -49,6 +49,24 @@ pub(super) fn read(
 }
 
 const GENERIC_MEND: &str = "write \\#, the number of octets, and the octets in hexadecimal digits (RFC 3597 §5)";
+
+/// Reads RDATA whose names are whole, dot at the end or not: what is wrong and what to do instead, where it cannot be read.
+pub(super) fn read_text(rtype: RecordType, text: &str) -> Result<Box<[u8]>, (String, Cow<'static, str>)> {
+    let mut tokens = Vec::new();
+    let mut entries = Entries::new(text.as_bytes());
+    if let Some(Err((_, what, mend))) = entries.next_entry(&mut tokens) {
+        return Err((what, mend));
+    }
+    if entries.next_entry(&mut Vec::new()).is_some() {
+        return Err(("a record of several lines".to_owned(), "write one record on one line".into()));
+    }
+    read(rtype, 0, &tokens, &Name::root()).map_err(|(_, what, mend)| (what, mend))
+}
+
+/// Whether records of a type can be stored: others are questions and parts of messages (RFC 6895 §3.1).
+pub(super) fn is_stored(rtype: RecordType) -> bool {
+    !matches!(rtype.into(), 0 | 41 | 128..=255)
+}
 
 /// The type that a word names.
 pub(super) fn rtype(word: &[u8]) -> Option<RecordType> {

@@ -11,7 +11,9 @@ use super::allowance::Allowance;
 use super::problem::{Places, Problems};
 use super::secret_file::SecretFile;
 use super::zone_file::{self, Contents, Mark};
-use crate::azure::{Limits, Origin, RecordSet, RecordSetChange, SoaEdit, Topology, Writer, private_soa};
+use crate::azure::{
+    Limits, Origin, RecordSet, RecordSetChange, Scope, SoaEdit, Topology, Writer, ZoneContents, private_soa,
+};
 use crate::dns::{Name, RecordType};
 use crate::view::ZoneId;
 
@@ -24,7 +26,7 @@ pub struct Sources {
     pub(super) config: String,
     pub(super) zone_files: Vec<ZoneFile>,
     pub(super) secrets: Vec<SecretFile>,
-    /// Whether Azure's limits count.
+    /// Which limits of Azure count.
     pub limits: Limits,
     /// What may not be meant.
     pub warnings: Problems,
@@ -42,6 +44,8 @@ pub(super) struct ZoneFile {
     pub(super) origin: Origin,
     /// The zone's number, once there is a topology.
     pub(super) zone: ZoneId,
+    /// Private zones below this one: they may hide what it holds.
+    pub(super) below: Vec<Name>,
     /// Record sets of the zone that the platform writes, or compares with what the configuration says.
     pub(super) written: BTreeSet<(Name, RecordType)>,
     pub(super) text: Vec<u8>,
@@ -81,6 +85,10 @@ impl Sources {
                 addresses.flat_map(|name| [RecordType::A, RecordType::AAAA].map(|rtype| (name.clone(), rtype))),
             );
             file.zone = ZoneId(number as u32);
+            let is_below =
+                |other: &&ZoneContents| other.apex != zone.apex && other.apex.as_ref().is_within(zone.apex.as_ref());
+            let private = topology.zones().iter().filter(|other| matches!(other.scope, Scope::Private { .. }));
+            file.below = private.filter(is_below).map(|other| other.apex.clone()).collect();
         }
     }
 
@@ -128,7 +136,11 @@ impl Sources {
         let has_new = record_sets.iter().any(|change| change.before.is_none());
         let is_platforms =
             |change: &RecordSetChange| file.written.contains(&(change.after.owner.clone(), change.after.rtype));
-        if has_new && !self.is_quiet || record_sets.iter().any(is_platforms) {
+        let may_be_hidden = |change: &RecordSetChange| {
+            let mut below = file.below.iter();
+            change.before.is_none() && below.any(|apex| change.after.owner.as_ref().is_within(apex.as_ref()))
+        };
+        if has_new && !self.is_quiet || record_sets.iter().any(|change| is_platforms(change) || may_be_hidden(change)) {
             return None;
         }
         let name = file.path.display().to_string();
@@ -311,6 +323,16 @@ impl ZoneFile {
     pub(super) fn new(path: &Path, apex: &Name, is_private: bool, origin: Origin, text: Vec<u8>) -> Self {
         let path = path.to_owned();
         let (apex, zone) = (apex.clone(), ZoneId(u32::MAX));
-        Self { path, apex, is_private, origin, zone, written: BTreeSet::new(), text, marks: Vec::new() }
+        Self {
+            path,
+            apex,
+            is_private,
+            origin,
+            zone,
+            below: Vec::new(),
+            written: BTreeSet::new(),
+            text,
+            marks: Vec::new(),
+        }
     }
 }

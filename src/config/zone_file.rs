@@ -335,7 +335,7 @@ impl Reader<'_> {
                 }
             }
         };
-        if matches!(rtype.into(), 0 | 41 | 128..=255) {
+        if !record_data::is_stored(rtype) {
             return Err((
                 rtype_at,
                 format!("{} is no type of stored records", TypeName(rtype)),

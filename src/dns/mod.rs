@@ -11,6 +11,9 @@ mod rrset;
 mod tsig;
 mod wipe;
 
+/// Most CNAME records in one answer. The target of the last is not looked up: the chain ends there, as one that loops does.
+pub const MAX_ALIASES: usize = 16;
+
 pub use cookie::{Cookie, CookieSecrets, CookieState};
 pub use extended_error::ExtendedError;
 pub use hickory_proto::op::{OpCode, ResponseCode as Rcode};

@@ -74,6 +74,11 @@ pub fn canonical(rtype: RecordType, rdata: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(octets)
 }
 
+/// Whether RDATA of a type holds names.
+pub fn has_names(rtype: RecordType) -> bool {
+    form(rtype).is_some_and(|form| form.fields.iter().any(|(_, field)| field.holds_names()))
+}
+
 /// Whether RDATA has the form of its type; true for types without a known form.
 pub fn is_well_formed(rtype: RecordType, rdata: &[u8]) -> bool {
     let Some(form) = form(rtype) else { return true };
@@ -124,6 +129,17 @@ pub fn soa(mname: &Name, rname: &Name, numbers: [u32; 5]) -> Vec<u8> {
 /// The minimum field of SOA RDATA: the bound on the TTL of negative answers (RFC 2308 §4).
 pub fn soa_minimum(rdata: &[u8]) -> Option<u32> {
     rdata.last_chunk().map(|octets| u32::from_be_bytes(*octets))
+}
+
+/// The strings of TXT RDATA (RFC 1035 §3.3.14).
+pub fn strings(rdata: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = rdata;
+    std::iter::from_fn(move || {
+        let (length, after) = rest.split_first()?;
+        let (string, after) = after.split_at_checked(usize::from(*length))?;
+        rest = after;
+        Some(string)
+    })
 }
 
 /// TXT RDATA of one text, split into strings of at most 255 octets (RFC 1035 §3.3.14).

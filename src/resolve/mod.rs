@@ -16,7 +16,7 @@ mod reply;
 
 use std::sync::Arc;
 
-use crate::dns::{Folded, NameRef, Question, Rcode, RecordType, rdata};
+use crate::dns::{Folded, MAX_ALIASES, NameRef, Question, Rcode, RecordType, rdata};
 use crate::snapshot::Snapshot;
 use crate::view::{LinkedZone, ViewId};
 use crate::zone::{Landing, Node, Rrset, Zone};
@@ -24,9 +24,6 @@ use crate::zone::{Landing, Node, Rrset, Zone};
 pub use answer::{Answer, AnswerSet, Data, OwnerName, Section};
 pub use observer::{Observer, Step};
 pub use reply::{ForwardQuestion, Replies, Reply, ReplySet};
-
-/// Most CNAME records in one answer. The target of the last is not looked up: the chain ends there, as one that loops does.
-pub const MAX_ALIASES: usize = 16;
 
 /// Answers a question of class IN in a view, telling the observer each step.
 ///

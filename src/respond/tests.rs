@@ -209,7 +209,7 @@ fn loops_of_aliases_end() {
 fn chains_of_aliases_are_bounded() {
     let text: String = (0..100).map(|at| format!("a{at} CNAME a{}\n", at + 1)).collect();
     let message = World::example(&text).respond("192.0.2.1", Transport::Tcp, &query("a0.example A", None)).unwrap();
-    assert_eq!(message.answers.len(), crate::resolve::MAX_ALIASES);
+    assert_eq!(message.answers.len(), crate::dns::MAX_ALIASES);
 }
 
 /// The zone of RFC 4592 §2.2.1.

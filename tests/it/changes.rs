@@ -308,6 +308,11 @@ fn what_the_configuration_claims_in_a_zone_file_is_not_missed() {
         "[server]\nname_servers = [{ name = \"ns.contoso.com\", addresses = [\"192.0.2.1\"] }]\n\
          [[virtual_network]]\nname = \"v0\"",
     );
+    const LONGER_ZONE: (&str, &str) = (
+        "[[public_zone]]",
+        "[[private_dns_zone]]\nname = \"deep.corp.contoso.com\"\nvirtual_network_links = [{ virtual_network = \"v0\" }]\n\
+         record_set = [{ name = \"a\", type = \"A\", records = [\"10.0.4.1\"] }]\n[[public_zone]]",
+    );
     const DELETED: (&str, &str) = ("group_id = \"blob\"", "group_id = \"blob\"\ndeleted = true");
     let requests = requests();
     let cases = [
@@ -315,6 +320,9 @@ fn what_the_configuration_claims_in_a_zone_file_is_not_missed() {
         (NAME_SERVER, 2, "ns A 192.0.2.1", "ns A 192.0.2.9", false, false),
         (NAME_SERVER, 2, "p7 A 192.0.2.1", "p7 A 192.0.2.9", true, true),
         (NAME_SERVER, 0, "h100 A 10.0.0.1", "h100 A 10.0.0.77", true, true),
+        // A zone with a longer name hides what is new here.
+        (LONGER_ZONE, 0, "h100 A 10.0.0.1", "h100 A 10.0.0.1\nx.deep A 10.0.0.5", false, true),
+        (LONGER_ZONE, 0, "h100 A 10.0.0.1", "h100 A 10.0.0.1\nx.other A 10.0.0.5", true, true),
         // Deleting removes what was written by hand, too.
         (DELETED, 1, "a1 A 10.0.2.1", "a1 A 10.0.2.1\na0 A 10.0.2.9", false, true),
     ];

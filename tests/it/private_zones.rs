@@ -1,6 +1,6 @@
 //! Which zone answers for a name, and what the state of a private endpoint makes of it.
 
-use hickory_proto::rr::RecordType::A;
+use hickory_proto::rr::RecordType::{self, A};
 
 use crate::support::{Server, check};
 use crate::topology::{account, account_with_endpoint, network, zone};
@@ -133,4 +133,43 @@ fn a_workspace_of_another_region_is_public_and_one_zone_for_both_networks_is_pri
         "answer: a3.public.test. 60 IN A 203.0.113.9",
     ];
     check(&server, "127.1.0.4", "a3-abcd.westeurope.prometheus.monitor.azure.com", A, &public);
+}
+
+/// A set of every stored kind: data, a delegation, a DNAME record, and the records at the apex that Azure has not.
+#[test]
+fn without_limits_a_private_zone_holds_any_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("corp.test.zone");
+    let text = "$TTL 300\n@ NS ns\nns A 10.1.0.53\n_443._tcp TLSA 3 1 1 0102\nzero 0 A 10.1.0.9\n";
+    std::fs::write(&file, text).unwrap();
+    let zone = format!(
+        "[[private_dns_zone]]\nname = \"corp.test\"\nfile = {file:?}\n\
+         virtual_network_links = [{{ virtual_network = \"linked\" }}]\n\
+         record_set = [\n\
+         {{ name = \"@\", type = \"caa\", records = [\"0 issue \\\"ca.example; x=1\\\"\"] }},\n\
+         {{ name = \"sub\", type = \"NS\", records = [\"ns.elsewhere.test.\"] }},\n\
+         {{ name = \"old\", type = \"DNAME\", records = [\"corp.test\"] }},\n\
+         {{ name = \"any\", type = \"TYPE65280\", records = [\"\\\\# 2 0a0b\"] }},\n\
+         ]\n"
+    );
+    let server = Server::configured(&["limits = \"off\"\n", &network("linked", 1, ""), &zone].concat());
+    check(&server, LINKED, "zero.corp.test", A, &["NoError qr aa rd", "answer: zero.corp.test. 0 IN A 10.1.0.9"]);
+    let ns = ["NoError qr aa rd", "answer: corp.test. 300 IN NS ns.corp.test."];
+    check(&server, LINKED, "corp.test", RecordType::NS, &ns);
+    let caa = ["NoError qr aa rd", "answer: corp.test. 3600 IN CAA 0 issue \"ca.example; x=1\""];
+    check(&server, LINKED, "corp.test", RecordType::CAA, &caa);
+    let tlsa = ["NoError qr aa rd", "answer: _443._tcp.corp.test. 300 IN TLSA 3 1 1 0102"];
+    check(&server, LINKED, "_443._tcp.corp.test", RecordType::TLSA, &tlsa);
+    let referral = ["NoError qr rd", "authority: sub.corp.test. 3600 IN NS ns.elsewhere.test."];
+    check(&server, LINKED, "www.sub.corp.test", A, &referral);
+    // hickory prints what it has no form for in base64: here \x04corp\x04test\0.
+    let renamed = [
+        "NoError qr aa rd",
+        "answer: old.corp.test. 3600 IN DNAME BGNvcnAEdGVzdAA=",
+        "answer: zero.old.corp.test. 3600 IN CNAME zero.corp.test.",
+        "answer: zero.corp.test. 0 IN A 10.1.0.9",
+    ];
+    check(&server, LINKED, "zero.old.corp.test", A, &renamed);
+    let any = ["NoError qr aa rd", "answer: any.corp.test. 3600 IN Unknown Cgs="];
+    check(&server, LINKED, "any.corp.test", RecordType::Unknown(65280), &any);
 }

@@ -1,13 +1,15 @@
 //! What is legal but bites.
 
+mod aliases;
 mod clients;
+mod record_sets;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use ipnet::IpNet;
 
 use super::catalogue::{Catalogue, ResourceMember};
-use super::contents::{NetworkId, Scope, ZoneContents};
+use super::contents::{Links, NetworkId, Scope, ZoneContents};
 use super::declaration::{
     ConnectionState, DnsForwardingRuleset, Link, Origin, PublicNetworkAccess, RecordSet, ResolutionPolicy,
     VirtualNetwork, Writer,
@@ -17,6 +19,8 @@ use super::finding::{Finding, quoted};
 use super::identity::ResourceId;
 use super::world::World;
 use crate::dns::{Name, NameRef, RecordType, rdata};
+
+pub(super) use record_sets::record_sets;
 
 /// Warnings about a topology that can be served.
 pub(super) fn topology(
@@ -30,7 +34,8 @@ pub(super) fn topology(
     if world.incomplete {
         return;
     }
-    links(world, zones, findings);
+    links(world, catalogue, zones, findings);
+    hidden(world, zones, findings);
     prefixes(world, findings);
     clients::advise(world, findings);
     overridden(world, catalogue, zones, findings);
@@ -38,12 +43,12 @@ pub(super) fn topology(
     managed_endpoints(world, findings);
     public_access(world, catalogue, zones, findings);
     for zone in zones {
-        owners(zone, findings);
+        record_sets(zone, findings);
     }
-    aliases(world, zones, findings);
+    aliases::advise(world, zones, findings);
 }
 
-fn links(world: &World, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+fn links(world: &World, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
     // Zones that endpoints are meant to write to.
     let groups = world.private_endpoints.iter().flat_map(|endpoint| &endpoint.private_dns_zone_group);
     let in_groups: HashSet<&ResourceId> = groups.map(|zone| &**zone).collect();
@@ -74,12 +79,59 @@ fn links(world: &World, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
                 "unlink the zone until an endpoint writes to it, or add resolution_policy = \"NxDomainRedirect\"",
             ));
         }
-        if !zone.is_private_link() && links.iter().any(|(_, policy)| policy == ResolutionPolicy::NxDomainRedirect) {
+        // Azure's table has zones below those of services, too, such as that of scm names.
+        let is_known = |apex: &Name| {
+            let mut ancestors = apex.as_ref().ancestors();
+            ancestors.any(|name| catalogue.cloud_of_private_zone(&name.to_name()).is_some())
+        };
+        let redirects = links.iter().any(|(_, policy)| policy == ResolutionPolicy::NxDomainRedirect);
+        if redirects && !zone.is_private_link() {
             findings.push(Finding::warning(
                 zone.origin,
                 format!("NxDomainRedirect has no effect on {}: it works for Private Link zones only", zone.apex),
                 "remove resolution_policy from the link",
             ));
+        } else if redirects && !is_known(&zone.apex) {
+            findings.push(Finding::warning(
+                zone.origin,
+                format!("NxDomainRedirect on {}, which is the zone of no service that is known here", zone.apex),
+                "Azure's documents have it for zones of Private Link resources; it has been seen to take others, too",
+            ));
+        }
+    }
+}
+
+/// Reports zones that hide what a shorter zone holds from networks that are linked to both: the longer one answers alone.
+fn hidden(world: &World, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+    let mut by_apex: HashMap<NameRef<'_>, Vec<(&ZoneContents, &Links)>, foldhash::fast::RandomState> =
+        HashMap::default();
+    for zone in zones {
+        if let Scope::Private { links, .. } = &zone.scope {
+            by_apex.entry(zone.apex.as_ref()).or_default().push((zone, links));
+        }
+    }
+    for zone in zones {
+        let Scope::Private { links, .. } = &zone.scope else { continue };
+        let shorter = zone.apex.as_ref().ancestors().skip(1).filter_map(|apex| by_apex.get(&apex)).flatten();
+        for (shorter, others) in shorter {
+            let Some(network) = links.networks().find(|network| others.contains(*network)) else { continue };
+            let from_here = shorter.record_sets.range((zone.apex.clone(), RecordType::ZERO)..).map(|(_, set)| set);
+            let mut below = from_here.take_while(|set| set.owner.as_ref().is_within(zone.apex.as_ref()));
+            if let Some(set) = below.find(|set| !zone.holds(set.owner.as_ref())) {
+                findings.push(Finding::warning(
+                    zone.origin,
+                    format!(
+                        "the private zone {} hides {} ({}) in {} from clients of \"{}\": the zone with the longest name \
+                         answers alone, and does not hold it",
+                        zone.apex,
+                        set.owner,
+                        set.writer,
+                        shorter.apex,
+                        world.network_label(network)
+                    ),
+                    "unlink it from the network, or have the records in it as well",
+                ));
+            }
         }
     }
 }
@@ -351,81 +403,4 @@ fn is_public(zones: &[ZoneContents], network: NetworkId, member: &ResourceMember
 
 fn listed<'a>(names: impl Iterator<Item = &'a Name>) -> String {
     names.map(Name::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// Reports owner names that repeat the zone's name: written as if they were absolute, taken as relative.
-pub(super) fn owners(zone: &ZoneContents, findings: &mut Vec<Finding>) {
-    let apex = zone.apex.as_ref();
-    let Some(twice) = apex.join(apex).filter(|_| !apex.is_root()) else { return };
-    let repeats = |record_set: &&RecordSet| record_set.owner.as_ref().is_within(twice.as_ref());
-    for record_set in zone.record_sets.values().filter(repeats) {
-        findings.push(Finding::warning(
-            record_set.origin,
-            format!("{} has the zone's name in it twice", record_set.owner),
-            "owner names are relative to the zone: leave its name out, or end the name with a dot",
-        ));
-    }
-}
-
-/// Reports aliases that end nowhere for someone who sees them.
-fn aliases(world: &World, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
-    let mut by_apex: HashMap<NameRef<'_>, Vec<&ZoneContents>, foldhash::fast::RandomState> = HashMap::default();
-    for zone in zones {
-        by_apex.entry(zone.apex.as_ref()).or_default().push(zone);
-    }
-    for zone in zones {
-        // Many resources share one public endpoint: one warning for it is enough.
-        let mut reported = BTreeSet::new();
-        for record_set in zone.record_sets.values().filter(|record_set| record_set.rtype == RecordType::CNAME) {
-            let Some(target) = record_set.rdatas.first().and_then(|rdata| rdata::target(rdata)) else { continue };
-            // Longest apex first.
-            let covering: Vec<_> =
-                target.ancestors().filter_map(|name| by_apex.get(&name)).flatten().copied().collect();
-            if let Some(whom) = dead_end(world, zone, target, &covering)
-                && reported.insert(target.to_name())
-            {
-                findings.push(Finding::warning(
-                    record_set.origin,
-                    format!("{} is an alias for {target}, which no zone holds {whom}", record_set.owner),
-                    "they get the alias and no address; give the target an address, or a public zone that holds it",
-                ));
-            }
-        }
-    }
-}
-
-/// For whom an alias ends nowhere. `covering` are the zones that its target lies within, longest apex first.
-fn dead_end(world: &World, zone: &ZoneContents, target: NameRef<'_>, covering: &[&ZoneContents]) -> Option<String> {
-    let is_public = |other: &&&ZoneContents| other.scope == Scope::Public;
-    let held_publicly = || covering.iter().find(is_public).is_some_and(|zone| zone.holds(target));
-    let Scope::Private { links, .. } = &zone.scope else {
-        // Where a private zone holds it, its networks are who the alias is for.
-        return (!covering.iter().any(|zone| zone.holds(target))).then(|| "here".to_owned());
-    };
-    // Most aliases stay in their zone, which decides for all networks that see them.
-    let first_private = covering.iter().find(|other| matches!(other.scope, Scope::Private { .. }));
-    if first_private.is_some_and(|first| std::ptr::eq(*first, zone) && zone.holds(target)) {
-        return None;
-    }
-    let clients_of = |network: &NetworkId| format!("for clients of \"{}\"", world.network_label(*network));
-    let mut undecided: BTreeSet<NetworkId> = links.networks().collect();
-    // Linked zones come before internal ones, each longest apex first.
-    let is_private = |other: &&&ZoneContents| matches!(other.scope, Scope::Private { .. });
-    let internal = covering.iter().filter(|other| matches!(other.scope, Scope::Internal { .. }));
-    for other in covering.iter().filter(is_private).chain(internal) {
-        let sees = |network: &NetworkId| match &other.scope {
-            Scope::Private { links, .. } => links.contains(*network),
-            Scope::Internal { networks } => networks.binary_search(network).is_ok(),
-            Scope::Public => false,
-        };
-        // The first that a network sees decides for it, and it alone.
-        let decided: Vec<_> = undecided.iter().copied().filter(sees).collect();
-        if let Some(network) = decided.first().filter(|_| !other.holds(target)) {
-            return Some(clients_of(network));
-        }
-        for network in decided {
-            undecided.remove(&network);
-        }
-    }
-    undecided.first().filter(|_| !held_publicly()).map(clients_of)
 }

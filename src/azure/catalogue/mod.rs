@@ -141,10 +141,11 @@ impl Catalogue {
         &'a self,
         resource: &'a PrivateLinkResource,
     ) -> impl Iterator<Item = &'a Service> {
-        let cloud = self.cloud(&resource.region);
-        self.services.iter().filter(move |service| {
-            cloud == Some(service.cloud.as_str()) && resource.id.is_of_type(&service.resource_type)
-        })
+        let is_of_type = |service: &&Service| resource.id.is_of_type(&service.resource_type);
+        // Where the region is not known, which is refused, the type is looked for in the first cloud that has it.
+        let first = || self.services.iter().find(is_of_type).map(|service| service.cloud.as_str());
+        let cloud = self.cloud(&resource.region).or_else(first);
+        self.services.iter().filter(is_of_type).filter(move |service| cloud == Some(service.cloud.as_str()))
     }
 
     /// The types of resources that a type of private link scopes takes.
@@ -163,6 +164,32 @@ impl Catalogue {
     /// The cloud of a region; `None` where the region is not known.
     pub fn cloud(&self, region: &str) -> Option<&str> {
         self.regions.get(region).map(|region| region.cloud.as_str())
+    }
+
+    /// The cloud of the service that private endpoints write to a zone for; `None` where no service has such a zone.
+    pub(super) fn cloud_of_private_zone(&self, zone: &Name) -> Option<&str> {
+        let zone = zone.to_string().to_ascii_lowercase();
+        let labels: Vec<&str> = zone.trim_end_matches('.').split('.').collect();
+        let has_zone = |member: &Member| {
+            let of_variants = member.variants.iter().filter_map(|variant| variant.private_zone.as_ref());
+            of_variants.chain([&member.private_zone]).any(|template| self.fits_labels(template, &labels))
+        };
+        let service = self.services.iter().find(|service| service.members.iter().any(has_zone));
+        service.map(|service| service.cloud.as_str())
+    }
+
+    /// Whether a template of at least two labels fills in to these labels.
+    fn fits_labels(&self, template: &str, labels: &[&str]) -> bool {
+        let templates: Vec<_> = template.split('.').collect();
+        let fits = |(template, label): (&&str, &&str)| match template.split_once('{') {
+            None => template == label,
+            Some(("", "region}")) => self.cloud(label).is_some(),
+            Some((before, rest)) => {
+                let after = rest.rsplit_once('}').map_or("", |(_, after)| after);
+                label.len() > before.len() + after.len() && label.starts_with(before) && label.ends_with(after)
+            }
+        };
+        templates.len() > 1 && templates.len() == labels.len() && templates.iter().zip(labels).all(fits)
     }
 
     /// The two-label domains that the public names of all services lie in.

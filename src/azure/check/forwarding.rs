@@ -153,7 +153,7 @@ fn ruleset(world: &World, ruleset: &DnsForwardingRuleset, findings: &mut Vec<Fin
     let names = ruleset.rules.iter().map(|rule| (rule.name(), rule.name.as_ref(), rule.domain_name.origin));
     unique_rules(names, findings);
     let mut too_many = |count, most, what: &str| {
-        if count > most && world.limits == Limits::Azure {
+        if count > most && world.limits != Limits::Off {
             let what = format!("ruleset \"{}\" has {count} {what}; Azure allows {most}", world.label(&ruleset.id));
             findings.push(Finding::error(ruleset.id.origin, what, "make a second ruleset"));
         }

@@ -1,15 +1,20 @@
 //! What Azure refuses by number or by name, though the DNS would take it.
 //!
 //! Sources: Microsoft Learn, "What is an Azure Private DNS zone?" (2026-06-22) for names, "Overview of DNS records"
-//! for record sets, the limits of Azure DNS and of Private Link for numbers. `limits = "off"` turns them off.
+//! for record sets, the limits of Azure DNS and of Private Link for numbers. `limits = "off"` turns them off. Public
+//! recordings show a TTL of 0, which the documents exclude: it is a warning.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use crate::azure::declaration::{Limits, Origin, PrivateDnsZone, RecordSet};
+use crate::azure::catalogue::Catalogue;
+use crate::azure::contents::is_private_link;
+use crate::azure::declaration::{
+    Declaration, Limits, Origin, PrivateDnsZone, RecordSet, ResolutionPolicy, VirtualNetworkLink,
+};
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
 use crate::azure::world::World;
-use crate::dns::{Name, RecordType, TypeName};
+use crate::dns::{Name, RecordType, TypeName, rdata};
 
 /// Labels that a zone's name may have.
 const LABELS: std::ops::RangeInclusive<usize> = 2..=34;
@@ -17,8 +22,9 @@ const LABELS: std::ops::RangeInclusive<usize> = 2..=34;
 const RECORD_SETS: usize = 25_000;
 /// Records in a record set.
 const RECORDS: usize = 20;
-/// Octets of all texts in a TXT record set, in the global cloud.
+/// Octets of all texts in a TXT record set, in the global cloud and in the national ones (dns-private-records.md, 2023-10).
 const TXT_OCTETS: usize = 4096;
+const NATIONAL_TXT_OCTETS: usize = 1024;
 /// Virtual network links of a zone.
 const LINKS: usize = 1000;
 /// Those of them that register machines.
@@ -31,8 +37,10 @@ const ZONES_PER_GROUP: usize = 5;
 const ENDPOINTS: usize = 1000;
 
 /// Names that no zone may have; zones below them are allowed.
-const RESERVED: [&str; 24] = [
+const RESERVED: [&str; 25] = [
     "azclient.ms",
+    // In no document, but refused: azure-docs issue 102958.
+    "azure-api.net",
     "azure.com",
     "cloudapp.net",
     "core.windows.net",
@@ -60,6 +68,23 @@ const RESERVED: [&str; 24] = [
 
 const OFF: &str = "or write limits = \"off\" at the top of the file, where the lab may go past what Azure allows";
 
+/// The limits that count: where all resources, or else all zones of services, are of national clouds, theirs do.
+pub(in crate::azure) fn limits_of(declaration: &Declaration, catalogue: &Catalogue) -> Limits {
+    if declaration.limits == Limits::Off {
+        return Limits::Off;
+    }
+    let resources = &declaration.private_link_resources;
+    let mut clouds: BTreeSet<_> = resources.iter().filter_map(|resource| catalogue.cloud(&resource.region)).collect();
+    if resources.is_empty() {
+        let zones = declaration.private_dns_zones.iter();
+        clouds.extend(zones.filter_map(|zone| catalogue.cloud_of_private_zone(&zone.name)));
+    }
+    match !clouds.is_empty() && !clouds.contains("global") {
+        true => Limits::NationalCloud,
+        false => Limits::Azure,
+    }
+}
+
 /// Checks private zones, links and endpoints against Azure's limits.
 pub(super) fn check(world: &World, findings: &mut Vec<Finding>) {
     if world.limits == Limits::Off {
@@ -70,8 +95,9 @@ pub(super) fn check(world: &World, findings: &mut Vec<Finding>) {
     for zone in &world.private_dns_zones {
         name(zone, findings);
         for record_set in &zone.record_sets {
-            self::record_set(record_set, findings);
+            self::record_set(record_set, world.limits, findings);
         }
+        redirect(zone, findings);
         size(&zone.name, zone.name.origin, zone.record_sets.len() + 1, findings);
         if let Some(link) = zone.virtual_network_links.get(LINKS) {
             let what = format!("the zone {} has more than {LINKS} links", zone.name);
@@ -132,17 +158,37 @@ fn refused(origin: Origin, what: String, mend: &str) -> Finding {
 
 fn name(zone: &PrivateDnsZone, findings: &mut Vec<Finding>) {
     let labels = zone.name.as_ref().labels().count();
+    let text = zone.name.to_string().to_lowercase();
+    let text = text.trim_end_matches('.');
     if !LABELS.contains(&labels) {
         let what = match labels {
-            1 => format!("the name of the private zone {} has one label; Azure wants at least two", zone.name),
+            // Text of Azure's: provider-upjet-azure issue 19.
+            1 => format!(
+                "the name of the private zone {} has one label; Azure refuses this: \"The zone name '{text}' does not have \
+                 enough labels. Zone names must have two or more labels.\" (BadRequest)",
+                zone.name
+            ),
             _ => format!("the name of the private zone {} has {labels} labels; Azure allows 2 to 34", zone.name),
         };
         findings.push(refused(zone.name.origin, what, "choose another name"));
     }
-    let text = zone.name.to_string().to_lowercase();
-    if RESERVED.contains(&text.trim_end_matches('.')) {
-        let what = format!("Azure keeps the name {} for itself: no private zone may have it", zone.name);
+    if RESERVED.contains(&text) {
+        // Text of Azure's: azure-docs issue 102958.
+        let what = format!(
+            "Azure keeps the name {} for itself: \"The Private DNS zone name '{text}' is not permitted as it is a reserved \
+             Azure infrastucture domain\" (BadRequest)",
+            zone.name
+        );
         findings.push(refused(zone.name.origin, what, "make a zone for the name below it that you need"));
+    }
+}
+
+fn redirect(zone: &PrivateDnsZone, findings: &mut Vec<Finding>) {
+    let mut links = zone.virtual_network_links.iter();
+    let redirects = |link: &&VirtualNetworkLink| link.resolution_policy == ResolutionPolicy::NxDomainRedirect;
+    if let Some(link) = links.find(redirects).filter(|_| !is_private_link(zone.name.as_ref())) {
+        let what = format!("NxDomainRedirect on {}: Azure has it for Private Link zones only", zone.name);
+        findings.push(refused(link.link.virtual_network.origin, what, "remove resolution_policy from the link"));
     }
 }
 
@@ -155,11 +201,20 @@ pub(super) fn size(apex: &Name, origin: Origin, record_sets: usize, findings: &m
 }
 
 /// Checks a record set of a private zone.
-pub(super) fn record_set(record_set: &RecordSet, findings: &mut Vec<Finding>) {
+pub(super) fn record_set(record_set: &RecordSet, limits: Limits, findings: &mut Vec<Finding>) {
     let RecordSet { owner, rtype, origin, rdatas, .. } = record_set;
     if record_set.ttl.as_secs() == 0 {
-        let what = format!("the TTL of {owner} is 0; Azure wants 1 to 2147483647");
-        findings.push(refused(*origin, what, "write a TTL of at least 1"));
+        let what =
+            format!("the TTL of {owner} is 0; Azure's documents say 1 to 2147483647, though it has been seen with 0");
+        findings.push(Finding::warning(*origin, what, "write a TTL of at least 1"));
+    }
+    // Text of Azure's portal: azure-docs issue 30476.
+    if owner.as_ref().labels().enumerate().any(|(at, label)| label.contains(&b'*') && (at > 0 || label != b"*")) {
+        let what = format!(
+            "{owner} has an asterisk within a label or behind the first one; Azure refuses this: \"A wildcard ('*' \
+             character) is permitted either as the single character in the name, or as the first label in the name.\""
+        );
+        findings.push(refused(*origin, what, "write the asterisk as the whole first label, or another name"));
     }
     if rdatas.len() > RECORDS {
         let what =
@@ -167,21 +222,34 @@ pub(super) fn record_set(record_set: &RecordSet, findings: &mut Vec<Finding>) {
         findings.push(refused(*origin, what, "keep 20"));
     }
     if *rtype == RecordType::TXT {
-        // A length octet stands in front of each string.
-        let octets: usize = rdatas.iter().map(|rdata| rdata.len() - rdata.len().div_ceil(256)).sum();
-        if octets > TXT_OCTETS {
-            let what = format!("the texts of {owner} have {octets} octets; Azure allows {TXT_OCTETS} in a set");
+        let most = if limits == Limits::NationalCloud { NATIONAL_TXT_OCTETS } else { TXT_OCTETS };
+        let octets: usize = rdatas.iter().flat_map(|rdata| rdata::strings(rdata)).map(<[u8]>::len).sum();
+        if octets > most {
+            let of_cloud = if limits == Limits::NationalCloud { " in a national cloud" } else { "" };
+            let what = format!("the texts of {owner} have {octets} octets; Azure allows {most} in a set{of_cloud}");
             findings.push(refused(*origin, what, "shorten them"));
         }
     }
+    if *rtype == RecordType::SRV && has_twins(rdatas) {
+        // Text of Azure's: azure-cli issue 21716.
+        let what = format!(
+            "{owner} has SRV records that differ in their ports alone; Azure refuses this: \"The list of record sets of \
+             type 'SRV' may not contain multiple entries with the same '(priority, weight, target)'.\" (BadRequest)"
+        );
+        findings.push(refused(*origin, what, "give them other priorities or weights"));
+    }
+}
+
+/// Whether SRV records have priority, weight and target in common.
+fn has_twins(rdatas: &[Box<[u8]>]) -> bool {
+    let mut seen = BTreeSet::new();
+    !rdatas.iter().all(|rdata| seen.insert((rdata.get(..4), rdata.get(6..).map(<[u8]>::to_ascii_lowercase))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::azure::declaration::{
-        Declaration, Declared, Link, PrivateEndpoint, ResolutionPolicy, SoaEdit, VirtualNetworkLink, Writer,
-    };
+    use crate::azure::declaration::{Declared, Link, PrivateEndpoint, SoaEdit, Writer};
     use crate::azure::identity::{ResourceGroup, testing};
     use crate::dns::Ttl;
 

@@ -21,6 +21,7 @@ use super::world::World;
 use crate::dns::{Name, RecordType, TypeName};
 
 pub(super) use forwarding::forwarding;
+pub(super) use limits::limits_of;
 
 /// Checks what was declared, before anything is derived from it.
 pub(super) fn declaration(world: &World, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
@@ -102,6 +103,7 @@ fn private_zones(world: &World, findings: &mut Vec<Finding>) {
     let mut known = HashSet::new();
     let mut by_apex: HashMap<&Name, Vec<&PrivateDnsZone>, foldhash::fast::RandomState> = HashMap::default();
     for zone in &world.private_dns_zones {
+        unique_record_sets(&zone.record_sets, findings);
         if !known.insert(&zone.id) {
             findings.push(Finding::error(
                 zone.name.origin,
@@ -114,7 +116,6 @@ fn private_zones(world: &World, findings: &mut Vec<Finding>) {
             ));
             continue;
         }
-        unique_record_sets(&zone.record_sets, findings);
         let mut networks = HashSet::with_capacity(zone.virtual_network_links.len());
         for link in &zone.virtual_network_links {
             let network = &link.link.virtual_network;
@@ -214,20 +215,20 @@ fn zone_in_group(world: &World, reference: &Declared<ResourceId>, findings: &mut
 /// Checks the number and the sizes of a private zone's record sets, of which `zone` holds a part and which are
 /// `record_sets` in all.
 pub(super) fn size(zone: &ZoneContents, record_sets: usize, limits: Limits, findings: &mut Vec<Finding>) {
-    if limits == Limits::Azure && matches!(zone.scope, Scope::Private { .. }) {
-        zone.record_sets.values().for_each(|record_set| limits::record_set(record_set, findings));
+    if limits != Limits::Off && matches!(zone.scope, Scope::Private { .. }) {
+        zone.record_sets.values().for_each(|record_set| limits::record_set(record_set, limits, findings));
         limits::size(&zone.apex, zone.origin, record_sets, findings);
     }
 }
 
 /// Checks the records of one zone against each other.
-pub(super) fn zone(zone: &ZoneContents, findings: &mut Vec<Finding>) {
+pub(super) fn zone(zone: &ZoneContents, limits: Limits, findings: &mut Vec<Finding>) {
     let apex = zone.apex.as_ref();
     let record_sets: Vec<_> = zone.record_sets.values().collect();
     let at_one_owner = record_sets.chunk_by(|a, b| a.owner == b.owner);
     for (record_set, beside) in at_one_owner.flat_map(|sets| sets.iter().map(move |set| (*set, sets))) {
         if record_set.owner.as_ref().is_within(apex) {
-            self::record_set(zone, record_set, beside, findings);
+            self::record_set(zone, limits, record_set, beside, findings);
         } else {
             findings.push(Finding::error(
                 record_set.origin,
@@ -253,17 +254,23 @@ pub(super) fn zone(zone: &ZoneContents, findings: &mut Vec<Finding>) {
 }
 
 /// Checks a record set; `beside` are those of its owner.
-fn record_set(zone: &ZoneContents, record_set: &RecordSet, beside: &[&RecordSet], findings: &mut Vec<Finding>) {
+fn record_set(
+    zone: &ZoneContents,
+    limits: Limits,
+    record_set: &RecordSet,
+    beside: &[&RecordSet],
+    findings: &mut Vec<Finding>,
+) {
     let RecordSet { owner, rtype, origin, .. } = record_set;
     let at_apex = *owner == zone.apex;
     let mut refuse = |what: String, mend: &str| findings.push(Finding::error(*origin, what, mend));
-    let is_private = matches!(zone.scope, Scope::Private { .. });
+    let has_limits = limits != Limits::Off && matches!(zone.scope, Scope::Private { .. });
     let is_platforms = *rtype == RecordType::SOA || record_set.writer == Writer::NameServers;
-    if is_private && !is_platforms && !PRIVATE_TYPES.contains(rtype) {
+    if has_limits && !is_platforms && !PRIVATE_TYPES.contains(rtype) {
         refuse(
             format!("a private DNS zone holds no {} records", TypeName(*rtype)),
             "Azure has A, AAAA, CNAME, MX, PTR, SRV and TXT there; a child domain is a zone of its own, other types \
-             belong in a public zone",
+             belong in a public zone, or write limits = \"off\" at the top of the file",
         );
         return;
     }
@@ -281,8 +288,10 @@ fn record_set(zone: &ZoneContents, record_set: &RecordSet, beside: &[&RecordSet]
     }
     if *rtype == RecordType::CNAME {
         let other = beside.iter().find(|other| {
-            // RFC 4035 §2.5
-            !matches!(other.rtype, RecordType::CNAME | RecordType::RRSIG | RecordType::NSEC)
+            // RFC 4035 §2.5; those of RFC 2535 §2.3.5
+            let is_signature = matches!(other.rtype, RecordType::RRSIG | RecordType::NSEC | RecordType::SIG);
+            let is_old = matches!(u16::from(other.rtype), 25 | 30);
+            other.rtype != RecordType::CNAME && !is_signature && !is_old
         });
         if let Some(other) = other {
             refuse(

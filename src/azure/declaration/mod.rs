@@ -200,6 +200,8 @@ pub enum Limits {
     /// What Azure refuses is refused.
     #[default]
     Azure,
+    /// What Azure Government and Azure operated by 21Vianet refuse is refused.
+    NationalCloud,
     /// A lab may go past them.
     Off,
 }

@@ -7,12 +7,13 @@ mod encryption;
 mod forwarding;
 mod keys;
 mod name_servers;
+mod record_sets;
 mod references;
 mod server;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -29,11 +30,11 @@ use super::secret_file::{SecretFile, SecretText};
 use super::sources::ZoneFile;
 use super::{Files, zone_file};
 use crate::azure::{
-    Allocations, Catalogue, ConnectionState, Declaration, Declared, Limits, PRIVATE_TYPES, PrivateDnsZone,
-    PrivateEndpoint, PrivateLinkResource, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet,
-    ResolutionPolicy, Severity, SoaEdit, UnknownNames, VirtualNetwork, VirtualNetworkLink, Word, Writer, types,
+    Allocations, Catalogue, ConnectionState, Declaration, Declared, Limits, PrivateDnsZone, PrivateEndpoint,
+    PrivateLinkResource, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet, ResolutionPolicy, Severity,
+    SoaEdit, UnknownNames, VirtualNetwork, VirtualNetworkLink, Word, types,
 };
-use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
+use crate::dns::{Name, RecordType, Ttl};
 
 mod machines;
 mod managed;
@@ -60,6 +61,7 @@ pub(super) struct Declarer<'a> {
     pub(super) secrets: Vec<SecretFile>,
     pub(super) certificates: Certificates,
     pub(super) includes: bool,
+    limits: Limits,
 }
 
 impl<'a> Declarer<'a> {
@@ -81,6 +83,10 @@ impl<'a> Declarer<'a> {
             problems,
             references: References::new(mirror, catalogue),
             allowance: Allowance::new(),
+            limits: match mirror.limits {
+                mirror::Limits::Azure => Limits::Azure,
+                mirror::Limits::Off => Limits::Off,
+            },
             zone_files: Vec::new(),
             secrets: Vec::new(),
             certificates: Certificates::default(),
@@ -121,10 +127,7 @@ impl<'a> Declarer<'a> {
             client_certificates: declared(&mirror.client_certificates, |shown| self.client_certificate(shown)),
             strangers: mirror.server.strangers.into(),
             name_servers: self.name_servers(mirror.server.name_servers.as_ref()),
-            limits: match mirror.limits {
-                mirror::Limits::Azure => Limits::Azure,
-                mirror::Limits::Off => Limits::Off,
-            },
+            limits: self.limits,
             unknown_names: match mirror.unknown_names {
                 mirror::UnknownNames::Refused => UnknownNames::Refused,
                 mirror::UnknownNames::NxDomain => UnknownNames::NxDomain,
@@ -189,9 +192,9 @@ impl<'a> Declarer<'a> {
                         let what = "the SOA record is edited in two places";
                         self.problems.error(self.places.place(set.origin), what, "keep soa = { … } or the record");
                     }
-                    RecordType::NS if set.owner == *name => {
+                    RecordType::NS if set.owner == *name && self.limits != Limits::Off => {
                         let what = format!("the NS records at the apex {} are left out", *name);
-                        let mend = "a private DNS zone has none; remove them";
+                        let mend = "a private DNS zone has none: remove them, or write limits = \"off\"";
                         self.problems.warning(self.places.place(set.origin), what, mend);
                     }
                     _ => record_sets.push(set),
@@ -222,77 +225,6 @@ impl<'a> Declarer<'a> {
             minimum_ttl: soa.minimum_ttl,
             ttl: soa.ttl.as_ref().and_then(|ttl| self.ttl(ttl, 1)),
         }
-    }
-
-    fn record_set(&mut self, set: &mirror::RecordSet, apex: &Declared<Name>) -> Option<RecordSet> {
-        let owner = Name::relative(set.name.get_ref(), apex.as_ref());
-        let owner = self.reported(&set.name, "a domain name", "write a name relative to the zone, or \"@\"", owner);
-        let ttl = set.ttl.as_ref().map_or(Ttl::from_secs(DEFAULT_TTL), |ttl| self.ttl(ttl, 1));
-        let word = set.record_type.get_ref().to_ascii_uppercase();
-        let Some(rtype) = record_type(&word) else {
-            let what = format!("a private DNS zone has no record sets of type {:?}", set.record_type.get_ref());
-            let mend = "write A, AAAA, CNAME, MX, PTR, SRV or TXT; the SOA record is edited with soa = { … }";
-            self.problem(&set.record_type, what, mend);
-            return None;
-        };
-        let records = set.records.get_ref();
-        if records.is_empty() {
-            self.problem(&set.records, "a record set without records", "add a record, or remove the set");
-        }
-        let rdatas: Vec<_> = records.iter().map(|record| self.record(rtype, record, apex)).collect();
-        let rdatas = Rdatas::new(rtype, rdatas.into_iter().collect::<Option<_>>()?);
-        let origin = self.origin(&set.name);
-        Some(RecordSet { owner: owner?, rtype, ttl: ttl?, rdatas, writer: Writer::Person, origin })
-    }
-
-    /// The data of one record. Names in it are absolute, as in Azure's API.
-    fn record(&mut self, rtype: RecordType, record: &Text, apex: &Name) -> Option<Box<[u8]>> {
-        let text = record.get_ref();
-        let words: Vec<_> = text.split_ascii_whitespace().collect();
-        if rtype != RecordType::TXT && words.contains(&"@") {
-            let what = format!("{text:?} has \"@\", which is the zone's own name in zone files only");
-            let whole = apex.to_string();
-            let mend = format!("write {:?}; names in records are whole names", whole.trim_end_matches('.'));
-            self.problem(record, what, mend);
-            return None;
-        }
-        let name = |word: &str| word.parse::<Name>().ok();
-        let number = |word: &str| word.parse::<u16>().ok().map(u16::to_be_bytes);
-        if let (RecordType::CNAME | RecordType::PTR, [target]) = (rtype, words.as_slice()) {
-            let name = self.reported(record, "a domain name", NAME_MEND, target.parse::<Name>())?;
-            return Some(name.as_wire().into());
-        }
-        let parsed = match (rtype, words.as_slice()) {
-            (RecordType::A, [address]) => address.parse::<Ipv4Addr>().ok().map(|address| address.octets().to_vec()),
-            (RecordType::AAAA, [address]) => address.parse::<Ipv6Addr>().ok().map(|address| address.octets().to_vec()),
-            (RecordType::MX, [preference, exchange]) => number(preference)
-                .zip(name(exchange))
-                .map(|(preference, exchange)| [&preference[..], exchange.as_wire()].concat()),
-            (RecordType::SRV, [priority, weight, port, target]) => {
-                let numbers: Option<Vec<_>> = [priority, weight, port].into_iter().map(|word| number(word)).collect();
-                numbers.zip(name(target)).map(|(numbers, target)| [&numbers.concat(), target.as_wire()].concat())
-            }
-            (RecordType::TXT, _) => Some(rdata::txt(text.as_bytes())).filter(|octets| octets.len() <= 65535),
-            _ => None,
-        };
-        if parsed.is_none() {
-            let (what, mend) = match rtype {
-                RecordType::A => ("an IPv4 address", "write for instance \"10.1.0.5\""),
-                RecordType::AAAA => ("an IPv6 address", "write for instance \"fd00::5\""),
-                RecordType::MX => ("MX data", "write preference and exchange: \"10 mail.contoso.internal\""),
-                RecordType::SRV => {
-                    ("SRV data", "write priority, weight, port and target: \"0 5 5060 sip.contoso.internal\"")
-                }
-                RecordType::TXT => {
-                    let what = format!("a text of {} octets does not fit in a TXT record", text.len());
-                    self.problem(record, what, "keep it below 65000 octets");
-                    return None;
-                }
-                _ => ("a domain name", NAME_MEND),
-            };
-            self.problem(record, format!("{text:?} is not {what}"), mend);
-        }
-        parsed.map(Vec::into_boxed_slice)
     }
 
     /// `None` where an address is bad: to say that it is missing as well would mislead.
@@ -513,9 +445,4 @@ fn connection_state(state: mirror::ConnectionState) -> ConnectionState {
         mirror::ConnectionState::Rejected => ConnectionState::Rejected,
         mirror::ConnectionState::Disconnected => ConnectionState::Disconnected,
     }
-}
-
-/// The types that record sets in the configuration can have.
-fn record_type(word: &str) -> Option<RecordType> {
-    PRIVATE_TYPES.into_iter().find(|rtype| rtype.to_string() == word)
 }

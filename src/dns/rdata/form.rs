@@ -265,6 +265,12 @@ impl Field {
         matches!(self, Self::Name | Self::OptionalName)
     }
 
+    /// Whether it is a name, or may have one within.
+    pub(super) fn holds_names(self) -> bool {
+        let is_exact = matches!(self, Self::ExactName | Self::ExactNames);
+        self.is_folded() || is_exact || matches!(self, Self::Gateway | Self::Relay)
+    }
+
     /// Octets of the field at the beginning of `octets`, the rest of the RDATA; `None` where they do not hold it.
     pub(crate) fn extent(self, octets: &[u8]) -> Option<usize> {
         let all = |is_good: bool| is_good.then_some(octets.len());
