@@ -228,6 +228,35 @@ fn whoever_is_refused_by_its_address_gets_no_handshake_over_https_and_refused_el
     });
 }
 
+#[test]
+fn a_listener_whose_network_is_gone_refuses_over_every_transport() {
+    let lab = Lab::new();
+    let server = lab.serve(", virtual_network = \"one\"", "");
+    // A client with an address of the other network, which is not asked for here.
+    let from = "127.2.0.4";
+    Runtime::new().unwrap().block_on(async {
+        let mut kept = Vec::new();
+        for way in WAYS {
+            let mut connection = open(&server, way, from, &lab.trust()).await;
+            assert_eq!(show(&ask(&mut connection, way).await), host(1), "{way:?}");
+            kept.push(connection);
+        }
+        let without = config("", "").replace("name = \"one\"", "name = \"other\"");
+        server.configure(&without.replace("virtual_network = \"one\"", "virtual_network = \"other\""));
+        server.signal("HUP");
+        server.wait_for_log("reloaded");
+        for (way, connection) in WAYS.into_iter().zip(&mut kept) {
+            assert_eq!(show(&ask(connection, way).await), ["Refused"], "{way:?}");
+            let opened = Connection::open(way, address(&server, way), from.parse().unwrap(), &lab.trust()).await;
+            match (way, opened) {
+                // Whoever is refused by its address gets no handshake there.
+                (Way::Https, Err(_)) => {}
+                (_, opened) => assert_eq!(show(&ask(&mut opened.unwrap(), way).await), ["Refused"], "{way:?}"),
+            }
+        }
+    });
+}
+
 /// RFC 8914 §4.22: INFO-CODE 21, Not Supported.
 #[test]
 fn signatures_count_over_tls_and_are_refused_where_messages_are_encoded_anew() {
