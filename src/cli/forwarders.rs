@@ -6,6 +6,7 @@ mod delegation;
 mod dnsdist;
 mod dnsmasq;
 mod knot_resolver;
+mod over;
 mod pdns_recursor;
 mod systemd_resolved;
 mod tell;
@@ -20,12 +21,14 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
+use self::over::{Over, Tls};
 use self::tell::Telling;
 use self::zones::Zone;
 use super::{ConfigOption, print};
-use crate::azure::{Catalogue, Topology};
+use crate::azure::Catalogue;
 use crate::config::{Config, Listen, load};
 use crate::dns::Name;
+use crate::tls::HostName;
 
 /// Print the configuration with which a forwarder sends the right zones here
 #[derive(Debug, Args)]
@@ -37,15 +40,27 @@ Examples:
   vnetdns forwarders --for bind --server 10.0.0.4 --config config/lab.toml
   vnetdns forwarders --for bind --kind stub --server 10.0.0.4        static-stub zones instead of forward zones
   vnetdns forwarders --for dnsdist --tell proxy-protocol             one forwarder for the clients of all networks
+  vnetdns forwarders --for unbound --over tls --authority /etc/unbound/ca.pem
   vnetdns forwarders --for windows --server 10.0.0.4 --zones all     every zone of the catalogue
   vnetdns forwarders --for delegation --parent contoso.internal      NS records and glue for a zone of yours")]
 pub(super) struct Forwarders {
     /// The program to configure
     #[arg(long = "for", value_name = "PROGRAM")]
     program: Program,
-    /// Where the program reaches vnetdns; port 53 where none is given [default: the configuration's first listen address]
+    /// Where the program reaches vnetdns; port 53 where none is given, 853 over TLS [default: the configuration's first
+    /// listen address of that kind]
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = server_address)]
-    server: Option<SocketAddr>,
+    server: Option<ServerAddress>,
+    /// By which transport the program asks
+    #[arg(long, value_name = "TRANSPORT", default_value = "clear")]
+    over: Over,
+    /// The name that the server's certificate is for, over TLS [default: the first name of the listener's certificate]
+    #[arg(long, value_name = "NAME")]
+    host: Option<HostName>,
+    /// The certificate of the authority that the server's is checked by, over TLS: a file, as the program finds it
+    /// [default: the authorities that its host trusts]
+    #[arg(long, value_name = "FILE")]
+    authority: Option<String>,
     /// Which zones
     #[arg(long, value_name = "WHICH", default_value = "used")]
     zones: Which,
@@ -106,6 +121,9 @@ struct Plan {
     unknown: &'static str,
     /// How the program tells of its clients, if at all.
     telling: Option<Telling>,
+    over: Over,
+    /// What the program checks, where it asks over TLS and checks anything.
+    tls: Option<Tls>,
 }
 
 impl Forwarders {
@@ -117,19 +135,20 @@ impl Forwarders {
 
     /// What is printed.
     fn text(&self, config: &Config) -> anyhow::Result<String> {
-        let plan = || self.plan(&config.topology, &config.server.listen);
+        let plan = || self.plan(config);
         if self.parent.is_some() && self.program != Program::Delegation {
             bail!("--parent is the zone that delegates: it goes with --for delegation only");
         }
         if let Some(way) = self.tell {
             way.require(self.program)?;
         }
+        self.over.require(self)?;
         match self.program {
             Program::Bind => bind::write(&plan()?),
             Program::Unbound => Ok(unbound::write(&plan()?)),
             Program::Dnsmasq => Ok(dnsmasq::write(&plan()?)),
             Program::Dnsdist => Ok(dnsdist::write(&plan()?)),
-            Program::PdnsRecursor => Ok(pdns_recursor::write(&plan()?)),
+            Program::PdnsRecursor => pdns_recursor::write(&plan()?),
             Program::KnotResolver => Ok(knot_resolver::write(&plan()?)),
             Program::Coredns => Ok(coredns::write(&plan()?)),
             Program::SystemdResolved => Ok(systemd_resolved::write(&plan()?)),
@@ -138,12 +157,16 @@ impl Forwarders {
         }
     }
 
-    fn plan(&self, topology: &Topology, listen: &[Listen]) -> anyhow::Result<Plan> {
+    fn plan(&self, config: &Config) -> anyhow::Result<Plan> {
+        let topology = &config.topology;
         let telling = self.tell.map(|way| Telling::new(way, topology)).transpose()?;
+        let listeners = || config.server.listen.iter().filter(|listen| self.over.is_that_of(listen));
         let server = match self.server {
-            Some(server) => server,
-            None => reachable(listen)?,
+            Some(server) => server.with_port(self.over.port()),
+            None => reachable(listeners())?,
         };
+        let checks = self.over == Over::Tls && self.program != Program::PdnsRecursor;
+        let tls = checks.then(|| Tls::new(self, listeners(), &config.certificates)).transpose()?;
         let catalogue = Catalogue::embedded();
         let zones = match self.zones {
             Which::Used => zones::used(topology, &catalogue)?,
@@ -155,22 +178,33 @@ impl Forwarders {
                  declare virtual_network_links or a private_link_resource, or take --zones all"
             );
         }
-        let kinds = self.program.kinds();
+        let kinds = self.program.kinds(self.over);
         let kind = self.kind.unwrap_or(kinds[0]);
         if !kinds.contains(&kind) {
-            bail!("{} has zones of one kind only: leave out --kind", self.program.name());
+            let over_tls = if self.over == Over::Tls { " over TLS" } else { "" };
+            bail!("{} has zones of one kind only{over_tls}: leave out --kind", self.program.name());
         }
         let partial = if topology.forwarding().upstream.is_some() { Vec::new() } else { zones::partial(topology)? };
         let unknown = zones::unknown(topology);
-        Ok(Plan { server, zones, kind, partial, unknown, telling })
+        Ok(Plan { server, zones, kind, partial, unknown, telling, over: self.over, tls })
+    }
+}
+
+/// An address, with or without a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ServerAddress(IpAddr, Option<u16>);
+
+impl ServerAddress {
+    fn with_port(self, default: u16) -> SocketAddr {
+        SocketAddr::new(self.0, self.1.unwrap_or(default))
     }
 }
 
 /// Reads an address, with or without a port.
-fn server_address(text: &str) -> Result<SocketAddr, String> {
-    let address = text.parse().or_else(|_| text.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53)));
-    match address {
-        Ok(address) if address.ip().is_unspecified() || address.port() == 0 => {
+fn server_address(text: &str) -> Result<ServerAddress, String> {
+    let with_port = text.parse::<SocketAddr>().map(|address| ServerAddress(address.ip(), Some(address.port())));
+    match with_port.or_else(|_| text.parse().map(|address| ServerAddress(address, None))) {
+        Ok(address) if address.0.is_unspecified() || address.1 == Some(0) => {
             Err("nobody can be asked there: give the address that the forwarder sends to".to_owned())
         }
         Ok(address) => Ok(address),
@@ -180,21 +214,21 @@ fn server_address(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// The first address of the configuration that can be sent to as it is written.
-fn reachable(listen: &[Listen]) -> anyhow::Result<SocketAddr> {
-    let in_the_clear = listen.iter().filter(|listen| listen.encryption.is_none());
-    let addresses = in_the_clear.map(|listen| &listen.address).filter(|address| address.scope.is_none());
-    let addresses = addresses.map(|address| address.socket);
+/// The first address of these listeners that can be sent to as it is written.
+fn reachable<'a>(listeners: impl Iterator<Item = &'a Listen>) -> anyhow::Result<SocketAddr> {
+    let addresses = listeners.map(|listen| &listen.address).filter(|address| address.scope.is_none());
     addresses
-        .into_iter()
+        .map(|address| address.socket)
         .find(|address| !address.ip().is_unspecified() && address.port() != 0)
-        .context("the configuration listens on no address that can be sent to: give --server ADDR[:PORT]")
+        .context("the configuration listens on no address of that kind that can be sent to: give --server ADDR[:PORT]")
 }
 
 impl Program {
     /// The kinds of zone that it has; the first is the one to take.
-    const fn kinds(self) -> &'static [Kind] {
+    const fn kinds(self, over: Over) -> &'static [Kind] {
         match self {
+            // policy.TLS_FORWARD validates, as policy.FORWARD does; static-stub zones have no TLS.
+            Self::KnotResolver | Self::Bind if matches!(over, Over::Tls) => &[Kind::Forward],
             // A forward zone asks with RD, so that names which vnetdns forwards are answered too.
             Self::Bind | Self::Unbound | Self::PdnsRecursor => &[Kind::Forward, Kind::Stub],
             // policy.STUB does not validate; it is what Knot Resolver's manual takes for internal names.
@@ -234,8 +268,8 @@ impl Plan {
     /// The head of every output: what it is for and why these zones. `sign` begins a comment.
     fn head(&self, program: Program, sign: &str) -> Lines {
         let mut lines = Lines::default();
-        let server = self.server;
-        lines.comment(sign, &format!("{}: queries for these zones go to vnetdns at {server}.", program.name()));
+        let (server, over) = (self.server, if self.over == Over::Tls { " over TLS" } else { "" });
+        lines.comment(sign, &format!("{}: queries for these zones go to vnetdns at {server}{over}.", program.name()));
         lines.comment(sign, "");
         lines.comment(
             sign,

@@ -6,9 +6,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::{PublicKeyHash, provider};
+use super::{HostName, PublicKeyHash, provider};
 
 /// A certificate with its key.
 #[derive(Debug)]
@@ -110,6 +110,18 @@ impl ServerCertificate {
         parsed.is_ok_and(|parsed| rustls::client::verify_server_name(&parsed, host).is_ok())
     }
 
+    /// The first name that it is for, no address and no wildcard.
+    pub fn first_name(&self) -> Option<HostName> {
+        let (_, parsed) = X509Certificate::from_der(&self.certified.cert[0]).expect("read before");
+        let names = parsed.subject_alternative_name().ok()??.value.general_names.iter();
+        names
+            .filter_map(|name| match name {
+                GeneralName::DNSName(name) => name.parse().ok(),
+                _ => None,
+            })
+            .find(|name: &HostName| name.address().is_none())
+    }
+
     /// The hash of its public key.
     pub fn public_key_hash(&self) -> PublicKeyHash {
         let (_, parsed) = X509Certificate::from_der(&self.certified.cert[0]).expect("read before");
@@ -120,7 +132,7 @@ impl ServerCertificate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::{Authority, HostName, Usage};
+    use crate::tls::{Authority, Usage};
 
     const NOW: u64 = 1_800_000_000;
 
@@ -146,6 +158,9 @@ mod tests {
         assert!(not_before < NOW as i64 && not_after == NOW as i64 + 3 * 86_400);
         assert_eq!(pair.public_key_hash(), issued.public_key_hash);
         assert!(!pair.is_authority());
+        assert_eq!(pair.first_name(), Some(host("dns.lab.test")));
+        let of_address = authority.issue(&[host("127.0.0.1")], Usage::Server, None, NOW, 3).unwrap();
+        assert_eq!(ServerCertificate::from_pem(&of_address.certificate, &of_address.key).unwrap().first_name(), None);
         let (certificate, key) = authority.pem();
         assert!(ServerCertificate::from_pem(certificate, &key).unwrap().is_authority());
     }

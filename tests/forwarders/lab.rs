@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::client::command;
+use crate::tls;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vnetdns");
 /// How long a start or a reload may take.
@@ -73,7 +74,7 @@ pub(crate) struct Lab {
     config: PathBuf,
     /// Tables of forwarders that tell of their clients.
     tellers: String,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Lab {
@@ -90,15 +91,28 @@ impl Lab {
             .unwrap();
         let upstream = Server::start(namespace, &upstream_config, &["--listen", "127.0.0.1:0"]);
         let config = directory.path().join("lab.toml");
+        let certificates = Command::new(PROGRAM)
+            .arg("certificate")
+            .arg(directory.path())
+            .args(["--host", tls::HOST])
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(certificates.success());
         fs::write(&config, text(listen, &upstream, Ledger::Pending)).unwrap();
         let server = Server::start(namespace, &config, &[]);
-        Self { server, upstream, listen, config, tellers: String::new(), _directory: directory }
+        Self { server, upstream, listen, config, tellers: String::new(), directory }
     }
 
-    /// The address of a listener: of a persona, `authoritative` or `azure-resolver`, or of a network.
+    /// The address of a listener: of a persona, `authoritative` or `azure-resolver`, of a network, or `tls`.
     pub(crate) fn address(&self, listener: &str) -> SocketAddr {
-        let listeners = ["authoritative", "azure-resolver", "spoke-1", "spoke-2"];
+        let listeners = ["authoritative", "azure-resolver", "spoke-1", "spoke-2", "tls"];
         self.server.addresses[listeners.iter().position(|known| *known == listener).unwrap()]
+    }
+
+    /// The file with the certificate of the authority that the server's is of.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.directory.path().join("ca.pem")
     }
 
     /// Believes forwarders that tell of their clients: `[[forwarder]]` tables.
@@ -121,12 +135,12 @@ impl Lab {
         }
     }
 
-    /// What `vnetdns forwarders` prints, for a program that tells of its clients where it is said how.
-    pub(crate) fn printed(&self, program: &str, kind: &str, server: &str, tell: Option<&str>) -> String {
+    /// What `vnetdns forwarders` prints, with further arguments.
+    pub(crate) fn printed(&self, program: &str, kind: &str, server: &str, more: &[&str]) -> String {
         let output = Command::new(PROGRAM)
             .args(["forwarders", "--for", program, "--kind", kind, "--server", server, "--config"])
             .arg(&self.config)
-            .args(tell.map(|tell| ["--tell", tell]).iter().flatten())
+            .args(more)
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -138,6 +152,8 @@ fn text(listen: &str, upstream: &Server, ledger: Ledger) -> String {
     let texts: Vec<_> = ('a'..='j').map(|char| format!("\"{}\"", char.to_string().repeat(200))).collect();
     include_str!("lab.toml")
         .replace("\"127.0.0.1:0\"", &format!("\"{listen}:0\""))
+        // In a namespace of its own the usual one is free, and some programs know no other.
+        .replace("127.0.0.1:TLS_PORT", &format!("{listen}:{}", if listen == "127.0.0.1" { 0 } else { 853 }))
         .replace("\"UPSTREAM\"", &format!("\"{}\"", upstream.addresses[0]))
         .replace("\"LEDGER_STATE\"", &format!("\"{ledger:?}\""))
         .replace("BIG_TEXTS", &texts.join(", "))

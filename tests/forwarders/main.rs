@@ -16,6 +16,7 @@ mod programs;
 mod questions;
 mod resolved;
 mod table;
+mod tls;
 mod ways;
 
 use std::cell::Cell;
@@ -139,7 +140,7 @@ fn installed() -> Option<Vec<Forwarder>> {
 }
 
 fn start(lab: &Lab, forwarder: Forwarder, persona: &str, seen: Seen, edit: Option<Edit<'_>>) -> Running {
-    Start { lab, forwarder, persona, tell: None, source: seen.source(), edit }.and_wait()
+    Start { lab, forwarder, persona, tell: None, source: seen.source(), namespace: None, edit }.and_wait()
 }
 
 /// Everything that is seen of one forwarder, all of them changing at one time.

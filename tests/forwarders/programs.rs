@@ -87,12 +87,14 @@ pub(crate) type Edit<'a> = &'a (dyn Fn(String) -> String + Sync);
 pub(crate) struct Start<'a> {
     pub(crate) lab: &'a Lab,
     pub(crate) forwarder: Forwarder,
-    /// The listener that it asks: a persona, or a network.
+    /// The listener that it asks: a persona, a network, or the one with TLS.
     pub(crate) persona: &'a str,
     /// How it tells of its clients, as `--tell` knows it.
     pub(crate) tell: Option<&'static str>,
     /// The address that it asks from, which decides the network.
     pub(crate) source: &'a str,
+    /// The process in whose namespaces it runs, where these are not the test's.
+    pub(crate) namespace: Option<u32>,
     /// What the test changes in the printed configuration.
     pub(crate) edit: Option<Edit<'a>>,
 }
@@ -111,13 +113,13 @@ impl Start<'_> {
         unreachable!("the loop ends by its last attempt")
     }
 
-    fn spawn(self) -> Running {
+    pub(crate) fn spawn(self) -> Running {
         let directory = TempDir::new().unwrap();
         let folder = directory.path();
         let address = free_address();
         let mut command = self.command(folder, address.port());
         command.current_dir(folder);
-        Running::new(Target { address, namespace: None }, &mut command, directory)
+        Running::new(Target { address, namespace: self.namespace }, &mut command, directory)
     }
 
     fn command(self, folder: &Path, port: u16) -> Command {
@@ -128,7 +130,15 @@ impl Start<'_> {
             ("bind", "stub") => server.ip().to_string(),
             _ => server.to_string(),
         };
-        let printed = lab.printed(forwarder.program, forwarder.kind, &told, self.tell);
+        let authority = lab.authority();
+        let mut more: Vec<&str> = self.tell.map(|tell| ["--tell", tell]).into_iter().flatten().collect();
+        if self.persona == "tls" {
+            more.extend(["--over", "tls"]);
+            if forwarder.program != "pdns-recursor" {
+                more.extend(["--authority", authority.to_str().unwrap()]);
+            }
+        }
+        let printed = lab.printed(forwarder.program, forwarder.kind, &told, &more);
         let printed = self.edit.map_or_else(|| printed.clone(), |edit| edit(printed.clone()));
         let name = folder.display();
         let file = |file: &str, text: String| {
@@ -136,7 +146,7 @@ impl Start<'_> {
             fs::write(&path, text).unwrap();
             path
         };
-        let mut command = Command::new(find(forwarder.file_and_package().0).unwrap());
+        let mut command = client::command(self.namespace, find(forwarder.file_and_package().0).unwrap());
         match forwarder.program {
             "bind" => {
                 let server_port =

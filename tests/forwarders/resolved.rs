@@ -5,7 +5,7 @@
 //! program where it was unpacked.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
@@ -16,7 +16,7 @@ use crate::programs::{Forwarder, Running};
 use crate::table::{self, Row};
 use crate::{PERSONAS, observe, say};
 
-const RESOLVED: Forwarder =
+pub(crate) const RESOLVED: Forwarder =
     Forwarder { program: "systemd-resolved", kind: "forward", zones: "routing domains", is_default: true };
 
 /// What the namespaces need: an interface with addresses of spoke-1 and a default route, empty folders for what
@@ -72,18 +72,24 @@ impl Namespaces {
     }
 }
 
-#[test]
-fn systemd_resolved_answers_as_the_table_says() {
+/// The program, and whether it can run here; said on standard output where not.
+pub(crate) fn program() -> Option<PathBuf> {
     let named = std::env::var_os("VNETDNS_SYSTEMD_RESOLVED").map(PathBuf::from);
     let usual = ["/usr/lib/systemd/systemd-resolved", "/lib/systemd/systemd-resolved"].map(PathBuf::from);
     let Some(program) = named.into_iter().chain(usual).find(|path| path.is_file()) else {
         say("skipped: systemd-resolved is not installed (VNETDNS_SYSTEMD_RESOLVED names an unpacked one)");
-        return;
+        return None;
     };
     if Namespaces::new().is_none() {
         say("skipped: systemd-resolved needs namespaces of its own (root, unshare, nsenter, ip)");
-        return;
+        return None;
     }
+    Some(program)
+}
+
+#[test]
+fn systemd_resolved_answers_as_the_table_says() {
+    let Some(program) = program() else { return };
     let rows: Vec<Row> = std::thread::scope(|scope| {
         PERSONAS.map(|persona| scope.spawn(|| row(&program, persona))).map(|row| row.join().unwrap()).into()
     });
@@ -91,26 +97,34 @@ fn systemd_resolved_answers_as_the_table_says() {
     table::check("systemd-resolved", table::ROWS, &rows.iter().map(Row::text).collect::<Vec<_>>());
 }
 
-fn row(program: &PathBuf, persona: &'static str) -> Row {
+fn row(program: &Path, persona: &'static str) -> Row {
     let namespaces = Namespaces::new().unwrap();
-    let namespace = Some(namespaces.0.id());
-    let lab = Lab::start_in(namespace, "10.1.0.53");
-    let directory = TempDir::new().unwrap();
-    let printed = lab.printed(RESOLVED.program, RESOLVED.kind, &lab.address(persona).to_string(), None);
-    let (config, negative) = printed.split_once("# ==> /etc/dnssec-trust-anchors.d/vnetdns.negative\n").unwrap();
-    for (file, text) in
-        [("systemd/resolved.conf.d/vnetdns.conf", config), ("dnssec-trust-anchors.d/vnetdns.negative", negative)]
-    {
-        let source = directory.path().join("printed");
-        std::fs::write(&source, text).unwrap();
-        let copied = command(namespace, "cp").arg(&source).arg(format!("/run/{file}")).status().unwrap();
-        assert!(copied.success());
-    }
-    // Validation on, as the printed exceptions suppose.
-    let validate = "printf '[Resolve]\\nDNSSEC=yes\\n' > /run/systemd/resolved.conf.d/dnssec.conf";
-    assert!(command(namespace, "sh").args(["-c", validate]).status().unwrap().success());
-    let target = Target { address: "127.0.0.53:53".parse().unwrap(), namespace };
-    let mut running = Running::new(target, &mut command(namespace, program), directory);
+    let lab = Lab::start_in(Some(namespaces.process()), "10.1.0.53");
+    let printed = lab.printed(RESOLVED.program, RESOLVED.kind, &lab.address(persona).to_string(), &[]);
+    let mut running = start(program, &namespaces, &lab, &printed);
     running.wait_until_ready(true).unwrap();
     observe(&running, RESOLVED, persona, |ledger| lab.change(ledger))
+}
+
+/// Starts it in namespaces of its own, with validation on, as the printed exceptions suppose, and with the lab's authority
+/// as the one that its host trusts.
+pub(crate) fn start(program: &Path, namespaces: &Namespaces, lab: &Lab, printed: &str) -> Running {
+    let namespace = Some(namespaces.process());
+    let directory = TempDir::new().unwrap();
+    let copy = |source: &Path, to: &str| {
+        assert!(command(namespace, "cp").arg(source).arg(format!("/run/{to}")).status().unwrap().success());
+    };
+    let (config, negative) = printed.split_once("# ==> /etc/dnssec-trust-anchors.d/vnetdns.negative\n").unwrap();
+    for (file, text) in [
+        ("systemd/resolved.conf.d/vnetdns.conf", config),
+        ("dnssec-trust-anchors.d/vnetdns.negative", negative),
+        ("systemd/resolved.conf.d/dnssec.conf", "[Resolve]\nDNSSEC=yes\n"),
+    ] {
+        let source = directory.path().join("printed");
+        std::fs::write(&source, text).unwrap();
+        copy(&source, file);
+    }
+    copy(&lab.authority(), "ca.pem");
+    let target = Target { address: "127.0.0.53:53".parse().unwrap(), namespace };
+    Running::new(target, command(namespace, program).env("SSL_CERT_FILE", "/run/ca.pem"), directory)
 }

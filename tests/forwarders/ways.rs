@@ -48,7 +48,8 @@ impl Teller {
 
     /// The printed `[[forwarder]]`, with the address of this one.
     fn table(self, lab: &Lab) -> String {
-        let printed = lab.printed(self.program, "forward", &lab.address(PERSONAS[0]).to_string(), Some(self.tell));
+        let printed =
+            lab.printed(self.program, "forward", &lab.address(PERSONAS[0]).to_string(), &["--tell", self.tell]);
         let lines = printed.lines().skip_while(|line| !line.ends_with("[[forwarder]]"));
         let table: String = lines
             .map_while(|line| line.strip_prefix("--   ").or_else(|| line.strip_prefix("#   ")))
@@ -62,7 +63,7 @@ impl Teller {
     fn start(self, lab: &Lab, installed: &[Forwarder], edit: Option<Edit<'_>>) -> Running {
         let forwarder = *default(installed, self.program).unwrap();
         let Self { tell, source, .. } = self;
-        Start { lab, forwarder, persona: PERSONAS[0], tell: Some(tell), source, edit }.and_wait()
+        Start { lab, forwarder, persona: PERSONAS[0], tell: Some(tell), source, namespace: None, edit }.and_wait()
     }
 }
 

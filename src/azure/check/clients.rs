@@ -99,8 +99,8 @@ fn check_certificates(world: &World, findings: &mut Vec<Finding>) {
             Some(forwarder) if !forwarder.client_subnet => findings.push(Finding::error(
                 holder.origin,
                 format!(
-                    "forwarder \"{}\" tells of its clients by PROXY headers alone: they come before the handshake, so that \
-                     a certificate is too late",
+                    "forwarder \"{}\" tells of its clients by PROXY headers alone, which are believed for its addresses, \
+                     not for a certificate",
                     **holder
                 ),
                 "add client_subnet = true to the forwarder, or write its addresses and remove the certificate",

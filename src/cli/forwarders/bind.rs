@@ -28,6 +28,17 @@ pub(super) fn write(plan: &Plan) -> anyhow::Result<String> {
             );
         }
     }
+    if let Some(tls) = &plan.tls {
+        lines.empty();
+        lines.comment("//", "BIND 9.20 and later ask over TLS. Without a name any certificate would do.");
+        lines.line("tls vnetdns {");
+        if let Some(file) = &tls.authority {
+            lines.line(format!("    ca-file \"{file}\";"));
+        }
+        lines.line(format!("    remote-hostname \"{}\";", tls.host));
+        lines.line("};");
+    }
+    let over = if plan.tls.is_some() { " tls vnetdns" } else { "" };
     lines.empty();
     lines.comment(
         "//",
@@ -49,7 +60,7 @@ pub(super) fn write(plan: &Plan) -> anyhow::Result<String> {
             Kind::Forward => {
                 lines.line("    type forward;");
                 lines.line("    forward only;");
-                lines.line(format!("    forwarders {{ {ip} port {port}; }};"));
+                lines.line(format!("    forwarders {{ {ip} port {port}{over}; }};"));
             }
             Kind::Stub => {
                 lines.line("    type static-stub;");

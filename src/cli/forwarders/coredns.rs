@@ -11,7 +11,17 @@ pub(super) fn write(plan: &Plan) -> String {
     }
     let names: Vec<_> = plan.zones.iter().map(|zone| zone.name.as_str()).collect();
     lines.line(format!("{} {{", names.join(" ")));
-    lines.line(format!("    forward . {}", plan.server));
+    match &plan.tls {
+        None => lines.line(format!("    forward . {}", plan.server)),
+        Some(tls) => {
+            lines.line(format!("    forward . tls://{} {{", plan.server));
+            lines.line(format!("        tls_servername {}", tls.host));
+            if let Some(file) = &tls.authority {
+                lines.line(format!("        tls {file:?}"));
+            }
+            lines.line("    }");
+        }
+    }
     if plan.way().is_some() {
         lines.comment(
             "    #",

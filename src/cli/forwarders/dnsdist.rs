@@ -48,6 +48,13 @@ pub(super) fn write(plan: &Plan) -> String {
     if let Some(tells) = tells {
         lines.line(tells);
     }
+    if let Some(tls) = &plan.tls {
+        lines.line("  tls = 'openssl',");
+        lines.line(format!("  subjectName = '{}',", tls.host));
+        if let Some(file) = &tls.authority {
+            lines.line(format!("  caStore = '{file}',"));
+        }
+    }
     if let Some(zone) = check {
         lines.line(format!("  checkName = '{}.',", zone.name));
         lines.line("  checkType = 'SOA',");

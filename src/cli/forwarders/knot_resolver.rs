@@ -1,6 +1,6 @@
 //! Knot Resolver's `kresd.conf`, as of version 5.
 
-use super::{Kind, Plan, Program};
+use super::{Kind, Plan, Program, Tls};
 
 /// Policies: the first that fits a name decides, so they belong before others that forward.
 pub(super) fn write(plan: &Plan) -> String {
@@ -26,17 +26,30 @@ pub(super) fn write(plan: &Plan) -> String {
             lines.line(format!("policy.add(policy.suffix(policy.STUB('{ip}@{port}'), vnetdns))"));
         }
         Kind::Forward => {
+            let word = if plan.tls.is_some() { "TLS_FORWARD" } else { "FORWARD" };
+            let other =
+                if plan.tls.is_some() { "" } else { " --kind stub prints policy.STUB, which needs no exceptions." };
             lines.comment(
                 "--",
-                "FORWARD validates, and the names exist publicly too. set_insecure replaces an earlier list: merge \
-                 yours in. --kind stub prints policy.STUB, which needs no exceptions.",
+                &format!(
+                    "{word} validates, and the names exist publicly too. set_insecure replaces an earlier list: merge \
+                     yours in.{other}"
+                ),
             );
             lines.line("trust_anchors.set_insecure({");
             for zone in &plan.zones {
                 lines.line(format!("  '{}',", zone.name));
             }
             lines.line("})");
-            lines.line(format!("policy.add(policy.suffix(policy.FORWARD('{ip}@{port}'), vnetdns))"));
+            match &plan.tls {
+                None => lines.line(format!("policy.add(policy.suffix(policy.FORWARD('{ip}@{port}'), vnetdns))")),
+                Some(Tls { host, authority }) => {
+                    let file = authority.as_ref().map(|file| format!(", ca_file = '{file}'")).unwrap_or_default();
+                    lines.line("policy.add(policy.suffix(policy.TLS_FORWARD({");
+                    lines.line(format!("  {{'{ip}@{port}', hostname = '{host}'{file}}},"));
+                    lines.line("}), vnetdns))");
+                }
+            }
         }
     }
     lines.0

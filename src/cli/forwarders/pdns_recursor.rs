@@ -1,9 +1,14 @@
 //! PowerDNS Recursor's `recursor.conf` and its Lua file.
 
-use super::{Kind, Plan, Program};
+use anyhow::bail;
+
+use super::{Kind, Over, Plan, Program};
 
 /// Two files, each under a line that says which.
-pub(super) fn write(plan: &Plan) -> String {
+pub(super) fn write(plan: &Plan) -> anyhow::Result<String> {
+    if plan.over == Over::Tls && plan.server.port() != 853 {
+        bail!("PowerDNS Recursor asks over TLS at port 853 only: let vnetdns listen there");
+    }
     let mut lines = plan.head(Program::PdnsRecursor, "#");
     lines.empty();
     lines.line("# ==> recursor.conf");
@@ -30,6 +35,14 @@ pub(super) fn write(plan: &Plan) -> String {
         let sign = if at == 0 { "=" } else { "+=" };
         lines.comment("#", &zone.why);
         lines.line(format!("{setting}{sign}{}={}", zone.name, plan.server));
+    }
+    if plan.over == Over::Tls {
+        lines.comment(
+            "#",
+            "Over TLS, because of the port. It checks no certificate: whoever can turn its packets away can answer in \
+             vnetdns' place.",
+        );
+        lines.line("dot-to-port-853=yes");
     }
     if plan.way().is_some() {
         lines.empty();
@@ -67,5 +80,5 @@ pub(super) fn write(plan: &Plan) -> String {
     for zone in &plan.zones {
         lines.line(format!("addNTA('{}', 'answered by vnetdns')", zone.name));
     }
-    lines.0
+    Ok(lines.0)
 }

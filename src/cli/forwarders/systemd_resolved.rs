@@ -12,7 +12,18 @@ pub(super) fn write(plan: &Plan) -> String {
         "A domain with ~ routes its names to this server; other names go to the servers of the network links.",
     );
     lines.line("[Resolve]");
-    lines.line(format!("DNS={}", plan.server));
+    match &plan.tls {
+        None => lines.line(format!("DNS={}", plan.server)),
+        Some(tls) => {
+            lines.comment(
+                "#",
+                "DNSOverTLS holds for every server in these files. The certificate is checked by the authorities that \
+                 this host trusts.",
+            );
+            lines.line(format!("DNS={}#{}", plan.server, tls.host));
+            lines.line("DNSOverTLS=yes");
+        }
+    }
     for zone in &plan.zones {
         lines.comment("#", &zone.why);
         lines.line(format!("Domains=~{}", zone.name));

@@ -9,6 +9,7 @@ use clap::ValueEnum;
 
 use super::*;
 use crate::config::Files;
+use crate::tls::{Authority, Usage};
 
 fn golden() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/forwarders/golden"))
@@ -51,7 +52,7 @@ fn each_program_gets_the_configuration_that_is_kept_beside_the_tests() {
     let bless = std::env::var_os("VNETDNS_BLESS").is_some();
     for program in Program::value_variants() {
         let word = program.to_possible_value().unwrap().get_name().to_owned();
-        for kind in program.kinds() {
+        for kind in program.kinds(Over::Clear) {
             let kind = kind.to_possible_value().unwrap().get_name().to_owned();
             let text = output(&config, &["--for", &word, "--kind", &kind, "--server", "10.0.0.4"]).unwrap();
             let path = golden().join(format!("{word}.{kind}"));
@@ -85,6 +86,76 @@ fn each_program_that_can_tell_of_its_clients_gets_what_is_kept_beside_the_tests(
         assert!(text == expected, "{} differs:\n{text}", path.display());
         assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
     }
+}
+
+#[test]
+fn each_program_that_asks_over_tls_gets_what_is_kept_beside_the_tests() {
+    let config = std::fs::read_to_string(golden().join("small.toml")).unwrap();
+    let checked = &["--host", "dns.lab.test", "--authority", "/etc/ca.pem"][..];
+    for (program, checks) in [
+        ("bind", checked),
+        ("unbound", checked),
+        ("dnsdist", checked),
+        ("knot-resolver", checked),
+        ("coredns", checked),
+        ("systemd-resolved", &checked[..2]),
+        ("pdns-recursor", &[]),
+    ] {
+        let text =
+            output(&config, &[&["--for", program, "--over", "tls", "--server", "10.0.0.4"], checks].concat()).unwrap();
+        let path = golden().join(format!("{program}.tls"));
+        if std::env::var_os("VNETDNS_BLESS").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(text == expected, "{} differs:\n{text}", path.display());
+        assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+    }
+}
+
+#[test]
+fn who_cannot_ask_over_tls_is_refused() {
+    let config = private_zone("contoso.internal");
+    let error = |arguments: &[&str]| {
+        let over = ["--over", "tls", "--server", "10.0.0.4"];
+        output(&config, &[&over, arguments].concat()).unwrap_err().to_string()
+    };
+    for program in ["dnsmasq", "windows", "delegation"] {
+        assert!(error(&["--for", program]).contains("does not ask over TLS"), "{program}");
+    }
+    assert!(error(&["--for", "unbound"]).contains("give --host NAME"));
+    // An address is in no certificate's names, and programs check names.
+    assert!(error(&["--for", "unbound", "--host", "10.0.0.4"]).contains("give --host NAME"));
+    assert!(error(&["--for", "unbound", "--host", "a.test", "--authority", "a\"b"]).contains("--authority"));
+    assert!(error(&["--for", "bind", "--host", "a.test", "--kind", "stub"]).contains("one kind only over TLS"));
+    assert!(error(&["--for", "pdns-recursor", "--host", "a.test"]).contains("checks no certificate"));
+    let arguments = ["--for", "systemd-resolved", "--host", "a.test", "--authority", "ca.pem"];
+    assert!(error(&arguments).contains("the authorities that its host trusts"));
+    let clear = output(&config, &["--for", "unbound", "--server", "10.0.0.4", "--host", "a.test"]).unwrap_err();
+    assert!(clear.to_string().contains("--over tls"), "{clear}");
+    let port = ["--for", "pdns-recursor", "--over", "tls", "--server", "10.0.0.4:8853"];
+    assert!(output(&config, &port).unwrap_err().to_string().contains("port 853 only"));
+}
+
+#[test]
+fn what_to_check_is_read_from_the_certificate_of_the_listener() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority =
+        Authority::new(&["lab.test", "10.0.0.4"].map(|host| host.parse().unwrap()), 1_800_000_000, 3653).unwrap();
+    let hosts = ["10.0.0.4", "dns.lab.test"].map(|host| host.parse().unwrap());
+    let issued = authority.issue(&hosts, Usage::Server, None, 1_800_000_000, 1).unwrap();
+    for (file, text) in [("server.pem", &*issued.certificate), ("server.key", &*issued.key)] {
+        std::fs::write(folder.path().join(file), text).unwrap();
+    }
+    let listen = "[server]\nlisten = [\"127.0.0.1:53\", { address = \"127.0.0.1:8853\", transport = \"tls\", certificate = \"server.pem\", key = \"server.key\" }]\n";
+    let path = folder.path().join("test.toml");
+    std::fs::write(&path, listen.to_owned() + &private_zone("contoso.internal")).unwrap();
+    let config = load(&Files::Disk(path)).unwrap();
+    let text = |arguments: &[&str]| command(&[&["--for", "unbound"], arguments].concat()).text(&config).unwrap();
+    assert!(text(&["--over", "tls"]).contains("forward-addr: 127.0.0.1@8853#dns.lab.test\n"));
+    assert!(text(&["--over", "tls", "--server", "10.0.0.4"]).contains("forward-addr: 10.0.0.4@853#dns.lab.test\n"));
+    assert!(text(&["--over", "tls", "--host", "other.test"]).contains("forward-addr: 127.0.0.1@8853#other.test\n"));
+    assert!(text(&[]).contains("forward-addr: 127.0.0.1@53\n"));
 }
 
 #[test]
@@ -288,8 +359,11 @@ fn what_a_program_cannot_do_is_said() {
     assert!(error(&["--for", "bind", "--kind", "stub", "--server", "10.0.0.4:5300"]).contains("port 53"));
     assert!(error(&["--for", "dnsmasq", "--kind", "stub", "--server", "10.0.0.4"]).contains("one kind only"));
     assert!(server_address("0.0.0.0").is_err() && server_address("10.0.0.4:0").is_err());
-    assert_eq!(server_address("10.0.0.4").unwrap().port(), 53);
-    assert_eq!(server_address("fd00::4").unwrap().port(), 53);
+    for (text, expected) in
+        [("10.0.0.4", "10.0.0.4:53"), ("fd00::4", "[fd00::4]:53"), ("10.0.0.4:5300", "10.0.0.4:5300")]
+    {
+        assert_eq!(server_address(text).unwrap().with_port(53), expected.parse().unwrap());
+    }
 }
 
 #[test]

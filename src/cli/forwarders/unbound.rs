@@ -11,6 +11,17 @@ pub(super) fn write(plan: &Plan) -> String {
     if ip.is_loopback() {
         lines.line("    do-not-query-localhost: no");
     }
+    if let Some(tls) = &plan.tls {
+        lines.comment(
+            "    #",
+            "The authority that the server's certificate is checked by, in place of an earlier one. The name behind # \
+             is checked too: without it, any certificate would do.",
+        );
+        match &tls.authority {
+            Some(file) => lines.line(format!("    tls-cert-bundle: \"{file}\"")),
+            None => lines.line("    tls-system-cert: yes"),
+        }
+    }
     lines.comment(
         "    #",
         "domain-insecure: the names exist publicly too, where a chain of trust may lead to them or prove that they do \
@@ -61,13 +72,19 @@ pub(super) fn write(plan: &Plan) -> String {
     for zone in &plan.zones {
         lines.empty();
         lines.comment("#", &zone.why);
-        let (clause, address) = match plan.kind {
-            Kind::Forward => ("forward-zone", "forward-addr"),
-            Kind::Stub => ("stub-zone", "stub-addr"),
+        let kind = match plan.kind {
+            Kind::Forward => "forward",
+            Kind::Stub => "stub",
         };
-        lines.line(format!("{clause}:"));
+        lines.line(format!("{kind}-zone:"));
         lines.line(format!("    name: {:?}", zone.name));
-        lines.line(format!("    {address}: {ip}@{port}"));
+        match &plan.tls {
+            None => lines.line(format!("    {kind}-addr: {ip}@{port}")),
+            Some(tls) => {
+                lines.line(format!("    {kind}-tls-upstream: yes"));
+                lines.line(format!("    {kind}-addr: {ip}@{port}#{}", tls.host));
+            }
+        }
     }
     lines.0
 }

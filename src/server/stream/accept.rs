@@ -10,9 +10,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::header::{self, Begun};
 use super::patience::{DRAIN_SILENCE, Patience};
 use super::standing::Standing;
-use super::{Accepted, Connections, Origin, connection, header, tls};
+use super::{Accepted, Connections, Origin, connection, tls};
 use crate::faults::{self, Fault};
 use crate::incidents::Incident;
 use crate::server::hickory::Relay;
@@ -105,13 +106,22 @@ async fn serve_one(mut stream: TcpStream, carrier: Carrier, mut accepted: Accept
     faults::at(Fault::Connection);
     // Responses are whole messages: waiting to fill a segment only delays them.
     let _ = stream.set_nodelay(true);
-    let Some((sender, octets)) = header::read(&mut stream, &mut accepted).await? else { return Ok(()) };
+    let may_follow = matches!(carrier, Carrier::Tls(_));
+    let Some(begun) = header::read(&mut stream, &mut accepted, may_follow).await? else { return Ok(()) };
+    let Begun { mut sender, is_told, mut octets } = begun;
     match carrier {
         Carrier::Plain => connection::serve(stream, accepted, sender, None, octets).await,
         Carrier::Tls(acceptor) => {
             let mut stream = tls::accept(&acceptor, stream, octets, &mut accepted.patience).await?;
             let presented = certificates::presented(stream.get_ref().1);
-            let served = connection::serve(&mut stream, accepted, sender, presented, Vec::new()).await;
+            octets = Vec::new();
+            if !is_told {
+                match header::read(&mut stream, &mut accepted, false).await? {
+                    Some(begun) => (sender, octets) = (begun.sender, begun.octets),
+                    None => return Ok(tls::close(&mut stream).await),
+                }
+            }
+            let served = connection::serve(&mut stream, accepted, sender, presented, octets).await;
             tls::close(&mut stream).await;
             served
         }

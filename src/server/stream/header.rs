@@ -1,4 +1,5 @@
-//! The PROXY header in front of a stream, if there is one.
+//! The PROXY header in front of a stream, if there is one: before TLS, as most proxies send it, or at the beginning of what
+//! TLS carries, as dnsdist does.
 
 use std::io;
 
@@ -8,17 +9,27 @@ use super::standing::Standing;
 use super::{Accepted, READ};
 use crate::server::proxy::{self, Sender};
 
-/// Reads until it is known who sends the stream; returns that, and the octets that were read behind the header. `None`
-/// where the stream or patience with it ends before. The connection then counts for whom the header names.
+/// How a stream has begun.
+pub(super) struct Begun {
+    pub(super) sender: Sender,
+    /// Whether a header said so.
+    pub(super) is_told: bool,
+    /// What was read behind it.
+    pub(super) octets: Vec<u8>,
+}
+
+/// Reads until it is known who sends the stream. `None` where the stream or patience with it ends before. The connection
+/// then counts for whom the header names. With `may_follow`, a header that is required may also come later, of those
+/// that may send one.
 ///
 /// # Errors
 /// The stream fails, or its header is refused, which is counted, or its client has too many connections.
 pub(super) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
     accepted: &mut Accepted,
-) -> io::Result<Option<(Sender, Vec<u8>)>> {
+    may_follow: bool,
+) -> io::Result<Option<Begun>> {
     let Accepted { origin, known, place, patience, serving, .. } = accepted;
-    let is_required = serving.admission.requires_proxy_protocol();
     let mut octets = Vec::with_capacity(READ);
     loop {
         let read = tokio::select! {
@@ -30,7 +41,10 @@ pub(super) async fn read(
             return Ok(None);
         }
         let snapshot = serving.published.load();
-        let (sender, len) = match proxy::begin(snapshot.identifier(), origin.peer.ip(), &octets, is_required) {
+        let (identifier, peer) = (snapshot.identifier(), origin.peer.ip());
+        let is_required =
+            serving.admission.requires_proxy_protocol() && !(may_follow && identifier.proxy(peer).is_some());
+        let (sender, len) = match proxy::begin(identifier, peer, &octets, is_required) {
             Ok(None) => continue,
             Ok(Some(begun)) => begun,
             Err(refused) => {
@@ -45,6 +59,6 @@ pub(super) async fn read(
             }
         }
         octets.drain(..len);
-        return Ok(Some((sender, octets)));
+        return Ok(Some(Begun { sender, is_told: len > 0, octets }));
     }
 }

@@ -1,7 +1,7 @@
 //! Streams of messages (RFC 7766): an accept loop that bounds connections, and a task for each connection.
 //!
 //! `accept` knows sockets. `places` bounds connections, by the `standing` of their clients. `header` reads what a proxy says
-//! in front of a stream, before anything else on the raw socket; `tls` shakes hands behind it. `connection` answers what
+//! in front of a stream, on the raw socket or within TLS; `tls` shakes hands. `connection` answers what
 //! comes through any stream, whatever carries it, and `patience` says how long it waits.
 
 mod accept;

@@ -210,6 +210,49 @@ fn a_proxy_tells_of_its_client_before_the_handshake() {
     });
 }
 
+/// dnsdist sends it so.
+#[test]
+fn a_proxy_tells_of_its_client_within_tls() {
+    let lab = Lab::new();
+    let forwarder = "[[forwarder]]\nname = \"edge\"\naddresses = [\"127.9.0.53\"]\nproxy_protocol = true\n\
+                     virtual_networks = [\"one\"]\n";
+    for required in ["", ", require_proxy_protocol = true"] {
+        let config = config("", forwarder).replacen("\"server.key\"", &format!("\"server.key\"{required}"), 1);
+        // What is no message in the end is not waited for.
+        let config = config.replacen("[server]", "[server]\ntcp_idle_seconds = 1", 1);
+        let files = lab.files();
+        let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let server = Server::configured_with(&config, &files);
+        let address = address(&server, Way::Tls);
+        Runtime::new().unwrap().block_on(async {
+            let answer = async |from: &str, before: &[u8], within: &[&[u8]]| {
+                let mut stream = connect(address, from.parse().unwrap()).await.unwrap();
+                stream.write_all(before).await.unwrap();
+                let mut connection = Connection::over(Way::Tls, stream, &lab.trust()).await.ok()?;
+                for octets in within {
+                    connection.send(octets).await.ok()?;
+                }
+                let request = query(HOST, RecordType::A).to_vec().unwrap();
+                let received = connection.exchange(&request).await.ok()??;
+                Some(show(&Message::from_vec(&received).unwrap()))
+            };
+            let (edge, one, two) = ("127.9.0.53", header([127, 1, 0, 4]), header([127, 2, 0, 4]));
+            let refused = Some(vec!["Refused".to_owned()]);
+            assert_eq!(answer(edge, &[], &[&one]).await, Some(host(1)), "{required}");
+            assert_eq!(answer(edge, &[], &[&two]).await, refused, "{required}");
+            // In two records, as a stream may bring it.
+            assert_eq!(answer(edge, &[], &[&one[..20], &one[20..]]).await, Some(host(1)), "{required}");
+            // Behind a header before TLS, whatever the client writes is the client's.
+            assert_eq!(answer(edge, &two, &[&one]).await, None, "{required}");
+            assert_eq!(answer("127.2.0.4", &[], &[&one]).await, None, "{required}");
+            let without = answer(edge, &[], &[]).await;
+            assert_eq!(without, if required.is_empty() { refused } else { None });
+            let direct = answer("127.1.0.4", &[], &[]).await;
+            assert_eq!(direct, if required.is_empty() { Some(host(1)) } else { None });
+        });
+    }
+}
+
 #[test]
 fn whoever_is_refused_by_its_address_gets_no_handshake_over_https_and_refused_elsewhere() {
     let lab = Lab::new();
