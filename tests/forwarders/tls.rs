@@ -5,7 +5,7 @@ use std::thread;
 
 use crate::client::ask;
 use crate::lab::Lab;
-use crate::programs::{self, Edit, Forwarder, Running, Start};
+use crate::programs::{Edit, Forwarder, Running, Start};
 use crate::questions::{Seen, ask_all};
 use crate::resolved::{self, Namespaces, RESOLVED};
 use crate::{installed, table};

@@ -116,10 +116,11 @@ async fn serve_one(mut stream: TcpStream, carrier: Carrier, mut accepted: Accept
             let presented = certificates::presented(stream.get_ref().1);
             octets = Vec::new();
             if !is_told {
-                match header::read(&mut stream, &mut accepted, false).await? {
-                    Some(begun) => (sender, octets) = (begun.sender, begun.octets),
-                    None => return Ok(tls::close(&mut stream).await),
-                }
+                let Some(begun) = header::read(&mut stream, &mut accepted, false).await? else {
+                    tls::close(&mut stream).await;
+                    return Ok(());
+                };
+                (sender, octets) = (begun.sender, begun.octets);
             }
             let served = connection::serve(&mut stream, accepted, sender, presented, octets).await;
             tls::close(&mut stream).await;
