@@ -19,6 +19,7 @@ impl ServerSettings {
             tcp_idle_timeout,
             control_socket,
             metrics,
+            dnstap,
         } = self;
         let keys = [
             ("chaos", *chaos == new.chaos),
@@ -29,6 +30,7 @@ impl ServerSettings {
             ("tcp_idle_seconds", *tcp_idle_timeout == new.tcp_idle_timeout),
             ("control_socket", *control_socket == new.control_socket),
             ("[metrics]", *metrics == new.metrics),
+            ("[dnstap]", *dnstap == new.dnstap),
         ];
         let mut differences: Vec<String> = differing(keys).map(str::to_owned).collect();
         // One after the other, as several may have port 0.

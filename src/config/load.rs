@@ -84,6 +84,7 @@ fn load_with<T>(
     let mut declarer = declare::Declarer::new(&mirror, &catalogue, files, &path, &source, &mut places, &mut problems);
     let mut server = declarer.server(&mirror.server);
     server.metrics = mirror.metrics.as_ref().and_then(|metrics| declarer.metrics(&metrics.value));
+    server.dnstap = mirror.dnstap.as_ref().and_then(|dnstap| declarer.dnstap(dnstap));
     let cookies = declarer.cookies(&mirror.server);
     let mut declaration = declarer.declaration(mirror);
     let (zone_files, secrets, includes) = (declarer.zone_files, declarer.secrets, declarer.includes);

@@ -63,6 +63,14 @@ pub(super) struct Metrics {
     pub(super) bearer_token_file: Option<Text>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Dnstap {
+    pub(super) socket: Option<Text>,
+    pub(super) file: Option<Text>,
+    pub(super) max_file_mib: Option<Spanned<u32>>,
+}
+
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Strangers {

@@ -28,8 +28,8 @@ pub use listen_address::{ListenAddress, ListenAddressError};
 pub use load::{Config, load, load_after, resources};
 pub use problem::{Place, Problem, Problems};
 pub use settings::{
-    BearerToken, Chaos, DnsCookies, EncryptedTransport, Encryption, Listen, MetricsSettings, ResponseRateLimit,
-    ServerSettings,
+    BearerToken, Chaos, DnsCookies, DnstapSettings, EncryptedTransport, Encryption, Listen, MetricsSettings,
+    ResponseRateLimit, ServerSettings,
 };
 pub use sources::{FileChange, Sources};
 

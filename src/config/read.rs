@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::mirror::{
-    ClientCertificate, DnsForwardingRuleset, DnsSecurityPolicy, Forwarder, Limits, ManagedPrivateEndpoint,
+    ClientCertificate, DnsForwardingRuleset, DnsSecurityPolicy, Dnstap, Forwarder, Limits, ManagedPrivateEndpoint,
     ManagedServiceEndpoint, Metrics, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService,
     PublicCnameFrom, PublicZone, Server, ServiceEndpoint, Text, TsigKey, UnknownNames, Upstream, VirtualMachine,
     VirtualNetwork,
@@ -29,6 +29,7 @@ const FILLED_IN: Range<usize> = usize::MAX..usize::MAX;
 pub(super) struct Mirror {
     pub(super) server: Server,
     pub(super) metrics: Option<Read<Metrics>>,
+    pub(super) dnstap: Option<Spanned<Read<Dnstap>>>,
     pub(super) subscription: Option<Text>,
     pub(super) resource_group: Option<Text>,
     pub(super) limits: Limits,
@@ -85,6 +86,12 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
             },
             "subscription" => mirror.subscription = reader.value(value),
             "resource_group" => mirror.resource_group = reader.value(value),
+            "dnstap" => match value.get_ref() {
+                DeValue::Table(_) => {
+                    mirror.dnstap = reader.table(value).map(|dnstap| Spanned::new(key.span(), dnstap));
+                }
+                _ => reader.error(value.span().start, "\"dnstap\" is not a table", "write [dnstap], once"),
+            },
             "limits" => mirror.limits = reader.value(value),
             "public_cname_from" => mirror.public_cname_from = reader.value(value),
             "unknown_names" => mirror.unknown_names = reader.value(value),
@@ -116,7 +123,7 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
             unknown => reader.error(
                 at,
                 format!("unknown table or key \"{unknown}\""),
-                "known are subscription, resource_group, limits, public_cname_from, unknown_names, [server], [metrics], [upstream] and [[virtual_network]], [[virtual_machine]], \
+                "known are subscription, resource_group, limits, public_cname_from, unknown_names, [server], [metrics], [dnstap], [upstream] and [[virtual_network]], [[virtual_machine]], \
                  [[private_dns_zone]], [[private_link_resource]], [[private_endpoint]], [[private_link_service]], \
                  [[managed_private_endpoint]], [[public_zone]], [[dns_forwarding_ruleset]], [[dns_security_policy]], [[forwarder]], [[tsig_key]], \
                  [[client_certificate]]",

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -36,6 +36,31 @@ pub struct ServerSettings {
     pub control_socket: Option<PathBuf>,
     /// Where metrics and health are shown; without it nowhere.
     pub metrics: Option<MetricsSettings>,
+    /// Where queries and responses are written as dnstap frames; without it nowhere.
+    pub dnstap: Option<DnstapSettings>,
+}
+
+/// Where dnstap frames are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DnstapSettings {
+    /// The Unix socket that their reader listens on.
+    Socket(PathBuf),
+    /// A file.
+    File {
+        /// Where it is; one that is there is renamed, to the same name with `.old` behind it.
+        path: PathBuf,
+        /// Most octets of it, at which another one begins.
+        most_octets: u64,
+    },
+}
+
+impl DnstapSettings {
+    /// The path of the socket or the file.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Socket(path) | Self::File { path, .. } => path,
+        }
+    }
 }
 
 /// The listener for metrics and health.
@@ -301,6 +326,7 @@ impl Default for ServerSettings {
             tcp_idle_timeout: Duration::from_secs(10),
             control_socket: None,
             metrics: None,
+            dnstap: None,
         }
     }
 }

@@ -10,6 +10,7 @@ mod buckets;
 mod certificates;
 mod collect;
 mod descriptors;
+mod dnstap;
 mod exchange;
 mod forwarding;
 #[cfg(fuzzing)]
@@ -45,6 +46,7 @@ use crate::view::ListenerId;
 
 use bind::Sockets;
 use descriptors::Bounds;
+use dnstap::Dnstap;
 use forwarding::Forwarding;
 use hickory::{Carried, Hickory};
 use rate_limit::RateLimit;
@@ -84,16 +86,17 @@ pub struct Running {
     udp_drops: UdpDrops,
     incidents: Arc<Incidents>,
     hickory: Option<Hickory>,
+    dnstap: Arc<Dnstap>,
 }
 
 /// A server cannot start: one of its threads cannot.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot start a thread that answers on {address}; allow the process more threads (ulimit -u, or pids.max of its \
+    "cannot start a thread that {what}; allow the process more threads (ulimit -u, or pids.max of its \
      control group), or set udp_workers lower"
 )]
 pub struct StartError {
-    address: SocketAddr,
+    what: String,
     #[source]
     source: io::Error,
 }
@@ -108,6 +111,9 @@ struct Serving {
     forwarding: Forwarding,
     metrics: Arc<Metrics>,
     query_log: Arc<QueryLog>,
+    dnstap: Arc<Dnstap>,
+    /// The address that the listener was bound to.
+    address: SocketAddr,
     /// Where queries wait for other servers.
     tasks: TaskTracker,
     runtime: Handle,
@@ -139,7 +145,8 @@ impl Server {
         let of_hickory =
             if listeners.iter().any(|listener| listener.sockets.are_hickorys()) { hickory::DESCRIPTORS } else { 0 };
         let of_metrics = settings.metrics.as_ref().map_or(0, |_| MetricsListener::DESCRIPTORS);
-        let bounds = bounds.fitting(sockets, of_hickory + of_metrics);
+        let of_dnstap = settings.dnstap.as_ref().map_or(0, |_| Dnstap::DESCRIPTORS);
+        let bounds = bounds.fitting(sockets, of_hickory + of_metrics + of_dnstap);
         Ok(Self { listeners, settings, bounds, published, metrics, query_log: Arc::default(), udp_drops, incidents })
     }
 
@@ -169,11 +176,14 @@ impl Server {
     /// A thread cannot be started; nothing answers then.
     pub fn start(self, stop: CancellationToken) -> Result<Running, StartError> {
         let tasks = TaskTracker::new();
+        let dnstap = Dnstap::start(&self.settings, &self.metrics);
+        let dnstap = dnstap.map_err(|source| StartError { what: "writes dnstap frames".to_owned(), source })?;
         let connections = Arc::new(stream::Connections::new(
             (self.bounds.connections, self.settings.tcp_connections_per_client),
             self.settings.tcp_idle_timeout,
             self.incidents.clone(),
             self.metrics.clone(),
+            dnstap.clone(),
         ));
         let drain_until = Arc::new(OnceLock::new());
         let forwarding = Forwarding::new(self.bounds.forward, self.incidents.clone());
@@ -194,12 +204,14 @@ impl Server {
                 forwarding: forwarding.clone(),
                 metrics: self.metrics.clone(),
                 query_log: self.query_log.clone(),
+                dnstap: dnstap.clone(),
+                address: listener.address,
                 tasks: tasks.clone(),
                 runtime: Handle::current(),
             });
             let cannot_start = |source| {
                 let _ = drain_until.set(Instant::now());
-                StartError { address: listener.address, source }
+                StartError { what: format!("answers on {}", listener.address), source }
             };
             let mut accept = |tcp, carrier| {
                 let what = format!("the accept loop of {}", listener.address);
@@ -259,7 +271,7 @@ impl Server {
             move || watch(incidents.clone(), udp_drops.clone(), stop.clone())
         };
         tasks.spawn(supervise::restarted(tasks.clone(), "the task that logs incidents".to_owned(), watch));
-        Ok(Running { tasks, stop, drain_until, udp_drops: self.udp_drops, incidents: self.incidents, hickory })
+        Ok(Running { tasks, stop, drain_until, udp_drops: self.udp_drops, incidents: self.incidents, hickory, dnstap })
     }
 }
 
@@ -275,6 +287,7 @@ impl Running {
             tracing::warn!(unfinished, "stopped while queries still came or waited for other servers");
         }
         drop(self.hickory);
+        self.dnstap.stop().await;
         count_drops(&self.incidents, &self.udp_drops);
         self.incidents.log_totals();
     }

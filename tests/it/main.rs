@@ -15,6 +15,8 @@ mod connections;
 mod control;
 mod cookies;
 mod custom_dns;
+#[cfg(unix)]
+mod dnstap;
 mod documents;
 mod encrypted;
 #[allow(dead_code, reason = "other tests use the rest")]

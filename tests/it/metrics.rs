@@ -56,6 +56,13 @@ pub(crate) fn shown_metrics(server: &Server) -> String {
     get(metrics_address(server), "/metrics", "")
 }
 
+/// What a server says to probes.
+#[cfg(unix)]
+pub(crate) fn readiness(server: &Server) -> serde_json::Value {
+    let ready = get(metrics_address(server), "/readyz", "");
+    serde_json::from_str(ready.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+}
+
 #[track_caller]
 fn has_line(text: &str, line: &str) {
     assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");

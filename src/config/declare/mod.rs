@@ -36,6 +36,7 @@ use crate::azure::{
 };
 use crate::dns::{Name, RecordType, Ttl};
 
+mod dnstap;
 mod machines;
 mod managed;
 mod metrics;

@@ -13,6 +13,7 @@ use super::message::Parts;
 use super::relay::Relay;
 use crate::incidents::Incident;
 use crate::observe::Kind;
+use crate::server::dnstap::Made;
 use crate::server::exchange::Exchange;
 use crate::server::forwarding::{self, Begun};
 use crate::server::proxy::{Sender, Told};
@@ -121,6 +122,8 @@ impl Handler {
             }
         };
         let exchange = Exchange::answered(*transport, *address, octets, kind, (client.source, served));
+        let made = Made { client: &client, response: response.as_octets(), since: start };
+        serving.dnstap.shared(|tap| tap.record(&exchange, made, serving.address, &snapshot));
         let counters = serving.metrics.shared();
         counters.count_shared(exchange.finish(serving, &snapshot));
         counters.took_shared(*transport, start.elapsed(), 1);

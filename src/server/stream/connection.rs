@@ -18,6 +18,7 @@ use super::standing::{Standing, Trust};
 use super::{Accepted, Connections, Origin, READ, Worker};
 use crate::observe::Kind;
 use crate::respond::Served;
+use crate::server::dnstap::Made;
 use crate::server::exchange::Exchange;
 use crate::server::forwarding::{self, Begun};
 use crate::server::proxy::{Sender, Told};
@@ -197,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         if unwritten.1 == 0 {
             unwritten.0 = Instant::now();
         }
-        connections.with_worker(|Worker { responder, counters }| {
+        connections.with_worker(|Worker { responder, counters, tap }| {
             let dropped = |request, kind| {
                 let exchange = Exchange::dropped(transport, from, request, kind);
                 counters.count(exchange.finish(serving, &snapshot));
@@ -220,6 +221,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     Begun::Dropped(kind) => dropped(request, kind),
                     Begun::Answered(kind, served) => {
                         let exchange = Exchange::answered(transport, from, request, kind, (client.source, served));
+                        let made = Made { client: &client, response: response.as_octets(), since: unwritten.0 };
+                        tap.record(&exchange, made, serving.address, &snapshot);
                         counters.count(exchange.finish(serving, &snapshot));
                         push_message(responses, response.as_octets());
                         unwritten.1 += 1;
@@ -237,6 +240,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                                 waits.answer(&serving, &snapshot, &client, &request, &mut response).await?;
                             let exchange =
                                 Exchange::answered(transport, from, &request, Kind::Forwarded, (client.source, served));
+                            let made = Made { client: &client, response: response.as_octets(), since: start };
+                            serving.dnstap.shared(|tap| tap.record(&exchange, made, serving.address, &snapshot));
                             let counters = serving.metrics.shared();
                             counters.count_shared(exchange.finish(&serving, &snapshot));
                             counters.took_shared(transport, start.elapsed(), 1);

@@ -20,6 +20,7 @@ use crate::incidents::Incidents;
 use crate::observe::{Counters, Metrics};
 use crate::respond::Responder;
 use crate::server::Serving;
+use crate::server::dnstap::{Dnstap, Tap};
 use crate::snapshot::Generation;
 use crate::view::Transport;
 use patience::Patience;
@@ -40,6 +41,7 @@ pub(super) struct Connections {
     /// Those that no connection uses at this moment: there come to be as many as threads that serve connections.
     workers: Mutex<Vec<Worker>>,
     metrics: Arc<Metrics>,
+    dnstap: Arc<Dnstap>,
 }
 
 /// What one connection at a time uses.
@@ -47,6 +49,7 @@ pub(super) struct Connections {
 pub(super) struct Worker {
     pub(super) responder: Responder,
     pub(super) counters: Arc<Counters>,
+    pub(super) tap: Tap,
 }
 
 /// Where a connection comes from, and what carries it.
@@ -83,8 +86,15 @@ impl Connections {
         idle_timeout: Duration,
         incidents: Arc<Incidents>,
         metrics: Arc<Metrics>,
+        dnstap: Arc<Dnstap>,
     ) -> Self {
-        Self { places: Places::new(most, most_each, incidents), idle_timeout, workers: Mutex::default(), metrics }
+        Self {
+            places: Places::new(most, most_each, incidents),
+            idle_timeout,
+            workers: Mutex::default(),
+            metrics,
+            dnstap,
+        }
     }
 
     /// How many are open.
@@ -106,8 +116,11 @@ impl Connections {
     pub(super) fn with_worker<T>(&self, work: impl FnOnce(&mut Worker) -> T) -> T {
         let workers = || self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         let unused = workers().pop();
-        let mut worker =
-            unused.unwrap_or_else(|| Worker { responder: Responder::new(), counters: self.metrics.worker() });
+        let mut worker = unused.unwrap_or_else(|| Worker {
+            responder: Responder::new(),
+            counters: self.metrics.worker(),
+            tap: self.dnstap.tap(),
+        });
         let result = work(&mut worker);
         workers().push(worker);
         result

@@ -14,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::dnstap::{Made, Tap};
 use super::exchange::Exchange;
 use super::forwarding::Begun;
 use super::rate_limit::Sent;
@@ -97,7 +98,7 @@ pub(super) fn serve(
     counters: Arc<Counters>,
     stop: &OnceLock<Instant>,
 ) {
-    let mut worker = Worker { responder: Responder::new(), counters };
+    let mut worker = Worker { responder: Responder::new(), counters, tap: serving.dnstap.tap() };
     let mut answer_batch = |wait| {
         worker.counters.beat();
         let answered = supervise::caught(|| answer_batch(&mut socket, serving, &mut worker, wait));
@@ -120,6 +121,7 @@ pub(super) fn serve(
 struct Worker {
     responder: Responder,
     counters: Arc<Counters>,
+    tap: Tap,
 }
 
 fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, worker: &mut Worker, wait: Wait) -> usize {
@@ -130,7 +132,7 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, worker: &mu
             let (start, snapshot, now) = (Instant::now(), serving.published.load(), now());
             let mut answered = 0;
             socket.reply(|from, local, request, response| {
-                let verdict = answer(serving, worker, &snapshot, (from, local, now), request, response);
+                let verdict = answer(serving, worker, &snapshot, (from, local, now, start), request, response);
                 answered += u64::from(matches!(verdict, Verdict::Send));
                 verdict
             });
@@ -150,9 +152,9 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, worker: &mu
 /// Makes the response to one datagram.
 fn answer<L: Late>(
     serving: &Arc<Serving>,
-    Worker { responder, counters }: &mut Worker,
+    Worker { responder, counters, tap }: &mut Worker,
     snapshot: &Arc<Snapshot>,
-    (from, local, now): (SocketAddr, Option<IpAddr>, u64),
+    (from, local, now, start): (SocketAddr, Option<IpAddr>, u64, Instant),
     request: &[u8],
     response: &mut Response,
 ) -> Verdict<L> {
@@ -182,6 +184,8 @@ fn answer<L: Late>(
         Begun::Answered(kind, served) => {
             let kind = limit(serving, snapshot, (&client, request), (kind, served), response);
             let exchange = Exchange::answered(Transport::Udp, from, request, kind, (client.source, served));
+            let made = Made { client: &client, response: response.as_octets(), since: start };
+            tap.record(&exchange, made, serving.address, snapshot);
             counters.count(exchange.finish(serving, snapshot));
             if kind == Kind::ResponseRate { Verdict::Ignore } else { Verdict::Send }
         }
@@ -197,6 +201,8 @@ fn answer<L: Late>(
                     let made = (Kind::Forwarded, served);
                     let kind = limit(&serving, &snapshot, (&client, &request), made, &mut response);
                     let exchange = Exchange::answered(Transport::Udp, from, &request, kind, (client.source, served));
+                    let made = Made { client: &client, response: response.as_octets(), since: start };
+                    serving.dnstap.shared(|tap| tap.record(&exchange, made, serving.address, &snapshot));
                     let counters = serving.metrics.shared();
                     counters.count_shared(exchange.finish(&serving, &snapshot));
                     if kind != Kind::ResponseRate {

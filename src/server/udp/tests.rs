@@ -8,6 +8,7 @@ use crate::config::{Files, Listen, load};
 use crate::forward::ForwardLimits;
 use crate::respond::respond;
 use crate::server::admission::Admission;
+use crate::server::dnstap::Dnstap;
 use crate::server::forwarding::Forwarding;
 use crate::snapshot::{Generation, Identity, Published};
 use crate::view::Client;
@@ -29,6 +30,8 @@ fn serving() -> Arc<Serving> {
         forwarding: Forwarding::new(ForwardLimits::default(), Arc::default()),
         metrics: crate::observe::Metrics::new(0),
         query_log: Default::default(),
+        dnstap: Dnstap::start(&Default::default(), &crate::observe::Metrics::new(0)).unwrap(),
+        address: SocketAddr::from(([127, 0, 0, 1], 0)),
         tasks: Default::default(),
         runtime: runtime.handle().clone(),
     })
@@ -70,7 +73,7 @@ fn response_to(serving: &Serving, source: IpAddr, request: &[u8]) -> Vec<u8> {
 
 /// Answers whatever has come to a socket; returns the number of datagrams.
 fn answer_all(socket: &mut impl Datagrams, serving: &Arc<Serving>) -> usize {
-    let mut worker = Worker { responder: Responder::new(), counters: serving.metrics.worker() };
+    let mut worker = Worker { responder: Responder::new(), counters: serving.metrics.worker(), tap: Tap::default() };
     let mut total = 0;
     loop {
         match socket.receive(Wait::Not).unwrap() {
@@ -79,7 +82,7 @@ fn answer_all(socket: &mut impl Datagrams, serving: &Arc<Serving>) -> usize {
         }
         let snapshot = serving.published.load();
         socket.reply(|from, local, request, response| {
-            answer(serving, &mut worker, &snapshot, (from, local, 0), request, response)
+            answer(serving, &mut worker, &snapshot, (from, local, 0, Instant::now()), request, response)
         });
     }
 }
