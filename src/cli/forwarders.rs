@@ -25,7 +25,6 @@ use self::over::{Over, Tls};
 use self::tell::Telling;
 use self::zones::Zone;
 use super::{ConfigOption, print};
-use crate::azure::Catalogue;
 use crate::config::{Config, Listen, load};
 use crate::dns::Name;
 use crate::tls::HostName;
@@ -153,12 +152,12 @@ impl Forwarders {
             Program::Coredns => Ok(coredns::write(&plan()?)),
             Program::SystemdResolved => Ok(systemd_resolved::write(&plan()?)),
             Program::Windows => windows::write(&plan()?),
-            Program::Delegation => delegation::write(self, &config.topology, &config.server.listen),
+            Program::Delegation => delegation::write(self, config),
         }
     }
 
     fn plan(&self, config: &Config) -> anyhow::Result<Plan> {
-        let topology = &config.topology;
+        let Config { topology, catalogue, .. } = config;
         let telling = self.tell.map(|way| Telling::new(way, topology)).transpose()?;
         let listeners = || config.server.listen.iter().filter(|listen| self.over.is_that_of(listen));
         let server = match self.server {
@@ -167,10 +166,9 @@ impl Forwarders {
         };
         let checks = self.over == Over::Tls && self.program != Program::PdnsRecursor;
         let tls = checks.then(|| Tls::new(self, listeners(), &config.certificates)).transpose()?;
-        let catalogue = Catalogue::embedded();
         let zones = match self.zones {
-            Which::Used => zones::used(topology, &catalogue)?,
-            Which::All => zones::all(topology, &catalogue)?,
+            Which::Used => zones::used(topology, catalogue)?,
+            Which::All => zones::all(topology, catalogue)?,
         };
         if zones.is_empty() {
             bail!(

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::mirror::ServiceType;
 use super::problem::{Place, Places, Problem, Problems, Source};
 use super::{Certificates, DnsCookies, Files, ServerSettings, Sources, declare, files, key_file, read};
-use crate::azure::{Allocations, Catalogue, Declaration, Finding, ResourceId, Topology};
+use crate::azure::{Allocations, Catalogue, Declaration, Finding, ResourceId, Service, Topology};
 
 /// A configuration that can be served.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Config {
     pub cookies: DnsCookies,
     /// What it serves.
     pub topology: Topology,
+    /// The services that are known, those that the configuration declares among them.
+    pub catalogue: Catalogue,
     /// What is legal but may not be meant.
     pub warnings: Problems,
     /// What it was read from; `None` where the files are not all there is to compare, as one includes others or is
@@ -43,6 +46,26 @@ pub fn load(files: &Files) -> Result<Config, Problems> {
 /// As for [`load`].
 pub fn load_after(files: &Files, before: &Allocations) -> Result<Config, Problems> {
     load_with(files, before, |_| ()).map(|(config, ())| config)
+}
+
+/// The service that a `[[private_link_service_type]]` declares.
+fn service(declared: &ServiceType) -> Service {
+    let resource_type = declared.resource_type.get_ref().clone();
+    Service {
+        cloud: declared.cloud.clone().unwrap_or_else(|| "global".to_owned()),
+        title: declared.title.clone().unwrap_or_else(|| resource_type.clone()),
+        resource_type,
+        group_id: declared.group_id.clone(),
+        each: declared.each.clone(),
+        skus: declared.skus.clone(),
+        scope: declared.scope.clone(),
+        defaults: declared.defaults.clone(),
+        assigned: declared.assigned.clone(),
+        lists: declared.lists.clone(),
+        source: None,
+        unverified: None,
+        members: declared.member.clone(),
+    }
 }
 
 /// The identities of all resources that a configuration declares.
@@ -80,7 +103,13 @@ fn load_with<T>(
     let mut places = Places::default();
     let source = Source::new(file, text.as_bytes());
     let mirror = read::read(&source, &text, &mut problems);
-    let catalogue = Catalogue::embedded();
+    let mut catalogue = Catalogue::embedded();
+    for service_type in &mirror.service_types {
+        let at = service_type.value.resource_type.span().start;
+        if let Err((what, mend)) = catalogue.declare(service(&service_type.value)) {
+            problems.error(source.place(at), what, mend);
+        }
+    }
     let mut declarer = declare::Declarer::new(&mirror, &catalogue, files, &path, &source, &mut places, &mut problems);
     let mut server = declarer.server(&mirror.server);
     server.metrics = mirror.metrics.as_ref().and_then(|metrics| declarer.metrics(&metrics.value));
@@ -116,7 +145,7 @@ fn load_with<T>(
             let mut sources = Sources { config, zone_files, secrets, limits, warnings, is_quiet };
             sources.settle(&topology);
             let sources = is_comparable.then_some(sources);
-            Ok((Config { server, certificates, cookies, topology, warnings: problems, sources }, seen))
+            Ok((Config { server, certificates, cookies, topology, catalogue, warnings: problems, sources }, seen))
         }
         Err(findings) => {
             findings.into_iter().map(found).for_each(|problem| problems.push(problem));

@@ -8,6 +8,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
+use crate::azure::{ListRule, Member};
+
 /// Text with its place.
 pub(super) type Text = Spanned<String>;
 
@@ -298,6 +300,29 @@ pub(super) struct PrivateLinkResource {
     pub(super) scoped_resources: Vec<Text>,
     #[serde(default)]
     pub(super) public_network_access: PublicNetworkAccess,
+}
+
+/// A `[[private_link_service_type]]`: the data form of the catalogue, with less to say.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServiceType {
+    #[serde(rename = "type")]
+    pub(super) resource_type: Text,
+    pub(super) group_id: String,
+    pub(super) cloud: Option<String>,
+    pub(super) title: Option<String>,
+    pub(super) each: Option<String>,
+    #[serde(default)]
+    pub(super) skus: Vec<String>,
+    pub(super) scope: Option<String>,
+    #[serde(default)]
+    pub(super) defaults: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) assigned: Vec<String>,
+    #[serde(default)]
+    pub(super) lists: BTreeMap<String, ListRule>,
+    #[serde(default)]
+    pub(super) member: Vec<Member>,
 }
 
 #[derive(Debug, Default, Deserialize)]

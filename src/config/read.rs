@@ -13,8 +13,8 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use super::mirror::{
     ClientCertificate, DnsForwardingRuleset, DnsSecurityPolicy, Dnstap, Forwarder, Limits, ManagedPrivateEndpoint,
     ManagedServiceEndpoint, Metrics, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService,
-    PublicCnameFrom, PublicZone, Server, ServiceEndpoint, Text, TsigKey, UnknownNames, Upstream, VirtualMachine,
-    VirtualNetwork,
+    PublicCnameFrom, PublicZone, Server, ServiceEndpoint, ServiceType, Text, TsigKey, UnknownNames, Upstream,
+    VirtualMachine, VirtualNetwork,
 };
 use super::problem::{Problems, Source};
 use super::syntax::Legible;
@@ -35,6 +35,7 @@ pub(super) struct Mirror {
     pub(super) limits: Limits,
     pub(super) public_cname_from: PublicCnameFrom,
     pub(super) unknown_names: UnknownNames,
+    pub(super) service_types: Vec<Read<ServiceType>>,
     pub(super) virtual_networks: Vec<Read<VirtualNetwork>>,
     pub(super) virtual_machines: Vec<Read<VirtualMachine>>,
     pub(super) private_dns_zones: Vec<Read<PrivateDnsZone>>,
@@ -113,6 +114,7 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
                 mirror.private_endpoints = reader.tables(&key, of_resources);
                 mirror.service_endpoints = reader.tables(&key, of_services);
             }
+            "private_link_service_type" => mirror.service_types = reader.tables(&key, value),
             "private_link_service" => mirror.private_link_services = reader.tables(&key, value),
             "managed_private_endpoint" => {
                 let (of_services, of_resources) = divided(value, "private_link_service");
@@ -124,7 +126,7 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
                 at,
                 format!("unknown table or key \"{unknown}\""),
                 "known are subscription, resource_group, limits, public_cname_from, unknown_names, [server], [metrics], [dnstap], [upstream] and [[virtual_network]], [[virtual_machine]], \
-                 [[private_dns_zone]], [[private_link_resource]], [[private_endpoint]], [[private_link_service]], \
+                 [[private_dns_zone]], [[private_link_resource]], [[private_endpoint]], [[private_link_service]], [[private_link_service_type]], \
                  [[managed_private_endpoint]], [[public_zone]], [[dns_forwarding_ruleset]], [[dns_security_policy]], [[forwarder]], [[tsig_key]], \
                  [[client_certificate]]",
             ),

@@ -115,7 +115,7 @@ impl Control {
     /// # Errors
     /// See [`LoadError`].
     pub fn start(files: Files, adjust: impl FnOnce(&mut ServerSettings)) -> Result<(Self, Loaded), LoadError> {
-        let Config { server: declared, certificates, cookies, mut topology, warnings, sources } =
+        let Config { server: declared, certificates, cookies, mut topology, warnings, sources, .. } =
             load(&files).map_err(LoadError::Problems)?;
         let mut settings = declared.clone();
         adjust(&mut settings);
@@ -176,7 +176,7 @@ impl Control {
         if let Some(loaded) = self.reload_record_sets(&mut read) {
             return Ok(loaded);
         }
-        let Config { server, certificates, cookies, mut topology, warnings, sources } =
+        let Config { server, certificates, cookies, mut topology, warnings, sources, .. } =
             load_after(&self.files, &read.allocations).map_err(LoadError::Problems)?;
         topology.set_listener_networks(self.settings.listener_networks());
         let allocations = topology.allocations().clone();

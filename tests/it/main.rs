@@ -43,6 +43,7 @@ mod reload;
 mod rulesets;
 mod security_policies;
 mod service_names;
+mod service_types;
 mod support;
 mod targets;
 mod tcp;

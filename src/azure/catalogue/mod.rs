@@ -109,6 +109,27 @@ impl Catalogue {
         self.sources.iter().find(|source| source.id == id)
     }
 
+    /// Takes in a service that a person declared, in place of the one with its cloud, type, group ID and SKUs.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to do instead.
+    pub fn declare(&mut self, service: Service) -> Result<(), (String, &'static str)> {
+        let clouds = self.regions.values().map(|region| region.cloud.as_str()).collect();
+        if let Some(mistake) = service.mistake(&clouds) {
+            return Err(mistake);
+        }
+        let is_same = |other: &Service| {
+            let is = |ours: &str, theirs: &str| ours.eq_ignore_ascii_case(theirs);
+            other.cloud == service.cloud
+                && is(&other.resource_type, &service.resource_type)
+                && is(&other.group_id, &service.group_id)
+                && (service.skus.is_empty() || other.skus == service.skus)
+        };
+        self.services.retain(|other| !is_same(other));
+        self.services.push(service);
+        Ok(())
+    }
+
     /// All services, in the order of the data file.
     pub fn services(&self) -> &[Service] {
         &self.services
@@ -418,6 +439,7 @@ mod tests {
             for member in &service.members {
                 let of_variants = member.variants.iter().filter_map(|variant| variant.source.as_deref());
                 used.extend(service.source_of(member).into_iter().chain(of_variants));
+                assert_eq!(service.mistake(&["global", "usgov", "china"].into()), None);
                 let is_said = service.source_of(member).is_some() || service.unverified(member).is_some();
                 assert!(is_said, "{} {} {}", service.cloud, service.resource_type, member.name);
             }

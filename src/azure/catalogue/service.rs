@@ -251,6 +251,38 @@ impl Service {
         self.skus.iter().any(|own| own.eq_ignore_ascii_case(family))
     }
 
+    /// What is wrong with a service that a person declared.
+    pub(super) fn mistake(&self, clouds: &BTreeSet<&str>) -> Option<(String, &'static str)> {
+        if !clouds.contains(self.cloud.as_str()) {
+            return Some((format!("there is no cloud \"{}\"", self.cloud), "write \"global\", \"usgov\" or \"china\""));
+        }
+        if self.members.is_empty() {
+            return Some(("a service type has no member".to_owned(), "add [[private_link_service_type.member]]"));
+        }
+        if self.group_id.contains('{') && self.each.is_none() {
+            let what = format!("the group ID \"{}\" is a template", self.group_id);
+            return Some((what, "add each = \"LIST\", or write a group ID without braces"));
+        }
+        let lists = self.lists.values().flat_map(|list| list.include.iter().chain(&list.default));
+        let of_members = self
+            .members
+            .iter()
+            .flat_map(|member| member.templates().chain(member.variants.iter().flat_map(Variant::templates)));
+        let mut templates = of_members.chain(self.defaults.values()).chain(lists);
+        if let Some(mistake) = templates.find_map(|template| template::mistake(template)) {
+            return Some((mistake, "write parts as {name}, {part}, {-part}, {part.} or {part:2}, in lower case"));
+        }
+        let asks_for_another = |template: &String| {
+            template::parts(template)
+                .find(|part| self.defaults.contains_key(part.name))
+                .map(|part| part.name.to_owned())
+        };
+        let (part, other) =
+            self.defaults.iter().find_map(|(part, default)| Some((part, asks_for_another(default)?)))?;
+        let what = format!("the default of \"{part}\" asks for \"{other}\", which has a default itself");
+        Some((what, "write out the default in place of the part"))
+    }
+
     /// ID of the source of a member's names.
     pub fn source_of<'a>(&'a self, member: &'a Member) -> Option<&'a str> {
         member.source.as_deref().or(self.source.as_deref())

@@ -47,6 +47,30 @@ pub(super) fn parts(template: &str) -> impl Iterator<Item = Part<'_>> {
     pieces.filter_map(|piece| piece.split_once('}')).map(|(part, _)| Part::new(part))
 }
 
+/// Longest template, in octets: a name has 255.
+const MAX_TEMPLATE: usize = 512;
+
+/// Why a text is no template.
+pub(super) fn mistake(template: &str) -> Option<String> {
+    if template.len() > MAX_TEMPLATE {
+        return Some(format!("a template has {} octets; {MAX_TEMPLATE} are the most", template.len()));
+    }
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((part, after)) = after.split_once('}').filter(|_| !before.contains('}')) else {
+            return Some(format!("braces of \"{template}\" do not match"));
+        };
+        let text = part.trim_start_matches(['-', '.']).trim_end_matches('.');
+        let (name, len) = text.split_once(':').map_or((text, None), |(name, len)| (name, Some(len)));
+        let is_name = !name.is_empty() && name.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_');
+        if !is_name || part.len() - text.len() > 1 || len.is_some_and(|len| len.parse::<u8>().is_err()) {
+            return Some(format!("{{{part}}} in \"{template}\" is no part"));
+        }
+        rest = after;
+    }
+    rest.contains('}').then(|| format!("braces of \"{template}\" do not match"))
+}
+
 /// A template with and without each of its optional parts: templates without such.
 pub fn variants(template: &str) -> Vec<String> {
     let mut variants = vec![String::new()];

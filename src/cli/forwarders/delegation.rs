@@ -6,13 +6,15 @@ use anyhow::bail;
 
 use super::zones::{Delegated, Zone, delegated, is_within, partial, unknown};
 use super::{Forwarders, Lines, Which, some_of};
-use crate::azure::{Catalogue, NameServer, Topology};
-use crate::config::Listen;
+use crate::azure::NameServer;
+use crate::config::{Config, Listen};
 
 const SIGN: &str = ";";
 
 /// NS records for the zones below the parent, and the addresses of the name servers.
-pub(super) fn write(options: &Forwarders, topology: &Topology, listen: &[Listen]) -> anyhow::Result<String> {
+pub(super) fn write(options: &Forwarders, config: &Config) -> anyhow::Result<String> {
+    let Config { topology, catalogue, .. } = config;
+    let listen = &config.server.listen;
     let servers = topology.name_servers();
     if servers.is_empty() {
         bail!(
@@ -28,7 +30,7 @@ pub(super) fn write(options: &Forwarders, topology: &Topology, listen: &[Listen]
     }
     let parent = options.parent.as_ref().map(|parent| parent.to_string().to_lowercase()).unwrap_or_default();
     let parent = parent.trim_end_matches('.');
-    let Delegated { zones, left_out } = delegated(topology, &Catalogue::embedded(), parent)?;
+    let Delegated { zones, left_out } = delegated(topology, catalogue, parent)?;
     if zones.is_empty() {
         let why = left_out.first().map_or_else(String::new, |(name, why)| format!(" ({name}: {why})"));
         match parent {
