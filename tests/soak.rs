@@ -137,9 +137,9 @@ fn expected(question: Question, network: u32, generation: u32) -> (ResponseCode,
         Question::Account if linked => found(format!("10.{}.0.5", 10 + has_endpoint(generation))),
         Question::Account => found("203.0.113.7".to_owned()),
         Question::ByHand if linked && has_record(generation) => found("10.99.0.1".to_owned()),
-        // A linked zone without the name answers alone; outside, nobody ever wrote it.
+        // A linked zone without the name answers alone; elsewhere the name is public, and not known here.
         Question::ByHand if linked => (ResponseCode::NXDomain, None),
-        Question::ByHand => (ResponseCode::NXDomain, None),
+        Question::ByHand => (ResponseCode::Refused, None),
     }
 }
 
