@@ -34,7 +34,7 @@ virtual_network_links = [{ virtual_network = "hub" }]
 record_set = [{ name = "host", type = "A", records = ["10.0.0.1"] }]
 "#;
 
-/// A folder that not everybody may write to, as those for temporary files are; short, for the path of a socket is.
+/// A folder for sockets, which not everybody may write to; short, as the path of a socket has to be.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -178,9 +178,13 @@ fn an_open_folder_a_temporary_one_and_what_is_no_socket_are_refused() {
     let said = start(&folder.0, &world(&open.join("c.sock")));
     assert!(said.contains("others may use the folder") && said.contains("chmod 700"), "{said}");
     assert!(!open.join("c.sock").exists());
-    let temporary = tempfile::tempdir().unwrap();
-    let said = start(&folder.0, &world(&temporary.path().join("run/c.sock")));
-    assert!(said.contains("temporary folder"), "{said}");
+    for folder_of_socket in ["", "run"] {
+        let everybodys = folder.0.join("tmp");
+        let _ = fs::create_dir(&everybodys);
+        fs::set_permissions(&everybodys, fs::Permissions::from_mode(0o1777)).unwrap();
+        let said = start(&folder.0, &world(&everybodys.join(folder_of_socket).join("c.sock")));
+        assert!(said.contains("temporary folder"), "{said}");
+    }
     let closed = folder.0.join("closed");
     fs::create_dir(&closed).unwrap();
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();

@@ -149,7 +149,9 @@ impl Topology {
             .unwrap();
             let links = zone.links.iter().enumerate().filter_map(|(network, link)| {
                 let (registers, redirects) = (*link)?;
-                let policy = if redirects { "NxDomainRedirect" } else { "Default" };
+                // Azure has it for Private Link zones only.
+                let is_private_link = ZONES[zone.name].starts_with("privatelink.");
+                let policy = if redirects && is_private_link { "NxDomainRedirect" } else { "Default" };
                 Some(format!(
                     "{{ virtual_network = \"v{network}\", registration_enabled = {registers}, \
                      resolution_policy = \"{policy}\" }}"

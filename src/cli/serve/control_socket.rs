@@ -314,11 +314,11 @@ impl TryFrom<Filter> for QueryFilter {
     }
 }
 
-/// Whether a folder is one that everybody may write to, or lies in one.
+/// Whether a folder is one that everybody may write to, or lies in one: there anybody could have made it first.
 fn is_temporary(folder: &Path) -> bool {
     const ANYONE_MAY_WRITE: u32 = 0o002;
-    let ancestors = folder.ancestors().filter_map(|folder| fs::metadata(folder).ok());
-    ancestors.into_iter().any(|folder| folder.mode() & ANYONE_MAY_WRITE != 0)
+    let closest = folder.ancestors().take(2).filter_map(|folder| fs::metadata(folder).ok());
+    closest.into_iter().any(|folder| folder.mode() & ANYONE_MAY_WRITE != 0)
 }
 
 /// Removes the socket of a server that is gone. One that answers is not taken from it.
