@@ -294,6 +294,13 @@ impl Reader<'_> {
 
     fn record(&mut self, tokens: &[Token<'_>], place: Place, state: &mut State) -> Result<(), Mistake> {
         let mut rest = tokens;
+        if let [only] = tokens
+            && only.starts_line
+        {
+            // Nothing is made of a lone word: it may be a secret, and names that are made of it are not wiped.
+            state.last_owner.get_or_insert_with(|| state.origin.clone());
+            return Err((only.at, "no record type".to_owned(), "write NAME [TTL] [IN] TYPE DATA".into()));
+        }
         let owner = match rest {
             [token, after @ ..] if token.starts_line => {
                 rest = after;
