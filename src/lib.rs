@@ -30,6 +30,7 @@ pub mod control;
 pub mod dns;
 mod faults;
 pub mod forward;
+pub mod import;
 pub mod incidents;
 #[cfg(test)]
 mod logged;

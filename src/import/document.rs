@@ -1,0 +1,124 @@
+//! Octets → JSON: UTF-8 or UTF-16 with a byte order mark, with comments as templates have them.
+
+use serde_json::Value;
+
+use super::{MAX_FILE, Refusal};
+
+/// Parses a whole document. Comments (`//` and `/* */`) count as spaces, and commas may be left behind the last member, as
+/// Azure Resource Manager takes both.
+pub(super) fn parse(bytes: &[u8]) -> Result<Value, Refusal> {
+    if bytes.len() > MAX_FILE {
+        let mib = MAX_FILE >> 20;
+        return Err(Refusal(format!("the file is larger than {mib} MiB: import its parts as files of their own")));
+    }
+    let text = decode(bytes)?;
+    let error = match serde_json::from_str(&text) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    serde_json::from_str(&without_comments(&text)).map_err(|_| not_json(&error))
+}
+
+fn not_json(error: &serde_json::Error) -> Refusal {
+    Refusal(format!("not JSON: {error}"))
+}
+
+/// The text of a file. PowerShell redirects output as UTF-16 with a byte order mark.
+fn decode(bytes: &[u8]) -> Result<String, Refusal> {
+    let utf16 = |octets: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units = octets.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+        let whole = octets.len().is_multiple_of(2);
+        let text = char::decode_utf16(units).collect::<Result<String, _>>().ok();
+        text.filter(|_| whole)
+            .ok_or_else(|| Refusal("not a whole text in UTF-16: write the file again in UTF-8".to_owned()))
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        _ => {
+            let rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            let text = std::str::from_utf8(rest);
+            text.map(str::to_owned).map_err(|_| Refusal("not text in UTF-8: give a JSON document".to_owned()))
+        }
+    }
+}
+
+/// The text with spaces in place of comments, and of commas behind which an object or a list ends; lines stay lines.
+fn without_comments(text: &str) -> String {
+    let mut octets = text.as_bytes().to_vec();
+    let mut at = 0;
+    // Where the last comma stands, if nothing but spaces has followed.
+    let mut comma = None;
+    while at < octets.len() {
+        match (octets[at], octets.get(at + 1)) {
+            (b'"', _) => {
+                comma = None;
+                at += 1;
+                while at < octets.len() && octets[at] != b'"' {
+                    at += if octets[at] == b'\\' { 2 } else { 1 };
+                }
+                at += 1;
+            }
+            (b'/', Some(b'/')) => {
+                while at < octets.len() && octets[at] != b'\n' {
+                    octets[at] = b' ';
+                    at += 1;
+                }
+            }
+            (b'/', Some(b'*')) => {
+                let end = octets[at + 2..].windows(2).position(|pair| pair == b"*/");
+                let end = end.map_or(octets.len(), |end| at + 2 + end + 2);
+                octets[at..end].iter_mut().filter(|octet| **octet != b'\n').for_each(|octet| *octet = b' ');
+                at = end;
+            }
+            (b'}' | b']', _) => {
+                if let Some(comma) = comma.take() {
+                    octets[comma] = b' ';
+                }
+                at += 1;
+            }
+            (octet, _) => {
+                if octet == b',' {
+                    comma = Some(at);
+                } else if !octet.is_ascii_whitespace() {
+                    comma = None;
+                }
+                at += 1;
+            }
+        }
+    }
+    // Only ASCII has been put in place of whole characters.
+    String::from_utf8(octets).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn comments_and_last_commas_are_spaces_outside_strings() {
+        let text = "{ // one\n \"a\": \"// not\", /* two\n lines */ \"b\": [1, 2, ], \"c\": \"\\\"/*\", }";
+        assert_eq!(parse(text.as_bytes()).expect("JSON"), json!({"a": "// not", "b": [1, 2], "c": "\"/*"}));
+    }
+
+    #[test]
+    fn utf_16_of_either_order_is_text() {
+        let text = "[\"ä\"]";
+        let le: Vec<u8> = [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        let be: Vec<u8> = [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect();
+        assert_eq!(parse(&le).expect("JSON"), json!(["ä"]));
+        assert_eq!(parse(&be).expect("JSON"), json!(["ä"]));
+        assert!(parse(&le[..le.len() - 1]).is_err());
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused_with_its_line() {
+        let refusal = parse(b"{\n  \"a\": }").expect_err("refused");
+        assert!(refusal.0.contains("line 2"), "{refusal}");
+        assert!(parse(&"[".repeat(1_000_000).into_bytes()).is_err());
+        assert!(parse(b"\"\\").is_err());
+        assert!(parse(b"{} /*").is_ok());
+    }
+}
