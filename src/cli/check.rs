@@ -1,13 +1,13 @@
 //! `vnetdns check`: everything that is wrong or doubtful in a configuration.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
+use super::config_option::ConfigArgument;
 use super::print;
 use crate::azure::{Severity, Topology};
-use crate::config::{Files, Lab, Problems, load};
+use crate::config::{Problems, load};
 
 /// Check a configuration: all problems at once, each with its place and what to do
 #[derive(Debug, Args)]
@@ -19,11 +19,8 @@ Examples:
   vnetdns check --lab classic-mistakes            a built-in lab
   vnetdns check --addresses my.toml               and the addresses that private endpoints are given")]
 pub(super) struct Check {
-    /// Configuration file [default: the default lab, which is part of the program]
-    file: Option<PathBuf>,
-    /// A lab that is part of the program, instead of a file
-    #[arg(long, value_name = "NAME", conflicts_with = "file")]
-    lab: Option<Lab>,
+    #[command(flatten)]
+    config: ConfigArgument,
     /// Print the addresses that private endpoints are given, as they have none of their own
     #[arg(long)]
     addresses: bool,
@@ -31,7 +28,7 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let files = self.file.map_or_else(|| Files::Lab(self.lab.unwrap_or_default()), Files::Disk);
+        let files = self.config.files();
         let (problems, code) = match load(&files) {
             Ok(config) => {
                 if self.addresses {

@@ -11,7 +11,8 @@ use domain::base::opt::ClientSubnet;
 use domain::base::{self, MessageBuilder, Rtype};
 use ipnet::IpNet;
 
-use super::{ConfigOption, dig, print};
+use super::config_option::ConfigOption;
+use super::{dig, print};
 use crate::azure::{Links, Scope, SecurityAction, Topology, ZoneContents};
 use crate::config::{Config, load};
 use crate::dns::{Name, NameRef, RecordType, TypeName, rdata};

@@ -11,18 +11,15 @@ impl ValueEnum for Lab {
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        let (name, help) = match self {
-            Self::Default => ("default", "Four networks, two of them with the known issue of Azure's own documents"),
-            Self::HubAndSpokes => ("hub-and-spokes", "A hub with the central zones, spokes, an on-premises network"),
-            Self::AksMonitoring => (
-                "aks-monitoring",
-                "Private AKS, Managed Prometheus, Container insights and Grafana over a private link scope",
-            ),
-            Self::DataExplorer => {
-                ("data-explorer", "A Data Explorer cluster in a virtual network, behind private link services")
+        let help = match self {
+            Self::Default => "Four networks, two of them with the known issue of Azure's own documents",
+            Self::HubAndSpokes => "A hub with the central zones, spokes, an on-premises network",
+            Self::AksMonitoring => {
+                "Private AKS, Managed Prometheus, Container insights and Grafana over a private link scope"
             }
-            Self::ClassicMistakes => ("classic-mistakes", "Ten classic mistakes, a network for each, and their repair"),
+            Self::DataExplorer => "A Data Explorer cluster in a virtual network, behind private link services",
+            Self::ClassicMistakes => "Ten classic mistakes, a network for each, and their repair",
         };
-        Some(PossibleValue::new(name).help(help))
+        Some(PossibleValue::new(self.name()).help(help))
     }
 }

@@ -3,12 +3,14 @@
 mod catalogue;
 mod certificate;
 mod check;
+mod config_option;
 #[cfg(unix)]
 mod control;
 mod dig;
 mod explain;
 mod forwarders;
 mod health;
+mod init;
 mod lab;
 mod log;
 mod resources;
@@ -16,12 +18,9 @@ mod serve;
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-
-use crate::config::{Files, Lab};
+use clap::{Parser, Subcommand};
 
 /// An authoritative private DNS server that answers as Azure Private DNS does: by the asking virtual network.
 #[derive(Debug, Parser)]
@@ -30,7 +29,8 @@ use crate::config::{Files, Lab};
     arg_required_else_help = true,
     after_help = "\
 Examples:
-  vnetdns serve                                   answer for the default lab on port 5300
+  vnetdns init                                    write a starter topology, vnetdns.toml
+  vnetdns serve                                   answer for vnetdns.toml, or for the default lab, on port 5300
   vnetdns check config/lab.toml                   list everything that is wrong or doubtful
   vnetdns explain --from 10.1.0.4 NAME            say why that client gets which answer"
 )]
@@ -43,6 +43,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Init),
     Serve(serve::Serve),
     Check(check::Check),
     Explain(explain::Explain),
@@ -53,23 +54,6 @@ enum Command {
     #[cfg(unix)]
     Control(control::Control),
     Health(health::Health),
-}
-
-/// `--config` and `--lab`, common to several commands.
-#[derive(Debug, Args)]
-struct ConfigOption {
-    /// Configuration file [default: the default lab, which is part of the program]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// A lab that is part of the program, instead of a file
-    #[arg(long, value_name = "NAME", conflicts_with = "config")]
-    lab: Option<Lab>,
-}
-
-impl ConfigOption {
-    fn files(&self) -> Files {
-        self.config.clone().map_or_else(|| Files::Lab(self.lab.unwrap_or_default()), Files::Disk)
-    }
 }
 
 /// Runs the command that the arguments ask for, says on standard error what kept it from running, and returns the exit
@@ -85,6 +69,7 @@ pub fn run() -> ExitCode {
         }
     };
     let command = || match cli.command {
+        Command::Init(init) => init.run(),
         Command::Serve(serve) => serve.run(&log),
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),

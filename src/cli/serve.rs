@@ -19,8 +19,9 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::config_option::ConfigOption;
 use super::log::LogWriter;
-use super::{ConfigOption, print};
+use super::print;
 use crate::config::{Files, Lab, Listen, ListenAddress, ListenAddressError, Problem, Problems};
 use crate::control::{Control, LoadError, Loaded};
 use crate::observe::MetricsListener;
@@ -36,7 +37,7 @@ SIGHUP loads the configuration again; if it is refused, the old one is served on
 SIGTERM and SIGINT answer what has come and stop, with exit code 0. SIGUSR1 and SIGUSR2 do nothing.
 
 Examples:
-  vnetdns serve                                                 the default lab
+  vnetdns serve                                                 vnetdns.toml, or the default lab
   vnetdns serve --lab hub-and-spokes                            another lab
   vnetdns serve --config config/lab.toml --listen 127.0.0.1:53 --listen '[::1]:53'
   vnetdns serve --listen 127.0.0.1:0 --ready json               a free port, told as one JSON line")]
@@ -197,7 +198,7 @@ fn ready_line(loaded: &Loaded, listeners: &[Listening<'_>], metrics: Option<Sock
 fn welcome(loaded: &Loaded, files: &Files, listeners: &[Listening<'_>]) -> String {
     let counts = loaded.counts;
     let mut text = format!(
-        "vnetdns serves {} virtual networks, {} private zones, {} public zones, {} record sets\n",
+        "vnetdns serves {files}: {} virtual networks, {} private zones, {} public zones, {} record sets\n",
         counts.networks, counts.private_zones, counts.public_zones, counts.record_sets
     );
     let mut groups: Vec<(Option<Transport>, Vec<String>)> = Vec::new();

@@ -1,5 +1,6 @@
 //! Where configuration comes from: the disk, or a lab inside the binary.
 
+use std::fmt;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -42,6 +43,17 @@ impl Lab {
     pub const ALL: [Self; 5] =
         [Self::Default, Self::HubAndSpokes, Self::AksMonitoring, Self::DataExplorer, Self::ClassicMistakes];
 
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::HubAndSpokes => "hub-and-spokes",
+            Self::AksMonitoring => "aks-monitoring",
+            Self::DataExplorer => "data-explorer",
+            Self::ClassicMistakes => "classic-mistakes",
+        }
+    }
+
     fn config(self) -> &'static str {
         match self {
             Self::Default => "config/lab.toml",
@@ -65,6 +77,17 @@ pub enum Files {
 impl Default for Files {
     fn default() -> Self {
         Self::Lab(Lab::Default)
+    }
+}
+
+/// What people call it: the path of a file, or the lab.
+impl fmt::Display for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk(path) => path.display().fmt(f),
+            Self::Lab(Lab::Default) => f.write_str("the default lab"),
+            Self::Lab(lab) => write!(f, "the lab {}", lab.name()),
+        }
     }
 }
 

@@ -44,6 +44,7 @@ mod rulesets;
 mod security_policies;
 mod service_names;
 mod service_types;
+mod starter;
 mod support;
 mod targets;
 mod tcp;
