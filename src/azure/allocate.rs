@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::catalogue::Catalogue;
 use super::declaration::{
-    Allocations, Declared, Holder, ManagedTarget, PrivateEndpoint, ServiceEndpoint, VirtualNetwork, Word,
+    Address, Allocations, Declared, Holder, ManagedTarget, PrivateEndpoint, ServiceEndpoint, VirtualNetwork, Word,
 };
 use super::finding::Finding;
 use super::identity::ResourceId;
@@ -30,11 +30,11 @@ pub(super) fn addresses(world: &mut World, catalogue: &Catalogue, findings: &mut
         let Some(resource) = resource.filter(|found| found.virtual_network.is_none()) else { continue };
         let members = world.members(catalogue, resource, &endpoint.group_id);
         let names = members.into_iter().map(|member| member.name).collect();
-        wanted.push(Wanted::new(Of::Resource(at), names, &endpoint.ip_configurations));
+        wanted.push(Wanted::new(Of::Resource(at), names, &endpoint.ip_configurations, endpoint.has_unknown_addresses));
     }
     for (at, endpoint) in world.service_endpoints.iter().enumerate() {
         let names = vec![ServiceEndpoint::MEMBER.to_owned()];
-        wanted.push(Wanted::new(Of::Service(at), names, &endpoint.ip_configurations));
+        wanted.push(Wanted::new(Of::Service(at), names, &endpoint.ip_configurations, endpoint.has_unknown_addresses));
     }
     for (at, endpoint) in world.managed_private_endpoints.iter().enumerate() {
         let names = match &endpoint.target {
@@ -44,9 +44,9 @@ pub(super) fn addresses(world: &mut World, catalogue: &Catalogue, findings: &mut
                 world.members(catalogue, resource, group_id).into_iter().map(|member| member.name).collect()
             }
         };
-        wanted.push(Wanted::new(Of::Managed(at), names, &endpoint.ip_configurations));
+        wanted.push(Wanted::new(Of::Managed(at), names, &endpoint.ip_configurations, endpoint.has_unknown_addresses));
     }
-    wanted.retain(|wanted| !wanted.missing.is_empty());
+    wanted.retain(|wanted| !wanted.missing.is_empty() || !wanted.unknown.is_empty());
     if wanted.is_empty() {
         return Allocations::default();
     }
@@ -56,12 +56,13 @@ pub(super) fn addresses(world: &mut World, catalogue: &Catalogue, findings: &mut
     let mut open = Vec::new();
     for wanted in &wanted {
         let Some(place) = wanted.place(world) else { continue };
+        given.0.extend(wanted.unknown.iter().map(|member| (place.holder(member), Address::Unknown)));
         for member in &wanted.missing {
             let holder = place.holder(member);
-            let kept = world.allocations.0.get(&holder).copied();
+            let kept = world.allocations.0.get(&holder).and_then(|address| address.known());
             match kept.filter(|address| place.subnet.contains(address)) {
                 Some(address) if taken.insert((holder.virtual_network.clone(), address)) => {
-                    given.0.insert(holder, address);
+                    given.0.insert(holder, address.into());
                 }
                 _ => open.push((wanted.of, holder, place.subnet)),
             }
@@ -73,7 +74,7 @@ pub(super) fn addresses(world: &mut World, catalogue: &Catalogue, findings: &mut
         match next {
             Some(address) => {
                 taken.insert((holder.virtual_network.clone(), address));
-                given.0.insert(holder, address);
+                given.0.insert(holder, address.into());
             }
             None if full.insert((holder.virtual_network.clone(), subnet)) => {
                 let (network, endpoint) = (world.label(&holder.virtual_network), world.label(&holder.endpoint));
@@ -114,6 +115,8 @@ impl Of {
 struct Wanted {
     of: Of,
     missing: Vec<String>,
+    /// Members with an address that is not known.
+    unknown: Vec<String>,
     /// Some addresses are given by hand, and all of them to members that there are.
     is_partial: bool,
 }
@@ -133,14 +136,20 @@ impl Place {
 }
 
 impl Wanted {
-    fn new(of: Of, names: Vec<String>, given: &BTreeMap<Word, Declared<IpAddr>>) -> Self {
+    fn new(of: Of, names: Vec<String>, given: &BTreeMap<Word, Declared<Address>>, others_are_unknown: bool) -> Self {
         let is_given = |name: &String| given.contains_key(&Word::from(&**name));
         // Where a member is misspelt, the right one is missing too: to say both would mislead.
         let is_partial =
             !given.is_empty() && given.keys().all(|member| names.iter().any(|name| Word::from(&**name) == *member));
         let mut seen = BTreeSet::new();
-        let missing = names.into_iter().filter(|name| !is_given(name) && seen.insert(name.clone()));
-        Self { of, missing: missing.collect(), is_partial }
+        let names = names.into_iter().filter(|name| seen.insert(name.clone()));
+        let is_known = |name: &String| match given.get(&Word::from(&**name)) {
+            Some(address) => address.known().is_some(),
+            None => !others_are_unknown,
+        };
+        let (known, unknown): (Vec<_>, _) = names.partition(is_known);
+        let missing = known.into_iter().filter(|name| !is_given(name)).collect();
+        Self { of, missing, unknown, is_partial }
     }
 
     /// `None` where the endpoint's network or subnet is missing, which is reported elsewhere.
@@ -169,7 +178,7 @@ impl Wanted {
         let Some(place) = self.place(world) else { return };
         let origin = self.of.id(world).origin;
         let name = world.label(&place.endpoint);
-        let found = self.missing.into_iter().filter_map(|member| {
+        let found = self.missing.into_iter().chain(self.unknown).filter_map(|member| {
             let address = *given.0.get(&place.holder(&member))?;
             Some((member, address))
         });
@@ -181,7 +190,7 @@ impl Wanted {
             Of::Managed(at) => &mut declaration.managed_private_endpoints[at].ip_configurations,
         };
         for (member, address) in found {
-            if self.is_partial {
+            if self.is_partial && address.known().is_some() {
                 let key = if member.contains('.') { format!("\"{member}\"") } else { member.clone() };
                 findings.push(Finding::warning(
                     origin,
@@ -193,7 +202,7 @@ impl Wanted {
                     ),
                 ));
             }
-            ip_configurations.insert(Word::from(&*member), Declared::new(address, origin));
+            ip_configurations.entry(Word::from(&*member)).or_insert_with(|| Declared::new(address, origin));
         }
     }
 }
@@ -203,12 +212,13 @@ fn taken(world: &World) -> HashSet<(ResourceId, IpAddr)> {
     let mut taken = HashSet::new();
     for network in &world.virtual_networks {
         let servers = network.dns_servers.iter().map(|server| server.ip());
-        let own = network.inbound_endpoints.iter().map(|address| **address).chain(servers);
+        let own = network.inbound_endpoints.iter().filter_map(|address| address.known()).chain(servers);
         taken.extend(own.map(|address| ((*network.id).clone(), address)));
     }
     for machine in &world.virtual_machines {
         let addresses = machine.network_interfaces.iter().flat_map(|interface| &interface.ip_addresses);
-        taken.extend(addresses.map(|address| ((*machine.virtual_network).clone(), **address)));
+        let addresses = addresses.filter_map(|address| address.known());
+        taken.extend(addresses.map(|address| ((*machine.virtual_network).clone(), address)));
     }
     let of_resources = world.private_endpoints.iter();
     let of_resources = of_resources.map(|endpoint| (&*endpoint.virtual_network, &endpoint.ip_configurations));
@@ -219,7 +229,8 @@ fn taken(world: &World) -> HashSet<(ResourceId, IpAddr)> {
         .iter()
         .filter_map(|endpoint| Some((&*world.managed_network(&endpoint.grafana)?.1.id, &endpoint.ip_configurations)));
     for (network, ip_configurations) in of_resources.chain(of_services).chain(managed) {
-        taken.extend(ip_configurations.values().map(|address| (network.clone(), **address)));
+        let addresses = ip_configurations.values().filter_map(|address| address.known());
+        taken.extend(addresses.map(|address| (network.clone(), address)));
     }
     taken
 }

@@ -185,6 +185,13 @@ impl Observer for Trace<'_> {
                 self.line(format_args!("the name is not there; the closest that is: {}", closest_encloser.name()));
                 self.line(format_args!("the link says NxDomainRedirect: public DNS is asked for the same name"));
             }
+            Step::NotGiven(rrset) => {
+                let what = match rrset.rtype() {
+                    RecordType::A | RecordType::AAAA => "address",
+                    _ => "records",
+                };
+                self.line(format_args!("{what} not known: SERVFAIL (it was declared as \"unknown\")"));
+            }
             Step::ChainEnds => self.line(format_args!("the chain ends here: it loops, or is too long")),
         }
     }

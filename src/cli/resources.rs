@@ -13,6 +13,7 @@ use crate::config::resources;
 #[command(after_help = "\
 A line for each resource, each parent before what is within it: networks with subnets, machines with network interfaces,
 zones with links and record sets, endpoints with zone groups, rulesets and policies with rules and links, and the rest.
+\"address not known\" stands behind what has an address that is \"unknown\".
 
 Examples:
   vnetdns resources config/lab.toml
@@ -29,9 +30,10 @@ impl Resources {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let files = self.config.files();
         let mut text = String::new();
-        for id in resources(&files)? {
+        for (id, is_unknown) in resources(&files)? {
             if self.resource_type.as_ref().is_none_or(|wanted| id.is_of_type(wanted)) {
-                text += &format!("{id}\n");
+                let note = if is_unknown { "  address not known" } else { "" };
+                text += &format!("{id}{note}\n");
             }
         }
         print(&text)?;

@@ -68,11 +68,11 @@ fn service(declared: &ServiceType) -> Service {
     }
 }
 
-/// The identities of all resources that a configuration declares.
+/// The identities of all resources that a configuration declares, and whether an address of theirs is not known.
 ///
 /// # Errors
 /// As for [`load`].
-pub fn resources(files: &Files) -> Result<Vec<ResourceId>, Problems> {
+pub fn resources(files: &Files) -> Result<Vec<(ResourceId, bool)>, Problems> {
     load_with(files, &Allocations::default(), Declaration::resources).map(|(_, resources)| resources)
 }
 

@@ -10,6 +10,10 @@ use toml::Spanned;
 
 use crate::azure::{ListRule, Member};
 
+mod unknown;
+
+pub(super) use unknown::{IpConfigurations, Records};
+
 /// Text with its place.
 pub(super) type Text = Spanned<String>;
 
@@ -274,7 +278,7 @@ pub(super) struct RecordSet {
     #[serde(rename = "type")]
     pub(super) record_type: Text,
     pub(super) ttl: Option<Spanned<i64>>,
-    pub(super) records: Spanned<Vec<Text>>,
+    pub(super) records: Spanned<Records>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -345,7 +349,7 @@ pub(super) struct PrivateEndpoint {
     #[serde(default)]
     pub(super) connection_state: ConnectionState,
     #[serde(default)]
-    pub(super) ip_configurations: BTreeMap<String, Text>,
+    pub(super) ip_configurations: IpConfigurations,
     #[serde(default)]
     pub(super) private_dns_zone_group: Vec<Text>,
     #[serde(default)]
@@ -367,7 +371,7 @@ pub(super) struct ServiceEndpoint {
     #[serde(default)]
     pub(super) connection_state: ConnectionState,
     #[serde(default)]
-    pub(super) ip_configurations: BTreeMap<String, Text>,
+    pub(super) ip_configurations: IpConfigurations,
     pub(super) private_dns_zone_group: Option<Spanned<Vec<Text>>>,
 }
 
@@ -391,7 +395,7 @@ pub(super) struct ManagedPrivateEndpoint {
     pub(super) group_id: Text,
     pub(super) connection_state: Option<ConnectionState>,
     #[serde(default)]
-    pub(super) ip_configurations: BTreeMap<String, Text>,
+    pub(super) ip_configurations: IpConfigurations,
     pub(super) refreshed: Option<Spanned<bool>>,
     pub(super) domain_name: Option<Text>,
 }
@@ -407,7 +411,7 @@ pub(super) struct ManagedServiceEndpoint {
     pub(super) group_id: Option<Text>,
     pub(super) connection_state: Option<ConnectionState>,
     #[serde(default)]
-    pub(super) ip_configurations: BTreeMap<String, Text>,
+    pub(super) ip_configurations: IpConfigurations,
     #[serde(default)]
     pub(super) refreshed: bool,
     pub(super) domain_name: Option<Text>,

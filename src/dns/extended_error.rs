@@ -18,13 +18,18 @@ pub enum ExtendedError {
     NoSignatures,
     /// The zone knows the declared names alone, and this is none of them.
     NotKnownHere,
+    /// The name has an address that was declared as not known.
+    AddressNotKnown,
+    /// The name has records that were declared as not known.
+    RecordsNotKnown,
 }
 
 impl ExtendedError {
     /// The INFO-CODE, as registered with IANA.
     pub const fn info_code(self) -> u16 {
         match self {
-            Self::GaveWay | Self::ForwardingLoop => 0,
+            // Other: no code speaks of data that the operator has yet to learn.
+            Self::GaveWay | Self::ForwardingLoop | Self::AddressNotKnown | Self::RecordsNotKnown => 0,
             Self::NoSignatures => 21,
             // Not Authoritative: for REFUSED where the server is no authority for the name (RFC 8914 §4.21).
             Self::NotKnownHere => 20,
@@ -43,6 +48,8 @@ impl ExtendedError {
             Self::ForwardingLoop => "forwarding rules lead round in a circle",
             Self::NoSignatures => "no signatures over HTTP and QUIC: sign over UDP, TCP or TLS",
             Self::NotKnownHere => "not known here",
+            Self::AddressNotKnown => "address not known",
+            Self::RecordsNotKnown => "records not known",
         }
     }
 }

@@ -10,7 +10,8 @@ mod form;
 
 pub(crate) use form::{Field, Form, form};
 
-/// The data of a record set, each record once (RFC 2181 §5): of equal ones the first.
+/// The data of a record set, each record once (RFC 2181 §5): of equal ones the first. None where the set exists and its
+/// records are not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rdatas(Vec<Box<[u8]>>);
 
@@ -18,6 +19,16 @@ impl Rdatas {
     /// The data of one record.
     pub fn one(rdata: impl Into<Box<[u8]>>) -> Self {
         Self(vec![rdata.into()])
+    }
+
+    /// That of a set whose records are not known.
+    pub fn unknown() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Whether the records are not known.
+    pub fn is_unknown(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The data of records of one owner and type.

@@ -39,6 +39,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
 
     pub(super) fn push_addresses(&mut self, node: Node<'a>, host: NameRef<'a>) {
         let addresses = [RecordType::A, RecordType::AAAA].into_iter().filter_map(|rtype| node.rrset(rtype));
+        let addresses = addresses.filter(|rrset| !rrset.is_unknown());
         self.answer.additional.extend(addresses.map(|rrset| AnswerSet::stored(OwnerName::Held(host), rrset)));
     }
 }

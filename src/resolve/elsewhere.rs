@@ -7,6 +7,7 @@ use crate::azure::{SecurityAction, Targets};
 use crate::dns::{ExtendedError, Folded, Rcode, RecordType, Ttl, rdata};
 use crate::snapshot::Destination;
 use crate::view::ViewId;
+use crate::zone::Rrset;
 
 /// Most times that rules lead from one network to another.
 const MAX_FORWARDS: usize = 8;
@@ -155,6 +156,15 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         self.not_held();
         self.answer.names_exist = false;
         self.answer.extended_error = Some(ExtendedError::NotKnownHere);
+    }
+
+    /// The records exist, and nobody has said here what they are. An answer without them would be kept as NODATA.
+    pub(super) fn not_given(&mut self, rrset: Rrset<'_>) {
+        self.observer.observe(Step::NotGiven(rrset));
+        self.fail(Some(match rrset.rtype() {
+            RecordType::A | RecordType::AAAA => ExtendedError::AddressNotKnown,
+            _ => ExtendedError::RecordsNotKnown,
+        }));
     }
 
     fn fail(&mut self, reason: Option<ExtendedError>) {

@@ -179,9 +179,15 @@ impl<'a, O: Observer> Query<'a, '_, O> {
     /// Answers with what a node holds, under the name that was asked: the same for an exact match and a wildcard.
     fn data(&mut self, chosen: Chosen<'a>, node: Node<'a>, sname: OwnerName<'a>) -> Option<OwnerName<'a>> {
         // RFC 8482 §4.1: one record set is answer enough for ANY.
-        let wanted =
-            if self.question.qtype == RecordType::ANY { node.rrsets().next() } else { node.rrset(self.question.qtype) };
+        let wanted = match self.question.qtype {
+            RecordType::ANY => node.rrsets().find(|rrset| !rrset.is_unknown()).or_else(|| node.rrsets().next()),
+            qtype => node.rrset(qtype),
+        };
         if let Some(rrset) = wanted {
+            if rrset.is_unknown() {
+                self.not_given(rrset);
+                return None;
+            }
             self.answer.answer.push(AnswerSet::stored(sname, rrset));
             self.additional(rrset);
             return None;
@@ -194,7 +200,10 @@ impl<'a, O: Observer> Query<'a, '_, O> {
     }
 
     fn alias(&mut self, alias: Rrset<'a>, sname: OwnerName<'a>) -> Option<OwnerName<'a>> {
-        let target = alias.rdatas().next().and_then(rdata::target)?;
+        let Some(target) = alias.rdatas().next().and_then(rdata::target) else {
+            self.not_given(alias);
+            return None;
+        };
         self.answer.answer.push(AnswerSet::stored(sname, alias));
         self.next(OwnerName::Held(target))
     }

@@ -7,7 +7,7 @@ use crate::azure::SecurityAction;
 use crate::dns::NameRef;
 use crate::snapshot::{Destination, ForwardingRule};
 use crate::view::{LinkedZone, ViewId};
-use crate::zone::{Landing, Node};
+use crate::zone::{Landing, Node, Rrset};
 
 /// Hears what the engine does, in order.
 pub trait Observer {
@@ -53,6 +53,8 @@ pub enum Step<'a> {
         /// The longest ancestor that exists in the private zone.
         closest_encloser: Node<'a>,
     },
+    /// The record set exists, and its records are not known.
+    NotGiven(Rrset<'a>),
     /// The chain of aliases is too long, or comes back to where it has been.
     ChainEnds,
 }

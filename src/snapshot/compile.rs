@@ -179,7 +179,8 @@ impl<'a> Networks<'a> {
         });
         let inbound_endpoints = topology.numbered_networks().flat_map(|(number, network)| {
             let leads_to = Belonging::Network(view_of(number));
-            network.inbound_endpoints.iter().map(move |address| SelectorRule { prefix: (**address).into(), leads_to })
+            let known = network.inbound_endpoints.iter().filter_map(|address| address.known());
+            known.map(move |address| SelectorRule { prefix: address.into(), leads_to })
         });
         // Of two rules with one prefix the first counts: that of this generation.
         let earlier = last.into_iter().flat_map(|last| last.inbound_endpoints.rules());

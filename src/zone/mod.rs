@@ -181,7 +181,12 @@ impl<'z> Rrset<'z> {
         self.entry.ttl
     }
 
-    /// RDATA of each record, uncompressed.
+    /// Whether the set exists and its records are not known.
+    pub fn is_unknown(self) -> bool {
+        self.entry.start == self.entry.end
+    }
+
+    /// RDATA of each record, uncompressed; none where they are not known.
     pub fn rdatas(self) -> impl Iterator<Item = &'z [u8]> {
         let mut rest = &self.zone.octets[self.entry.start as usize..self.entry.end as usize];
         std::iter::from_fn(move || {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use hickory_proto::rr::RecordType::A;
+use hickory_proto::rr::RecordType::{A, AAAA, ANY, MX};
 
 use crate::support::PROGRAM;
 use crate::world::{World, with};
@@ -133,4 +133,108 @@ virtual_network_links = [{ virtual_network = "vnet" }]
     addresses.dedup();
     assert_eq!(addresses.len(), given.len(), "an address is given twice");
     assert!(given.contains(&"api 10.1.0.4"), "{given:?}");
+}
+
+/// One notion everywhere: the set exists, its address is not known.
+const UNKNOWN: &str = r#"
+[[virtual_machine]]
+name = "dynamic"
+virtual_network = "vnet"
+network_interfaces = [{ ip_addresses = ["unknown"] }]
+
+[[private_dns_zone]]
+name = "corp.test"
+virtual_network_links = [{ virtual_network = "vnet", registration_enabled = true }]
+
+[[private_dns_zone.record_set]]
+name = "*"
+type = "A"
+records = "unknown"
+
+[[private_dns_zone.record_set]]
+name = "known"
+type = "AAAA"
+records = ["fd00::1"]
+
+[[private_dns_zone.record_set]]
+name = "known"
+type = "A"
+records = "unknown"
+
+[[private_dns_zone.record_set]]
+name = "alias"
+type = "CNAME"
+records = "unknown"
+
+[[private_dns_zone.record_set]]
+name = "mail"
+type = "MX"
+records = ["10 known.corp.test", "20 dynamic.corp.test"]
+"#;
+
+fn unknown() -> String {
+    let of_service = "\n[[private_endpoint]]\nname = \"pe-alias\"\nvirtual_network = \"vnet\"\n\
+                      private_link_service = \"pls.0000-1111.westus.azure.privatelinkservice\"\n\
+                      ip_configurations = \"unknown\"\n";
+    NETWORK.replace("\"10.1.0.5\"", "\"unknown\"")
+        + &search("a", "ip_configurations = { searchService = \"unknown\" }")
+        + &search("b", "ip_configurations = \"unknown\"")
+        + &search("c", "")
+        + of_service
+        + UNKNOWN
+}
+
+#[test]
+fn an_address_that_is_not_known_is_servfail_and_not_nodata() {
+    let mut world = World::serve(&unknown());
+    for name in ["a.search.windows.net", "b.privatelink.search.windows.net", "dynamic.corp.test", "x.corp.test"] {
+        world.check(CLIENT, name, A, &["ServFail"]);
+    }
+    world.check(CLIENT, "alias.corp.test", A, &["ServFail"]);
+    // Others are as they were, and take no address that may be theirs.
+    check(&world, "c", "10.1.0.4");
+    world.check(CLIENT, "known.corp.test", AAAA, &["NoError aa", "answer: known.corp.test. 3600 IN AAAA fd00::1"]);
+    world.check(CLIENT, "known.corp.test", A, &["ServFail"]);
+    // What is known of a name is answer enough to ANY (RFC 8482 §4.1), and help for those who ask for MX records.
+    world.check(CLIENT, "known.corp.test", ANY, &["NoError aa", "answer: known.corp.test. 3600 IN AAAA fd00::1"]);
+    let mail = world.ask(CLIENT, "mail.corp.test", MX);
+    assert_eq!(
+        (mail.answers.len(), mail.additionals.iter().filter(|record| record.record_type() == AAAA).count()),
+        (2, 1)
+    );
+    // The machine's internal names are as little known, and no PTR record can be.
+    world.check(CLIENT, "dynamic.internal.cloudapp.net", A, &["ServFail"]);
+    // As soon as the address is known it is answered.
+    world.change(&with(&unknown(), "{ searchService = \"unknown\" }", "{ searchService = \"10.1.0.9\" }"));
+    check(&world, "a", "10.1.0.9");
+}
+
+#[test]
+fn every_command_says_that_an_address_is_not_known() {
+    let lines = addresses(&unknown());
+    for line in ["vnet pe-a searchService address not known", "vnet pe-alias default address not known"] {
+        assert!(lines.iter().any(|found| found == line), "{line}: {lines:#?}");
+    }
+    let what = "warning: address not known of a.privatelink.search.windows.net. (written by private endpoint pe-a): clients \
+                get SERVFAIL";
+    assert!(lines.iter().any(|line| line.ends_with(what)), "{lines:#?}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.toml");
+    std::fs::write(&path, unknown()).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(PROGRAM).args(arguments).arg(&path).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let resources = run(&["resources"]);
+    for end in [
+        "/privateEndpoints/pe-a  address not known",
+        "/privateEndpoints/pe-b  address not known",
+        "/networkInterfaces/dynamic-nic  address not known",
+        "/privateDnsZones/corp.test/A/*  address not known",
+        "/privateEndpoints/pe-c",
+    ] {
+        assert!(resources.lines().any(|line| line.ends_with(end)), "{end}: {resources}");
+    }
+    let explained = run(&["explain", "a.search.windows.net", "--from", CLIENT, "--config"]);
+    assert!(explained.contains("address not known: SERVFAIL"), "{explained}");
 }

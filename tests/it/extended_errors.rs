@@ -77,3 +77,20 @@ fn a_client_without_edns_gets_the_message_that_it_always_got() {
     let message = hickory_proto::op::Message::from_vec(&buffer[..len]).unwrap();
     assert_eq!(show_with_flags(&message), ["ServFail qr rd ra"]);
 }
+
+#[test]
+fn an_address_that_is_not_known_is_told() {
+    let zone = "[[private_dns_zone]]\nname = \"corp.test\"\nvirtual_network_links = [{ virtual_network = \"v\" }]\n\
+                [[private_dns_zone.record_set]]\nname = \"db\"\ntype = \"A\"\nrecords = \"unknown\"\n\
+                [[private_dns_zone.record_set]]\nname = \"text\"\ntype = \"TXT\"\nrecords = \"unknown\"\n";
+    let server = Server::configured(&format!("{}{zone}", network("v", 1, "")));
+    for (arguments, expected) in [
+        (["db.corp.test", "A"], "; EDE: 0 (Other): (address not known)\n"),
+        (["text.corp.test", "TXT"], "; EDE: 0 (Other): (records not known)\n"),
+    ] {
+        let Some(output) = dig(&server, &arguments) else { return };
+        assert!(output.contains("status: SERVFAIL") && output.contains(expected), "{output}");
+    }
+    let output = dig(&server, &["db.corp.test", "AAAA"]).unwrap();
+    assert!(output.contains("status: NOERROR") && output.contains("ANSWER: 0"), "{output}");
+}

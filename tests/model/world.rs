@@ -107,7 +107,7 @@ impl World {
         let network = |number| VirtualNetwork {
             address_space: vec![prefix(number)],
             client_prefixes: vec![prefix(SHARED_PREFIX)],
-            inbound_endpoints: vec![Declared::new(inbound_endpoint(number), origin)],
+            inbound_endpoints: vec![Declared::new(inbound_endpoint(number).into(), origin)],
             dns_servers: self.settings[number].custom_dns.iter().map(|leads| declared_server(*leads)).collect(),
             ..VirtualNetwork::new(network_id(number))
         };

@@ -1,10 +1,10 @@
 //! Forwarders that are trusted with more than there is, keys that prove nothing, listeners that anybody reaches.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
-use crate::azure::declaration::{Declared, Listener, PrivateDnsZone, Strangers, VirtualNetwork};
+use crate::azure::declaration::{Address, Declared, Listener, PrivateDnsZone, Strangers, VirtualNetwork};
 use crate::azure::finding::Finding;
 use crate::azure::world::World;
 
@@ -187,7 +187,8 @@ fn advise_on_listeners(world: &World, findings: &mut Vec<Finding>) {
             ));
         }
         let is_endpoint = |known: &&VirtualNetwork| {
-            known.inbound_endpoints.iter().any(|endpoint| **endpoint == address.ip().to_canonical())
+            let address = Address::Known(address.ip().to_canonical());
+            known.inbound_endpoints.iter().any(|endpoint| **endpoint == address)
         };
         if let Some(other) = world.virtual_networks.iter().find(is_endpoint)
             && other.id != *network
@@ -209,9 +210,11 @@ fn advise_on_listeners(world: &World, findings: &mut Vec<Finding>) {
 /// Warns of inbound endpoints at a listener that takes queries of everybody, where strangers are to be refused.
 fn advise_on_endpoints(world: &World, listener: SocketAddr, findings: &mut Vec<Finding>) {
     for network in &world.virtual_networks {
-        let answers = |endpoint: &&Declared<IpAddr>| {
-            let is_wildcard = listener.ip().is_unspecified() && listener.is_ipv4() == endpoint.is_ipv4();
-            listener.ip() == ***endpoint || is_wildcard
+        let answers = |endpoint: &&Declared<Address>| {
+            endpoint.known().is_some_and(|address| {
+                let is_wildcard = listener.ip().is_unspecified() && listener.is_ipv4() == address.is_ipv4();
+                listener.ip() == address || is_wildcard
+            })
         };
         let Some(endpoint) = network.inbound_endpoints.iter().find(answers) else { continue };
         findings.push(Finding::warning(

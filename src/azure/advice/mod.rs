@@ -1,5 +1,6 @@
 //! What is legal but bites.
 
+mod addresses;
 mod aliases;
 mod clients;
 mod record_sets;
@@ -40,6 +41,7 @@ pub(super) fn topology(
     clients::advise(world, findings);
     overridden(world, catalogue, zones, findings);
     endpoints(world, catalogue, zones, forwarding, findings);
+    addresses::advise(world, zones, findings);
     managed_endpoints(world, findings);
     public_access(world, catalogue, zones, findings);
     for zone in zones {

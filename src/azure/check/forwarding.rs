@@ -98,7 +98,8 @@ fn custom_dns(
     findings: &mut Vec<Finding>,
 ) {
     for endpoint in &network.inbound_endpoints {
-        if !network.address_space.iter().any(|prefix| prefix.contains(&**endpoint)) {
+        let is_within = |address| network.address_space.iter().any(|prefix| prefix.contains(&address));
+        if !endpoint.known().is_none_or(is_within) {
             findings.push(Finding::error(
                 endpoint.origin,
                 format!("{endpoint} is not in the address space of virtual network \"{}\"", world.label(&network.id)),

@@ -290,6 +290,7 @@ mod tests {
             group_id: Declared::new("g".to_owned(), ORIGIN),
             connection_state: Default::default(),
             ip_configurations: Default::default(),
+            has_unknown_addresses: false,
             private_dns_zone_group: Vec::new(),
             deleted: false,
         };

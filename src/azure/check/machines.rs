@@ -132,7 +132,8 @@ fn interfaces<'a>(
         for address in &interface.ip_addresses {
             networks::address(world, network, interface.subnet.as_ref(), address, "machine", findings);
             // A machine that does not run may have given its address back.
-            let key = (&*machine.virtual_network, **address);
+            let Some(known) = address.known() else { continue };
+            let key = (&*machine.virtual_network, known);
             if machine.power_state == PowerState::Running
                 && let Some(other) = used.insert(key, machine)
             {

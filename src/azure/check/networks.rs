@@ -1,10 +1,9 @@
 //! Virtual networks and their subnets.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use super::unique;
-use crate::azure::declaration::{Declared, Subnet, VirtualNetwork, Word};
+use crate::azure::declaration::{Address, Declared, Subnet, VirtualNetwork, Word};
 use crate::azure::finding::{Finding, suggestion};
 use crate::azure::world::World;
 
@@ -46,7 +45,7 @@ pub(super) fn addresses(
     world: &World,
     network: &VirtualNetwork,
     subnet: Option<&Declared<String>>,
-    ip_configurations: &BTreeMap<Word, Declared<IpAddr>>,
+    ip_configurations: &BTreeMap<Word, Declared<Address>>,
     findings: &mut Vec<Finding>,
 ) {
     self::subnet(world, network, subnet, findings);
@@ -76,11 +75,12 @@ pub(super) fn address(
     world: &World,
     network: &VirtualNetwork,
     subnet: Option<&Declared<String>>,
-    address: &Declared<IpAddr>,
+    address: &Declared<Address>,
     whose: &str,
     findings: &mut Vec<Finding>,
 ) {
-    if !network.address_space.iter().any(|prefix| prefix.contains(&**address)) {
+    let Some(known) = address.known() else { return };
+    if !network.address_space.iter().any(|prefix| prefix.contains(&known)) {
         findings.push(Finding::error(
             address.origin,
             format!("{address} is not in the address space of virtual network \"{}\"", world.label(&network.id)),
@@ -91,7 +91,7 @@ pub(super) fn address(
     // One that is not there has been reported.
     let Some((name, subnet)) = subnet.and_then(|name| Some((name, network.subnet(name)?))) else { return };
     let prefix = &subnet.address_prefix;
-    if !prefix.contains(&**address) {
+    if !prefix.contains(&known) {
         let mend = match whose {
             "endpoint" => "take an address of the subnet, or leave it out to be given the next free one",
             _ => "take an address of the subnet",

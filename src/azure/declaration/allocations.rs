@@ -1,13 +1,13 @@
 //! The addresses that private endpoints were given.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
+use super::Address;
 use crate::azure::identity::ResourceId;
 
-/// An address for each member of a private endpoint for which the declaration has none.
+/// An address for each member of a private endpoint for which the declaration has none, or one that is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Allocations(pub(in crate::azure) BTreeMap<Holder, IpAddr>);
+pub struct Allocations(pub(in crate::azure) BTreeMap<Holder, Address>);
 
 /// A member of an endpoint, in a network.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,7 +19,7 @@ pub(in crate::azure) struct Holder {
 
 impl Allocations {
     /// Network, endpoint, member and address, sorted.
-    pub fn iter(&self) -> impl Iterator<Item = (&ResourceId, &ResourceId, &str, IpAddr)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&ResourceId, &ResourceId, &str, Address)> {
         self.0.iter().map(|(holder, address)| {
             let Holder { virtual_network, endpoint, member } = holder;
             (virtual_network, endpoint, member.as_str(), *address)

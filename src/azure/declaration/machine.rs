@@ -1,8 +1,8 @@
 //! Virtual machines, as far as names follow from them.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use super::{Declared, Origin};
+use super::{Address, Declared, Origin};
 use crate::azure::identity::{ResourceGroup, ResourceId};
 
 /// A virtual machine. Azure registers its host name while it runs.
@@ -50,7 +50,7 @@ pub struct NetworkInterface {
     /// Name of the subnet that holds its addresses, where it is declared.
     pub subnet: Option<Declared<String>>,
     /// Private addresses, that of the primary IP configuration first.
-    pub ip_addresses: Vec<Declared<IpAddr>>,
+    pub ip_addresses: Vec<Declared<Address>>,
     /// Its own DNS servers, which count before those of the network.
     pub dns_servers: Vec<Declared<SocketAddr>>,
     /// Whether it is declared as the machine's primary interface.

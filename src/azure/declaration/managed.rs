@@ -1,9 +1,8 @@
 //! Private link services, and the private endpoints that Azure Managed Grafana keeps in a network of its own.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-use super::{ConnectionState, Declared, PrivateEndpoint, Word};
+use super::{Address, ConnectionState, Declared, PrivateEndpoint, Word};
 use crate::azure::identity::{ResourceId, types};
 use crate::dns::Name;
 
@@ -33,7 +32,10 @@ pub struct ServiceEndpoint {
     /// State of the connection.
     pub connection_state: ConnectionState,
     /// Its private address, as member [`ServiceEndpoint::MEMBER`].
-    pub ip_configurations: BTreeMap<Word, Declared<IpAddr>>,
+    pub ip_configurations: BTreeMap<Word, Declared<Address>>,
+    /// Whether members that are not in `ip_configurations` have addresses that are not known; otherwise they are given
+    /// the next free ones.
+    pub has_unknown_addresses: bool,
 }
 
 /// A private link service that an endpoint points at.
@@ -63,7 +65,10 @@ pub struct ManagedPrivateEndpoint {
     /// State of the connection; Azure makes it pending.
     pub connection_state: ConnectionState,
     /// Private addresses by member name; of a private link service as member [`ServiceEndpoint::MEMBER`].
-    pub ip_configurations: BTreeMap<Word, Declared<IpAddr>>,
+    pub ip_configurations: BTreeMap<Word, Declared<Address>>,
+    /// Whether members that are not in `ip_configurations` have addresses that are not known; otherwise they are given
+    /// the next free ones.
+    pub has_unknown_addresses: bool,
 }
 
 /// What a managed private endpoint points at.
@@ -108,6 +113,7 @@ impl ManagedPrivateEndpoint {
             group_id: group_id.clone(),
             connection_state: self.connection_state,
             ip_configurations: self.ip_configurations.clone(),
+            has_unknown_addresses: self.has_unknown_addresses,
             private_dns_zone_group: Vec::new(),
             deleted: false,
         })
@@ -126,6 +132,7 @@ impl ManagedPrivateEndpoint {
             private_link_service: private_link_service.clone(),
             connection_state: self.connection_state,
             ip_configurations: self.ip_configurations.clone(),
+            has_unknown_addresses: self.has_unknown_addresses,
         })
     }
 

@@ -6,6 +6,7 @@ use std::ops::Deref;
 
 use crate::azure::identity::ResourceGroup;
 
+mod address;
 mod allocations;
 mod clients;
 mod forwarding;
@@ -18,6 +19,7 @@ mod private_link;
 mod resources;
 mod zone;
 
+pub use address::Address;
 pub use allocations::Allocations;
 pub(super) use allocations::Holder;
 pub use clients::{CertificateHolder, ClientCertificate, Forwarder, KeyNetworks, Listener, Strangers, TsigKey};

@@ -1,10 +1,10 @@
 //! Virtual networks.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
-use super::Declared;
+use super::{Address, Declared};
 use crate::azure::identity::{ResourceId, types};
 use crate::dns::Name;
 
@@ -22,7 +22,7 @@ pub struct VirtualNetwork {
     pub client_prefixes: Vec<Declared<IpNet>>,
     /// Addresses of inbound endpoints: queries to them are answered as this network sees the world (Azure DNS Private
     /// Resolver).
-    pub inbound_endpoints: Vec<Declared<IpAddr>>,
+    pub inbound_endpoints: Vec<Declared<Address>>,
     /// Custom DNS servers of the network's clients; without any, Azure-provided DNS.
     pub dns_servers: Vec<Declared<SocketAddr>>,
     /// Name below `internal.cloudapp.net` that ends the names of the network's machines; Azure makes one up where none

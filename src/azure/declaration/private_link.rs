@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{Declared, Origin, PublicCnameFrom, Word};
+use super::{Address, Declared, Origin, PublicCnameFrom, Word};
 use crate::azure::identity::ResourceId;
 use crate::dns::Name;
 
@@ -88,7 +88,10 @@ pub struct PrivateEndpoint {
     /// State of the connection.
     pub connection_state: ConnectionState,
     /// Private addresses by member name.
-    pub ip_configurations: BTreeMap<Word, Declared<IpAddr>>,
+    pub ip_configurations: BTreeMap<Word, Declared<Address>>,
+    /// Whether members that are not in `ip_configurations` have addresses that are not known; otherwise they are given
+    /// the next free ones.
+    pub has_unknown_addresses: bool,
     /// Zones that the zone group writes to; none without a zone group.
     pub private_dns_zone_group: Vec<Declared<ResourceId>>,
     /// Whether it has been deleted, after all endpoints were made: what it left behind is not what was before it.

@@ -1,10 +1,10 @@
 //! The identities of all that is declared.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    Declaration, DnsForwardingRuleset, DnsSecurityPolicy, Link, PrivateDnsZone, RecordSet, VirtualMachine,
-    VirtualNetwork, link_names,
+    Address, Declaration, Declared, DnsForwardingRuleset, DnsSecurityPolicy, Link, PrivateDnsZone, RecordSet,
+    VirtualMachine, VirtualNetwork, Word, link_names,
 };
 use crate::azure::identity::{ResourceGroup, ResourceId, types};
 use crate::dns::{Name, NameRef, TypeName};
@@ -13,25 +13,29 @@ use crate::dns::{Name, NameRef, TypeName};
 const ZONE_GROUP: &str = "default";
 
 impl Declaration {
-    /// The identities of all resources, each parent before what is within it. What a name cannot be part of, which is
-    /// reported elsewhere, is left out.
-    pub fn resources(&self) -> Vec<ResourceId> {
+    /// The identities of all resources, each parent before what is within it, and whether an address of theirs is not
+    /// known. What a name cannot be part of, which is reported elsewhere, is left out.
+    pub fn resources(&self) -> Vec<(ResourceId, bool)> {
         let mut found = Found(Vec::new());
         self.virtual_networks.iter().for_each(|network| found.network(network));
         for (machine, name) in self.virtual_machines.iter().zip(self.machine_names()) {
             found.machine(machine, &name);
         }
         self.private_dns_zones.iter().for_each(|zone| found.zone(zone));
-        found.0.extend(self.private_link_resources.iter().map(|resource| (*resource.id).clone()));
+        self.private_link_resources.iter().for_each(|resource| found.one(&resource.id));
         for endpoint in self.private_endpoints.iter().filter(|endpoint| !endpoint.deleted) {
-            found.0.push((*endpoint.id).clone());
+            found.holder(&endpoint.id, &endpoint.ip_configurations, endpoint.has_unknown_addresses);
             if !endpoint.private_dns_zone_group.is_empty() {
                 found.child(&endpoint.id, types::PRIVATE_DNS_ZONE_GROUP, ZONE_GROUP);
             }
         }
-        found.0.extend(self.service_endpoints.iter().map(|endpoint| (*endpoint.id).clone()));
-        found.0.extend(self.private_link_services.iter().map(|service| (*service.id).clone()));
-        found.0.extend(self.managed_private_endpoints.iter().map(|endpoint| endpoint.id().into_value()));
+        for endpoint in &self.service_endpoints {
+            found.holder(&endpoint.id, &endpoint.ip_configurations, endpoint.has_unknown_addresses);
+        }
+        self.private_link_services.iter().for_each(|service| found.one(&service.id));
+        for endpoint in &self.managed_private_endpoints {
+            found.holder(&endpoint.id(), &endpoint.ip_configurations, endpoint.has_unknown_addresses);
+        }
         self.dns_forwarding_rulesets.iter().for_each(|ruleset| found.ruleset(ruleset));
         self.dns_security_policies.iter().for_each(|policy| found.policy(policy));
         found.0
@@ -55,12 +59,22 @@ fn group_key(group: &ResourceGroup) -> String {
     format!("{}/{}", group.subscription(), group.name()).to_lowercase()
 }
 
-/// Identities that were found.
-struct Found(Vec<ResourceId>);
+/// Identities that were found, each with whether an address is not known.
+struct Found(Vec<(ResourceId, bool)>);
 
 impl Found {
+    fn one(&mut self, id: &ResourceId) {
+        self.0.push((id.clone(), false));
+    }
+
+    /// What has private addresses.
+    fn holder(&mut self, id: &ResourceId, addresses: &BTreeMap<Word, Declared<Address>>, others_are_unknown: bool) {
+        let is_unknown = others_are_unknown || addresses.values().any(|address| **address == Address::Unknown);
+        self.0.push((id.clone(), is_unknown));
+    }
+
     fn child(&mut self, parent: &ResourceId, child_type: &str, name: &str) {
-        self.0.extend(parent.child(child_type, name));
+        self.0.extend(parent.child(child_type, name).map(|id| (id, false)));
     }
 
     fn links<'a>(&mut self, parent: &ResourceId, links: impl Iterator<Item = &'a Link> + Clone) {
@@ -70,37 +84,42 @@ impl Found {
     }
 
     fn network(&mut self, network: &VirtualNetwork) {
-        self.0.push((*network.id).clone());
+        self.0.push((
+            (*network.id).clone(),
+            network.inbound_endpoints.iter().any(|address| **address == Address::Unknown),
+        ));
         network.subnets.iter().for_each(|subnet| self.child(&network.id, types::SUBNET, &subnet.name));
     }
 
     fn machine(&mut self, machine: &VirtualMachine, name: &str) {
         let group = &machine.resource_group;
-        self.0.extend(group.resource(types::VIRTUAL_MACHINE, name));
-        for interface in machine.interface_names(name) {
-            self.0.extend(group.resource(types::NETWORK_INTERFACE, &interface));
+        self.0.extend(group.resource(types::VIRTUAL_MACHINE, name).map(|id| (id, false)));
+        for (interface, name) in machine.network_interfaces.iter().zip(machine.interface_names(name)) {
+            let is_unknown = interface.ip_addresses.iter().any(|address| **address == Address::Unknown);
+            self.0.extend(group.resource(types::NETWORK_INTERFACE, &name).map(|id| (id, is_unknown)));
         }
     }
 
     fn zone(&mut self, zone: &PrivateDnsZone) {
-        self.0.push(zone.id.clone());
+        self.one(&zone.id);
         self.links(&zone.id, zone.virtual_network_links.iter().map(|link| &link.link));
         self.child(&zone.id, "SOA", "@");
         for set in &zone.record_sets {
             if let Some(name) = relative(set, zone.name.as_ref()) {
-                self.child(&zone.id, &TypeName(set.rtype).to_string(), &name);
+                let id = zone.id.child(&TypeName(set.rtype).to_string(), &name);
+                self.0.extend(id.map(|id| (id, set.rdatas.is_unknown())));
             }
         }
     }
 
     fn ruleset(&mut self, ruleset: &DnsForwardingRuleset) {
-        self.0.push((*ruleset.id).clone());
+        self.one(&ruleset.id);
         self.links(&ruleset.id, ruleset.links.iter());
         ruleset.rules.iter().for_each(|rule| self.child(&ruleset.id, types::FORWARDING_RULE, &rule.name()));
     }
 
     fn policy(&mut self, policy: &DnsSecurityPolicy) {
-        self.0.push((*policy.id).clone());
+        self.one(&policy.id);
         self.links(&policy.id, policy.links.iter());
         policy.rules.iter().for_each(|rule| self.child(&policy.id, types::DNS_SECURITY_RULE, &rule.name()));
     }

@@ -103,7 +103,7 @@ pub struct RecordSet {
     pub rtype: RecordType,
     /// Their TTL.
     pub ttl: Ttl,
-    /// Their data, at least one.
+    /// Their data; none where the set exists and its records are not known.
     pub rdatas: Rdatas,
     /// Who wrote the set.
     pub writer: Writer,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::azure::catalogue::Catalogue;
 use crate::azure::contents::NetworkId;
-use crate::azure::declaration::{AZURE_PROVIDED_DNS, Declared, Link, SecurityAction, VirtualNetwork};
+use crate::azure::declaration::{AZURE_PROVIDED_DNS, Address, Declared, Link, SecurityAction, VirtualNetwork};
 use crate::azure::finding::{Finding, quoted};
 use crate::azure::identity::ResourceId;
 use crate::azure::world::World;
@@ -113,8 +113,8 @@ pub(in crate::azure) fn forwarding(world: &World, catalogue: &Catalogue, finding
         for interface in &machine.network_interfaces {
             let destination = destination(world, Some(network), &interface.dns_servers, findings);
             let Some(destination) = destination else { continue };
-            let addresses = interface.ip_addresses.iter();
-            forwarding.interfaces.extend(addresses.map(|address| (**address, network, destination.clone())));
+            let addresses = interface.ip_addresses.iter().filter_map(|address| address.known());
+            forwarding.interfaces.extend(addresses.map(|address| (address, network, destination.clone())));
         }
     }
     let networks = |links: &[Link]| links.iter().filter_map(|link| world.number(&link.virtual_network)).collect();
@@ -206,6 +206,6 @@ pub(in crate::azure) fn standing_in(world: &World, own: Option<NetworkId>, serve
 
 impl VirtualNetwork {
     fn has_inbound_endpoint(&self, address: IpAddr) -> bool {
-        self.inbound_endpoints.iter().any(|endpoint| **endpoint == address)
+        self.inbound_endpoints.iter().any(|endpoint| **endpoint == Address::Known(address))
     }
 }

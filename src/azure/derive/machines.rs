@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::internal::{INTERNAL_APEX, InternalZones, reverse_apex, reverse_owner};
 use super::{address_set, constant, seconds};
 use crate::azure::contents::ZoneContents;
-use crate::azure::declaration::{PowerState, PrivateDnsZone, RecordSet, VirtualMachine, Writer};
+use crate::azure::declaration::{Address, PowerState, PrivateDnsZone, RecordSet, VirtualMachine, Writer};
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
 use crate::azure::world::World;
@@ -83,9 +83,10 @@ pub(super) fn internal_names(world: &World, zones: &mut InternalZones) {
             }
         }
         for address in machine.network_interfaces.iter().flat_map(|interface| &interface.ip_addresses) {
-            let Some(apex) = reverse_apex(network, **address) else { continue };
+            let Some(address) = address.known() else { continue };
+            let Some(apex) = reverse_apex(network, address) else { continue };
             zones.zone(number, apex, origin).insert(RecordSet {
-                owner: reverse_owner(**address),
+                owner: reverse_owner(address),
                 rtype: RecordType::PTR,
                 ttl: TTL,
                 rdatas: Rdatas::one(host.as_wire()),
@@ -104,12 +105,14 @@ fn writer(world: &World, machine: &VirtualMachine) -> Writer {
     Writer::VirtualMachine(world.machine_label(machine))
 }
 
-/// The first IPv4 and the first IPv6 address of the primary interface: one record of each type for a machine.
+/// The first IPv4 and the first IPv6 address of the primary interface: one record of each type for a machine. One that
+/// is not known is taken for IPv4.
 fn address_sets(owner: &Name, machine: &VirtualMachine, writer: Writer) -> Vec<RecordSet> {
     let primary = machine.primary_interface();
-    let addresses: Vec<IpAddr> =
+    let addresses: Vec<Address> =
         primary.into_iter().flat_map(|interface| &interface.ip_addresses).map(|address| **address).collect();
-    let first = |is: fn(&IpAddr) -> bool| addresses.iter().copied().find(is);
-    let addresses: Vec<_> = first(IpAddr::is_ipv4).into_iter().chain(first(IpAddr::is_ipv6)).collect();
-    address_set(owner, &addresses, TTL, writer, machine.name.origin).collect()
+    let is_v6 = |address: &&Address| matches!(address, Address::Known(IpAddr::V6(_)));
+    let first = addresses.iter().find(|address| !is_v6(address));
+    let addresses = first.into_iter().chain(addresses.iter().find(is_v6)).copied();
+    address_set(owner, addresses, TTL, writer, machine.name.origin).collect()
 }

@@ -1,13 +1,11 @@
 //! What follows from managed private endpoints and private link services.
 
-use std::net::IpAddr;
-
 use super::internal::InternalZones;
 use super::zone_group::ZONE_GROUP_TTL;
 use super::{address_set, constant, public, seconds};
 use crate::azure::catalogue::{Catalogue, ResourceMember};
 use crate::azure::contents::ZoneContents;
-use crate::azure::declaration::{ManagedPrivateEndpoint, ManagedTarget, ServiceEndpoint, Word, Writer};
+use crate::azure::declaration::{Address, ManagedPrivateEndpoint, ManagedTarget, ServiceEndpoint, Word, Writer};
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
 use crate::azure::world::World;
@@ -52,14 +50,14 @@ pub(super) fn names(world: &World, catalogue: &Catalogue, zones: &mut InternalZo
                 }
                 stays
             });
-            for record_set in address_set(&name, &[address], seconds(ZONE_GROUP_TTL), writer, origin) {
+            for record_set in address_set(&name, [address], seconds(ZONE_GROUP_TTL), writer, origin) {
                 zone.insert(record_set);
             }
         }
     }
 }
 
-fn private_names(world: &World, catalogue: &Catalogue, endpoint: &ManagedPrivateEndpoint) -> Vec<(Name, IpAddr)> {
+fn private_names(world: &World, catalogue: &Catalogue, endpoint: &ManagedPrivateEndpoint) -> Vec<(Name, Address)> {
     let address = |member: &str| endpoint.ip_configurations.get(&Word::from(member)).map(|address| **address);
     match &endpoint.target {
         ManagedTarget::Service { domain_name, .. } => {

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 use super::catalogue::Catalogue;
 use super::contents::{Scope, ZoneContents};
-use super::declaration::{Origin, PrivateDnsZone, PublicZone, RecordSet, SoaEdit, Writer};
+use super::declaration::{Address, Origin, PrivateDnsZone, PublicZone, RecordSet, SoaEdit, Writer};
 use super::finding::Finding;
 use super::world::World;
 use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
@@ -115,29 +115,37 @@ fn take_record_sets(apex: &Name, record_sets: &mut Vec<RecordSet>) -> RecordSets
     sorted.map(|record_set| ((record_set.owner.clone(), record_set.rtype), record_set)).collect()
 }
 
-/// An A and an AAAA record set, as far as there are addresses for them.
+/// An A and an AAAA record set, as far as there are addresses for them. An address that is not known is one of IPv4, as
+/// Azure gives them, and makes the set one that is not known.
 fn address_set(
     owner: &Name,
-    addresses: &[IpAddr],
+    addresses: impl IntoIterator<Item = Address>,
     ttl: Ttl,
     writer: Writer,
     origin: Origin,
 ) -> impl Iterator<Item = RecordSet> {
-    let v4 = addresses.iter().filter_map(|address| match address {
-        IpAddr::V4(address) => Some(address.octets().into()),
-        IpAddr::V6(_) => None,
-    });
-    let v6 = addresses.iter().filter_map(|address| match address {
-        IpAddr::V4(_) => None,
-        IpAddr::V6(address) => Some(address.octets().into()),
-    });
-    let sets = [(RecordType::A, v4.collect::<Vec<_>>()), (RecordType::AAAA, v6.collect())];
-    sets.into_iter().filter(|(_, rdatas)| !rdatas.is_empty()).map({
-        let owner = owner.clone();
-        move |(rtype, rdatas)| {
-            let rdatas = Rdatas::new(rtype, rdatas);
-            RecordSet { owner: owner.clone(), rtype, ttl, rdatas, writer: writer.clone(), origin }
+    let (mut v4, mut v6, mut has_unknown) = (Vec::new(), Vec::new(), false);
+    for address in addresses {
+        match address {
+            Address::Known(IpAddr::V4(address)) => v4.push(address.octets().into()),
+            Address::Known(IpAddr::V6(address)) => v6.push(address.octets().into()),
+            Address::Unknown => has_unknown = true,
         }
+    }
+    let set = |rtype, rdatas: Vec<Box<[u8]>>| (!rdatas.is_empty()).then(|| (rtype, Rdatas::new(rtype, rdatas)));
+    let v4 = match has_unknown {
+        true => Some((RecordType::A, Rdatas::unknown())),
+        false => set(RecordType::A, v4),
+    };
+    let v6 = set(RecordType::AAAA, v6);
+    let owner = owner.clone();
+    v4.into_iter().chain(v6).map(move |(rtype, rdatas)| RecordSet {
+        owner: owner.clone(),
+        rtype,
+        ttl,
+        rdatas,
+        writer: writer.clone(),
+        origin,
     })
 }
 

@@ -72,7 +72,13 @@ fn addresses(server: &NameServer, zone: &mut ZoneContents, findings: &mut Vec<Fi
             "give the name server a name that only private zones cover, or none of the zones here",
         ));
     }
-    let written = address_set(&server.name, &server.addresses, NameServer::ADDRESS_TTL, Writer::NameServers, origin);
+    let written = address_set(
+        &server.name,
+        server.addresses.iter().map(|address| (*address).into()),
+        NameServer::ADDRESS_TTL,
+        Writer::NameServers,
+        origin,
+    );
     for record_set in written {
         let key = (record_set.owner.clone(), record_set.rtype);
         match zone.record_sets.get(&key) {

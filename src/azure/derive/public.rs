@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use super::{SOA_TTL, address_set, constant, seconds};
 use crate::azure::catalogue::{Catalogue, ResourceMember, SubResource};
 use crate::azure::contents::{Scope, ZoneContents};
-use crate::azure::declaration::{NameServer, Origin, PrivateEndpoint, PrivateLinkResource, RecordSet, Word, Writer};
+use crate::azure::declaration::{
+    Address, NameServer, Origin, PrivateEndpoint, PrivateLinkResource, RecordSet, Word, Writer,
+};
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
 use crate::azure::world::World;
@@ -170,7 +172,9 @@ impl PublicSide {
         }
         let stands_at = member.public_chain.last().map_or(&member.public_name, |(host, _)| host);
         let addresses = declared.map_or_else(|| vec![documentation_address(stands_at)], |addresses| addresses.to_vec());
-        for record_set in address_set(owner, &addresses, member.address_ttl, writer.clone(), origin) {
+        for record_set in
+            address_set(owner, addresses.into_iter().map(Address::from), member.address_ttl, writer.clone(), origin)
+        {
             let home = match &home {
                 Home::Service(apex) => Home::Service(apex.clone()),
                 Home::Parent | Home::Own => Home::Own,
@@ -200,7 +204,7 @@ impl PublicSide {
         else {
             return;
         };
-        for record_set in address_set(&member.public_name, &[**address], member.address_ttl, writer, origin) {
+        for record_set in address_set(&member.public_name, [**address], member.address_ttl, writer, origin) {
             self.record_sets.push((record_set, Home::Service(member.public_zone.clone())));
         }
     }

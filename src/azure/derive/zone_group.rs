@@ -55,9 +55,8 @@ fn member<'a>(
     let fitting = in_group.filter(|(_, zone)| *zone.name == member.private_zone).map(|(number, _)| number);
     let Some(number) = fitting.min() else { return false };
     let writer = Writer::PrivateEndpoint(world.label(&endpoint.id));
-    let addresses = [**address];
     for record_set in
-        address_set(&member.privatelink_name, &addresses, seconds(ZONE_GROUP_TTL), writer, endpoint.id.origin)
+        address_set(&member.privatelink_name, [**address], seconds(ZONE_GROUP_TTL), writer, endpoint.id.origin)
     {
         let key = (number, record_set.owner.clone(), record_set.rtype);
         let claimants = claims.entry(key).or_default();

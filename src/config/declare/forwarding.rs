@@ -107,9 +107,4 @@ impl Declarer<'_> {
         }
         Some(Declared::new(server, self.origin(text)))
     }
-
-    pub(super) fn declared_address(&mut self, text: &Text) -> Option<Declared<IpAddr>> {
-        let address = self.address(text)?;
-        Some(Declared::new(address, self.origin(text)))
-    }
 }

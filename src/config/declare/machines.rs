@@ -39,8 +39,7 @@ impl Declarer<'_> {
         if texts.is_empty() {
             self.problem(&interface.ip_addresses, "a network interface without addresses", "add an address");
         }
-        let addresses = texts.iter().map(|text| Some(Declared::new(self.address(text)?, self.origin(text))));
-        let addresses: Vec<_> = addresses.collect();
+        let addresses: Vec<_> = texts.iter().map(|text| self.private_address(text)).collect();
         let dns_servers: Vec<_> = interface.dns_servers.iter().map(|text| self.dns_server(text)).collect();
         Some(NetworkInterface {
             name: self.optional_name(&interface.name),

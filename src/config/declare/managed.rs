@@ -1,11 +1,11 @@
 //! Private link services, their endpoints, and managed private endpoints.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use super::{Declarer, Mirror, Text, connection_state, declared, mirror};
 use crate::azure::{
-    ConnectionState, Declared, ManagedPrivateEndpoint, ManagedTarget, PrivateLinkService, ServiceEndpoint, Word, types,
+    Address, ConnectionState, Declared, ManagedPrivateEndpoint, ManagedTarget, PrivateLinkService, ServiceEndpoint,
+    Word, types,
 };
 
 impl Declarer<'_> {
@@ -35,6 +35,7 @@ impl Declarer<'_> {
             private_link_service: private_link_service?,
             connection_state: connection_state(endpoint.connection_state),
             ip_configurations: ip_configurations?,
+            has_unknown_addresses: matches!(endpoint.ip_configurations, mirror::IpConfigurations::Unknown),
         })
     }
 
@@ -73,6 +74,7 @@ impl Declarer<'_> {
             target: ManagedTarget::Resource { private_link_resource: private_link_resource?, group_id },
             connection_state: managed_state(endpoint.connection_state),
             ip_configurations: ip_configurations?,
+            has_unknown_addresses: matches!(endpoint.ip_configurations, mirror::IpConfigurations::Unknown),
         })
     }
 
@@ -100,6 +102,7 @@ impl Declarer<'_> {
             },
             connection_state: managed_state(endpoint.connection_state),
             ip_configurations: ip_configurations?,
+            has_unknown_addresses: matches!(endpoint.ip_configurations, mirror::IpConfigurations::Unknown),
         })
     }
 
@@ -113,13 +116,14 @@ impl Declarer<'_> {
 
     pub(super) fn ip_configurations(
         &mut self,
-        members: &BTreeMap<String, Text>,
-    ) -> Option<BTreeMap<Word, Declared<IpAddr>>> {
-        let members = members.iter().map(|(member, text)| (Word::from(&**member), text, self.address(text)));
-        let members: Vec<_> = members.collect();
+        given: &mirror::IpConfigurations,
+    ) -> Option<BTreeMap<Word, Declared<Address>>> {
         let mut configurations = BTreeMap::new();
+        let mirror::IpConfigurations::Of(members) = given else { return Some(configurations) };
+        let members = members.iter().map(|(member, text)| (Word::from(&**member), text, self.private_address(text)));
+        let members: Vec<_> = members.collect();
         for (member, text, address) in members {
-            if configurations.insert(member.clone(), Declared::new(address?, self.origin(text))).is_some() {
+            if configurations.insert(member.clone(), address?).is_some() {
                 self.twice(text, member.as_str());
             }
         }

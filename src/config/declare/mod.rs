@@ -30,7 +30,7 @@ use super::secret_file::{SecretFile, SecretText};
 use super::sources::ZoneFile;
 use super::{Files, zone_file};
 use crate::azure::{
-    Allocations, Catalogue, ConnectionState, Declaration, Declared, Limits, PrivateDnsZone, PrivateEndpoint,
+    Address, Allocations, Catalogue, ConnectionState, Declaration, Declared, Limits, PrivateDnsZone, PrivateEndpoint,
     PrivateLinkResource, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet, ResolutionPolicy, Severity,
     SoaEdit, UnknownNames, VirtualNetwork, VirtualNetworkLink, Word, types,
 };
@@ -150,7 +150,7 @@ impl<'a> Declarer<'a> {
         let address_space = self.prefixes(&network.address_space);
         let client_prefixes = self.prefixes(&network.client_prefixes);
         let inbound_endpoints: Vec<_> =
-            network.inbound_endpoints.iter().map(|text| self.declared_address(text)).collect();
+            network.inbound_endpoints.iter().map(|text| self.private_address(text)).collect();
         let dns_servers: Vec<_> = network.dns_servers.iter().map(|text| self.dns_server(text)).collect();
         let suffix = network.internal_domain_name_suffix.as_ref();
         let internal_domain_name_suffix = suffix.and_then(|suffix| self.name(suffix));
@@ -278,6 +278,7 @@ impl<'a> Declarer<'a> {
     fn private_endpoint(&mut self, endpoint: &mirror::PrivateEndpoint) -> Option<PrivateEndpoint> {
         let id = self.id(types::PRIVATE_ENDPOINT, &endpoint.name, &endpoint.subscription, &endpoint.resource_group);
         let members = self.ip_configurations(&endpoint.ip_configurations);
+        let has_unknown_addresses = matches!(endpoint.ip_configurations, mirror::IpConfigurations::Unknown);
         let references = endpoint.private_dns_zone_group.iter().map(|reference| self.zone_reference(reference));
         let references: Vec<_> = references.collect();
         let virtual_network = self.network(&endpoint.virtual_network);
@@ -291,6 +292,7 @@ impl<'a> Declarer<'a> {
             group_id: self.label(&endpoint.group_id),
             connection_state: connection_state(endpoint.connection_state),
             ip_configurations: members?,
+            has_unknown_addresses,
             private_dns_zone_group: references.into_iter().collect::<Option<_>>()?,
             deleted: endpoint.deleted,
         })
@@ -298,6 +300,13 @@ impl<'a> Declarer<'a> {
 
     fn address(&mut self, text: &Text) -> Option<IpAddr> {
         self.parsed(text, "an address", "write an IPv4 or IPv6 address, for instance \"10.1.0.5\"")
+    }
+
+    /// An address of a virtual network.
+    fn private_address(&mut self, text: &Text) -> Option<Declared<Address>> {
+        let mend = "write an IPv4 or IPv6 address, for instance \"10.1.0.5\", or \"unknown\" for one that Azure has yet to give";
+        let address = self.parsed(text, "an address", mend)?;
+        Some(Declared::new(address, self.origin(text)))
     }
 
     /// Reports a member that is there in other letters already.

@@ -14,14 +14,21 @@ impl Declarer<'_> {
         let owner = self.reported(&set.name, "a domain name", "write a name relative to the zone, or \"@\"", owner);
         let ttl = set.ttl.as_ref().map_or(Ttl::from_secs(DEFAULT_TTL), |ttl| self.ttl(ttl, 0));
         let rtype = self.record_type(&set.record_type)?;
-        let records = set.records.get_ref();
+        let origin = self.origin(&set.name);
+        let set_of = |owner, ttl, rdatas| RecordSet { owner, rtype, ttl, rdatas, writer: Writer::Person, origin };
+        let mirror::Records::Of(records) = set.records.get_ref() else {
+            if !PRIVATE_TYPES.contains(&rtype) {
+                let what = format!("{} records that are not known", set.record_type.get_ref());
+                self.problem(&set.records, what, "write the records: other names depend on some of these types");
+            }
+            return Some(set_of(owner?, ttl?, Rdatas::unknown()));
+        };
         if records.is_empty() {
             self.problem(&set.records, "a record set without records", "add a record, or remove the set");
         }
         let rdatas: Vec<_> = records.iter().map(|record| self.record(rtype, record, apex)).collect();
         let rdatas = Rdatas::new(rtype, rdatas.into_iter().collect::<Option<_>>()?);
-        let origin = self.origin(&set.name);
-        Some(RecordSet { owner: owner?, rtype, ttl: ttl?, rdatas, writer: Writer::Person, origin })
+        Some(set_of(owner?, ttl?, rdatas))
     }
 
     /// The data of one record. Names in it are absolute, as in Azure's API.

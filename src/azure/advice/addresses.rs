@@ -1,0 +1,42 @@
+//! Record sets and inbound endpoints whose addresses are not known.
+
+use std::collections::BTreeMap;
+
+use crate::azure::contents::ZoneContents;
+use crate::azure::declaration::{Address, Origin, RecordSet};
+use crate::azure::finding::Finding;
+use crate::azure::world::World;
+use crate::dns::RecordType;
+
+const MEND: &str = "write the address in place of \"unknown\" as soon as Azure has given it";
+
+/// Says what clients get in place of them, once for each place in the configuration.
+pub(super) fn advise(world: &World, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+    let sets = zones.iter().flat_map(|zone| zone.record_sets.values()).filter(|set| set.rdatas.is_unknown());
+    let mut by_origin: BTreeMap<Origin, Vec<&RecordSet>> = BTreeMap::new();
+    for set in sets {
+        let at_origin = by_origin.entry(set.origin).or_default();
+        if at_origin.iter().all(|other| other.owner != set.owner) {
+            at_origin.push(set);
+        }
+    }
+    for (origin, sets) in by_origin {
+        let Some(first) = sets.first() else { continue };
+        let (what, mend) = match first.rtype {
+            RecordType::A | RecordType::AAAA => ("address", MEND),
+            _ => ("records", "write the records in place of \"unknown\" as soon as they are known"),
+        };
+        let names: Vec<_> = sets.iter().map(|set| set.owner.to_string()).collect();
+        let what = format!("{what} not known of {} ({}): clients get SERVFAIL", names.join(", "), first.writer);
+        findings.push(Finding::warning(origin, what, mend));
+    }
+    for network in &world.virtual_networks {
+        let mut endpoints = network.inbound_endpoints.iter();
+        if let Some(endpoint) = endpoints.find(|address| ***address == Address::Unknown) {
+            let network = world.label(&network.id);
+            let what =
+                format!("address not known of an inbound endpoint of \"{network}\": no query is taken for one to it");
+            findings.push(Finding::warning(endpoint.origin, what, MEND));
+        }
+    }
+}

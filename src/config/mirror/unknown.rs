@@ -1,0 +1,84 @@
+//! Values in whose place `"unknown"` may stand: Azure has yet to give them, or the file that tells them is another.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
+
+use super::Text;
+use crate::azure::Address;
+
+/// Private addresses by member.
+#[derive(Debug)]
+pub(in crate::config) enum IpConfigurations {
+    Of(BTreeMap<String, Text>),
+    /// None of them is known.
+    Unknown,
+}
+
+impl Default for IpConfigurations {
+    fn default() -> Self {
+        Self::Of(BTreeMap::new())
+    }
+}
+
+/// The records of a set.
+#[derive(Debug)]
+pub(in crate::config) enum Records {
+    Of(Vec<Text>),
+    /// They are not known.
+    Unknown,
+}
+
+/// Reads a value, or the word for one that is not known in its place.
+struct OrUnknown<T>(PhantomData<T>);
+
+impl<'de> Visitor<'de> for OrUnknown<IpConfigurations> {
+    type Value = IpConfigurations;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table, { MEMBER = \"ADDRESS\" }, or \"unknown\"")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        (text == Address::UNKNOWN)
+            .then_some(IpConfigurations::Unknown)
+            .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        BTreeMap::deserialize(MapAccessDeserializer::new(map)).map(IpConfigurations::Of)
+    }
+}
+
+impl<'de> Visitor<'de> for OrUnknown<Records> {
+    type Value = Records;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list, or \"unknown\"")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        (text == Address::UNKNOWN)
+            .then_some(Records::Unknown)
+            .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(Records::Of)
+    }
+}
+
+impl<'de> Deserialize<'de> for IpConfigurations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OrUnknown(PhantomData::<Self>))
+    }
+}
+
+impl<'de> Deserialize<'de> for Records {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OrUnknown(PhantomData::<Self>))
+    }
+}
