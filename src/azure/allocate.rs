@@ -211,7 +211,7 @@ impl Wanted {
 fn taken(world: &World) -> HashSet<(ResourceId, IpAddr)> {
     let mut taken = HashSet::new();
     for network in &world.virtual_networks {
-        let servers = network.dns_servers.iter().map(|server| server.ip());
+        let servers = network.dns_servers.iter().filter_map(|server| Some(server.known()?.ip()));
         let own = network.inbound_endpoints.iter().filter_map(|address| address.known()).chain(servers);
         taken.extend(own.map(|address| ((*network.id).clone(), address)));
     }

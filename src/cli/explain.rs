@@ -231,6 +231,7 @@ impl<'a> Trace<'a> {
                 format!("Azure-provided DNS as {network} sees it")
             }
             Destination::Servers(_) => "servers outside the declared networks".to_owned(),
+            Destination::Unknown => "a DNS server, address not known (SERVFAIL),".to_owned(),
         }
     }
 

@@ -22,6 +22,8 @@ pub enum ExtendedError {
     AddressNotKnown,
     /// The name has records that were declared as not known.
     RecordsNotKnown,
+    /// The name is asked of a server whose address was declared as not known.
+    ServerNotKnown,
 }
 
 impl ExtendedError {
@@ -29,7 +31,8 @@ impl ExtendedError {
     pub const fn info_code(self) -> u16 {
         match self {
             // Other: no code speaks of data that the operator has yet to learn.
-            Self::GaveWay | Self::ForwardingLoop | Self::AddressNotKnown | Self::RecordsNotKnown => 0,
+            Self::AddressNotKnown | Self::RecordsNotKnown | Self::ServerNotKnown => 0,
+            Self::GaveWay | Self::ForwardingLoop => 0,
             Self::NoSignatures => 21,
             // Not Authoritative: for REFUSED where the server is no authority for the name (RFC 8914 §4.21).
             Self::NotKnownHere => 20,
@@ -50,6 +53,7 @@ impl ExtendedError {
             Self::NotKnownHere => "not known here",
             Self::AddressNotKnown => "address not known",
             Self::RecordsNotKnown => "records not known",
+            Self::ServerNotKnown => "DNS server: address not known",
         }
     }
 }

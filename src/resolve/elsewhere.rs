@@ -22,7 +22,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         self.observer.observe(Step::CustomDns(destination));
         match destination {
             Destination::View(view) => self.enter(*view),
-            Destination::Servers(_) => {
+            Destination::Servers(_) | Destination::Unknown => {
                 self.observer.observe(Step::Name(qname.as_ref()));
                 self.forward(destination, qname.clone());
                 return false;
@@ -66,6 +66,10 @@ impl<'a, O: Observer> Query<'a, '_, O> {
                 }
                 self.enter(*view);
                 Some(sname)
+            }
+            Destination::Unknown => {
+                self.fail(Some(ExtendedError::ServerNotKnown));
+                None
             }
             Destination::Servers(targets) => {
                 // Whom a rule names answers for the whole chain.

@@ -277,6 +277,7 @@ fn destination(destination: &azure::Destination) -> Destination {
     match destination {
         azure::Destination::Network(network) => Destination::View(view_of(*network)),
         azure::Destination::Servers(servers) => Destination::Servers(servers.clone()),
+        azure::Destination::Unknown => Destination::Unknown,
     }
 }
 
@@ -300,7 +301,7 @@ fn views_differ_elsewhere(topology: &Topology) -> bool {
     let forwarding = topology.forwarding();
     let of_interfaces = forwarding.interfaces.iter().map(|(_, _, destination)| destination);
     let mut custom_dns = forwarding.custom_dns.values().chain(of_interfaces);
-    custom_dns.any(|destination| matches!(destination, azure::Destination::Servers(_)))
+    custom_dns.any(|destination| !matches!(destination, azure::Destination::Network(_)))
         || forwarding.upstream.as_ref().is_some_and(|(_, for_outside)| !for_outside)
 }
 

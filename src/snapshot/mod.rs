@@ -138,6 +138,8 @@ pub enum Destination {
     View(ViewId),
     /// Real servers.
     Servers(Targets),
+    /// A server whose address is not known.
+    Unknown,
 }
 
 /// A rule of a DNS security policy at one domain.

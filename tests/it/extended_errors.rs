@@ -83,13 +83,24 @@ fn an_address_that_is_not_known_is_told() {
     let zone = "[[private_dns_zone]]\nname = \"corp.test\"\nvirtual_network_links = [{ virtual_network = \"v\" }]\n\
                 [[private_dns_zone.record_set]]\nname = \"db\"\ntype = \"A\"\nrecords = \"unknown\"\n\
                 [[private_dns_zone.record_set]]\nname = \"text\"\ntype = \"TXT\"\nrecords = \"unknown\"\n";
-    let server = Server::configured(&format!("{}{zone}", network("v", 1, "")));
+    let server = Server::configured(&format!(
+        "{}{}{}{zone}",
+        network("v", 1, ""),
+        network("w", 2, "dns_servers = [\"unknown\", \"127.0.0.1:1\"]"),
+        ruleset("r", &["v"], &[("rule.test", &["unknown"])]),
+    ));
     for (arguments, expected) in [
         (["db.corp.test", "A"], "; EDE: 0 (Other): (address not known)\n"),
         (["text.corp.test", "TXT"], "; EDE: 0 (Other): (records not known)\n"),
     ] {
         let Some(output) = dig(&server, &arguments) else { return };
         assert!(output.contains("status: SERVFAIL") && output.contains(expected), "{output}");
+    }
+    // Nor is that of the server that a rule, or the network, would ask.
+    let of_server = "; EDE: 0 (Other): (DNS server: address not known)\n";
+    for arguments in [["www.rule.test", "A"], ["-b127.2.0.1", "www.rule.test"]] {
+        let output = dig(&server, &arguments).unwrap();
+        assert!(output.contains("status: SERVFAIL") && output.contains(of_server), "{output}");
     }
     let output = dig(&server, &["db.corp.test", "AAAA"]).unwrap();
     assert!(output.contains("status: NOERROR") && output.contains("ANSWER: 0"), "{output}");

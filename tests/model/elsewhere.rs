@@ -6,8 +6,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 use vnetdns::azure::{
-    Declaration, Declared, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule, Link, Origin,
-    SecurityAction, types,
+    Address, Declaration, Declared, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule, Link,
+    Origin, SecurityAction, types,
 };
 use vnetdns::dns::{RecordType, Ttl};
 use vnetdns::resolve::{ForwardQuestion, Reply, ReplySet};
@@ -108,7 +108,12 @@ pub(crate) fn inbound_endpoint(network: usize) -> IpAddr {
     [10, network as u8, 255, 4].into()
 }
 
-pub(crate) fn declared_server(leads: Leads) -> Declared<SocketAddr> {
+pub(crate) fn declared_server(leads: Leads) -> Declared<Address<SocketAddr>> {
+    let server = real_server(leads);
+    Declared::new(Address::Known(*server), server.origin)
+}
+
+pub(crate) fn real_server(leads: Leads) -> Declared<SocketAddr> {
     let address = match leads {
         Leads::Endpoint(network) => (inbound_endpoint(network), 53).into(),
         Leads::Forwarder(network) => ([10, network as u8, 9, 9], 53).into(),

@@ -10,7 +10,7 @@ use vnetdns::azure::{
 use vnetdns::dns::{Name, Rdatas, RecordType, Ttl};
 use vnetdns::snapshot::{Generation, Identity, Snapshot};
 
-use crate::elsewhere::{Leads, Settings, UPSTREAM, declared_server, inbound_endpoint};
+use crate::elsewhere::{Leads, Settings, UPSTREAM, declared_server, inbound_endpoint, real_server};
 use crate::labels::{Labels, from_wire, is_within, lower, text, to_wire};
 use crate::model::{A, CNAME, DNAME, MX, Model, NS, PTR, Record, SOA, SRV, Zone};
 
@@ -116,7 +116,7 @@ impl World {
             limits: Limits::Off,
             upstream: self
                 .upstream
-                .map(|for_outside| Upstream { servers: vec![declared_server(Leads::Server(UPSTREAM))], for_outside }),
+                .map(|for_outside| Upstream { servers: vec![real_server(Leads::Server(UPSTREAM))], for_outside }),
             name_servers: self.name_servers.iter().enumerate().map(name_server).collect(),
             ..Declaration::default()
         };

@@ -1,9 +1,10 @@
 //! Record sets and inbound endpoints whose addresses are not known.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use crate::azure::contents::ZoneContents;
-use crate::azure::declaration::{Address, Origin, RecordSet};
+use crate::azure::declaration::{Address, Declared, Origin, RecordSet};
 use crate::azure::finding::Finding;
 use crate::azure::world::World;
 use crate::dns::RecordType;
@@ -29,6 +30,28 @@ pub(super) fn advise(world: &World, zones: &[ZoneContents], findings: &mut Vec<F
         let names: Vec<_> = sets.iter().map(|set| set.owner.to_string()).collect();
         let what = format!("{what} not known of {} ({}): clients get SERVFAIL", names.join(", "), first.writer);
         findings.push(Finding::warning(origin, what, mend));
+    }
+    let is_unknown = |server: &&Declared<Address<SocketAddr>>| server.known().is_none();
+    let mut warn = |servers: &[Declared<Address<SocketAddr>>], whose: String, who: &str| {
+        // Where the first is known, it is asked.
+        let Some(server) = servers.first().filter(is_unknown) else { return };
+        let what = format!("address not known of the DNS server of {whose}: {who} get SERVFAIL");
+        findings.push(Finding::warning(server.origin, what, MEND));
+    };
+    for network in &world.virtual_networks {
+        warn(&network.dns_servers, format!("\"{}\"", world.label(&network.id)), "its clients");
+    }
+    for machine in &world.virtual_machines {
+        for interface in &machine.network_interfaces {
+            warn(
+                &interface.dns_servers,
+                format!("virtual machine \"{}\"", world.machine_label(machine)),
+                "its queries",
+            );
+        }
+    }
+    for rule in world.dns_forwarding_rulesets.iter().flat_map(|ruleset| &ruleset.rules).filter(|rule| rule.is_enabled) {
+        warn(&rule.target_dns_servers, format!("a rule for {}", *rule.domain_name), "names below it");
     }
     for network in &world.virtual_networks {
         let mut endpoints = network.inbound_endpoints.iter();

@@ -282,7 +282,7 @@ fn endpoints(
         let resolves_in = match forwarding.custom_dns.get(&own) {
             None => Some(own),
             Some(Destination::Network(network)) => Some(*network),
-            Some(Destination::Servers(_)) => None,
+            Some(Destination::Servers(_) | Destination::Unknown) => None,
         };
         let private_zones: BTreeSet<&Name> = written.iter().map(|member| &member.private_zone).collect();
         for reference in &endpoint.private_dns_zone_group {

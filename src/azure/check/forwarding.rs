@@ -7,9 +7,10 @@ use std::net::SocketAddr;
 use super::{links, missing_network, unique_as};
 use crate::azure::contents::{NetworkId, Scope, ZoneContents};
 use crate::azure::declaration::{
-    AZURE_PROVIDED_DNS, Declared, DnsForwardingRuleset, DnsSecurityPolicy, Limits, Link, Origin, VirtualNetwork,
+    AZURE_PROVIDED_DNS, Address, Declared, DnsForwardingRuleset, DnsSecurityPolicy, Limits, Link, Origin,
+    VirtualNetwork,
 };
-use crate::azure::derive::{Destination, Forwarding, Rule, standing_in};
+use crate::azure::derive::{Destination, Forwarding, Rule, has_custom_dns, standing_in};
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
 use crate::azure::world::World;
@@ -107,9 +108,8 @@ fn custom_dns(
             ));
         }
     }
-    let Some(first) = network.dns_servers.first() else { return };
     one_place(world, Some(number), &network.dns_servers, findings);
-    if first.ip() == AZURE_PROVIDED_DNS {
+    if !has_custom_dns(network) {
         return;
     }
     if forwarding.custom_dns.get(&number) != Some(&Destination::Network(number)) {
@@ -133,12 +133,18 @@ fn custom_dns(
 }
 
 /// Warns where a server beside the first stands elsewhere, for it is not asked, or not as what it is.
-fn one_place(world: &World, own: Option<NetworkId>, servers: &[Declared<SocketAddr>], findings: &mut Vec<Finding>) {
-    let Some((first, others)) = servers.split_first() else { return };
-    let networks = |server: &Declared<SocketAddr>| standing_in(world, own, **server);
-    if let Some(other) = others.iter().find(|other| networks(other) != networks(first)) {
+fn one_place(
+    world: &World,
+    own: Option<NetworkId>,
+    servers: &[Declared<Address<SocketAddr>>],
+    findings: &mut Vec<Finding>,
+) {
+    let mut servers = servers.iter().filter_map(|server| Some((server.known()?, server.origin)));
+    let Some((first, _)) = servers.next() else { return };
+    let networks = |server| standing_in(world, own, server);
+    if let Some((other, origin)) = servers.find(|(other, _)| networks(*other) != networks(first)) {
         findings.push(Finding::warning(
-            other.origin,
+            origin,
             format!(
                 "{} does not stand where {} does, and the first server alone decides who answers",
                 other.ip(),
@@ -161,6 +167,9 @@ fn ruleset(world: &World, ruleset: &DnsForwardingRuleset, findings: &mut Vec<Fin
     };
     too_many(ruleset.rules.len(), RULES, "rules");
     too_many(ruleset.links.len(), LINKS, "links");
+    let is_azures = |target: &&Declared<Address<SocketAddr>>| {
+        target.known().is_some_and(|target| target.ip() == AZURE_PROVIDED_DNS)
+    };
     for rule in &ruleset.rules {
         let domain_name = &rule.domain_name;
         if !domains.insert(&**domain_name) {
@@ -177,7 +186,7 @@ fn ruleset(world: &World, ruleset: &DnsForwardingRuleset, findings: &mut Vec<Fin
                 "write a shorter one, or \".\" for all names",
             ));
         }
-        if let Some(target) = rule.target_dns_servers.iter().find(|target| target.ip() == AZURE_PROVIDED_DNS) {
+        if let Some(target) = rule.target_dns_servers.iter().find(is_azures) {
             findings.push(Finding::error(
                 target.origin,
                 format!("{AZURE_PROVIDED_DNS} cannot be the target of a rule"),
@@ -308,7 +317,7 @@ mod tests {
         let rule = |at| ForwardingRule {
             name: None,
             domain_name: declared(format!("r{at}.test").parse().unwrap()),
-            target_dns_servers: vec![declared(([192, 0, 2, 1], 53).into())],
+            target_dns_servers: vec![declared(Address::Known(([192, 0, 2, 1], 53).into()))],
             is_enabled: true,
         };
         [Limits::Azure, Limits::Off].map(|limits| {

@@ -1,14 +1,14 @@
-//! Private addresses as declared: one that is known, or one that Azure gives and nobody has said yet.
+//! Addresses as declared: one that is known, or one that Azure gives and nobody has said yet.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// A private address.
+/// An address of something in a virtual network; that of a DNS server has a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Address {
+pub enum Address<A = IpAddr> {
     /// This one.
-    Known(IpAddr),
+    Known(A),
     /// There is one, which is not known: Azure allocates it when the resource is made.
     Unknown,
 }
@@ -16,9 +16,11 @@ pub enum Address {
 impl Address {
     /// What stands in place of an address that is not known.
     pub const UNKNOWN: &str = "unknown";
+}
 
+impl<A: Copy> Address<A> {
     /// The address, if it is known.
-    pub const fn known(self) -> Option<IpAddr> {
+    pub const fn known(self) -> Option<A> {
         match self {
             Self::Known(address) => Some(address),
             Self::Unknown => None,
@@ -26,8 +28,8 @@ impl Address {
     }
 }
 
-impl From<IpAddr> for Address {
-    fn from(address: IpAddr) -> Self {
+impl<A> From<A> for Address<A> {
+    fn from(address: A) -> Self {
         Self::Known(address)
     }
 }
@@ -43,7 +45,7 @@ impl FromStr for Address {
     }
 }
 
-impl fmt::Display for Address {
+impl<A: fmt::Display> fmt::Display for Address<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Known(address) => address.fmt(f),

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::{Declared, Link};
+use super::{Address, Declared, Link};
 use crate::azure::identity::ResourceId;
 use crate::dns::Name;
 
@@ -29,7 +29,7 @@ pub struct ForwardingRule {
     /// Names at and below it are forwarded; the root stands for all names but those that Azure keeps for itself.
     pub domain_name: Declared<Name>,
     /// Servers to ask, the first that responds.
-    pub target_dns_servers: Vec<Declared<SocketAddr>>,
+    pub target_dns_servers: Vec<Declared<Address<SocketAddr>>>,
     /// A disabled rule is as if it were not there.
     pub is_enabled: bool,
 }

@@ -52,7 +52,7 @@ pub struct NetworkInterface {
     /// Private addresses, that of the primary IP configuration first.
     pub ip_addresses: Vec<Declared<Address>>,
     /// Its own DNS servers, which count before those of the network.
-    pub dns_servers: Vec<Declared<SocketAddr>>,
+    pub dns_servers: Vec<Declared<Address<SocketAddr>>>,
     /// Whether it is declared as the machine's primary interface.
     pub primary: bool,
     /// Where it was declared.

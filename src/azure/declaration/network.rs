@@ -24,7 +24,7 @@ pub struct VirtualNetwork {
     /// Resolver).
     pub inbound_endpoints: Vec<Declared<Address>>,
     /// Custom DNS servers of the network's clients; without any, Azure-provided DNS.
-    pub dns_servers: Vec<Declared<SocketAddr>>,
+    pub dns_servers: Vec<Declared<Address<SocketAddr>>>,
     /// Name below `internal.cloudapp.net` that ends the names of the network's machines; Azure makes one up where none
     /// is given (`internalDomainNameSuffix` of a network interface).
     pub internal_domain_name_suffix: Option<Declared<Name>>,

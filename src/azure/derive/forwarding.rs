@@ -45,6 +45,8 @@ pub enum Destination {
     Network(NetworkId),
     /// Real servers.
     Servers(Targets),
+    /// A server whose address is not known, nor where it stands.
+    Unknown,
 }
 
 /// What was declared of all this, checked, every server known for what it is.
@@ -102,7 +104,7 @@ const RESERVED: [&str; 2] = ["microsoft.com", "microsoftonline.com"];
 pub(in crate::azure) fn forwarding(world: &World, catalogue: &Catalogue, findings: &mut Vec<Finding>) -> Forwarding {
     let mut forwarding = Forwarding::default();
     for (number, network) in world.numbered_networks() {
-        if network.dns_servers.first().is_some_and(|first| first.ip() != AZURE_PROVIDED_DNS) {
+        if has_custom_dns(network) {
             let destination = destination(world, Some(number), &network.dns_servers, findings);
             forwarding.custom_dns.extend(destination.map(|destination| (number, destination)));
         }
@@ -150,26 +152,33 @@ pub(in crate::azure) fn forwarding(world: &World, catalogue: &Catalogue, finding
     forwarding
 }
 
+/// Whether servers of a network's own answer its clients. Azure-provided DNS may be named among them.
+pub(in crate::azure) fn has_custom_dns(network: &VirtualNetwork) -> bool {
+    let first = network.dns_servers.first();
+    first.is_some_and(|first| first.known().is_none_or(|server| server.ip() != AZURE_PROVIDED_DNS))
+}
+
 /// The network that a server stands in, or the servers themselves: the first decides. `None` after a finding.
 fn destination(
     world: &World,
     own: Option<NetworkId>,
-    servers: &[Declared<SocketAddr>],
+    servers: &[Declared<Address<SocketAddr>>],
     findings: &mut Vec<Finding>,
 ) -> Option<Destination> {
-    let first = servers.first()?;
+    let declared = servers.first()?;
+    let Some(first) = declared.known() else { return Some(Destination::Unknown) };
     if first.ip() == AZURE_PROVIDED_DNS {
         return own.map(Destination::Network);
     }
-    match standing_in(world, own, **first).as_slice() {
-        [] => Some(Destination::Servers(servers.iter().map(|server| **server).collect())),
+    match standing_in(world, own, first).as_slice() {
+        [] => Some(Destination::Servers(servers.iter().filter_map(|server| server.known()).collect())),
         [network] => Some(Destination::Network(*network)),
         several => {
             let mut networks = world.numbered_networks().filter(|(number, _)| several.contains(number));
             let is_endpoint = networks.any(|(_, network)| network.has_inbound_endpoint(first.ip()));
             let names = several.iter().map(|network| world.network_label(*network));
             findings.push(Finding::error(
-                first.origin,
+                declared.origin,
                 format!("{} may stand in any of the virtual networks {}", first.ip(), quoted(names)),
                 match is_endpoint {
                     true => "give the inbound endpoints of these networks different addresses",

@@ -19,7 +19,7 @@ use super::world::World;
 use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
 
 pub use forwarding::{Destination, Forwarding, Rule, SecurityRule, Targets};
-pub(super) use forwarding::{forwarding, standing_in};
+pub(super) use forwarding::{forwarding, has_custom_dns, standing_in};
 pub(super) use internal::INTERNAL_APEX;
 pub(super) use managed::ALIAS_APEX;
 

@@ -6,7 +6,8 @@ use toml::Spanned;
 
 use super::Declarer;
 use crate::azure::{
-    Declared, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule, SecurityAction, Upstream, types,
+    Address, Declared, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule, SecurityAction,
+    Upstream, types,
 };
 use crate::config::mirror::{self, State, Text};
 use crate::dns::Name;
@@ -18,7 +19,8 @@ const PRIORITIES: std::ops::RangeInclusive<u32> = 100..=65000;
 
 impl Declarer<'_> {
     pub(super) fn upstream(&mut self, upstream: &mirror::Upstream) -> Option<Upstream> {
-        Some(Upstream { servers: self.dns_servers(&upstream.servers)?, for_outside: upstream.for_outside })
+        let servers = self.dns_servers(&upstream.servers, Self::real_server)?;
+        Some(Upstream { servers, for_outside: upstream.for_outside })
     }
 
     pub(super) fn ruleset(&mut self, ruleset: &mirror::DnsForwardingRuleset) -> Option<DnsForwardingRuleset> {
@@ -32,7 +34,7 @@ impl Declarer<'_> {
     fn forwarding_rule(&mut self, rule: &mirror::ForwardingRule) -> Option<ForwardingRule> {
         let name = self.optional_name(&rule.name);
         let domain_name = self.domain(&rule.domain_name);
-        let target_dns_servers = self.dns_servers(&rule.target_dns_servers);
+        let target_dns_servers = self.dns_servers(&rule.target_dns_servers, Self::dns_server);
         Some(ForwardingRule {
             name,
             domain_name: domain_name?,
@@ -71,12 +73,16 @@ impl Declarer<'_> {
         })
     }
 
-    fn dns_servers(&mut self, servers: &Spanned<Vec<Text>>) -> Option<Vec<Declared<SocketAddr>>> {
+    fn dns_servers<T>(
+        &mut self,
+        servers: &Spanned<Vec<Text>>,
+        read: impl Fn(&mut Self, &Text) -> Option<T>,
+    ) -> Option<Vec<T>> {
         if servers.get_ref().is_empty() {
             self.problem(servers, "no server to ask", "write the address of one");
             return None;
         }
-        let servers: Vec<_> = servers.get_ref().iter().map(|text| self.dns_server(text)).collect();
+        let servers: Vec<_> = servers.get_ref().iter().map(|text| read(self, text)).collect();
         servers.into_iter().collect()
     }
 
@@ -92,8 +98,17 @@ impl Declarer<'_> {
         Some(name)
     }
 
+    /// A server in a network, or that a network asks: its address may not be known.
+    pub(super) fn dns_server(&mut self, text: &Text) -> Option<Declared<Address<SocketAddr>>> {
+        if text.get_ref() == Address::UNKNOWN {
+            return Some(Declared::new(Address::Unknown, self.origin(text)));
+        }
+        let server = self.real_server(text)?;
+        Some(Declared::new(Address::Known(*server), server.origin))
+    }
+
     /// An address, with a port where it is not 53.
-    pub(super) fn dns_server(&mut self, text: &Text) -> Option<Declared<SocketAddr>> {
+    fn real_server(&mut self, text: &Text) -> Option<Declared<SocketAddr>> {
         let address = text.get_ref().parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT));
         let server = match address {
             Ok(server) => server,
