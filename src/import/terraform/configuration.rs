@@ -1,0 +1,275 @@
+//! The configuration within a plan: which instances an expression refers to.
+//!
+//! Terraform prints of an expression no more than the names that it refers to, with the longer ones before their own beginnings:
+//! `azurerm_subnet.this["a"].id`, `azurerm_subnet.this["a"]`, `azurerm_subnet.this`. Of local values nothing is printed.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::instance::{Instance, elements};
+
+/// Most names that are followed for one expression.
+const MAX_NAMES: usize = 10_000;
+/// Most modules and iterations through which a name is followed.
+const MAX_DEPTH: usize = 64;
+
+/// Resources of a configuration, and the instances that a plan has of them.
+pub(super) struct Configuration<'a> {
+    root: &'a Value,
+    /// By the names of the modules, joined by dots, and the address within the module.
+    resources: HashMap<(String, &'a str), &'a Value>,
+    /// Instances by the address of their module instance and the address of the resource within it.
+    instances: HashMap<(String, String), Vec<Keyed<'a>>>,
+    /// Keys of the instances of a module, by the address of the module that calls it and the name of the call.
+    modules: HashMap<(String, String), Vec<Option<String>>>,
+}
+
+/// The number of an instance, with its key.
+type Keyed<'a> = (Option<&'a Value>, usize);
+
+/// Where an expression stands.
+struct Site<'a> {
+    /// Address of the module instance.
+    module: String,
+    /// The key of the instance that the expression belongs to, as it stands in brackets.
+    key: Option<String>,
+    /// The expression of its `for_each`.
+    each: &'a Value,
+}
+
+struct Search<'a> {
+    seen: HashSet<(String, &'a str)>,
+    found: Vec<usize>,
+}
+
+impl<'a> Configuration<'a> {
+    pub(super) fn new(configuration: &'a Value, instances: &[Instance<'a>]) -> Self {
+        let mut this = Self {
+            root: &configuration["root_module"],
+            resources: HashMap::new(),
+            instances: HashMap::new(),
+            modules: HashMap::new(),
+        };
+        this.add_resources(this.root, String::new());
+        for (at, instance) in instances.iter().enumerate() {
+            let data = if instance.managed { "" } else { "data." };
+            let resource = format!("{data}{}.{}", instance.kind, instance.name);
+            let of_resource = this.instances.entry((instance.module.to_string(), resource)).or_default();
+            of_resource.push((instance.key, at));
+            let mut module = instance.module.as_ref();
+            while let Some((caller, call, key)) = last_call(module) {
+                let keys = this.modules.entry((caller.to_owned(), call.to_owned())).or_default();
+                let key = key.map(str::to_owned);
+                if keys.contains(&key) {
+                    break;
+                }
+                keys.push(key);
+                module = caller;
+            }
+        }
+        this
+    }
+
+    fn add_resources(&mut self, module: &'a Value, path: String) {
+        for resource in elements(&module["resources"]) {
+            if let Some(address) = resource["address"].as_str() {
+                self.resources.insert((path.clone(), address), resource);
+            }
+        }
+        for (name, call) in module["module_calls"].as_object().into_iter().flatten() {
+            let dot = if path.is_empty() { "" } else { "." };
+            self.add_resources(&call["module"], format!("{path}{dot}{name}"));
+        }
+    }
+
+    /// The configuration of the resource that an instance is of.
+    pub(super) fn resource(&self, instance: &Instance<'_>) -> Option<&'a Value> {
+        let mut path = Vec::new();
+        let mut module = instance.module.as_ref();
+        while let Some((caller, call, _)) = last_call(module) {
+            path.push(call);
+            module = caller;
+        }
+        path.reverse();
+        let data = if instance.managed { "" } else { "data." };
+        let address = format!("{data}{}.{}", instance.kind, instance.name);
+        self.resources.get(&(path.join("."), address.as_str())).copied()
+    }
+
+    /// The instances that an expression of an instance's refers to, each once.
+    pub(super) fn targets(&self, instance: &Instance<'a>, expression: &'a Value) -> Vec<usize> {
+        let Some(resource) = self.resource(instance) else { return Vec::new() };
+        let site = Site {
+            module: instance.module.to_string(),
+            key: instance.key.map(Value::to_string),
+            each: &resource["for_each_expression"],
+        };
+        let mut search = Search { seen: HashSet::new(), found: Vec::new() };
+        self.follow(&site, expression, 0, &mut search);
+        search.found
+    }
+
+    fn follow(&self, site: &Site<'a>, expression: &'a Value, depth: usize, search: &mut Search<'a>) {
+        if depth > MAX_DEPTH {
+            return;
+        }
+        let mut longer: &str = "";
+        for name in elements(&expression["references"]).filter_map(Value::as_str) {
+            let is_beginning = longer.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', '[']));
+            if is_beginning || search.seen.len() >= MAX_NAMES {
+                continue;
+            }
+            longer = name;
+            if search.seen.insert((site.module.clone(), name)) {
+                self.follow_name(site, name, depth, search);
+            }
+        }
+    }
+
+    fn follow_name(&self, site: &Site<'a>, name: &str, depth: usize, search: &mut Search<'a>) {
+        let steps = steps(name);
+        let step = |at: usize| steps.get(at).copied().unwrap_or_default();
+        match step(0).0 {
+            "each" if step(1).0 == "value" => self.follow(site, site.each, depth + 1, search),
+            "each" | "count" | "local" | "path" | "self" | "terraform" => {}
+            "var" => {
+                let Some((caller, call, key)) = last_call(&site.module) else { return };
+                let call = &self.module(caller)["module_calls"][call];
+                let key = key.map(str::to_owned);
+                let site = Site { module: caller.to_owned(), key, each: &call["for_each_expression"] };
+                self.follow(&site, &call["expressions"][step(1).0], depth + 1, search);
+            }
+            "module" => {
+                let (call, key) = step(1);
+                let Some(keys) = self.modules.get(&(site.module.clone(), call.to_owned())) else { return };
+                let keys = keys.iter().map(|key| (key.as_deref(), key.as_deref()));
+                for key in chosen(keys, key, site.key.as_deref()) {
+                    let dot = if site.module.is_empty() { "" } else { "." };
+                    let key = key.map(|key| format!("[{key}]")).unwrap_or_default();
+                    let module = format!("{}{dot}module.{call}{key}", site.module);
+                    let outputs = &self.module(&module)["outputs"];
+                    let site = Site { module, key: None, each: &Value::Null };
+                    match steps.get(2) {
+                        Some((output, _)) => self.follow(&site, &outputs[*output]["expression"], depth + 1, search),
+                        // `module.network[each.key].id` is printed without what follows the brackets.
+                        None => {
+                            for output in outputs.as_object().into_iter().flatten() {
+                                self.follow(&site, &output.1["expression"], depth + 1, search);
+                            }
+                        }
+                    }
+                }
+            }
+            first => {
+                let data = first == "data";
+                let (kind, (name, key)) = if data { (step(1).0, step(2)) } else { (first, step(1)) };
+                let resource = format!("{}{kind}.{name}", if data { "data." } else { "" });
+                let Some(instances) = self.instances.get(&(site.module.clone(), resource)) else { return };
+                let texts: Vec<_> = instances.iter().map(|(key, at)| (key.map(Value::to_string), *at)).collect();
+                let keys = texts.iter().map(|(key, at)| (key.as_deref(), *at));
+                for at in chosen(keys, key, site.key.as_deref()) {
+                    if !search.found.contains(&at) {
+                        search.found.push(at);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The configuration of a module by the address of an instance of it.
+    fn module(&self, address: &str) -> &'a Value {
+        let steps = steps(address);
+        let calls = steps.iter().skip(1).step_by(2);
+        calls.fold(self.root, |module, (call, _)| &module["module_calls"][*call]["module"])
+    }
+}
+
+/// Of several instances the one with the key that is written; else the one with the reader's own key; else all.
+fn chosen<'k, T: Copy>(
+    instances: impl Iterator<Item = (Option<&'k str>, T)> + Clone,
+    written: Option<&str>,
+    own: Option<&str>,
+) -> Vec<T> {
+    let with = |wanted: Option<&str>| {
+        let mut instances = instances.clone();
+        wanted.and_then(|wanted| instances.find(|(key, _)| *key == Some(wanted)))
+    };
+    match (written, with(written), with(own)) {
+        (Some(_), found, _) => found.into_iter().map(|(_, instance)| instance).collect(),
+        (None, _, Some((_, instance))) => vec![instance],
+        (None, _, None) => instances.map(|(_, instance)| instance).collect(),
+    }
+}
+
+/// The parts of an address between dots, each with what stands in brackets behind it. Dots and brackets within a quoted key are the
+/// key's.
+fn steps(address: &str) -> Vec<(&str, Option<&str>)> {
+    let mut steps = Vec::new();
+    let mut rest = address;
+    while !rest.is_empty() {
+        let end = rest.find(['.', '[']).unwrap_or(rest.len());
+        let (name, mut behind) = rest.split_at(end);
+        let mut key = None;
+        while let Some(inner) = behind.strip_prefix('[') {
+            let end = bracket_end(inner);
+            key = key.or(Some(&inner[..end]));
+            behind = inner.get(end + 1..).unwrap_or_default();
+        }
+        steps.push((name, key));
+        rest = behind.strip_prefix('.').unwrap_or_default();
+    }
+    steps
+}
+
+/// Where the bracket ends that was opened before a text.
+fn bracket_end(inner: &str) -> usize {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (at, letter) in inner.char_indices() {
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => quoted = !quoted,
+            ']' if !quoted => return at,
+            _ => {}
+        }
+    }
+    inner.len()
+}
+
+/// A module's address as that of the module that calls it, the call's name and the instance's key; `None` for the root module.
+fn last_call(module: &str) -> Option<(&str, &str, Option<&str>)> {
+    let (call, key) = steps(module).pop()?;
+    let key_length = key.map_or(0, |key| key.len() + 2);
+    let length = "module.".len() + call.len() + key_length;
+    let caller = module.get(..module.len().checked_sub(length)?)?;
+    Some((caller.strip_suffix('.').unwrap_or(caller), call, key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_and_brackets_in_a_quoted_key_are_the_key_s() {
+        let address = r#"module.zone["a.b"].module.x[0].azurerm_subnet.y["c[\"]\"]"].id"#;
+        let expected = [
+            ("module", None),
+            ("zone", Some(r#""a.b""#)),
+            ("module", None),
+            ("x", Some("0")),
+            ("azurerm_subnet", None),
+            ("y", Some(r#""c[\"]\"]""#)),
+            ("id", None),
+        ];
+        assert_eq!(steps(address), expected);
+        let module = r#"module.zone["a.b"].module.x[0]"#;
+        assert_eq!(last_call(module), Some((r#"module.zone["a.b"]"#, "x", Some("0"))));
+        assert_eq!(last_call(r#"module.zone["a.b"]"#), Some(("", "zone", Some(r#""a.b""#))));
+        assert_eq!(last_call(""), None);
+        for broken in ["module", "x", "[", "a[", "a[\"", ".", "..", "module.a]", "a[0", "a[[]]b"] {
+            let _ = (steps(broken), last_call(broken));
+        }
+    }
+}
