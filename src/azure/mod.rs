@@ -24,6 +24,7 @@ mod identity;
 mod topology;
 mod world;
 
+pub(crate) use catalogue::ResourceMember;
 pub use catalogue::{
     Catalogue, CatalogueError, Host, ListRule, Member, PartNeed, Service, Source, Srv, SubResource, Variant,
     template_variants,

@@ -2,6 +2,7 @@
 //!
 //! The data is in `catalogue.toml` and `regions.toml` beside this file and embedded in the binary.
 
+mod infer;
 mod service;
 mod template;
 
@@ -43,30 +44,30 @@ pub struct SubResource<'a> {
 
 /// One member of one resource, templates filled in.
 #[derive(Debug)]
-pub(super) struct ResourceMember {
-    pub(super) name: String,
+pub(crate) struct ResourceMember {
+    pub(crate) name: String,
     /// Whether the public name is the resource's own: no other resource can have it.
-    pub(super) is_own: bool,
-    pub(super) public_zone: Name,
-    pub(super) public_name: Name,
-    pub(super) private_zone: Name,
-    pub(super) privatelink_name: Name,
-    pub(super) private_only: bool,
-    pub(super) public_only: bool,
-    pub(super) unwritten: bool,
-    pub(super) private_address_for_everyone: bool,
+    pub(crate) is_own: bool,
+    pub(crate) public_zone: Name,
+    pub(crate) public_name: Name,
+    pub(crate) private_zone: Name,
+    pub(crate) privatelink_name: Name,
+    pub(crate) private_only: bool,
+    pub(crate) public_only: bool,
+    pub(crate) unwritten: bool,
+    pub(crate) private_address_for_everyone: bool,
     /// Whether the privatelink step is there without a private endpoint.
-    pub(super) always_connected: bool,
-    pub(super) aliases: Vec<(Name, Ttl)>,
+    pub(crate) always_connected: bool,
+    pub(crate) aliases: Vec<(Name, Ttl)>,
     /// Names, ports and TTLs of SRV records.
-    pub(super) srvs: Vec<(Name, u16, Ttl)>,
+    pub(crate) srvs: Vec<(Name, u16, Ttl)>,
     /// Between the public name and the privatelink name; the TTL is that of the name's own CNAME record.
-    pub(super) privatelink_aliases: Vec<(Name, Ttl)>,
-    pub(super) public_chain: Vec<(Name, Ttl)>,
+    pub(crate) privatelink_aliases: Vec<(Name, Ttl)>,
+    pub(crate) public_chain: Vec<(Name, Ttl)>,
     /// Why its names are not certain.
-    pub(super) unverified: Option<String>,
-    pub(super) alias_ttl: Ttl,
-    pub(super) address_ttl: Ttl,
+    pub(crate) unverified: Option<String>,
+    pub(crate) alias_ttl: Ttl,
+    pub(crate) address_ttl: Ttl,
 }
 
 /// Why a resource does not fit its catalogue entry.
@@ -158,7 +159,7 @@ impl Catalogue {
     }
 
     /// The services of a resource's type in its region's cloud, whatever the SKU.
-    pub(super) fn services_of_type<'a>(
+    pub(crate) fn services_of_type<'a>(
         &'a self,
         resource: &'a PrivateLinkResource,
     ) -> impl Iterator<Item = &'a Service> {
@@ -233,7 +234,7 @@ impl Catalogue {
     }
 
     /// The members that a resource has of a sub-resource, templates filled in.
-    pub(super) fn members(
+    pub(crate) fn members(
         &self,
         of: SubResource<'_>,
         resource: &PrivateLinkResource,
@@ -343,7 +344,7 @@ impl<'a> SubResource<'a> {
     }
 
     /// Whether that is its group ID, whatever the letter case.
-    pub(super) fn has_group_id(&self, group_id: &str) -> bool {
+    pub(crate) fn has_group_id(&self, group_id: &str) -> bool {
         self.group_id().eq_ignore_ascii_case(group_id)
     }
 }

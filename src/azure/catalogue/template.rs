@@ -30,6 +30,21 @@ impl<'a> Part<'a> {
         Self { name, before, after, len }
     }
 
+    /// The hyphen or dot in front of it; empty where it cannot be missing.
+    pub(super) const fn before(&self) -> &'a str {
+        self.before
+    }
+
+    /// The dot behind it; empty where it cannot be missing.
+    pub(super) const fn after(&self) -> &'a str {
+        self.after
+    }
+
+    /// How many characters of its value count; all without it.
+    pub(super) const fn len(&self) -> Option<usize> {
+        self.len
+    }
+
     /// Whether a resource may do without it.
     pub(super) const fn is_optional(&self) -> bool {
         !self.before.is_empty() || !self.after.is_empty()
@@ -45,6 +60,13 @@ impl<'a> Part<'a> {
 pub(super) fn parts(template: &str) -> impl Iterator<Item = Part<'_>> {
     let pieces = template.split('{').skip(1);
     pieces.filter_map(|piece| piece.split_once('}')).map(|(part, _)| Part::new(part))
+}
+
+/// What stands before a template's first part, the part, and what stands behind it; `None` for a template without parts.
+pub(super) fn split(template: &str) -> Option<(&str, Part<'_>, &str)> {
+    let (before, rest) = template.split_once('{')?;
+    let (part, after) = rest.split_once('}')?;
+    Some((before, Part::new(part), after))
 }
 
 /// Longest template, in octets: a name has 255.

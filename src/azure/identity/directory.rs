@@ -93,6 +93,11 @@ impl Directory {
         }
     }
 
+    /// All resources, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &ResourceId> {
+        self.by_name.values().flatten()
+    }
+
     /// The resource that a reference means. `fits` says which of several are meant where that is known from what else
     /// stands there.
     ///
