@@ -12,7 +12,7 @@ use crate::azure::{ListRule, Member};
 
 mod unknown;
 
-pub(super) use unknown::{IpConfigurations, Records};
+pub(super) use unknown::{IpConfigurations, Record, Records};
 
 /// Text with its place.
 pub(super) type Text = Spanned<String>;

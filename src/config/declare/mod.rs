@@ -21,7 +21,7 @@ use ipnet::{IpNet, Ipv4Net};
 use toml::Spanned;
 use zeroize::Zeroize;
 
-use self::references::References;
+pub(super) use self::references::References;
 use super::allowance::Allowance;
 use super::mirror::{self, Text};
 use super::problem::{Places, Problems, Source};
@@ -405,10 +405,22 @@ impl<'a> Declarer<'a> {
         mend: &str,
         parsed: Result<T, E>,
     ) -> Option<T> {
+        self.reported_as(text, text.get_ref(), what, mend, parsed)
+    }
+
+    /// The same of a text whose place is that of something else.
+    fn reported_as<P, T, E: std::fmt::Display>(
+        &mut self,
+        at: &Spanned<P>,
+        text: &str,
+        what: &str,
+        mend: &str,
+        parsed: Result<T, E>,
+    ) -> Option<T> {
         match parsed {
             Ok(value) => Some(value),
             Err(error) => {
-                self.problem(text, format!("{:?} is not {what}: {error}", text.get_ref()), mend);
+                self.problem(at, format!("{text:?} is not {what}: {error}"), mend);
                 None
             }
         }

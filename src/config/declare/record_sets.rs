@@ -2,9 +2,11 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use toml::Spanned;
+
 use super::{DEFAULT_TTL, Declarer, NAME_MEND};
 use crate::azure::{Declared, Limits, PRIVATE_TYPES, RecordSet, Writer};
-use crate::config::mirror::{self, Text};
+use crate::config::mirror::{self, Record, Text};
 use crate::config::record_data;
 use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
 
@@ -32,8 +34,11 @@ impl Declarer<'_> {
     }
 
     /// The data of one record. Names in it are absolute, as in Azure's API.
-    fn record(&mut self, rtype: RecordType, record: &Text, apex: &Name) -> Option<Box<[u8]>> {
-        let text = record.get_ref();
+    fn record(&mut self, rtype: RecordType, record: &Spanned<Record>, apex: &Name) -> Option<Box<[u8]>> {
+        let text = match record.get_ref() {
+            Record::Text(text) => text,
+            Record::Strings(strings) => return self.strings(rtype, record, strings),
+        };
         let words: Vec<_> = text.split_ascii_whitespace().collect();
         if rdata::has_names(rtype) && words.contains(&"@") {
             let what = format!("{text:?} has \"@\", which is the zone's own name in zone files only");
@@ -43,12 +48,12 @@ impl Declarer<'_> {
             return None;
         }
         if !PRIVATE_TYPES.contains(&rtype) {
-            return self.record_of_any_type(rtype, record);
+            return self.record_of_any_type(rtype, record, text);
         }
         let name = |word: &str| word.parse::<Name>().ok();
         let number = |word: &str| word.parse::<u16>().ok().map(u16::to_be_bytes);
         if let (RecordType::CNAME | RecordType::PTR, [target]) = (rtype, words.as_slice()) {
-            let name = self.reported(record, "a domain name", NAME_MEND, target.parse::<Name>())?;
+            let name = self.reported_as(record, text, "a domain name", NAME_MEND, target.parse::<Name>())?;
             return Some(name.as_wire().into());
         }
         let parsed = match (rtype, words.as_slice()) {
@@ -84,6 +89,25 @@ impl Declarer<'_> {
         parsed.map(Vec::into_boxed_slice)
     }
 
+    /// The data of a TXT record whose strings are kept apart.
+    fn strings(&mut self, rtype: RecordType, record: &Spanned<Record>, strings: &[String]) -> Option<Box<[u8]>> {
+        if rtype != RecordType::TXT {
+            self.problem(record, "a list in place of a record", "write one text for each record");
+            return None;
+        }
+        if strings.is_empty() {
+            self.problem(record, "a TXT record without strings", "write at least one string, which may be empty");
+            return None;
+        }
+        let octets: Vec<u8> = strings.iter().flat_map(|string| rdata::txt(string.as_bytes())).collect();
+        if octets.len() > usize::from(u16::MAX) {
+            let what = format!("strings of {} octets do not fit in a TXT record", octets.len());
+            self.problem(record, what, "keep them below 65000 octets");
+            return None;
+        }
+        Some(octets.into())
+    }
+
     /// The types that Azure has; every stored type where its limits are off.
     fn record_type(&mut self, text: &Text) -> Option<RecordType> {
         let word = text.get_ref().to_ascii_uppercase();
@@ -103,8 +127,8 @@ impl Declarer<'_> {
     }
 
     /// Data as a zone file has it, but for names, which are whole.
-    fn record_of_any_type(&mut self, rtype: RecordType, record: &Text) -> Option<Box<[u8]>> {
-        match record_data::read_text(rtype, record.get_ref()) {
+    fn record_of_any_type(&mut self, rtype: RecordType, record: &Spanned<Record>, text: &str) -> Option<Box<[u8]>> {
+        match record_data::read_text(rtype, text) {
             Ok(rdata) => Some(rdata),
             Err((what, mend)) => {
                 self.problem(record, what, mend);

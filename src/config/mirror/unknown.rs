@@ -7,6 +7,8 @@ use std::marker::PhantomData;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
+use toml::Spanned;
+
 use super::Text;
 use crate::azure::Address;
 
@@ -27,9 +29,40 @@ impl Default for IpConfigurations {
 /// The records of a set.
 #[derive(Debug)]
 pub(in crate::config) enum Records {
-    Of(Vec<Text>),
+    Of(Vec<Spanned<Record>>),
     /// They are not known.
     Unknown,
+}
+
+/// A record: its data as text, or the strings of a TXT record.
+#[derive(Debug)]
+pub(in crate::config) enum Record {
+    Text(String),
+    Strings(Vec<String>),
+}
+
+struct TextOrStrings;
+
+impl<'de> Visitor<'de> for TextOrStrings {
+    type Value = Record;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Record, E> {
+        Ok(Record::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Record, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(Record::Strings)
+    }
+}
+
+impl<'de> Deserialize<'de> for Record {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOrStrings)
+    }
 }
 
 /// Reads a value, or the word for one that is not known in its place.
