@@ -10,6 +10,7 @@ mod dig;
 mod explain;
 mod forwarders;
 mod health;
+mod import;
 mod init;
 mod lab;
 mod log;
@@ -30,6 +31,7 @@ use clap::{Parser, Subcommand};
     after_help = "\
 Examples:
   vnetdns init                                    write a starter topology, vnetdns.toml
+  vnetdns import state.json --output vnetdns.toml make a topology of what you have
   vnetdns serve                                   answer for vnetdns.toml, or for the default lab, on port 5300
   vnetdns check config/lab.toml                   list everything that is wrong or doubtful
   vnetdns explain --from 10.1.0.4 NAME            say why that client gets which answer"
@@ -44,6 +46,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::Init),
+    Import(import::ImportCommand),
     Serve(serve::Serve),
     Check(check::Check),
     Explain(explain::Explain),
@@ -70,6 +73,7 @@ pub fn run() -> ExitCode {
     };
     let command = || match cli.command {
         Command::Init(init) => init.run(),
+        Command::Import(import) => import.run(),
         Command::Serve(serve) => serve.run(&log),
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),

@@ -1,12 +1,14 @@
 //! Where configuration comes from: the disk, or a lab inside the binary.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroize;
 
 use super::regular_file::RegularFile;
+use crate::import::{self, Options};
 
 /// The files of the labs: the same that the repository shows.
 const LAB_FILES: [(&str, &str); 7] = [
@@ -72,7 +74,53 @@ pub enum Files {
     Disk(PathBuf),
     /// A lab of the program.
     Lab(Lab),
+    /// Several files, at most one of them a configuration; the others are imported.
+    Several(Arc<Several>),
 }
+
+/// Several files that are one configuration.
+#[derive(Debug)]
+pub struct Several {
+    /// In their order; `-` is standard input.
+    pub paths: Vec<PathBuf>,
+    /// How those that are no configurations are imported.
+    pub options: Options,
+    /// What was read of standard input, which can be read once.
+    stdin: OnceLock<Vec<u8>>,
+}
+
+impl Several {
+    /// Files with the options of their import.
+    pub fn new(paths: Vec<PathBuf>, options: Options) -> Self {
+        Self { paths, options, stdin: OnceLock::new() }
+    }
+
+    /// Reads one of them.
+    pub(super) fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if path.as_os_str() != "-" {
+            return read_regular(path, MAX_FILE);
+        }
+        if let Some(read) = self.stdin.get() {
+            return Ok(read.clone());
+        }
+        let mut octets = Vec::new();
+        let most = import::MAX_FILE as u64;
+        io::stdin().lock().take(most + 1).read_to_end(&mut octets)?;
+        if octets.len() as u64 > most {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "more than 256 MiB on standard input"));
+        }
+        Ok(self.stdin.get_or_init(|| octets).clone())
+    }
+}
+
+impl PartialEq for Several {
+    /// The same files; how they are imported belongs to one run of the program.
+    fn eq(&self, other: &Self) -> bool {
+        self.paths == other.paths
+    }
+}
+
+impl Eq for Several {}
 
 impl Default for Files {
     fn default() -> Self {
@@ -87,16 +135,26 @@ impl fmt::Display for Files {
             Self::Disk(path) => path.display().fmt(f),
             Self::Lab(Lab::Default) => f.write_str("the default lab"),
             Self::Lab(lab) => write!(f, "the lab {}", lab.name()),
+            Self::Several(several) => {
+                let paths: Vec<_> = several.paths.iter().map(|path| shown(path)).collect();
+                f.write_str(&paths.join(", "))
+            }
         }
     }
 }
 
+/// What people call a file.
+pub(super) fn shown(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() }
+}
+
 impl Files {
-    /// Path of the configuration file itself.
+    /// Path of the configuration file itself; of several, the first.
     pub(super) fn config(&self) -> PathBuf {
         match self {
             Self::Disk(path) => path.clone(),
             Self::Lab(lab) => lab.config().into(),
+            Self::Several(several) => several.paths.first().cloned().unwrap_or_default(),
         }
     }
 
@@ -108,24 +166,29 @@ impl Files {
 
     /// Reads a file as text.
     pub(super) fn read(&self, path: &Path) -> io::Result<String> {
-        String::from_utf8(self.read_octets(path, MAX_FILE)?).map_err(|error| {
-            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = good.iter().filter(|octet| **octet == b'\n').count() + 1;
-            error.into_bytes().zeroize();
-            io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
-        })
+        text(self.read_octets(path, MAX_FILE)?)
     }
 
     /// Reads a file whose text may hold any octets, and has at most so many.
     pub(super) fn read_octets(&self, path: &Path, most: u64) -> io::Result<Vec<u8>> {
         match self {
-            Self::Disk(_) => read_regular(path, most),
+            Self::Disk(_) | Self::Several(_) => read_regular(path, most),
             Self::Lab(_) => match LAB_FILES.iter().find(|(name, _)| Path::new(name) == without_dots(path)) {
                 Some((_, text)) => Ok(text.as_bytes().to_owned()),
                 None => Err(io::Error::new(io::ErrorKind::NotFound, "not part of the labs")),
             },
         }
     }
+}
+
+/// Octets as text.
+pub(super) fn text(octets: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(octets).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|octet| **octet == b'\n').count() + 1;
+        error.into_bytes().zeroize();
+        io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
+    })
 }
 
 fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::mem;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::imported::{self, Text};
 use super::mirror::ServiceType;
 use super::problem::{Place, Places, Problem, Problems, Source};
-use super::{Certificates, DnsCookies, Files, ServerSettings, Sources, declare, files, key_file, read};
+use super::{Certificates, DnsCookies, Files, ServerSettings, Sources, declare, key_file, read};
 use crate::azure::{Allocations, Catalogue, Declaration, Finding, ResourceId, Service, Topology};
 
 /// A configuration that can be served.
@@ -82,18 +81,10 @@ fn load_with<T>(
     before: &Allocations,
     look: impl FnOnce(&Declaration) -> T,
 ) -> Result<(Config, T), Problems> {
-    let path: PathBuf = files.config();
-    let file: Arc<str> = path.display().to_string().into();
     let mut problems = Problems::default();
-    let mut text = match files.read(&path) {
-        // What is refused may be another file, with a secret.
-        Ok(text) => Zeroizing::new(text),
-        Err(error) => {
-            let mend = "give the path of a configuration file, or none for the default lab";
-            problems.error(Place::file(&file), format!("cannot read the file: {error}"), files::mend(&error, mend));
-            return Err(problems);
-        }
-    };
+    let Text { path, file, text, origins, is_imported } = imported::text(files, &mut problems)?;
+    // What is refused may be another file, with a secret.
+    let mut text = Zeroizing::new(text);
     if key_file::is_one(&text) {
         // What reads TOML makes copies of it, which nothing wipes.
         let mend = "give the path of a configuration file, which names this one: [[tsig_key]] file = \"FILE\"";
@@ -101,7 +92,7 @@ fn load_with<T>(
         return Err(problems);
     }
     let mut places = Places::default();
-    let source = Source::new(file, text.as_bytes());
+    let source = Source::new(file, text.as_bytes()).with_origins(origins);
     let mirror = read::read(&source, &text, &mut problems);
     let mut catalogue = Catalogue::embedded();
     for service_type in &mirror.service_types {
@@ -123,7 +114,7 @@ fn load_with<T>(
     declaration.allocations.clone_from(before);
     let paths: BTreeSet<_> = zone_files.iter().map(|file| &file.path).collect();
     let has_deleted = declaration.private_endpoints.iter().any(|endpoint| endpoint.deleted);
-    let is_comparable = !includes && !has_deleted && paths.len() == zone_files.len();
+    let is_comparable = !is_imported && !includes && !has_deleted && paths.len() == zone_files.len();
     let found = |finding: Finding| Problem {
         severity: finding.severity,
         place: places.place(finding.origin),

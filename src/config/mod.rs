@@ -8,6 +8,7 @@ mod declare;
 mod differences;
 mod entries;
 mod files;
+mod imported;
 mod key_file;
 mod listen_address;
 mod load;
@@ -23,7 +24,8 @@ mod syntax;
 mod zone_file;
 
 pub use declare::Certificates;
-pub use files::{Files, Lab};
+pub use files::{Files, Lab, Several};
+pub use imported::{ImportError, imported};
 pub use listen_address::{ListenAddress, ListenAddressError};
 pub use load::{Config, load, load_after, resources};
 pub use problem::{Place, Problem, Problems};

@@ -66,17 +66,29 @@ pub(super) struct Source<'t> {
     file: Arc<str>,
     text: &'t [u8],
     line_starts: Vec<usize>,
+    /// From which line on, counted from 1, the text was made from something else: files, and places in them.
+    origins: Vec<(u32, Arc<str>)>,
 }
 
 impl<'t> Source<'t> {
     pub(super) fn new(file: Arc<str>, text: &'t [u8]) -> Self {
         let after_newlines = text.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(at, _)| at + 1);
-        Self { line_starts: std::iter::once(0).chain(after_newlines).collect(), file, text }
+        let line_starts = std::iter::once(0).chain(after_newlines).collect();
+        Self { line_starts, file, text, origins: Vec::new() }
+    }
+
+    /// The same of a text that was made from other files, whose places count in place of its lines.
+    pub(super) fn with_origins(self, origins: Vec<(u32, Arc<str>)>) -> Self {
+        Self { origins, ..self }
     }
 
     /// The place of an octet offset.
     pub(super) fn place(&self, offset: usize) -> Place {
         let line = self.line_starts.partition_point(|start| *start <= offset);
+        let made_from = self.origins.partition_point(|(from, _)| *from as usize <= line);
+        if let Some((_, origin)) = made_from.checked_sub(1).map(|number| &self.origins[number]) {
+            return Place::file(origin);
+        }
         let before = self.text.get(self.line_starts[line - 1]..offset).unwrap_or_default();
         // In UTF-8, octets that continue a character begin with the bits 10.
         let characters = before.iter().filter(|octet| **octet & 0xc0 != 0x80).count();

@@ -4,19 +4,33 @@ use serde_json::Value;
 
 use super::{MAX_FILE, Refusal};
 
-/// Parses a whole document. Comments (`//` and `/* */`) count as spaces, and commas may be left behind the last member, as
-/// Azure Resource Manager takes both.
-pub(super) fn parse(bytes: &[u8]) -> Result<Value, Refusal> {
+/// Most documents in one file.
+const MAX_DOCUMENTS: usize = 10_000;
+
+/// Parses a file of one document or several, one after the other. Comments (`//` and `/* */`) count as spaces, and commas may
+/// be left behind the last member, as Azure Resource Manager takes both.
+pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Value>, Refusal> {
     if bytes.len() > MAX_FILE {
         let mib = MAX_FILE >> 20;
         return Err(Refusal(format!("the file is larger than {mib} MiB: import its parts as files of their own")));
     }
     let text = decode(bytes)?;
-    let error = match serde_json::from_str(&text) {
-        Ok(value) => return Ok(value),
+    let error = match documents(&text) {
+        Ok(documents) => return Ok(documents),
         Err(error) => error,
     };
-    serde_json::from_str(&without_comments(&text)).map_err(|_| not_json(&error))
+    documents(&without_comments(&text)).map_err(|_| not_json(&error))
+}
+
+fn documents(text: &str) -> Result<Vec<Value>, serde_json::Error> {
+    let mut documents = Vec::new();
+    for document in serde_json::Deserializer::from_str(text).into_iter() {
+        if documents.len() == MAX_DOCUMENTS {
+            return Err(serde::de::Error::custom(format!("more than {MAX_DOCUMENTS} documents in one file")));
+        }
+        documents.push(document?);
+    }
+    Ok(documents)
 }
 
 fn not_json(error: &serde_json::Error) -> Refusal {
@@ -100,7 +114,7 @@ mod tests {
     #[test]
     fn comments_and_last_commas_are_spaces_outside_strings() {
         let text = "{ // one\n \"a\": \"// not\", /* two\n lines */ \"b\": [1, 2, ], \"c\": \"\\\"/*\", }";
-        assert_eq!(parse(text.as_bytes()).expect("JSON"), json!({"a": "// not", "b": [1, 2], "c": "\"/*"}));
+        assert_eq!(parse(text.as_bytes()).expect("JSON"), [json!({"a": "// not", "b": [1, 2], "c": "\"/*"})]);
     }
 
     #[test]
@@ -108,8 +122,8 @@ mod tests {
         let text = "[\"ä\"]";
         let le: Vec<u8> = [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
         let be: Vec<u8> = [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect();
-        assert_eq!(parse(&le).expect("JSON"), json!(["ä"]));
-        assert_eq!(parse(&be).expect("JSON"), json!(["ä"]));
+        assert_eq!(parse(&le).expect("JSON"), [json!(["ä"])]);
+        assert_eq!(parse(&be).expect("JSON"), [json!(["ä"])]);
         assert!(parse(&le[..le.len() - 1]).is_err());
     }
 
@@ -120,5 +134,6 @@ mod tests {
         assert!(parse(&"[".repeat(1_000_000).into_bytes()).is_err());
         assert!(parse(b"\"\\").is_err());
         assert!(parse(b"{} /*").is_ok());
+        assert_eq!(parse(b"[1]\n{}\n").expect("two"), [json!([1]), json!({})]);
     }
 }

@@ -7,12 +7,13 @@ use crate::azure::{
 };
 use crate::config::mirror::Text;
 use crate::dns::Name;
+use crate::import::Beside;
 
 /// Ends the aliases of private link services.
 const ALIAS_SUFFIX: &str = ".azure.privatelinkservice";
 
 /// What references are looked up in.
-pub(super) struct References<'a> {
+pub(in crate::config) struct References<'a> {
     catalogue: &'a Catalogue,
     directory: Directory,
     /// Aliases of private link services, each with the service.
@@ -22,7 +23,7 @@ pub(super) struct References<'a> {
 impl<'a> References<'a> {
     /// The identities of all that a file declares, whether it is otherwise sound or not: what is wrong with them is
     /// reported with the resources themselves.
-    pub(super) fn new(mirror: &Mirror, catalogue: &'a Catalogue) -> Self {
+    pub(in crate::config) fn new(mirror: &Mirror, catalogue: &'a Catalogue) -> Self {
         let default = group(&ResourceGroup::default(), &mirror.subscription, &mirror.resource_group);
         let default = default.unwrap_or_default();
         let mut directory = Directory::new(default.clone());
@@ -58,6 +59,12 @@ impl<'a> References<'a> {
 
     pub(super) fn default_group(&self) -> &ResourceGroup {
         self.directory.default_group()
+    }
+
+    /// What a file declares, for what stands beside it.
+    pub(in crate::config) fn beside(&self) -> Beside {
+        let declared = self.directory.iter().cloned().collect();
+        Beside { default: self.default_group().clone(), declared }
     }
 }
 

@@ -1,0 +1,170 @@
+//! The text of a configuration: that of a file, of a lab, or what is made of files that are imported.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::declare::References;
+use super::files::{Several, mend, shown, text as utf8};
+use super::problem::{Place, Problem, Problems, Source};
+use super::{Files, key_file, read};
+use crate::azure::{Catalogue, Severity};
+use crate::import::{self, Import, Input, Mistake, Options, is_estate};
+
+const NOT_FOUND: &str = "give the path of a configuration file, or none for the default lab";
+
+/// The text of a configuration.
+#[derive(Debug)]
+pub(super) struct Text {
+    /// Paths in the text are relative to the folder of this one.
+    pub(super) path: PathBuf,
+    /// What people call it.
+    pub(super) file: Arc<str>,
+    pub(super) text: String,
+    /// From which line on the text was made from something else.
+    pub(super) origins: Vec<(u32, Arc<str>)>,
+    /// Whether other files than that of the path are in it.
+    pub(super) is_imported: bool,
+}
+
+/// Why files are not imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// Files, or what is in them.
+    #[error("{0}")]
+    Problems(Problems),
+    /// All of them are configurations already.
+    #[error("none of the files is to be imported: a configuration in TOML is one already")]
+    NothingToImport,
+}
+
+/// The text that files give, imported as commands do that take a configuration, and what there is to say about it.
+///
+/// # Errors
+/// See [`ImportError`].
+pub fn imported(several: &Several) -> Result<(String, Import), ImportError> {
+    let mut problems = Problems::default();
+    let parts = parts(several, &mut problems).map_err(ImportError::Problems)?;
+    if parts.estate.is_empty() {
+        return Err(ImportError::NothingToImport);
+    }
+    let import = join(&parts, &several.options).map_err(ImportError::Problems)?;
+    let text = parts.config.map(|(_, text)| text + "\n").unwrap_or_default() + &import.text;
+    Ok((text, import))
+}
+
+/// Reads the text of a configuration; what was left out of what is imported is a warning each.
+pub(super) fn text(files: &Files, problems: &mut Problems) -> Result<Text, Problems> {
+    let path = files.config();
+    let file: Arc<str> = shown(&path).into();
+    let several = match files {
+        Files::Several(several) => several.clone(),
+        Files::Lab(_) => {
+            let text = files.read(&path).map_err(|error| unreadable(&path, &error, problems))?;
+            return Ok(Text { path, file, text, origins: Vec::new(), is_imported: false });
+        }
+        Files::Disk(_) => {
+            let octets = files.read_octets(&path, u64::MAX).map_err(|error| unreadable(&path, &error, problems))?;
+            if !is_estate(&octets) {
+                let text = utf8(octets).map_err(|error| unreadable(&path, &error, problems))?;
+                return Ok(Text { path, file, text, origins: Vec::new(), is_imported: false });
+            }
+            Arc::new(Several::new(vec![path.clone()], Options::default()))
+        }
+    };
+    let parts = parts(&several, problems)?;
+    if parts.estate.is_empty() {
+        let (path, text) = parts.config.unwrap_or_default();
+        let file: Arc<str> = shown(&path).into();
+        return Ok(Text { path, file, text, origins: Vec::new(), is_imported: false });
+    }
+    let import = join(&parts, &several.options)?;
+    warn(&import, problems);
+    let Some((path, config)) = parts.config else {
+        let (text, origins) = (import.text, import.origins);
+        return Ok(Text { path, file, text, origins, is_imported: true });
+    };
+    let file: Arc<str> = shown(&path).into();
+    let text = config + "\n" + &import.text;
+    let lines_before = (text.len() - import.text.len(), import.text.as_str());
+    let lines_before = text.as_bytes()[..lines_before.0].iter().filter(|octet| **octet == b'\n').count() as u32;
+    let origins = import.origins.into_iter().map(|(line, origin)| (line + lines_before, origin)).collect();
+    Ok(Text { path, file, text, origins, is_imported: true })
+}
+
+/// Several files by what they are.
+struct Parts {
+    config: Option<(PathBuf, String)>,
+    estate: Vec<Input>,
+}
+
+fn parts(several: &Several, problems: &mut Problems) -> Result<Parts, Problems> {
+    let mut parts = Parts { config: None, estate: Vec::new() };
+    for path in &several.paths {
+        let octets = match several.read(path) {
+            Ok(octets) => octets,
+            Err(error) => {
+                *problems = unreadable(path, &error, problems);
+                continue;
+            }
+        };
+        let file: Arc<str> = shown(path).into();
+        if is_estate(&octets) {
+            parts.estate.push(Input { file, bytes: octets });
+            continue;
+        }
+        match (utf8(octets), &parts.config) {
+            (Ok(_), Some((first, _))) => {
+                let what = format!("a second configuration: {} is one already", shown(first));
+                problems.error(Place::file(&file), what, "give one configuration, beside files that are imported");
+            }
+            (Ok(text), None) => parts.config = Some((path.clone(), text)),
+            (Err(error), _) => *problems = unreadable(path, &error, problems),
+        }
+    }
+    if problems.has_errors() { Err(std::mem::take(problems)) } else { Ok(parts) }
+}
+
+fn unreadable(path: &Path, error: &io::Error, problems: &mut Problems) -> Problems {
+    let file: Arc<str> = shown(path).into();
+    problems.error(Place::file(&file), format!("cannot read the file: {error}"), mend(error, NOT_FOUND));
+    std::mem::take(problems)
+}
+
+/// Imports what is to be imported, beside the configuration.
+fn join(parts: &Parts, options: &Options) -> Result<Import, Problems> {
+    let mut options = options.clone();
+    // A key is refused by who loads it, and is not parsed before.
+    if let Some((path, text)) = parts.config.as_ref().filter(|(_, text)| !key_file::is_one(text)) {
+        let source = Source::new(shown(path).into(), text.as_bytes());
+        // What is wrong with it is reported when all is loaded.
+        let mirror = read::read(&source, text, &mut Problems::default());
+        options.beside = Some(References::new(&mirror, &Catalogue::embedded()).beside());
+    }
+    import::import(&parts.estate, &options).map_err(|mistakes| {
+        let mut problems = Problems::default();
+        for Mistake { place, what, mend } in mistakes {
+            let mend = if mend.is_empty() { "`vnetdns import --help` lists what is read".to_owned() } else { mend };
+            problems.error(Place::file(&place.to_string().into()), what, mend);
+        }
+        problems.sorted()
+    })
+}
+
+/// What was not understood, and what is asked for.
+fn warn(import: &Import, problems: &mut Problems) {
+    let mut warning = |place: String, what: String, mend: String| {
+        let place = Place::file(&place.into());
+        problems.push(Problem { severity: Severity::Warning, place, what, mend });
+    };
+    for left in &import.left_out {
+        let mend = "nothing, if the DNS does not need it; else declare it in a configuration beside these files";
+        warning(left.place.to_string(), format!("left out: {}: {}", left.what, left.why), mend.to_owned());
+    }
+    for asked in &import.asked {
+        let place = asked.places.first().map(ToString::to_string).unwrap_or_default();
+        let what = format!("the address space of {} is in none of the files: no client is in it", asked.id);
+        let mend = format!("pass it, --network {}=PREFIX, or declare the network in a configuration beside", asked.id);
+        warning(place, what, mend);
+    }
+}

@@ -1,0 +1,242 @@
+//! Joined resources → the text of a topology, grouped and commented, and what there is to say about it.
+
+mod endpoints;
+mod forwarding;
+mod machines;
+mod networks;
+mod services;
+mod zones;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::join::{Joined, World, parse};
+use super::toml::{Toml, quoted};
+use super::{Import, LeftOut, Mistake, Options, Place};
+use crate::azure::{Catalogue, Directory, Kind, ResourceGroup, ResourceId, Subscription};
+use networks::Networks;
+use services::Services;
+use zones::Zones;
+
+/// Types of Azure that say something about the DNS or addresses, and that are read here or with their parents.
+const READ: [&str; 24] = [
+    "microsoft.network/virtualnetworks",
+    "microsoft.network/virtualnetworks/subnets",
+    "microsoft.network/privateendpoints",
+    "microsoft.network/privateendpoints/privatednszonegroups",
+    "microsoft.network/networkinterfaces",
+    "microsoft.network/privatednszones",
+    "microsoft.network/privatednszones/virtualnetworklinks",
+    "microsoft.network/privatednszones/a",
+    "microsoft.network/privatednszones/aaaa",
+    "microsoft.network/privatednszones/cname",
+    "microsoft.network/privatednszones/mx",
+    "microsoft.network/privatednszones/ptr",
+    "microsoft.network/privatednszones/soa",
+    "microsoft.network/privatednszones/srv",
+    "microsoft.network/privatednszones/txt",
+    "microsoft.network/dnsresolvers",
+    "microsoft.network/dnsresolvers/inboundendpoints",
+    "microsoft.network/dnsforwardingrulesets",
+    "microsoft.network/dnsforwardingrulesets/forwardingrules",
+    "microsoft.network/dnsforwardingrulesets/virtualnetworklinks",
+    "microsoft.network/privatelinkservices",
+    "microsoft.compute/virtualmachines",
+    "microsoft.dashboard/grafana/managedprivateendpoints",
+    "microsoft.insights/privatelinkscopes/scopedresources",
+];
+/// The same, of DNS security policies.
+const READ_POLICIES: [&str; 4] = [
+    "microsoft.network/dnsresolverpolicies",
+    "microsoft.network/dnsresolverpolicies/dnssecurityrules",
+    "microsoft.network/dnsresolverpolicies/virtualnetworklinks",
+    "microsoft.network/dnsresolverdomainlists",
+];
+
+/// What is common to all parts of one import.
+struct Estate<'a> {
+    world: &'a World,
+    catalogue: &'a Catalogue,
+    options: &'a Options,
+    /// Every resource that the text declares, and those that another file declares beside it.
+    directory: Directory,
+    /// The subscription at the top of the text; `None` where the text stands behind another.
+    subscription: Option<Subscription>,
+    left_out: Vec<LeftOut>,
+    notes: Vec<String>,
+    passed_over: BTreeMap<String, usize>,
+}
+
+/// Writes the topology.
+///
+/// # Errors
+/// Options that mean nothing here.
+pub(super) fn write(world: &World, files: &[Arc<str>], options: &Options) -> Result<Import, Vec<Mistake>> {
+    let catalogue = Catalogue::embedded();
+    let subscription = options.beside.is_none().then(|| most_frequent_subscription(world));
+    let default = match (&options.beside, &subscription) {
+        (Some(beside), _) => beside.default.clone(),
+        (None, subscription) => {
+            let subscription = subscription.clone().unwrap_or_default();
+            ResourceGroup::new(subscription, ResourceGroup::DEFAULT).expect("a constant")
+        }
+    };
+    let mut estate = Estate {
+        world,
+        catalogue: &catalogue,
+        options,
+        directory: Directory::new(default),
+        subscription,
+        left_out: world.left_out.clone(),
+        notes: Vec::new(),
+        passed_over: world.passed_over.clone(),
+    };
+    for id in options.beside.iter().flat_map(|beside| &beside.declared) {
+        estate.directory.insert(id);
+    }
+    let mut networks = Networks::collect(&mut estate)?;
+    let machines = machines::collect(&mut estate, &mut networks);
+    let mut zones = Zones::collect(&mut estate, &mut networks, &machines::names(&machines));
+    let services = Services::collect(&mut estate, &mut networks, &mut zones);
+    let forwarding = forwarding::Forwarding::collect(&mut estate, &mut networks);
+    estate.count_others();
+    for id in networks.ids().chain(zones.ids()).chain(services.ids()).chain(forwarding.ids()) {
+        estate.directory.insert(id);
+    }
+    let mut toml = Toml::default();
+    estate.head(files, &networks, &mut toml);
+    networks.write(&estate, &mut toml);
+    machines::write(&machines, &estate, &mut toml);
+    zones.write(&estate, &mut toml);
+    services.write(&estate, &mut toml);
+    forwarding.write(&estate, &mut toml);
+    estate.left_out.sort();
+    estate.left_out.dedup();
+    Ok(Import {
+        text: toml.text,
+        origins: toml.origins,
+        asked: networks.asked(&estate),
+        left_out: estate.left_out,
+        passed_over: estate.passed_over,
+        notes: estate.notes,
+    })
+}
+
+impl<'a> Estate<'a> {
+    fn leave_out(&mut self, place: &Place, what: impl Into<String>, why: impl Into<String>) {
+        self.left_out.push(LeftOut { place: place.clone(), what: what.into(), why: why.into() });
+    }
+
+    /// Reads the ID of a resource that another one refers to; one that is none is noted as a part of that.
+    fn reference(&mut self, from: &Joined, what: &str, id: Option<&str>) -> Option<ResourceId> {
+        let subscription = from.id.resource_group().subscription().to_string();
+        let id = id?;
+        match parse(id, &subscription) {
+            Ok(id) => Some(id),
+            Err(error) => {
+                let why = format!("the ID of its {what} cannot be read: {error}");
+                self.leave_out(&from.places[0], from.id.names(), why);
+                None
+            }
+        }
+    }
+
+    /// Whether a file beside declares a resource.
+    fn is_declared_beside(&self, id: &ResourceId) -> bool {
+        self.options.beside.as_ref().is_some_and(|beside| beside.declared.contains(id))
+    }
+
+    /// The shortest reference that means a resource.
+    fn label(&self, id: &ResourceId) -> String {
+        let name = id.names();
+        match self.directory.find(Kind::of(id), name, |_| true) {
+            Ok(found) if found == *id && !name.contains('/') => name.to_owned(),
+            _ => self.directory.label(id),
+        }
+    }
+
+    fn quoted_label(&self, id: &ResourceId) -> String {
+        quoted(&self.label(id))
+    }
+
+    /// Writes `name`, and where the resource is.
+    fn identity(&self, id: &ResourceId, name: &str, toml: &mut Toml) {
+        toml.key("name", &quoted(name));
+        let group = id.resource_group();
+        if self.subscription.as_ref() != Some(group.subscription()) {
+            toml.key("subscription", &quoted(&group.subscription().to_string()));
+        }
+        toml.key("resource_group", &quoted(group.name()));
+    }
+
+    /// The head of the text: from what, and what is not in it.
+    fn head(&self, files: &[Arc<str>], networks: &Networks, toml: &mut Toml) {
+        let names: Vec<_> = files.iter().map(|file| &**file).collect();
+        toml.from(names.join(", "));
+        toml.comment(&format!("Imported by vnetdns {} from {}", env!("CARGO_PKG_VERSION"), names.join(", ")));
+        for asked in networks.asked(self) {
+            toml.comment("");
+            toml.comment(&format!(
+                "The address space of {} is in none of the files: write it below, or import with --network {}=PREFIX",
+                asked.id, asked.id
+            ));
+        }
+        if !self.left_out.is_empty() {
+            toml.comment("");
+            toml.comment("Left out:");
+            let mut left_out: Vec<_> = self.left_out.iter().collect();
+            left_out.sort();
+            left_out.dedup();
+            const MOST: usize = 100;
+            for LeftOut { place, what, why } in left_out.iter().take(MOST) {
+                toml.comment(&format!("  {place}: {what}: {why}"));
+            }
+            if left_out.len() > MOST {
+                toml.comment(&format!("  and {} more, which `vnetdns import` prints", left_out.len() - MOST));
+            }
+        }
+        for note in &self.notes {
+            toml.comment("");
+            toml.comment(note);
+        }
+        if let Some(subscription) = &self.subscription {
+            toml.gap();
+            toml.key("subscription", &quoted(&subscription.to_string()));
+        }
+    }
+
+    /// Counts the resources that nothing here reads.
+    fn count_others(&mut self) {
+        let types: BTreeSet<_> =
+            self.catalogue.services().iter().map(|service| service.resource_type.to_ascii_lowercase()).collect();
+        for resource in &self.world.resources {
+            let kind = resource.kind.as_str();
+            if !READ.contains(&kind) && !READ_POLICIES.contains(&kind) && !types.contains(kind) {
+                *self.passed_over.entry(resource.id.resource_type().to_owned()).or_default() += 1;
+            }
+        }
+    }
+}
+
+/// `# FILE: ADDRESS`, of several places `; ` between them.
+fn places(places: &[Place]) -> String {
+    let places: Vec<_> = places.iter().map(ToString::to_string).collect();
+    places.join("; ")
+}
+
+/// A heading between two groups of resources.
+fn heading(title: &str, toml: &mut Toml) {
+    toml.gap();
+    toml.comment(&format!("--- {title} ---"));
+}
+
+/// The subscription that most resources are in.
+fn most_frequent_subscription(world: &World) -> Subscription {
+    let mut counts: HashMap<String, (usize, &Subscription)> = HashMap::new();
+    for resource in &world.resources {
+        let subscription = resource.id.resource_group().subscription();
+        counts.entry(subscription.to_string().to_ascii_lowercase()).or_insert((0, subscription)).0 += 1;
+    }
+    let most = counts.into_iter().max_by(|(a, (m, _)), (b, (n, _))| (m, b).cmp(&(n, a)));
+    most.map(|(_, (_, subscription))| subscription.clone()).unwrap_or_default()
+}

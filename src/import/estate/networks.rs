@@ -1,0 +1,311 @@
+//! Virtual networks: those of the files, and those that others refer to by their IDs alone.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{Estate, heading, places};
+use crate::azure::{Kind, ResourceId, types};
+use crate::import::join::Joined;
+use crate::import::toml::{Toml, list, quoted, table};
+use crate::import::value::{address, get, list as elements, reference, text, texts, why_missing};
+use crate::import::{Asked, Mistake, Place};
+
+/// The networks of an import.
+pub(super) struct Networks {
+    networks: Vec<Network>,
+    by_id: HashMap<ResourceId, usize>,
+}
+
+struct Network {
+    id: ResourceId,
+    /// Where it is described, or by what it is named.
+    places: Vec<Place>,
+    is_described: bool,
+    address_space: Vec<String>,
+    subnets: Vec<Subnet>,
+    inbound_endpoints: Vec<(String, Place)>,
+    dns_servers: Vec<String>,
+    managed_by: Option<ResourceId>,
+}
+
+struct Subnet {
+    name: String,
+    prefix: String,
+    place: Place,
+}
+
+impl Networks {
+    /// Reads networks, subnets and inbound endpoints of resolvers.
+    pub(super) fn collect(estate: &mut Estate<'_>) -> Result<Self, Vec<Mistake>> {
+        let world = estate.world;
+        let mut networks = Self { networks: Vec::new(), by_id: HashMap::new() };
+        for resource in world.of_kind("microsoft.network/virtualnetworks") {
+            let space = get(&resource.body, "addressSpace").map(|space| texts(space, "addressPrefixes"));
+            let dns = get(&resource.body, "dhcpOptions").map(|options| texts(options, "dnsServers"));
+            let network = Network {
+                id: resource.id.clone(),
+                places: resource.places.clone(),
+                is_described: true,
+                address_space: space.unwrap_or_default().into_iter().map(str::to_owned).collect(),
+                subnets: Vec::new(),
+                inbound_endpoints: Vec::new(),
+                dns_servers: dns.unwrap_or_default().into_iter().map(str::to_owned).collect(),
+                managed_by: None,
+            };
+            if let Some(why) = get(&resource.body, "dhcpOptions").and_then(|options| why_missing(options, "dnsServers"))
+            {
+                estate.leave_out(&resource.places[0], "DNS servers of the network", why);
+            }
+            networks.insert(network);
+        }
+        networks.subnets(estate);
+        networks.inbound_endpoints(estate);
+        networks.given(estate)?;
+        Ok(networks)
+    }
+
+    fn insert(&mut self, network: Network) -> usize {
+        let number = self.networks.len();
+        self.by_id.insert(network.id.clone(), number);
+        self.networks.push(network);
+        number
+    }
+
+    fn subnets(&mut self, estate: &mut Estate<'_>) {
+        for resource in estate.world.of_kind("microsoft.network/virtualnetworks/subnets") {
+            let place = &resource.places[0];
+            let mut prefixes = texts(&resource.body, "addressPrefixes");
+            prefixes.extend(texts(&resource.body, "addressPrefix"));
+            // Of a subnet of both families, the first.
+            prefixes.sort_by_key(|prefix| prefix.contains(':'));
+            prefixes.dedup();
+            let Some(prefix) = prefixes.first() else {
+                let why = why_missing(&resource.body, "addressPrefix").unwrap_or("it has no address prefix");
+                estate.leave_out(place, format!("subnet {}", resource.id.names()), why);
+                continue;
+            };
+            if let Some(more) = prefixes.get(1) {
+                let what = format!("prefix {more} of subnet {}", resource.id.names());
+                estate.leave_out(place, what, "a subnet has one prefix here");
+            }
+            let Some(id) = resource.id.parent() else { continue };
+            let number = self.number(estate, &id, resource);
+            let subnet =
+                Subnet { name: resource.id.name().to_owned(), prefix: (*prefix).to_owned(), place: place.clone() };
+            if let Some(number) = number {
+                self.networks[number].subnets.push(subnet);
+            }
+        }
+    }
+
+    /// Inbound endpoints of private resolvers belong to the network of their subnet.
+    fn inbound_endpoints(&mut self, estate: &mut Estate<'_>) {
+        for endpoint in estate.world.of_kind("microsoft.network/dnsresolvers/inboundendpoints") {
+            let place = &endpoint.places[0];
+            for configuration in elements(&endpoint.body, "ipConfigurations") {
+                let of_subnet = subnet_of(estate, endpoint, configuration).map(|(network, _)| network);
+                let network = of_subnet.or_else(|| {
+                    let resolver = estate.world.get(&endpoint.id.parent()?)?;
+                    estate.reference(resolver, "network", reference(&resolver.body, "virtualNetwork"))
+                });
+                let what = format!("inbound endpoint {}", endpoint.id.names());
+                let Some(network) = network else {
+                    estate.leave_out(place, what, "its network is not told");
+                    continue;
+                };
+                let Some(address) = address(configuration, "privateIpAddress") else {
+                    let why =
+                        why_missing(configuration, "privateIpAddress").unwrap_or("its address is not in the file");
+                    estate.leave_out(place, what, why);
+                    continue;
+                };
+                if let Some(number) = self.number(estate, &network, endpoint) {
+                    self.networks[number].inbound_endpoints.push((address.to_string(), place.clone()));
+                }
+            }
+        }
+    }
+
+    /// Takes the address spaces that were given beside the files.
+    fn given(&mut self, estate: &Estate<'_>) -> Result<(), Vec<Mistake>> {
+        let mut directory = estate.directory.clone();
+        for network in &self.networks {
+            directory.insert(&network.id);
+        }
+        let mut mistakes = Vec::new();
+        for (given, prefixes) in &estate.options.networks {
+            let place = Place { file: "--network".into(), address: given.clone() };
+            let id = match directory.find(Kind::VirtualNetwork, given, |_| true) {
+                Ok(id) => id,
+                // One that only another resource names is known once that is read; a whole ID means it anyway.
+                Err(_) if given.starts_with('/') && given.parse::<ResourceId>().is_ok() => {
+                    given.parse().expect("just parsed")
+                }
+                Err(error) => {
+                    let what = match error {
+                        crate::azure::ReferenceError::Ambiguous(several) => {
+                            format!("means several networks: {}", several.join(", "))
+                        }
+                        _ => "no network of the files is called so".to_owned(),
+                    };
+                    mistakes.push(Mistake::new(place, what, "give the whole resource ID"));
+                    continue;
+                }
+            };
+            let number = match self.by_id.get(&id) {
+                Some(number) => *number,
+                None => self.insert(Network::known_by_id(id, place.clone())),
+            };
+            let network = &mut self.networks[number];
+            if network.is_described && !network.address_space.is_empty() {
+                let what = format!("the address space of the network is in {}", places(&network.places));
+                mistakes.push(Mistake::new(place, what, "leave the option out"));
+                continue;
+            }
+            network.address_space = prefixes.iter().map(IpNet::to_string).collect();
+        }
+        if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
+    }
+
+    /// Notes that a resource refers to a network, and returns the network's number; `None` where it is declared beside.
+    fn number(&mut self, estate: &Estate<'_>, id: &ResourceId, from: &Joined) -> Option<usize> {
+        if let Some(number) = self.by_id.get(id) {
+            return Some(*number);
+        }
+        if estate.is_declared_beside(id) {
+            return None;
+        }
+        Some(self.insert(Network::known_by_id(id.clone(), from.places[0].clone())))
+    }
+
+    /// Notes that a resource refers to a network.
+    pub(super) fn refer(&mut self, estate: &Estate<'_>, id: &ResourceId, from: &Joined) {
+        self.number(estate, id, from);
+    }
+
+    /// Notes that a workspace of Managed Grafana manages a network of its own, which no file describes.
+    pub(super) fn manage(&mut self, estate: &Estate<'_>, grafana: &ResourceId, from: &Joined) {
+        if self.networks.iter().any(|network| network.managed_by.as_ref() == Some(grafana)) {
+            return;
+        }
+        let name = format!("{}-managed", grafana.name());
+        let Ok(id) = grafana.resource_group().resource(types::VIRTUAL_NETWORK, &name) else { return };
+        if let Some(number) = self.number(estate, &id, from) {
+            self.networks[number].managed_by = Some(grafana.clone());
+        }
+    }
+
+    /// Whether a network has a subnet of that name.
+    pub(super) fn has_subnet(&self, network: &ResourceId, name: &str) -> bool {
+        let network = self.by_id.get(network).map(|number| &self.networks[*number]);
+        network.is_some_and(|network| network.subnets.iter().any(|subnet| subnet.name.eq_ignore_ascii_case(name)))
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = &ResourceId> {
+        self.networks.iter().map(|network| &network.id)
+    }
+
+    /// Networks whose address space is in none of the files.
+    pub(super) fn asked(&self, estate: &Estate<'_>) -> Vec<Asked> {
+        let asked = self.networks.iter().filter(|network| network.address_space.is_empty());
+        asked.map(|network| Asked { id: estate.full_or_short(&network.id), places: network.places.clone() }).collect()
+    }
+
+    pub(super) fn write(&self, estate: &Estate<'_>, toml: &mut Toml) {
+        if self.networks.is_empty() {
+            return;
+        }
+        heading("Virtual networks", toml);
+        for network in &self.networks {
+            toml.gap();
+            toml.from(places(&network.places));
+            match network.is_described {
+                true => toml.comment(&places(&network.places)),
+                false => toml.comment(&format!("in none of the files; named by {}", places(&network.places))),
+            }
+            toml.line("[[virtual_network]]");
+            estate.identity(&network.id, network.id.name(), toml);
+            match network.address_space.is_empty() {
+                true => toml.line("# address_space = [\"PREFIX\"]   # in none of the files"),
+                false => toml.key("address_space", &list(&network.address_space)),
+            }
+            if !network.subnets.is_empty() {
+                toml.line("subnets = [");
+                for Subnet { name, prefix, place } in &network.subnets {
+                    toml.from(place);
+                    let subnet = table([("name", quoted(name)), ("address_prefix", quoted(prefix))]);
+                    toml.line(&format!("    {subnet},"));
+                }
+                toml.line("]");
+            }
+            if let Some((_, place)) = network.inbound_endpoints.first() {
+                toml.from(place);
+                toml.comment(&place.to_string());
+                toml.key("inbound_endpoints", &list(network.inbound_endpoints.iter().map(|(address, _)| address)));
+            }
+            toml.from(places(&network.places));
+            if !network.dns_servers.is_empty() {
+                toml.key("dns_servers", &list(&network.dns_servers));
+            }
+            if let Some(grafana) = &network.managed_by {
+                toml.key("managed_by", &estate.quoted_label(grafana));
+            }
+        }
+    }
+}
+
+impl Network {
+    fn known_by_id(id: ResourceId, place: Place) -> Self {
+        Self {
+            id,
+            places: vec![place],
+            is_described: false,
+            address_space: Vec::new(),
+            subnets: Vec::new(),
+            inbound_endpoints: Vec::new(),
+            dns_servers: Vec::new(),
+            managed_by: None,
+        }
+    }
+}
+
+impl Estate<'_> {
+    /// How a person names a network in an option.
+    fn full_or_short(&self, id: &ResourceId) -> String {
+        id.to_string()
+    }
+}
+
+/// The network, and the name, of the subnet that something is in.
+pub(super) fn subnet_of(
+    estate: &mut Estate<'_>,
+    from: &Joined,
+    value: &serde_json::Value,
+) -> Option<(ResourceId, String)> {
+    let subnet = reference(value, "subnet").or_else(|| text(value, "subnetId"));
+    let subnet = estate.reference(from, "subnet", subnet)?;
+    Some((subnet.parent()?, subnet.name().to_owned()))
+}
+
+/// The addresses of an interface, the primary one first.
+pub(super) fn interface_addresses(interface: &Joined) -> Vec<IpAddr> {
+    let mut configurations: Vec<_> = elements(&interface.body, "ipConfigurations").iter().collect();
+    let is_primary = |value: &&serde_json::Value| crate::import::value::flag(value, "primary").unwrap_or(false);
+    configurations.sort_by_key(|configuration| !is_primary(configuration));
+    configurations.into_iter().filter_map(|configuration| address(configuration, "privateIPAddress")).collect()
+}
+
+/// Endpoints by the interfaces that they own.
+pub(super) fn interfaces_by_owner<'a>(estate: &Estate<'a>, owner: &str) -> BTreeMap<ResourceId, Vec<&'a Joined>> {
+    let mut owned: BTreeMap<ResourceId, Vec<&Joined>> = BTreeMap::new();
+    for interface in estate.world.of_kind("microsoft.network/networkinterfaces") {
+        let subscription = interface.id.resource_group().subscription().to_string();
+        let id = reference(&interface.body, owner).and_then(|id| super::parse(id, &subscription).ok());
+        if let Some(id) = id {
+            owned.entry(id).or_default().push(interface);
+        }
+    }
+    owned
+}

@@ -1,0 +1,634 @@
+//! Resources of Private Link, private link services, and the private endpoints of both.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::endpoints::{Endpoint, Evidence, Target, collect};
+use super::networks::Networks;
+use super::zones::{RecordSet, Zones};
+use super::{Estate, heading, places};
+use crate::azure::{Declared, Origin, PrivateLinkResource, ResourceId, ResourceMember, types};
+use crate::import::Place;
+use crate::import::join::Joined;
+use crate::import::toml::{Toml, list, quoted, table};
+use crate::import::value::{flag, get, reference, text};
+
+/// Most host names of one resource that are looked at.
+const MAX_HOSTS: usize = 64;
+/// TTL of what a zone group writes, in seconds.
+const ZONE_GROUP_TTL: u64 = 10;
+
+/// Resources, services and endpoints of an import.
+pub(super) struct Services {
+    resources: BTreeMap<ResourceId, Draft>,
+    services: Vec<Service>,
+    endpoints: Vec<Written>,
+}
+
+/// A resource of Private Link, as far as it is known.
+struct Draft {
+    resource: PrivateLinkResource,
+    places: Vec<Place>,
+    is_described: bool,
+    region_is_guess: bool,
+    public_fqdn: bool,
+    is_closed: bool,
+    sku: Option<String>,
+    scoped: Vec<ResourceId>,
+    /// Whether a private endpoint, or a scope, needs it.
+    is_needed: bool,
+    /// Why it cannot be declared.
+    mistake: Option<String>,
+}
+
+struct Service {
+    id: ResourceId,
+    alias: String,
+    region: String,
+    places: Vec<Place>,
+}
+
+/// An endpoint with the addresses of its members.
+struct Written {
+    endpoint: Endpoint,
+    addresses: Vec<(String, String)>,
+}
+
+impl Services {
+    pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks, zones: &mut Zones) -> Self {
+        let mut services = Self { resources: BTreeMap::new(), services: Vec::new(), endpoints: Vec::new() };
+        services.described(estate);
+        services.private_link_services(estate);
+        let endpoints = collect(estate, networks, zones);
+        services.scoped(estate, &endpoints);
+        for endpoint in &endpoints {
+            services.infer(estate, endpoint);
+        }
+        let mut derived = HashSet::new();
+        let mut left_over = Vec::new();
+        for endpoint in endpoints {
+            services.endpoint(estate, endpoint, &mut derived, &mut left_over);
+        }
+        zones.retain_others(&derived);
+        for (zone, set) in left_over {
+            zones.add(&zone, set);
+        }
+        services.check(estate);
+        services
+    }
+
+    /// Resources of the catalogue's types that the files describe.
+    fn described(&mut self, estate: &mut Estate<'_>) {
+        let types: HashSet<_> =
+            estate.catalogue.services().iter().map(|service| service.resource_type.to_ascii_lowercase()).collect();
+        for resource in estate.world.resources.iter().filter(|resource| types.contains(&resource.kind)) {
+            let region = resource.location.as_deref().and_then(|location| estate.catalogue.region(location));
+            let mut draft = Draft::new(resource.id.clone(), region.unwrap_or_default(), resource.places.clone());
+            draft.is_described = true;
+            draft.region_is_guess = region.is_none();
+            let body = &resource.body;
+            draft.is_closed =
+                text(body, "publicNetworkAccess").is_some_and(|access| access.eq_ignore_ascii_case("Disabled"));
+            let sku = resource.extra.get("sku").and_then(|sku| text(sku, "name").or_else(|| sku.as_str()));
+            let mut of_type =
+                estate.catalogue.services().iter().filter(|service| resource.id.is_of_type(&service.resource_type));
+            draft.sku = sku.filter(|_| of_type.any(|service| !service.skus.is_empty())).map(str::to_owned);
+            draft.resource.sku = draft.sku.clone().map(declared);
+            let profile = get(body, "apiServerAccessProfile");
+            if let Some(profile) = profile {
+                draft.public_fqdn = flag(profile, "enablePrivateClusterPublicFQDN").unwrap_or(true);
+            }
+            if resource.id.is_of_type("Microsoft.OperationalInsights/workspaces")
+                && let Some(id) = text(body, "customerId")
+            {
+                draft.resource.name_parts.insert("workspace_id".to_owned(), declared(id.to_owned()));
+            }
+            let mut hosts = Vec::new();
+            hosts_of(body, &mut hosts);
+            let is_guess = draft.region_is_guess;
+            draft.region_is_guess = estate.catalogue.infer(&mut draft.resource, None, &hosts, is_guess);
+            self.resources.insert(resource.id.clone(), draft);
+        }
+    }
+
+    fn private_link_services(&mut self, estate: &mut Estate<'_>) {
+        for resource in estate.world.of_kind("microsoft.network/privatelinkservices") {
+            let alias = text(&resource.body, "alias");
+            let region = resource.location.as_deref().and_then(|location| estate.catalogue.region(location));
+            match (alias, region) {
+                (Some(alias), Some(region)) => self.services.push(Service {
+                    id: resource.id.clone(),
+                    alias: alias.to_owned(),
+                    region: region.to_owned(),
+                    places: resource.places.clone(),
+                }),
+                _ => {
+                    let why =
+                        super::zones::unknown_member(&resource.body, "alias", "its alias or its region is not told");
+                    estate.leave_out(&resource.places[0], format!("private link service {}", resource.id.names()), why);
+                }
+            }
+        }
+    }
+
+    /// What private link scopes hold.
+    fn scoped(&mut self, estate: &mut Estate<'_>, endpoints: &[Endpoint]) {
+        for child in estate.world.of_kind("microsoft.insights/privatelinkscopes/scopedresources") {
+            let linked = text(&child.body, "linkedResourceId");
+            let (Some(scope), Some(linked)) = (child.id.parent(), estate.reference(child, "linked resource", linked))
+            else {
+                continue;
+            };
+            let region = self.region_of(estate, &scope, endpoints);
+            let places = child.places.clone();
+            self.resources.entry(linked.clone()).or_insert_with(|| Draft::new(linked.clone(), &region, places.clone()));
+            let scope = self.resources.entry(scope.clone()).or_insert_with(|| Draft::new(scope, &region, places));
+            if !scope.scoped.contains(&linked) {
+                scope.scoped.push(linked);
+            }
+        }
+    }
+
+    /// A region for what is known by its ID alone: that of an endpoint which points there, else that of most resources.
+    fn region_of(&self, estate: &Estate<'_>, target: &ResourceId, endpoints: &[Endpoint]) -> String {
+        let mut of_target = endpoints.iter().filter(|endpoint| endpoint.target.resource() == Some(target));
+        let own = of_target.find_map(|endpoint| endpoint.region.clone());
+        own.or_else(|| most_frequent_region(estate)).unwrap_or_default()
+    }
+
+    /// Makes the resource that an endpoint points at, and learns its names from what the endpoint shows.
+    fn infer(&mut self, estate: &mut Estate<'_>, endpoint: &Endpoint) {
+        let Target::Resource { id, group_id } = &endpoint.target else { return };
+        if estate.is_declared_beside(id) {
+            return;
+        }
+        if !self.resources.contains_key(id) {
+            let region = endpoint.region.clone().or_else(|| most_frequent_region(estate)).unwrap_or_default();
+            self.resources.insert(id.clone(), Draft::new(id.clone(), &region, vec![endpoint.places[0].clone()]));
+        }
+        let names: Vec<String> = endpoint.evidence.iter().flat_map(|evidence| evidence.names.iter().cloned()).collect();
+        let scoped = self.resources.get(id).map(|draft| draft.scoped.clone()).unwrap_or_default();
+        for (id, group_id) in [(id, Some(group_id.as_str()))].into_iter().chain(scoped.iter().map(|id| (id, None))) {
+            let Some(draft) = self.resources.get_mut(id) else { continue };
+            draft.is_needed = true;
+            if draft.resource.region.is_empty()
+                && let Some(region) = endpoint.region.as_deref()
+            {
+                draft.resource.region = declared(region.to_owned());
+            }
+            let mut of_type = estate.catalogue.services_of_type(&draft.resource);
+            let element = of_type.find_map(|service| service.element_of_group(group_id?));
+            let element = element.map(|(list, element)| (list.to_owned(), element.to_owned()));
+            drop(of_type);
+            if let Some((list, element)) = element {
+                let mut elements = draft.resource.name_lists.get(&list).map_or_else(Vec::new, |list| list.to_vec());
+                if !elements.iter().any(|known| known.eq_ignore_ascii_case(&element)) {
+                    elements.push(element);
+                }
+                draft.resource.name_lists.insert(list, declared(elements));
+            }
+            let is_guess = draft.region_is_guess;
+            draft.region_is_guess = estate.catalogue.infer(&mut draft.resource, group_id, &names, is_guess);
+        }
+    }
+
+    /// The members of an endpoint's sub-resource.
+    ///
+    /// # Errors
+    /// Why they are not known.
+    fn members(&self, estate: &Estate<'_>, id: &ResourceId, group_id: &str) -> Result<Vec<ResourceMember>, String> {
+        let catalogue = estate.catalogue;
+        let Some(draft) = self.resources.get(id) else { return Err("it is declared in another file".to_owned()) };
+        let resource = &draft.resource;
+        if catalogue.services_of_type(resource).next().is_none() {
+            return Err(format!("the resource type {} is not in the catalogue", id.resource_type()));
+        }
+        if catalogue.cloud(&resource.region).is_none() {
+            return Err("the region of its resource is not told".to_owned());
+        }
+        let found = catalogue.services_of(resource).find(|found| found.has_group_id(group_id));
+        let found = found.ok_or_else(|| format!("{} has no group ID \"{group_id}\"", id.resource_type()))?;
+        if found.service.scope.is_some() {
+            return Err(format!("{} has no private endpoint of its own", id.resource_type()));
+        }
+        let mut members =
+            catalogue.members(found, resource).map_err(|error| format!("the names of its resource: {error}"))?;
+        for scoped in draft.scoped.iter().filter_map(|id| self.resources.get(id)) {
+            let of_scope = catalogue.services_of(&scoped.resource).filter(|found| found.service.scope.is_some());
+            members.extend(of_scope.filter_map(|found| catalogue.members(found, &scoped.resource).ok()).flatten());
+        }
+        Ok(members)
+    }
+
+    /// Gives an endpoint's members their addresses, and finds what of its records does not follow from them.
+    fn endpoint(
+        &mut self,
+        estate: &mut Estate<'_>,
+        endpoint: Endpoint,
+        derived: &mut HashSet<(ResourceId, String, String)>,
+        left_over: &mut Vec<(ResourceId, RecordSet)>,
+    ) {
+        let members = match &endpoint.target {
+            Target::Service(_) | Target::Alias(_) => {
+                let address = endpoint.sole_address().map(|address| address.to_string());
+                let addresses = address.map(|address| ("default".to_owned(), address)).into_iter().collect();
+                self.endpoints.push(Written { endpoint, addresses });
+                return;
+            }
+            Target::Resource { id, .. } if estate.is_declared_beside(id) => Ok(Vec::new()),
+            Target::Resource { id, group_id } => self.members(estate, id, group_id),
+        };
+        let members = match members {
+            Ok(members) => members,
+            Err(why) => {
+                let records = endpoint.records().count();
+                let by_hand = match records {
+                    0 => String::new(),
+                    1 => "; its record is written as one by hand".to_owned(),
+                    count => format!("; its {count} records are written as if by hand"),
+                };
+                left_over.extend(endpoint.records().map(|(zone, name, rtype, addresses)| {
+                    (zone.clone(), by_hand_set(&endpoint, name, rtype, addresses))
+                }));
+                estate.leave_out(
+                    &endpoint.places[0],
+                    format!("private endpoint {}", endpoint.id.names()),
+                    format!("{why}{by_hand}"),
+                );
+                return;
+            }
+        };
+        let mut addresses: Vec<(String, String)> = Vec::new();
+        let mut unknown: Vec<String> = Vec::new();
+        for member in &members {
+            let is_known = |known: &String| known.eq_ignore_ascii_case(&member.name);
+            if addresses.iter().any(|(known, _)| is_known(known)) || unknown.iter().any(is_known) || member.public_only
+            {
+                continue;
+            }
+            match endpoint.address_of(member, &members) {
+                Some(address) => addresses.push((member.name.clone(), address.to_string())),
+                None => unknown.push(member.name.clone()),
+            }
+        }
+        if !unknown.is_empty() && endpoint.is_connected && !estate.options.allocate {
+            let what = format!("private endpoint {}", endpoint.id.names());
+            let why = match &endpoint.why_unknown {
+                Some(why) => format!("address of {} not known: {why}", unknown.join(", ")),
+                None => format!("address of {} not known: it is in none of the files", unknown.join(", ")),
+            };
+            estate.leave_out(&endpoint.places[0], what, why);
+            addresses.extend(unknown.into_iter().map(|member| (member, "unknown".to_owned())));
+        }
+        for member in members.iter().filter(|member| !member.unwritten && !member.public_only) {
+            for zone in &endpoint.zones {
+                let apex = zone.name().parse::<crate::dns::Name>();
+                if apex.is_ok_and(|apex| apex == member.private_zone) {
+                    for rtype in ["a", "aaaa"] {
+                        let owner = relative(&member.privatelink_name.to_string(), zone.name());
+                        derived.insert((zone.clone(), owner, rtype.to_owned()));
+                    }
+                }
+            }
+        }
+        for (zone, name, rtype, addresses) in endpoint.records() {
+            if !derived.contains(&(zone.clone(), name.to_ascii_lowercase(), rtype.to_ascii_lowercase())) {
+                left_over.push((zone.clone(), by_hand_set(&endpoint, name, rtype, addresses)));
+            }
+        }
+        addresses.sort();
+        self.endpoints.push(Written { endpoint, addresses });
+    }
+
+    /// Finds the resources that cannot be declared; those that no endpoint needs are left out in that case.
+    fn check(&mut self, estate: &mut Estate<'_>) {
+        let catalogue = estate.catalogue;
+        for draft in self.resources.values_mut() {
+            let resource = &draft.resource;
+            let id = &resource.id;
+            let mistake = match catalogue.services_of(resource).next() {
+                _ if catalogue.services_of_type(resource).next().is_none() => {
+                    Some(format!("the type {} is not in the catalogue", id.resource_type()))
+                }
+                _ if catalogue.cloud(&resource.region).is_none() => Some("its region is not told".to_owned()),
+                None => None,
+                Some(_) => {
+                    let mut results: Vec<_> =
+                        catalogue.services_of(resource).map(|found| catalogue.members(found, resource)).collect();
+                    match results.iter().all(Result::is_err) {
+                        true => results.pop().and_then(Result::err).map(|error| error.to_string()),
+                        false => None,
+                    }
+                }
+            };
+            draft.mistake = mistake;
+        }
+        let names = |draft: &Draft| draft.resource.id.names().to_owned();
+        let mistaken: Vec<_> = self
+            .resources
+            .values()
+            .filter_map(|draft| {
+                Some((
+                    draft.places[0].clone(),
+                    draft.resource.id.resource_type().to_owned(),
+                    names(draft),
+                    draft.mistake.clone()?,
+                ))
+            })
+            .collect();
+        for (place, kind, name, why) in mistaken {
+            estate.leave_out(&place, format!("{kind} {name}"), why);
+        }
+        self.resources.retain(|_, draft| draft.mistake.is_none());
+        let known: HashSet<_> = self.resources.keys().cloned().collect();
+        for draft in self.resources.values_mut() {
+            draft.scoped.retain(|id| known.contains(id) || estate.is_declared_beside(id));
+        }
+        // An endpoint whose resource is gone was left out before it, but for one that no file beside declares either.
+        self.endpoints.retain(|written| match &written.endpoint.target {
+            Target::Resource { id, .. } => known.contains(id) || estate.is_declared_beside(id),
+            _ => true,
+        });
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = &ResourceId> {
+        let endpoints = self.endpoints.iter().map(|written| &written.endpoint.id);
+        self.resources.keys().chain(self.services.iter().map(|service| &service.id)).chain(endpoints)
+    }
+
+    pub(super) fn write(&self, estate: &Estate<'_>, toml: &mut Toml) {
+        if !self.resources.is_empty() {
+            heading("Resources of Private Link", toml);
+        }
+        for draft in self.resources.values() {
+            draft.write(estate, toml);
+        }
+        if !self.services.is_empty() {
+            heading("Private link services", toml);
+        }
+        for service in &self.services {
+            toml.gap();
+            toml.from(places(&service.places));
+            toml.comment(&places(&service.places));
+            toml.line("[[private_link_service]]");
+            estate.identity(&service.id, service.id.name(), toml);
+            toml.key("region", &quoted(&service.region));
+            toml.key("alias", &quoted(&service.alias));
+        }
+        for (title, is_managed) in [("Private endpoints", false), ("Managed private endpoints of Grafana", true)] {
+            let mut endpoints =
+                self.endpoints.iter().filter(|written| written.endpoint.grafana.is_some() == is_managed).peekable();
+            if endpoints.peek().is_some() {
+                heading(title, toml);
+            }
+            endpoints.for_each(|written| written.write(estate, toml));
+        }
+    }
+}
+
+impl Draft {
+    fn new(id: ResourceId, region: &str, places: Vec<Place>) -> Self {
+        Self {
+            resource: PrivateLinkResource::new(declared(id), declared(region.to_owned())),
+            places,
+            is_described: false,
+            region_is_guess: true,
+            public_fqdn: true,
+            is_closed: false,
+            sku: None,
+            scoped: Vec::new(),
+            is_needed: false,
+            mistake: None,
+        }
+    }
+
+    fn write(&self, estate: &Estate<'_>, toml: &mut Toml) {
+        let resource = &self.resource;
+        toml.gap();
+        toml.from(places(&self.places));
+        match self.is_described {
+            true => toml.comment(&places(&self.places)),
+            false => {
+                let places = places(&self.places);
+                let guess = if self.region_is_guess { ", its region is a guess" } else { "" };
+                toml.comment(&format!("in none of the files{guess}; named by {places}"));
+            }
+        }
+        toml.line("[[private_link_resource]]");
+        toml.key("type", &quoted(resource.id.resource_type()));
+        estate.identity(&resource.id, resource.id.names(), toml);
+        toml.key("region", &quoted(&resource.region));
+        if !resource.name_parts.is_empty() {
+            let parts = resource.name_parts.iter().map(|(part, value)| (part.as_str(), quoted(value)));
+            toml.key("name_parts", &table(parts));
+        }
+        if !resource.name_lists.is_empty() {
+            let lists = resource.name_lists.iter().map(|(name, elements)| (name.as_str(), list(elements.iter())));
+            toml.key("name_lists", &table(lists));
+        }
+        if let Some(sku) = &self.sku {
+            toml.key("sku", &quoted(sku));
+        }
+        if !self.public_fqdn {
+            toml.key("public_fqdn", "false");
+        }
+        if self.is_closed {
+            toml.key("public_network_access", &quoted("Disabled"));
+        }
+        if !self.scoped.is_empty() {
+            let labels: Vec<_> = self.scoped.iter().map(|id| estate.label(id)).collect();
+            toml.key("scoped_resources", &list(labels));
+        }
+    }
+}
+
+impl Written {
+    fn write(&self, estate: &Estate<'_>, toml: &mut Toml) {
+        let endpoint = &self.endpoint;
+        toml.gap();
+        toml.from(places(&endpoint.places));
+        toml.comment(&places(&endpoint.places));
+        match &endpoint.grafana {
+            None => {
+                toml.line("[[private_endpoint]]");
+                estate.identity(&endpoint.id, endpoint.id.name(), toml);
+                toml.key("virtual_network", &estate.quoted_label(&endpoint.network));
+                if let Some(subnet) = &endpoint.subnet {
+                    toml.key("subnet", &quoted(subnet));
+                }
+            }
+            Some(grafana) => {
+                toml.line("[[managed_private_endpoint]]");
+                toml.key("name", &quoted(endpoint.id.name()));
+                toml.key("grafana", &estate.quoted_label(grafana));
+            }
+        }
+        match &endpoint.target {
+            Target::Resource { id, group_id } => {
+                toml.key("private_link_resource", &estate.quoted_label(id));
+                toml.key("group_id", &quoted(group_id));
+            }
+            Target::Service(id) => toml.key("private_link_service", &estate.quoted_label(id)),
+            Target::Alias(alias) => toml.key("private_link_service", &quoted(alias)),
+        }
+        if endpoint.state != "Approved" || endpoint.grafana.is_some() {
+            toml.key("connection_state", &quoted(&endpoint.state));
+        }
+        if let Some(domain) = &endpoint.domain_name {
+            toml.key("domain_name", &quoted(domain));
+        }
+        if !self.addresses.is_empty() {
+            let addresses = self.addresses.iter().map(|(member, address)| (member.as_str(), quoted(address)));
+            toml.key("ip_configurations", &table(addresses));
+        }
+        if !endpoint.zones.is_empty() {
+            let zones: Vec<_> = endpoint.zones.iter().map(|zone| estate.label(zone)).collect();
+            if let Some(place) = &endpoint.zone_group_place {
+                toml.from(place);
+                toml.comment(&place.to_string());
+            }
+            toml.key("private_dns_zone_group", &list(zones));
+        }
+    }
+}
+
+/// A record that a zone group wrote and that does not follow from its endpoint here.
+fn by_hand_set(endpoint: &Endpoint, name: &str, rtype: &str, addresses: &[String]) -> RecordSet {
+    RecordSet {
+        name: name.to_owned(),
+        rtype: rtype.to_ascii_uppercase(),
+        ttl: ZONE_GROUP_TTL,
+        records: addresses.iter().map(|address| quoted(address)).collect(),
+        place: endpoint.zone_group_place.clone().unwrap_or_else(|| endpoint.places[0].clone()),
+        creator: None,
+        note: Some(format!("written by private endpoint {}, from which it does not follow here", endpoint.id.name())),
+    }
+}
+
+/// An owner relative to its zone, in lower case.
+pub(super) fn relative(name: &str, apex: &str) -> String {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let apex = apex.to_ascii_lowercase();
+    match name.strip_suffix(&apex) {
+        Some("") => "@".to_owned(),
+        Some(rest) => rest.trim_end_matches('.').to_owned(),
+        None => name,
+    }
+}
+
+fn declared<T>(value: T) -> Declared<T> {
+    Declared::new(value, Origin(0))
+}
+
+/// Host names in the properties of a resource, also of its URLs, in lower case.
+fn hosts_of(value: &Value, hosts: &mut Vec<String>) {
+    match value {
+        Value::String(text) if hosts.len() < MAX_HOSTS && text.len() < 1024 => {
+            let rest = text.split_once("://").map_or(text.as_str(), |(_, rest)| rest);
+            let host = rest.split(['/', ':', '?', ',', ';']).next().unwrap_or_default().trim_end_matches('.');
+            let is_host = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
+            if host.contains('.')
+                && host.len() <= 253
+                && host.bytes().all(is_host)
+                && host.parse::<std::net::IpAddr>().is_err()
+            {
+                hosts.push(host.to_ascii_lowercase());
+            }
+        }
+        Value::Array(elements) => elements.iter().for_each(|element| hosts_of(element, hosts)),
+        Value::Object(object) => object.values().for_each(|member| hosts_of(member, hosts)),
+        _ => {}
+    }
+}
+
+/// The region that most resources of the files are in.
+fn most_frequent_region(estate: &Estate<'_>) -> Option<String> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    let locations = estate.world.resources.iter().filter_map(|resource| resource.location.as_deref());
+    for region in locations.filter_map(|location| estate.catalogue.region(location)) {
+        *counts.entry(region).or_default() += 1;
+    }
+    counts
+        .into_iter()
+        .max_by_key(|(region, count)| (*count, std::cmp::Reverse(*region)))
+        .map(|(region, _)| region.to_owned())
+}
+
+/// The ID of the private link service or resource that a managed endpoint or a connection points at.
+pub(super) fn target_of(
+    estate: &mut Estate<'_>,
+    from: &Joined,
+    target: &str,
+    group_id: Option<&str>,
+) -> Result<Target, String> {
+    if !target.starts_with('/') {
+        let is_alias = target.trim_end_matches('.').to_ascii_lowercase().ends_with(".azure.privatelinkservice");
+        return if is_alias {
+            Ok(Target::Alias(target.to_owned()))
+        } else {
+            Err(format!("its target {target:?} is no resource ID"))
+        };
+    }
+    let id = estate.reference(from, "target", Some(target)).ok_or("the ID of its target cannot be read")?;
+    if id.is_of_type(types::PRIVATE_LINK_SERVICE) {
+        return match estate.world.get(&id).map(|service| text(&service.body, "alias").is_some()) {
+            Some(true) => Ok(Target::Service(id)),
+            _ if estate.is_declared_beside(&id) => Ok(Target::Service(id)),
+            _ => Err(format!("its private link service {} is in none of the files", id.names())),
+        };
+    }
+    let group_id = match group_id {
+        Some(group_id) => group_id.to_owned(),
+        None => {
+            let of_type = estate.catalogue.services().iter().filter(|service| id.is_of_type(&service.resource_type));
+            let groups: HashSet<_> = of_type.map(|service| service.group_id.as_str()).collect();
+            match groups.into_iter().collect::<Vec<_>>().as_slice() {
+                [one] => (*one).to_owned(),
+                _ => return Err("its group ID is not told".to_owned()),
+            }
+        }
+    };
+    Ok(Target::Resource { id, group_id })
+}
+
+/// The evidence of an interface: addresses with the members and names that it says.
+pub(super) fn interface_evidence(interface: &Joined) -> Vec<Evidence> {
+    let configurations = crate::import::value::list(&interface.body, "ipConfigurations").iter();
+    let evidence = configurations.filter_map(|configuration| {
+        let address = crate::import::value::address(configuration, "privateIPAddress")?;
+        let link = get(configuration, "privateLinkConnectionProperties");
+        let names = link.map(|link| crate::import::value::texts(link, "fqdns")).unwrap_or_default();
+        Some(Evidence {
+            names: names.into_iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect(),
+            member: link.and_then(|link| text(link, "requiredMemberName")).map(str::to_owned),
+            addresses: vec![address],
+        })
+    });
+    evidence.collect()
+}
+
+/// The interface that an endpoint's `networkInterfaces` names.
+pub(super) fn named_interfaces<'a>(estate: &mut Estate<'a>, endpoint: &Joined) -> Vec<&'a Joined> {
+    let world = estate.world;
+    let named = crate::import::value::list(&endpoint.body, "networkInterfaces").iter();
+    let ids: Vec<_> = named.filter_map(|interface| text(interface, "id").map(str::to_owned)).collect();
+    let mut found: Vec<&Joined> = Vec::new();
+    for id in ids {
+        let id = estate.reference(endpoint, "network interface", Some(&id));
+        found.extend(id.and_then(|id| world.get(&id)));
+    }
+    // A template names it in another way.
+    if let Some(name) = text(&endpoint.body, "customNetworkInterfaceName")
+        && found.is_empty()
+    {
+        let id = endpoint.id.resource_group().resource(types::NETWORK_INTERFACE, name).ok();
+        found.extend(id.and_then(|id| world.get(&id)));
+    }
+    found
+}
+
+/// What a reference of a connection's member leads to.
+pub(super) fn member_reference<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    text(value, name).or_else(|| reference(value, name))
+}

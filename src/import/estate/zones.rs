@@ -1,0 +1,352 @@
+//! Private DNS zones with links and record sets.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::networks::Networks;
+use super::{Estate, heading, places};
+use crate::azure::ResourceId;
+use crate::dns::Name;
+use crate::import::join::Joined;
+use crate::import::toml::{Toml, list, quoted, table};
+use crate::import::value::{flag, get, list as elements, number, reference, text, texts};
+use crate::import::{Place, why_unknown};
+
+/// SOA of a private zone as Azure makes it (Microsoft Learn, "Overview of DNS zones and records", "SOA records"): members of
+/// `soaRecord`, keys of `soa`, values.
+const SOA: [(&str, &str, u64); 4] = [
+    ("refreshTime", "refresh_time", 3600),
+    ("retryTime", "retry_time", 300),
+    ("expireTime", "expire_time", 2_419_200),
+    ("minimumTtl", "minimum_ttl", 10),
+];
+const SOA_TTL: u64 = 3600;
+const SOA_EMAIL: &str = "azureprivatedns-host.microsoft.com";
+/// TTL of a record set that does not say, as templates may leave it out.
+const DEFAULT_TTL: u64 = 3600;
+
+/// The zones of an import.
+pub(super) struct Zones {
+    zones: Vec<Zone>,
+    by_id: HashMap<ResourceId, usize>,
+}
+
+struct Zone {
+    id: ResourceId,
+    places: Vec<Place>,
+    is_described: bool,
+    links: Vec<Link>,
+    soa: Vec<(&'static str, String)>,
+    record_sets: Vec<RecordSet>,
+}
+
+struct Link {
+    name: String,
+    network: ResourceId,
+    registration: bool,
+    policy: Option<String>,
+    place: Place,
+}
+
+/// A record set as it will be written.
+pub(super) struct RecordSet {
+    /// Relative to the zone.
+    pub(super) name: String,
+    pub(super) rtype: String,
+    pub(super) ttl: u64,
+    /// TOML of each record.
+    pub(super) records: Vec<String>,
+    pub(super) place: Place,
+    /// The private endpoint that wrote it, by its name.
+    pub(super) creator: Option<String>,
+    /// What else there is to say of it.
+    pub(super) note: Option<String>,
+}
+
+impl Zones {
+    /// Reads zones; record sets that were registered for one of the machines follow from that.
+    pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks, machines: &HashSet<String>) -> Self {
+        let mut zones = Self { zones: Vec::new(), by_id: HashMap::new() };
+        let world = estate.world;
+        for resource in world.of_kind("microsoft.network/privatednszones") {
+            if resource.id.name().parse::<Name>().is_err() {
+                estate.leave_out(&resource.places[0], resource.id.name(), "its name is not a domain name");
+                continue;
+            }
+            zones.insert(&resource.id, resource.places.clone(), true);
+        }
+        for resource in world.of_kind("microsoft.network/privatednszones/virtualnetworklinks") {
+            let network = reference(&resource.body, "virtualNetwork");
+            let place = &resource.places[0];
+            let what = format!("link {}", resource.id.names());
+            if network.is_none() {
+                estate.leave_out(
+                    place,
+                    what,
+                    unknown_member(&resource.body, "virtualNetwork", "its network is not told"),
+                );
+                continue;
+            }
+            let Some(network) = estate.reference(resource, "network", network) else { continue };
+            let Some(number) = resource.id.parent().map(|zone| zones.number(&zone, resource)) else { continue };
+            networks.refer(estate, &network, resource);
+            zones.zones[number].links.push(Link {
+                name: resource.id.name().to_owned(),
+                network,
+                registration: flag(&resource.body, "registrationEnabled").unwrap_or(false),
+                policy: text(&resource.body, "resolutionPolicy").map(str::to_owned),
+                place: place.clone(),
+            });
+        }
+        for resource in &world.resources {
+            let Some(rtype) = resource.kind.strip_prefix("microsoft.network/privatednszones/") else { continue };
+            if rtype == "virtualnetworklinks" {
+                continue;
+            }
+            let Some(zone) = resource.id.parent() else { continue };
+            if flag(&resource.body, "isAutoRegistered") == Some(true) {
+                if machines.contains(&resource.id.name().to_ascii_lowercase()) {
+                    continue;
+                }
+                let why = "registered automatically: it follows from a virtual machine, and is not taken over as written by hand";
+                let what = format!("{} {}", rtype.to_ascii_uppercase(), resource.id.names());
+                estate.leave_out(&resource.places[0], what, why);
+                continue;
+            }
+            let number = zones.number(&zone, resource);
+            match rtype {
+                "soa" => zones.zones[number].soa = soa(resource),
+                "a" | "aaaa" | "cname" | "mx" | "ptr" | "srv" | "txt" => match record_set(resource, rtype) {
+                    Ok(set) => zones.zones[number].record_sets.push(set),
+                    Err(why) => {
+                        let what = format!("{} {}", rtype.to_ascii_uppercase(), resource.id.names());
+                        estate.leave_out(&resource.places[0], what, why);
+                    }
+                },
+                _ => {
+                    let what = format!("{} {}", resource.id.resource_type(), resource.id.names());
+                    estate.leave_out(&resource.places[0], what, "private zones have no record sets of this type");
+                }
+            }
+        }
+        zones
+    }
+
+    fn insert(&mut self, id: &ResourceId, places: Vec<Place>, is_described: bool) -> usize {
+        let number = self.zones.len();
+        self.by_id.insert(id.clone(), number);
+        let (links, soa, record_sets) = (Vec::new(), Vec::new(), Vec::new());
+        self.zones.push(Zone { id: id.clone(), places, is_described, links, soa, record_sets });
+        number
+    }
+
+    /// The number of a zone that a resource refers to.
+    fn number(&mut self, id: &ResourceId, from: &Joined) -> usize {
+        match self.by_id.get(id) {
+            Some(number) => *number,
+            None => self.insert(id, vec![from.places[0].clone()], false),
+        }
+    }
+
+    /// Notes that a resource refers to a zone.
+    pub(super) fn refer(&mut self, estate: &Estate<'_>, id: &ResourceId, from: &Joined) {
+        if !estate.is_declared_beside(id) {
+            self.number(id, from);
+        }
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = &ResourceId> {
+        self.zones.iter().map(|zone| &zone.id)
+    }
+
+    /// The record sets that a private endpoint of a name wrote, as their metadata say, each with its zone.
+    pub(super) fn written_by<'z>(&'z self, endpoint: &'z str) -> impl Iterator<Item = (&'z ResourceId, &'z RecordSet)> {
+        let sets = self.zones.iter().flat_map(|zone| zone.record_sets.iter().map(move |set| (&zone.id, set)));
+        sets.filter(move |(_, set)| {
+            set.creator.as_deref().is_some_and(|creator| creator.eq_ignore_ascii_case(endpoint))
+        })
+    }
+
+    /// Takes away the record sets that follow from private endpoints: zone, owner and type in lower case.
+    pub(super) fn retain_others(&mut self, derived: &HashSet<(ResourceId, String, String)>) {
+        for zone in &mut self.zones {
+            zone.record_sets.retain(|set| {
+                let key = (zone.id.clone(), set.name.to_ascii_lowercase(), set.rtype.to_ascii_lowercase());
+                set.creator.is_none() || !derived.contains(&key)
+            });
+            for set in zone.record_sets.iter_mut().filter(|set| set.creator.is_some()) {
+                let creator = set.creator.as_deref().unwrap_or_default();
+                set.note = Some(format!("written by private endpoint {creator}, from which it does not follow here"));
+            }
+        }
+    }
+
+    /// Adds a record set that a zone group holds, unless the zone has one of its name and type.
+    pub(super) fn add(&mut self, zone: &ResourceId, set: RecordSet) {
+        let Some(number) = self.by_id.get(zone) else { return };
+        let sets = &mut self.zones[*number].record_sets;
+        let is_same = |other: &RecordSet| {
+            other.name.eq_ignore_ascii_case(&set.name) && other.rtype.eq_ignore_ascii_case(&set.rtype)
+        };
+        if !sets.iter().any(is_same) {
+            sets.push(set);
+        }
+    }
+
+    pub(super) fn write(&self, estate: &Estate<'_>, toml: &mut Toml) {
+        if self.zones.is_empty() {
+            return;
+        }
+        heading("Private DNS zones", toml);
+        for zone in &self.zones {
+            toml.gap();
+            toml.from(places(&zone.places));
+            match zone.is_described {
+                true => toml.comment(&places(&zone.places)),
+                false => toml.comment(&format!("in none of the files; named by {}", places(&zone.places))),
+            }
+            toml.line("[[private_dns_zone]]");
+            estate.identity(&zone.id, zone.id.name(), toml);
+            if !zone.soa.is_empty() {
+                toml.key("soa", &table(zone.soa.iter().map(|(key, value)| (*key, value.clone()))));
+            }
+            if !zone.links.is_empty() {
+                toml.line("virtual_network_links = [");
+                for link in &zone.links {
+                    toml.from(&link.place);
+                    let mut members =
+                        vec![("virtual_network", estate.quoted_label(&link.network)), ("name", quoted(&link.name))];
+                    if link.registration {
+                        members.push(("registration_enabled", "true".to_owned()));
+                    }
+                    if let Some(policy) =
+                        link.policy.as_deref().filter(|policy| !policy.eq_ignore_ascii_case("Default"))
+                    {
+                        let is_redirect = policy.eq_ignore_ascii_case("NxDomainRedirect");
+                        members
+                            .push(("resolution_policy", quoted(if is_redirect { "NxDomainRedirect" } else { policy })));
+                    }
+                    toml.line(&format!(
+                        "    {}, {}",
+                        table(members),
+                        crate::import::toml::comment(&link.place.to_string())
+                    ));
+                }
+                toml.line("]");
+            }
+            if !zone.record_sets.is_empty() {
+                toml.line("record_set = [");
+                for set in &zone.record_sets {
+                    toml.from(&set.place);
+                    let members = [
+                        ("name", quoted(&set.name)),
+                        ("type", quoted(&set.rtype)),
+                        ("ttl", set.ttl.to_string()),
+                        ("records", format!("[{}]", set.records.join(", "))),
+                    ];
+                    let note = set.note.as_ref().map_or_else(String::new, |note| format!("; {note}"));
+                    let comment = crate::import::toml::comment(&format!("{}{note}", set.place));
+                    toml.line(&format!("    {}, {comment}", table(members)));
+                }
+                toml.line("]");
+            }
+        }
+    }
+}
+
+/// Why a member, or the ID in it, is not told.
+pub(super) fn unknown_member(value: &Value, name: &str, otherwise: &str) -> String {
+    let member = value
+        .as_object()
+        .and_then(|object| object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, member)| member));
+    let why = member.and_then(|member| why_unknown(member).or_else(|| why_unknown(member.get("id")?)));
+    why.map_or_else(|| otherwise.to_owned(), |why| format!("{otherwise}: {why}"))
+}
+
+/// What differs from the SOA record that Azure makes.
+fn soa(resource: &Joined) -> Vec<(&'static str, String)> {
+    let Some(record) = get(&resource.body, "soaRecord") else { return Vec::new() };
+    let email = text(record, "email").filter(|email| !email.trim_end_matches('.').eq_ignore_ascii_case(SOA_EMAIL));
+    let numbers = SOA.into_iter().filter_map(|(member, key, usual)| {
+        let value = number(record, member).filter(|value| *value != usual)?;
+        Some((key, value.to_string()))
+    });
+    let ttl = number(&resource.body, "ttl").filter(|ttl| *ttl != SOA_TTL).map(|ttl| ("ttl", ttl.to_string()));
+    email.map(|email| ("email", quoted(email))).into_iter().chain(numbers).chain(ttl).collect()
+}
+
+/// The private endpoint that wrote a record set, by its name.
+fn creator(body: &Value) -> Option<String> {
+    let creator = text(get(body, "metadata")?, "creator")?;
+    let rest = creator.strip_prefix("created by private endpoint ")?;
+    Some(rest.split_whitespace().next()?.to_owned())
+}
+
+fn record_set(resource: &Joined, rtype: &str) -> Result<RecordSet, String> {
+    let body = &resource.body;
+    let mut records = Vec::new();
+    let mut take = |member: &str, record: &dyn Fn(&Value) -> Option<String>| -> Result<(), String> {
+        for element in elements(body, member) {
+            let why =
+                || why_unknown(element).map_or_else(|| format!("{member} has an element that is none"), str::to_owned);
+            records.push(record(element).ok_or_else(why)?);
+        }
+        Ok(())
+    };
+    let one = |name: &'static str| move |element: &Value| text(element, name).map(quoted);
+    match rtype {
+        "a" => take("aRecords", &one("ipv4Address"))?,
+        "aaaa" => take("aaaaRecords", &one("ipv6Address"))?,
+        "ptr" => take("ptrRecords", &one("ptrdname"))?,
+        "mx" => take("mxRecords", &|element| {
+            Some(quoted(&format!("{} {}", number(element, "preference")?, text(element, "exchange")?)))
+        })?,
+        "srv" => take("srvRecords", &|element| {
+            let [priority, weight, port] = ["priority", "weight", "port"].map(|name| number(element, name));
+            Some(quoted(&format!("{} {} {} {}", priority?, weight?, port?, text(element, "target")?)))
+        })?,
+        "txt" => take("txtRecords", &|element| {
+            let strings = get(element, "value").map(|_| texts_untrimmed(element))?;
+            Some(match strings.as_slice() {
+                [one] => quoted(one),
+                several => list(several),
+            })
+        })?,
+        _ => {
+            let cname = get(body, "cnameRecord").and_then(|record| text(record, "cname"));
+            records.extend(cname.map(quoted));
+        }
+    }
+    if records.is_empty() {
+        let member = match rtype {
+            "cname" => "cnameRecord".to_owned(),
+            rtype => format!("{rtype}Records"),
+        };
+        return Err(unknown_member(body, &member, "its records are not told"));
+    }
+    let zone = resource.id.parent().map_or_else(String::new, |zone| zone.name().to_owned());
+    let name = match resource.id.name() {
+        // Some tools name the apex by the zone.
+        name if name.eq_ignore_ascii_case(&zone) => "@",
+        name => name,
+    };
+    Ok(RecordSet {
+        name: name.to_owned(),
+        rtype: rtype.to_ascii_uppercase(),
+        ttl: number(body, "ttl").unwrap_or(DEFAULT_TTL),
+        records,
+        place: resource.places[0].clone(),
+        creator: creator(body),
+        note: None,
+    })
+}
+
+/// The strings of one TXT record; spaces are data.
+fn texts_untrimmed(element: &Value) -> Vec<String> {
+    match get(element, "value") {
+        Some(Value::Array(strings)) => strings.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        Some(Value::String(string)) => vec![string.clone()],
+        _ => texts(element, "value").into_iter().map(str::to_owned).collect(),
+    }
+}
