@@ -32,7 +32,7 @@ fn write(folder: &std::path::Path, generation: usize) {
 /// The compiled zone at an apex.
 fn zone<'s>(snapshot: &'s Snapshot, apex: &str) -> &'s Arc<Zone> {
     let apex: Name = apex.parse().unwrap();
-    let view = snapshot.view_of_network("vnet").unwrap();
+    let view = snapshot.networks_called("vnet").next().unwrap().0;
     &snapshot.zone(snapshot.private_zone(view, &apex.as_ref().fold()).unwrap().zone).zone
 }
 

@@ -155,6 +155,12 @@ impl Topology {
         &self.labels[network.index()]
     }
 
+    /// What a network is called in metrics, logs and dnstap: `GROUP/NAME`, or the whole ID where two subscriptions have that
+    /// pair.
+    pub fn qualified_network(&self, network: NetworkId) -> String {
+        self.directory.qualified(&self.virtual_networks[network.index()].id)
+    }
+
     /// The network that a reference means: a name, `GROUP/NAME` or a whole ID.
     ///
     /// # Errors

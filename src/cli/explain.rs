@@ -70,7 +70,8 @@ impl Explain {
         let request = query(qname.as_ref(), qtype, client_subnet);
         let mut response = Response::new();
         let replies = Replies::default();
-        let outcome = respond_observed(&snapshot, &client, &request, &replies, &mut response, &mut trace);
+        let outcome =
+            respond_observed(&snapshot, &client, &Received::parse(&request), &replies, &mut response, &mut trace);
         let Trace { mut text, names, .. } = trace;
         match outcome {
             None => bail!("the query gets no response"),
@@ -208,7 +209,7 @@ impl<'a> Trace<'a> {
     }
 
     fn network(&self) -> &'a str {
-        self.snapshot.view(self.view).label().unwrap_or_default()
+        self.snapshot.view(self.view).reference().unwrap_or_default()
     }
 
     /// Whether a zone is linked to the network.
@@ -219,7 +220,7 @@ impl<'a> Trace<'a> {
     fn custom_dns(&mut self, destination: &Destination) {
         let (network, whom) = (self.network(), self.whom(destination));
         let is_own =
-            matches!(destination, Destination::View(view) if self.snapshot.view(*view).label() == Some(network));
+            matches!(destination, Destination::View(view) if self.snapshot.view(*view).reference() == Some(network));
         let what = if is_own { "as without them" } else { "and no zone linked to it counts" };
         writeln!(self.text, "\n{network} has custom DNS servers: {whom} answers, {what}").expect("a string takes it");
     }
@@ -227,7 +228,7 @@ impl<'a> Trace<'a> {
     fn whom(&self, destination: &Destination) -> String {
         match destination {
             Destination::View(view) => {
-                let network = self.snapshot.view(*view).label().unwrap_or_default();
+                let network = self.snapshot.view(*view).reference().unwrap_or_default();
                 format!("Azure-provided DNS as {network} sees it")
             }
             Destination::Servers(_) => "servers outside the declared networks".to_owned(),

@@ -215,7 +215,7 @@ impl Control {
         let gone: Vec<_> = gone_endpoints(snapshot).collect();
         let orphans = (0..).map(ListenerId).zip(&self.settings.listen).filter_map(|(listener, listen)| {
             let lost = match (snapshot.identifier().belonging(listener), &listen.virtual_network) {
-                (Belonging::Gone, Some(network)) => Lost::Network(network.short()),
+                (Belonging::Gone, Some(network)) => Lost::Network(network.group_and_names()),
                 (Belonging::Network(_) | Belonging::Gone, _) => return None,
                 (Belonging::Nobody, _) => {
                     let here = gone.iter().copied().filter(|address| listen.is_at(*address)).collect::<Vec<_>>();

@@ -145,7 +145,8 @@ impl<'a> Networks<'a> {
         Network {
             number,
             id: (*self.topology.virtual_networks()[number.index()].id).clone(),
-            label: self.topology.network_label(number).into(),
+            reference: self.topology.network_label(number).into(),
+            label: self.topology.qualified_network(number).into(),
         }
     }
 

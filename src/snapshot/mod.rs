@@ -97,7 +97,9 @@ pub struct Network {
     pub number: NetworkId,
     /// Its identity.
     pub id: ResourceId,
-    /// What it is called.
+    /// The shortest reference that means it, as files may write it.
+    pub reference: Arc<str>,
+    /// What it is called in metrics, logs and dnstap: `GROUP/NAME`, or the whole ID where that pair is not unique.
     pub label: Arc<str>,
 }
 
@@ -165,10 +167,22 @@ pub struct Counts {
     pub record_sets: usize,
 }
 
+impl Network {
+    fn is_called(&self, reference: &str) -> bool {
+        let is_it = |own: &str| own.eq_ignore_ascii_case(reference);
+        is_it(self.id.names()) || is_it(&self.label) || is_it(&self.id.to_string()) || is_it(&self.id.group_and_names())
+    }
+}
+
 impl View {
-    /// What the network is called; `None` for clients outside all of them.
+    /// What the network is called in metrics, logs and dnstap; `None` for clients outside all of them.
     pub fn label(&self) -> Option<&str> {
         self.network.as_ref().map(|network| &*network.label)
+    }
+
+    /// The shortest reference that means the network; `None` for clients outside all of them.
+    pub fn reference(&self) -> Option<&str> {
+        self.network.as_ref().map(|network| &*network.reference)
     }
 
     /// All that answers depend on.
@@ -248,10 +262,11 @@ impl Snapshot {
         self.alike[view.0 as usize]
     }
 
-    /// The view of the virtual network that is called so.
-    pub fn view_of_network(&self, label: &str) -> Option<ViewId> {
-        let is_called = |view: &View| view.label().is_some_and(|own| own.eq_ignore_ascii_case(label));
-        self.views.iter().position(is_called).map(|at| ViewId(at as u32))
+    /// The virtual networks that a reference may mean, a name, `GROUP/NAME` or a whole ID, each with its view.
+    pub fn networks_called(&self, reference: &str) -> impl Iterator<Item = (ViewId, &Network)> {
+        let of_networks = (0..).map(ViewId).zip(&self.views[..]).skip(1).take(self.networks);
+        let networks = of_networks.filter_map(|(view, of)| Some((view, of.network.as_ref()?)));
+        networks.filter(move |(_, network)| network.is_called(reference))
     }
 
     /// The view of a virtual network of the topology that the snapshot is made of.

@@ -153,7 +153,7 @@ fn a_refused_reload_takes_nothing_away() {
 fn the_log_names_each_listener_whose_network_is_gone_until_it_is_back() {
     let server = server("");
     let listener = |at: usize| format!("the listener on {}", server.addresses[at]);
-    let gone = "belongs to the virtual network \"a\", which is gone: whoever asks there is REFUSED";
+    let gone = "belongs to the virtual network \"default/a\", which is gone: whoever asks there is REFUSED";
     reload(&server, 2, &b());
     let at_all = "answers where an inbound endpoint is gone (127.99.0.4, 127.99.0.5): whoever asks there is REFUSED";
     let expected = [

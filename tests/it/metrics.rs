@@ -83,8 +83,8 @@ fn queries_are_counted_by_network_and_kind() {
     has_line(&text, "vnetdns_queries_total{transport=\"tcp\",rcode=\"NXDOMAIN\",kind=\"resolved\"} 1");
     has_line(&text, "vnetdns_queries_total{transport=\"udp\",rcode=\"REFUSED\",kind=\"refused\"} 2");
     // The networks are two, and one may be counted apart: which one is by their order.
-    has_line(&text, "vnetdns_network_queries_total{network=\"hub\",kind=\"resolved\"} 2");
-    has_line(&text, "vnetdns_network_queries_total{network=\"hub\",kind=\"kept\"} 2");
+    has_line(&text, "vnetdns_network_queries_total{network=\"default/hub\",kind=\"resolved\"} 2");
+    has_line(&text, "vnetdns_network_queries_total{network=\"default/hub\",kind=\"kept\"} 2");
     has_line(&text, "vnetdns_network_queries_total{network=\"other\",kind=\"refused\"} 1");
     has_line(&text, "vnetdns_network_queries_total{network=\"outside\",kind=\"refused\"} 1");
     has_line(&text, "vnetdns_virtual_networks 2");
@@ -106,7 +106,7 @@ fn counters_outlive_generations_and_reloads_are_counted() {
     server.ask("127.1.0.4", "host.corp.test.", RecordType::A);
     let address = metrics_address(&server);
     let text = get(address, "/metrics", "");
-    has_line(&text, "vnetdns_network_queries_total{network=\"hub\",kind=\"resolved\"} 2");
+    has_line(&text, "vnetdns_network_queries_total{network=\"default/hub\",kind=\"resolved\"} 2");
     has_line(&text, "vnetdns_reloads_total{outcome=\"published\"} 1");
     has_line(&text, "vnetdns_reloads_total{outcome=\"refused\"} 1");
     has_line(&text, "vnetdns_generation 2");

@@ -128,7 +128,7 @@ fn a_flood_gets_so_many_responses_and_others_all_of_theirs() {
         assert!(log.contains(&format!("in this run: {what}")), "{log}");
         assert!(log.contains(&format!("WARN vnetdns::incidents: {what}")), "{log}");
     }
-    assert!(log.contains("\"left: 127.1.0.0 ("), "{log}");
+    assert!(log.contains("\"default/left: 127.1.0.0 ("), "{log}");
 }
 
 #[test]

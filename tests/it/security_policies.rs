@@ -105,7 +105,7 @@ fn an_alert_is_logged_and_the_query_answered() {
         server(&[(100, "Alert", &["bad.corp.test", "to-bad.corp.test"]), (200, "Block", &["a.bad.corp.test"])]);
     check_answered(&server, "127.1.0.1", "bad.corp.test", "10.0.0.66");
     server.wait_for_log("INFO vnetdns::incidents: a DNS security policy alerts count=");
-    server.wait_for_log(" examples=\"v: 127.1.0.1:");
+    server.wait_for_log(" examples=\"default/v: 127.1.0.1:");
     server.wait_for_log(" asks for bad.corp.test. A");
     check_answered(&server, "127.1.0.1", "www.corp.test", "10.0.0.80");
     check_answered(&server, "127.2.0.1", "bad.corp.test", "10.0.0.66");

@@ -142,10 +142,19 @@ impl Directory {
         let means_it = |reference: &String| self.matching(kind, reference).all(|other| other == id);
         let name = (*id.resource_group() == self.default).then(|| id.names().to_owned());
         let in_subscription = id.resource_group().subscription() == self.default.subscription();
-        let in_group = in_subscription.then(|| format!("{}/{}", id.resource_group().name(), id.names()));
+        let in_group = in_subscription.then(|| id.group_and_names());
         let of_type = (kind == Kind::PrivateLinkResource).then(|| format!("{}/{}", id.resource_type(), id.names()));
         let references = [name, in_group, of_type].into_iter().flatten();
         references.into_iter().find(means_it).unwrap_or_else(|| id.to_string())
+    }
+
+    /// `GROUP/NAME`, whatever the default resource group is, so that it stays the same when other resources come and go; the
+    /// whole ID where another subscription has that pair too.
+    pub fn qualified(&self, id: &ResourceId) -> String {
+        let qualified = id.group_and_names();
+        let mut namesakes = self.named(Kind::of(id), id.names()).iter();
+        let has_pair = |other: &ResourceId| fold(other.resource_group().name()) == fold(id.resource_group().name());
+        if namesakes.any(|other| other != id && has_pair(other)) { id.to_string() } else { qualified }
     }
 
     fn named(&self, kind: Kind, name: &str) -> &[ResourceId] {
@@ -226,6 +235,12 @@ mod tests {
         let directory = directory(&ids);
         let labels = ["default/v".to_owned(), ids[1].to_string(), ids[2].to_string()];
         assert_eq!(ids.each_ref().map(|id| directory.label(id)), labels);
+        // What has no namesake in a group of that name is called by the pair, wherever it is.
+        assert_eq!(ids.each_ref().map(|id| directory.qualified(id)), labels);
+        let alone = self::directory(&ids[1..2]);
+        assert_eq!((alone.label(&ids[1]), alone.qualified(&ids[1])), ("rg/v".to_owned(), "rg/v".to_owned()));
+        let elsewhere = self::directory(&ids[2..]);
+        assert_eq!((elsewhere.label(&ids[2]), elsewhere.qualified(&ids[2])), (ids[2].to_string(), "rg/v".to_owned()));
         let find = |reference: &str| directory.find(Kind::VirtualNetwork, reference, |_| true);
         assert_eq!(find("v"), Err(ReferenceError::Ambiguous(labels.to_vec())));
         assert_eq!(find("rg/v"), Err(ReferenceError::Ambiguous(labels[1..].to_vec())));
@@ -259,5 +274,6 @@ mod tests {
         let ids = [network("default", "a"), network("rg", "b")];
         ids.iter().for_each(|id| directory.insert(id));
         assert_eq!(ids.each_ref().map(|id| directory.label(id)), ["default/a", "b"]);
+        assert_eq!(ids.each_ref().map(|id| directory.qualified(id)), ["default/a", "rg/b"]);
     }
 }

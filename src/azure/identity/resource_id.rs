@@ -212,13 +212,9 @@ impl ResourceId {
         last(&self.0.names)
     }
 
-    /// Its name, with the resource group where that is not the one of resources that do not say. Others may be called so
-    /// too: see [`Directory::label`](super::Directory::label).
-    pub fn short(&self) -> String {
-        match *self.resource_group() == ResourceGroup::default() {
-            true => self.names().to_owned(),
-            false => format!("{}/{}", self.resource_group().name(), self.names()),
-        }
+    /// `GROUP/NAME`. Another subscription may have that pair too: see [`Directory::qualified`](super::Directory::qualified).
+    pub fn group_and_names(&self) -> String {
+        format!("{}/{}", self.resource_group().name(), self.names())
     }
 
     /// Whether it is of a type, in whatever letters.

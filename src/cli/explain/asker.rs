@@ -166,7 +166,7 @@ impl Asker {
 
     /// How the client's network is known, and what of the query did not count for that.
     pub(super) fn who(&self, snapshot: &Snapshot, client: &Client, identified: &Identified<'_>) -> String {
-        let network = identified.view().and_then(|view| snapshot.view(view).label()).unwrap_or_default();
+        let network = identified.view().and_then(|view| snapshot.view(view).reference()).unwrap_or_default();
         let source = client.source;
         let of = |rule: &SelectorRule| format!("is in virtual network {network}, by the prefix {}", rule.prefix);
         let stranger = "it sees public zones only";
