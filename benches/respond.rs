@@ -13,7 +13,7 @@ use vnetdns::dns::{Rcode, RecordType};
 use vnetdns::respond::{Outcome, Responder, respond};
 use vnetdns::snapshot::Snapshot;
 use vnetdns::view::{Client, Transport};
-use vnetdns::wire::Response;
+use vnetdns::wire::{Received, Response};
 
 const K8S02: &str = "k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com";
 const IN_VNET_N1: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 4);
@@ -60,7 +60,7 @@ fn outcomes(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("worker", outcome), |bencher| {
             let mut response = Response::new();
             let (client, mut responder) = (client(source.into()), Responder::new());
-            bencher.iter(|| responder.respond(snapshot, &client, &request, &mut response));
+            bencher.iter(|| responder.respond(snapshot, &client, &Received::parse(&request), &mut response));
         });
     }
     group.finish();

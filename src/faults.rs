@@ -4,19 +4,27 @@
 //! The environment variable `VNETDNS_FAULTS` lists where: `query=panic.corp.test` panics at each query for that name, over
 //! any transport, and `accept=2` the first two times that the accept loop has a connection.
 
+use crate::wire::Received;
+
 /// A place that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// `accept`: a connection was accepted.
     Accept,
+    /// `accepting`: a connection is to be accepted, which the system refuses.
+    Accepting,
     /// `batch`: a UDP worker has received datagrams.
     Batch,
+    /// `carry`: a listener of hickory-server is to be started.
+    Carry,
     /// `connection`: a connection begins.
     Connection,
     /// `forward`: other servers are about to be asked.
     Forward,
     /// `reload`: a reload begins.
     Reload,
+    /// `stall`: a UDP worker is about to receive; it hangs for a tenth of a second.
+    Stall,
     /// `watch`: the task that logs incidents looks for some.
     Watch,
     /// `worker`: the thread of a UDP worker is to be started.
@@ -43,11 +51,11 @@ pub(crate) fn is_wanted(fault: Fault) -> bool {
 
 /// Panics where that is wanted for the name that a request asks for.
 #[inline(always)]
-pub(crate) fn at_query(request: &[u8]) {
+pub(crate) fn at_query(received: &Received<'_>) {
     #[cfg(debug_assertions)]
-    wanted::at_query(request);
+    wanted::at_query(received);
     #[cfg(not(debug_assertions))]
-    let _ = request;
+    let _ = received;
 }
 
 #[cfg(debug_assertions)]
@@ -57,7 +65,7 @@ mod wanted {
 
     use super::Fault;
     use crate::dns::Name;
-    use crate::wire::Request;
+    use crate::wire::Received;
 
     static WANTED: LazyLock<Wanted> = LazyLock::new(|| {
         let mut wanted = Wanted::default();
@@ -78,12 +86,15 @@ mod wanted {
         wanted
     });
 
-    const PLACES: [(&str, Fault); 7] = [
+    const PLACES: [(&str, Fault); 10] = [
         ("accept", Fault::Accept),
+        ("accepting", Fault::Accepting),
         ("batch", Fault::Batch),
+        ("carry", Fault::Carry),
         ("connection", Fault::Connection),
         ("forward", Fault::Forward),
         ("reload", Fault::Reload),
+        ("stall", Fault::Stall),
         ("watch", Fault::Watch),
         ("worker", Fault::Worker),
     ];
@@ -100,9 +111,9 @@ mod wanted {
         times.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |times| times.checked_sub(1)).is_ok()
     }
 
-    pub(super) fn at_query(request: &[u8]) {
+    pub(super) fn at_query(received: &Received<'_>) {
         let Some(qname) = &WANTED.qname else { return };
-        let is_asked = Request::parse(request).is_ok_and(|request| request.question.qname == qname.as_ref());
+        let is_asked = received.request.is_ok_and(|request| request.question.qname == qname.as_ref());
         assert!(!is_asked, "a query for {qname}, on purpose");
     }
 }

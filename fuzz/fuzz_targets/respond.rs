@@ -13,7 +13,7 @@ use vnetdns::dns::{CookieSecrets, Ttl};
 use vnetdns::respond::{Responder, respond};
 use vnetdns::snapshot::{Generation, Identity, Snapshot};
 use vnetdns::view::{Client, ForwarderId, KeyId, Persona, Transport};
-use vnetdns::wire::Response;
+use vnetdns::wire::{Received, Response};
 
 static LAB: LazyLock<Snapshot> = LazyLock::new(|| {
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz.toml");
@@ -44,7 +44,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let mut response = Response::new();
     let outcome = respond(&LAB, &client, request, &mut response);
     WORKER.with_borrow_mut(|(responder, kept)| {
-        assert_eq!(outcome, responder.respond(&LAB, &client, request, kept));
+        assert_eq!(outcome, responder.respond(&LAB, &client, &Received::parse(request), kept));
         assert!(outcome.is_none() || response.as_octets() == kept.as_octets(), "what was kept differs");
     });
     let is_request = request.len() >= 12 && request[2] & 0x80 == 0;

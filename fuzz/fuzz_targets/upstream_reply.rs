@@ -14,7 +14,7 @@ use vnetdns::resolve::Replies;
 use vnetdns::respond::{Outcome, respond, respond_observed};
 use vnetdns::snapshot::{Generation, Identity, Snapshot};
 use vnetdns::view::{Client, Transport};
-use vnetdns::wire::Response;
+use vnetdns::wire::{Received, Response};
 
 static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| {
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/upstream.toml");
@@ -61,7 +61,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         assert!(sets().all(|set| set.ttl.as_secs() <= 86_400), "a TTL is capped");
         let mut replies = Replies::default();
         replies.push(*question, reply);
-        let outcome = respond_observed(&SNAPSHOT, &client, &request, &replies, &mut response, &mut ());
+        let outcome = respond_observed(&SNAPSHOT, &client, &Received::parse(&request), &replies, &mut response, &mut ());
         match outcome {
             // An alias to a name that is the upstream's too is its word; one to a name here is looked up.
             Some(Outcome::Forward { .. }) | None => panic!("{outcome:?}"),

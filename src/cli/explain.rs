@@ -20,7 +20,7 @@ use crate::resolve::{Observer, Replies, Step};
 use crate::respond::{Outcome, is_refused, respond_observed, view_of};
 use crate::snapshot::{Destination, Generation, Identity, OUTSIDE, Snapshot};
 use crate::view::{LinkedZone, ViewId};
-use crate::wire::Response;
+use crate::wire::{Received, Response};
 use crate::zone::{Landing, Node};
 
 /// Say why a client gets an answer: offline, by the code that answers queries

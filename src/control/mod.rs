@@ -125,7 +125,7 @@ impl Control {
         let snapshot = Snapshot::compile(topology, identity(&settings), generation).map_err(LoadError::Compile)?;
         let counts = snapshot.counts();
         let random_secret = random_secret()?;
-        let metrics = Metrics::new(settings.metrics.as_ref().map_or(0, |metrics| metrics.max_networks));
+        let metrics = Metrics::new(settings.metrics.as_ref().map(|metrics| metrics.max_networks));
         let snapshot = snapshot
             .with_cookie_secrets(cookie_secrets(cookies, &random_secret))
             .with_network_slots(|name| metrics.networks().slot(name))

@@ -1,7 +1,7 @@
 //! The counters of one worker.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::dns::{CookieState, Rcode};
 use crate::view::{NetworkSlot, Transport};
@@ -49,8 +49,10 @@ pub struct Observation {
 }
 
 /// Counts of queries. One worker writes, anybody reads: a write costs a load and a store, and no other processor waits.
+/// Where nobody is shown them, nothing is counted, and no clock is read.
 #[derive(Debug)]
 pub struct Counters {
+    is_on: bool,
     queries: Box<[AtomicU64]>,
     networks: Box<[AtomicU64]>,
     cookies: [AtomicU64; CookieState::ALL.len()],
@@ -121,11 +123,13 @@ impl Kind {
 }
 
 impl Counters {
-    /// All zero, with a place for each of `networks` slots.
+    /// All zero, with a place for each of `networks` slots; without any of them nothing is counted.
     pub fn new(networks: usize) -> Self {
+        let is_on = networks > 0;
         let zeros = |count: usize| (0..count).map(|_| AtomicU64::new(0)).collect();
         Self {
-            queries: zeros(Transport::ALL.len() * RCODE_PLACES * Kind::ALL.len()),
+            is_on,
+            queries: zeros(if is_on { Transport::ALL.len() * RCODE_PLACES * Kind::ALL.len() } else { 0 }),
             networks: zeros(networks * Kind::ALL.len()),
             cookies: Default::default(),
             latency: Default::default(),
@@ -144,24 +148,38 @@ impl Counters {
     }
 
     /// Counts a query. For the one worker that these counters belong to.
-    pub fn count(&self, observation: Observation) {
-        self.at(observation).for_each(|counter| increase(counter, 1));
+    #[inline]
+    pub fn count(&self, observation: impl FnOnce() -> Observation) {
+        if self.is_on {
+            self.at(observation()).for_each(|counter| increase(counter, 1));
+        }
     }
 
     /// Counts a query that several threads may count at a time.
-    pub fn count_shared(&self, observation: Observation) {
-        self.at(observation).for_each(|counter| _ = counter.fetch_add(1, Ordering::Relaxed));
+    pub fn count_shared(&self, observation: impl FnOnce() -> Observation) {
+        if self.is_on {
+            self.at(observation()).for_each(|counter| _ = counter.fetch_add(1, Ordering::Relaxed));
+        }
     }
 
-    /// Counts that so many queries were answered in this time. For the one worker that these counters belong to.
-    pub fn took(&self, transport: Transport, time: Duration, queries: u64) {
-        let histogram = &self.latency[transport as usize];
-        increase(histogram.bucket(time), queries);
-        increase(&histogram.nanoseconds, nanoseconds(time).saturating_mul(queries));
+    /// Counts that so many queries, which were read at this time, are answered now. For the one worker that these counters
+    /// belong to.
+    pub fn took(&self, transport: Transport, since: Instant, queries: u64) {
+        if self.is_on {
+            let (time, histogram) = (since.elapsed(), &self.latency[transport as usize]);
+            increase(histogram.bucket(time), queries);
+            increase(&histogram.nanoseconds, nanoseconds(time).saturating_mul(queries));
+        }
     }
 
     /// As [`Counters::took`], where several threads may count at a time.
-    pub fn took_shared(&self, transport: Transport, time: Duration, queries: u64) {
+    pub fn took_shared(&self, transport: Transport, since: Instant, queries: u64) {
+        if self.is_on {
+            self.add_latency(transport, since.elapsed(), queries);
+        }
+    }
+
+    fn add_latency(&self, transport: Transport, time: Duration, queries: u64) {
         let histogram = &self.latency[transport as usize];
         histogram.bucket(time).fetch_add(queries, Ordering::Relaxed);
         histogram.nanoseconds.fetch_add(nanoseconds(time).saturating_mul(queries), Ordering::Relaxed);
@@ -306,11 +324,11 @@ mod tests {
             network: Some(NetworkSlot::new(network)),
             cookie: CookieState::Absent,
         };
-        one.count(observation(Transport::Udp, Some(Rcode::NoError), Kind::Kept, 1));
-        one.count(observation(Transport::Udp, Some(Rcode::NoError), Kind::Kept, 1));
-        other.count(observation(Transport::Udp, Some(Rcode::NoError), Kind::Kept, 2));
-        other.count_shared(observation(Transport::Tcp, Some(Rcode::Unknown(3841)), Kind::Forwarded, 3));
-        other.count(Observation { network: None, ..observation(Transport::Tcp, None, Kind::Malformed, 0) });
+        one.count(|| observation(Transport::Udp, Some(Rcode::NoError), Kind::Kept, 1));
+        one.count(|| observation(Transport::Udp, Some(Rcode::NoError), Kind::Kept, 1));
+        other.count(|| observation(Transport::Udp, Some(Rcode::NoError), Kind::Kept, 2));
+        other.count_shared(|| observation(Transport::Tcp, Some(Rcode::Unknown(3841)), Kind::Forwarded, 3));
+        other.count(|| Observation { network: None, ..observation(Transport::Tcp, None, Kind::Malformed, 0) });
         let sums = sums(&[&one, &other]);
         assert_eq!(
             sums.queries().collect::<Vec<_>>(),
@@ -325,11 +343,21 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_counted_where_nobody_is_shown_it() {
+        let counters = Counters::new(0);
+        counters.count(|| panic!("nothing is asked for"));
+        counters.took(Transport::Udp, Instant::now(), 3);
+        let mut sums = Sums::new(0);
+        counters.add_to(&mut sums);
+        assert_eq!((sums.queries().count(), sums.latency().count()), (0, 0));
+    }
+
+    #[test]
     fn a_latency_is_in_the_first_bucket_whose_bound_it_does_not_exceed() {
         let counters = Counters::new(1);
-        counters.took(Transport::Udp, Duration::from_micros(25), 3);
-        counters.took(Transport::Udp, Duration::from_micros(26), 1);
-        counters.took_shared(Transport::Udp, Duration::from_secs(60), 1);
+        counters.add_latency(Transport::Udp, Duration::from_micros(25), 3);
+        counters.add_latency(Transport::Udp, Duration::from_micros(26), 1);
+        counters.add_latency(Transport::Udp, Duration::from_secs(60), 1);
         let sums = sums(&[&counters]);
         let (transport, histogram) = sums.latency().next().unwrap();
         let filled: Vec<_> = histogram.buckets().filter(|(_, count)| *count > 0).collect();

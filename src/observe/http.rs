@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{Condition, Metrics};
+use super::{Condition, Held, Metrics};
 use crate::config::MetricsSettings;
 use crate::snapshot::Published;
 
@@ -143,8 +143,11 @@ impl Shown {
     fn readiness(&self) -> Answer {
         let conditions = self.metrics.conditions();
         let why = |wanted: fn(&Condition) -> Option<&String>| -> Vec<_> {
-            let held = conditions.iter().filter_map(|(about, condition)| Some((about, wanted(condition)?)));
-            held.map(|(about, why)| json!({ "about": about, "why": why })).collect()
+            let held = conditions.iter().filter_map(|held| Some((held, wanted(&held.condition)?)));
+            let shown = held.map(
+                |(Held { about, lasts, .. }, why)| json!({ "about": about, "why": why, "seconds": lasts.as_secs() }),
+            );
+            shown.collect()
         };
         let down = why(|condition| if let Condition::Down(why) = condition { Some(why) } else { None });
         let degraded = why(|condition| if let Condition::Degraded(why) = condition { Some(why) } else { None });

@@ -10,7 +10,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::counters::{Counters, Sums};
-use super::{Condition, Health, Networks};
+use super::{Condition, Health, Held, Networks};
 use crate::dns::CookieState;
 
 /// The counters of a server, and what else it shows.
@@ -41,8 +41,9 @@ struct Watched {
 const BEAT: Duration = Duration::from_secs(5);
 
 impl Metrics {
-    /// Counters by network for so many networks; those past them are counted together.
-    pub fn new(max_networks: usize) -> Arc<Self> {
+    /// Counters by network for so many networks; those past them are counted together. `None`: no queries are counted, as
+    /// nobody is shown them.
+    pub fn new(max_networks: Option<usize>) -> Arc<Self> {
         let networks = Networks::new(max_networks);
         let shared = Counters::new(networks.slots());
         let metrics = Arc::new(Self {
@@ -73,8 +74,9 @@ impl Metrics {
         counters
     }
 
-    /// Workers that have not gone on for a while, by name. What is found is compared with what was found last.
-    pub fn stalled_workers(&self) -> Vec<String> {
+    /// Workers that have not gone on for a while, by name, and for how long. What is found is compared with what was found
+    /// last.
+    pub fn stalled_workers(&self) -> Vec<(String, Duration)> {
         let now = Instant::now();
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let stalled = watched.iter_mut().filter_map(|worker| {
@@ -82,16 +84,18 @@ impl Metrics {
             if beats != worker.seen.0 {
                 worker.seen = (beats, now);
             }
-            (now.saturating_duration_since(worker.seen.1) > BEAT).then(|| worker.name.clone())
+            let silent = now.saturating_duration_since(worker.seen.1);
+            (silent > BEAT).then(|| (worker.name.clone(), silent))
         });
         stalled.collect()
     }
 
     /// What keeps the server from answering as it should, stalled workers among it.
-    pub fn conditions(&self) -> Vec<(String, Condition)> {
+    pub fn conditions(&self) -> Vec<Held> {
         let mut conditions = self.health.conditions();
+        let down = || Condition::Down("the worker does not go on".to_owned());
         let stalled = self.stalled_workers().into_iter();
-        conditions.extend(stalled.map(|name| (name, Condition::Down("the worker does not go on".to_owned()))));
+        conditions.extend(stalled.map(|(about, lasts)| Held { about, condition: down(), lasts }));
         conditions
     }
 
@@ -191,10 +195,10 @@ mod tests {
 
     #[test]
     fn counts_of_workers_are_added_up_and_shown() {
-        let metrics = Metrics::new(2);
+        let metrics = Metrics::new(Some(2));
         let slot = metrics.networks().slot("rg/hub");
         for network in [slot, slot, NetworkSlot::default()] {
-            metrics.worker().count(Observation {
+            metrics.worker().count(|| Observation {
                 transport: Transport::Udp,
                 kind: Kind::Kept,
                 rcode: Some(Rcode::NoError),

@@ -11,7 +11,7 @@ mod metrics;
 mod networks;
 
 pub use counters::{Counters, Kind, Observation};
-pub use health::{Condition, Health};
+pub use health::{Condition, Health, Held};
 pub use http::{MetricsBindError, MetricsListener};
 pub use metrics::Metrics;
 pub use networks::Networks;

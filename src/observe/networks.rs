@@ -11,7 +11,8 @@ use crate::view::NetworkSlot;
 /// where it was. When all slots are taken, further networks share the last one.
 #[derive(Debug)]
 pub struct Networks {
-    most: usize,
+    /// Without it there are no slots.
+    most: Option<usize>,
     known: Mutex<Known>,
 }
 
@@ -22,20 +23,22 @@ struct Known {
 }
 
 impl Networks {
-    /// Slots for so many networks.
-    pub fn new(most: usize) -> Self {
+    /// Slots for so many networks; `None` where nothing is counted.
+    pub fn new(most: Option<usize>) -> Self {
         Self { most, known: Mutex::default() }
     }
 
     /// The slot of a network, by the name that it is shown under.
     pub fn slot(&self, name: &str) -> NetworkSlot {
+        let Some(most) = self.most else { return NetworkSlot::default() };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let folded = name.to_ascii_lowercase().into_boxed_str();
         if let Some(slot) = known.slots.get(&folded) {
             return *slot;
         }
-        if known.names.len() == self.most {
-            return self.other();
+        if known.names.len() == most {
+            // The last one, behind that of clients outside of all networks.
+            return NetworkSlot::new(most + 1);
         }
         known.names.push(name.into());
         let slot = NetworkSlot::new(known.names.len());
@@ -45,12 +48,7 @@ impl Networks {
 
     /// Slots in all: clients outside of all networks, the networks, those that share one.
     pub fn slots(&self) -> usize {
-        self.most + 2
-    }
-
-    /// The slot of networks without one of their own.
-    fn other(&self) -> NetworkSlot {
-        NetworkSlot::new(self.most + 1)
+        self.most.map_or(0, |most| most + 2)
     }
 
     /// The name that the number of a slot is shown under.
@@ -69,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_network_keeps_its_slot_and_those_past_the_bound_share_one() {
-        let networks = Networks::new(2);
+        let networks = Networks::new(Some(2));
         let slots = ["a", "b", "A", "c", "d"].map(|name| networks.slot(name).index());
         assert_eq!(slots, [1, 2, 1, 3, 3]);
         let names: Vec<_> = (0..networks.slots()).map(|slot| networks.name(slot).to_string()).collect();

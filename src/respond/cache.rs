@@ -179,6 +179,7 @@ mod tests {
     use crate::respond::{Outcome, Responder, respond};
     use crate::snapshot::{Identity, Snapshot};
     use crate::view::Transport;
+    use crate::wire::Received;
 
     const TTL_CAP: Option<crate::dns::Ttl> = crate::dns::Ttl::from_secs(5);
 
@@ -206,7 +207,7 @@ mod tests {
     #[track_caller]
     fn ask_as(responder: &mut Responder, snapshot: &Snapshot, request: &[u8], client: Client) -> Option<Outcome> {
         let (mut response, mut expected) = (Response::new(), Response::new());
-        let outcome = responder.respond(snapshot, &client, request, &mut response);
+        let outcome = responder.respond(snapshot, &client, &Received::parse(request), &mut response);
         assert_eq!(outcome, respond(snapshot, &client, request, &mut expected));
         assert_eq!(response.as_octets(), expected.as_octets());
         outcome
@@ -283,7 +284,7 @@ mod tests {
             let outcome = ask_as(&mut responder, &snapshot, &query("www.contoso.internal", 1), client);
             let Some(Outcome::Answered(served)) = outcome else { panic!("{outcome:?}") };
             // Whoever reads the log is told of the client's own network.
-            assert_eq!(snapshot.view(served.view).label(), Some(&*format!("vnet-{network}")));
+            assert_eq!(snapshot.view(served.view).label(), Some(&*format!("default/vnet-{network}")));
             assert_eq!(kept(&responder, &snapshot), expected, "vnet-{network}");
         }
     }
@@ -307,7 +308,7 @@ mod tests {
         let request = Request::parse(&octets).unwrap();
         let view = snapshot.alike(snapshot.identifier().identify(&client, None).view().unwrap());
         let mut response = Response::new();
-        responder.respond(&snapshot, &client, &octets, &mut response);
+        responder.respond(&snapshot, &client, &Received::parse(&octets), &mut response);
         let cache = &mut responder.cache;
         let popular = cache.place(snapshot.generation(), view, &client, &request);
         let rrset = snapshot.blocked().apex().rrsets().next().unwrap();

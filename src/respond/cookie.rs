@@ -3,7 +3,7 @@
 use crate::dns::{Cookie, CookieState, Rcode};
 use crate::snapshot::Snapshot;
 use crate::view::{Client, Persona};
-use crate::wire::{Edns, Refusal, Request, Response};
+use crate::wire::{Edns, Received, Refusal, Response};
 
 /// Puts the response's cookie in the place of the request's, and how long its connection may be idle.
 pub(super) fn settle(snapshot: &Snapshot, client: &Client, edns: &mut Option<Edns>) {
@@ -55,20 +55,20 @@ pub(super) fn settle_refusal<'a>(
 pub fn respond_slipped(
     snapshot: &Snapshot,
     client: &Client,
-    request: &[u8],
+    received: &Received<'_>,
     rcode: Rcode,
     response: &mut Response,
 ) -> bool {
-    let (header, question_octets, mut edns) = match Request::parse(request) {
-        Ok(request) => (request.header, Some(request.question_octets), request.edns),
-        Err(Refusal::Reply { header, question_octets, edns, .. }) => (header, question_octets, edns),
-        Err(Refusal::NoQuestion { header, edns, .. }) => (header, None, Some(edns)),
-        Err(Refusal::Ignore) => return false,
-    };
-    settle(snapshot, client, &mut edns);
-    let has_cookie = state(&edns) != CookieState::Absent;
-    let rcode = if has_cookie { Rcode::BADCOOKIE } else { rcode };
-    response.write_refusal(&Refusal::Reply { header, rcode, question_octets, edns, tsig: None }, client, None);
+    let (mut refusal, cookie) = settle_refusal(snapshot, client, &received.refused(rcode));
+    let has_cookie = cookie != CookieState::Absent;
+    if let Refusal::Reply { rcode, .. } = &mut refusal
+        && has_cookie
+    {
+        *rcode = Rcode::BADCOOKIE;
+    }
+    if response.write_refusal(&refusal, client, None).is_none() {
+        return false;
+    }
     if !has_cookie {
         response.mark_truncated();
     }
@@ -117,7 +117,7 @@ mod tests {
         let mut responder = Responder::new();
         let Some(Outcome::Answered(served)) = respond(snapshot, client, request, &mut response) else { panic!() };
         for _ in 0..2 {
-            let outcome = responder.respond(snapshot, client, request, &mut kept);
+            let outcome = responder.respond(snapshot, client, &Received::parse(request), &mut kept);
             assert_eq!(outcome, Some(Outcome::Answered(served)));
             assert_eq!(kept.as_octets(), response.as_octets());
         }
@@ -203,7 +203,7 @@ mod tests {
         let snapshot = with_cookies();
         let mut response = Response::new();
         let mut slip = |client: &Client, request: &[u8]| {
-            assert!(respond_slipped(&snapshot, client, request, Rcode::NXDomain, &mut response));
+            assert!(respond_slipped(&snapshot, client, &Received::parse(request), Rcode::NXDomain, &mut response));
             response.as_octets().to_vec()
         };
         // Without a cookie: TC, the question, the OPT record, and the RCODE that there would have been.
@@ -225,7 +225,8 @@ mod tests {
         let message = slip(&azure, &query(QUESTION, CLIENT_COOKIE));
         assert_eq!(message[2..4], [0x83, 0x83]);
         assert_eq!(rcode_and_cookie(&message, 8).1, CLIENT_COOKIE);
-        let is_written = respond_slipped(&snapshot, &client(), &[0; 11], Rcode::NoError, &mut Response::new());
+        let is_written =
+            respond_slipped(&snapshot, &client(), &Received::parse(&[0; 11]), Rcode::NoError, &mut Response::new());
         assert!(!is_written);
     }
 

@@ -7,8 +7,8 @@ mod signed;
 use crate::dns::{CookieState, DNSClass, ExtendedError, NameRef, Question, Rcode, RecordType, Ttl, rdata};
 use crate::resolve::{Answer, AnswerSet, Data, ForwardQuestion, Observer, OwnerName, Replies, resolve};
 use crate::snapshot::{Identity, OUTSIDE, Snapshot};
-use crate::view::{Belonging, Client, Identified, ViewId};
-use crate::wire::{Refusal, Request, Response, Tsig, TsigFailure, TsigPlace};
+use crate::view::{Belonging, Client, Identified, ViewId, WayKind};
+use crate::wire::{Received, Refusal, Request, Response, Tsig, TsigFailure};
 use cache::Cache;
 
 pub use cookie::respond_slipped;
@@ -33,8 +33,12 @@ pub enum Outcome {
 pub struct Served {
     /// The view that the client has.
     pub view: ViewId,
+    /// How the client's network is known.
+    pub way: WayKind,
     /// The response's RCODE.
     pub rcode: Rcode,
+    /// Why there is no answer, where there are words for it. A client without EDNS is not told.
+    pub extended_error: Option<ExtendedError>,
     /// Whether the view's DNS security policy wants an alert.
     pub is_alert: bool,
     /// What the request's signature shows.
@@ -60,52 +64,43 @@ pub enum SignatureState {
 ///
 /// Returns `None` where nothing may be sent: the request is cut off, or no request at all.
 pub fn respond(snapshot: &Snapshot, client: &Client, request: &[u8], response: &mut Response) -> Option<Outcome> {
-    respond_observed(snapshot, client, request, &Replies::default(), response, &mut ())
+    respond_observed(snapshot, client, &Received::parse(request), &Replies::default(), response, &mut ())
 }
 
 /// As [`respond`], with what other servers have said so far, and telling an observer each step of the answer.
 pub fn respond_observed<O: Observer>(
     snapshot: &Snapshot,
     client: &Client,
-    request: &[u8],
+    received: &Received<'_>,
     replies: &Replies,
     response: &mut Response,
     observer: &mut O,
 ) -> Option<Outcome> {
-    let parsed = Request::parse(request);
-    match signature(&parsed) {
+    match received.tsig() {
         Some(place) => {
-            let tsig = Tsig::new(request, place);
-            signed::respond(snapshot, client, parsed, &tsig, replies, response, observer)
+            let tsig = Tsig::new(received.octets, place);
+            signed::respond(snapshot, client, received, &tsig, replies, response, observer)
         }
-        None => respond_parsed(snapshot, client, parsed, replies, response, observer),
+        None => respond_verified(snapshot, client, received, replies, response, observer),
     }
 }
 
 /// Answers a request whose signature, if it has one, is verified.
-fn respond_parsed<O: Observer>(
+fn respond_verified<O: Observer>(
     snapshot: &Snapshot,
     client: &Client,
-    parsed: Result<Request<'_>, Refusal<'_>>,
+    received: &Received<'_>,
     replies: &Replies,
     response: &mut Response,
     observer: &mut O,
 ) -> Option<Outcome> {
-    match parsed {
+    match received.request {
         Ok(mut request) => {
             cookie::settle(snapshot, client, &mut request.edns);
             let identified = identify(snapshot, client, &request);
             Some(answer(snapshot, &identified, client, &request, replies, response, observer, |_, _| {}))
         }
         Err(refusal) => refuse(snapshot, client, &refusal, None, response),
-    }
-}
-
-fn signature(parsed: &Result<Request<'_>, Refusal<'_>>) -> Option<TsigPlace> {
-    match parsed {
-        Ok(request) => request.tsig,
-        Err(Refusal::Reply { tsig, .. } | Refusal::NoQuestion { tsig, .. }) => *tsig,
-        Err(Refusal::Ignore) => None,
     }
 }
 
@@ -133,19 +128,19 @@ impl Responder {
         &mut self,
         snapshot: &Snapshot,
         client: &Client,
-        request: &[u8],
+        received: &Received<'_>,
         response: &mut Response,
     ) -> Option<Outcome> {
         self.is_kept = false;
-        let mut request = match Request::parse(request) {
-            Ok(parsed) if parsed.tsig.is_none() => parsed,
+        let none = Replies::default();
+        let mut request = match received.request {
+            Ok(request) if request.tsig.is_none() => request,
             // What is signed costs more than what is kept would spare.
-            _ => return respond(snapshot, client, request, response),
+            _ => return respond_observed(snapshot, client, received, &none, response, &mut ()),
         };
         cookie::settle(snapshot, client, &mut request.edns);
         let identified = identify(snapshot, client, &request);
         let view = view_of(&identified);
-        let none = Replies::default();
         if request.question.qclass != DNSClass::IN || is_refused(snapshot, client, &identified) {
             return Some(answer(snapshot, &identified, client, &request, &none, response, &mut (), |_, _| {}));
         }
@@ -157,7 +152,9 @@ impl Responder {
             let cookie = cookie::state(&request.edns);
             return Some(Outcome::Answered(Served {
                 view,
+                way: identified.way.kind(),
                 rcode: Rcode::NoError,
+                extended_error: None,
                 is_alert: false,
                 signature: SignatureState::Absent,
                 cookie,
@@ -175,17 +172,10 @@ impl Responder {
 pub fn respond_failed(
     snapshot: &Snapshot,
     client: &Client,
-    request: &[u8],
+    received: &Received<'_>,
     response: &mut Response,
 ) -> Option<Outcome> {
-    let (header, question_octets, edns) = match Request::parse(request) {
-        Ok(request) => (request.header, Some(request.question_octets), request.edns),
-        Err(Refusal::Reply { header, question_octets, edns, .. }) => (header, question_octets, edns),
-        Err(Refusal::NoQuestion { header, edns, .. }) => (header, None, Some(edns)),
-        Err(Refusal::Ignore) => return None,
-    };
-    let refusal = Refusal::Reply { header, rcode: Rcode::ServFail, question_octets, edns, tsig: None };
-    refuse(snapshot, client, &refusal, None, response)
+    refuse(snapshot, client, &received.refused(Rcode::ServFail), None, response)
 }
 
 fn refuse(
@@ -197,8 +187,16 @@ fn refuse(
 ) -> Option<Outcome> {
     let (refusal, cookie) = cookie::settle_refusal(snapshot, client, refusal);
     let rcode = response.write_refusal(&refusal, client, extended_error)?;
-    let view = view_of(&snapshot.identifier().identify(client, None));
-    Some(Outcome::Answered(Served { view, rcode, is_alert: false, signature: SignatureState::Absent, cookie }))
+    let identified = snapshot.identifier().identify(client, None);
+    Some(Outcome::Answered(Served {
+        view: view_of(&identified),
+        way: identified.way.kind(),
+        rcode,
+        extended_error,
+        is_alert: false,
+        signature: SignatureState::Absent,
+        cookie,
+    }))
 }
 
 // As the function that it calls.
@@ -269,7 +267,9 @@ fn answer<O: Observer>(
     let cookie = cookie::state(&request.edns);
     Outcome::Answered(Served {
         view,
+        way: identified.way.kind(),
         rcode: answer.rcode,
+        extended_error: answer.extended_error,
         is_alert: answer.is_alert,
         signature: SignatureState::Absent,
         cookie,

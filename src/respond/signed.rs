@@ -4,26 +4,26 @@
 //! by the key. Over a transport where responses are encoded anew, so that a signature would not fit them, nothing signed is
 //! answered.
 
-use super::{Outcome, SignatureState, refuse, respond_parsed, signature};
+use super::{Outcome, SignatureState, refuse, respond_verified};
 use crate::dns::{ExtendedError, Folded, Rcode};
 use crate::resolve::{Observer, Replies};
 use crate::snapshot::Snapshot;
 use crate::view::Client;
-use crate::wire::{Refusal, Request, Response, Tsig, TsigFailure};
+use crate::wire::{Received, Response, Tsig, TsigFailure};
 
 /// Answers a request that has that signature, as few have.
 #[cold]
 pub(super) fn respond<O: Observer>(
     snapshot: &Snapshot,
     client: &Client,
-    parsed: Result<Request<'_>, Refusal<'_>>,
+    received: &Received<'_>,
     tsig: &Tsig<'_>,
     replies: &Replies,
     response: &mut Response,
     observer: &mut O,
 ) -> Option<Outcome> {
     if !client.transport.sends_octets() {
-        let refusal = refusal(&parsed, Rcode::Refused);
+        let refusal = received.refused(Rcode::Refused);
         return refuse(snapshot, client, &refusal, Some(ExtendedError::NoSignatures), response);
     }
     let identifier = snapshot.identifier();
@@ -32,7 +32,7 @@ pub(super) fn respond<O: Observer>(
     match tsig.verify(key, client.now) {
         Ok(key) => {
             let client = Client { key: id, ..*client };
-            let mut outcome = respond_parsed(snapshot, &client, parsed, replies, response, observer)?;
+            let mut outcome = respond_verified(snapshot, &client, received, replies, response, observer)?;
             if let Outcome::Answered(served) = &mut outcome {
                 served.signature = SignatureState::Valid;
                 tsig.sign(response, key, None, client.now);
@@ -41,7 +41,7 @@ pub(super) fn respond<O: Observer>(
         }
         Err(failure) => {
             let rcode = if failure == TsigFailure::Malformed { Rcode::FormErr } else { Rcode::NotAuth };
-            let mut outcome = refuse(snapshot, client, &refusal(&parsed, rcode), None, response)?;
+            let mut outcome = refuse(snapshot, client, &received.refused(rcode), None, response)?;
             if let Outcome::Answered(served) = &mut outcome {
                 served.signature = SignatureState::Invalid(failure);
             }
@@ -58,23 +58,6 @@ pub(super) fn respond<O: Observer>(
 }
 
 /// The name of the key that a request is signed with, in lower case; `None` where it is not signed.
-pub(crate) fn key_name(request: &[u8]) -> Option<Folded> {
-    let place = signature(&Request::parse(request))?;
-    Some(Tsig::new(request, place).key_name())
-}
-
-/// What is said in place of an answer.
-fn refusal<'a>(parsed: &Result<Request<'a>, Refusal<'a>>, rcode: Rcode) -> Refusal<'a> {
-    match *parsed {
-        Ok(Request { header, question_octets, edns, .. }) => {
-            Refusal::Reply { header, rcode, question_octets: Some(question_octets), edns, tsig: None }
-        }
-        Err(Refusal::Reply { header, question_octets, edns, .. }) => {
-            Refusal::Reply { header, rcode, question_octets, edns, tsig: None }
-        }
-        Err(Refusal::NoQuestion { header, edns, .. }) => {
-            Refusal::Reply { header, rcode, question_octets: None, edns: Some(edns), tsig: None }
-        }
-        Err(Refusal::Ignore) => Refusal::Ignore,
-    }
+pub(crate) fn key_name(received: &Received<'_>) -> Option<Folded> {
+    Some(Tsig::new(received.octets, received.tsig()?).key_name())
 }

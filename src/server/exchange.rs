@@ -1,18 +1,22 @@
-//! A finished exchange: what the log, the incidents and the counters hear of a request and what became of it. Costs a
-//! comparison or two beside the counting where nothing is to be said.
+//! A finished exchange: the one value that the query log, dnstap, the incidents and the counters hear of a request and
+//! what became of it. It borrows what the worker has in hand: where nobody listens it costs a comparison or two beside the
+//! counting.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
-use domain::base::iana::OptRcode;
+use ipnet::IpNet;
 
 use super::Serving;
-use crate::dns::{CookieState, Rcode, TypeName};
+use super::dnstap::Tap;
+use super::responsible::Responsible;
+use crate::dns::{CookieState, Question, Rcode, TypeName};
 use crate::incidents::{Incident, Incidents};
-use crate::observe::{Kind, Observation};
+use crate::observe::{Counters, Kind, Observation};
 use crate::respond::{Served, SignatureState, key_name};
 use crate::snapshot::Snapshot;
-use crate::view::Transport;
-use crate::wire::Request;
+use crate::view::{Client, Persona, Transport};
+use crate::wire::Received;
 
 /// A request that was answered, or for which nothing is sent.
 #[derive(Clone, Copy, Debug)]
@@ -20,77 +24,97 @@ pub(super) struct Exchange<'a> {
     pub(super) transport: Transport,
     /// Who sent the request; a proxy, where one speaks for the client.
     pub(super) peer: SocketAddr,
-    pub(super) request: &'a [u8],
+    pub(super) request: &'a Received<'a>,
     pub(super) kind: Kind,
-    /// The response, and the address of the client that it is for; `None` where none was made.
-    pub(super) served: Option<(IpAddr, Served)>,
+    /// The response; `None` where none was made.
+    pub(super) made: Option<Made<'a>>,
+}
+
+/// A response, for whom it is, and since when it was waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made<'a> {
+    pub(super) client: &'a Client,
+    pub(super) served: Served,
+    pub(super) response: &'a [u8],
+    /// When the request was read.
+    pub(super) since: Instant,
 }
 
 impl<'a> Exchange<'a> {
     /// One that ends without a response.
-    pub(super) fn dropped(transport: Transport, peer: SocketAddr, request: &'a [u8], kind: Kind) -> Self {
-        Self { transport, peer, request, kind, served: None }
+    pub(super) fn dropped(transport: Transport, peer: SocketAddr, request: &'a Received<'a>, kind: Kind) -> Self {
+        Self { transport, peer, request, kind, made: None }
     }
 
     /// One whose response is made. `kind` says what it was made from; REFUSED is a kind of its own.
-    pub(super) fn answered(
-        transport: Transport,
-        peer: SocketAddr,
-        request: &'a [u8],
-        kind: Kind,
-        (client, served): (IpAddr, Served),
-    ) -> Self {
+    pub(super) fn answered(peer: SocketAddr, request: &'a Received<'a>, kind: Kind, made: Made<'a>) -> Self {
         let is_plain = matches!(kind, Kind::Kept | Kind::Resolved | Kind::Forwarded);
-        let kind = if is_plain && served.rcode == Rcode::Refused { Kind::Refused } else { kind };
-        Self { transport, peer, request, kind, served: Some((client, served)) }
+        let kind = if is_plain && made.served.rcode == Rcode::Refused { Kind::Refused } else { kind };
+        Self { transport: made.client.transport, peer, request, kind, made: Some(made) }
     }
 
-    /// Tells all who want to hear of it but the counters, whose observation is returned.
-    pub(super) fn finish(self, serving: &Serving, snapshot: &Snapshot) -> Observation {
-        let Self { transport, kind, served, .. } = self;
-        let Some((client, served)) = served else {
-            return Observation { transport, kind, rcode: None, network: None, cookie: CookieState::Absent };
-        };
-        if served.is_alert || matches!(served.signature, SignatureState::Invalid(_)) {
-            self.report(&serving.incidents, snapshot, served);
+    /// Tells all who want to hear of it, for a worker that has counters and a tap of its own.
+    #[inline]
+    pub(super) fn finish(self, serving: &Serving, snapshot: &Snapshot, counters: &Counters, tap: &mut Tap) {
+        if let Some(made) = &self.made {
+            tap.record(&self, made, serving.address, snapshot);
+            self.tell(made, serving, snapshot);
+        }
+        counters.count(|| self.observation(snapshot));
+    }
+
+    /// As [`Exchange::finish`], for threads that come and go.
+    pub(super) fn finish_shared(self, serving: &Serving, snapshot: &Snapshot) {
+        if let Some(made) = &self.made {
+            serving.dnstap.shared(|tap| tap.record(&self, made, serving.address, snapshot));
+            self.tell(made, serving, snapshot);
+        }
+        serving.metrics.shared().count_shared(|| self.observation(snapshot));
+    }
+
+    /// Tells the incidents and the query log.
+    #[inline]
+    fn tell(&self, made: &Made<'_>, serving: &Serving, snapshot: &Snapshot) {
+        if made.served.is_alert || matches!(made.served.signature, SignatureState::Invalid(_)) {
+            self.report(made, &serving.incidents, snapshot);
         }
         if serving.query_log.is_on() {
-            serving.query_log.log(&self, client, snapshot, served);
+            serving.query_log.log(self, made, serving.address, snapshot);
         }
-        if tracing::enabled!(tracing::Level::TRACE) {
-            self.log(snapshot, served);
-        }
-        let is_sent = kind != Kind::ResponseRate;
+    }
+
+    fn observation(&self, snapshot: &Snapshot) -> Observation {
+        let Self { transport, kind, .. } = *self;
+        let Some(Made { served, .. }) = &self.made else {
+            return Observation { transport, kind, rcode: None, network: None, cookie: CookieState::Absent };
+        };
         Observation {
             transport,
             kind,
-            rcode: is_sent.then_some(served.rcode),
+            rcode: self.is_sent().then_some(served.rcode),
             network: Some(snapshot.network_slot(served.view)),
             cookie: served.cookie,
         }
     }
 
-    #[cold]
-    fn log(self, snapshot: &Snapshot, served: Served) {
-        let Self { transport, peer: client, request, .. } = self;
-        let (qname, qtype) = question(request);
-        let view = view_name(snapshot, served);
-        let rcode = OptRcode::masked_from_int(served.rcode.into());
-        let transport = transport.to_string();
-        tracing::trace!(%client, transport, view, qname, qtype, %rcode, generation = snapshot.generation().0, "answered");
+    /// Whether the response that was made is sent.
+    pub(super) fn is_sent(&self) -> bool {
+        self.made.is_some() && self.kind != Kind::ResponseRate
     }
 
     #[cold]
-    fn report(self, incidents: &Incidents, snapshot: &Snapshot, served: Served) {
-        let Self { peer: client, request, .. } = self;
+    fn report(&self, made: &Made<'_>, incidents: &Incidents, snapshot: &Snapshot) {
+        let (client, served) = (self.peer, made.served);
         if served.is_alert {
             incidents.report(Incident::SecurityAlert, served.view.0, || {
-                let (qname, qtype) = question(request);
-                format!("{}: {client} asks for {qname} {qtype}", view_name(snapshot, served))
+                let question = self.request.question();
+                let question = question
+                    .map_or_else(String::new, |Question { qname, qtype, .. }| format!("{qname} {}", TypeName(qtype)));
+                format!("{}: {client} asks for {question}", made.network(snapshot))
             });
         }
         if let SignatureState::Invalid(failure) = served.signature
-            && let Some(key) = key_name(request)
+            && let Some(key) = key_name(self.request)
         {
             let key = key.as_ref();
             incidents.report(Incident::InvalidSignature, (key.as_wire(), failure), || {
@@ -100,13 +124,51 @@ impl<'a> Exchange<'a> {
     }
 }
 
-/// Name and type of the question; nothing of a request that was refused before it was read.
-fn question(request: &[u8]) -> (String, String) {
-    let question = Request::parse(request).ok().map(|request| request.question);
-    question
-        .map_or_else(Default::default, |question| (question.qname.to_string(), TypeName(question.qtype).to_string()))
+impl Made<'_> {
+    /// The client's virtual network, as logs call it.
+    pub(super) fn network<'s>(&self, snapshot: &'s Snapshot) -> &'s str {
+        snapshot.view(self.served.view).label().unwrap_or("outside")
+    }
+
+    /// The client as it really is: the one that a proxy or a client subnet tells of, where that counts.
+    pub(super) fn client(&self, request: &Received<'_>) -> IpNet {
+        let told = request.request.ok().and_then(|request| request.edns?.client_subnet);
+        match told.filter(|_| self.served.way.is_client_subnet()) {
+            Some(subnet) => subnet,
+            None => self.client.source.to_canonical().into(),
+        }
+    }
+
+    /// The client's port, where the peer is the client: of whom others tell, none is known.
+    pub(super) fn client_port(&self, exchange: &Exchange<'_>) -> Option<u16> {
+        let peer = IpNet::from(exchange.peer.ip().to_canonical());
+        (self.client(exchange.request) == peer).then_some(exchange.peer.port())
+    }
+
+    /// The address of this host that was asked, where it is known.
+    pub(super) fn listener(&self, bound: SocketAddr) -> SocketAddr {
+        SocketAddr::new(self.client.local.unwrap_or(bound.ip()), bound.port())
+    }
+
+    /// What is responsible for the name that was asked for.
+    pub(super) fn responsible<'s>(&self, request: &Received<'_>, snapshot: &'s Snapshot) -> Responsible<'s> {
+        let question = request.question();
+        question.map_or(Responsible::Nobody, |question| Responsible::of(snapshot, self.served.view, question.qname))
+    }
+
+    /// Whether the client takes the server for a resolver.
+    pub(super) fn is_resolver(&self) -> bool {
+        matches!(self.client.persona, Persona::AzureResolver { .. })
+    }
+
+    /// How long it took until now.
+    pub(super) fn latency(&self) -> Duration {
+        self.since.elapsed()
+    }
 }
 
-fn view_name(snapshot: &Snapshot, served: Served) -> &str {
-    snapshot.view(served.view).label().unwrap_or("outside")
+/// An address alone for a prefix of one address.
+pub(super) fn shown(client: IpNet) -> String {
+    let address: IpAddr = client.addr();
+    if client.prefix_len() == client.max_prefix_len() { address.to_string() } else { client.to_string() }
 }

@@ -13,7 +13,7 @@ use crate::resolve::{ForwardQuestion, Replies, Reply};
 use crate::respond::{Outcome, Responder, Served, respond_observed};
 use crate::snapshot::Snapshot;
 use crate::view::{Client, CountedClient, ViewId};
-use crate::wire::Response;
+use crate::wire::{Received, Response};
 
 /// What has other servers asked. A clone is the same.
 #[derive(Clone, Debug)]
@@ -57,16 +57,16 @@ pub(super) fn begin(
     responder: &mut Responder,
     snapshot: &Snapshot,
     client: &Client,
-    request: &[u8],
+    received: &Received<'_>,
     response: &mut Response,
 ) -> Begun {
-    match supervise::respond(responder, snapshot, client, request, response) {
+    match supervise::respond(responder, snapshot, client, received, response) {
         None => Begun::Dropped(Kind::Malformed),
         Some(Outcome::Answered(served)) => {
             Begun::Answered(if responder.is_kept() { Kind::Kept } else { Kind::Resolved }, served)
         }
         Some(Outcome::Forward { view, question }) => {
-            look_elsewhere(serving, snapshot, client, request, (view, question), response)
+            look_elsewhere(serving, snapshot, client, received, (view, question), response)
         }
     }
 }
@@ -75,7 +75,7 @@ fn look_elsewhere(
     serving: &Serving,
     snapshot: &Snapshot,
     client: &Client,
-    request: &[u8],
+    received: &Received<'_>,
     (view, question): (ViewId, Box<ForwardQuestion>),
     response: &mut Response,
 ) -> Begun {
@@ -83,7 +83,7 @@ fn look_elsewhere(
     let (mut question, mut replies) = (*question, Replies::default());
     while let Some(reply) = forwarder.cached(&question) {
         replies.push(question, reply.unwrap_or_else(failure));
-        match answer(snapshot, client, request, &replies, response) {
+        match answer(snapshot, client, received, &replies, response) {
             None => return Begun::Dropped(Kind::Malformed),
             Some(Outcome::Answered(served)) => return Begun::Answered(Kind::Forwarded, served),
             Some(Outcome::Forward { question: next, .. }) => question = *next,
@@ -105,7 +105,7 @@ impl Waits {
         serving: &Serving,
         snapshot: &Snapshot,
         client: &Client,
-        request: &[u8],
+        received: &Received<'_>,
         response: &mut Response,
     ) -> Option<(Served, Place)> {
         let Serving { forwarding: Forwarding { forwarder, .. }, incidents, .. } = serving;
@@ -123,7 +123,7 @@ impl Waits {
                 }
             };
             replies.push(question, reply);
-            match answer(snapshot, client, request, &replies, response)? {
+            match answer(snapshot, client, received, &replies, response)? {
                 Outcome::Answered(served) => return Some((served, place)),
                 Outcome::Forward { question: next, .. } => question = *next,
             }
@@ -139,10 +139,10 @@ fn failure(error: ForwardError) -> Reply {
 fn answer(
     snapshot: &Snapshot,
     client: &Client,
-    request: &[u8],
+    received: &Received<'_>,
     replies: &Replies,
     response: &mut Response,
 ) -> Option<Outcome> {
-    let answered = supervise::caught(|| respond_observed(snapshot, client, request, replies, response, &mut ()));
-    answered.unwrap_or_else(|| supervise::failed(snapshot, client, request, response))
+    let answered = supervise::caught(|| respond_observed(snapshot, client, received, replies, response, &mut ()));
+    answered.unwrap_or_else(|| supervise::failed(snapshot, client, received, response))
 }

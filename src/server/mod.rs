@@ -20,6 +20,7 @@ mod hickory;
 mod proxy;
 mod query_log;
 mod rate_limit;
+mod responsible;
 mod stream;
 mod supervise;
 mod udp;

@@ -1,30 +1,32 @@
-//! The query log: one event for each query that a filter lets through, switched while the server runs. Costs a load where
-//! it is off.
+//! The query log: one event for each answered query that a filter lets through, switched while the server runs. Costs a
+//! load where it is off.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use domain::base::iana::OptRcode;
 use ipnet::IpNet;
 
-use super::exchange::Exchange;
-use crate::dns::{Name, TypeName};
-use crate::respond::Served;
+use super::exchange::{Exchange, Made, shown};
+use super::responsible::Responsible;
+use crate::dns::{Name, Rcode, TypeName};
 use crate::snapshot::Snapshot;
-use crate::wire::Request;
+
+/// The name that its lines have in the log.
+const TARGET: &str = "vnetdns::queries";
 
 /// Which queries are logged: those that fit all that is given.
 #[derive(Clone, Debug)]
 pub struct QueryFilter {
-    /// The client's virtual network; `outside` for clients of none.
+    /// The client's virtual network as the log calls it; [`QueryFilter::OUTSIDE`] for clients of none.
     pub network: Option<String>,
     /// Names at and below this one.
     pub name: Option<Name>,
-    /// The client's address.
+    /// The client, wholly within this prefix.
     pub client: Option<IpNet>,
-    /// The response's code, by its mnemonic.
-    pub rcode: Option<String>,
+    /// The response's code.
+    pub rcode: Option<Rcode>,
     /// One in so many of these is logged, at least 1.
     pub one_in: u32,
 }
@@ -33,75 +35,104 @@ pub struct QueryFilter {
 #[derive(Debug, Default)]
 pub struct QueryLog {
     is_on: AtomicBool,
-    filter: Mutex<Option<QueryFilter>>,
+    filter: ArcSwapOption<QueryFilter>,
     /// Queries that have fit.
     fitting: AtomicU32,
 }
 
-/// A query as the log shows it.
-struct Shown<'a> {
-    client: IpAddr,
-    network: &'a str,
-    qname: String,
-    qtype: String,
-    rcode: String,
+impl QueryFilter {
+    /// What clients outside all networks are said to be in.
+    pub const OUTSIDE: &str = "outside";
+
+    fn fits(&self, exchange: &Exchange<'_>, made: &Made<'_>, snapshot: &Snapshot) -> bool {
+        let is_within =
+            |name: &Name| exchange.request.question().is_some_and(|question| question.qname.is_within(name.as_ref()));
+        self.rcode.is_none_or(|rcode| rcode == made.served.rcode)
+            && self.network.as_ref().is_none_or(|network| network.eq_ignore_ascii_case(made.network(snapshot)))
+            && self.client.is_none_or(|prefix| prefix.contains(&made.client(exchange.request)))
+            && self.name.as_ref().is_none_or(is_within)
+    }
 }
 
 impl QueryLog {
     /// Logs what fits the filter from now on.
     pub fn start(&self, filter: QueryFilter) {
-        *self.filter.lock().unwrap_or_else(PoisonError::into_inner) = Some(filter);
+        self.fitting.store(0, Ordering::Relaxed);
+        self.filter.store(Some(filter.into()));
         self.is_on.store(true, Ordering::Relaxed);
     }
 
     /// Logs no more queries.
     pub fn stop(&self) {
         self.is_on.store(false, Ordering::Relaxed);
-        *self.filter.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.filter.store(None);
     }
 
     /// Whether anything is logged.
+    #[inline]
     pub(super) fn is_on(&self) -> bool {
-        self.is_on.load(Ordering::Relaxed)
+        self.is_on.load(Ordering::Relaxed) || logs_everything()
     }
 
-    /// Logs an exchange, if it fits.
+    /// Logs an exchange, if it fits. Where the log has everything, it has the others too, at that level.
     #[cold]
-    pub(super) fn log(&self, exchange: &Exchange<'_>, client: IpAddr, snapshot: &Snapshot, served: Served) {
-        // A log of every query is no place for a thread to wait: while the filter is changed, queries are left out.
-        let Ok(filter) = self.filter.try_lock() else { return };
-        let Some(filter) = filter.as_ref() else { return };
-        let question = Request::parse(exchange.request).ok().map(|request| request.question);
-        let (qname, qtype) = question.map_or_else(Default::default, |question| {
-            (question.qname.to_string(), TypeName(question.qtype).to_string())
-        });
-        let is_within = |name: &Name| question.is_some_and(|question| question.qname.is_within(name.as_ref()));
-        let shown = Shown {
-            client: client.to_canonical(),
-            network: snapshot.view(served.view).label().unwrap_or("outside"),
-            qname,
-            qtype,
-            rcode: OptRcode::masked_from_int(served.rcode.into()).to_string(),
-        };
-        let fits = filter.network.as_ref().is_none_or(|network| network.eq_ignore_ascii_case(shown.network))
-            && filter.name.as_ref().is_none_or(is_within)
-            && filter.client.is_none_or(|prefix| prefix.contains(&shown.client))
-            && filter.rcode.as_ref().is_none_or(|rcode| rcode.eq_ignore_ascii_case(&shown.rcode));
-        if fits && self.fitting.fetch_add(1, Ordering::Relaxed).is_multiple_of(filter.one_in) {
-            shown.log(exchange, snapshot);
+    pub(super) fn log(&self, exchange: &Exchange<'_>, made: &Made<'_>, bound: SocketAddr, snapshot: &Snapshot) {
+        let filter = self.filter.load();
+        let fitting = filter.as_ref().filter(|filter| filter.fits(exchange, made, snapshot));
+        let is_chosen =
+            |filter: &QueryFilter| self.fitting.fetch_add(1, Ordering::Relaxed).is_multiple_of(filter.one_in);
+        if fitting.is_some_and(|filter| is_chosen(filter)) {
+            log(true, exchange, made, bound, snapshot);
+        } else if logs_everything() {
+            log(false, exchange, made, bound, snapshot);
         }
     }
 }
 
-impl Shown<'_> {
-    fn log(&self, exchange: &Exchange<'_>, snapshot: &Snapshot) {
-        let Self { client, network, qname, qtype, rcode } = self;
-        let peer: SocketAddr = exchange.peer;
-        let (transport, kind) = (exchange.transport.to_string(), exchange.kind.label());
-        let generation = snapshot.generation().0;
-        tracing::info!(
-            target: "vnetdns::queries",
-            %client, %peer, transport, network, qname, qtype, rcode, kind, generation, "query"
-        );
+#[inline]
+fn logs_everything() -> bool {
+    tracing::enabled!(target: TARGET, tracing::Level::TRACE)
+}
+
+fn log(is_chosen: bool, exchange: &Exchange<'_>, made: &Made<'_>, bound: SocketAddr, snapshot: &Snapshot) {
+    let Exchange { transport, peer, request, kind, .. } = exchange;
+    let (client, listener) = (shown(made.client(request)), made.listener(bound));
+    let question = request.question();
+    let (qname, qtype) = question
+        .map_or_else(Default::default, |question| (question.qname.to_string(), TypeName(question.qtype).to_string()));
+    let responsible = made.responsible(request, snapshot);
+    let zone = responsible.zone().map(|zone| zone.to_string());
+    let rcode = OptRcode::masked_from_int(made.served.rcode.into()).to_string();
+    let latency = u64::try_from(made.latency().as_micros()).unwrap_or(u64::MAX);
+    // A level is a constant of the place.
+    macro_rules! event {
+        ($level:ident) => {
+            tracing::event!(
+                target: TARGET,
+                tracing::Level::$level,
+                %client,
+                %peer,
+                %listener,
+                transport = transport.label(),
+                way = made.served.way.label(),
+                network = made.network(snapshot),
+                qname,
+                qtype,
+                zone,
+                through = Responsible::label(responsible.number()),
+                ruleset = responsible.ruleset(),
+                kind = kind.label(),
+                rcode,
+                ede = made.served.extended_error.map(|error| error.info_code()),
+                latency_us = latency,
+                generation = snapshot.generation().0,
+                "query"
+            )
+        };
+    }
+    if is_chosen {
+        event!(INFO);
+    } else {
+        event!(TRACE);
     }
 }

@@ -18,7 +18,7 @@ use crate::incidents::{Incident, Incidents};
 use crate::respond::{Served, SignatureState, respond_slipped};
 use crate::snapshot::Snapshot;
 use crate::view::{Client, ViewId};
-use crate::wire::Response;
+use crate::wire::{Received, Response};
 
 /// Whose responses are counted together: a prefix, by its first address, in a view.
 type Key = (IpAddr, ViewId);
@@ -55,7 +55,7 @@ impl RateLimit {
         &self,
         snapshot: &Snapshot,
         client: &Client,
-        request: &[u8],
+        received: &Received<'_>,
         served: Served,
         response: &mut Response,
     ) -> Sent {
@@ -68,7 +68,7 @@ impl RateLimit {
         }
         let is_slipped = self.settings.slip > 0
             && self.buckets.limited(&key).is_multiple_of(self.settings.slip)
-            && respond_slipped(snapshot, client, request, served.rcode, response);
+            && respond_slipped(snapshot, client, received, served.rcode, response);
         let incident = if is_slipped { Incident::SlippedResponse } else { Incident::ResponseLimit };
         self.incidents.report(incident, key, || {
             let network = snapshot.view(served.view).label().unwrap_or("outside");

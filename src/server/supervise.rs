@@ -12,7 +12,7 @@ use crate::faults;
 use crate::respond::{Outcome, Responder, respond_failed};
 use crate::snapshot::Snapshot;
 use crate::view::Client;
-use crate::wire::Response;
+use crate::wire::{Received, Response};
 
 /// Does work that may panic; `None` where it did. What it was at is as it was left: the caller lets go of it, or knows it
 /// to be sound.
@@ -27,27 +27,32 @@ pub(super) fn respond(
     responder: &mut Responder,
     snapshot: &Snapshot,
     client: &Client,
-    request: &[u8],
+    received: &Received<'_>,
     response: &mut Response,
 ) -> Option<Outcome> {
     let answered = caught(|| {
-        faults::at_query(request);
-        responder.respond(snapshot, client, request, response)
+        faults::at_query(received);
+        responder.respond(snapshot, client, received, response)
     });
     match answered {
         Some(outcome) => outcome,
         None => {
             // An answer in it may be half kept.
             *responder = Responder::new();
-            failed(snapshot, client, request, response)
+            failed(snapshot, client, received, response)
         }
     }
 }
 
 /// Answers a request SERVFAIL that a panic left without an answer; not at all where that panics too.
 #[cold]
-pub(super) fn failed(snapshot: &Snapshot, client: &Client, request: &[u8], response: &mut Response) -> Option<Outcome> {
-    caught(|| respond_failed(snapshot, client, request, response)).flatten()
+pub(super) fn failed(
+    snapshot: &Snapshot,
+    client: &Client,
+    received: &Received<'_>,
+    response: &mut Response,
+) -> Option<Outcome> {
+    caught(|| respond_failed(snapshot, client, received, response)).flatten()
 }
 
 /// Runs a task until it ends, and starts it again whenever it panics.

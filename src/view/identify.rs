@@ -169,6 +169,81 @@ pub enum Way<'a> {
     Source(Option<&'a SelectorRule>),
 }
 
+/// A [`Way`], without who told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WayKind {
+    /// See [`Way::Given`].
+    Given,
+    /// See [`Way::Proxy`].
+    Proxy,
+    /// See [`Way::Key`].
+    Key,
+    /// See [`Way::Administrator`].
+    Administrator,
+    /// See [`Way::Certificate`].
+    Certificate,
+    /// See [`Way::ClientSubnet`].
+    ClientSubnet,
+    /// See [`Way::Listener`].
+    Listener,
+    /// See [`Way::InboundEndpoint`].
+    InboundEndpoint,
+    /// See [`Way::Source`].
+    Source,
+}
+
+impl Way<'_> {
+    /// Which of the ways it is.
+    pub const fn kind(self) -> WayKind {
+        match self {
+            Self::Given => WayKind::Given,
+            Self::Proxy(..) => WayKind::Proxy,
+            Self::Key(_) => WayKind::Key,
+            Self::Administrator(..) => WayKind::Administrator,
+            Self::Certificate(_) => WayKind::Certificate,
+            Self::ClientSubnet(..) => WayKind::ClientSubnet,
+            Self::Listener => WayKind::Listener,
+            Self::InboundEndpoint(_) => WayKind::InboundEndpoint,
+            Self::Source(_) => WayKind::Source,
+        }
+    }
+}
+
+impl WayKind {
+    /// Every way, in the order of their numbers.
+    pub const ALL: [Self; 9] = [
+        Self::Given,
+        Self::Proxy,
+        Self::Key,
+        Self::Administrator,
+        Self::Certificate,
+        Self::ClientSubnet,
+        Self::Listener,
+        Self::InboundEndpoint,
+        Self::Source,
+    ];
+
+    /// Its name in the query log and in dnstap.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Given => "given",
+            Self::Proxy => "proxy",
+            Self::Key => "key",
+            Self::Administrator => "administrator_key",
+            Self::Certificate => "certificate",
+            Self::ClientSubnet => "client_subnet",
+            Self::Listener => "listener",
+            Self::InboundEndpoint => "inbound_endpoint",
+            Self::Source => "source_address",
+        }
+    }
+
+    /// Whether the client is the one that a client subnet tells of, not the one that the query came from.
+    pub const fn is_client_subnet(self) -> bool {
+        matches!(self, Self::Administrator | Self::ClientSubnet)
+    }
+}
+
 impl Identified<'_> {
     /// Its view; without one it is outside all networks.
     pub fn view(&self) -> Option<ViewId> {

@@ -8,6 +8,8 @@ mod suffixes;
 pub use client::{
     CertificateId, Client, CountedClient, ForwarderId, KeyId, ListenerId, NetworkSlot, Persona, Transport,
 };
-pub use identify::{Belonging, Certificate, CertificateHolder, Forwarder, Identified, Identifier, Key, KeyHolder, Way};
+pub use identify::{
+    Belonging, Certificate, CertificateHolder, Forwarder, Identified, Identifier, Key, KeyHolder, Way, WayKind,
+};
 pub use select::{Selector, SelectorRule};
 pub use suffixes::{BySuffix, LinkedZone, SuffixTable, ViewId, ZoneId};

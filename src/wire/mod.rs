@@ -4,11 +4,13 @@
 //! size of its own.
 
 mod edns;
+mod received;
 mod request;
 mod response;
 mod tsig;
 
 pub use edns::{Edns, OUR_PAYLOAD_SIZE, PADDING_BLOCK, padding_len};
+pub use received::{Kept, Received};
 pub use request::{Header, Refusal, Request};
 pub use response::Response;
 pub use tsig::{Tsig, TsigFailure, TsigPlace};

@@ -141,7 +141,7 @@ impl<'a> Request<'a> {
 }
 
 /// A question and its bytes, taken from the front.
-fn read_question<'a>(body: &mut &'a [u8]) -> Option<(Question<'a>, &'a [u8])> {
+pub(super) fn read_question<'a>(body: &mut &'a [u8]) -> Option<(Question<'a>, &'a [u8])> {
     let qname = NameRef::parse(body)?;
     let (octets, rest) = body.split_at_checked(qname.as_wire().len() + 4)?;
     let fixed = octets.last_chunk::<4>()?;

@@ -1,4 +1,4 @@
-//! The control socket and `vnetdns control`, `vnetdns health`, the query log.
+//! The control socket and `vnetdns control`, `vnetdns health`, what the service manager is told.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -35,10 +35,10 @@ record_set = [{ name = "host", type = "A", records = ["10.0.0.1"] }]
 "#;
 
 /// A folder for sockets, which not everybody may write to; short, as the path of a socket has to be.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let folder = parent.join(format!("c{}{name}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
@@ -47,7 +47,7 @@ impl Folder {
     }
 
     /// The socket's path: its folder is for the server to make.
-    fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.0.join("run/c.sock")
     }
 }
@@ -62,13 +62,13 @@ fn world(socket: &Path) -> String {
     WORLD.replace("SOCKET", socket.to_str().unwrap())
 }
 
-fn control(socket: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn control(socket: &Path, arguments: &[&str]) -> Output {
     Command::new(PROGRAM).arg("control").arg("--socket").arg(socket).args(arguments).output().unwrap()
 }
 
 /// The response, where the command's exit code says that it is ok.
 #[track_caller]
-fn ok(socket: &Path, arguments: &[&str]) -> Value {
+pub(crate) fn ok(socket: &Path, arguments: &[&str]) -> Value {
     let output = control(socket, arguments);
     assert!(output.status.success(), "{output:?}");
     let response: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -88,7 +88,7 @@ fn a_server_is_asked_and_stopped_by_its_socket() {
     assert_eq!((&status["virtual_networks"], &status["conditions"]), (&json!(2), &json!([])));
     let topology = ok(&socket, &["topology"]);
     let hub = &topology["virtual_networks"][0];
-    assert_eq!(hub["name"], "hub");
+    assert_eq!(hub["name"], "default/hub");
     assert_eq!(hub["virtual_network_links"], json!([{ "zone": "corp.test", "resolution_policy": "Default" }]));
     assert_eq!(topology["virtual_networks"][1]["virtual_network_links"], json!([]));
     assert_eq!(topology["zones"][0]["record_sets"], 2);
@@ -117,41 +117,6 @@ fn a_reload_is_acknowledged_with_its_generation_or_every_finding() {
     assert_eq!(findings.len(), 2, "{refused}");
     assert!(findings.iter().all(|finding| finding["severity"] == "error" && finding["line"].as_u64() > Some(0)));
     assert_eq!(ok(&socket, &["status"])["conditions"][0]["about"], "configuration");
-}
-
-#[test]
-fn queries_are_logged_while_they_fit_the_filter() {
-    let folder = Folder::new("c");
-    let socket = folder.socket();
-    let server = Server::configured_quietly(&world(&socket));
-    let logged = |server: &Server| server.log().matches(" query ").count();
-    server.ask("127.1.0.4", "host.corp.test.", RecordType::A);
-    ok(&socket, &["queries", "--network", "hub", "--name", "corp.test", "--rcode", "nxdomain"]);
-    for (from, name) in [
-        ("127.1.0.4", "host.corp.test."),
-        ("127.1.0.4", "no.corp.test."),
-        ("127.2.0.4", "no.corp.test."),
-        ("127.1.0.4", "no.other.test."),
-    ] {
-        server.ask(from, name, RecordType::A);
-    }
-    let line = "client=127.1.0.4 peer=127.1.0.4:";
-    server.wait_for_log(line);
-    server.wait_for_log(
-        "network=\"hub\" qname=\"no.corp.test.\" qtype=\"A\" rcode=\"NXDOMAIN\" kind=\"resolved\" generation=1",
-    );
-    ok(&socket, &["queries", "--off"]);
-    server.ask("127.1.0.4", "no.corp.test.", RecordType::A);
-    ok(&socket, &["queries", "--one-in", "3", "--client", "127.2.0.0/16"]);
-    for _ in 0..6 {
-        server.ask("127.2.0.4", "no.corp.test.", RecordType::A);
-    }
-    ok(&socket, &["queries", "--off"]);
-    server.signal("USR1");
-    server.wait_for_log("SIGUSR1 does nothing");
-    assert_eq!(logged(&server), 1 + 2, "{}", server.log());
-    let wrong = control(&socket, &["queries", "--one-in", "0"]);
-    assert_eq!(wrong.status.code(), Some(1));
 }
 
 #[test]

@@ -136,9 +136,11 @@ fn check_extra(fstrm_dump: &Path, file: &Path) {
     let output = Command::new(fstrm_dump).arg(file).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    for (extra, count) in
-        [("network=hub kind=resolved", 4), ("network=hub kind=forwarded", 2), ("network=spoke kind=refused", 2)]
-    {
+    for (extra, count) in [
+        ("network=default/hub kind=resolved way=source_address through=link", 4),
+        ("network=default/hub kind=forwarded way=source_address through=rule ruleset=r", 2),
+        ("network=default/spoke kind=refused way=proxy through=none", 2),
+    ] {
         assert_eq!(text.matches(extra).count(), count, "{extra} in\n{text}");
     }
 }

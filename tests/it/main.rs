@@ -38,7 +38,11 @@ mod persona;
 mod private_link;
 mod private_zones;
 mod proxy;
+#[cfg(unix)]
+mod query_log;
 mod rate_limits;
+#[cfg(unix)]
+mod readiness;
 mod reload;
 mod rulesets;
 mod security_policies;

@@ -47,14 +47,6 @@ impl Server {
         Self::configured_with(config, &[])
     }
 
-    /// As [`Server::configured`], with the log that an operator has who asks for no more.
-    pub(crate) fn configured_quietly(config: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("test.toml");
-        std::fs::write(&path, config).unwrap();
-        Self::run(&["--config", path.to_str().unwrap()], Some(folder))
-    }
-
     /// As [`Server::configured`], with files beside the configuration.
     pub(crate) fn configured_with(config: &str, files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();

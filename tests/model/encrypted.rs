@@ -88,7 +88,7 @@ impl Served {
         let first = Snapshot::compile(lab, identity(), Generation(1)).expect("small zones");
         let (runtime, published) = (Runtime::new()?, Arc::new(Published::new(first)));
         let within = runtime.enter();
-        let server = Server::bind(settings, published.clone(), Metrics::new(2)).map_err(io::Error::other)?;
+        let server = Server::bind(settings, published.clone(), Metrics::new(None)).map_err(io::Error::other)?;
         let (addresses, stop) = (server.addresses().collect(), CancellationToken::new());
         let running = runtime.spawn(server.start(stop.clone()).map_err(io::Error::other)?.stopped());
         drop(within);

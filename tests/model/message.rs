@@ -9,7 +9,7 @@ use vnetdns::resolve::Replies;
 use vnetdns::respond::{Outcome, Served, respond_observed};
 use vnetdns::snapshot::Snapshot;
 use vnetdns::view::{Client, Transport};
-use vnetdns::wire::Response;
+use vnetdns::wire::{Received, Response};
 
 use crate::elsewhere::reply;
 use crate::labels::{lower, to_wire};
@@ -89,7 +89,7 @@ pub(crate) fn respond_to(
     let mut replies = Replies::default();
     // An alias more with each question.
     for _ in 0..20 {
-        match respond_observed(snapshot, client, request, &replies, response, &mut ())? {
+        match respond_observed(snapshot, client, &Received::parse(request), &replies, response, &mut ())? {
             Outcome::Answered(served) => return Some(served),
             Outcome::Forward { question, .. } => {
                 let reply = reply(&question);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use vnetdns::dns::Ttl;
 use vnetdns::respond::{Responder, respond};
 use vnetdns::view::{Client, Persona, Transport};
-use vnetdns::wire::Response;
+use vnetdns::wire::{Received, Response};
 
 use crate::check;
 use crate::elsewhere::Settings;
@@ -236,7 +236,7 @@ fn what_a_worker_keeps_changes_no_octet() {
                     _ => Persona::Authoritative,
                 };
                 let client = Client { persona, ..query.client(transport) };
-                let outcome = responder.respond(snapshot, &client, &request, &mut fast);
+                let outcome = responder.respond(snapshot, &client, &Received::parse(&request), &mut fast);
                 prop_assert_eq!(outcome.clone(), respond(snapshot, &client, &request, &mut general));
                 if outcome.is_some() {
                     prop_assert_eq!(fast.as_octets(), general.as_octets(), "{:02x?}", request);

@@ -164,7 +164,7 @@ impl Served {
         };
         let (runtime, published) = (Runtime::new()?, Arc::new(Published::new(first)));
         let within = runtime.enter();
-        let server = Server::bind(settings, published.clone(), Metrics::new(2)).map_err(io::Error::other)?;
+        let server = Server::bind(settings, published.clone(), Metrics::new(None)).map_err(io::Error::other)?;
         let (addresses, stop) = (server.addresses().collect(), CancellationToken::new());
         let running = runtime.spawn(server.start(stop.clone()).map_err(io::Error::other)?.stopped());
         drop(within);

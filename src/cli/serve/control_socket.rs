@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use domain::base::iana::OptRcode;
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -24,9 +25,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Refused, Reloads, reload};
 use crate::azure::{ResolutionPolicy, Severity};
 use crate::control::Loaded;
-use crate::dns::NameRef;
-use crate::observe::Condition;
+use crate::dns::{NameRef, Rcode};
+use crate::observe::{Condition, Held};
 use crate::server::{QueryFilter, QueryLog};
+use crate::snapshot::Snapshot;
 
 /// The form of requests and responses.
 const SCHEMA: &str = "vnetdns.control/1";
@@ -186,7 +188,7 @@ impl ControlSocket {
                 query_log.stop();
                 json!({ "ok": true, "logged": false })
             }
-            Request::QueryLog { filter: Some(filter) } => match filter.try_into() {
+            Request::QueryLog { filter: Some(filter) } => match filter.read(reloads) {
                 Ok(filter) => {
                     tracing::info!(uid, ?filter, "queries are logged");
                     query_log.start(filter);
@@ -207,9 +209,12 @@ impl ControlSocket {
         let snapshot = control.published().load();
         let counts = snapshot.counts();
         let conditions = control.metrics().conditions();
-        let conditions = conditions.iter().map(|(about, condition)| match condition {
-            Condition::Down(why) => json!({ "about": about, "state": "down", "why": why }),
-            Condition::Degraded(why) => json!({ "about": about, "state": "degraded", "why": why }),
+        let conditions = conditions.iter().map(|Held { about, condition, lasts }| {
+            let (state, why) = match condition {
+                Condition::Down(why) => ("down", why),
+                Condition::Degraded(why) => ("degraded", why),
+            };
+            json!({ "about": about, "state": state, "why": why, "seconds": lasts.as_secs() })
         });
         json!({
             "ok": true,
@@ -300,18 +305,44 @@ fn failure(error: String) -> Value {
     json!({ "ok": false, "error": error })
 }
 
-impl TryFrom<Filter> for QueryFilter {
-    type Error = String;
-
-    fn try_from(filter: Filter) -> Result<Self, String> {
-        let Filter { network, name, client, rcode, one_in } = filter;
+impl Filter {
+    /// Checks it against what is served now.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to write instead.
+    fn read(self, reloads: &Reloads) -> Result<QueryFilter, String> {
+        let Self { network, name, client, rcode, one_in } = self;
+        let snapshot = reloads.control.published().load_full();
+        let network = network.map(|reference| network_called(&snapshot, reference)).transpose()?;
         let name =
             name.map(|name| name.parse().map_err(|error| format!("{name:?} is no name: {error}"))).transpose()?;
+        let rcode = rcode.map(|rcode| read_rcode(&rcode)).transpose()?;
         if one_in == Some(0) {
             return Err("one_in is at least 1".to_owned());
         }
-        Ok(Self { network, name, client, rcode, one_in: one_in.unwrap_or(1) })
+        Ok(QueryFilter { network, name, client, rcode, one_in: one_in.unwrap_or(1) })
     }
+}
+
+/// What the log calls the virtual network that a reference means.
+fn network_called(snapshot: &Snapshot, reference: String) -> Result<String, String> {
+    if reference.eq_ignore_ascii_case(QueryFilter::OUTSIDE) {
+        return Ok(QueryFilter::OUTSIDE.to_owned());
+    }
+    let called: Vec<_> = snapshot.networks_called(&reference).map(|(_, network)| &*network.label).collect();
+    match called[..] {
+        [] => Err(format!("there is no virtual network {reference:?}; vnetdns control topology lists those there are")),
+        [network] => Ok(network.to_owned()),
+        _ => Err(format!("{reference:?} may be {}; write which", called.join(" or "))),
+    }
+}
+
+/// A response code, by its mnemonic or its number.
+fn read_rcode(text: &str) -> Result<Rcode, String> {
+    let by_number = || text.parse().ok().filter(|number| *number < 1 << 12);
+    let number = text.to_ascii_uppercase().parse::<OptRcode>().map(u16::from).ok().or_else(by_number);
+    let number = number.ok_or_else(|| format!("{text:?} is no response code: write for instance NXDOMAIN, or 3"))?;
+    Ok(number.into())
 }
 
 /// Whether a folder is one that everybody may write to, or lies in one: there anybody could have made it first.

@@ -8,6 +8,7 @@ use super::{log_each, notify, warn};
 use crate::config::Problems;
 use crate::control::{Control, LoadError, Loaded, Lost, Orphan};
 use crate::faults::{self, Fault};
+use crate::observe::Condition;
 use crate::view::ListenerId;
 
 /// Most addresses that a line of the log lists.
@@ -20,6 +21,21 @@ pub(super) struct Reloads {
     pub(super) addresses: Vec<SocketAddr>,
 }
 
+impl Reloads {
+    fn listener(&self, at: usize) -> String {
+        let mut listener = format!("the listener on {}", self.addresses[at]);
+        if let Some(interface) = &self.control.settings().listen[at].interface {
+            write!(listener, " of interface {interface}").expect("a string takes it");
+        }
+        listener
+    }
+
+    /// What probes are told of a listener that has lost its network.
+    fn network_of_listener(&self, at: usize) -> String {
+        format!("the network of {}", self.listener(at))
+    }
+}
+
 /// A configuration that was not published; why was logged as well.
 pub(super) enum Refused {
     /// It has these problems.
@@ -28,14 +44,24 @@ pub(super) enum Refused {
     Other(String),
 }
 
-/// Tells which listeners refuse everybody, for their networks are gone.
-fn warn_of_orphans(Reloads { control, addresses }: &Reloads, orphans: &[Orphan]) {
+/// Tells the log and probes which listeners refuse everybody, for their networks are gone.
+fn warn_of_orphans(reloads: &Reloads, orphans: &[Orphan]) {
+    let health = reloads.control.metrics().health();
+    for at in 0..reloads.addresses.len() {
+        if !orphans.iter().any(|orphan| usize::from(orphan.listener.0) == at) {
+            health.clear(&reloads.network_of_listener(at));
+        }
+    }
     for Orphan { listener: ListenerId(id), lost } in orphans {
         let at = usize::from(*id);
-        let mut listener = format!("the listener on {}", addresses[at]);
-        if let Some(interface) = &control.settings().listen[at].interface {
-            write!(listener, " of interface {interface}").expect("a string takes it");
-        }
+        let listener = reloads.listener(at);
+        let why = match lost {
+            Lost::Network(network) => {
+                format!("the virtual network \"{network}\" is gone: whoever asks there is REFUSED")
+            }
+            Lost::InboundEndpoints(_) => "an inbound endpoint is gone: whoever asks there is REFUSED".to_owned(),
+        };
+        health.set(reloads.network_of_listener(at), Condition::Degraded(why));
         match lost {
             Lost::Network(network) => tracing::warn!(
                 help = "declare that network again, or restart to have the listener as the configuration says",

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use prost::Message as _;
 
 use super::frames::push_frame;
-use super::record::Record;
+use super::record::{Head, Record};
 use crate::observe::Kind;
-use crate::view::Transport;
+use crate::server::responsible::Responsible;
+use crate::view::{Transport, WayKind};
 
 /// `dnstap.Dnstap`.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -101,9 +102,18 @@ impl Identity {
 
 /// What dnstap has no field for.
 fn extra(record: &Record<'_>) -> Vec<u8> {
-    let kind = Kind::ALL.get(usize::from(record.head.kind)).map_or("", |kind| kind.label());
-    let network = String::from_utf8_lossy(record.network);
-    format!("network={network} kind={kind}").into_bytes()
+    let Head { kind, way, responsible, .. } = record.head;
+    let kind = Kind::ALL.get(usize::from(kind)).map_or("", |kind| kind.label());
+    let way = WayKind::ALL.get(usize::from(way)).map_or("", |way| way.label());
+    let through = Responsible::label(responsible);
+    let mut extra = record.network.to_vec();
+    extra.splice(..0, *b"network=");
+    extra.extend(format!(" kind={kind} way={way} through={through}").into_bytes());
+    if !record.ruleset.is_empty() {
+        extra.extend(b" ruleset=");
+        extra.extend(record.ruleset);
+    }
+    extra
 }
 
 impl Message {

@@ -15,7 +15,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -23,13 +23,10 @@ use prometheus_client::metrics::counter::ConstCounter;
 use rtrb::{Consumer, Producer, RingBuffer};
 use tokio::sync::oneshot;
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Made};
 use crate::config::ServerSettings;
-use crate::dns::NameRef;
-use crate::observe::{Kind, Metrics};
+use crate::observe::Metrics;
 use crate::snapshot::Snapshot;
-use crate::view::{Client, Persona, ViewId};
-use crate::wire::Request;
 use message::{Identity, mapped};
 use record::{Head, Record};
 use writer::Writer;
@@ -68,15 +65,6 @@ pub(super) struct Tap(Option<Ring>);
 struct Ring {
     octets: Producer<u8>,
     lost: Arc<AtomicU64>,
-}
-
-/// What an exchange does not say of a response.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Made<'a> {
-    pub(super) client: &'a Client,
-    pub(super) response: &'a [u8],
-    /// When the request was read.
-    pub(super) since: Instant,
 }
 
 impl Dnstap {
@@ -154,73 +142,46 @@ impl State {
 impl Tap {
     /// Copies an exchange that has a response, where something is written.
     #[inline]
-    pub(super) fn record(
-        &mut self,
-        exchange: &Exchange<'_>,
-        made: Made<'_>,
-        listener: SocketAddr,
-        snapshot: &Snapshot,
-    ) {
+    pub(super) fn record(&mut self, exchange: &Exchange<'_>, made: &Made<'_>, bound: SocketAddr, snapshot: &Snapshot) {
         if let Some(ring) = &mut self.0 {
-            ring.record(exchange, made, listener, snapshot);
+            ring.record(exchange, made, bound, snapshot);
         }
     }
 }
 
 impl Ring {
     #[cold]
-    fn record(&mut self, exchange: &Exchange<'_>, made: Made<'_>, listener: SocketAddr, snapshot: &Snapshot) {
-        let Some((source, served)) = exchange.served else { return };
-        let Made { client, response, since } = made;
-        let now = SystemTime::now();
-        let local = client.local.unwrap_or_else(|| listener.ip());
-        // A proxy's port says nothing of its client.
-        let is_peer = exchange.peer.ip().to_canonical() == source.to_canonical();
-        let is_sent = exchange.kind != Kind::ResponseRate;
+    fn record(&mut self, exchange: &Exchange<'_>, made: &Made<'_>, bound: SocketAddr, snapshot: &Snapshot) {
+        let (now, listener) = (SystemTime::now(), made.listener(bound));
+        let responsible = made.responsible(exchange.request, snapshot);
         let head = Head {
             transport: exchange.transport as u8,
             kind: exchange.kind as u8,
-            is_sent,
-            is_resolver: matches!(client.persona, Persona::AzureResolver { .. }),
-            client: mapped(source),
-            client_port: if is_peer { exchange.peer.port() } else { 0 },
-            local: if local.is_unspecified() { Ipv6Addr::UNSPECIFIED } else { mapped(local) },
+            way: made.served.way as u8,
+            responsible: responsible.number(),
+            is_sent: exchange.is_sent(),
+            is_resolver: made.is_resolver(),
+            client: mapped(made.client(exchange.request).addr()),
+            client_port: made.client_port(exchange).unwrap_or(0),
+            local: if listener.ip().is_unspecified() { Ipv6Addr::UNSPECIFIED } else { mapped(listener.ip()) },
             local_port: listener.port(),
-            query_time: time(now.checked_sub(since.elapsed()).unwrap_or(now)),
+            query_time: time(now.checked_sub(made.latency()).unwrap_or(now)),
             response_time: time(now),
         };
-        let question = Request::parse(exchange.request).ok().map(|request| request.question);
-        let zone = question.and_then(|question| zone_of(snapshot, served.view, question.qname));
         let record = Record {
             head,
-            network: snapshot.view(served.view).label().unwrap_or("outside").as_bytes(),
-            zone: zone.map_or(&[], |zone| zone.as_wire()),
-            query: exchange.request,
-            response: if is_sent { response } else { &[] },
+            network: made.network(snapshot).as_bytes(),
+            zone: responsible.zone().map_or(&[], |zone| zone.as_wire()),
+            ruleset: responsible.ruleset().unwrap_or_default().as_bytes(),
+            query: exchange.request.octets,
+            response: if head.is_sent { made.response } else { &[] },
         };
         if !record.push(&mut self.octets) {
-            let frames = if is_sent { 2 } else { 1 };
+            let frames = if head.is_sent { 2 } else { 1 };
             // This worker alone writes it.
             self.lost.store(self.lost.load(Ordering::Relaxed) + frames, Ordering::Relaxed);
         }
     }
-}
-
-/// The zone that answers for a name in a view, or the domain of the rule by which it is asked elsewhere.
-fn zone_of<'s>(snapshot: &'s Snapshot, view: ViewId, qname: NameRef<'_>) -> Option<NameRef<'s>> {
-    if snapshot.view(view).custom_dns.is_some() {
-        return None;
-    }
-    let folded = qname.fold();
-    let apex = |zone| snapshot.zone(zone).zone.apex().name();
-    if let Some(linked) = snapshot.private_zone(view, &folded) {
-        return Some(apex(linked.zone));
-    }
-    if let Some(rule) = snapshot.forwarding_rule(view, &folded) {
-        return Some(rule.domain_name.as_ref());
-    }
-    let linked = snapshot.internal_zone(view, &folded).or_else(|| snapshot.public_zone(&folded))?;
-    Some(apex(linked.zone))
 }
 
 fn time(time: SystemTime) -> (u64, u32) {

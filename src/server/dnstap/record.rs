@@ -7,14 +7,16 @@ use rtrb::{Consumer, Producer};
 /// An exchange, as a worker knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
-    /// The number of the transport, and of the kind.
+    /// The numbers of the transport, of the kind, of how the network is known, and of what is responsible for the name.
     pub(super) transport: u8,
     pub(super) kind: u8,
+    pub(super) way: u8,
+    pub(super) responsible: u8,
     /// Whether the response was sent.
     pub(super) is_sent: bool,
     /// Whether the client takes the server for a resolver.
     pub(super) is_resolver: bool,
-    /// IPv4 addresses are mapped; what is unknown is unspecified, a port 0.
+    /// IPv4 addresses are mapped; what is not known is unspecified, a port 0.
     pub(super) client: Ipv6Addr,
     pub(super) client_port: u16,
     pub(super) local: Ipv6Addr,
@@ -32,18 +34,22 @@ pub(super) struct Record<'a> {
     pub(super) network: &'a [u8],
     /// The apex of the zone that answers, or the domain of the rule, in wire format; empty where there is none.
     pub(super) zone: &'a [u8],
+    /// The ruleset of the rule; empty where there is none.
+    pub(super) ruleset: &'a [u8],
     pub(super) query: &'a [u8],
     pub(super) response: &'a [u8],
 }
 
-/// Octets in front of the texts and messages: those of [`Head`], and the four lengths.
-const HEAD: usize = 3 + 2 * (16 + 2) + 2 * (8 + 4) + 4 * 2;
+/// Octets in front of the texts and messages: those of [`Head`], and the lengths of [`PARTS`].
+const HEAD: usize = 5 + 2 * (16 + 2) + 2 * (8 + 4) + PARTS * 2;
+/// Texts and messages of a record.
+const PARTS: usize = 5;
 
 impl<'a> Record<'a> {
     /// Puts it into a ring; `false` where there is no room for all of it.
     pub(super) fn push(&self, ring: &mut Producer<u8>) -> bool {
-        let parts = [self.network, self.zone, self.query, self.response];
-        let mut lengths = [0; 8];
+        let parts: [_; PARTS] = [self.network, self.zone, self.ruleset, self.query, self.response];
+        let mut lengths = [0; 2 * PARTS];
         for (part, length) in parts.iter().zip(lengths.chunks_exact_mut(2)) {
             let Ok(len) = u16::try_from(part.len()) else { return false };
             length.copy_from_slice(&len.to_be_bytes());
@@ -79,20 +85,22 @@ impl<'a> Record<'a> {
         ring.pop_entire_slice(buffer).ok()?;
         let (network, rest) = buffer.split_at_checked(lengths[0])?;
         let (zone, rest) = rest.split_at_checked(lengths[1])?;
-        let (query, response) = rest.split_at_checked(lengths[2])?;
-        Some(Self { head, network, zone, query, response })
+        let (ruleset, rest) = rest.split_at_checked(lengths[2])?;
+        let (query, response) = rest.split_at_checked(lengths[3])?;
+        Some(Self { head, network, zone, ruleset, query, response })
     }
 }
 
 impl Head {
-    fn octets(&self, lengths: [u8; 8]) -> [u8; HEAD] {
+    fn octets(&self, lengths: [u8; 2 * PARTS]) -> [u8; HEAD] {
         let mut octets = [0; HEAD];
         let mut at = 0;
         let mut push = |part: &[u8]| {
             octets[at..at + part.len()].copy_from_slice(part);
             at += part.len();
         };
-        push(&[self.transport, self.kind, u8::from(self.is_sent) | u8::from(self.is_resolver) << 1]);
+        let flags = u8::from(self.is_sent) | u8::from(self.is_resolver) << 1;
+        push(&[self.transport, self.kind, self.way, self.responsible, flags]);
         for (address, port) in [(self.client, self.client_port), (self.local, self.local_port)] {
             push(&address.octets());
             push(&port.to_be_bytes());
@@ -105,18 +113,20 @@ impl Head {
         octets
     }
 
-    fn read(octets: &[u8; HEAD]) -> (Self, [usize; 4]) {
+    fn read(octets: &[u8; HEAD]) -> (Self, [usize; PARTS]) {
         let mut rest = &octets[..];
-        let [transport, kind, flags] = take(&mut rest);
+        let [transport, kind, way, responsible, flags] = take(&mut rest);
         let mut endpoint = || (Ipv6Addr::from(take::<16>(&mut rest)), u16::from_be_bytes(take(&mut rest)));
         let ((client, client_port), (local, local_port)) = (endpoint(), endpoint());
         let mut time = || (u64::from_be_bytes(take(&mut rest)), u32::from_be_bytes(take(&mut rest)));
         let (query_time, response_time) = (time(), time());
-        let lengths = [(); 4].map(|()| u16::from_be_bytes(take(&mut rest)).into());
+        let lengths = [(); PARTS].map(|()| u16::from_be_bytes(take(&mut rest)).into());
         let (is_sent, is_resolver) = (flags & 1 != 0, flags & 2 != 0);
         let head = Self {
             transport,
             kind,
+            way,
+            responsible,
             is_sent,
             is_resolver,
             client,
@@ -148,6 +158,8 @@ mod tests {
         let head = Head {
             transport: 3,
             kind: 4,
+            way: 8,
+            responsible: 2,
             is_sent: true,
             is_resolver: false,
             client: "2001:db8::1".parse().unwrap(),
@@ -166,6 +178,7 @@ mod tests {
                 head: Head { is_resolver: round % 2 == 0, ..head },
                 network: b"rg/hub",
                 zone: b"\x04test\0",
+                ruleset: b"rules",
                 query: &message[..len],
                 response: &message[len..len + len / 2],
             };
@@ -177,7 +190,7 @@ mod tests {
     #[test]
     fn what_has_no_room_leaves_the_ring_as_it_was() {
         let head = Head::read(&[0; HEAD]).0;
-        let record = Record { head, network: b"", zone: b"", query: &[1; 60], response: &[2; 60] };
+        let record = Record { head, network: b"", zone: b"", ruleset: b"", query: &[1; 60], response: &[2; 60] };
         let (mut producer, mut consumer) = RingBuffer::new(2 * (HEAD + 120) + 60);
         let pushed = [(); 3].map(|()| record.push(&mut producer));
         assert_eq!(pushed, [true, true, false]);

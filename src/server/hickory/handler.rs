@@ -13,14 +13,13 @@ use super::message::Parts;
 use super::relay::Relay;
 use crate::incidents::Incident;
 use crate::observe::Kind;
-use crate::server::dnstap::Made;
-use crate::server::exchange::Exchange;
+use crate::server::exchange::{Exchange, Made};
 use crate::server::forwarding::{self, Begun};
 use crate::server::proxy::{Sender, Told};
 use crate::server::stream::{Connections, Worker};
 use crate::server::{Serving, now};
 use crate::view::Transport;
-use crate::wire::Response;
+use crate::wire::{Received, Response};
 
 /// Answers what comes in at one listener.
 pub(super) struct Handler {
@@ -95,10 +94,9 @@ impl Handler {
         let Self { serving, connections, transport, .. } = self;
         let Peer { address, sender, told, local } = peer;
         let (snapshot, start) = (serving.published.load_full(), Instant::now());
-        let octets = request.as_slice();
+        let received = &Received::parse(request.as_slice());
         let dropped = |kind| {
-            let exchange = Exchange::dropped(*transport, *address, octets, kind);
-            serving.metrics.shared().count_shared(exchange.finish(serving, &snapshot));
+            Exchange::dropped(*transport, *address, received, kind).finish_shared(serving, &snapshot);
         };
         let Some(mut client) = serving.admission.client(snapshot.identifier(), *sender, *local, *transport) else {
             dropped(Kind::QueryRate);
@@ -108,7 +106,7 @@ impl Handler {
         client.is_admitted &= told.holds(&snapshot, *sender);
         let mut response = Response::new();
         let begun = connections.with_worker(|Worker { responder, .. }| {
-            forwarding::begin(serving, responder, &snapshot, &client, octets, &mut response)
+            forwarding::begin(serving, responder, &snapshot, &client, received, &mut response)
         });
         let (served, kind) = match begun {
             Begun::Dropped(kind) => {
@@ -117,16 +115,13 @@ impl Handler {
             }
             Begun::Answered(kind, served) => (served, kind),
             Begun::Waits(waits) => {
-                let (served, _place) = waits.answer(serving, &snapshot, &client, octets, &mut response).await?;
+                let (served, _place) = waits.answer(serving, &snapshot, &client, received, &mut response).await?;
                 (served, Kind::Forwarded)
             }
         };
-        let exchange = Exchange::answered(*transport, *address, octets, kind, (client.source, served));
-        let made = Made { client: &client, response: response.as_octets(), since: start };
-        serving.dnstap.shared(|tap| tap.record(&exchange, made, serving.address, &snapshot));
-        let counters = serving.metrics.shared();
-        counters.count_shared(exchange.finish(serving, &snapshot));
-        counters.took_shared(*transport, start.elapsed(), 1);
+        let made = Made { client: &client, served, response: response.as_octets(), since: start };
+        Exchange::answered(*address, received, kind, made).finish_shared(serving, &snapshot);
+        serving.metrics.shared().took_shared(*transport, start, 1);
         Some(response)
     }
 }

@@ -23,7 +23,9 @@ use tokio_util::task::TaskTracker;
 use super::Serving;
 use super::certificates::Shown;
 use super::stream::Connections;
+use crate::faults::{self, Fault};
 use crate::incidents::Incident;
+use crate::observe::Condition;
 use crate::view::Transport;
 use handler::{Handler, Peers};
 
@@ -107,9 +109,12 @@ impl Drop for Hickory {
 }
 
 async fn serve(carried: Carried, serving: Arc<Serving>, connections: Arc<Connections>, stop: CancellationToken) {
+    let transport = carried.transport();
+    let (health, about) = (serving.metrics.health(), format!("the listener for {transport} on {}", serving.address));
     loop {
         let ended = match start(&carried, &serving, &connections) {
             Ok(mut server) => {
+                health.clear(&about);
                 let ended = tokio::select! {
                     ended = server.block_until_done() => ended,
                     () = stop.cancelled() => {
@@ -122,7 +127,7 @@ async fn serve(carried: Carried, serving: Arc<Serving>, connections: Arc<Connect
             Err(error) => Err(error),
         };
         let error = ended.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
-        let transport = carried.transport();
+        health.set(&about, Condition::Down(format!("it has ended, and is started again each second: {error}")));
         tracing::debug!(%error, "a listener for {transport} has ended; it is started again");
         let example = || format!("for {transport}: {error}");
         serving.incidents.report(Incident::ListenerEnded, transport.to_string(), example);
@@ -135,6 +140,9 @@ async fn serve(carried: Carried, serving: Arc<Serving>, connections: Arc<Connect
 
 /// A server for a listener, on its socket.
 fn start(carried: &Carried, serving: &Arc<Serving>, connections: &Arc<Connections>) -> io::Result<Server<Handler>> {
+    if faults::is_wanted(Fault::Carry) {
+        return Err(io::Error::other("on purpose"));
+    }
     let (peers, local) = match carried {
         Carried::Https { relay, .. } => (Peers::Relayed(relay.clone()), None),
         Carried::Http3(socket) | Carried::Quic(socket) => {

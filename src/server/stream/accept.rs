@@ -1,6 +1,7 @@
 //! The accept loop of a listener.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::standing::Standing;
 use super::{Accepted, Connections, Origin, connection, tls};
 use crate::faults::{self, Fault};
 use crate::incidents::Incident;
+use crate::observe::Condition;
 use crate::server::hickory::Relay;
 use crate::server::proxy::Sender;
 use crate::server::{Serving, certificates};
@@ -54,8 +56,13 @@ pub(in crate::server) async fn serve(
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
+    let about = || format!("the listener for {} on {}", carrier.transport(), serving.address);
+    let health = serving.metrics.health();
+    let mut fails = false;
     loop {
         let accepted = tokio::select! {
+            biased;
+            accepted = std::future::ready(refused()), if faults::is_wanted(Fault::Accepting) => accepted,
             accepted = listener.accept() => accepted,
             // Clients that have connected before the stop are still served.
             () = stop.cancelled() => match tokio::time::timeout(DRAIN_SILENCE, listener.accept()).await {
@@ -66,6 +73,10 @@ pub(in crate::server) async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 faults::at(Fault::Accept);
+                if fails {
+                    fails = false;
+                    health.clear(&about());
+                }
                 let local = stream.local_addr().ok().map(|local| local.ip());
                 let origin = Origin { peer, local, transport: carrier.transport() };
                 let snapshot = serving.published.load();
@@ -95,10 +106,17 @@ pub(in crate::server) async fn serve(
             Err(error) => {
                 tracing::debug!(%error, "accepting a TCP connection failed");
                 serving.incidents.report(Incident::AcceptError, error.raw_os_error(), || &error);
+                fails = true;
+                health.set(about(), Condition::Degraded(format!("connections are not accepted: {error}")));
                 sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+}
+
+/// What the system says where it has no file descriptor left: for [`Fault::Accepting`].
+fn refused() -> io::Result<(TcpStream, SocketAddr)> {
+    Err(io::Error::from_raw_os_error(24))
 }
 
 /// Serves one connection.

@@ -18,8 +18,8 @@ use super::standing::{Standing, Trust};
 use super::{Accepted, Connections, Origin, READ, Worker};
 use crate::observe::Kind;
 use crate::respond::Served;
-use crate::server::dnstap::Made;
-use crate::server::exchange::Exchange;
+use crate::server::dnstap::Tap;
+use crate::server::exchange::{Exchange, Made};
 use crate::server::forwarding::{self, Begun};
 use crate::server::proxy::{Sender, Told};
 use crate::server::waiting;
@@ -27,7 +27,7 @@ use crate::server::{Serving, now};
 use crate::snapshot::{Generation, Snapshot};
 use crate::tls::Presented;
 use crate::view::CertificateId;
-use crate::wire::Response;
+use crate::wire::{Received, Response};
 
 /// Octets of responses that are written at a time, and then a response: at these no further request is answered.
 const WRITE: usize = 16_384;
@@ -137,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     () = patience.end() => return Err(io::ErrorKind::TimedOut.into()),
                 }
                 let (since, count) = self.unwritten;
-                self.serving.metrics.shared().took_shared(self.origin.transport, since.elapsed(), count);
+                self.serving.metrics.shared().took_shared(self.origin.transport, since, count);
                 self.unwritten.1 = 0;
                 self.responses.clear();
                 self.responses.shrink_to(2 * WRITE);
@@ -199,18 +199,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             unwritten.0 = Instant::now();
         }
         connections.with_worker(|Worker { responder, counters, tap }| {
-            let dropped = |request, kind| {
-                let exchange = Exchange::dropped(transport, from, request, kind);
-                counters.count(exchange.finish(serving, &snapshot));
+            let dropped = |request: &Received<'_>, tap: &mut Tap, kind| {
+                Exchange::dropped(transport, from, request, kind).finish(serving, &snapshot, counters, tap);
             };
             while responses.len() < WRITE
                 && waiting.len() < WAITING
                 && let Some((request, after)) = split_message(rest)
             {
                 rest = after;
+                let request = &Received::parse(request);
                 let client = serving.admission.client(snapshot.identifier(), *sender, local, transport);
                 let Some(mut client) = client else {
-                    dropped(request, Kind::QueryRate);
+                    dropped(request, tap, Kind::QueryRate);
                     continue;
                 };
                 client.now = now;
@@ -218,12 +218,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 client.certificate = *certificate;
                 client.is_admitted &= is_as_told;
                 match forwarding::begin(serving, responder, &snapshot, &client, request, response) {
-                    Begun::Dropped(kind) => dropped(request, kind),
+                    Begun::Dropped(kind) => dropped(request, tap, kind),
                     Begun::Answered(kind, served) => {
-                        let exchange = Exchange::answered(transport, from, request, kind, (client.source, served));
-                        let made = Made { client: &client, response: response.as_octets(), since: unwritten.0 };
-                        tap.record(&exchange, made, serving.address, &snapshot);
-                        counters.count(exchange.finish(serving, &snapshot));
+                        let since = unwritten.0;
+                        let made = Made { client: &client, served, response: response.as_octets(), since };
+                        Exchange::answered(from, request, kind, made).finish(serving, &snapshot, counters, tap);
                         push_message(responses, response.as_octets());
                         unwritten.1 += 1;
                         if client.is_admitted {
@@ -232,19 +231,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     }
                     Begun::Waits(waits) => {
                         let start = Instant::now();
-                        let (serving, snapshot, request) =
-                            (serving.clone(), snapshot.clone(), Box::<[u8]>::from(request));
+                        let (serving, snapshot, kept) = (serving.clone(), snapshot.clone(), request.keep());
                         waiting.spawn(async move {
-                            let mut response = Response::new();
+                            let (request, mut response) = (&kept.received(), Response::new());
                             let (served, place) =
-                                waits.answer(&serving, &snapshot, &client, &request, &mut response).await?;
-                            let exchange =
-                                Exchange::answered(transport, from, &request, Kind::Forwarded, (client.source, served));
-                            let made = Made { client: &client, response: response.as_octets(), since: start };
-                            serving.dnstap.shared(|tap| tap.record(&exchange, made, serving.address, &snapshot));
-                            let counters = serving.metrics.shared();
-                            counters.count_shared(exchange.finish(&serving, &snapshot));
-                            counters.took_shared(transport, start.elapsed(), 1);
+                                waits.answer(&serving, &snapshot, &client, request, &mut response).await?;
+                            let made = Made { client: &client, served, response: response.as_octets(), since: start };
+                            Exchange::answered(from, request, Kind::Forwarded, made).finish_shared(&serving, &snapshot);
+                            serving.metrics.shared().took_shared(transport, start, 1);
                             Some(Late { response, served, _place: place })
                         });
                     }

@@ -14,8 +14,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::dnstap::{Made, Tap};
-use super::exchange::Exchange;
+use super::dnstap::Tap;
+use super::exchange::{Exchange, Made};
 use super::forwarding::Begun;
 use super::rate_limit::Sent;
 use super::{Serving, forwarding, now, proxy, supervise};
@@ -25,7 +25,7 @@ use crate::observe::{Counters, Kind};
 use crate::respond::{Responder, Served};
 use crate::snapshot::Snapshot;
 use crate::view::{Client, Transport};
-use crate::wire::Response;
+use crate::wire::{Received, Response};
 
 pub use drops::UdpDrops;
 #[cfg(target_os = "linux")]
@@ -100,6 +100,9 @@ pub(super) fn serve(
 ) {
     let mut worker = Worker { responder: Responder::new(), counters, tap: serving.dnstap.tap() };
     let mut answer_batch = |wait| {
+        while faults::is_wanted(Fault::Stall) {
+            std::thread::sleep(TICK);
+        }
         worker.counters.beat();
         let answered = supervise::caught(|| answer_batch(&mut socket, serving, &mut worker, wait));
         answered.unwrap_or_else(|| {
@@ -136,7 +139,7 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, worker: &mu
                 answered += u64::from(matches!(verdict, Verdict::Send));
                 verdict
             });
-            worker.counters.took(Transport::Udp, start.elapsed(), answered);
+            worker.counters.took(Transport::Udp, start, answered);
             count
         }
         Err(error) => {
@@ -162,19 +165,22 @@ fn answer<L: Late>(
     if from.port() == 0 {
         return Verdict::Ignore;
     }
-    let datagram = request;
-    let drop = |kind| {
-        let exchange = Exchange::dropped(Transport::Udp, from, datagram, kind);
-        counters.count(exchange.finish(serving, snapshot));
-        Verdict::Ignore
-    };
     let is_required = serving.admission.requires_proxy_protocol();
     let (sender, request) = match proxy::split(snapshot.identifier(), from.ip(), request, is_required) {
         Ok(split) => split,
         Err(refused) => {
             refused.report(&serving.incidents, from);
-            return drop(Kind::ProxyHeader);
+            // What stands behind such a header is not read.
+            let nothing = Received::parse(&[]);
+            Exchange::dropped(Transport::Udp, from, &nothing, Kind::ProxyHeader)
+                .finish(serving, snapshot, counters, tap);
+            return Verdict::Ignore;
         }
+    };
+    let request = &Received::parse(request);
+    let mut drop = |kind| {
+        Exchange::dropped(Transport::Udp, from, request, kind).finish(serving, snapshot, counters, tap);
+        Verdict::Ignore
     };
     let client = serving.admission.client(snapshot.identifier(), sender, local, Transport::Udp);
     let Some(mut client) = client else { return drop(Kind::QueryRate) };
@@ -183,31 +189,26 @@ fn answer<L: Late>(
         Begun::Dropped(kind) => drop(kind),
         Begun::Answered(kind, served) => {
             let kind = limit(serving, snapshot, (&client, request), (kind, served), response);
-            let exchange = Exchange::answered(Transport::Udp, from, request, kind, (client.source, served));
-            let made = Made { client: &client, response: response.as_octets(), since: start };
-            tap.record(&exchange, made, serving.address, snapshot);
-            counters.count(exchange.finish(serving, snapshot));
+            let made = Made { client: &client, served, response: response.as_octets(), since: start };
+            Exchange::answered(from, request, kind, made).finish(serving, snapshot, counters, tap);
             if kind == Kind::ResponseRate { Verdict::Ignore } else { Verdict::Send }
         }
         Begun::Waits(waits) => {
             let start = Instant::now();
-            let (serving, snapshot, request) = (serving.clone(), snapshot.clone(), Box::<[u8]>::from(request));
+            let (serving, snapshot, kept) = (serving.clone(), snapshot.clone(), request.keep());
             Verdict::Later(Box::new(move |late: L| {
                 let (tasks, runtime) = (serving.tasks.clone(), serving.runtime.clone());
                 let answer = async move {
-                    let mut response = Response::new();
-                    let served = waits.answer(&serving, &snapshot, &client, &request, &mut response).await;
+                    let (request, mut response) = (&kept.received(), Response::new());
+                    let served = waits.answer(&serving, &snapshot, &client, request, &mut response).await;
                     let Some((served, _place)) = served else { return };
                     let made = (Kind::Forwarded, served);
-                    let kind = limit(&serving, &snapshot, (&client, &request), made, &mut response);
-                    let exchange = Exchange::answered(Transport::Udp, from, &request, kind, (client.source, served));
-                    let made = Made { client: &client, response: response.as_octets(), since: start };
-                    serving.dnstap.shared(|tap| tap.record(&exchange, made, serving.address, &snapshot));
-                    let counters = serving.metrics.shared();
-                    counters.count_shared(exchange.finish(&serving, &snapshot));
+                    let kind = limit(&serving, &snapshot, (&client, request), made, &mut response);
+                    let made = Made { client: &client, served, response: response.as_octets(), since: start };
+                    Exchange::answered(from, request, kind, made).finish_shared(&serving, &snapshot);
                     if kind != Kind::ResponseRate {
                         late.send(response.as_octets());
-                        counters.took_shared(Transport::Udp, start.elapsed(), 1);
+                        serving.metrics.shared().took_shared(Transport::Udp, start, 1);
                     }
                 };
                 tasks.spawn_on(answer, &runtime);
@@ -220,7 +221,7 @@ fn answer<L: Late>(
 fn limit(
     serving: &Serving,
     snapshot: &Snapshot,
-    (client, request): (&Client, &[u8]),
+    (client, request): (&Client, &Received<'_>),
     (kind, served): (Kind, Served),
     response: &mut Response,
 ) -> Kind {
