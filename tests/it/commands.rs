@@ -184,8 +184,9 @@ fn explain_has_a_word_for_a_question_that_is_no_question_for_data() {
 fn every_query_is_logged_on_request() {
     let server = crate::support::Server::start(&["-vv"]);
     server.ask("127.3.0.4", "MyADX.westus.kusto.windows.net", hickory_proto::rr::RecordType::AAAA);
-    let fields = "transport=\"UDP\" view=\"vnet-adx\" qname=\"MyADX.westus.kusto.windows.net.\" qtype=\"AAAA\" \
-                  rcode=NOERROR generation=1";
+    let fields = "transport=\"udp\" way=\"source_address\" network=\"default/vnet-adx\" \
+                  qname=\"MyADX.westus.kusto.windows.net.\" qtype=\"AAAA\" zone=\"westus.kusto.windows.net.\" \
+                  through=\"public\" kind=\"resolved\" rcode=\"NOERROR\" latency_us=";
     server.wait_for_log(fields);
 }
 
