@@ -147,7 +147,7 @@ impl Made<'_> {
 
     /// The address of this host that was asked, where it is known.
     pub(super) fn listener(&self, bound: SocketAddr) -> SocketAddr {
-        SocketAddr::new(self.client.local.unwrap_or(bound.ip()), bound.port())
+        SocketAddr::new(self.client.local.unwrap_or_else(|| bound.ip()), bound.port())
     }
 
     /// What is responsible for the name that was asked for.
