@@ -174,17 +174,19 @@ impl World {
         Ok(members)
     }
 
-    /// The names of resources that no source confirms, and why.
+    /// The names of resources, and those that everybody shares, that no source confirms, and why.
     pub(super) fn unverified(&self, catalogue: &Catalogue) -> BTreeMap<Name, String> {
         let mut names = BTreeMap::new();
+        let mut add = |member: ResourceMember| {
+            if let Some(reason) = member.unverified {
+                names.insert(member.public_name, reason.clone());
+                names.insert(member.privatelink_name, reason);
+            }
+        };
+        catalogue.shared_members().for_each(&mut add);
         for resource in &self.declaration.private_link_resources {
             let members = catalogue.services_of(resource).filter_map(|found| catalogue.members(found, resource).ok());
-            for member in members.flatten() {
-                if let Some(reason) = member.unverified {
-                    names.insert(member.public_name, reason.clone());
-                    names.insert(member.privatelink_name, reason);
-                }
-            }
+            members.flatten().for_each(&mut add);
         }
         names
     }

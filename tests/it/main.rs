@@ -48,6 +48,7 @@ mod rulesets;
 mod security_policies;
 mod service_names;
 mod service_types;
+mod shared_names;
 mod starter;
 mod support;
 mod targets;

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::declaration::PrivateLinkResource;
+use super::declaration::{Declared, Origin, PrivateLinkResource};
+use super::identity::ResourceGroup;
 use crate::dns::{Name, NameError, Ttl};
 
 pub use service::{Host, ListRule, Member, PartNeed, Service, Source, Srv, Variant};
@@ -254,6 +255,24 @@ impl Catalogue {
         Ok(members)
     }
 
+    /// The members whose public names all customers of their service share: nothing of a resource is in them.
+    pub(super) fn shared_members(&self) -> impl Iterator<Item = ResourceMember> {
+        let services = self.services.iter().filter(|service| service.each.is_none() && service.scope.is_none());
+        services.flat_map(move |service| {
+            let id = ResourceGroup::default().resource(&service.resource_type, "everybody");
+            // Nothing is read of it.
+            let nobody = id.map(|id| {
+                let declared = |text: String| Declared::new(text, Origin::default());
+                PrivateLinkResource::new(Declared::new(id, Origin::default()), declared(String::new()))
+            });
+            let of_everybody = service.members.iter().filter(|member| {
+                member.variants.is_empty() && !member.private_only && member.templates().all(|text| !text.contains('{'))
+            });
+            let fill = move |member| self.member(service, member, nobody.as_ref().ok()?, None).ok();
+            of_everybody.filter_map(fill)
+        })
+    }
+
     /// The elements of a resource's list, with those that it has without saying so.
     fn elements(
         &self,
@@ -302,6 +321,9 @@ impl Catalogue {
         let of_variant = variant.and_then(|variant| variant.record_name.as_ref());
         let record_name = of_variant.unwrap_or(&member.record_name);
         let public_record_name = of_variant.or(member.public_record_name.as_ref()).unwrap_or(&member.record_name);
+        // A name without anything of a resource is everybody's, and somebody in the world has an endpoint.
+        let names = [record_name, public_record_name, public_zone, private_zone];
+        let is_shared = !member.public_only && names.iter().all(|template| !template.contains('{'));
         let unverified = match variant {
             Some(variant) => variant.unverified.as_deref(),
             None => service.unverified(member),
@@ -318,6 +340,7 @@ impl Catalogue {
             unwritten: member.unwritten,
             private_address_for_everyone: member.private_address_for_everyone,
             always_connected: member.always_connected
+                || is_shared
                 || member.connected_in_network && resource.virtual_network.is_some(),
             aliases: hosts(&member.aliases)?,
             srvs: member.srvs.iter().map(srv).collect::<Result<_, _>>()?,
@@ -352,9 +375,6 @@ impl<'a> SubResource<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::azure::declaration::{Declared, Origin};
-    use crate::azure::identity::ResourceGroup;
-
     fn text(value: &str) -> Declared<String> {
         Declared::new(value.to_owned(), Origin(0))
     }

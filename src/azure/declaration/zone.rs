@@ -124,6 +124,8 @@ pub enum Writer {
     ManagedPrivateEndpoint(String),
     /// The public DNS of the Private Link resource that is called so.
     PrivateLinkResource(String),
+    /// The public DNS of a service, for a name that its customers share.
+    Service,
     /// Azure, on behalf of the virtual machine that is called so.
     VirtualMachine(String),
     /// This server, for those who delegate to it.
@@ -139,6 +141,7 @@ impl fmt::Display for Writer {
             Self::ManagedPrivateEndpoint(name) => write!(f, "follows from managed private endpoint {name}"),
             Self::VirtualMachine(name) => write!(f, "registered for virtual machine {name}"),
             Self::PrivateLinkResource(name) => write!(f, "follows from Private Link resource {name}"),
+            Self::Service => f.write_str("is the service's, for all its customers"),
             Self::NameServers => f.write_str("follows from the server's name_servers"),
         }
     }

@@ -1,5 +1,9 @@
 //! The public side of Private Link resources: what the public DNS of a service holds for them.
 
+mod disputed;
+mod shared;
+
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -25,7 +29,7 @@ pub(super) fn zones(
     findings: &mut Vec<Finding>,
 ) -> Vec<ZoneContents> {
     let connections = Connections::new(world);
-    let mut members = Vec::new();
+    let mut entries = Vec::new();
     // Two resources with one identity, or one public name of their own, have been reported: the first has it.
     let mut owners: HashMap<Name, &ResourceId> = HashMap::new();
     for resource in world.private_link_resources.iter().filter(|resource| world.is_first(resource)) {
@@ -36,27 +40,68 @@ pub(super) fn zones(
                 }
                 let has_step = !member.public_only && !member.private_address_for_everyone;
                 let is_connected = has_step && (member.always_connected || connections.reach(resource, found));
-                members.push((resource, member, is_connected));
+                entries.push(Entry {
+                    resource: Some(resource),
+                    stated: stated_addresses(resource, &member),
+                    is_connected,
+                    origin: resource.id.origin,
+                    writer: Writer::PrivateLinkResource(world.label(&resource.id)),
+                    member,
+                });
             }
         }
     }
+    shared::add(world, catalogue, &declared, &mut entries);
+    disputed::part(&mut entries);
     // Sub-resources, and resources, may share a public name: a connection to one of them is one to the name.
-    let connected: BTreeSet<Name> = members
-        .iter()
-        .filter(|(.., is_connected)| *is_connected)
-        .map(|(_, member, _)| member.public_name.clone())
-        .collect();
+    let connected: BTreeSet<Name> =
+        entries.iter().filter(|entry| entry.is_connected).map(|entry| entry.member.public_name.clone()).collect();
     let mut public = PublicSide::new(declared);
-    for (resource, member, is_connected) in &members {
-        if *is_connected || !connected.contains(&member.public_name) {
-            let writer = Writer::PrivateLinkResource(world.label(&resource.id));
-            match member.private_address_for_everyone {
-                true => public.private_address(world, resource, member, writer),
-                false => public.member(resource, member, *is_connected, writer),
+    for entry in &entries {
+        if entry.is_connected || !connected.contains(&entry.member.public_name) {
+            match entry.resource.filter(|_| entry.member.private_address_for_everyone) {
+                Some(resource) => public.private_address(world, resource, entry),
+                None => public.member(entry),
             }
         }
     }
     public.finish(findings)
+}
+
+/// A member whose public side is written.
+struct Entry<'a> {
+    member: ResourceMember,
+    /// Its resource; none where the name is everybody's and nobody declared a resource that has it.
+    resource: Option<&'a PrivateLinkResource>,
+    /// The public addresses that its resource states.
+    stated: Option<&'a [IpAddr]>,
+    is_connected: bool,
+    origin: Origin,
+    writer: Writer,
+}
+
+impl Entry<'_> {
+    /// Where its addresses stand, without the privatelink step.
+    fn host(&self) -> &Name {
+        self.member.public_chain.last().map_or(&self.member.public_name, |(host, _)| host)
+    }
+
+    /// Its public addresses: those that are stated, or one that stands for them.
+    fn addresses(&self) -> Cow<'_, [IpAddr]> {
+        let stands_for_them = || vec![documentation_address(self.host())].into();
+        self.stated.map_or_else(stands_for_them, Cow::Borrowed)
+    }
+}
+
+/// The public addresses that a resource states for one of its members.
+fn stated_addresses<'a>(resource: &'a PrivateLinkResource, member: &ResourceMember) -> Option<&'a [IpAddr]> {
+    // Members that share the one declared host share its addresses.
+    let of_host = || {
+        let first = resource.public_ip_addresses.iter().min_by_key(|(member, _)| member.as_str());
+        first.map(|(_, addresses)| addresses).filter(|_| resource.public_endpoint.is_some())
+    };
+    let stated = resource.public_ip_addresses.get(&Word::from(&*member.name)).or_else(of_host);
+    stated.map(|addresses| addresses.as_slice())
 }
 
 /// Which resources are connected, each with the group ID in lower case.
@@ -117,13 +162,14 @@ impl PublicSide {
     }
 
     /// Notes what public DNS holds for a member.
-    fn member(&mut self, resource: &PrivateLinkResource, member: &ResourceMember, is_connected: bool, writer: Writer) {
-        let origin = resource.id.origin;
+    fn member(&mut self, entry: &Entry<'_>) {
+        let Entry { member, stated, is_connected, origin, writer, .. } = entry;
+        let origin = *origin;
         if member.private_only {
             self.empty.push((member.public_zone.clone(), origin));
             return;
         }
-        let alias = |owner: &Name, target: &Name, ttl| alias(owner, target, ttl, &writer, origin);
+        let alias = |owner: &Name, target: &Name, ttl| alias(owner, target, ttl, writer, origin);
         let targets = member.aliases.iter().skip(1).map(|(name, _)| name).chain([&member.public_name]);
         for ((owner, ttl), target) in member.aliases.iter().zip(targets) {
             self.record_sets.push((alias(owner, target, *ttl), Home::Parent));
@@ -136,11 +182,11 @@ impl PublicSide {
         let in_zone = || Home::Service(zone.clone());
         for (name, port, ttl) in &member.srvs {
             let rdata = rdata::srv(*port, &member.public_name).into();
-            self.record_sets.push((record_set(name, RecordType::SRV, *ttl, rdata, &writer, origin), in_zone()));
+            self.record_sets.push((record_set(name, RecordType::SRV, *ttl, rdata, writer, origin), in_zone()));
         }
         let mut owner = &member.public_name;
         let mut home = in_zone();
-        if is_connected {
+        if *is_connected {
             let mut step_ttl = member.alias_ttl;
             for (between, ttl) in &member.privatelink_aliases {
                 self.record_sets.push((alias(owner, between, step_ttl), home));
@@ -155,26 +201,17 @@ impl PublicSide {
                 parent(member.private_zone.as_ref()).to_name()
             });
         }
-        // Members that share the one declared host share its addresses.
-        let of_host = || {
-            let first = resource.public_ip_addresses.iter().min_by_key(|(member, _)| member.as_str());
-            first.map(|(_, addresses)| addresses).filter(|_| resource.public_endpoint.is_some())
-        };
-        let declared = resource.public_ip_addresses.get(&Word::from(&*member.name)).or_else(of_host);
         for (at, (host, ttl)) in member.public_chain.iter().enumerate() {
             self.record_sets.push((alias(owner, host, *ttl), home));
             // A zone that a person declared says itself where its names lead.
-            if declared.is_none() && self.covering(host.as_ref()).is_some() {
+            if stated.is_none() && self.covering(host.as_ref()).is_some() {
                 return;
             }
             owner = host;
             home = if at + 1 == member.public_chain.len() { Home::Own } else { Home::Parent };
         }
-        let stands_at = member.public_chain.last().map_or(&member.public_name, |(host, _)| host);
-        let addresses = declared.map_or_else(|| vec![documentation_address(stands_at)], |addresses| addresses.to_vec());
-        for record_set in
-            address_set(owner, addresses.into_iter().map(Address::from), member.address_ttl, writer.clone(), origin)
-        {
+        let addresses = entry.addresses().into_owned().into_iter().map(Address::from);
+        for record_set in address_set(owner, addresses, member.address_ttl, writer.clone(), origin) {
             let home = match &home {
                 Home::Service(apex) => Home::Service(apex.clone()),
                 Home::Parent | Home::Own => Home::Own,
@@ -184,14 +221,9 @@ impl PublicSide {
     }
 
     /// Notes a public name that has the address of the resource's private endpoint, for everyone.
-    fn private_address(
-        &mut self,
-        world: &World,
-        resource: &PrivateLinkResource,
-        member: &ResourceMember,
-        writer: Writer,
-    ) {
-        let origin = resource.id.origin;
+    fn private_address(&mut self, world: &World, resource: &PrivateLinkResource, entry: &Entry<'_>) {
+        let Entry { member, origin, writer, .. } = entry;
+        let origin = *origin;
         self.empty.push((member.public_zone.clone(), origin));
         if !resource.public_fqdn {
             return;
@@ -204,7 +236,7 @@ impl PublicSide {
         else {
             return;
         };
-        for record_set in address_set(&member.public_name, [**address], member.address_ttl, writer, origin) {
+        for record_set in address_set(&member.public_name, [**address], member.address_ttl, writer.clone(), origin) {
             self.record_sets.push((record_set, Home::Service(member.public_zone.clone())));
         }
     }

@@ -173,6 +173,7 @@ fn resource(writer: &Writer) -> Option<&str> {
         Writer::PrivateLinkResource(name) => Some(name),
         Writer::Person
         | Writer::Zone
+        | Writer::Service
         | Writer::PrivateEndpoint(_)
         | Writer::VirtualMachine(_)
         | Writer::ManagedPrivateEndpoint(_)

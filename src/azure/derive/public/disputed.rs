@@ -1,0 +1,44 @@
+//! Public hosts that several resources lead to, and of which they state different addresses.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::Entry;
+use crate::dns::Name;
+
+/// Gives each resource that states addresses a host of its own, where the one that its chain ends in is said to have
+/// others by another resource. Azure serves the resources of a region from several hosts, and captures show one of
+/// them. A host that a person named stays as it is.
+pub(super) fn part(entries: &mut [Entry<'_>]) {
+    // A name that several resources have, such as two private link scopes, has the addresses that one of them states.
+    let mut stated: BTreeMap<Name, &[IpAddr]> = BTreeMap::new();
+    for entry in entries.iter() {
+        if let Some(addresses) = entry.stated {
+            let first = stated.entry(entry.member.public_name.clone()).or_insert(addresses);
+            *first = addresses.min(*first);
+        }
+    }
+    for entry in entries.iter_mut().filter(|entry| entry.stated.is_none()) {
+        entry.stated = stated.get(&entry.member.public_name).copied();
+    }
+    let mut addresses: BTreeMap<Name, BTreeSet<Vec<IpAddr>>> = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| !entry.member.public_chain.is_empty()) {
+        let mut of_entry = entry.addresses().into_owned();
+        of_entry.sort_unstable();
+        of_entry.dedup();
+        addresses.entry(entry.host().clone()).or_default().insert(of_entry);
+    }
+    for entry in entries.iter_mut().filter(|entry| entry.stated.is_some()) {
+        let is_disputed = addresses.get(entry.host()).is_some_and(|addresses| addresses.len() > 1);
+        let is_named = entry.resource.is_some_and(|resource| resource.public_endpoint.is_some());
+        if !is_disputed || is_named {
+            continue;
+        }
+        // The hosts between are shared too, and an alias leads to one host only.
+        let own = entry.member.public_name.as_ref();
+        let own = own.with_suffix(entry.member.public_zone.as_ref(), entry.host().as_ref());
+        if let (Some(own), Some((_, ttl))) = (own, entry.member.public_chain.first()) {
+            entry.member.public_chain = vec![(own, *ttl)];
+        }
+    }
+}
