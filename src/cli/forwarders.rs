@@ -119,6 +119,8 @@ struct Plan {
     partial: Vec<String>,
     /// What names that it does not know get.
     unknown: &'static str,
+    /// Hosts of public chains that are not sent.
+    left_to_others: Vec<String>,
     /// How the program tells of its clients, if at all.
     telling: Option<Telling>,
     over: Over,
@@ -185,7 +187,8 @@ impl Forwarders {
         }
         let partial = if topology.forwarding().upstream.is_some() { Vec::new() } else { zones::partial(topology)? };
         let unknown = zones::unknown(topology);
-        Ok(Plan { server, zones, kind, partial, unknown, telling, over: self.over, tls })
+        let left_to_others = zones::left_to_others(topology, catalogue);
+        Ok(Plan { server, zones, kind, partial, unknown, left_to_others, telling, over: self.over, tls })
     }
 }
 
@@ -285,6 +288,17 @@ impl Plan {
                     "Of {partial} vnetdns knows the declared names: everyone else's are {}, unless its \
                      configuration has an [upstream] to ask for them.",
                     self.unknown
+                ),
+            );
+        }
+        if !self.left_to_others.is_empty() {
+            lines.comment(sign, "");
+            let hosts = some_of(&self.left_to_others);
+            lines.comment(
+                sign,
+                &format!(
+                    "Not sent, as names of other services lead there as well: {hosts}. A program that follows \
+                          aliases itself finds their addresses elsewhere."
                 ),
             );
         }

@@ -54,13 +54,9 @@ const FOLDED: [&str; 3] =
     ["{region}.data.privatelink.azurecr.io", "scm.privatelink.azurewebsites.net", "scm.privatelink.azurewebsites.us"];
 
 /// Public zones of the document in which the catalogue has no name.
-const WITHOUT_NAMES: [(&str, &str); 4] = [
+const WITHOUT_NAMES: [(&str, &str); 1] = [
     // Data endpoints were seen with the label "data" behind the region.
     ("usgov", "{region}.azurecr.us"),
-    // Notebook content: no private zone belongs to it.
-    ("global", "aznbcontent.net"),
-    ("usgov", "aznbcontent.net"),
-    ("china", "aznbcontent.net"),
 ];
 
 /// Private zones of the document that no name was found in, beside those in which one was found.
@@ -141,8 +137,11 @@ fn every_row_of_azures_table_has_its_zones() {
             let public = members().flat_map(|(service, member)| {
                 let labels = member.public_record_name.as_ref().unwrap_or(&member.record_name);
                 let aliases = member.aliases.iter().map(|alias| alias.host.clone());
-                let names =
-                    aliases.chain([join(labels, &member.public_zone), join(&member.record_name, &member.private_zone)]);
+                // Notebook content has a suffix, and no private zone belongs to it.
+                let sent = member.forwarder_zones.iter().cloned();
+                let names = aliases
+                    .chain([join(labels, &member.public_zone), join(&member.record_name, &member.private_zone)])
+                    .chain(sent);
                 names.flat_map(|name| expanded(service, &name)).collect::<Vec<_>>()
             });
             let public: Vec<_> = public.map(|name| name.replace("{each}", "{region}")).collect();

@@ -84,6 +84,9 @@ pub struct Member {
     pub each: Option<String>,
     /// Apex of the public zone that holds the member's public name.
     pub public_zone: String,
+    /// Further public suffixes that a forwarder sends where it sends this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forwarder_zones: Vec<String>,
     /// Apex of the private zone that the zone group writes to.
     pub private_zone: String,
     /// Labels in front of the private zone; `@` for its apex.
@@ -169,6 +172,9 @@ pub struct Variant {
 pub struct Host {
     /// Template of its name.
     pub host: String,
+    /// Whether names of other services lead there as well, so that no forwarder sends it to a server that knows some.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub serves_others: bool,
     /// TTL in seconds of the CNAME record that it has, where it is in front, or that leads to it, where it is behind.
     #[serde(default = "default_ttl")]
     pub ttl: u32,

@@ -306,6 +306,69 @@ fn azure_monitor_brings_suffixes_that_are_in_no_table_of_zones() {
     }
 }
 
+/// "How to use your workspace with a custom DNS server" (Azure Machine Learning): its conditional forwarders.
+#[test]
+fn machine_learning_brings_the_forwarder_zones_of_its_page() {
+    let config = private_zone("privatelink.api.azureml.ms")
+        + private_zone("privatelink.notebooks.azure.net").split_once("client_prefixes = [\"10.0.0.0/8\"]\n").unwrap().1;
+    let expected =
+        ["api.azureml.ms", "aznbcontent.net", "inference.ml.azure.com", "instances.azureml.ms", "notebooks.azure.net"];
+    assert_eq!(names(&config, "used"), expected);
+    let all = names(&config, "all");
+    assert!(expected.iter().all(|zone| all.iter().any(|name| name == zone)), "{all:?}");
+}
+
+/// Hosts of Azure Front Door stand at the end of a workspace's captured chain, and of the chains of a good part of the Web.
+#[test]
+fn a_suffix_or_a_host_that_others_share_is_not_sent() {
+    let workspace = |name: &str, more: &str| {
+        format!(
+            "[[private_link_resource]]\ntype = \"Microsoft.Monitor/accounts\"\nname = \"{name}\"\nregion = \"westeurope\"\n\
+             name_parts = {{ key = \"abcd\", short_region = \"weu\" }}\n{more}"
+        )
+    };
+    let config = workspace("prom", "");
+    let sent = names(&config, "used");
+    let expected = [
+        "macdp-afd-prod-weu.b01.azurefd.net",
+        "macdp-prod-weu.trafficmanager.net",
+        "westeurope.prometheus.monitor.azure.com",
+    ];
+    assert_eq!(sent, expected);
+    let text = output(&config, &["--for", "unbound", "--server", "10.0.0.4"]).unwrap();
+    assert!(text.contains("s-part-0024.t-0009.t-msedge.net") && text.contains("Not sent"), "{text}");
+    // A host of a resource's own is nobody else's.
+    let address = |last: u8| format!("public_ip_addresses = {{ prometheusMetrics = [\"198.51.100.{last}\"] }}\n");
+    let sent = names(&(workspace("one", &address(1)) + &workspace("two", &address(2))), "used");
+    assert!(sent.contains(&"one-abcd.s-part-0024.t-0009.t-msedge.net".to_owned()), "{sent:?}");
+    assert!(!sent.iter().any(|name| name.starts_with("s-part") || name == "b01.azurefd.net"), "{sent:?}");
+    let all = names(&config, "all");
+    assert!(!all.iter().any(|name| name == "b01.azurefd.net" || name.ends_with("msedge.net")), "{all:?}");
+}
+
+/// The TIP of "Use private endpoints for Managed Prometheus and Azure Monitor workspaces": delegate the `privatelink` subdomain
+/// from a server of one's own to the private zone.
+#[test]
+fn a_server_that_holds_the_public_suffix_delegates_the_privatelink_subdomain() {
+    let zone = "privatelink.eastus.prometheus.monitor.azure.com";
+    let server = "[server]\nname_servers = [{ name = \"ns1.corp.contoso.com\", addresses = [\"10.0.0.53\"] }]\n";
+    let config = server.to_owned() + &private_zone(zone);
+    for parent in ["eastus.prometheus.monitor.azure.com", "monitor.azure.com", "azure.com"] {
+        assert_eq!(delegated(&config, &["--parent", parent]), [format!("{zone}.")], "{parent}");
+    }
+    let text = output(&config, &["--for", "delegation", "--parent", "eastus.prometheus.monitor.azure.com"]).unwrap();
+    assert!(text.contains(&format!("\n{zone}. 172800 IN NS ns1.corp.contoso.com.\n")), "{text}");
+    // An internal root would lose the other names of the suffix, and the zone delegates nothing to itself.
+    assert!(output(&config, &["--for", "delegation"]).is_err());
+    assert!(output(&config, &["--for", "delegation", "--parent", zone]).is_err());
+    // Where the public suffix can be delegated, that is.
+    let workspace = "[[private_link_resource]]\ntype = \"Microsoft.Monitor/accounts\"\nname = \"prom\"\nregion = \"eastus\"\nname_parts = { key = \"abcd\" }\n";
+    assert_eq!(
+        delegated(&(config + workspace), &["--parent", "monitor.azure.com"]),
+        ["eastus.prometheus.monitor.azure.com."]
+    );
+}
+
 #[test]
 fn a_zone_that_nobody_sees_is_not_sent() {
     let config = private_zone("contoso.internal").replace("[{ virtual_network = \"v\" }]", "[]");

@@ -5,15 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::bail;
 
 use super::some_of;
-use crate::azure::{Catalogue, RecordSet, Scope, Topology, UnknownNames, Writer};
+use crate::azure::{Catalogue, Member, RecordSet, Scope, Topology, UnknownNames, Writer};
 use crate::cli::catalogue::fit;
 use crate::dns::{Name, RecordType};
-
-/// The zone in which private endpoints of Azure Monitor private link scopes write.
-const AZURE_MONITOR: &str = "privatelink.monitor.azure.com";
-/// Public suffixes that lead to it and are in no other column of the table of zone values (Microsoft Learn, "Azure
-/// Private Endpoint private DNS zone values", recommended zones for public forwarders).
-const AZURE_MONITOR_SUFFIXES: [&str; 2] = ["applicationinsights.azure.com", "services.visualstudio.com"];
 
 /// A zone to send.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,7 +69,8 @@ pub(super) struct Delegated {
 /// Those of the needed zones below `parent`, which is empty for the root, that have the server's own NS records.
 pub(super) fn delegated(topology: &Topology, catalogue: &Catalogue, parent: &str) -> anyhow::Result<Delegated> {
     let mut needed = needed(topology, catalogue)?;
-    needed.0.retain(|name, _| parent.is_empty() || name != parent && is_within(name, parent));
+    let is_below = |name: &str| parent.is_empty() || name != parent && is_within(name, parent);
+    needed.0.retain(|name, _| is_below(name));
     // Whether one of the zones of that name has them.
     let mut held: BTreeMap<String, bool> = BTreeMap::new();
     for zone in topology.zones() {
@@ -93,6 +88,17 @@ pub(super) fn delegated(topology: &Topology, catalogue: &Catalogue, parent: &str
         left_out.push((name.clone(), why));
         false
     });
+    // A server that holds the public suffix itself delegates the `privatelink` subdomain (Microsoft, "Use private endpoints
+    // for Managed Prometheus and Azure Monitor workspaces"). The root cannot: names of the suffix would be lost.
+    for zone in topology.zones().iter().filter(|_| !parent.is_empty()) {
+        let Scope::Private { links, .. } = &zone.scope else { continue };
+        let name = name_of(&zone.apex)?;
+        let is_held = held.get(&name).copied().unwrap_or_default();
+        let is_covered = needed.0.keys().any(|other| is_within(&name, other));
+        if !links.is_empty() && is_held && is_below(&name) && behind_privatelink(&name).is_some() && !is_covered {
+            needed.add(name, "the privatelink subdomain: aliases of public names lead here".to_owned(), false);
+        }
+    }
     let zones = needed.into_zones();
     left_out.retain(|(name, _)| !zones.iter().any(|zone| is_within(name, &zone.name)));
     Ok(Delegated { zones, left_out })
@@ -104,6 +110,21 @@ pub(super) fn unknown(topology: &Topology) -> &'static str {
         UnknownNames::Refused => "REFUSED",
         UnknownNames::NxDomain => "NXDOMAIN",
     }
+}
+
+/// Hosts of the topology's public chains that are not sent, because names of other services lead there as well.
+pub(super) fn left_to_others(topology: &Topology, catalogue: &Catalogue) -> Vec<String> {
+    let is_here = |host: &&str| {
+        let host: Option<Name> = host.parse().ok();
+        let is_owner = |name: &Name, rtype| {
+            topology.zones().iter().any(|zone| zone.is_partial && zone.record_sets.contains_key(&(name.clone(), rtype)))
+        };
+        host.is_some_and(|host| {
+            [RecordType::CNAME, RecordType::A, RecordType::AAAA].iter().any(|rtype| is_owner(&host, *rtype))
+        })
+    };
+    let hosts: BTreeSet<_> = hosts_that_serve_others(catalogue).filter(is_here).map(str::to_owned).collect();
+    hosts.into_iter().collect()
 }
 
 /// Public zones that hold the declared resources' names only.
@@ -118,15 +139,20 @@ pub(super) fn partial(topology: &Topology) -> anyhow::Result<Vec<String>> {
 
 fn needed(topology: &Topology, catalogue: &Catalogue) -> anyhow::Result<Needed> {
     let mut needed = Needed::default();
+    let serves_others: BTreeSet<_> = hosts_that_serve_others(catalogue).collect();
     // The root is no zone to send: it would take every name from the forwarder's own resolution.
     for zone in topology.zones().iter().filter(|zone| !zone.apex.as_ref().is_root()) {
         let name = name_of(&zone.apex)?;
         match &zone.scope {
-            // A host of a chain that is an alias makes the whole of trafficmanager.net a zone here: send the host.
-            Scope::Public if zone.is_partial && zone.apex.as_ref().labels().count() <= 2 => {
-                let is_host = |set: &&RecordSet| set.owner != zone.apex && set.writer != Writer::NameServers;
+            // The zone of a chain's host is others' too, such as trafficmanager.net: send the host.
+            Scope::Public if zone.is_partial && (is_shared(&name) || !is_of_a_service(&name, catalogue)) => {
+                let is_of_zone = |set: &RecordSet| matches!(set.rtype, RecordType::SOA | RecordType::NS);
+                let is_host = |set: &&RecordSet| !is_of_zone(set) && set.writer != Writer::NameServers;
                 for set in zone.record_sets.values().filter(is_host) {
-                    needed.add(name_of(&set.owner)?, "host of a public chain".to_owned(), true);
+                    let host = name_of(&set.owner)?;
+                    if !serves_others.contains(host.as_str()) {
+                        needed.add(host, "host of a public chain".to_owned(), true);
+                    }
                 }
             }
             Scope::Public => {
@@ -204,11 +230,9 @@ fn public_suffixes(zone: &str, catalogue: &Catalogue) -> BTreeSet<String> {
                     |text: String, (part, value): (&String, &String)| text.replace(&format!("{{{part}}}"), value);
                 let public_zone = parts.iter().fold(member.public_zone.clone(), fill);
                 suffixes.insert(without_parts(&public_zone).to_owned());
+                suffixes.extend(member.forwarder_zones.iter().cloned());
             }
         }
-    }
-    if zone == AZURE_MONITOR {
-        suffixes.extend(AZURE_MONITOR_SUFFIXES.map(str::to_owned));
     }
     suffixes
 }
@@ -223,6 +247,11 @@ fn behind_privatelink(zone: &str) -> Option<&str> {
         }
         rest = behind;
     }
+}
+
+/// Whether a zone may well have names of many services, as it has at most two labels.
+fn is_shared(zone: &str) -> bool {
+    zone.matches('.').count() <= 1
 }
 
 /// The labels behind the last one that is a template.
@@ -241,7 +270,6 @@ fn suffixes_by_cloud(catalogue: &Catalogue) -> BTreeMap<&str, BTreeSet<String>> 
             let public_zone = without_parts(&member.public_zone);
             // One host for everybody in a zone of many services.
             let is_for_everybody = !member.record_name.contains('{');
-            let is_shared = |zone: &str| zone.matches('.').count() <= 1;
             let is_host = is_for_everybody && is_shared(public_zone);
             suffixes.insert(match is_host {
                 true => format!("{}.{public_zone}", member.record_name),
@@ -250,12 +278,29 @@ fn suffixes_by_cloud(catalogue: &Catalogue) -> BTreeMap<&str, BTreeSet<String>> 
             let behind = behind_privatelink(&member.private_zone).map(without_parts);
             let behind = behind.filter(|behind| !(is_for_everybody && is_shared(behind)));
             suffixes.extend(behind.map(str::to_owned));
+            suffixes.extend(member.forwarder_zones.iter().cloned());
             // A zone that is a person's own.
             suffixes.remove("");
         }
     }
-    by_cloud.entry("global").or_default().extend(AZURE_MONITOR_SUFFIXES.map(str::to_owned));
     by_cloud
+}
+
+/// Whether names of a service's resources are in a zone, public or behind the label `privatelink`.
+fn is_of_a_service(zone: &str, catalogue: &Catalogue) -> bool {
+    catalogue.services().iter().any(|service| {
+        let is = |template: &str| fit(catalogue, &service.cloud, template, zone).is_some();
+        let is_of =
+            |member: &Member| is(&member.public_zone) || behind_privatelink(&member.private_zone).is_some_and(is);
+        service.members.iter().any(is_of)
+    })
+}
+
+/// Hosts that names of other services lead to as well.
+fn hosts_that_serve_others(catalogue: &Catalogue) -> impl Iterator<Item = &str> {
+    let members = catalogue.services().iter().flat_map(|service| &service.members);
+    let hosts = members.flat_map(|member| &member.public_chain).filter(|host| host.serves_others);
+    hosts.map(|host| host.host.as_str())
 }
 
 impl Needed {
