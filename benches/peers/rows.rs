@@ -13,13 +13,17 @@ use super::report::Report;
 use super::servers::{Program, Running, find};
 use super::udp::{Clients, Counts, SOCKETS};
 use super::world::{APEX, Question, Workload, World, address, host_label, message};
-use super::{echo, links, process, tcp};
+use super::{echo, links, process, seen, tcp};
 
 /// Compares this server with NSD, Knot DNS and BIND.
 #[derive(Debug, Parser)]
 struct Options {
     /// Rows to measure
-    #[arg(long, value_delimiter = ',', default_value = "hit,kinds,networks,dnsperf,latency,tcp,start,reload,links")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "hit,kinds,networks,seen,dnsperf,latency,tcp,start,reload,links"
+    )]
     rows: Vec<String>,
     /// Runs of each contestant, of which the median counts
     #[arg(long, default_value = "5")]
@@ -64,6 +68,9 @@ pub(crate) fn main() {
     }
     if wants("networks") {
         networks(&mut report, effort);
+    }
+    if wants("seen") {
+        seen::seen(&mut report, effort);
     }
     if wants("start") {
         start(&mut report, "1000000 record sets in 1000 zones", 1000, 1000);
@@ -110,11 +117,16 @@ const fn peers() -> [Program; 3] {
     [Program::Nsd, Program::Knot, Program::Bind { views: 2 }]
 }
 
-fn contestant<'a>(label: &str, server: &'a Running, workload: &'a Workload, world: &World) -> Contestant<'a> {
+pub(crate) fn contestant<'a>(
+    label: &str,
+    server: &'a Running,
+    workload: &'a Workload,
+    world: &World,
+) -> Contestant<'a> {
     Contestant { label: label.to_owned(), server, workload, sources: world.clients(SOCKETS) }
 }
 
-fn cpu(loads: &[Load], label: &str) -> f64 {
+pub(crate) fn cpu(loads: &[Load], label: &str) -> f64 {
     loads.iter().find(|load| load.label.starts_with(label)).map_or(f64::NAN, |load| load.cpu.median())
 }
 

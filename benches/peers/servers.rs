@@ -24,6 +24,10 @@ pub(crate) enum Program {
     Echo,
     /// This server.
     Vnetdns,
+    /// This server, with what tells of its queries.
+    Seen {
+        seen: Seen,
+    },
     Nsd,
     Knot,
     /// BIND, with that many views; the client is in the last one.
@@ -32,11 +36,24 @@ pub(crate) enum Program {
     },
 }
 
+/// How this server is seen, each with metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Metrics,
+    /// A query log whose filter nothing fits.
+    QueryLog,
+    /// Frames to a file.
+    Dnstap,
+}
+
 impl Program {
     pub(crate) fn name(self) -> String {
         match self {
             Self::Echo => "echo".to_owned(),
             Self::Vnetdns => "vnetdns".to_owned(),
+            Self::Seen { seen: Seen::Metrics } => "with metrics".to_owned(),
+            Self::Seen { seen: Seen::QueryLog } => "with metrics and a query log that nothing fits".to_owned(),
+            Self::Seen { seen: Seen::Dnstap } => "with metrics and dnstap to a file".to_owned(),
             Self::Nsd => "NSD".to_owned(),
             Self::Knot => "Knot DNS".to_owned(),
             Self::Bind { views } => format!("BIND, {views} views"),
@@ -46,7 +63,7 @@ impl Program {
     /// The program, its Debian package, and the option that makes it tell its version.
     const fn package(self) -> Option<(&'static str, &'static str, &'static str)> {
         match self {
-            Self::Echo | Self::Vnetdns => None,
+            Self::Echo | Self::Vnetdns | Self::Seen { .. } => None,
             Self::Nsd => Some(("nsd", "nsd", "-v")),
             Self::Knot => Some(("knotd", "knot", "-V")),
             Self::Bind { .. } => Some(("named", "bind9", "-v")),
@@ -75,10 +92,12 @@ impl Program {
 pub(crate) struct Running {
     pub(crate) program: Program,
     pub(crate) address: SocketAddr,
+    /// Where its metrics are.
+    pub(crate) metrics: Option<SocketAddr>,
     /// From its start to its first answer.
     pub(crate) started_in: Duration,
     child: Child,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Drop for Running {
@@ -107,7 +126,12 @@ impl Running {
             _ => directory.path().join("config"),
         };
         let mut address = free_address();
+        let metrics = matches!(program, Program::Seen { .. }).then(free_address);
         match program {
+            Program::Seen { seen } => {
+                let metrics = metrics.expect("it has some");
+                write(&config, &self::seen(seen, world, metrics, directory.path()));
+            }
             Program::Nsd => write(&config, &nsd(world, address, directory.path())),
             Program::Knot => write(&config, &knot(world, address, directory.path())),
             Program::Bind { views } => write(&config, &bind(world, views, address, directory.path())),
@@ -115,7 +139,7 @@ impl Running {
         }
         let mut command = match program {
             Program::Echo => command(&std::env::current_exe().expect("this program"), &["echo".as_ref()]),
-            Program::Vnetdns => command(
+            Program::Vnetdns | Program::Seen { .. } => command(
                 Path::new(env!("CARGO_BIN_EXE_vnetdns")),
                 &["serve".as_ref(), "--listen".as_ref(), address.to_string().as_ref(), "--config".as_ref(), &config],
             ),
@@ -143,13 +167,25 @@ impl Running {
             BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it tells its address");
             address = line.trim().parse().expect("an address");
         }
-        let mut running = Self { program, address, started_in: Duration::ZERO, child, _directory: directory };
+        let started_in = Duration::ZERO;
+        let mut running = Self { program, address, metrics, started_in, child, directory };
         running.started_in = running.wait(world, start, &log);
+        if program == (Program::Seen { seen: Seen::QueryLog }) {
+            running.log_others();
+        }
         running
     }
 
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Has the queries logged of clients that there are none of.
+    fn log_others(&self) {
+        let socket = self.directory.path().join("run/control.sock");
+        let mut control = command(Path::new(env!("CARGO_BIN_EXE_vnetdns")), &["control".as_ref(), "--socket".as_ref()]);
+        control.arg(socket).args(["queries", "--client", "192.0.2.0/24"]).stdout(Stdio::null());
+        assert!(control.status().expect("it starts").success(), "the query log is not switched on");
     }
 
     fn wait(&mut self, world: &World, start: Instant, log: &Path) -> Duration {
@@ -205,6 +241,19 @@ fn free_address() -> SocketAddr {
             return address;
         }
     }
+}
+
+fn seen(seen: Seen, world: &World, metrics: SocketAddr, directory: &Path) -> String {
+    let mut text = fs::read_to_string(world.config()).expect("it was written");
+    write!(text, "[metrics]\nlisten = \"{metrics}\"\n").expect("a string takes it");
+    match seen {
+        Seen::Metrics => {}
+        Seen::QueryLog => write!(text, "[server]\ncontrol_socket = {:?}\n", directory.join("run/control.sock"))
+            .expect("a string takes it"),
+        Seen::Dnstap => write!(text, "[dnstap]\nfile = {:?}\nmax_file_mib = 64\n", directory.join("dnstap.fstrm"))
+            .expect("a string takes it"),
+    }
+    text
 }
 
 fn nsd(world: &World, address: SocketAddr, directory: &Path) -> String {

@@ -17,14 +17,13 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{Condition, Held, Metrics};
+use super::{Condition, Held, Metrics, Turns};
 use crate::config::MetricsSettings;
 use crate::snapshot::Published;
 
-/// Connections at one time; more wait to be accepted.
+/// Connections at one time; of more the oldest is closed.
 const CONNECTIONS: usize = 32;
 /// How long a client may take for the head of a request, and how long a connection may last in all.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,7 +59,7 @@ struct Shown {
 
 impl MetricsListener {
     /// Most file descriptors that it has open at one time.
-    pub const DESCRIPTORS: usize = 1 + CONNECTIONS;
+    pub const DESCRIPTORS: usize = 2 + CONNECTIONS;
 
     /// Binds the address of the settings; port 0 takes a free one.
     ///
@@ -82,9 +81,8 @@ impl MetricsListener {
     /// Answers until `stop` is cancelled.
     pub async fn serve(self, metrics: Arc<Metrics>, published: Arc<Published>, stop: CancellationToken) {
         let shown = Arc::new(Shown { metrics, published, settings: self.settings });
-        let permits = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut turns = Turns::new(CONNECTIONS);
         loop {
-            let permit = permits.clone().acquire_owned().await.expect("it is never closed");
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 () = stop.cancelled() => return,
@@ -93,8 +91,8 @@ impl MetricsListener {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            let (shown, stop) = (shown.clone(), stop.clone());
-            tokio::spawn(async move {
+            let shown = shown.clone();
+            let connection = async move {
                 let answer =
                     service_fn(|request| std::future::ready(Ok::<_, std::convert::Infallible>(shown.answer(&request))));
                 let connection = hyper::server::conn::http1::Builder::new()
@@ -102,12 +100,9 @@ impl MetricsListener {
                     .header_read_timeout(HEADER_TIMEOUT)
                     .max_buf_size(MAX_HEAD)
                     .serve_connection(TokioIo::new(stream), answer);
-                tokio::select! {
-                    _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection) => {}
-                    () = stop.cancelled() => {}
-                }
-                drop(permit);
-            });
+                let _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
+            };
+            turns.start(connection).await;
         }
     }
 }
@@ -118,6 +113,9 @@ impl Shown {
     fn answer(&self, request: &Request<Incoming>) -> Answer {
         if !self.is_own_host(request) {
             return text(StatusCode::MISDIRECTED_REQUEST, "this host is not served here; list it in [metrics] hosts\n");
+        }
+        if is_of_foreign_page(request) {
+            return text(StatusCode::FORBIDDEN, "pages of other hosts are not answered\n");
         }
         if request.method() != Method::GET {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered\n");
@@ -185,6 +183,16 @@ impl Shown {
         let given = given.and_then(|value| value.split_once(' '));
         given.is_some_and(|(scheme, given)| scheme.eq_ignore_ascii_case("bearer") && token.is(given.trim()))
     }
+}
+
+/// Whether a browser sends the request for a page of another host: it would not show the response to the page, which may
+/// learn from how long it takes, or from what fails, all the same.
+fn is_of_foreign_page(request: &Request<Incoming>) -> bool {
+    let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
+    let own = header("host").unwrap_or_default();
+    let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, host)| host.eq_ignore_ascii_case(own));
+    header("origin").is_some_and(|origin| !is_own(origin))
+        || header("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"))
 }
 
 fn text(status: StatusCode, body: &str) -> Answer {

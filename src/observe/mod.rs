@@ -9,9 +9,11 @@ mod health;
 mod http;
 mod metrics;
 mod networks;
+mod turns;
 
 pub use counters::{Counters, Kind, Observation};
 pub use health::{Condition, Health, Held};
 pub use http::{MetricsBindError, MetricsListener};
 pub use metrics::Metrics;
 pub use networks::Networks;
+pub(crate) use turns::Turns;

@@ -65,6 +65,9 @@ const WATCH: Duration = Duration::from_millis(200);
 /// How long a stop may take: until then queries that have come are answered, whatever carries them and waits.
 const DRAIN: Duration = Duration::from_millis(500);
 
+/// Requests of the control socket that are carried out at one time: each has a connection.
+pub(crate) const CONTROL_REQUESTS: usize = 8;
+
 /// Bound sockets that do not answer yet.
 #[derive(Debug)]
 pub struct Server {
@@ -147,7 +150,8 @@ impl Server {
             if listeners.iter().any(|listener| listener.sockets.are_hickorys()) { hickory::DESCRIPTORS } else { 0 };
         let of_metrics = settings.metrics.as_ref().map_or(0, |_| MetricsListener::DESCRIPTORS);
         let of_dnstap = settings.dnstap.as_ref().map_or(0, |_| Dnstap::DESCRIPTORS);
-        let bounds = bounds.fitting(sockets, of_hickory + of_metrics + of_dnstap);
+        let of_control = settings.control_socket.as_ref().map_or(0, |_| CONTROL_REQUESTS);
+        let bounds = bounds.fitting(sockets, of_hickory + of_metrics + of_dnstap + of_control);
         Ok(Self { listeners, settings, bounds, published, metrics, query_log: Arc::default(), udp_drops, incidents })
     }
 

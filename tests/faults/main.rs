@@ -22,3 +22,4 @@ mod support;
 #[path = "../it/topology.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod topology;
+mod watchers;

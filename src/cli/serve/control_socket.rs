@@ -26,18 +26,20 @@ use super::{Refused, Reloads, reload};
 use crate::azure::{ResolutionPolicy, Severity};
 use crate::control::Loaded;
 use crate::dns::{NameRef, Rcode};
-use crate::observe::{Condition, Held};
-use crate::server::{QueryFilter, QueryLog};
+use crate::observe::{Condition, Held, Turns};
+use crate::server::{CONTROL_REQUESTS, QueryFilter, QueryLog};
 use crate::snapshot::Snapshot;
 
 /// The form of requests and responses.
 const SCHEMA: &str = "vnetdns.control/1";
-/// Connections at one time; more wait to be accepted.
+/// Connections at one time that have not said what they want; of more the oldest is closed.
 const CONNECTIONS: usize = 8;
 /// Most octets of a request.
 const MAX_LINE: u64 = 16 << 10;
 /// How long a client may take for a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a client may take to read the response.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after an accept call failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -119,9 +121,8 @@ impl ControlSocket {
     pub(super) async fn serve(self, reloads: Arc<Reloads>, query_log: Arc<QueryLog>, stop: CancellationToken) {
         tracing::info!(path = %self.path.display(), "the control socket is open");
         let socket = Arc::new(self);
-        let permits = Arc::new(Semaphore::new(CONNECTIONS));
+        let (mut turns, permits) = (Turns::new(CONNECTIONS), Arc::new(Semaphore::new(CONTROL_REQUESTS)));
         loop {
-            let permit = permits.clone().acquire_owned().await.expect("it is never closed");
             let accepted = tokio::select! {
                 accepted = socket.listener.accept() => accepted,
                 () = stop.cancelled() => return,
@@ -131,38 +132,58 @@ impl ControlSocket {
                 continue;
             };
             let (socket, reloads, query_log, stop) = (socket.clone(), reloads.clone(), query_log.clone(), stop.clone());
-            tokio::spawn(async move {
-                if let Err(error) = socket.answer(stream, &reloads, &query_log, &stop).await {
+            let permits = permits.clone();
+            let connection = async move {
+                let read = async {
+                    let (uid, stream, line) = socket.read(stream).await?;
+                    let permit = permits.try_acquire_owned();
+                    // Whoever has asked is not closed for others: it may wait for a reload.
+                    tokio::spawn(async move {
+                        let response = match &permit {
+                            Ok(_) => socket.respond(&line, uid, &reloads, &query_log, &stop).await,
+                            Err(_) => {
+                                failure(format!("{CONTROL_REQUESTS} other requests are being carried out: ask again"))
+                            }
+                        };
+                        if let Err(error) = send(stream, response).await {
+                            tracing::debug!(%error, "the response of the control socket is lost");
+                        }
+                    });
+                    io::Result::Ok(())
+                };
+                if let Err(error) = read.await {
                     tracing::debug!(%error, "a control connection ended");
                 }
-                drop(permit);
-            });
+            };
+            turns.start(connection).await;
         }
     }
 
-    async fn answer(
-        &self,
-        stream: UnixStream,
-        reloads: &Arc<Reloads>,
-        query_log: &QueryLog,
-        stop: &CancellationToken,
-    ) -> io::Result<()> {
+    /// The user behind a connection, and the line that it sends.
+    async fn read(&self, stream: UnixStream) -> io::Result<(u32, UnixStream, String)> {
         let uid = stream.peer_cred()?.uid();
         if uid != self.own_uid && uid != 0 {
             tracing::warn!(uid, "another user has connected to the control socket and is refused");
-            return Ok(());
+            return Err(io::ErrorKind::PermissionDenied.into());
         }
-        let (reader, mut writer) = stream.into_split();
-        let mut lines = BufReader::new(reader.take(MAX_LINE));
+        let mut lines = BufReader::new(stream.take(MAX_LINE));
         let mut line = String::new();
         tokio::time::timeout(REQUEST_TIMEOUT, lines.read_line(&mut line)).await??;
-        let mut response = match serde_json::from_str(&line) {
+        Ok((uid, lines.into_inner().into_inner(), line))
+    }
+
+    async fn respond(
+        &self,
+        line: &str,
+        uid: u32,
+        reloads: &Arc<Reloads>,
+        query_log: &QueryLog,
+        stop: &CancellationToken,
+    ) -> Value {
+        match serde_json::from_str(line) {
             Ok(request) => self.carry_out(request, uid, reloads, query_log, stop).await,
             Err(error) => failure(format!("a request that is not understood: {error}")),
-        };
-        response["schema"] = json!(SCHEMA);
-        writer.write_all(format!("{response}\n").as_bytes()).await?;
-        writer.shutdown().await
+        }
     }
 
     async fn carry_out(
@@ -230,6 +251,16 @@ impl ControlSocket {
             "conditions": conditions.collect::<Vec<_>>(),
         })
     }
+}
+
+/// Sends a response, to a client that has so long to take it.
+async fn send(mut stream: UnixStream, mut response: Value) -> io::Result<()> {
+    response["schema"] = json!(SCHEMA);
+    let write = async {
+        stream.write_all(format!("{response}\n").as_bytes()).await?;
+        stream.shutdown().await
+    };
+    tokio::time::timeout(RESPONSE_TIMEOUT, write).await?
 }
 
 /// What is served: zones with their kind and size, and what each network is linked to.
