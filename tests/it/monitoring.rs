@@ -182,3 +182,78 @@ fn prometheus_takes_the_files() {
     fs::write(temporary.path().join("dashboard.yaml"), rules).unwrap();
     run(&["check", "rules", "dashboard.yaml"], temporary.path());
 }
+
+/// The blocks of commands in `docs/monitoring.md` that want a running server.
+#[cfg(unix)]
+fn commands() -> Vec<Vec<String>> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/monitoring.md")).unwrap();
+    let blocks = text.split("```sh not-run: needs a running server\n").skip(1);
+    blocks.map(|block| block.split("```").next().unwrap().lines().map(str::to_owned).collect()).collect()
+}
+
+/// Every command as it is written, but for the port and the paths that a system's own server has.
+#[cfg(unix)]
+#[test]
+fn the_commands_of_the_page_do_what_it_says() {
+    use std::process::Stdio;
+
+    use crate::control::Folder;
+
+    let needed = [("curl", "curl"), ("fstrm_capture", "fstrm-bin"), ("dnstap-read", "bind9")];
+    if needed.iter().any(|(program, package)| find_program(program, package).is_none()) {
+        return;
+    }
+    let blocks = commands();
+    assert_eq!(blocks.iter().map(Vec::len).sum::<usize>(), 2 + 6 + 2, "{blocks:?}");
+    for block in blocks {
+        let folder = Folder::new("page");
+        let dnstap = folder.socket().with_file_name("dnstap.sock");
+        fs::create_dir_all(dnstap.parent().unwrap()).unwrap();
+        fs::set_permissions(dnstap.parent().unwrap(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        let world = format!(
+            "[server]\nlisten = [\"127.0.0.1:0\"]\ncontrol_socket = {:?}\n[metrics]\nlisten = \"127.0.0.1:0\"\n\
+             [dnstap]\nsocket = {dnstap:?}\n{}{}",
+            folder.socket(),
+            network("hub", 1, ""),
+            zone("corp.test", &["hub"], &[("host", "10.1.0.1")]),
+        );
+        let mut server = Server::configured(&world);
+        let metrics = server.ready["metrics"].as_str().unwrap().to_owned();
+        let programs = Path::new(crate::support::PROGRAM).parent().unwrap().display();
+        let path = format!("{programs}:{}:/usr/sbin", std::env::var("PATH").unwrap());
+        let shell = |line: &str| {
+            let line = line.replace("127.0.0.1:9153", &metrics).replace("/run/dnstap.sock", dnstap.to_str().unwrap());
+            let mut command = Command::new("sh");
+            command.args(["-c", &format!("exec {line}")]).current_dir(dnstap.parent().unwrap());
+            command.env("PATH", &path).env("VNETDNS_CONTROL", folder.socket()).env_remove("RUST_LOG");
+            command
+        };
+        for line in &block {
+            if line.starts_with("fstrm_capture") {
+                let mut capture = shell(line).stderr(Stdio::null()).spawn().unwrap();
+                server.ask("127.1.0.4", "host.corp.test.", RecordType::A);
+                let start = Instant::now();
+                while !shown_metrics(&server).contains("vnetdns_dnstap_frames_total 2\n") {
+                    assert!(start.elapsed() < 12 * PATIENCE, "no frames:\n{}", server.log());
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                }
+                server.signal("TERM");
+                assert!(server.wait().success());
+                let ended = Command::new("kill").arg(capture.id().to_string()).status().unwrap();
+                assert!(ended.success());
+                capture.wait().unwrap();
+                continue;
+            }
+            let output = shell(line).output().unwrap();
+            let printed = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success(), "{line}: {output:?}");
+            let expected = match line.split(' ').next() {
+                Some("curl") if line.ends_with("/metrics") => "vnetdns_generation 1",
+                Some("curl") => "\"ready\":true",
+                Some("vnetdns") => "\"ok\":true",
+                _ => "query_zone: corp.test.",
+            };
+            assert!(printed.contains(expected), "{line} prints\n{printed}");
+        }
+    }
+}
