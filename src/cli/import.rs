@@ -60,7 +60,7 @@ pub(super) struct ImportOptions {
     #[arg(long)]
     before: bool,
     /// Parameters of templates: a parameter file, or NAME=VALUE, where VALUE is JSON or text; may be repeated
-    #[arg(long, value_name = "FILE|NAME=VALUE")]
+    #[arg(long, alias = "parameter", value_name = "FILE|NAME=VALUE")]
     parameters: Vec<String>,
     /// Subscription that a template is deployed to
     #[arg(long, value_name = "GUID")]

@@ -7,19 +7,15 @@ use super::{MAX_FILE, Refusal};
 /// Most documents in one file.
 const MAX_DOCUMENTS: usize = 10_000;
 
-/// Parses a file of one document or several, one after the other. Comments (`//` and `/* */`) count as spaces, and commas may
-/// be left behind the last member, as Azure Resource Manager takes both.
+/// Parses a file of one document or several, one after the other. Comments (`//` and `/* */`) count as spaces, strings may have
+/// several lines, and commas may be left behind the last member, as Azure Resource Manager takes all of that.
 pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Value>, Refusal> {
     if bytes.len() > MAX_FILE {
         let mib = MAX_FILE >> 20;
         return Err(Refusal(format!("the file is larger than {mib} MiB: import its parts as files of their own")));
     }
     let text = decode(bytes)?;
-    let error = match documents(&text) {
-        Ok(documents) => return Ok(documents),
-        Err(error) => error,
-    };
-    documents(&without_comments(&text)).map_err(|_| not_json(&error))
+    documents(&text).or_else(|_| documents(&without_comments(&text))).map_err(|error| not_json(&error))
 }
 
 fn documents(text: &str) -> Result<Vec<Value>, serde_json::Error> {
@@ -57,52 +53,65 @@ fn decode(bytes: &[u8]) -> Result<String, Refusal> {
     }
 }
 
-/// The text with spaces in place of comments, and of commas behind which an object or a list ends; lines stay lines.
+/// The text with spaces in place of comments, and of commas behind which an object or a list ends; line breaks within strings
+/// are escaped, as templates may have strings of several lines.
 fn without_comments(text: &str) -> String {
-    let mut octets = text.as_bytes().to_vec();
+    let octets = text.as_bytes();
+    let mut made = Vec::with_capacity(octets.len());
     let mut at = 0;
-    // Where the last comma stands, if nothing but spaces has followed.
+    // Where the last comma is in what is made, if nothing but spaces has followed.
     let mut comma = None;
     while at < octets.len() {
+        let from = at;
         match (octets[at], octets.get(at + 1)) {
             (b'"', _) => {
                 comma = None;
-                at += 1;
-                while at < octets.len() && octets[at] != b'"' {
-                    at += if octets[at] == b'\\' { 2 } else { 1 };
+                at = string_end(octets, at);
+                for octet in &octets[from..at] {
+                    match octet {
+                        b'\n' => made.extend(b"\\n"),
+                        b'\r' => made.extend(b"\\r"),
+                        b'\t' => made.extend(b"\\t"),
+                        octet => made.push(*octet),
+                    }
                 }
-                at += 1;
+                continue;
             }
             (b'/', Some(b'/')) => {
                 while at < octets.len() && octets[at] != b'\n' {
-                    octets[at] = b' ';
                     at += 1;
                 }
+                continue;
             }
             (b'/', Some(b'*')) => {
                 let end = octets[at + 2..].windows(2).position(|pair| pair == b"*/");
-                let end = end.map_or(octets.len(), |end| at + 2 + end + 2);
-                octets[at..end].iter_mut().filter(|octet| **octet != b'\n').for_each(|octet| *octet = b' ');
-                at = end;
+                at = end.map_or(octets.len(), |end| at + 2 + end + 2);
+                made.extend(octets[from..at].iter().map(|octet| if *octet == b'\n' { b'\n' } else { b' ' }));
+                continue;
             }
             (b'}' | b']', _) => {
                 if let Some(comma) = comma.take() {
-                    octets[comma] = b' ';
+                    made[comma] = b' ';
                 }
-                at += 1;
             }
-            (octet, _) => {
-                if octet == b',' {
-                    comma = Some(at);
-                } else if !octet.is_ascii_whitespace() {
-                    comma = None;
-                }
-                at += 1;
-            }
+            (b',', _) => comma = Some(made.len()),
+            (octet, _) if !octet.is_ascii_whitespace() => comma = None,
+            _ => {}
         }
+        made.push(octets[at]);
+        at += 1;
     }
     // Only ASCII has been put in place of whole characters.
-    String::from_utf8(octets).unwrap_or_default()
+    String::from_utf8(made).unwrap_or_default()
+}
+
+/// Where a string that begins at a quote ends, behind its other quote.
+fn string_end(octets: &[u8], quote: usize) -> usize {
+    let mut at = quote + 1;
+    while at < octets.len() && octets[at] != b'"' {
+        at += if octets[at] == b'\\' { 2 } else { 1 };
+    }
+    (at + 1).min(octets.len())
 }
 
 #[cfg(test)]
@@ -115,6 +124,13 @@ mod tests {
     fn comments_and_last_commas_are_spaces_outside_strings() {
         let text = "{ // one\n \"a\": \"// not\", /* two\n lines */ \"b\": [1, 2, ], \"c\": \"\\\"/*\", }";
         assert_eq!(parse(text.as_bytes()).expect("JSON"), [json!({"a": "// not", "b": [1, 2], "c": "\"/*"})]);
+    }
+
+    /// "Understand the structure and syntax of ARM templates": multi-line strings.
+    #[test]
+    fn strings_may_have_several_lines() {
+        let text = "{\n  \"a\": \"[concat(\r\n\t'b',\n 'c')]\", // one\n  \"d\": 1\n}";
+        assert_eq!(parse(text.as_bytes()).expect("JSON"), [json!({"a": "[concat(\r\n\t'b',\n 'c')]", "d": 1})]);
     }
 
     #[test]
@@ -131,6 +147,8 @@ mod tests {
     fn what_is_no_json_is_refused_with_its_line() {
         let refusal = parse(b"{\n  \"a\": }").expect_err("refused");
         assert!(refusal.0.contains("line 2"), "{refusal}");
+        let refusal = parse(b"{ // one\n // two\n  \"a\": }").expect_err("refused");
+        assert!(refusal.0.contains("line 3"), "not at the comments: {refusal}");
         assert!(parse(&"[".repeat(1_000_000).into_bytes()).is_err());
         assert!(parse(b"\"\\").is_err());
         assert!(parse(b"{} /*").is_ok());

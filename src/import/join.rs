@@ -35,6 +35,7 @@ pub(super) struct World {
     pub(super) resources: Vec<Joined>,
     pub(super) left_out: Vec<LeftOut>,
     pub(super) passed_over: BTreeMap<String, usize>,
+    pub(super) notes: Vec<String>,
     by_id: HashMap<ResourceId, usize>,
 }
 
@@ -49,6 +50,7 @@ impl World {
         for read in files {
             world.left_out.extend(read.left_out);
             super::listing::add(&mut world.passed_over, read.passed_over);
+            world.notes.extend(read.notes);
             for resource in read.resources {
                 if world.resources.len() >= MAX_RESOURCES {
                     let what = format!("more than {MAX_RESOURCES} resources");

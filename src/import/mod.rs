@@ -15,7 +15,7 @@ pub mod terraform;
 mod toml;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -160,6 +160,7 @@ pub fn import(inputs: &[Input], options: &Options) -> Result<Import, Vec<Mistake
             options.parameters.push(Parameters { file: (*file).clone(), values });
         }
     }
+    mistakes.extend(parameters_of_no_template(&documents, &options));
     let mut reads = Vec::new();
     for (file, (format, document)) in documents {
         let read = match format {
@@ -178,6 +179,32 @@ pub fn import(inputs: &[Input], options: &Options) -> Result<Import, Vec<Mistake
     }
     let files: Vec<_> = inputs.iter().map(|input| input.file.clone()).collect();
     estate::write(&join::World::new(reads)?, &files, &options)
+}
+
+/// Values that are given for parameters which no template has.
+fn parameters_of_no_template(documents: &[(&Arc<str>, (Format, Value))], options: &Options) -> Vec<Mistake> {
+    let templates = || documents.iter().filter(|(_, (format, _))| *format == Format::Template);
+    let names = templates().filter_map(|(_, (_, template))| template.get("parameters")?.as_object());
+    let names: BTreeSet<_> = names.flat_map(Map::keys).map(|name| name.to_ascii_lowercase()).collect();
+    let mut mistakes = Vec::new();
+    for given in &options.parameters {
+        let place = || Place::new(&given.file, "");
+        if templates().next().is_none() {
+            let mend = "add the template that they are for, mostly main.json or azuredeploy.json";
+            mistakes.push(Mistake::new(
+                place(),
+                "values for the parameters of a template, and none is among the files",
+                mend,
+            ));
+            continue;
+        }
+        for name in given.values.keys().filter(|name| !names.contains(&name.to_ascii_lowercase())) {
+            let known: Vec<_> = names.iter().take(20).map(String::as_str).collect();
+            let mend = format!("its parameters are: {}", known.join(", "));
+            mistakes.push(Mistake::new(place(), format!("no template here has a parameter {name}"), mend));
+        }
+    }
+    mistakes
 }
 
 /// The documents of a file, each with its format.

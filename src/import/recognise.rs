@@ -49,10 +49,18 @@ fn other_language(text: &[u8]) -> Option<&'static str> {
     let is_bicep = |line: &str| {
         (line.starts_with("resource ") || line.starts_with("module ")) && line.contains('\'') && line.contains(" = ")
             || line.starts_with("targetScope =")
-            || line.starts_with("using '")
     };
+    if lines().any(|line| line.starts_with("using '") || line.starts_with("using none")) {
+        return Some(
+            "parameters in Bicep: run `az bicep build-params --file FILE --stdout > parameters.json` and import that beside the \
+             template",
+        );
+    }
     if lines().any(is_bicep) {
         return Some("Bicep: run `az bicep build --file FILE --stdout > template.json` and import that");
+    }
+    if head.starts_with('<') && head.contains("<Objs ") {
+        return Some(POWERSHELL);
     }
     // `Name    : value`, as PowerShell prints objects.
     let is_member = |line: &&str| {
@@ -112,6 +120,9 @@ pub(super) fn recognise(document: &Value) -> Result<Format, Refusal> {
         },
     };
     let Some(first) = first else { return Err(unknown_format()) };
+    if let Some(relative) = relative_of_template(document, &schema) {
+        return Err(Refusal(relative.to_owned()));
+    }
     if is_policy(document) || is_policy(first) {
         return Err(Refusal(
             "a policy definition, which says what shall be deployed and not what is: import what `az graph query` or `az network \
@@ -140,6 +151,29 @@ fn is_resource(value: &Value) -> bool {
 fn is_listed(document: &Value) -> bool {
     let lists = [Some(document), document.get("value"), document.get("data"), document.get("Data")];
     lists.into_iter().flatten().filter_map(Value::as_array).flatten().any(is_resource)
+}
+
+/// A document of Azure's templates that holds no resources: what it is, and what to run instead.
+fn relative_of_template(document: &Value, schema: &str) -> Option<&'static str> {
+    let kind = text(document, "type").unwrap_or_default().to_ascii_lowercase();
+    let has = |member: &str| {
+        get(document, member).is_some() || get(document, "properties").is_some_and(|inner| get(inner, member).is_some())
+    };
+    if schema.contains("createuidefinition") || schema.contains("uiformdefinition") {
+        Some("a form of the portal (createUiDefinition.json): import the template beside it, mostly mainTemplate.json")
+    } else if kind.starts_with("microsoft.resources/templatespecs") || has("mainTemplate") {
+        Some(
+            "a template spec: run `az ts export --template-spec ID --output-folder FOLDER` and import the template in the folder",
+        )
+    } else if kind.starts_with("microsoft.blueprint/") {
+        Some("a part of a blueprint: run `az group export --name GROUP` and import what it prints")
+    } else if kind.starts_with("microsoft.resources/deployments") {
+        Some(
+            "the record of a deployment: run `az deployment group export --name NAME --resource-group GROUP` and import that",
+        )
+    } else {
+        None
+    }
 }
 
 fn is_policy(value: &Value) -> bool {
@@ -208,6 +242,17 @@ mod tests {
         check(recognise(&json!([{"ResourceId": "/s", "Name": "a"}])).err(), "Azure CLI");
         check(recognise(&json!({"properties": {"policyRule": {}}, "id": "/p"})).err(), "policy");
         check(recognise(&json!([{"a": 1}])).err(), "none of the files");
+        check(refuse(b"using './main.bicep'\n\nparam a = 1").err(), "build-params");
+        check(refuse(b"<Objs Version=\"1.1.0.1\" xmlns=\"x\">").err(), "Azure CLI");
+        check(recognise(&json!({"$schema": "https://schema.management.azure.com/schemas/0.1.2-preview/CreateUIDefinition.MultiVm.json#"})).err(), "createUiDefinition");
+        check(
+            recognise(&json!({"id": "/s", "type": "Microsoft.Resources/templateSpecs/versions"})).err(),
+            "az ts export",
+        );
+        check(
+            recognise(&json!({"id": "/s", "type": "Microsoft.Resources/deployments"})).err(),
+            "az deployment group export",
+        );
         check(recognise(&json!(5)).err(), "none of the files");
     }
 }

@@ -57,6 +57,8 @@ pub struct Read {
     pub left_out: Vec<LeftOut>,
     /// Types that the DNS does not need, each with the number of its resources.
     pub passed_over: BTreeMap<String, usize>,
+    /// What was assumed where the file does not say.
+    pub notes: Vec<String>,
 }
 
 /// A file that is not taken: says what it is and what to do instead.

@@ -53,6 +53,12 @@ const READ_POLICIES: [&str; 4] = [
     "microsoft.network/dnsresolverdomainlists",
 ];
 
+/// Types of resources that are read, in lower case.
+pub(super) fn types(catalogue: &Catalogue) -> BTreeSet<String> {
+    let services = catalogue.services().iter().map(|service| service.resource_type.to_ascii_lowercase());
+    services.chain(READ.into_iter().chain(READ_POLICIES).map(str::to_owned)).collect()
+}
+
 /// What is common to all parts of one import.
 struct Estate<'a> {
     world: &'a World,
@@ -88,7 +94,7 @@ pub(super) fn write(world: &World, files: &[Arc<str>], options: &Options) -> Res
         directory: Directory::new(default),
         subscription,
         left_out: world.left_out.clone(),
-        notes: Vec::new(),
+        notes: world.notes.clone(),
         passed_over: world.passed_over.clone(),
     };
     for id in options.beside.iter().flat_map(|beside| &beside.declared) {
@@ -207,11 +213,9 @@ impl<'a> Estate<'a> {
 
     /// Counts the resources that nothing here reads.
     fn count_others(&mut self) {
-        let types: BTreeSet<_> =
-            self.catalogue.services().iter().map(|service| service.resource_type.to_ascii_lowercase()).collect();
+        let types = types(self.catalogue);
         for resource in &self.world.resources {
-            let kind = resource.kind.as_str();
-            if !READ.contains(&kind) && !READ_POLICIES.contains(&kind) && !types.contains(kind) {
+            if !types.contains(&resource.kind) {
                 *self.passed_over.entry(resource.id.resource_type().to_owned()).or_default() += 1;
             }
         }

@@ -14,6 +14,8 @@ use super::parameters;
 use super::resources::level_of;
 use super::scope::{Given, Instance, Level, Scope, Target, find};
 use super::value::Value;
+use crate::azure::Catalogue;
+use crate::import::estate::types;
 use crate::import::{LeftOut, Options, Place, Read, Refusal, Resource};
 
 /// The subscription of a deployment where none is told.
@@ -75,8 +77,10 @@ pub(super) fn read(file: &Arc<str>, document: &Json, options: &Options) -> Resul
         instances: RefCell::default(),
     });
     engine.scopes.borrow_mut().push(root.clone());
+    let mut types = types(&Catalogue::embedded());
+    types.insert("microsoft.resources/deployments".to_owned());
     let mut emitter =
-        Emitter { engine: &engine, file, read: Read::default(), asked: BTreeSet::new(), made: 0, instances: 0 };
+        Emitter { engine: &engine, types, file, read: Read::default(), asked: BTreeSet::new(), made: 0, instances: 0 };
     let made = emitter.discover(&root).and_then(|()| emitter.emit(&root));
     match made {
         Err(fault) => return Err(spent(fault)),
@@ -84,14 +88,15 @@ pub(super) fn read(file: &Arc<str>, document: &Json, options: &Options) -> Resul
         Ok(()) if engine.meter.is_spent() => return Err(spent(Fault::Spent)),
         Ok(()) => {}
     }
-    let Emitter { read, asked, .. } = emitter;
+    let Emitter { mut read, asked, .. } = emitter;
     if asked.is_empty() {
+        read.notes.extend(assumed(options));
         return Ok(read);
     }
     let described: Vec<_> = asked.iter().map(|name| parameters::described(template, name, &engine.meter)).collect();
     let first = asked.iter().next().map_or("NAME", |name| name);
     Err(Refusal(format!(
-        "parameters have no value: {}: give a parameter file, or --parameter {first}=VALUE for each",
+        "parameters have no value: {}: give a parameter file, or --parameters {first}=VALUE for each",
         described.join("; ")
     )))
 }
@@ -116,6 +121,8 @@ fn spent(fault: Fault) -> Refusal {
 
 struct Emitter<'e, 'a> {
     engine: &'e Engine<'a>,
+    /// Types that the DNS needs, or that hold others, in lower case.
+    types: BTreeSet<String>,
     file: &'e Arc<str>,
     read: Read,
     /// Parameters that need a value.
@@ -188,7 +195,7 @@ impl<'a> Emitter<'_, 'a> {
 
     fn emit_one(&mut self, instance: &Rc<Instance<'a>>) -> Result<(), Fault> {
         let kind = instance.kind.to_ascii_lowercase();
-        if is_beside_the_dns(&kind) {
+        if !self.types.contains(&kind) {
             self.read.pass_over(&instance.kind);
             return Ok(());
         }
@@ -228,7 +235,7 @@ impl<'a> Emitter<'_, 'a> {
     /// Notes a resource whose name or number is not known, and the parameters that it waits for.
     fn leave_out(&mut self, place: &str, what: &str, before: &str, why: &Value) {
         let kind = what.split(' ').next().unwrap_or_default();
-        if is_beside_the_dns(&kind.to_ascii_lowercase()) {
+        if kind.contains('/') && !self.types.contains(&kind.to_ascii_lowercase()) {
             self.read.pass_over(kind);
             return;
         }
@@ -270,14 +277,16 @@ fn shown(instance: &Instance<'_>) -> String {
     }
 }
 
-/// Types that no DNS depends on and that stand in many templates, often with names that only Azure computes.
-fn is_beside_the_dns(kind: &str) -> bool {
-    ["microsoft.authorization/", "microsoft.resources/", "microsoft.managedidentity/", "microsoft.policyinsights/"]
-        .iter()
-        .any(|namespace| kind.starts_with(namespace))
-        || ["/diagnosticsettings", "/providers/locks", "/providers/roleassignments"]
-            .iter()
-            .any(|end| kind.ends_with(end))
+/// What stands in for the subscription and the resource group of a deployment, where they are not told.
+fn assumed(options: &Options) -> Option<String> {
+    let subscription = options.subscription.is_none().then_some(("subscription", SUBSCRIPTION, "--subscription GUID"));
+    let group = options.resource_group.is_none().then_some(("resource group", RESOURCE_GROUP, "--resource-group NAME"));
+    let told: Vec<_> = [subscription, group].into_iter().flatten().collect();
+    let assumed: Vec<_> = told.iter().map(|(what, name, _)| format!("{what} {name}")).collect();
+    let options: Vec<_> = told.iter().map(|(_, _, option)| *option).collect();
+    let (assumed, options) = (assumed.join(", "), options.join(" "));
+    let note = format!("A template does not say where it is deployed: {assumed} is assumed ({options} tells it)");
+    (!told.is_empty()).then_some(note)
 }
 
 /// Properties without what is named as a secret, in case it stands there in clear text.

@@ -42,8 +42,8 @@ impl<'a> Engine<'a> {
                 match self.json(default, &scope.context(), &Path::root(&place))? {
                     Value::Unknown(unknown) => {
                         let hint = match scope.given {
-                            Given::Options if !unknown.why.contains("--parameter ") => {
-                                format!(" (--parameter {name}=VALUE tells it)")
+                            Given::Options if !unknown.why.contains("--parameters ") => {
+                                format!(" (--parameters {name}=VALUE tells it)")
                             }
                             _ => String::new(),
                         };
@@ -114,6 +114,10 @@ fn given_value(entry: &Json, kind: &str, meter: &Meter) -> Result<Value, Fault> 
         return Ok(Value::unknown("the value is a secret in a key vault"));
     }
     let value = entry.get("value").unwrap_or(&Json::Null);
+    // A value of the command line that looks like a number is one.
+    if kind == "string" && (value.is_number() || value.is_boolean()) {
+        return Ok(Value::text(value.to_string()));
+    }
     let wrong = |found: &str| Fault::wrong(format!("{} is expected, not {found}", with_article(kind)));
     // The command line has texts only.
     let parsed = match value {

@@ -17,7 +17,7 @@ fn options(parameters: Value) -> Options {
     let entries = parameters.as_object().cloned().unwrap_or_default();
     let values = entries.into_iter().map(|(name, value)| (name, json!({ "value": value }))).collect::<Map<_, _>>();
     Options {
-        parameters: vec![Parameters { file: "--parameter".into(), values }],
+        parameters: vec![Parameters { file: "--parameters".into(), values }],
         resource_group: Some("rg-tailspin".to_owned()),
         ..Options::default()
     }

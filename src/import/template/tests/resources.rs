@@ -61,42 +61,45 @@ fn copies_make_resources_properties_and_variables() {
 /// "Set name and type for child resources"; extensions: "Scope for extension resources".
 #[test]
 fn children_stand_within_their_parents_or_beside_them() {
+    let id = |name: &str| format!("[reference('{name}', '2024-01-01', 'Full').id]");
     let read = read(json!({"resources": [
-        {"type": "Microsoft.Network/privateEndpoints", "name": "pe", "properties": {}, "resources": [
+        {"type": "Microsoft.Network/privateEndpoints", "name": "pe", "resources": [
             {"type": "privateDnsZoneGroups", "name": "default", "properties": {}},
-        ]},
+        ], "properties": {"ids": [id("st/default/logs"), id("w"), id("x"), id("st/Microsoft.Authorization/keep")]}},
         {"type": "Microsoft.Network/privateEndpoints/privateDnsZoneGroups", "name": "pe/other", "properties": {}},
         {"type": "Microsoft.Storage/storageAccounts", "name": "st", "resources": [
             {"type": "blobServices/containers", "name": "default/logs"},
             {"type": "Microsoft.Insights/workbooks", "name": "w"},
+            // The older way to write an extension: its namespace is a name.
             {"type": "providers/locks", "name": "Microsoft.Authorization/keep"},
         ]},
         {"type": "Microsoft.Insights/workbooks", "name": "x", "scope": "Microsoft.Storage/storageAccounts/st"},
         {"type": "Microsoft.Network/privateDnsZones/A", "name": "one/two/three"},
         {"type": "Microsoft.Authorization/roleAssignments", "name": "[guid('a')]"},
     ]}));
-    let storage = format!("{GROUP}/providers/Microsoft.Storage/storageAccounts/st");
-    let all: Vec<_> = read.resources.iter().map(|resource| resource.id.as_str()).collect();
     assert_eq!(
-        all,
+        ids(&read),
         [
-            format!("{GROUP}/providers/Microsoft.Network/privateEndpoints/pe"),
-            format!("{GROUP}/providers/Microsoft.Network/privateEndpoints/pe/privateDnsZoneGroups/default"),
-            format!("{GROUP}/providers/Microsoft.Network/privateEndpoints/pe/privateDnsZoneGroups/other"),
-            storage.clone(),
+            "Network/privateEndpoints/pe",
+            "Network/privateEndpoints/pe/privateDnsZoneGroups/default",
+            "Network/privateEndpoints/pe/privateDnsZoneGroups/other",
+            "Storage/storageAccounts/st",
+        ]
+    );
+    let storage = format!("{GROUP}/providers/Microsoft.Storage/storageAccounts/st");
+    assert_eq!(
+        read.resources[0].properties["ids"],
+        json!([
             format!("{storage}/blobServices/default/containers/logs"),
             format!("{storage}/providers/Microsoft.Insights/workbooks/w"),
             format!("{storage}/providers/Microsoft.Insights/workbooks/x"),
-        ]
+            format!("{storage}/providers/Microsoft.Authorization/locks/keep"),
+        ])
     );
     assert_eq!(read.left_out.len(), 1);
     assert!(read.left_out[0].why.contains("has 2 names, but 'one/two/three'"), "{}", read.left_out[0].why);
-    let passed_over: Vec<_> = read.passed_over.keys().map(String::as_str).collect();
-    // The older way to write an extension: its namespace is a name.
-    assert_eq!(
-        passed_over,
-        ["Microsoft.Authorization/roleAssignments", "Microsoft.Storage/storageAccounts/providers/locks"]
-    );
+    assert_eq!(read.passed_over.get("Microsoft.Authorization/roleAssignments"), Some(&1));
+    assert_eq!(read.passed_over.get("Microsoft.Insights/workbooks"), Some(&2));
 }
 
 /// "Conditional deployment": the condition of a parent is not its children's.
@@ -297,7 +300,8 @@ fn symbolic_names_mean_resources_and_their_copies() {
     );
     assert!(why_unknown(&properties["space"]).is_some_and(|why| why.contains("exists already")));
     assert_eq!(read.resources[1].place.address, "resources.zones, copy 0");
-    assert_eq!(read.left_out[0].place.address, "resources.graph");
+    // A resource of an extension is none of Azure's.
+    assert_eq!(read.passed_over.get("Microsoft.Graph/groups"), Some(&1));
 }
 
 /// "User-defined functions".
@@ -387,11 +391,16 @@ fn parameters_that_are_needed_are_named_all_and_others_are_not() {
     assert_eq!(
         refusal,
         "parameters have no value: networkName (string: Name of the network); space (string: Its address space): give a \
-         parameter file, or --parameter networkName=VALUE for each"
+         parameter file, or --parameters networkName=VALUE for each"
     );
     let read =
         try_read(template, &options(json!({"networkName": "v", "space": "10.1.0.0/16"}))).expect("all that is needed");
     assert_eq!(read.resources.len(), 3);
+    assert_eq!(
+        read.notes,
+        ["A template does not say where it is deployed: subscription 00000000-0000-0000-0000-000000000000 is assumed \
+          (--subscription GUID tells it)"]
+    );
 }
 
 #[test]
@@ -415,7 +424,7 @@ fn a_value_that_cannot_be_computed_costs_one_object() {
     let target =
         &read.resources[0].properties["privateLinkServiceConnections"][0]["properties"]["privateLinkServiceId"];
     let why = why_unknown(target).expect("unknown");
-    assert_eq!(why, "uniqueString() is computed by Azure (--parameter account=VALUE tells it)");
+    assert_eq!(why, "uniqueString() is computed by Azure (--parameters account=VALUE tells it)");
     let mut said: Vec<_> = read.left_out.iter().map(|left| format!("{} {}", left.place.address, left.why)).collect();
     said.sort();
     assert_eq!(said.len(), 5);
