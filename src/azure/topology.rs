@@ -63,7 +63,7 @@ impl Topology {
         for zone in &zones {
             check::zone(zone, limits, &mut findings);
         }
-        let forwarding = derive::forwarding(&world, catalogue, &mut findings);
+        let forwarding = derive::forwarding(&world, &mut findings);
         check::forwarding(&world, &forwarding, &zones, &mut findings);
         if findings.iter().all(|finding| finding.severity == Severity::Warning) {
             advice::topology(&world, catalogue, &zones, &forwarding, &mut findings);

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
 
 use super::config_option::ConfigArgument;
-use super::print;
+use super::{findings, print};
 use crate::azure::{Severity, Topology};
 use crate::config::{Problems, load};
 
@@ -17,30 +18,66 @@ Exit code: 0 without errors, warnings or not; 1 with errors.
 Examples:
   vnetdns check config/lab.toml
   vnetdns check --lab classic-mistakes            a built-in lab
-  vnetdns check --addresses my.toml               and the addresses that private endpoints are given")]
+  vnetdns check --addresses my.toml               and the addresses that private endpoints are given
+  vnetdns check --format json my.toml             for programs: see docs/checking.md")]
 pub(super) struct Check {
     #[command(flatten)]
     config: ConfigArgument,
     /// Print the addresses that private endpoints are given, as they have none of their own
     #[arg(long)]
     addresses: bool,
+    /// Form of the report
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
 }
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// Lines for people
+    Text,
+    /// JSON for programs
+    Json,
+}
+
+/// The version of the JSON form: another where a member is gone or means something else.
+const SCHEMA: u32 = 1;
 
 impl Check {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let files = self.config.files();
-        let (problems, code) = match load(&files) {
-            Ok(config) => {
-                if self.addresses {
-                    print(&addresses(&config.topology))?;
-                }
-                (config.warnings, ExitCode::SUCCESS)
-            }
-            Err(problems) => (problems, ExitCode::FAILURE),
+        let (problems, topology) = match load(&files) {
+            Ok(config) => (config.warnings, Some(config.topology)),
+            Err(problems) => (problems, None),
         };
-        print(&report(&problems))?;
-        Ok(code)
+        let given = topology.as_ref().filter(|_| self.addresses);
+        let text = match self.format {
+            Format::Text => given.map(addresses).unwrap_or_default() + &report(&problems),
+            Format::Json => format!("{:#}\n", as_json(&problems, given)),
+        };
+        print(&text)?;
+        Ok(if topology.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+fn as_json(problems: &Problems, given: Option<&Topology>) -> Value {
+    let mut report = json!({
+        "schema": SCHEMA,
+        "errors": problems.count(Severity::Error),
+        "warnings": problems.count(Severity::Warning),
+        "findings": problems.iter().map(findings::as_json).collect::<Vec<_>>(),
+    });
+    if let Some(topology) = given {
+        let addresses = topology.allocations().iter().map(|(network, endpoint, member, address)| {
+            json!({
+                "virtual_network": topology.label(network),
+                "private_endpoint": topology.label(endpoint),
+                "member": member,
+                "address": address.known(),
+            })
+        });
+        report["addresses"] = addresses.collect();
+    }
+    report
 }
 
 /// A line for each address that was given: network, endpoint, member, address.

@@ -8,6 +8,7 @@ mod config_option;
 mod control;
 mod dig;
 mod explain;
+mod findings;
 mod forwarders;
 mod health;
 mod import;

@@ -113,7 +113,7 @@ fn load_with<T>(
     declaration.incomplete = problems.has_errors();
     declaration.allocations.clone_from(before);
     let paths: BTreeSet<_> = zone_files.iter().map(|file| &file.path).collect();
-    let has_deleted = declaration.private_endpoints.iter().any(|endpoint| endpoint.deleted);
+    let has_deleted = declaration.private_endpoints.iter().any(|endpoint| endpoint.deleted || endpoint.was_approved);
     let is_comparable = !is_imported && !includes && !has_deleted && paths.len() == zone_files.len();
     let found = |finding: Finding| Problem {
         severity: finding.severity,

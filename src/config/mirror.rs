@@ -12,7 +12,7 @@ use crate::azure::{ListRule, Member};
 
 mod unknown;
 
-pub(super) use unknown::{IpConfigurations, Record, Records};
+pub(super) use unknown::{IpConfigurations, PublicIpAddresses, Record, Records};
 
 /// Text with its place.
 pub(super) type Text = Spanned<String>;
@@ -296,7 +296,7 @@ pub(super) struct PrivateLinkResource {
     pub(super) name_lists: BTreeMap<String, Spanned<Vec<Text>>>,
     pub(super) public_endpoint: Option<Text>,
     #[serde(default)]
-    pub(super) public_ip_addresses: BTreeMap<String, Spanned<Vec<Text>>>,
+    pub(super) public_ip_addresses: PublicIpAddresses,
     pub(super) virtual_network: Option<Text>,
     pub(super) public_fqdn: Option<Spanned<bool>>,
     pub(super) sku: Option<Text>,
@@ -352,6 +352,7 @@ pub(super) struct PrivateEndpoint {
     pub(super) ip_configurations: IpConfigurations,
     #[serde(default)]
     pub(super) private_dns_zone_group: Vec<Text>,
+    pub(super) was_approved: Option<Spanned<bool>>,
     #[serde(default)]
     pub(super) deleted: bool,
 }

@@ -275,6 +275,7 @@ fn in_words_of_toml(message: &str) -> (String, &'static str) {
         "a map" => ("a table", "write { KEY = VALUE }"),
         "a list, or \"unknown\"" => (expected, "write a list: values in brackets, commas between them"),
         "a table, { MEMBER = \"ADDRESS\" }, or \"unknown\"" => (expected, "write one of the two"),
+        "a table, { MEMBER = [\"ADDRESS\"] }, or an empty list" => (expected, "write one of the two"),
         "a boolean" => ("true or false", "write true or false, without quotes"),
         _ => (expected, "correct the value"),
     };

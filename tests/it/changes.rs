@@ -36,13 +36,13 @@ name = \"m0\"
 virtual_network = \"v0\"
 network_interfaces = [{ ip_addresses = [\"10.0.1.0\"] }]
 [[private_link_resource]]
-name = \"a0\"
+name = \"acct0\"
 type = \"Microsoft.Storage/storageAccounts\"
 region = \"eastus\"
 [[private_endpoint]]
 name = \"pe0\"
 virtual_network = \"v0\"
-private_link_resource = \"a0\"
+private_link_resource = \"acct0\"
 group_id = \"blob\"
 ip_configurations = { blob = \"10.0.9.0\" }
 private_dns_zone_group = [\"privatelink.blob.core.windows.net\"]
@@ -97,7 +97,7 @@ const LINES: [&str; 30] = [
     "H1 A 10.0.0.1",
     "m0 A 10.0.0.10",
     "m0 AAAA fd00::1",
-    "a0 A 10.0.0.11",
+    "acct0 A 10.0.0.11",
     "toml A 10.0.0.12",
     "toml TXT x",
     "b.h7 A 10.0.0.13",
@@ -181,7 +181,7 @@ fn requests() -> Vec<Vec<u8>> {
     for apex in [corp, "privatelink.blob.core.windows.net.", "contoso.com.", "blob.core.windows.net."] {
         names.push(apex.to_owned());
         let labels =
-            ["new", "x.new", "y.new", "m0", "a0", "a1", "a2", "x.wild", "toml", "b.h7", "a.b.h7", "sub", "h1.sub"];
+            ["new", "x.new", "y.new", "m0", "acct0", "a1", "a2", "x.wild", "toml", "b.h7", "a.b.h7", "sub", "h1.sub"];
         names.extend(labels.map(|labels| format!("{labels}.{apex}")));
     }
     let types = [RecordType::A, RecordType::AAAA, RecordType::TXT, RecordType::MX, RecordType::SOA];
@@ -279,7 +279,7 @@ fn what_a_change_brings_about_elsewhere_is_not_missed() {
         // Letter case is part of an answer.
         (CORP, "", "H107 A", "h107 A", false),
         // The platform writes there.
-        (BLOB, "a0 10 A 10.0.9.0", "a0 10 A 10.0.9.0", "a0 10 A 10.0.9.1", false),
+        (BLOB, "acct0 10 A 10.0.9.0", "acct0 10 A 10.0.9.0", "acct0 10 A 10.0.9.1", false),
         (CORP, "", "h100 A 10.0.0.1", "h100 A 10.0.0.1\nm0 TXT x", true),
         (CORP, "m0 A 10.0.0.3", "m0 A 10.0.0.3", "m0 A 10.0.0.4", true),
     ];

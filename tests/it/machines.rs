@@ -90,15 +90,16 @@ fn a_running_machine_is_registered_with_its_primary_interface_for_all_linked_net
 fn a_machine_that_stops_or_goes_loses_its_names_and_gets_them_back_when_it_starts() {
     let mut world = World::serve(WORLD);
     let internal = "answer: web1.internal.cloudapp.net. 10 IN A 10.1.0.4";
-    let pointer = "answer: 4.0.1.10.in-addr.arpa. 10 IN PTR web1.internal.cloudapp.net.";
+    let pointers = ["corp.contoso.com", "internal.cloudapp.net"]
+        .map(|zone| format!("answer: 4.0.1.10.in-addr.arpa. 10 IN PTR web1.{zone}."));
     let check = |world: &World, is_there: bool| {
         for (name, rtype, found, zone) in [
-            ("web1.corp.contoso.com", A, WEB1_A, "corp.contoso.com."),
-            ("web1.internal.cloudapp.net", A, internal, "internal.cloudapp.net."),
-            ("4.0.1.10.in-addr.arpa", PTR, pointer, "10.in-addr.arpa."),
+            ("web1.corp.contoso.com", A, &[WEB1_A][..], "corp.contoso.com."),
+            ("web1.internal.cloudapp.net", A, &[internal], "internal.cloudapp.net."),
+            ("4.0.1.10.in-addr.arpa", PTR, &[&*pointers[0], &pointers[1]], "10.in-addr.arpa."),
         ] {
             match is_there {
-                true => world.check(APPS, name, rtype, &["NoError aa", found]),
+                true => world.check(APPS, name, rtype, &[&["NoError aa"], found].concat()),
                 false => world.check(APPS, name, rtype, &["NXDomain aa", &soa(zone)]),
             }
         }
@@ -185,15 +186,21 @@ fn internal_names_are_for_the_own_network_alone() {
 fn pointers_exist_for_all_addresses_of_the_own_networks_machines_and_no_others() {
     let world = World::serve(WORLD);
     let v6 = format!("4.{}1.0.0.0.0.0.d.f.ip6.arpa", "0.".repeat(23));
-    for (name, apex, host) in [
-        ("4.0.1.10.in-addr.arpa", "10.in-addr.arpa.", "web1"),
-        ("5.0.1.10.in-addr.arpa", "10.in-addr.arpa.", "web1"),
-        ("99.0.1.10.in-addr.arpa", "10.in-addr.arpa.", "web1"),
-        ("8.0.1.10.in-addr.arpa", "10.in-addr.arpa.", "db1"),
-        (v6.as_str(), "d.f.ip6.arpa.", "web1"),
+    for (name, apex, host, is_registered) in [
+        ("4.0.1.10.in-addr.arpa", "10.in-addr.arpa.", "web1", true),
+        ("5.0.1.10.in-addr.arpa", "10.in-addr.arpa.", "web1", false),
+        ("99.0.1.10.in-addr.arpa", "10.in-addr.arpa.", "web1", false),
+        ("8.0.1.10.in-addr.arpa", "10.in-addr.arpa.", "db1", false),
+        (v6.as_str(), "d.f.ip6.arpa.", "web1", true),
     ] {
+        // "The reverse DNS queries return two records" in a network that registers (Microsoft Learn, "Name resolution for
+        // resources in Azure virtual networks"): for what is registered.
+        let of_zone = format!("answer: {name}. 10 IN PTR {host}.corp.contoso.com.");
         let pointer = format!("answer: {name}. 10 IN PTR {host}.internal.cloudapp.net.");
-        world.check(APPS, name, PTR, &["NoError aa", &pointer]);
+        match is_registered {
+            true => world.check(APPS, name, PTR, &["NoError aa", &of_zone, &pointer]),
+            false => world.check(APPS, name, PTR, &["NoError aa", &pointer]),
+        }
         for from in [HUB, LONELY] {
             world.check(from, name, PTR, &["NXDomain aa", &soa(apex)]);
         }
@@ -211,8 +218,9 @@ fn pointers_exist_for_all_addresses_of_the_own_networks_machines_and_no_others()
     }
     // An address space outside the private ranges is the network's own matter.
     let name = "7.100.51.198.in-addr.arpa";
-    let pointer = format!("answer: {name}. 10 IN PTR db1.internal.cloudapp.net.");
-    world.check(APPS, name, PTR, &["NoError aa", &pointer]);
+    let [of_zone, pointer] =
+        ["corp.contoso.com", "internal.cloudapp.net"].map(|zone| format!("answer: {name}. 10 IN PTR db1.{zone}."));
+    world.check(APPS, name, PTR, &["NoError aa", &of_zone, &pointer]);
     world.check(APPS, "9.100.51.198.in-addr.arpa", PTR, &["NXDomain aa", &soa("100.51.198.in-addr.arpa.")]);
     for (from, name) in [(HUB, name), (APPS, "7.101.51.198.in-addr.arpa"), (APPS, "8.8.8.8.in-addr.arpa")] {
         world.check(from, name, PTR, &["Refused"]);

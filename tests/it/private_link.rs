@@ -531,3 +531,55 @@ fn deleting_an_endpoint_takes_away_what_its_zone_group_wrote_whoever_wrote_it_la
     let server = search(&first("deleted = true"), "");
     check(&server, LINKED, SEARCH, &[SEARCH_DIRECT]);
 }
+
+/// Rejecting or removing a connection removes the record from the zone (azure-docs issue 58044), whoever wrote it last (issue
+/// 122192).
+#[test]
+fn a_connection_that_is_over_takes_away_what_its_zone_group_wrote() {
+    let [rcode, soa] = nxdomain("privatelink.search.windows.net");
+    let first = |more: &str| search_endpoint("pe-1", "10.1.0.4", more);
+    let second = |more: &str| search_endpoint("pe-2", "10.1.0.5", more);
+    for state in ["Rejected", "Disconnected"] {
+        let over = format!("connection_state = \"{state}\"\nwas_approved = true");
+        // Before or after another took the record; that one's connection keeps the public step.
+        for endpoints in [first(&over) + &second(""), first("") + &second(&over)] {
+            let server = search(&endpoints, "");
+            check(&server, LINKED, SEARCH, &[&rcode, SEARCH_STEP, &soa]);
+            check(&server, OUTSIDE, SEARCH, &[SEARCH_STEP, "s.privatelink.search.windows.net 60 A 198.51.100.1"]);
+        }
+        // One that never was had written nothing.
+        let never = format!("connection_state = \"{state}\"");
+        let server = search(&(first("") + &second(&never)), "");
+        check(&server, LINKED, SEARCH, &[SEARCH_STEP, "s.privatelink.search.windows.net 10 A 10.1.0.4"]);
+        // With the last connection the public step goes.
+        let server = search(&first(&over), "");
+        for from in [LINKED, OUTSIDE] {
+            check(&server, from, SEARCH, &[SEARCH_DIRECT]);
+        }
+    }
+}
+
+/// "Flexible Server using VNet Integration has a FQDN which to be resolved from only inside VNet" (azure-docs PR 73840).
+#[test]
+fn a_server_with_private_access_has_no_public_host() {
+    let zone = "contoso.private.postgres.database.azure.com";
+    let name = "pg-orders.postgres.database.azure.com";
+    for none in ["public_ip_addresses = []", "public_ip_addresses = { postgresqlServer = [] }"] {
+        let server = serve(
+            &(resource("Microsoft.DBforPostgreSQL/flexibleServers", "pg-orders", none)
+                + &resource("Microsoft.DBforPostgreSQL/flexibleServers", "pg-public", "")),
+            &[zone],
+        );
+        for from in [LINKED, UNLINKED, OUTSIDE] {
+            let answer = show(&server.ask(from, name, RecordType::A));
+            assert!(
+                answer[0] == "NoError aa" && answer[1].starts_with("authority: ") && answer.len() == 2,
+                "{answer:?}"
+            );
+        }
+        assert!(
+            show(&server.ask(OUTSIDE, "pg-public.postgres.database.azure.com", RecordType::A))[1]
+                .starts_with("answer: ")
+        );
+    }
+}

@@ -1,5 +1,7 @@
 //! DNS forwarding rulesets: which rule a name has, before and after which zones, and where it leads.
 
+use std::collections::BTreeSet;
+
 use hickory_proto::rr::RecordType;
 
 use crate::support::{Server, check, check_udp};
@@ -101,7 +103,19 @@ fn a_rule_for_all_names_leaves_those_alone_that_azure_keeps() {
     {
         check(&server, "127.1.0.1", reserved, RecordType::A, &["Refused qr rd ra"]);
     }
+    // The two-label domains of the zones in Azure's table of private endpoints, private and public.
+    let table = include_str!("privatelink_zones.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let zones = table.flat_map(|line| line.split(' ').skip(3)).flat_map(|list| list.split(','));
+    let two_labels =
+        |zone: &str| zone.rsplitn(3, '.').take(2).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join(".");
+    let documented: BTreeSet<String> = zones.map(two_labels).collect();
+    assert_eq!(documented.len(), 47, "{documented:?}");
+    for domain in documented {
+        check(&server, "127.1.0.1", &format!("x.{domain}"), RecordType::A, &["Refused qr rd ra"]);
+    }
     assert!(targets[0].asked().is_empty());
+    // Azure's table has no Durable Task.
+    check_target(&server, "x.durabletask.io", 1);
     check_target(&server, "example.com", 1);
     check_target(&server, "notwindows.net", 1);
     check_target(&server, "net", 1);

@@ -251,7 +251,7 @@ fn endpoints(
     findings: &mut Vec<Finding>,
 ) {
     for endpoint in &world.private_endpoints {
-        if endpoint.deleted || endpoint.connection_state != ConnectionState::Approved {
+        if !endpoint.is_in_use() {
             continue;
         }
         let name = world.label(&endpoint.id);
@@ -338,7 +338,7 @@ fn managed_endpoints(world: &World, findings: &mut Vec<Finding>) {
 /// (private-endpoint-dns.md).
 fn public_access(world: &World, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
     for resource in &world.private_link_resources {
-        if resource.public_network_access == PublicNetworkAccess::Enabled {
+        if resource.public_network_access == PublicNetworkAccess::Enabled || resource.has_no_public_host {
             continue;
         }
         let services = catalogue.services_of(resource);

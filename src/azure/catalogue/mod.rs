@@ -215,15 +215,6 @@ impl Catalogue {
         templates.len() > 1 && templates.len() == labels.len() && templates.iter().zip(labels).all(fits)
     }
 
-    /// The two-label domains that the public names of all services lie in.
-    pub(super) fn domains(&self) -> Vec<Name> {
-        let zones = self.services.iter().flat_map(|service| &service.members).map(|member| &member.public_zone);
-        let domains = zones.map(|zone| zone.rsplitn(3, '.').take(2).collect::<Vec<_>>());
-        let domains: BTreeSet<_> = domains.map(|mut labels| (labels.pop(), labels.pop())).collect();
-        let names = domains.into_iter().filter_map(|(second, top)| format!("{}.{}", second?, top?).parse().ok());
-        names.collect()
-    }
-
     /// The short code of a region; `None` where it is not known.
     fn region_code(&self, region: &str) -> Option<&str> {
         self.regions.get(region).map(|region| region.code.as_str()).filter(|code| !code.is_empty())

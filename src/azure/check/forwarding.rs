@@ -302,7 +302,6 @@ fn circle(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::azure::catalogue::Catalogue;
     use crate::azure::declaration::{Declaration, ForwardingRule, Origin};
     use crate::azure::derive;
     use crate::azure::identity::testing;
@@ -333,7 +332,7 @@ mod tests {
             };
             let mut findings = Vec::new();
             let world = World::new(declaration);
-            let forwarding = derive::forwarding(&world, &Catalogue::embedded(), &mut findings);
+            let forwarding = derive::forwarding(&world, &mut findings);
             super::forwarding(&world, &forwarding, &[], &mut findings);
             findings.len()
         })

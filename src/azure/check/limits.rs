@@ -66,7 +66,8 @@ const RESERVED: [&str; 25] = [
     "chinacloudapi.cn",
 ];
 
-const OFF: &str = "or write limits = \"off\" at the top of the file, where the lab may go past what Azure allows";
+pub(super) const OFF: &str =
+    "or write limits = \"off\" at the top of the file, where the lab may go past what Azure allows";
 
 /// The limits that count: where all resources, or else all zones of services, are of national clouds, theirs do.
 pub(in crate::azure) fn limits_of(declaration: &Declaration, catalogue: &Catalogue) -> Limits {
@@ -291,6 +292,7 @@ mod tests {
             connection_state: Default::default(),
             ip_configurations: Default::default(),
             has_unknown_addresses: false,
+            was_approved: false,
             private_dns_zone_group: Vec::new(),
             deleted: false,
         };

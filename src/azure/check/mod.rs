@@ -6,6 +6,7 @@ mod limits;
 mod links;
 mod machines;
 mod managed;
+mod names;
 mod networks;
 mod private_link;
 
@@ -50,6 +51,7 @@ fn resources(world: &World, catalogue: &Catalogue, findings: &mut Vec<Finding>) 
     private_zones(world, findings);
     for resource in &world.private_link_resources {
         private_link::resource(world, catalogue, resource, findings);
+        names::check(world, resource, findings);
         private_link::injection(world, catalogue, resource, findings);
         private_link::scope(world, catalogue, resource, findings);
     }

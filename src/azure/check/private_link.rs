@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{missing, missing_network, networks, unique_as, zone_in_group};
-use crate::azure::catalogue::{Catalogue, CatalogueError, ResourceMember, Service};
+use crate::azure::catalogue::{Catalogue, CatalogueError, ResourceMember, Service, SubResource};
 use crate::azure::declaration::{Declared, Origin, PrivateEndpoint, PrivateLinkResource, Word};
 use crate::azure::finding::{Finding, quoted, suggestion};
 use crate::azure::identity::ResourceId;
@@ -69,11 +69,19 @@ pub(super) fn resource(
         members.into_iter().flatten().flatten().map(|member| Word::from(&*member.name)).collect();
     let addresses = resource.public_ip_addresses.iter().map(|(member, addresses)| (member, addresses.origin));
     known_members(&members, addresses, findings);
-    for (member, addresses) in resource.public_ip_addresses.iter().filter(|(_, addresses)| addresses.is_empty()) {
+    public_fqdn(resource, &services, findings);
+}
+
+/// Refuses to turn off a public name that resources of the type do not have.
+fn public_fqdn(resource: &PrivateLinkResource, services: &[SubResource<'_>], findings: &mut Vec<Finding>) {
+    let has_one =
+        |found: &SubResource<'_>| found.service.members.iter().any(|member| member.private_address_for_everyone);
+    if let Some(public_fqdn) = resource.public_fqdn.as_ref().filter(|_| !services.iter().any(has_one)) {
+        let resource_type = resource.resource_type();
         findings.push(Finding::error(
-            addresses.origin,
-            format!("the list of public addresses of member \"{member}\" is empty"),
-            "write an address, or leave the member out: it then has one of a documentation range",
+            public_fqdn.origin,
+            format!("a resource of type \"{resource_type}\" has no public FQDN that leads to its private address"),
+            "remove public_fqdn: it is for private clusters of Kubernetes",
         ));
     }
 }

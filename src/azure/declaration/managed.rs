@@ -115,6 +115,7 @@ impl ManagedPrivateEndpoint {
             ip_configurations: self.ip_configurations.clone(),
             has_unknown_addresses: self.has_unknown_addresses,
             private_dns_zone_group: Vec::new(),
+            was_approved: false,
             deleted: false,
         })
     }

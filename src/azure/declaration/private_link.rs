@@ -22,15 +22,18 @@ pub struct PrivateLinkResource {
     pub name_lists: BTreeMap<String, Declared<Vec<String>>>,
     /// Public host name of the service that serves the resource, where the catalogue's default does not fit.
     pub public_endpoint: Option<Declared<Name>>,
-    /// Public addresses by member name.
+    /// Whether it has no public host: no member has public addresses.
+    pub has_no_public_host: bool,
+    /// Public addresses by member name; an empty list for a member that has none.
     pub public_ip_addresses: BTreeMap<Word, Declared<Vec<IpAddr>>>,
     /// The network in which the resource itself is deployed ("virtual network injection"). Its public names
     /// then have the privatelink step from deployment on, and its private endpoints point at private link services.
     pub virtual_network: Option<Declared<ResourceId>>,
     /// SKU, such as `Balanced_B10`, where it decides about the names.
     pub sku: Option<Declared<String>>,
-    /// Whether public DNS has the name that leads to the private address (`enablePrivateClusterPublicFQDN`).
-    pub public_fqdn: bool,
+    /// Whether public DNS has the name that leads to the private address (`enablePrivateClusterPublicFQDN`); it has
+    /// where this is left out.
+    pub public_fqdn: Option<Declared<bool>>,
     /// The resources that have private endpoints through this one, which is a private link scope.
     pub scoped_resources: Vec<Declared<ResourceId>>,
     /// Whether the resource lets clients in publicly. Changes nothing in the DNS.
@@ -47,9 +50,10 @@ impl PrivateLinkResource {
             name_parts: BTreeMap::new(),
             name_lists: BTreeMap::new(),
             public_endpoint: None,
+            has_no_public_host: false,
             public_ip_addresses: BTreeMap::new(),
             virtual_network: None,
-            public_fqdn: true,
+            public_fqdn: None,
             sku: None,
             scoped_resources: Vec::new(),
             public_network_access: PublicNetworkAccess::Enabled,
@@ -94,6 +98,8 @@ pub struct PrivateEndpoint {
     pub has_unknown_addresses: bool,
     /// Zones that the zone group writes to; none without a zone group.
     pub private_dns_zone_group: Vec<Declared<ResourceId>>,
+    /// Whether a connection that is rejected or disconnected had been approved: then its zone group had written.
+    pub was_approved: bool,
     /// Whether it has been deleted, after all endpoints were made: what it left behind is not what was before it.
     pub deleted: bool,
 }
@@ -104,9 +110,20 @@ impl PrivateEndpoint {
         !self.deleted && self.connection_state.is_connection(from)
     }
 
-    /// Whether its zone group, if it has one, has written records, which are gone if it is deleted.
+    /// Whether its zone group, if it has one, has written records, which may be gone since.
     pub(in crate::azure) fn has_written(&self) -> bool {
-        self.connection_state == ConnectionState::Approved
+        self.connection_state == ConnectionState::Approved || self.was_approved
+    }
+
+    /// Whether the records that it has written are taken away again, whoever wrote them last: it has been deleted, or the
+    /// resource's owner has rejected or removed the connection (azure-docs issue 58044).
+    pub(in crate::azure) fn takes_away(&self) -> bool {
+        self.has_written() && (self.deleted || self.connection_state != ConnectionState::Approved)
+    }
+
+    /// Whether its zone group keeps its records up to date.
+    pub(in crate::azure) fn is_in_use(&self) -> bool {
+        self.has_written() && !self.takes_away()
     }
 }
 

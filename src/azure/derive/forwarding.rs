@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::azure::catalogue::Catalogue;
 use crate::azure::contents::NetworkId;
 use crate::azure::declaration::{AZURE_PROVIDED_DNS, Address, Declared, Link, SecurityAction, VirtualNetwork};
 use crate::azure::finding::{Finding, quoted};
@@ -96,12 +95,9 @@ pub struct SecurityRule {
 
 /// The port of DNS.
 const PORT: u16 = 53;
-/// Domains of Azure's that a rule for all names leaves alone, beside those of the Private Link services (seen: they
-/// resolve where such a rule leads nowhere).
-const RESERVED: [&str; 2] = ["microsoft.com", "microsoftonline.com"];
 
 /// Says who every server is that was declared.
-pub(in crate::azure) fn forwarding(world: &World, catalogue: &Catalogue, findings: &mut Vec<Finding>) -> Forwarding {
+pub(in crate::azure) fn forwarding(world: &World, findings: &mut Vec<Finding>) -> Forwarding {
     let mut forwarding = Forwarding::default();
     for (number, network) in world.numbered_networks() {
         if has_custom_dns(network) {
@@ -147,8 +143,7 @@ pub(in crate::azure) fn forwarding(world: &World, catalogue: &Catalogue, finding
         let servers = upstream.servers.iter().map(|server| **server).collect();
         forwarding.upstream = Some((servers, upstream.for_outside));
     }
-    forwarding.reserved = catalogue.domains();
-    forwarding.reserved.extend(RESERVED.iter().map(|name| name.parse().expect("a constant of this module")));
+    forwarding.reserved = super::reserved::domains();
     forwarding
 }
 

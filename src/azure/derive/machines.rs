@@ -1,6 +1,6 @@
 //! Names of virtual machines: their registration in a private zone, and those that only their own network knows.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::internal::{INTERNAL_APEX, InternalZones, reverse_apex, reverse_owner};
@@ -66,8 +66,11 @@ pub(super) fn register(world: &World, declared: &PrivateDnsZone, zone: &mut Zone
     }
 }
 
-/// Writes what a network knows of its own machines: `internal.cloudapp.net` and reverse zones.
-pub(super) fn internal_names(world: &World, zones: &mut InternalZones) {
+/// Writes what a network knows of its own machines: `internal.cloudapp.net` and reverse zones. An address that is registered
+/// has a second PTR record, of the name in the registration zone (virtual-networks-name-resolution-for-vms-and-role-instances.md).
+/// `private` are the private zones, in the order of the declaration.
+pub(super) fn internal_names(world: &World, private: &[ZoneContents], zones: &mut InternalZones) {
+    let registrations = registrations(world);
     for machine in running(world) {
         // A network that is not there has been reported.
         let Some((number, network)) = world.network(&machine.virtual_network) else { continue };
@@ -85,16 +88,40 @@ pub(super) fn internal_names(world: &World, zones: &mut InternalZones) {
         for address in machine.network_interfaces.iter().flat_map(|interface| &interface.ip_addresses) {
             let Some(address) = address.known() else { continue };
             let Some(apex) = reverse_apex(network, address) else { continue };
+            let names = registrations.get(&*machine.virtual_network).into_iter().flatten();
+            let registered = names.filter_map(|zone| registered(&private[*zone], machine, address, &writer));
             zones.zone(number, apex, origin).insert(RecordSet {
                 owner: reverse_owner(address),
                 rtype: RecordType::PTR,
                 ttl: TTL,
-                rdatas: Rdatas::one(host.as_wire()),
+                rdatas: Rdatas::new(RecordType::PTR, registered.chain([host.as_wire().into()]).collect()),
                 writer: writer.clone(),
                 origin,
             });
         }
     }
+}
+
+/// The private zones, by number, in which the machines of each network are registered.
+fn registrations(world: &World) -> HashMap<&ResourceId, Vec<usize>> {
+    let mut registrations: HashMap<&ResourceId, Vec<usize>> = HashMap::new();
+    for (number, zone) in world.private_dns_zones.iter().enumerate() {
+        for link in zone.virtual_network_links.iter().filter(|link| link.registration_enabled) {
+            registrations.entry(&*link.link.virtual_network).or_default().push(number);
+        }
+    }
+    registrations
+}
+
+/// The machine's name in a zone, if this address of it is registered there under it.
+fn registered(zone: &ZoneContents, machine: &VirtualMachine, address: IpAddr, writer: &Writer) -> Option<Box<[u8]>> {
+    let owner = Name::relative(&machine.name, zone.apex.as_ref()).ok()?;
+    let (rtype, octets): (_, Box<[u8]>) = match address {
+        IpAddr::V4(address) => (RecordType::A, address.octets().into()),
+        IpAddr::V6(address) => (RecordType::AAAA, address.octets().into()),
+    };
+    let set = zone.record_sets.get(&(owner, rtype))?;
+    (set.writer == *writer && set.rdatas.contains(&octets)).then(|| set.owner.as_wire().into())
 }
 
 fn running(world: &World) -> impl Iterator<Item = &VirtualMachine> {

@@ -6,6 +6,7 @@ mod machines;
 mod managed;
 mod name_servers;
 mod public;
+mod reserved;
 mod zone_group;
 
 use std::collections::BTreeMap;
@@ -43,7 +44,7 @@ pub(super) fn zones(world: &mut World, catalogue: &Catalogue, findings: &mut Vec
         machines::register(world, declared, zone, findings);
     }
     let mut internal = internal::InternalZones::default();
-    machines::internal_names(world, &mut internal);
+    machines::internal_names(world, &private, &mut internal);
     managed::names(world, catalogue, &mut internal, findings);
     let mut public = public::zones(world, catalogue, declared_public, findings);
     public.extend(managed::alias_zone(world, &public));

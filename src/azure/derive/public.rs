@@ -93,8 +93,11 @@ impl Entry<'_> {
     }
 }
 
-/// The public addresses that a resource states for one of its members.
+/// The public addresses that a resource states for one of its members; an empty list where it has no public host.
 fn stated_addresses<'a>(resource: &'a PrivateLinkResource, member: &ResourceMember) -> Option<&'a [IpAddr]> {
+    if resource.has_no_public_host {
+        return Some(&[]);
+    }
     // Members that share the one declared host share its addresses.
     let of_host = || {
         let first = resource.public_ip_addresses.iter().min_by_key(|(member, _)| member.as_str());
@@ -201,6 +204,13 @@ impl PublicSide {
                 parent(member.private_zone.as_ref()).to_name()
             });
         }
+        if stated.is_some_and(<[IpAddr]>::is_empty) {
+            // The name exists: behind an alias of its own Azure has nothing either that is public.
+            if !is_connected {
+                self.empty.push((member.public_name.clone(), origin));
+            }
+            return;
+        }
         for (at, (host, ttl)) in member.public_chain.iter().enumerate() {
             self.record_sets.push((alias(owner, host, *ttl), home));
             // A zone that a person declared says itself where its names lead.
@@ -225,12 +235,12 @@ impl PublicSide {
         let Entry { member, origin, writer, .. } = entry;
         let origin = *origin;
         self.empty.push((member.public_zone.clone(), origin));
-        if !resource.public_fqdn {
+        if resource.public_fqdn.as_ref().is_some_and(|is_there| !**is_there) {
             return;
         }
         let points_here = |endpoint: &&PrivateEndpoint| *endpoint.private_link_resource == *resource.id;
         let endpoints = world.private_endpoints.iter().filter(points_here);
-        let in_use = endpoints.filter(|endpoint| endpoint.has_written() && !endpoint.deleted);
+        let in_use = endpoints.filter(|endpoint| endpoint.is_in_use());
         let Some(address) =
             in_use.filter_map(|endpoint| endpoint.ip_configurations.get(&Word::from(&*member.name))).next_back()
         else {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{address_set, seconds};
 use crate::azure::catalogue::{Catalogue, ResourceMember};
 use crate::azure::contents::ZoneContents;
-use crate::azure::declaration::{PrivateDnsZone, PrivateEndpoint, Word, Writer};
+use crate::azure::declaration::{ConnectionState, PrivateDnsZone, PrivateEndpoint, Word, Writer};
 use crate::azure::finding::Finding;
 use crate::azure::world::World;
 use crate::dns::{Name, RecordType};
@@ -33,7 +33,7 @@ pub(super) fn write(world: &World, catalogue: &Catalogue, zones: &mut [ZoneConte
                 left_out.entry(member.private_zone.clone()).or_default().push(member);
             }
         }
-        for (zone, members) in left_out.iter().filter(|_| !endpoint.deleted) {
+        for (zone, members) in left_out.iter().filter(|_| !endpoint.takes_away()) {
             missing_zone(world, endpoint, zone, members, findings);
         }
     }
@@ -60,8 +60,8 @@ fn member<'a>(
     {
         let key = (number, record_set.owner.clone(), record_set.rtype);
         let claimants = claims.entry(key).or_default();
-        // That an endpoint is deleted is said once, with what it takes away.
-        let is_over = endpoint.deleted || claimants.last().is_some_and(|last| last.deleted);
+        // That an endpoint is gone is said once, with what it takes away.
+        let is_over = endpoint.takes_away() || claimants.last().is_some_and(|last| last.takes_away());
         if claimants.last().is_none_or(|last| last.id != endpoint.id) {
             claimants.push(endpoint);
         }
@@ -102,7 +102,7 @@ fn missing_zone(
         *other.private_link_resource == *endpoint.private_link_resource
             && *other.virtual_network == *endpoint.virtual_network
             && other.group_id.eq_ignore_ascii_case(&endpoint.group_id)
-            && (*other.id == *endpoint.id || other.has_written() && !other.deleted)
+            && (*other.id == *endpoint.id || other.is_in_use())
     };
     let no_zone_group = endpoint.private_dns_zone_group.is_empty();
     if no_zone_group || world.private_endpoints.iter().filter(is_sibling).any(names_zone) {
@@ -124,23 +124,26 @@ fn missing_zone(
     ));
 }
 
-/// Deleting an endpoint removes the records of its zone group, whoever wrote them last (seen in azure-docs issues 58044
-/// and 122192).
+/// Deleting an endpoint, or rejecting or removing its connection, removes the records of its zone group, whoever wrote them
+/// last (seen in azure-docs issues 58044 and 122192).
 fn delete(world: &World, claims: Claims<'_>, zones: &mut [ZoneContents], findings: &mut Vec<Finding>) {
     for ((zone, owner, rtype), claimants) in claims {
-        let Some(deleted) = claimants.iter().find(|endpoint| endpoint.deleted) else { continue };
+        let Some(deleted) = claimants.iter().find(|endpoint| endpoint.takes_away()) else { continue };
         zones[zone].record_sets.remove(&(owner.clone(), rtype));
-        if let Some(left) = claimants.iter().find(|endpoint| !endpoint.deleted) {
+        if let Some(left) = claimants.iter().find(|endpoint| !endpoint.takes_away()) {
             let (gone, left) = (world.label(&deleted.id), world.label(&left.id));
+            let (how, mend) = match deleted.connection_state {
+                _ if deleted.deleted => ("deleting", "the deleted endpoint out of the file"),
+                ConnectionState::Rejected => ("rejecting", "was_approved out of the rejected endpoint"),
+                _ => ("disconnecting", "was_approved out of the disconnected endpoint"),
+            };
             findings.push(Finding::warning(
                 deleted.id.origin,
                 format!(
-                    "deleting private endpoint \"{gone}\" has removed the record of {owner}, which private endpoint \
+                    "{how} private endpoint \"{gone}\" has removed the record of {owner}, which private endpoint \
                      \"{left}\" writes too: clients of the zone get NXDOMAIN"
                 ),
-                format!(
-                    "in Azure, make the zone group of \"{left}\" anew; here, take the deleted endpoint out of the file"
-                ),
+                format!("in Azure, make the zone group of \"{left}\" anew; here, take {mend}"),
             ));
         }
     }

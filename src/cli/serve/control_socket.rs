@@ -23,7 +23,8 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{Refused, Reloads, reload};
-use crate::azure::{ResolutionPolicy, Severity};
+use crate::azure::ResolutionPolicy;
+use crate::cli::findings;
 use crate::control::Loaded;
 use crate::dns::{NameRef, Rcode};
 use crate::observe::{Condition, Held, Turns};
@@ -302,11 +303,11 @@ fn start_reload(reloads: Arc<Reloads>) -> io::Result<oneshot::Receiver<Value>> {
     let run = move || {
         let outcome = match reload(&reloads) {
             Ok(Loaded { generation, warnings, unchanged_keys, .. }) => {
-                let warnings: Vec<_> = warnings.iter().map(problem).collect();
+                let warnings: Vec<_> = warnings.iter().map(findings::as_json).collect();
                 json!({ "ok": true, "generation": generation.0, "findings": warnings, "unchanged_keys": unchanged_keys })
             }
             Err(Refused::Problems(problems)) => {
-                let findings: Vec<_> = problems.iter().map(problem).collect();
+                let findings: Vec<_> = problems.iter().map(findings::as_json).collect();
                 json!({ "ok": false, "error": "the configuration is refused", "findings": findings })
             }
             Err(Refused::Other(error)) => failure(error),
@@ -316,20 +317,6 @@ fn start_reload(reloads: Arc<Reloads>) -> io::Result<oneshot::Receiver<Value>> {
     };
     thread::Builder::new().name("reload".to_owned()).spawn(run)?;
     Ok(end)
-}
-
-fn problem(problem: &crate::config::Problem) -> Value {
-    json!({
-        "severity": match problem.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        },
-        "file": &*problem.place.file,
-        "line": problem.place.line,
-        "column": problem.place.column,
-        "what": problem.what,
-        "help": problem.mend,
-    })
 }
 
 fn failure(error: String) -> Value {

@@ -236,19 +236,7 @@ impl<'a> Declarer<'a> {
             (list.clone(), Declared::new(texts, self.origin(elements)))
         });
         let name_lists = name_lists.collect();
-        let mut public_ip_addresses = Some(BTreeMap::new());
-        for (member, addresses) in &resource.public_ip_addresses {
-            let parsed: Vec<_> = addresses.get_ref().iter().map(|text| self.address(text)).collect();
-            match (parsed.into_iter().collect::<Option<Vec<_>>>(), &mut public_ip_addresses) {
-                (Some(parsed), Some(members)) => {
-                    let declared = Declared::new(parsed, self.origin(addresses));
-                    if members.insert(Word::from(&**member), declared).is_some() {
-                        self.twice(addresses, member);
-                    }
-                }
-                _ => public_ip_addresses = None,
-            }
-        }
+        let public_ip_addresses = self.public_ip_addresses(&resource.public_ip_addresses);
         let id = self.private_link_id(resource);
         let region = self.region(&resource.region);
         let virtual_network = resource.virtual_network.as_ref().map(|network| self.network(network));
@@ -262,9 +250,13 @@ impl<'a> Declarer<'a> {
             name_parts,
             name_lists,
             public_endpoint: resource.public_endpoint.as_ref().and_then(|name| self.name(name)),
+            has_no_public_host: matches!(resource.public_ip_addresses, mirror::PublicIpAddresses::None),
             public_ip_addresses: public_ip_addresses?,
             virtual_network: all(virtual_network)?,
-            public_fqdn: resource.public_fqdn.as_ref().is_none_or(|is_there| *is_there.get_ref()),
+            public_fqdn: resource
+                .public_fqdn
+                .as_ref()
+                .map(|is_there| Declared::new(*is_there.get_ref(), self.origin(is_there))),
             sku: resource.sku.as_ref().map(|sku| self.label(sku)),
             scoped_resources: scoped_resources.into_iter().collect::<Option<_>>()?,
             public_network_access: match resource.public_network_access {
@@ -272,6 +264,27 @@ impl<'a> Declarer<'a> {
                 mirror::PublicNetworkAccess::Disabled => PublicNetworkAccess::Disabled,
             },
         })
+    }
+
+    fn public_ip_addresses(
+        &mut self,
+        given: &mirror::PublicIpAddresses,
+    ) -> Option<BTreeMap<Word, Declared<Vec<IpAddr>>>> {
+        let mut members = Some(BTreeMap::new());
+        let mirror::PublicIpAddresses::Of(given) = given else { return members };
+        for (member, addresses) in given {
+            let parsed: Vec<_> = addresses.get_ref().iter().map(|text| self.address(text)).collect();
+            match (parsed.into_iter().collect::<Option<Vec<_>>>(), &mut members) {
+                (Some(parsed), Some(members)) => {
+                    let declared = Declared::new(parsed, self.origin(addresses));
+                    if members.insert(Word::from(&**member), declared).is_some() {
+                        self.twice(addresses, member);
+                    }
+                }
+                _ => members = None,
+            }
+        }
+        members
     }
 
     /// `None` where an address or a zone reference is bad, as with a Private Link resource.
@@ -284,6 +297,16 @@ impl<'a> Declarer<'a> {
         let virtual_network = self.network(&endpoint.virtual_network);
         let subnet = self.subnet(&endpoint.subnet, virtual_network.as_ref());
         let target = self.private_link_resource_with(&endpoint.private_link_resource, &endpoint.group_id);
+        let was_approved = endpoint.was_approved.as_ref().is_some_and(|was_approved| *was_approved.get_ref());
+        if let Some(was_approved) = &endpoint.was_approved
+            && !matches!(
+                endpoint.connection_state,
+                mirror::ConnectionState::Rejected | mirror::ConnectionState::Disconnected
+            )
+        {
+            let mend = "remove the key, or write connection_state = \"Rejected\" or \"Disconnected\"";
+            self.problem(was_approved, "was_approved is for connections that are rejected or disconnected", mend);
+        }
         Some(PrivateEndpoint {
             id: id?,
             virtual_network: virtual_network?,
@@ -294,6 +317,7 @@ impl<'a> Declarer<'a> {
             ip_configurations: members?,
             has_unknown_addresses,
             private_dns_zone_group: references.into_iter().collect::<Option<_>>()?,
+            was_approved,
             deleted: endpoint.deleted,
         })
     }

@@ -1,12 +1,12 @@
-//! Values in whose place `"unknown"` may stand: Azure has yet to give them, or the file that tells them is another.
+//! Values in whose place something else may stand: `"unknown"`, as Azure has yet to give them or another file tells them, or an
+//! empty list for none.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
-
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use toml::Spanned;
 
 use super::Text;
@@ -62,6 +62,47 @@ impl<'de> Visitor<'de> for TextOrStrings {
 impl<'de> Deserialize<'de> for Record {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TextOrStrings)
+    }
+}
+
+/// Public addresses by member.
+#[derive(Debug)]
+pub(in crate::config) enum PublicIpAddresses {
+    Of(BTreeMap<String, Spanned<Vec<Text>>>),
+    /// No member has any.
+    None,
+}
+
+impl Default for PublicIpAddresses {
+    fn default() -> Self {
+        Self::Of(BTreeMap::new())
+    }
+}
+
+struct OrNone;
+
+impl<'de> Visitor<'de> for OrNone {
+    type Value = PublicIpAddresses;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table, { MEMBER = [\"ADDRESS\"] }, or an empty list")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        BTreeMap::deserialize(MapAccessDeserializer::new(map)).map(PublicIpAddresses::Of)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        match list.next_element::<IgnoredAny>()? {
+            None => Ok(PublicIpAddresses::None),
+            Some(_) => Err(Error::invalid_type(Unexpected::Seq, &self)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicIpAddresses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OrNone)
     }
 }
 

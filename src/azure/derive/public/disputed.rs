@@ -22,7 +22,11 @@ pub(super) fn part(entries: &mut [Entry<'_>]) {
         entry.stated = stated.get(&entry.member.public_name).copied();
     }
     let mut addresses: BTreeMap<Name, BTreeSet<Vec<IpAddr>>> = BTreeMap::new();
-    for entry in entries.iter().filter(|entry| !entry.member.public_chain.is_empty()) {
+    // One without a public host has nothing to say of the others'.
+    let leads_there = |entry: &&Entry<'_>| {
+        !entry.member.public_chain.is_empty() && entry.stated.is_none_or(|addresses| !addresses.is_empty())
+    };
+    for entry in entries.iter().filter(leads_there) {
         let mut of_entry = entry.addresses().into_owned();
         of_entry.sort_unstable();
         of_entry.dedup();

@@ -1,0 +1,21 @@
+//! Findings for programs: one form in every JSON that the commands write.
+
+use serde_json::{Value, json};
+
+use crate::azure::Severity;
+use crate::config::Problem;
+
+/// A problem of a configuration. Lines and columns count from 1; line 0 is the file as a whole.
+pub(super) fn as_json(problem: &Problem) -> Value {
+    json!({
+        "severity": match problem.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        },
+        "file": &*problem.place.file,
+        "line": problem.place.line,
+        "column": problem.place.column,
+        "what": problem.what,
+        "help": problem.mend,
+    })
+}
