@@ -35,6 +35,7 @@ pub mod incidents;
 #[cfg(test)]
 mod logged;
 pub mod observe;
+pub mod questions;
 pub mod resolve;
 pub mod respond;
 pub mod server;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -79,6 +79,13 @@ impl ImportOptions {
         let Self { network, allocate, before, parameters, subscription, resource_group, location } = self;
         let has_text = [subscription, resource_group, location].into_iter().any(Option::is_some);
         network.is_empty() && parameters.is_empty() && !allocate && !before && !has_text
+    }
+
+    /// One file that is imported so, and one side of a plan, whatever was given.
+    pub(super) fn of_side(&self, file: &Path, side: Option<Side>) -> Several {
+        let mut several = self.of(&[file.to_owned()]);
+        several.options.side = side.unwrap_or(several.options.side);
+        several
     }
 
     /// Files that are imported so.
@@ -172,8 +179,8 @@ impl ImportCommand {
 }
 
 /// Whether a path names one of the files.
-fn is_among(path: &std::path::Path, files: &[PathBuf]) -> bool {
-    let real = |path: &std::path::Path| fs::canonicalize(path).ok();
+fn is_among(path: &Path, files: &[PathBuf]) -> bool {
+    let real = |path: &Path| fs::canonicalize(path).ok();
     let output = real(path);
     output.is_some() && files.iter().any(|file| real(file) == output)
 }

@@ -6,6 +6,7 @@ mod check;
 mod config_option;
 #[cfg(unix)]
 mod control;
+mod diff;
 mod dig;
 mod explain;
 mod findings;
@@ -15,8 +16,11 @@ mod import;
 mod init;
 mod lab;
 mod log;
+mod matrix;
 mod resources;
 mod serve;
+mod test;
+mod worlds;
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,6 +55,9 @@ enum Command {
     Serve(serve::Serve),
     Check(check::Check),
     Explain(explain::Explain),
+    Matrix(matrix::Matrix),
+    Diff(diff::Diff),
+    Test(test::Test),
     Catalogue(catalogue::CatalogueCommand),
     Forwarders(forwarders::Forwarders),
     Resources(resources::Resources),
@@ -78,6 +85,9 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(&log),
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Matrix(matrix) => matrix.run(),
+        Command::Diff(diff) => diff.run(),
+        Command::Test(test) => test.run(),
         Command::Catalogue(catalogue) => catalogue.run(),
         Command::Forwarders(forwarders) => forwarders.run(),
         Command::Resources(resources) => resources.run(),

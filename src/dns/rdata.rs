@@ -4,6 +4,14 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Deref;
 
+use data_encoding::HEXUPPER;
+use domain::base::iana::Rtype;
+use domain::base::name::ParsedName;
+use domain::base::rdata::ParseAnyRecordData;
+use domain::base::zonefile_fmt::{DisplayKind, ZonefileFmt};
+use domain::dep::octseq::Parser;
+use domain::rdata::AllRecordData;
+
 use super::{Name, NameRef, RecordType};
 
 mod form;
@@ -63,6 +71,17 @@ impl Deref for Rdatas {
 
     fn deref(&self) -> &Self::Target {
         &self.0
+    }
+}
+
+/// RDATA as a zone file writes it; generic (RFC 3597) where it is not well-formed or the type is not known.
+pub fn display(rtype: RecordType, rdata: &[u8]) -> String {
+    let mut parser = Parser::from_ref(rdata);
+    let rtype = Rtype::from_int(rtype.into());
+    let parsed = AllRecordData::<_, ParsedName<_>>::parse_any_rdata(rtype, &mut parser);
+    match parsed {
+        Ok(data) => data.display_zonefile(DisplayKind::Simple).to_string(),
+        Err(_) => format!("\\# {} {}", rdata.len(), HEXUPPER.encode(rdata)),
     }
 }
 

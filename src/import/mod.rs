@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 
 use crate::azure::{ResourceGroup, ResourceId};
 use recognise::Format;
-pub use recognise::is_estate;
+pub use recognise::{is_estate, is_plan};
 pub use resource::{LeftOut, Place, Read, Refusal, Resource, UNKNOWN, unknown, why_unknown};
 
 /// Most octets of one file.

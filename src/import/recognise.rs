@@ -29,6 +29,16 @@ pub fn is_estate(bytes: &[u8]) -> bool {
     }
 }
 
+/// Whether a file is a Terraform plan as `terraform show -json` prints it, which has two sides.
+pub fn is_plan(bytes: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Plan {
+        #[serde(rename = "planned_values")]
+        _planned_values: serde::de::IgnoredAny,
+    }
+    serde_json::from_slice::<Plan>(bytes).is_ok()
+}
+
 /// A text that is no JSON but known: what it is, and what to run instead.
 fn other_language(text: &[u8]) -> Option<&'static str> {
     // The first lines tell.

@@ -90,6 +90,11 @@ impl Zone {
         self.node(APEX)
     }
 
+    /// All nodes, the apex first.
+    pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
+        (0..self.nodes.len() as u32).map(|id| self.node(NodeId(id)))
+    }
+
     /// The SOA record set, and the TTL that it has in a negative answer (RFC 2308 §5).
     pub fn negative_soa(&self) -> Option<(Rrset<'_>, Ttl)> {
         Some((self.apex().rrset(RecordType::SOA)?, self.negative_ttl?))

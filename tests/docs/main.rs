@@ -5,7 +5,7 @@
 //! what stands in the block; further words say how to run it:
 //!
 //! - `toml`: a whole configuration, which must have no errors; it is what the next `console` blocks ask.
-//!   `toml file=NAME` writes it to a file of the folder; `toml with=NAME` is a fragment that `tests/docs/NAME.toml` completes.
+//!   `toml file=NAME` writes it to a file of the folder, which with `expectations` is an expectation file; `toml with=NAME` is a fragment that `tests/docs/NAME.toml` completes.
 //! - `console`: commands behind `$`, each with what it prints. `…` stands for any lines, or for any text within a line.
 //!   Port 5300 is that of the server of the page. `console serve=FILE` asks one with that configuration.
 //! - `sh`: commands that must succeed, one a line.
@@ -170,6 +170,9 @@ impl Page {
         }
         let file = block.word("file=").unwrap_or("page.toml").to_owned();
         fs::write(self.folder.path().join(&file), &text).unwrap();
+        if block.word("expectations").is_some() {
+            return;
+        }
         for (name, secret) in SECRETS {
             if text.contains(name) {
                 fs::write(self.folder.path().join(name), secret).unwrap();

@@ -40,6 +40,7 @@ mod private_zones;
 mod proxy;
 #[cfg(unix)]
 mod query_log;
+mod questions;
 mod rate_limits;
 #[cfg(unix)]
 mod readiness;

@@ -3,6 +3,7 @@
 //! `VNETDNS_MODEL_CASES` is the number of worlds (400), `VNETDNS_MODEL_SEED` chooses which; failing ones are kept in
 //! `regressions.txt` and tried first from then on.
 
+mod differences;
 mod elsewhere;
 mod encrypted;
 #[path = "../it/encrypted_client.rs"]

@@ -1,0 +1,204 @@
+//! What is expected of answers, and whether it holds.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::{Asked, Outcome, Seen};
+use crate::dns::{Name, RecordType};
+
+/// What is expected of the answer to one question. What is not set is not judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expectation {
+    /// The response code, as dig writes it.
+    pub rcode: Option<String>,
+    /// All targets of aliases, from the first to the last.
+    pub chain: Option<Vec<String>>,
+    /// The records of the type asked for, in any order.
+    pub records: Option<Vec<String>>,
+    /// Least and largest TTL of the records, in seconds.
+    pub ttl: (Option<u32>, Option<u32>),
+    /// Whether the answer is private: from a private zone; where that cannot be seen, with private addresses alone.
+    pub private: Option<bool>,
+}
+
+/// Whether an expectation holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does.
+    Passed,
+    /// It does not, for these reasons.
+    Failed(Vec<String>),
+    /// The question could not be asked from here.
+    Skipped(String),
+}
+
+impl Expectation {
+    /// Judges an answer; `same_as` is that of another asker, which must be the same but for its TTL.
+    pub fn judge(&self, seen: &Seen, same_as: Option<(&str, &Seen)>) -> Verdict {
+        let mut failures = Vec::new();
+        let mut differs = |what: &str, expected: &dyn std::fmt::Display, is: &dyn std::fmt::Display| {
+            failures.push(format!("{what}: expected {expected}, got {is}"));
+        };
+        let rcode = seen.outcome.rcode();
+        if let Some(expected) = &self.rcode
+            && !rcode.is_some_and(|rcode| rcode.eq_ignore_ascii_case(expected))
+        {
+            differs("response code", expected, &rcode.map_or_else(|| seen.outcome.to_string(), str::to_owned));
+        }
+        if let Some(expected) = &self.chain {
+            let expected: Vec<_> = expected.iter().map(|name| absolute(name)).collect();
+            if expected != seen.aliases {
+                differs("chain", &listed(&expected), &listed(&seen.aliases));
+            }
+        }
+        if let Some(expected) = &self.records {
+            let sorted: BTreeSet<_> = expected.iter().map(|record| canonical(record)).collect();
+            let is: BTreeSet<_> = seen.records.iter().map(|record| canonical(record)).collect();
+            if sorted != is {
+                let is = if seen.records.is_empty() { seen.outcome.to_string() } else { listed(&seen.records) };
+                differs("records", &listed(expected), &is);
+            }
+        }
+        let (least, most) = self.ttl;
+        if let Some(ttl) = seen.ttl {
+            if least.is_some_and(|least| ttl < least) || most.is_some_and(|most| ttl > most) {
+                let bound = |bound: Option<u32>| bound.map_or_else(|| "…".to_owned(), |bound| bound.to_string());
+                differs("TTL", &format!("{} to {}", bound(least), bound(most)), &ttl);
+            }
+        } else if least.or(most).is_some() {
+            differs("TTL", &"one", &"none");
+        }
+        if let Some(expected) = self.private
+            && expected != (seen.private && seen.outcome == Outcome::Records)
+        {
+            let word = |private| if private { "a private answer" } else { "no private answer" };
+            failures.push(format!("expected {}, got {}: {}", word(expected), word(!expected), seen.summary()));
+        }
+        if let Some((other, theirs)) = same_as
+            && (Seen { ttl: seen.ttl, ..theirs.clone() }) != *seen
+        {
+            failures.push(format!("expected what {other} sees, {}, got {}", theirs.summary(), seen.summary()));
+        }
+        if failures.is_empty() { Verdict::Passed } else { Verdict::Failed(failures) }
+    }
+}
+
+impl Outcome {
+    /// The response code, where the question needs nobody else.
+    pub fn rcode(&self) -> Option<&str> {
+        match self {
+            Self::Records | Self::NoData | Self::Referral | Self::Blocked => Some("NOERROR"),
+            Self::NxDomain => Some("NXDOMAIN"),
+            Self::Refused | Self::NotKnownHere => Some("REFUSED"),
+            Self::AddressNotKnown => Some("SERVFAIL"),
+            Self::Failed(rcode) => Some(rcode),
+            Self::Asks(_) => None,
+        }
+    }
+}
+
+/// Whether an address is one of those that are not routed in the Internet (RFC 1918, RFC 6598, RFC 4193, loopback, link-local).
+pub(super) fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            address.is_private()
+                || address.is_loopback()
+                || address.is_link_local()
+                || (first == 100 && (64..128).contains(&second))
+        }
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local(),
+    }
+}
+
+fn absolute(name: &str) -> String {
+    let name = name.to_lowercase();
+    if name.ends_with('.') { name } else { name + "." }
+}
+
+/// A record without what does not count: letter case, and the dot at the end of a name.
+fn canonical(record: &str) -> String {
+    record.split_whitespace().map(|word| word.trim_end_matches('.').to_lowercase()).collect::<Vec<_>>().join(" ")
+}
+
+fn listed(texts: &[String]) -> String {
+    if texts.is_empty() { "none".to_owned() } else { texts.join(", ") }
+}
+
+/// What of a world expectations touch: owners and types of record sets in private zones, asked in a network that sees the zone.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    touched: BTreeSet<(String, u16)>,
+}
+
+impl Coverage {
+    /// Notes a question that was asked, with the aliases that it went through.
+    pub fn touch(&mut self, name: &Name, rtype: RecordType, seen: &Seen) {
+        self.touched.insert((name.to_string().to_lowercase(), rtype.into()));
+        for alias in &seen.aliases {
+            self.touched.insert((alias.clone(), rtype.into()));
+            self.touched.insert((alias.clone(), RecordType::CNAME.into()));
+        }
+    }
+
+    /// Record sets of private zones that no expectation has touched, SOA and NS records aside, and how many there are in all.
+    pub fn untouched(&self, world: &Asked) -> (Vec<(String, RecordType)>, usize) {
+        let (mut untouched, mut all) = (Vec::new(), 0);
+        for zone in world.snapshot.zones().filter(|zone| !zone.is_public && !zone.is_internal) {
+            for node in zone.zone.nodes() {
+                let name = node.name().to_string().to_lowercase();
+                for rrset in node.rrsets() {
+                    let rtype = rrset.rtype();
+                    if matches!(rtype, RecordType::SOA | RecordType::NS) {
+                        continue;
+                    }
+                    all += 1;
+                    let is_touched = |rtype: RecordType| self.touched.contains(&(name.clone(), rtype.into()));
+                    let is_alias =
+                        || rtype == RecordType::CNAME && self.touched.iter().any(|(touched, _)| *touched == name);
+                    if !is_touched(rtype) && !is_alias() {
+                        untouched.push((name.clone(), rtype));
+                    }
+                }
+            }
+        }
+        untouched.sort_by(|one, other| (&one.0, u16::from(one.1)).cmp(&(&other.0, u16::from(other.1))));
+        untouched.dedup();
+        (untouched, all)
+    }
+}
+
+impl Seen {
+    /// What a message of a server shows of a question: whether it is private is told by its addresses.
+    pub fn from_message(octets: &[u8], qtype: RecordType) -> Option<Self> {
+        use hickory_proto::op::{Message, ResponseCode};
+        use hickory_proto::rr::RData;
+        let message = Message::from_vec(octets).ok()?;
+        let (mut aliases, mut records, mut ttl, mut addresses) = (Vec::new(), Vec::new(), None, Vec::new());
+        for record in &message.answers {
+            match &record.data {
+                RData::CNAME(target) if qtype != RecordType::CNAME => aliases.push(absolute(&target.0.to_utf8())),
+                data if record.record_type() == qtype => {
+                    records.push(data.to_string());
+                    ttl = Some(record.ttl);
+                    addresses.extend(data.ip_addr());
+                }
+                _ => {}
+            }
+        }
+        records.sort();
+        if ttl.is_none() {
+            let is_soa = |record: &&hickory_proto::rr::Record| record.record_type() == RecordType::SOA;
+            ttl = message.authorities.iter().find(is_soa).map(|soa| soa.ttl);
+        }
+        let outcome = match message.metadata.response_code {
+            ResponseCode::NoError if !records.is_empty() => Outcome::Records,
+            ResponseCode::NoError => Outcome::NoData,
+            ResponseCode::NXDomain => Outcome::NxDomain,
+            ResponseCode::Refused => Outcome::Refused,
+            other => Outcome::Failed(format!("{other:?}").to_uppercase()),
+        };
+        let private = !addresses.is_empty() && addresses.into_iter().all(is_private);
+        Some(Self { outcome, aliases, records, ttl, private })
+    }
+}

@@ -1,0 +1,65 @@
+//! Questions asked offline, by the engine that answers queries: what each network sees, and in what of it two worlds differ, or
+//! a world differs from what is expected of it.
+
+mod difference;
+mod expectation;
+mod matrix;
+mod names;
+mod seen;
+
+pub use difference::{AddressChange, Change, Difference, Kind, difference};
+pub use expectation::{Coverage, Expectation, Verdict};
+pub use matrix::{Row, matrix};
+pub use seen::{Outcome, Seen, ask};
+
+use crate::azure::Topology;
+use crate::snapshot::{Generation, Identity, OUTSIDE, Snapshot};
+use crate::view::ViewId;
+use crate::zone::CompileError;
+
+/// A world that can be asked: what was declared, and what a server would answer from.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// What was declared, checked.
+    pub topology: Topology,
+    /// What it compiles to.
+    pub snapshot: Snapshot,
+}
+
+/// Who asks: the clients of a virtual network, or those of none.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asker {
+    /// What the network is called; `outside` for clients of none.
+    pub label: String,
+    view: ViewId,
+}
+
+impl Asked {
+    /// Compiles a world.
+    ///
+    /// # Errors
+    /// It is too large.
+    pub fn new(topology: Topology) -> Result<Self, CompileError> {
+        let snapshot = Snapshot::compile(topology.clone(), Identity::default(), Generation(1))?;
+        Ok(Self { topology, snapshot })
+    }
+
+    /// Clients outside all networks, then those of each network, by the networks' labels.
+    pub fn askers(&self) -> Vec<Asker> {
+        let networks = self.topology.numbered_networks().map(|(number, _)| Asker {
+            label: self.topology.network_label(number).to_owned(),
+            view: self.snapshot.view_of(number),
+        });
+        let mut networks: Vec<_> = networks.collect();
+        networks.sort();
+        networks.insert(0, Asker::outside());
+        networks
+    }
+}
+
+impl Asker {
+    /// Clients outside all networks.
+    pub fn outside() -> Self {
+        Self { label: "outside".to_owned(), view: OUTSIDE }
+    }
+}

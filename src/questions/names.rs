@@ -1,0 +1,60 @@
+//! The questions that tell two worlds apart.
+//!
+//! They are every owner, every target of an alias, every apex and empty non-terminal of both worlds, and one made-up name below
+//! each of them, which stands for all names that do not exist there, or that a wildcard answers; each with the types that are
+//! present at the name, with A and AAAA, and with one type that is absent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Asked;
+use crate::dns::{Name, NameRef, RecordType, rdata};
+
+/// The label of made-up names: nobody has it.
+const MADE_UP: &str = "vnetdns-made-up";
+/// Types of which one that is absent is asked for.
+const ABSENT: [RecordType; 4] = [RecordType::TXT, RecordType::HINFO, RecordType::MX, RecordType::SRV];
+
+/// A name and the types that are asked for.
+pub(super) type NameAndTypes = (Name, Vec<RecordType>);
+
+/// All questions about these worlds.
+pub(super) fn questions(worlds: &[&Asked]) -> Vec<NameAndTypes> {
+    let mut types: BTreeMap<Name, BTreeSet<u16>> = BTreeMap::new();
+    let mut wildcards: BTreeMap<Name, BTreeSet<u16>> = BTreeMap::new();
+    for zone in worlds.iter().flat_map(|world| world.snapshot.zones()) {
+        for node in zone.zone.nodes() {
+            let present: BTreeSet<u16> = node.rrsets().map(|rrset| rrset.rtype().into()).collect();
+            if node.name().is_wildcard()
+                && let Some(parent) = node.name().parent()
+            {
+                wildcards.entry(lower(parent)).or_default().extend(&present);
+            }
+            for alias in node.rrsets().filter(|rrset| matches!(rrset.rtype(), RecordType::CNAME | RecordType::DNAME)) {
+                for target in alias.rdatas().filter_map(rdata::target) {
+                    types.entry(lower(target)).or_default();
+                }
+            }
+            types.entry(lower(node.name())).or_default().extend(present);
+        }
+    }
+    let mut questions = Vec::with_capacity(2 * types.len());
+    for (name, present) in types {
+        if let Ok(made_up) = Name::relative(MADE_UP, name.as_ref()) {
+            let below = wildcards.remove(&name).unwrap_or_default();
+            questions.push((made_up, with_usual(below)));
+        }
+        questions.push((name, with_usual(present)));
+    }
+    questions
+}
+
+fn with_usual(mut types: BTreeSet<u16>) -> Vec<RecordType> {
+    let absent = ABSENT.into_iter().find(|rtype| !types.contains(&u16::from(*rtype)));
+    types.extend([RecordType::A, RecordType::AAAA].into_iter().chain(absent).map(u16::from));
+    types.into_iter().map(RecordType::from).collect()
+}
+
+fn lower(name: NameRef<'_>) -> Name {
+    // A length octet is at most 63, so that it is no capital letter.
+    Name::from_wire(&name.as_wire().to_ascii_lowercase()).expect("a name in lower case is a name")
+}

@@ -1,0 +1,256 @@
+//! `matrix`, `diff` and `test` from outside. What is expected of the default lab is what Azure's documents say of its two networks.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{PROGRAM, Server};
+
+const NAME: &str = "k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com";
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).env_remove("RUST_LOG").output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn printed_json(arguments: &[&str]) -> Value {
+    serde_json::from_slice(&run(arguments).stdout).unwrap()
+}
+
+/// Two folders with the lab, the second with a change.
+fn labs(change: impl FnOnce(String) -> String) -> (TempDir, String, String) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("zones")).unwrap();
+    fs::create_dir(folder.path().join("config")).unwrap();
+    for zone in ["contoso.internal.zone", "trafficmanager.net.zone"] {
+        fs::copy(root.join("zones").join(zone), folder.path().join("zones").join(zone)).unwrap();
+    }
+    let lab = fs::read_to_string(root.join("config/lab.toml")).unwrap();
+    let [old, new] = ["old.toml", "new.toml"].map(|name| folder.path().join("config").join(name));
+    fs::write(&old, &lab).unwrap();
+    fs::write(&new, change(lab)).unwrap();
+    let [old, new] = [old, new].map(|path| path.to_str().unwrap().to_owned());
+    (folder, old, new)
+}
+
+#[test]
+fn the_matrix_shows_the_known_issue_of_two_networks() {
+    let matrix = printed_json(&["matrix", "--lab", "default", "--format", "json", NAME]);
+    assert_eq!(matrix["schema"], "vnetdns.matrix/1");
+    let rows = matrix["questions"][0]["rows"].as_array().unwrap();
+    let row = |asker: &str| rows.iter().find(|row| row["askers"].as_array().unwrap().contains(&asker.into())).unwrap();
+    assert_eq!(row("vnet-n1")["seen"]["records"], json!(["10.1.0.5"]));
+    assert_eq!(row("vnet-n1")["seen"]["private"], true);
+    assert_eq!(row("vnet-n2")["seen"]["outcome"], "nx_domain");
+    assert_eq!(row("outside"), row("vnet-hub"));
+    assert_eq!(row("outside")["seen"]["private"], false);
+}
+
+#[test]
+fn names_cannot_inject_anything_into_the_page() {
+    let name = "<img src=x onerror=alert(1)>.test";
+    let page = text(&run(&["matrix", "--lab", "default", "--format", "html", &name.replace(' ', "\\032")]));
+    assert!(page.starts_with("<!DOCTYPE html>"));
+    assert!(!page.contains("<img"), "{page}");
+}
+
+#[test]
+fn a_link_that_goes_is_named_as_private_to_public() {
+    let link = "virtual_network_links = [{ virtual_network = \"vnet-n1\" }]";
+    let (_folder, old, new) = labs(|lab| lab.replace(link, "virtual_network_links = []"));
+    let output = run(&["diff", &old, &new]);
+    assert_eq!(output.status.code(), Some(1));
+    let report = text(&output);
+    assert!(report.starts_with("from private to public (3)\n"), "{report}");
+    let difference = printed_json(&["diff", "--format", "json", &old, &new]);
+    assert_eq!(difference["schema"], "vnetdns.difference/1");
+    let changes = difference["changes"].as_array().unwrap();
+    let change = changes.iter().find(|change| change["name"] == format!("{NAME}.") && change["type"] == "A").unwrap();
+    assert_eq!(change["kind"], "private_to_public");
+    assert_eq!(change["askers"], json!(["vnet-n1"]));
+    assert_eq!(change["old"]["records"], json!(["10.1.0.5"]));
+    assert!(changes.iter().all(|change| change["askers"] == json!(["vnet-n1"])), "{report}");
+    let markdown = text(&run(&["diff", "--format", "markdown", &old, &new]));
+    assert!(markdown.contains("| from private to public |"), "{markdown}");
+}
+
+#[test]
+fn the_same_world_does_not_differ_and_a_broken_one_has_its_own_exit_code() {
+    let (_folder, old, new) = labs(|lab| lab);
+    let same = run(&["diff", &old, &new]);
+    assert_eq!((same.status.code(), text(&same).as_str()), (Some(0), "nothing differs\n"));
+    let broken = run(&["diff", &old, "nowhere.toml"]);
+    assert_eq!(broken.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&broken.stderr).contains("the new world, nowhere.toml, cannot be loaded"));
+}
+
+#[test]
+fn a_renamed_network_is_lost_and_gained_and_its_addresses_change_hands() {
+    let (_folder, old, new) = labs(|lab| lab.replace("\"vnet-hub\"", "\"vnet-core\""));
+    let report = text(&run(&["diff", &old, &new]));
+    assert!(report.starts_with("virtual network vnet-hub is lost\nvirtual network vnet-core is gained\n"), "{report}");
+    assert!(report.contains("10.0.0.0 to 10.0.255.255: vnet-hub → vnet-core\n"), "{report}");
+}
+
+const EXPECTATIONS: &str = r#"
+[[expect]]
+from = ["vnet-n1", "10.1.0.9"]
+name = "k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com"
+records = ["10.1.0.5"]
+ttl_max = 10
+private = true
+
+[[expect]]
+from = "vnet-n2"
+name = "k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com"
+rcode = "NXDOMAIN"
+
+[[expect]]
+from = "outside"
+name = "k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com"
+private = false
+same_as = "vnet-hub"
+"#;
+
+fn expectations(text: &str) -> (TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("expect.toml");
+    fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+#[test]
+fn expectations_that_hold_pass() {
+    let (_folder, path) = expectations(EXPECTATIONS);
+    let output = run(&["test", "--lab", "default", &path]);
+    assert_eq!((output.status.code(), text(&output).as_str()), (Some(0), "4 passed, 0 failed, 0 skipped\n"));
+}
+
+#[test]
+fn expectations_that_do_not_hold_fail_with_what_is_there() {
+    let wrong = EXPECTATIONS
+        .replace("10.1.0.5", "10.1.0.6")
+        .replace("NXDOMAIN", "NOERROR")
+        .replace("\"outside\"", "\"vnet-n1\"");
+    let (_folder, path) = expectations(&wrong);
+    let output = run(&["test", "--lab", "default", &path]);
+    let report = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{report}");
+    assert!(report.contains("records: expected 10.1.0.6, got 10.1.0.5"), "{report}");
+    assert!(report.contains("response code: expected NOERROR, got NXDOMAIN"), "{report}");
+    assert!(report.contains("expected no private answer, got a private answer: 10.1.0.5"), "{report}");
+    assert!(report.ends_with("0 passed, 4 failed, 0 skipped\n"), "{report}");
+    let junit = text(&run(&["test", "--lab", "default", "--format", "junit", &path]));
+    assert!(junit.contains("<testsuite name=\"vnetdns\" tests=\"4\" failures=\"4\" skipped=\"0\">"), "{junit}");
+    let shown = printed_json(&["test", "--lab", "default", "--format", "json", &path]);
+    assert_eq!((&shown["schema"], &shown["failed"]), (&"vnetdns.test/1".into(), &4.into()));
+}
+
+#[test]
+fn an_expectation_file_that_cannot_be_meant_is_refused() {
+    for (text, what) in [
+        ("[[expect]]\nfrom = \"vnet-n1\"\nname = \"a.test\"\n", "nothing is expected"),
+        ("[[expect]]\nfrom = \"vnet-n1\"\nname = \"a..test\"\nrcode = \"NOERROR\"\n", "is not a domain name"),
+        ("[[expect]]\nfrom = \"x\"\nname = \"a.test\"\nrecord = [\"10.0.0.1\"]\n", "unknown field `record`"),
+        ("", "expects nothing"),
+    ] {
+        let (_folder, path) = expectations(text);
+        let output = run(&["test", "--lab", "default", &path]);
+        assert_eq!(output.status.code(), Some(2));
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(message.contains(what), "{text:?}: {message}");
+    }
+}
+
+#[test]
+fn a_server_is_asked_as_each_client_and_what_cannot_be_asked_is_skipped() {
+    let server = Server::lab();
+    let how = "[from.vnet-n1]\nsource = \"127.1.0.4\"\n[from.vnet-n2]\nsource = \"127.2.0.4\"\n[from.outside]\nsource = \"192.0.2.77\"\n";
+    let (_folder, path) = expectations(&format!("{EXPECTATIONS}\n{how}"));
+    let output = run(&["test", "--server", &server.address.to_string(), &path]);
+    let report = text(&output);
+    // 10.1.0.9 and 192.0.2.77 are no addresses of this host.
+    assert!(report.contains("this host does not have the address 192.0.2.77"), "{report}");
+    assert!(report.ends_with("2 passed, 0 failed, 2 skipped\n"), "{report}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn what_is_recorded_holds_and_coverage_names_what_is_untouched() {
+    let recorded = text(&run(&["test", "--lab", "default", "--record", NAME, "grafana.contoso.internal"]));
+    let (_folder, path) = expectations(&recorded);
+    let output = run(&["test", "--lab", "default", "--coverage", &path]);
+    let report = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    assert!(report.contains("10 passed, 0 failed"), "{report}");
+    // The record of the other workspace's endpoint is in a zone that nothing above asks.
+    assert!(
+        report.contains("untouched: a2-workspace-efgh.privatelink.eastus.prometheus.monitor.azure.com. A"),
+        "{report}"
+    );
+    assert!(!report.contains("untouched: k8s02-workspace-abcd.privatelink"), "{report}");
+}
+
+/// What `terraform show -json` prints of a plan that takes a link away, as its JSON Output Format has it.
+fn plan() -> String {
+    let group = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg/providers/Microsoft.Network";
+    let resource = |kind: &str, values: Value| {
+        json!({ "address": format!("{kind}.this"), "mode": "managed", "type": kind, "name": "this",
+                "provider_name": "registry.terraform.io/hashicorp/azurerm", "schema_version": 0, "values": values })
+    };
+    let network = resource(
+        "azurerm_virtual_network",
+        json!({ "id": format!("{group}/virtualNetworks/vnet-plan"), "name": "vnet-plan", "resource_group_name": "rg",
+                "location": "westeurope", "address_space": ["10.9.0.0/16"] }),
+    );
+    let zone = resource(
+        "azurerm_private_dns_zone",
+        json!({ "id": format!("{group}/privateDnsZones/corp.test"), "name": "corp.test", "resource_group_name": "rg" }),
+    );
+    let record = resource(
+        "azurerm_private_dns_a_record",
+        json!({ "id": format!("{group}/privateDnsZones/corp.test/A/www"), "name": "www", "zone_name": "corp.test",
+                "resource_group_name": "rg", "ttl": 300, "records": ["10.9.0.80"] }),
+    );
+    let link = resource(
+        "azurerm_private_dns_zone_virtual_network_link",
+        json!({ "id": format!("{group}/privateDnsZones/corp.test/virtualNetworkLinks/l"), "name": "l",
+                "private_dns_zone_name": "corp.test", "resource_group_name": "rg",
+                "virtual_network_id": format!("{group}/virtualNetworks/vnet-plan"), "registration_enabled": false }),
+    );
+    let values = |resources: &[&Value]| json!({ "root_module": { "resources": resources } });
+    let plan = json!({
+        "format_version": "1.2",
+        "terraform_version": "1.9.0",
+        "planned_values": values(&[&network, &zone, &record]),
+        "prior_state": { "format_version": "1.0", "values": values(&[&network, &zone, &record, &link]) },
+        "resource_changes": [],
+        "configuration": {},
+    });
+    plan.to_string()
+}
+
+#[test]
+fn a_terraform_plan_is_a_difference_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plan.json");
+    fs::write(&path, plan()).unwrap();
+    let output = run(&["diff", path.to_str().unwrap()]);
+    let report = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{report}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        report.contains("lost (") && report.contains("www.corp.test. A, rg/vnet-plan\n    - private: 10.9.0.80\n"),
+        "{report}"
+    );
+    let lonely = run(&["diff", "config/lab.toml"]);
+    assert_eq!(lonely.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&lonely.stderr).contains("name two configurations"));
+}
