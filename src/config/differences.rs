@@ -54,7 +54,7 @@ impl Listen {
     /// The path that is asked over HTTPS.
     fn path(&self) -> Option<&str> {
         match &self.encryption.as_ref()?.transport {
-            EncryptedTransport::Https { path } => Some(path),
+            EncryptedTransport::Https { path } | EncryptedTransport::Http3 { path } => Some(path),
             _ => None,
         }
     }
@@ -147,7 +147,10 @@ mod tests {
         };
         let https =
             |path: &str, certificate| encrypted(EncryptedTransport::Https { path: path.to_owned() }, certificate);
-        let old = settings(&[https("/dns-query", "a.pem"), encrypted(EncryptedTransport::Http3, "a.pem")]);
+        let old = settings(&[
+            https("/dns-query", "a.pem"),
+            encrypted(EncryptedTransport::Http3 { path: "/".to_owned() }, "a.pem"),
+        ]);
         assert_eq!(old.differences(&old), [""; 0]);
         let new = settings(&[encrypted(EncryptedTransport::Quic, "a.pem"), https("/", "b.pem")]);
         assert_eq!(

@@ -159,7 +159,10 @@ pub enum EncryptedTransport {
         path: String,
     },
     /// DNS over HTTPS by HTTP/3.
-    Http3,
+    Http3 {
+        /// As over HTTPS.
+        path: String,
+    },
     /// DNS over QUIC (RFC 9250).
     Quic,
 }
@@ -170,7 +173,7 @@ impl EncryptedTransport {
         match self {
             Self::Tls => Transport::Tls,
             Self::Https { .. } => Transport::Https,
-            Self::Http3 => Transport::Http3,
+            Self::Http3 { .. } => Transport::Http3,
             Self::Quic => Transport::Quic,
         }
     }
@@ -259,7 +262,7 @@ impl Listen {
         match self.encryption.as_ref().map(|encryption| &encryption.transport) {
             None => (true, true),
             Some(EncryptedTransport::Tls | EncryptedTransport::Https { .. }) => (true, false),
-            Some(EncryptedTransport::Http3 | EncryptedTransport::Quic) => (false, true),
+            Some(EncryptedTransport::Http3 { .. } | EncryptedTransport::Quic) => (false, true),
         }
     }
 

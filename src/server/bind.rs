@@ -99,7 +99,11 @@ pub(super) enum Sockets {
         path: String,
     },
     /// DNS over HTTP/3.
-    Http3(UdpSocket),
+    Http3 {
+        udp: UdpSocket,
+        /// As over HTTPS.
+        path: String,
+    },
     /// DNS over QUIC.
     Quic(UdpSocket),
 }
@@ -110,7 +114,7 @@ impl Sockets {
         match self {
             Self::Plain { udp, .. } => 1 + udp.len(),
             Self::Https { .. } => 2,
-            Self::Tls(_) | Self::Http3(_) | Self::Quic(_) => 1,
+            Self::Tls(_) | Self::Http3 { .. } | Self::Quic(_) => 1,
         }
     }
 
@@ -120,13 +124,13 @@ impl Sockets {
             Self::Plain { .. } | Self::Tls(_) => 1,
             // Two of the relay, one of hickory-server.
             Self::Https { .. } => 3,
-            Self::Http3(_) | Self::Quic(_) => 0,
+            Self::Http3 { .. } | Self::Quic(_) => 0,
         }
     }
 
     /// Whether hickory-server answers what comes.
     pub(super) fn are_hickorys(&self) -> bool {
-        matches!(self, Self::Https { .. } | Self::Http3(_) | Self::Quic(_))
+        matches!(self, Self::Https { .. } | Self::Http3 { .. } | Self::Quic(_))
     }
 }
 
@@ -225,9 +229,9 @@ fn encrypted(
             let tcp = tcp_listener(address, interface)?;
             Ok((tcp.local_addr()?, Sockets::Https { tcp, relay: Relay::new()?, path: path.clone() }))
         }
-        EncryptedTransport::Http3 => {
+        EncryptedTransport::Http3 { path } => {
             let udp = quic_socket(address, interface)?;
-            Ok((udp.local_addr()?, Sockets::Http3(udp)))
+            Ok((udp.local_addr()?, Sockets::Http3 { udp, path: path.clone() }))
         }
         EncryptedTransport::Quic => {
             let udp = quic_socket(address, interface)?;

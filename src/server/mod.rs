@@ -259,8 +259,8 @@ impl Server {
                     carry(Carried::Https { relay: relay.clone(), path })?;
                     accept(tcp, Carrier::Relayed(relay));
                 }
-                Sockets::Http3(udp) => carry(Carried::Http3(udp))?,
-                Sockets::Quic(udp) => carry(Carried::Quic(udp))?,
+                Sockets::Http3 { udp, path } => carry(Carried::http3(udp, &path))?,
+                Sockets::Quic(udp) => carry(Carried::quic(udp))?,
             }
         }
         for (what, serving) in carried {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::any::Any;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -34,7 +35,7 @@ pub(crate) enum Way {
 pub(crate) struct Trust {
     roots: RootCertStore,
     /// The name that the server's certificate must be for.
-    name: &'static str,
+    pub(crate) name: &'static str,
     /// In PEM.
     shown: Option<(String, String)>,
 }
@@ -104,17 +105,40 @@ pub(crate) async fn connect(server: SocketAddr, from: IpAddr) -> io::Result<TcpS
     soon(socket.connect(server)).await
 }
 
+/// TLS over a TCP connection, for what it is to carry.
+pub(crate) async fn tls(way: Way, stream: TcpStream, trust: &Trust) -> io::Result<TlsStream<TcpStream>> {
+    let connector = TlsConnector::from(Arc::new(trust.config(way)));
+    soon(connector.connect(ServerName::try_from(trust.name).unwrap(), stream)).await
+}
+
+/// An endpoint of QUIC at a source address, for what it is to carry.
+pub(crate) fn endpoint(way: Way, from: IpAddr, trust: &Trust) -> io::Result<quinn::Endpoint> {
+    let mut endpoint = quinn::Endpoint::client((from, 0).into())?;
+    let config = Arc::new(trust.config(way));
+    let config = quinn::crypto::rustls::QuicClientConfig::try_from(config).map_err(io::Error::other)?;
+    endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(config)));
+    Ok(endpoint)
+}
+
+/// A QUIC connection from a source address.
+pub(crate) async fn quic(
+    way: Way,
+    server: SocketAddr,
+    from: IpAddr,
+    trust: &Trust,
+) -> io::Result<(quinn::Connection, quinn::Endpoint)> {
+    let endpoint = endpoint(way, from, trust)?;
+    let connection = soon(endpoint.connect(server, trust.name).map_err(io::Error::other)?).await?;
+    Ok((connection, endpoint))
+}
+
 impl Connection {
     /// Connects from a source address.
     pub(crate) async fn open(way: Way, server: SocketAddr, from: IpAddr, trust: &Trust) -> io::Result<Self> {
         match way {
             Way::Tls | Way::Https => Self::over(way, connect(server, from).await?, trust).await,
             Way::Http3 | Way::Quic => {
-                let mut endpoint = quinn::Endpoint::client((from, 0).into())?;
-                let config = Arc::new(trust.config(way));
-                let config = quinn::crypto::rustls::QuicClientConfig::try_from(config).map_err(io::Error::other)?;
-                endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(config)));
-                let connection = soon(endpoint.connect(server, trust.name).map_err(io::Error::other)?).await?;
+                let (connection, endpoint) = quic(way, server, from, trust).await?;
                 if way == Way::Quic {
                     return Ok(Self::Quic(connection, endpoint));
                 }
@@ -128,9 +152,7 @@ impl Connection {
     /// Over a TCP connection that may have carried something before.
     pub(crate) async fn over(way: Way, stream: TcpStream, trust: &Trust) -> io::Result<Self> {
         let server = stream.peer_addr()?;
-        let connector = TlsConnector::from(Arc::new(trust.config(way)));
-        let name = ServerName::try_from(trust.name).unwrap();
-        let stream = soon(connector.connect(name, stream)).await?;
+        let stream = tls(way, stream, trust).await?;
         if way == Way::Tls {
             return Ok(Self::Tls(Box::new(stream)));
         }
@@ -179,6 +201,30 @@ impl Connection {
                 Ok(octets.get(2..).map(<[u8]>::to_vec))
             }
         }
+    }
+
+    /// Begins a request and sends no more of it: it is open as long as what is returned.
+    pub(crate) async fn begin(&mut self) -> io::Result<Box<dyn Any + Send>> {
+        Ok(match self {
+            Self::Tls(stream) => {
+                soon(stream.write_all(&[0, 40, 0])).await?;
+                Box::new(())
+            }
+            Self::Https(sender, url) => {
+                let mut sender = soon(sender.clone().ready()).await?;
+                Box::new(sender.send_request(post(url, 40), false).map_err(io::Error::other)?)
+            }
+            Self::Http3(sender, url, _) => {
+                let mut stream = soon(sender.send_request(post(url, 40))).await?;
+                soon(stream.send_data(Bytes::from_static(&[0]))).await?;
+                Box::new(stream)
+            }
+            Self::Quic(connection, _) => {
+                let (mut send, receive) = soon(connection.open_bi()).await?;
+                soon(send.write_all(&[0, 40, 0])).await?;
+                Box::new((send, receive))
+            }
+        })
     }
 
     /// Sends octets over TLS, one message or many.

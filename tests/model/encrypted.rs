@@ -58,7 +58,7 @@ fn transport(way: Way) -> (Transport, EncryptedTransport, Protocol) {
     match way {
         Way::Tls => (Transport::Tls, EncryptedTransport::Tls, Protocol::Tls),
         Way::Https => (Transport::Https, EncryptedTransport::Https { path: "/dns-query".to_owned() }, Protocol::Https),
-        Way::Http3 => (Transport::Http3, EncryptedTransport::Http3, Protocol::H3),
+        Way::Http3 => (Transport::Http3, EncryptedTransport::Http3 { path: "/dns-query".to_owned() }, Protocol::H3),
         Way::Quic => (Transport::Quic, EncryptedTransport::Quic, Protocol::Quic),
     }
 }

@@ -67,8 +67,9 @@ impl Declarer<'_> {
         let transport = *spanned.get_ref();
         let path = listen.path.as_ref().map_or(DEFAULT_PATH, |path| path.get_ref().as_str());
         if let Some(spanned) = &listen.path {
-            if transport != mirror::Transport::Https {
-                self.problem(spanned, "only transport = \"https\" has a path to ask", "remove path");
+            if !matches!(transport, mirror::Transport::Https | mirror::Transport::Http3) {
+                let what = "only transport = \"https\" and \"http3\" have a path to ask";
+                self.problem(spanned, what, "remove path");
             } else if !is_path(path) {
                 let mend = "write it as it stands in a URL, \"/dns-query\"";
                 self.problem(spanned, format!("{path:?} is no path"), mend);
@@ -97,7 +98,7 @@ impl Declarer<'_> {
             transport: match transport {
                 mirror::Transport::Tls => EncryptedTransport::Tls,
                 mirror::Transport::Https => EncryptedTransport::Https { path: path.to_owned() },
-                mirror::Transport::Http3 => EncryptedTransport::Http3,
+                mirror::Transport::Http3 => EncryptedTransport::Http3 { path: path.to_owned() },
                 mirror::Transport::Quic => EncryptedTransport::Quic,
             },
             certificate: Files::relative(self.path, certificate.get_ref()),

@@ -1,21 +1,26 @@
 //! One request that hickory-server has decoded: answered from its octets, as over every other transport.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use hickory_proto::op::{Header, HeaderCounts};
-use hickory_server::net::runtime::Time;
+use hickory_proto::op::{Header, HeaderCounts, MessageType, ResponseCode};
+use hickory_proto::rr::Record;
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncoder};
+use hickory_server::net::NetError;
+use hickory_server::net::runtime::{Time, TokioTime};
+use hickory_server::net::xfer::Protocol;
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
+use hickory_server::zone_handler::{MessageResponse, MessageResponseBuilder, Queries};
 
+use super::connected::{Connected, Peer};
 use super::message::Parts;
 use super::relay::Relay;
 use crate::incidents::Incident;
 use crate::observe::Kind;
 use crate::server::exchange::{Exchange, Made};
 use crate::server::forwarding::{self, Begun};
-use crate::server::proxy::{Sender, Told};
 use crate::server::stream::{Connections, Worker};
 use crate::server::{Serving, now};
 use crate::view::Transport;
@@ -26,27 +31,16 @@ pub(super) struct Handler {
     pub(super) serving: Arc<Serving>,
     pub(super) connections: Arc<Connections>,
     pub(super) transport: Transport,
-    /// The address of this host that clients ask, where a listener has one.
-    pub(super) local: Option<IpAddr>,
     pub(super) peers: Peers,
 }
 
 /// Who is behind the addresses that hickory-server sees.
+#[derive(Clone)]
 pub(super) enum Peers {
-    /// The clients themselves.
-    Clients,
-    /// The relay, which knows.
+    /// The relay knows.
     Relayed(Arc<Relay>),
-}
-
-/// Whoever sends requests.
-#[derive(Debug)]
-pub(super) struct Peer {
-    pub(super) address: SocketAddr,
-    pub(super) sender: Sender,
-    pub(super) told: Told,
-    /// The address of this host that it asked, where that is known.
-    pub(super) local: Option<IpAddr>,
+    /// All requests are of one connection.
+    One(Arc<Connected>),
 }
 
 #[async_trait]
@@ -75,19 +69,32 @@ impl RequestHandler for Handler {
 impl Handler {
     /// The response to a request, if there is one.
     async fn answer(&self, request: &Request) -> Option<Response> {
-        match &self.peers {
-            Peers::Relayed(relay) => {
-                let waiting = relay.find(request.src())?.request();
-                self.answer_to(waiting.peer(), request).await
+        let connected = match &self.peers {
+            Peers::Relayed(relay) => relay.find(request.src())?,
+            Peers::One(connected) => connected.clone(),
+        };
+        let waiting = connected.request();
+        self.answer_to(waiting.peer(), request).await
+    }
+
+    /// What hickory-server would make of a message that came over QUIC, if anything: what it cannot decode is FORMERR, what
+    /// is a response is dropped, all else is answered.
+    pub(super) async fn hear(&self, octets: Vec<u8>, source: SocketAddr, protocol: Protocol) -> Option<Vec<u8>> {
+        let header = Header::read(&mut BinDecoder::new(&octets)).ok()?;
+        let mut sent = Sent::default();
+        match Request::from_bytes(octets, source, protocol) {
+            Err(_) => {
+                let queries = Queries::read(&mut BinDecoder::new(&[]), 0).ok()?;
+                let formerr = MessageResponseBuilder::new(&queries, None).error_msg(&header, ResponseCode::FormErr);
+                sent.send_response(formerr).await.ok()?;
             }
-            // RFC 9250 §4.2.1 has such a connection end; hickory-server gives no way to that.
-            Peers::Clients if self.transport == Transport::Quic && request.metadata.id != 0 => None,
-            Peers::Clients => {
-                let (address, sender) = (request.src(), Sender::direct(request.src().ip()));
-                let told = Told::nothing();
-                self.answer_to(&Peer { address, sender, told, local: self.local }, request).await
+            Ok(request) if request.metadata.message_type == MessageType::Response => return None,
+            Ok(request) => {
+                self.handle_request::<_, TokioTime>(&request, sent.clone()).await;
             }
         }
+        let octets = std::mem::take(&mut *sent.0.lock().unwrap_or_else(PoisonError::into_inner));
+        (!octets.is_empty()).then_some(octets)
     }
 
     async fn answer_to(&self, peer: &Peer, request: &Request) -> Option<Response> {
@@ -123,5 +130,31 @@ impl Handler {
         Exchange::answered(*address, received, kind, made).finish_shared(serving, &snapshot);
         serving.metrics.shared().took_shared(*transport, start, 1);
         Some(response)
+    }
+}
+
+/// A response as hickory-server has encoded it, for a stream of ours to send.
+#[derive(Clone, Default)]
+struct Sent(Arc<Mutex<Vec<u8>>>);
+
+#[async_trait]
+impl ResponseHandler for Sent {
+    async fn send_response<'a>(
+        &mut self,
+        response: MessageResponse<
+            '_,
+            'a,
+            impl Iterator<Item = &'a Record> + Send + 'a,
+            impl Iterator<Item = &'a Record> + Send + 'a,
+            impl Iterator<Item = &'a Record> + Send + 'a,
+            impl Iterator<Item = &'a Record> + Send + 'a,
+        >,
+    ) -> Result<ResponseInfo, NetError> {
+        let mut octets = Vec::with_capacity(512);
+        let mut encoder = BinEncoder::new(&mut octets);
+        encoder.set_max_size(u16::MAX);
+        let info = response.destructive_emit(&mut encoder)?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = octets;
+        Ok(info)
     }
 }

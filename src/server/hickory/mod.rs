@@ -1,10 +1,16 @@
 //! DNS over HTTPS and over QUIC, by hickory-server: it knows HTTP/2, HTTP/3 and QUIC, we what is answered.
 //!
 //! It has threads of its own, and no more than half of the processors: whatever it is flooded with, UDP, TCP and TLS keep
-//! the rest. Each listener is a server of its own, whose handler knows which listener that is.
+//! the rest. Connections are bounded by accept loops of ours in front of it: `relay` hands those of HTTPS on to a server of
+//! hickory-server's for each listener, `quic` has those of QUIC, and `http3` what is asked over HTTP/3 there. `handler` answers
+//! what hickory-server has decoded, and `message` has it encode the response.
 
+mod bounded;
+mod connected;
 mod handler;
+mod http3;
 mod message;
+mod quic;
 mod relay;
 
 use std::io;
@@ -28,6 +34,7 @@ use crate::incidents::Incident;
 use crate::observe::Condition;
 use crate::view::Transport;
 use handler::{Handler, Peers};
+use quic::Application;
 
 pub(super) use relay::Relay;
 
@@ -54,19 +61,26 @@ pub(super) enum Carried {
         /// The path of the resource that is asked.
         path: String,
     },
-    /// HTTP/3.
-    Http3(UdpSocket),
-    /// DNS over QUIC.
-    Quic(UdpSocket),
+    /// What comes over QUIC.
+    Quic(UdpSocket, Application),
 }
 
 impl Carried {
     const fn transport(&self) -> Transport {
         match self {
             Self::Https { .. } => Transport::Https,
-            Self::Http3(_) => Transport::Http3,
-            Self::Quic(_) => Transport::Quic,
+            Self::Quic(_, application) => application.transport(),
         }
+    }
+
+    /// HTTP/3 on a socket; the path is that of the resource that is asked.
+    pub(super) fn http3(socket: UdpSocket, path: &str) -> Self {
+        Self::Quic(socket, Application::Http { path: path.into() })
+    }
+
+    /// DNS over QUIC on a socket.
+    pub(super) const fn quic(socket: UdpSocket) -> Self {
+        Self::Quic(socket, Application::Dns)
     }
 }
 
@@ -112,20 +126,19 @@ async fn serve(carried: Carried, serving: Arc<Serving>, connections: Arc<Connect
     let transport = carried.transport();
     let (health, about) = (serving.metrics.health(), format!("the listener for {transport} on {}", serving.address));
     loop {
-        let ended = match start(&carried, &serving, &connections) {
-            Ok(mut server) => {
-                health.clear(&about);
-                let ended = tokio::select! {
-                    ended = server.block_until_done() => ended,
-                    () = stop.cancelled() => {
-                        let _ = timeout(DRAIN, server.shutdown_gracefully()).await;
-                        return;
-                    }
-                };
-                ended.map_err(io::Error::other)
-            }
-            Err(error) => Err(error),
+        // Before anything is waited for: the socket is there, and takes what comes.
+        let started = || health.clear(&about);
+        let ended = match &carried {
+            _ if faults::is_wanted(Fault::Carry) => Err(io::Error::other("on purpose")),
+            Carried::Https { relay, path } => serve_https(relay, path, &serving, &connections, &stop, started).await,
+            Carried::Quic(socket, application) => match socket.try_clone() {
+                Ok(socket) => quic::serve(socket, application, &serving, &connections, &stop, started).await,
+                Err(error) => Err(error),
+            },
         };
+        if stop.is_cancelled() {
+            return;
+        }
         let error = ended.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
         health.set(&about, Condition::Down(format!("it has ended, and is started again each second: {error}")));
         tracing::debug!(%error, "a listener for {transport} has ended; it is started again");
@@ -138,32 +151,27 @@ async fn serve(carried: Carried, serving: Arc<Serving>, connections: Arc<Connect
     }
 }
 
-/// A server for a listener, on its socket.
-fn start(carried: &Carried, serving: &Arc<Serving>, connections: &Arc<Connections>) -> io::Result<Server<Handler>> {
-    if faults::is_wanted(Fault::Carry) {
-        return Err(io::Error::other("on purpose"));
-    }
-    let (peers, local) = match carried {
-        Carried::Https { relay, .. } => (Peers::Relayed(relay.clone()), None),
-        Carried::Http3(socket) | Carried::Quic(socket) => {
-            let local = socket.local_addr().ok().map(|local| local.ip());
-            (Peers::Clients, local.filter(|local| !local.is_unspecified()))
+/// Has hickory-server serve what is relayed, until `stop`.
+async fn serve_https(
+    relay: &Arc<Relay>,
+    path: &str,
+    serving: &Arc<Serving>,
+    connections: &Arc<Connections>,
+    stop: &CancellationToken,
+    started: impl FnOnce(),
+) -> io::Result<()> {
+    let (shown, idle) = (Shown::new(serving), connections.idle_timeout());
+    let (serving, connections, peers) = (serving.clone(), connections.clone(), Peers::Relayed(relay.clone()));
+    let mut server = Server::new(Handler { serving, connections, transport: Transport::Https, peers });
+    let listener = TcpListener::from_std(relay.listener.try_clone()?)?;
+    server.register_https_listener(listener, idle, shown, None, path.to_owned())?;
+    started();
+    let ended = tokio::select! {
+        ended = server.block_until_done() => ended,
+        () = stop.cancelled() => {
+            let _ = timeout(DRAIN, server.shutdown_gracefully()).await;
+            return Ok(());
         }
     };
-    let (serving, connections) = (serving.clone(), connections.clone());
-    let (shown, idle) = (Shown::new(&serving), connections.idle_timeout());
-    let mut server = Server::new(Handler { serving, connections, transport: carried.transport(), local, peers });
-    match carried {
-        Carried::Https { relay, path } => {
-            let listener = TcpListener::from_std(relay.listener.try_clone()?)?;
-            server.register_https_listener(listener, idle, shown, None, path.clone())?;
-        }
-        Carried::Http3(socket) => {
-            server.register_h3_listener(tokio::net::UdpSocket::from_std(socket.try_clone()?)?, idle, shown, None)?;
-        }
-        Carried::Quic(socket) => {
-            server.register_quic_listener(tokio::net::UdpSocket::from_std(socket.try_clone()?)?, idle, shown)?;
-        }
-    }
-    Ok(server)
+    ended.map_err(io::Error::other)
 }

@@ -1,22 +1,22 @@
 //! Connections for HTTPS, on their way to hickory-server.
 //!
-//! hickory-server takes any number of connections, and has no time-out before the first request. So clients connect to an
-//! accept loop of ours, with the bounds of all streams and with PROXY headers, and their octets are relayed over loopback
-//! to a listener that hickory-server has for itself. It knows a connection by the relay's port, and no other connection
-//! to that listener gets an answer.
+//! hickory-server takes any number of connections, has no time-out before the first request, and keeps up to 16 MiB of the
+//! fields of one. So clients connect to an accept loop of ours, with the bounds of all streams and with PROXY headers, and
+//! their octets are relayed over loopback to a listener that hickory-server has for itself, as many as their requests need.
+//! It knows a connection by the relay's port, and no other connection to that listener gets an answer.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
-use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes, join};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 
-use super::handler::Peer;
+use super::connected::{Connected, Peer};
 use crate::incidents::Incident;
 use crate::server::bind;
 use crate::server::proxy::{Sender, Told};
@@ -32,21 +32,8 @@ pub(in crate::server) struct Relay {
     pub(super) listener: TcpListener,
     address: SocketAddr,
     /// By the port of the relay's side.
-    connections: Mutex<HashMap<u16, Arc<Relayed>>>,
+    connections: Mutex<HashMap<u16, Arc<Connected>>>,
 }
-
-/// A connection that is relayed.
-#[derive(Debug)]
-pub(super) struct Relayed {
-    pub(super) peer: Peer,
-    /// Requests that have come and are not answered.
-    waiting: AtomicUsize,
-    /// Told of each answer.
-    answered: Notify,
-}
-
-/// A request that is being answered.
-pub(super) struct Waiting(Arc<Relayed>);
 
 impl Relay {
     /// A listener on a free port of loopback.
@@ -69,7 +56,7 @@ impl Relay {
     /// Either side fails.
     pub(in crate::server) async fn carry(
         &self,
-        mut client: TcpStream,
+        client: TcpStream,
         mut accepted: Accepted,
         sender: Sender,
         octets: &[u8],
@@ -86,17 +73,19 @@ impl Relay {
         let origin = accepted.origin;
         let told = Told::new(&accepted.serving.published.load(), sender);
         let peer = Peer { address: origin.peer, sender, told, local: origin.local };
-        let relayed = Arc::new(Relayed { peer, waiting: AtomicUsize::new(0), answered: Notify::new() });
+        let relayed = Connected::new(peer);
         // Before anything is sent there: the first request is to find it.
         let _listed = self.list(server.local_addr()?.port(), relayed.clone());
         server.write_all(octets).await?;
+        let (read, write) = client.into_split();
+        let mut client = join(Metered { stream: read, connected: relayed.clone() }, write);
         let copy = copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER);
         tokio::pin!(copy);
         loop {
             tokio::select! {
                 biased;
                 copied = &mut copy => return copied.map(|_| ()),
-                () = relayed.answered.notified() => {
+                () = relayed.answered() => {
                     // Nothing else renews it, as over TCP.
                     accepted.patience.renew();
                     accepted.place.answered(relayed.is_waiting());
@@ -108,45 +97,33 @@ impl Relay {
     }
 
     /// The connection that comes from an address, as hickory-server sees it.
-    pub(super) fn find(&self, address: SocketAddr) -> Option<Arc<Relayed>> {
+    pub(super) fn find(&self, address: SocketAddr) -> Option<Arc<Connected>> {
         let is_relay = address.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST);
         self.lock().get(&address.port()).filter(|_| is_relay).cloned()
     }
 
-    fn list(&self, port: u16, relayed: Arc<Relayed>) -> Listed<'_> {
+    fn list(&self, port: u16, relayed: Arc<Connected>) -> Listed<'_> {
         self.lock().insert(port, relayed);
         Listed { relay: self, port }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u16, Arc<Relayed>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u16, Arc<Connected>>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Relayed {
-    /// Notes a request that has come; it is answered when what is returned is dropped.
-    pub(super) fn request(self: Arc<Self>) -> Waiting {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        // The relay is to look whether it still has to wait.
-        self.answered.notify_one();
-        Waiting(self)
-    }
-
-    fn is_waiting(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
-    }
+/// What a client sends, as far as it may.
+struct Metered<S> {
+    stream: S,
+    connected: Arc<Connected>,
 }
 
-impl Waiting {
-    pub(super) fn peer(&self) -> &Peer {
-        &self.0.peer
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.0.answered.notify_one();
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let is_allowed = self.connected.spend(buffer.filled().len() - before);
+        Poll::Ready(if is_allowed { Ok(()) } else { Err(io::ErrorKind::QuotaExceeded.into()) })
     }
 }
 

@@ -12,14 +12,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::header::{self, Begun};
-use super::patience::{DRAIN_SILENCE, Patience};
-use super::standing::Standing;
+use super::patience::DRAIN_SILENCE;
 use super::{Accepted, Connections, Origin, connection, tls};
 use crate::faults::{self, Fault};
 use crate::incidents::Incident;
 use crate::observe::Condition;
 use crate::server::hickory::Relay;
-use crate::server::proxy::Sender;
 use crate::server::{Serving, certificates};
 use crate::view::Transport;
 
@@ -79,21 +77,8 @@ pub(in crate::server) async fn serve(
                 }
                 let local = stream.local_addr().ok().map(|local| local.ip());
                 let origin = Origin { peer, local, transport: carrier.transport() };
-                let snapshot = serving.published.load();
-                let standing = Standing::new(&serving, &snapshot, origin, Sender::direct(peer.ip()));
-                let known = (snapshot.generation(), standing);
-                // Not kept while waiting.
-                drop(snapshot);
-                let Some(place) = connections.places.take(standing).await else {
-                    tracing::debug!(client = %peer, "refused a TCP connection: too many are open");
-                    let holder = standing.holder;
-                    serving.incidents.report(Incident::ConnectionLimit, holder, || format!("of {holder}"));
-                    continue;
-                };
-                let ticket = place.ticket();
-                let patience = Patience::new(connections.idle_timeout, stop.clone());
-                let (serving, of_all) = (serving.clone(), connections.clone());
-                let accepted = Accepted { origin, known, place, patience, serving, connections: of_all };
+                let Some(accepted) = Accepted::new(origin, &serving, &connections, &stop).await else { continue };
+                let ticket = accepted.ticket();
                 let carrier = carrier.clone();
                 let task = tasks.spawn(async move {
                     let transport = origin.transport;
@@ -101,7 +86,7 @@ pub(in crate::server) async fn serve(
                         tracing::debug!(client = %peer, %transport, %error, "a connection ended");
                     }
                 });
-                connections.places.serve(ticket, task.abort_handle());
+                connections.started(ticket, &task);
             }
             Err(error) => {
                 tracing::debug!(%error, "accepting a TCP connection failed");

@@ -16,11 +16,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::incidents::Incidents;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::incidents::{Incident, Incidents};
 use crate::observe::{Counters, Metrics};
 use crate::respond::Responder;
 use crate::server::Serving;
 use crate::server::dnstap::{Dnstap, Tap};
+use crate::server::proxy::Sender;
 use crate::snapshot::Generation;
 use crate::view::Transport;
 use patience::Patience;
@@ -58,7 +62,7 @@ pub(super) struct Origin {
     pub(super) peer: SocketAddr,
     /// The address of this host that the peer asked.
     pub(super) local: Option<IpAddr>,
-    transport: Transport,
+    pub(super) transport: Transport,
 }
 
 /// All that a connection has but its stream.
@@ -69,10 +73,39 @@ pub(super) struct Accepted {
     pub(super) place: Place,
     pub(super) patience: Patience,
     pub(super) serving: Arc<Serving>,
-    connections: Arc<Connections>,
+    pub(super) connections: Arc<Connections>,
 }
 
 impl Accepted {
+    /// A connection that has come, with a place for it; `None` where there is none, which is counted. Waits no longer than a
+    /// connection takes to close.
+    pub(super) async fn new(
+        origin: Origin,
+        serving: &Arc<Serving>,
+        connections: &Arc<Connections>,
+        stop: &CancellationToken,
+    ) -> Option<Self> {
+        let known = {
+            let snapshot = serving.published.load();
+            let sender = Sender::direct(origin.peer.ip());
+            (snapshot.generation(), Standing::new(serving, &snapshot, origin, sender))
+        };
+        let Some(place) = connections.places.take(known.1).await else {
+            let Origin { peer, transport, .. } = origin;
+            tracing::debug!(client = %peer, "refused a connection over {transport}: too many are open");
+            let holder = known.1.holder;
+            serving.incidents.report(Incident::ConnectionLimit, holder, || format!("of {holder}"));
+            return None;
+        };
+        let patience = Patience::new(connections.idle_timeout, stop.clone());
+        Some(Self { origin, known, place, patience, serving: serving.clone(), connections: connections.clone() })
+    }
+
+    /// Which connection it is, for [`Connections::started`].
+    pub(super) fn ticket(&self) -> (usize, u64) {
+        self.place.ticket()
+    }
+
     /// Whether its client is refused whatever it asks, as far as its addresses tell.
     pub(super) fn is_refused(&self) -> bool {
         self.known.1.trust == Trust::Refused
@@ -95,6 +128,11 @@ impl Connections {
             metrics,
             dnstap,
         }
+    }
+
+    /// Notes the task that serves a connection: it ends where the connection has to make room.
+    pub(super) fn started<T>(&self, ticket: (usize, u64), task: &JoinHandle<T>) {
+        self.places.serve(ticket, task.abort_handle());
     }
 
     /// How many are open.

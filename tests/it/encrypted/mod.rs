@@ -2,6 +2,7 @@
 
 mod certificates;
 mod programs;
+mod quic;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Instant, SystemTime};
