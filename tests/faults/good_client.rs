@@ -10,6 +10,10 @@ use std::time::{Duration, Instant};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
 
+use tokio::runtime::Builder;
+use tokio::time::timeout;
+
+use crate::encrypted_client::{Connection, Trust, Way};
 use crate::support::{query, receive};
 
 /// How long an answer may take: as long as a stub resolver waits.
@@ -24,6 +28,8 @@ const QUIET: usize = 50;
 pub(crate) enum Transport {
     Udp,
     Tcp,
+    /// At another address.
+    Encrypted(Way, SocketAddr),
 }
 
 /// A client that asks for the address of one name, and counts what it gets.
@@ -32,7 +38,9 @@ pub(crate) struct GoodClient<'a> {
     server: SocketAddr,
     from: IpAddr,
     name: &'a str,
-    transports: &'a [Transport],
+    transports: Vec<Transport>,
+    /// Whom it trusts, where it asks encrypted.
+    trust: Option<Trust>,
 }
 
 /// What a good client saw in one phase.
@@ -49,12 +57,24 @@ pub(crate) struct Seen {
 impl<'a> GoodClient<'a> {
     /// A client at `from` that asks over UDP and TCP for the A records of `name`.
     pub(crate) fn new(fault: &'a str, server: SocketAddr, from: &str, name: &'a str) -> Self {
-        Self { fault, server, from: from.parse().unwrap(), name, transports: &[Transport::Udp, Transport::Tcp] }
+        let transports = vec![Transport::Udp, Transport::Tcp];
+        Self { fault, server, from: from.parse().unwrap(), name, transports, trust: None }
     }
 
     /// The same client over some transports only.
-    pub(crate) fn over(self, transports: &'a [Transport]) -> Self {
-        Self { transports, ..self }
+    pub(crate) fn over(self, transports: &[Transport]) -> Self {
+        Self { transports: transports.into(), ..self }
+    }
+
+    /// The same client over some encrypted transports as well.
+    pub(crate) fn and_over(mut self, encrypted: &[(Way, SocketAddr)], trust: &Trust) -> Self {
+        self.transports.extend(encrypted.iter().map(|(way, address)| Transport::Encrypted(*way, *address)));
+        Self { trust: Some(trust.clone()), ..self }
+    }
+
+    /// The same client beside another fault.
+    pub(crate) fn beside(&self, fault: &'a str) -> Self {
+        Self { fault, transports: self.transports.clone(), trust: self.trust.clone(), ..*self }
     }
 
     /// Asks while nothing goes wrong, `phase` being "before" or "after".
@@ -80,7 +100,7 @@ impl<'a> GoodClient<'a> {
     fn phase(&self, phase: &str, most: usize, stop: &AtomicBool) -> Seen {
         let total = Mutex::new(Seen::default());
         thread::scope(|scope| {
-            for transport in self.transports {
+            for transport in &self.transports {
                 scope.spawn(|| {
                     let seen = self.ask(*transport, most, stop);
                     let mut total = total.lock().unwrap();
@@ -106,6 +126,7 @@ impl<'a> GoodClient<'a> {
 
     fn ask(&self, transport: Transport, most: usize, stop: &AtomicBool) -> Seen {
         let request = query(self.name, RecordType::A).to_vec().unwrap();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let mut seen = Seen::default();
         while seen.asked == 0 || seen.asked < most && !stop.load(Ordering::Relaxed) {
             let start = Instant::now();
@@ -113,6 +134,9 @@ impl<'a> GoodClient<'a> {
             let response = match transport {
                 Transport::Udp => self.ask_udp(&request),
                 Transport::Tcp => self.ask_tcp(&request),
+                Transport::Encrypted(way, server) => runtime.block_on(async {
+                    timeout(PATIENCE, self.ask_encrypted(way, server, &request)).await.ok().flatten()
+                }),
             };
             let message = response.and_then(|response| Message::from_vec(&response).ok());
             if message.is_some_and(|message| {
@@ -148,6 +172,19 @@ impl<'a> GoodClient<'a> {
         let length = u16::try_from(request.len()).ok()?.to_be_bytes();
         stream.write_all(&[&length, request].concat()).ok()?;
         receive(&mut stream)
+    }
+}
+
+impl GoodClient<'_> {
+    /// A connection for each query, as the others have.
+    async fn ask_encrypted(&self, way: Way, server: SocketAddr, request: &[u8]) -> Option<Vec<u8>> {
+        let mut request = request.to_vec();
+        if way == Way::Quic {
+            request[..2].copy_from_slice(&[0, 0]);
+        }
+        let trust = self.trust.as_ref().expect("whoever asks encrypted trusts someone");
+        let mut connection = Connection::open(way, server, self.from, trust).await.ok()?;
+        connection.exchange(&request).await.ok()?
     }
 }
 

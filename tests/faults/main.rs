@@ -8,6 +8,10 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and prints its figures")]
 
 mod descriptors;
+mod encrypted;
+#[path = "../it/encrypted_client.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod encrypted_client;
 mod endless_files;
 mod forwarding;
 #[allow(dead_code, reason = "each fault uses a part")]

@@ -75,6 +75,17 @@ impl Server {
         Self::run_command(command, &arguments, Some(folder))
     }
 
+    /// As [`Server::configured_behind`], with a configuration that says where to listen.
+    #[allow(dead_code, reason = "for the fault kit")]
+    pub(crate) fn limited(shell: &str, config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.toml");
+        std::fs::write(&path, config).unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{shell}; exec \"$0\" \"$@\""), PROGRAM]);
+        Self::run_command(command, &["--config", path.to_str().unwrap()], Some(folder))
+    }
+
     /// As [`Server::configured_with`], but that it logs as much as it does where nobody asks for more, or as `RUST_LOG` says.
     pub(crate) fn quiet(config: &str, files: &[(&str, &str)], filter: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
