@@ -14,7 +14,8 @@ use ipnet::IpNet;
 use super::config_option::ConfigOption;
 use super::{dig, print};
 use crate::azure::{Links, Scope, SecurityAction, Topology, ZoneContents};
-use crate::config::{Config, load};
+use crate::config::{Config, Listen, load};
+use crate::control;
 use crate::dns::{Name, NameRef, RecordType, TypeName, rdata};
 use crate::resolve::{Observer, Replies, Step};
 use crate::respond::{Outcome, is_refused, respond_observed, view_of};
@@ -45,9 +46,12 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Config { server, mut topology, .. } = load(&self.config.files())?;
+        let Config { server, certificates, mut topology, .. } = load(&self.config.files())?;
         topology.set_listener_networks(server.listener_networks());
         let snapshot = Snapshot::compile(topology.clone(), Identity::default(), Generation(1))?;
+        let certificate = |listen: &Listen| certificates.of(listen.encryption.as_ref()?).cloned();
+        let snapshot = snapshot.with_certificates(server.listen.iter().map(certificate).collect::<Vec<_>>());
+        let snapshot = control::with_designations(snapshot, &server)?;
         let qname: Name = self.name.parse().with_context(|| format!("\"{}\" is not a domain name", self.name))?;
         let Ok(qtype) = self.qtype.to_ascii_uppercase().parse::<Rtype>() else {
             bail!("\"{}\" is not a record type; write for instance A, AAAA or TXT", self.qtype);
@@ -166,6 +170,10 @@ impl Observer for Trace<'_> {
             Step::Reply(_) => {}
             Step::PrivateZone(linked) => self.private_zone(linked),
             Step::NoPrivateZone => self.no_private_zone(),
+            Step::ResolverArpa => self.line(format_args!(
+                "every resolver answers for resolver.arpa itself, and asks nobody for it (RFC 9462): this one tells of its \
+                 encrypted listeners where designated_resolvers is true, and has no data otherwise"
+            )),
             Step::InternalZone(linked) => {
                 let (zone, network) = (self.contents(linked), self.network());
                 self.zone = Some(zone);

@@ -53,6 +53,7 @@ pub(super) struct Server {
     pub(super) tcp_idle_seconds: Option<Spanned<u32>>,
     pub(super) dns_cookies: Option<bool>,
     pub(super) cookie_secret_file: Option<Text>,
+    pub(super) designated_resolvers: Option<Spanned<bool>>,
     pub(super) control_socket: Option<Text>,
     #[serde(default)]
     pub(super) strangers: Strangers,

@@ -32,6 +32,8 @@ pub struct ServerSettings {
     pub tcp_connections_per_client: usize,
     /// How long a TCP connection may stay without an answer.
     pub tcp_idle_timeout: Duration,
+    /// Whether clients are told of encrypted listeners that are for them (RFC 9462).
+    pub designated_resolvers: bool,
     /// The socket by which the server's user asks and steers it; without it nobody does.
     pub control_socket: Option<PathBuf>,
     /// Where metrics and health are shown; without it nowhere.
@@ -327,6 +329,7 @@ impl Default for ServerSettings {
             tcp_connections: 1000,
             tcp_connections_per_client: 100,
             tcp_idle_timeout: Duration::from_secs(10),
+            designated_resolvers: false,
             control_socket: None,
             metrics: None,
             dnstap: None,

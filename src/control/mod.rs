@@ -14,11 +14,12 @@ use prometheus_client::metrics::counter::ConstCounter;
 
 use crate::azure::Allocations;
 use crate::config::{
-    Certificates, Chaos, Config, DnsCookies, Files, Listen, Problems, ServerSettings, Sources, load, load_after,
+    Certificates, Chaos, Config, DnsCookies, EncryptedTransport, Files, Listen, Problems, ServerSettings, Sources,
+    load, load_after,
 };
 use crate::dns::CookieSecrets;
 use crate::observe::{Condition, Metrics};
-use crate::snapshot::{Counts, Generation, Identity, Published, Snapshot};
+use crate::snapshot::{Counts, Designation, Generation, Identity, Published, Snapshot};
 use crate::tls::ServerCertificate;
 use crate::view::{Belonging, ListenerId};
 use crate::zone::CompileError;
@@ -130,6 +131,7 @@ impl Control {
             .with_cookie_secrets(cookie_secrets(cookies, &random_secret))
             .with_network_slots(|name| metrics.networks().slot(name))
             .with_certificates(shown(&settings, &certificates, None));
+        let snapshot = with_designations(snapshot, &settings).map_err(LoadError::Compile)?;
         let published = Arc::new(Published::new(snapshot));
         let outcomes = Arc::new(Outcomes::default());
         metrics.register(outcomes.clone());
@@ -183,6 +185,7 @@ impl Control {
         let last = self.published.load_full();
         let snapshot = last.compile_next(topology, identity(&self.settings)).map_err(LoadError::Compile)?;
         let snapshot = snapshot.with_certificates(shown(&self.settings, &certificates, Some(&last)));
+        let snapshot = with_designations(snapshot, &self.settings).map_err(LoadError::Compile)?;
         drop(last);
         let gone = gone_endpoints(&snapshot).count();
         if gone > MAX_GONE {
@@ -299,6 +302,46 @@ fn shown(
         read.or_else(|| last?.certificate(ListenerId(id))).cloned()
     };
     settings.listen.iter().zip(0..).map(of_listener).collect()
+}
+
+/// A snapshot that tells clients of the encrypted listeners of some settings, where these want it. Its certificates have
+/// their names.
+///
+/// # Errors
+/// There are too many listeners.
+pub fn with_designations(snapshot: Snapshot, settings: &ServerSettings) -> Result<Snapshot, CompileError> {
+    let mut all: Vec<Designation> = Vec::new();
+    for (listen, id) in settings.listen.iter().zip(0..).filter(|_| settings.designated_resolvers) {
+        let (Some(encryption), address) = (&listen.encryption, listen.address.socket) else { continue };
+        let name = snapshot.certificate(ListenerId(id)).and_then(|certificate| certificate.first_name());
+        let Some(name) = name.and_then(|name| name.to_string().parse().ok()) else { continue };
+        if address.port() == 0 {
+            continue;
+        }
+        let (protocol, path) = match &encryption.transport {
+            EncryptedTransport::Tls => ("dot", None),
+            EncryptedTransport::Https { path } => ("h2", Some(path)),
+            EncryptedTransport::Http3 { path } => ("h3", Some(path)),
+            EncryptedTransport::Quic => ("doq", None),
+        };
+        let designation = Designation {
+            network: listen.virtual_network.clone(),
+            name,
+            address: Some(address.ip()).filter(|address| !address.is_unspecified()),
+            port: address.port(),
+            protocols: vec![protocol],
+            path: path.cloned(),
+        };
+        // HTTP/2 and HTTP/3 on one port are one service.
+        let is_same = |known: &&mut Designation| {
+            Designation { protocols: known.protocols.clone(), ..designation.clone() } == **known
+        };
+        match all.iter_mut().find(is_same) {
+            Some(known) => known.protocols.push(protocol),
+            None => all.push(designation),
+        }
+    }
+    snapshot.with_designations(&all)
 }
 
 fn identity(settings: &ServerSettings) -> Identity {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Answer, AnswerSet, Data, ForwardQuestion, Observer, OwnerName, Query, Reply, ReplySet, Step};
 use crate::azure::{SecurityAction, Targets};
 use crate::dns::{ExtendedError, Folded, Rcode, RecordType, Ttl, rdata};
-use crate::snapshot::Destination;
+use crate::snapshot::{Destination, RESOLVER_ARPA};
 use crate::view::ViewId;
 use crate::zone::Rrset;
 
@@ -19,6 +19,10 @@ impl<'a, O: Observer> Query<'a, '_, O> {
     /// other servers.
     pub(super) fn leave_for_custom_dns(&mut self, qname: &OwnerName<'a>) -> bool {
         let Some(destination) = &self.snapshot.view(self.view).custom_dns else { return true };
+        if qname.as_ref().is_within(RESOLVER_ARPA) {
+            // Other servers would speak of themselves.
+            return true;
+        }
         self.observer.observe(Step::CustomDns(destination));
         match destination {
             Destination::View(view) => self.enter(*view),

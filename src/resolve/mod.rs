@@ -10,6 +10,7 @@
 
 mod additional;
 mod answer;
+mod designated;
 mod elsewhere;
 mod observer;
 mod reply;
@@ -17,7 +18,7 @@ mod reply;
 use std::sync::Arc;
 
 use crate::dns::{Folded, MAX_ALIASES, NameRef, Question, Rcode, RecordType, rdata};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{RESOLVER_ARPA, Snapshot};
 use crate::view::{LinkedZone, ViewId};
 use crate::zone::{Landing, Node, Rrset, Zone};
 
@@ -87,6 +88,10 @@ impl<'a, O: Observer> Query<'a, '_, O> {
                 return self.follow_publicly(sname, &folded, Some(chosen));
             }
             return self.answer_from(chosen, landing, sname);
+        }
+        if folded.as_ref().is_within(RESOLVER_ARPA) {
+            self.designated(&folded, sname);
+            return None;
         }
         self.observer.observe(Step::NoPrivateZone);
         if let Some(rule) = self.snapshot.forwarding_rule(self.view, &folded) {

@@ -36,6 +36,8 @@ pub enum Step<'a> {
     View(ViewId),
     /// Queries go round in a circle between networks.
     Circle,
+    /// The name lies within `resolver.arpa`, which every resolver answers for itself.
+    ResolverArpa,
     /// No private zone linked to the view fits the name.
     NoPrivateZone,
     /// The name is one that the view's network keeps for its own machines: this zone has it.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::{iter, mem, thread};
 
+use super::designated::Designated;
 use super::{
     Destination, ForwardingRule, Generation, Identity, Network, RuleId, SecurityRule, ServedZone, Snapshot, View,
 };
@@ -114,6 +115,7 @@ impl Snapshot {
             cookie_secrets: None,
             network_slots: Arc::default(),
             certificates: Arc::default(),
+            designated: Designated::new(&[])?.into(),
         })
     }
 }

@@ -5,6 +5,7 @@
 
 mod change;
 mod compile;
+mod designated;
 mod publish;
 
 use std::hash::Hash;
@@ -14,8 +15,10 @@ use crate::azure::{NetworkId, ResolutionPolicy, ResourceId, SecurityAction, Targ
 use crate::dns::{CookieSecrets, Folded, Name, NameRef};
 use crate::tls::ServerCertificate;
 use crate::view::{BySuffix, Identifier, LinkedZone, ListenerId, NetworkSlot, SuffixTable, ViewId, ZoneId};
-use crate::zone::Zone;
+use crate::zone::{CompileError, Zone};
+use designated::Designated;
 
+pub use designated::{Designation, RESOLVER_ARPA};
 pub use publish::Published;
 
 /// The view of a client that belongs to no virtual network.
@@ -54,6 +57,8 @@ pub struct Snapshot {
     network_slots: Arc<[NetworkSlot]>,
     /// By the numbers of listeners: what they show of themselves.
     certificates: Arc<[Option<Arc<ServerCertificate>>]>,
+    /// What clients are told of encrypted listeners.
+    designated: Arc<Designated>,
 }
 
 /// Number of a snapshot: rises by one with each that is published.
@@ -237,6 +242,19 @@ impl Snapshot {
         Self { certificates: certificates.into(), ..self }
     }
 
+    /// The same, telling clients of these listeners.
+    ///
+    /// # Errors
+    /// There are more than a zone may have.
+    pub fn with_designations(self, designations: &[Designation]) -> Result<Self, CompileError> {
+        Ok(Self { designated: Designated::new(designations)?.into(), ..self })
+    }
+
+    /// The zone `resolver.arpa` as a view sees it.
+    pub(crate) fn resolver_arpa(&self, view: ViewId) -> &Zone {
+        self.designated.zone(self.view(view).network.as_ref().map(|network| &network.id))
+    }
+
     /// What knows the network of a client.
     pub fn identifier(&self) -> &Identifier {
         &self.identifier
@@ -249,7 +267,9 @@ impl Snapshot {
 
     /// Whether what is answered for a name may differ from view to view.
     pub fn is_private(&self, name: NameRef<'_>) -> bool {
-        self.all_is_private || self.suffixes.longest_match(&name.fold(), &self.private).is_some()
+        self.all_is_private
+            || name.is_within(RESOLVER_ARPA)
+            || self.suffixes.longest_match(&name.fold(), &self.private).is_some()
     }
 
     /// The view with that number.

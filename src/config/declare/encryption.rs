@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::Declarer;
 use crate::azure::Severity;
 use crate::config::mirror::{self, Text};
-use crate::config::{EncryptedTransport, Encryption, Files, ListenAddress, files};
+use crate::config::{EncryptedTransport, Encryption, Files, Listen, ListenAddress, files};
 use crate::tls::{CertificateError, ServerCertificate};
 
 /// The path that a DoH client asks where nothing else is said, as in most documents.
@@ -175,6 +175,30 @@ impl Declarer<'_> {
     }
 
     /// hickory-server takes any number of connections, and judges clients by their addresses after the handshake.
+    /// Says where clients are not to be told of a listener, though they should be.
+    pub(super) fn designated_resolvers<T>(&mut self, wanted: &Spanned<T>, listen: &[Listen]) {
+        let encrypted = || listen.iter().filter_map(|listen| Some((listen, listen.encryption.as_ref()?)));
+        if encrypted().next().is_none() {
+            let mend = "add a listener with transport = \"tls\", \"https\", \"http3\" or \"quic\", or remove it";
+            self.problem(wanted, "there is no encrypted listener to tell clients of", mend);
+        }
+        for (listen, encryption) in encrypted() {
+            let address = &listen.address;
+            if address.socket.port() == 0 {
+                let what = format!("clients are not told of {address}: its port is another one at each start");
+                self.warning(wanted, what, "give it a port: 853 for TLS and QUIC, 443 for HTTPS and HTTP/3");
+            }
+            // What cannot be read is reported already.
+            if self.certificates.of(encryption).is_some_and(|pair| pair.first_name().is_none()) {
+                let file = encryption.certificate.display();
+                let what =
+                    format!("clients are not told of {address}: {file} is for no name, which they would look for");
+                let mend = "`vnetdns certificate HOST` makes one for a name; it may be for addresses as well";
+                self.warning(wanted, what, mend);
+            }
+        }
+    }
+
     fn warn_of_weak_bounds<T>(
         &mut self,
         address: &ListenAddress,

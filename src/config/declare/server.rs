@@ -50,8 +50,13 @@ impl Declarer<'_> {
                 listeners
             }
         };
+        let designated_resolvers = server.designated_resolvers.as_ref().filter(|is_wanted| *is_wanted.get_ref());
+        if let Some(wanted) = designated_resolvers {
+            self.designated_resolvers(wanted, &listen);
+        }
         ServerSettings {
             listen,
+            designated_resolvers: designated_resolvers.is_some(),
             chaos: match server.chaos {
                 None => Chaos::default(),
                 Some(true) => Chaos::Everybody,

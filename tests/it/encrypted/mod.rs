@@ -1,6 +1,7 @@
 //! Encrypted listeners: who asks is answered as over UDP, whatever carries it.
 
 mod certificates;
+mod designated;
 mod programs;
 mod quic;
 
