@@ -1,7 +1,8 @@
-//! Independent clients: kdig, curl, dnspython. One that is not installed is skipped, which is said; with
+//! Independent clients: kdig, curl, dnspython, Chromium. One that is not installed is skipped, which is said; with
 //! `VNETDNS_REQUIRE_PEERS` set that is an error.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -138,4 +139,65 @@ fn dnspython_asks_over_every_transport() {
         let expected = ["tls", "https", "http3", "quic"].map(|way| format!("{way} NOERROR 10.255.0.{number} 468\n"));
         assert_eq!(text(&output), expected.concat());
     }
+}
+
+/// A page that says that it was found.
+fn page() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.80:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.read(&mut [0; 4096]);
+            let page = "<p>the private page</p>";
+            let head = format!("HTTP/1.0 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\r\n", page.len());
+            let _ = stream.write_all((head + page).as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn chromium_opens_a_page_whose_name_is_asked_over_https() {
+    let Some(program) = find_program("chromium", "chromium") else { return };
+    let Some(certutil) = find_program("certutil", "libnss3-tools") else { return };
+    let lab = Lab::new();
+    let zone = "[[private_dns_zone]]\nname = \"web.test\"\nvirtual_network_links = [{ virtual_network = \"one\" }]\n\
+                record_set = [{ name = \"@\", type = \"A\", records = [\"127.0.0.80\"] }]\n";
+    // It asks from no address of its choice.
+    let config = super::config("", zone).replace("127.1.0.0/16", "127.0.0.0/16");
+    let files = lab.files();
+    let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let server = Server::configured_with(&config, &files);
+    let home = tempfile::tempdir().unwrap();
+    let (database, profile) = (home.path().join("home/.pki/nssdb"), home.path().join("profile"));
+    for folder in [&database, &profile] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    let (database, authority) = (format!("sql:{}", database.display()), server.folder().join("ca.pem"));
+    for arguments in
+        [&["-N", "--empty-password"][..], &["-A", "-t", "C,,", "-n", "lab", "-i", authority.to_str().unwrap()]]
+    {
+        let output = Command::new(&certutil).args(["-d", &database]).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    // It asks nobody else.
+    let resolver = format!("https://127.0.0.1:{}/dns-query", address(&server, Way::Https).port());
+    let state = format!("{{\"dns_over_https\":{{\"mode\":\"secure\",\"templates\":\"{resolver}\"}}}}");
+    std::fs::write(profile.join("Local State"), state).unwrap();
+    let page = page();
+    let open = |host: &str| {
+        let output = Command::new(&program)
+            .env("HOME", home.path().join("home"))
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+            .arg(format!("--user-data-dir={}", profile.display()))
+            .arg(format!("http://{host}:{}/", page.port()))
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let said = open("web.test");
+    assert!(said.contains("the private page"), "{said}");
+    let said = open("other.test");
+    assert!(!said.contains("the private page"), "{said}");
 }
