@@ -131,6 +131,11 @@ impl Fields {
         (reader.at == message.len()).then_some(Self { id, flags, questions, sections, padding })
     }
 
+    /// Leaves of OPT records what is no option.
+    pub(crate) fn forget_options(&mut self) {
+        self.sections[2].iter_mut().filter(|record| record.rtype == 41).for_each(|record| record.rdata.clear());
+    }
+
     /// Whether it has an OPT record.
     pub(crate) fn has_edns(&self) -> bool {
         self.sections[2].iter().any(|record| record.rtype == 41)

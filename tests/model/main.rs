@@ -17,6 +17,11 @@ mod labels;
 mod message;
 mod model;
 mod properties;
+#[path = "../it/tsig/message.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod signed_message;
+mod telling;
 mod transports;
 mod world;
 
