@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 
-# Both stages are Debian 12: the program is linked to the C library that it runs with.
+# Both stages are Debian 12: the program is linked to the C library that it runs with. The first has the C compiler that ring's
+# build needs (TLS), a part of this image as cargo links with it.
 FROM rust:1-slim-bookworm AS builder
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
