@@ -33,7 +33,7 @@ pub(super) fn read(
         return Ok(rdata);
     }
     let form = rdata::form(rtype);
-    let is_generic = matches!(tokens, [Token { text: b"\\#", .. }, ..]);
+    let is_generic = matches!(tokens, [Token { text: b"\\#", .. }, rest @ ..] if !is_text(rtype, rest));
     let read = match form {
         _ if is_generic => generic(rtype, &mut Words::new(&tokens[1..], rtype_at, origin)),
         Some(form) => fields(form, &mut Words::new(tokens, rtype_at, origin)),
@@ -46,6 +46,11 @@ pub(super) fn read(
     read.map(Vec::into_boxed_slice).map_err(|Blame { at, what }| {
         (at, format!("bad {} data: {what}", TypeName(rtype)), form.map_or_else(|| GENERIC_MEND.into(), mend))
     })
+}
+
+/// Whether `\#` is the first string of a text and no generic data, which begins with a number: as in BIND.
+fn is_text(rtype: RecordType, behind: &[Token<'_>]) -> bool {
+    rtype == RecordType::TXT && !behind.first().is_some_and(|token| token.text.iter().all(u8::is_ascii_digit))
 }
 
 const GENERIC_MEND: &str = "write \\#, the number of octets, and the octets in hexadecimal digits (RFC 3597 §5)";
@@ -181,9 +186,9 @@ fn field(field: Field, name: &'static str, words: &mut Words<'_, '_>, octets: &m
                 octets.extend(words.name(name)?.as_wire());
             }
         }
-        Field::Eui48 => octets.extend(words.next(name)?.hexadecimal_groups::<6>(b'-', 2)?),
-        Field::Eui64 => octets.extend(words.next(name)?.hexadecimal_groups::<8>(b'-', 2)?),
-        Field::Locator => octets.extend(words.next(name)?.hexadecimal_groups::<8>(b':', 4)?),
+        Field::Eui48 => octets.extend(words.next(name)?.hexadecimal_groups::<6>(b'-', 2, 2)?),
+        Field::Eui64 => octets.extend(words.next(name)?.hexadecimal_groups::<8>(b'-', 2, 2)?),
+        Field::Locator => octets.extend(words.next(name)?.hexadecimal_groups::<8>(b':', 4, 1)?),
         Field::String => words.next(name)?.push_string(octets)?,
         Field::OptionalString if words.is_empty() => {}
         Field::OptionalString => words.next(name)?.push_string(octets)?,

@@ -290,7 +290,7 @@ fn record_set(
     }
     if *rtype == RecordType::CNAME {
         let other = beside.iter().find(|other| {
-            // RFC 4035 §2.5; those of RFC 2535 §2.3.5
+            // RFC 4035 §2.5; RFC 2181 §10.1 has SIG, NXT and KEY. BIND refuses NXT, NSD refuses KEY, each takes the other.
             let is_signature = matches!(other.rtype, RecordType::RRSIG | RecordType::NSEC | RecordType::SIG);
             let is_old = matches!(u16::from(other.rtype), 25 | 30);
             other.rtype != RecordType::CNAME && !is_signature && !is_old
@@ -309,7 +309,8 @@ fn record_set(
         let below = zone.record_sets.range((owner.clone(), RecordType::ZERO)..).map(|(_, other)| other);
         let below = below
             .take_while(|other| other.owner.as_ref().is_within(owner.as_ref()))
-            .find(|other| other.owner != *owner);
+            // Hashes of names are no names below it (RFC 5155 §3).
+            .find(|other| other.owner != *owner && !matches!(other.rtype, RecordType::NSEC3 | RecordType::RRSIG));
         if let Some(below) = below {
             refuse(
                 format!("{} lies below the DNAME record at {owner}, which hides it (RFC 6672 §2.4)", below.owner),

@@ -10,7 +10,7 @@ use super::words::{Blame, Word, Words};
 
 /// Record types as a bit map (RFC 4034 §4.1.2).
 pub(super) fn types(words: &mut Words<'_, '_>, octets: &mut Vec<u8>) -> Result<(), Blame> {
-    let types = type_numbers(words, u16::MAX)?;
+    let types = type_numbers(words, |word| super::rtype(word).map(u16::from))?;
     let windows: BTreeSet<u16> = types.iter().map(|rtype| rtype >> 8).collect();
     for window in windows {
         let map = bit_map(types.range(window << 8..=window << 8 | 0xff).map(|rtype| rtype & 0xff));
@@ -25,14 +25,20 @@ pub(super) fn old_types(name: &str, words: &mut Words<'_, '_>, octets: &mut Vec<
     if words.is_empty() {
         words.next(name)?;
     }
-    octets.extend(bit_map(type_numbers(words, 127)?.into_iter()));
+    // Types may be written as numbers, too, as in BIND.
+    let number = |word: &[u8]| {
+        let digits = std::str::from_utf8(word).ok().filter(|word| word.bytes().all(|octet| octet.is_ascii_digit()));
+        let number = digits.and_then(|digits| digits.parse().ok()).or_else(|| super::rtype(word).map(u16::from));
+        number.filter(|number| *number <= 127)
+    };
+    octets.extend(bit_map(type_numbers(words, number)?.into_iter()));
     Ok(())
 }
 
-fn type_numbers(words: &mut Words<'_, '_>, most: u16) -> Result<BTreeSet<u16>, Blame> {
+fn type_numbers(words: &mut Words<'_, '_>, number: impl Fn(&[u8]) -> Option<u16>) -> Result<BTreeSet<u16>, Blame> {
     let mut numbers = BTreeSet::new();
     while let Some(word) = words.next_if_any() {
-        let number = super::rtype(word.content()).map(u16::from).filter(|number| (1..=most).contains(number));
+        let number = number(word.content()).filter(|number| *number > 0);
         numbers.insert(number.ok_or_else(|| word.is_not("a record type that can stand here"))?);
     }
     Ok(numbers)

@@ -124,20 +124,29 @@ impl<'a> Word<'_, 'a> {
         digits(self.content()).ok_or_else(|| self.blame(NOT_HEXADECIMAL))
     }
 
-    /// `OCTETS` octets in groups of so many hexadecimal digits.
+    /// `OCTETS` octets in groups of so many hexadecimal digits, or fewer where zeros in front may be left out.
     pub(super) fn hexadecimal_groups<const OCTETS: usize>(
         &self,
         separator: u8,
         group: usize,
+        fewest: usize,
     ) -> Result<[u8; OCTETS], Blame> {
-        let mut groups = self.content().split(|octet| *octet == separator);
-        let is_right = groups.clone().count() * group == OCTETS * 2 && groups.all(|digits| digits.len() == group);
-        let without: Vec<u8> = self.content().iter().copied().filter(|octet| *octet != separator).collect();
-        let octets = digits(&without).filter(|_| is_right).and_then(|octets| octets.try_into().ok());
+        let groups: Vec<_> = self.content().split(|octet| *octet == separator).collect();
+        let mut is_right = groups.len() * group == OCTETS * 2;
+        let mut padded = Vec::with_capacity(OCTETS * 2);
+        for digits in &groups {
+            is_right &= (fewest..=group).contains(&digits.len());
+            padded.resize(padded.len() + group.saturating_sub(digits.len()), b'0');
+            padded.extend_from_slice(digits);
+        }
+        let octets = digits(&padded).filter(|_| is_right).and_then(|octets| octets.try_into().ok());
         octets.ok_or_else(|| {
             let separator = char::from(separator);
             let groups = OCTETS * 2 / group;
-            self.is_not(format_args!("{groups} groups of {group} hexadecimal digits with \"{separator}\" between them"))
+            let up_to = if fewest < group { "up to " } else { "" };
+            self.is_not(format_args!(
+                "{groups} groups of {up_to}{group} hexadecimal digits with \"{separator}\" between them"
+            ))
         })
     }
 

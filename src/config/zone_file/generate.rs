@@ -143,7 +143,8 @@ fn formatted(format: &str, number: u32) -> Option<String> {
     if base == "d" {
         return parts.next().is_none().then(|| format!("{value:0width$}"));
     }
-    let value = u32::try_from(value).ok()?;
+    // A number below 0 has 32 bits here, as in BIND.
+    let value = value.cast_unsigned();
     let written = match base {
         "o" => format!("{value:0width$o}"),
         "x" => format!("{value:0width$x}"),
@@ -217,6 +218,9 @@ $GENERATE 7-7 n${0,1,n} A 10.0.0.7
 $GENERATE 7-7 n${0,2,n}x A 10.0.0.7
 $GENERATE 1-2 q$ TXT \"\\\"a b\\\" c\"
 $GENERATE 1-2 a${-2} A 10.0.0.1
+$GENERATE 1-2 hex${-2,1,x} A 10.0.0.1
+$GENERATE 1-1 oct${-2,0,o} A 10.0.0.1
+$GENERATE 1-1 nib${-2,0,N}b A 10.0.0.1
  TXT after
 ";
         let written = "$TTL 60
@@ -243,6 +247,10 @@ q1 TXT \"a b\" c
 q2 TXT \"a b\" c
 a-1 A 10.0.0.1
 a0 A 10.0.0.1
+hexffffffff A 10.0.0.1
+hex0 A 10.0.0.1
+oct37777777777 A 10.0.0.1
+nibF.F.F.F.F.F.F.Fb A 10.0.0.1
 ";
         let (generated, problems) = records(generated);
         assert_eq!(problems, [""; 0]);
@@ -258,7 +266,7 @@ a0 A 10.0.0.1
             ("1-2147483648 a$ A 10.0.0.1", "11: \"1-2147483648\" is not a range"),
             ("1-2 a${0,1,q} A 10.0.0.1", "15: \"${0,1,q}\" is no number for 1"),
             ("1-2 a${0,256} A 10.0.0.1", "15: \"${0,256}\" is no number for 1"),
-            ("1-2 a${-2,1,x} A 10.0.0.1", "15: \"${-2,1,x}\" is no number for 1"),
+            ("1-2 a${2147483647,1,x} A 10.0.0.1", "15: \"${2147483647,1,x}\" is no number for 1"),
             ("1-2 a${ A 10.0.0.1", "15: \"${\" without \"}\""),
             ("1-2", "1: $GENERATE has no owner"),
             ("254-256 a A 10.0.0.$", "23: for 256: bad A data: \"10.0.0.256\" is not an IPv4 address"),
