@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::measure::{Effort, saturate};
+use super::measure::{Effort, Load, saturate};
 use super::report::Report;
 use super::rows::{contestant, cpu};
 use super::servers::{Program, Running, Seen};
-use super::udp::SOCKETS;
 use super::world::{Question, World};
 
 /// Pause between two scrapes: far shorter than Prometheus' own, which is a minute.
@@ -41,8 +40,9 @@ pub(crate) fn seen(report: &mut Report, effort: Effort) {
     let off = cpu(&loads, &servers[0].program.name());
     let metrics = loads[1].cpu.median() / off;
     report.at_most("CPU a query, metrics of 1000 networks scraped each second", "≤ 1.02 × off", metrics, 1.02);
-    let rows: Vec<_> = loads.iter().map(|load| vec![load.label.clone(), format!("{:.3}", load.cpu.median() / off)]);
-    report.table("What it costs to be seen", &["", "CPU a query × off"], &rows.collect::<Vec<_>>());
+    let row = |load: &Load| vec![load.label.clone(), format!("{:.3}", load.cpu.median() / off)];
+    let rows: Vec<_> = loads.iter().map(row).collect();
+    report.table("What it costs to be seen", &["", "CPU a query × off"], &rows);
     for server in &servers[1..] {
         let text = scrape(server.metrics.expect("it shows them"));
         let count = |metric: &str| {

@@ -2,6 +2,7 @@
 //! cannot be caused from outside is caused on purpose (`VNETDNS_FAULTS`, in debug builds).
 
 use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -78,6 +79,34 @@ fn a_worker_that_hangs_is_down_until_it_goes_on() {
     wait_until_whole(&server);
     assert_eq!(health(&server), Some(0));
     server.ask("127.1.0.4", "host.corp.test.", RecordType::A);
+}
+
+#[test]
+fn the_service_manager_does_not_hear_of_a_worker_that_hangs_as_alive() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(LONG)).unwrap();
+    let notify = format!("export NOTIFY_SOCKET={} WATCHDOG_USEC=200000", path.display());
+    let shell = format!("{notify} VNETDNS_FAULTS=stall=200");
+    let server = Server::configured_behind(&shell, &world("\"127.0.0.1:0\""), &[]);
+    // Whether each word that the server has for its manager came while it had said that a worker hangs.
+    let said = "workers do not go on: the service manager's watchdog is not answered";
+    let (mut before, mut meanwhile) = (0, 0);
+    loop {
+        let mut buffer = [0; 512];
+        let len = manager.recv(&mut buffer).unwrap();
+        if !buffer[..len].starts_with(b"WATCHDOG=1") {
+            continue;
+        }
+        // The last one may have been on its way when that was said: all that come later are too many.
+        match server.log().contains(said) {
+            false => before += 1,
+            true if readiness(&server)["ready"] == false => meanwhile += 1,
+            true => break,
+        }
+    }
+    assert!(before > 0 && meanwhile <= 1, "{before} before, {meanwhile} while a worker hangs\n{}", server.log());
 }
 
 #[test]

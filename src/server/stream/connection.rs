@@ -230,7 +230,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                         }
                     }
                     Begun::Waits(waits) => {
-                        let start = Instant::now();
+                        let start = unwritten.0;
                         let (serving, snapshot, kept) = (serving.clone(), snapshot.clone(), request.keep());
                         waiting.spawn(async move {
                             let (request, mut response) = (&kept.received(), Response::new());

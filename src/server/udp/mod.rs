@@ -194,7 +194,6 @@ fn answer<L: Late>(
             if kind == Kind::ResponseRate { Verdict::Ignore } else { Verdict::Send }
         }
         Begun::Waits(waits) => {
-            let start = Instant::now();
             let (serving, snapshot, kept) = (serving.clone(), snapshot.clone(), request.keep());
             Verdict::Later(Box::new(move |late: L| {
                 let (tasks, runtime) = (serving.tasks.clone(), serving.runtime.clone());
