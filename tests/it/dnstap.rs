@@ -15,6 +15,7 @@ use ppp::v2::{Builder, Command as ProxyCommand, Protocol, Version};
 use tempfile::TempDir;
 
 use crate::metrics::{readiness, shown_metrics};
+use crate::query_log::with_subnet;
 use crate::support::{PATIENCE, Server, find_program, plain_query};
 use crate::topology::{Target, network, ruleset, zone};
 
@@ -33,7 +34,7 @@ fn wait_for(what: &str, is_there: impl Fn() -> bool) {
 fn world(target: &Target, dnstap: &str) -> String {
     let listen = "[server]\nlisten = [\"127.0.0.1:0\"]\nid = \"ns1\"\n[metrics]\nlisten = \"127.0.0.1:0\"\n";
     let forwarder = "[[forwarder]]\nname = \"edge\"\naddresses = [\"127.9.0.1\"]\nproxy_protocol = true\n\
-                     client_prefixes = [\"10.0.0.0/8\"]\n";
+                     client_subnet = true\nclient_prefixes = [\"10.0.0.0/8\"]\n";
     [
         listen,
         &format!("[dnstap]\n{dnstap}\n"),
@@ -77,6 +78,7 @@ fn ask(server: &Server) {
     let header = Builder::with_addresses(Version::Two | ProxyCommand::Proxy, Protocol::Datagram, addresses);
     let query = plain_query("host.corp.test.", RecordType::A).to_vec().unwrap();
     server.exchange("127.9.0.1", &[header.build().unwrap(), query].concat());
+    server.exchange("127.9.0.1", &with_subnet("subnet.corp.test.", "10.1.7.0/24"));
 }
 
 /// What dnstap-read makes of a file, a text for each frame.
@@ -97,7 +99,7 @@ fn has_frame(frames: &[String], lines: &[&str]) {
 
 /// Checks that the frames say what was asked.
 fn check_frames(frames: &[String], server_port: u16) {
-    assert_eq!(frames.len(), 8, "{}", frames.join("---\n"));
+    assert_eq!(frames.len(), 10, "{}", frames.join("---\n"));
     let port = format!("response_port: {server_port}");
     let common = ["identity: ns1", concat!("version: vnetdns ", env!("CARGO_PKG_VERSION")), port.as_str()];
     for (lines, query, response) in [
@@ -118,6 +120,12 @@ fn check_frames(frames: &[String], server_port: u16) {
         ),
         // The client, not the proxy.
         (&["socket_protocol: UDP", "query_address: \"10.2.0.99\""], "- 'host.corp.test. IN A'", &["status: REFUSED"]),
+        // The client, not the forwarder.
+        (
+            &["socket_protocol: UDP", "query_address: \"10.1.7.0\"", "query_zone: corp.test."],
+            "- 'subnet.corp.test. IN A'",
+            &["status: NXDOMAIN"],
+        ),
     ] {
         let family = "socket_family: INET";
         let both = [&common[..], &[family, query], lines].concat();
@@ -127,7 +135,12 @@ fn check_frames(frames: &[String], server_port: u16) {
     for frame in frames {
         let time = if frame.contains("_QUERY") { "query_time" } else { "response_time" };
         assert!(frame.contains(&format!("{time}: !!timestamp 20")), "{frame}");
-        assert!(!frame.contains("query_port: 1234"), "the port of a client behind a proxy is not known: {frame}");
+        let is_told = frame.contains("query_address: \"10.");
+        assert_eq!(
+            frame.contains("query_port: "),
+            !is_told,
+            "the port of a client that others tell of is not known: {frame}"
+        );
     }
 }
 
@@ -140,6 +153,7 @@ fn check_extra(fstrm_dump: &Path, file: &Path) {
         ("network=default/hub kind=resolved way=source_address through=link", 4),
         ("network=default/hub kind=forwarded way=source_address through=rule ruleset=r", 2),
         ("network=default/spoke kind=refused way=proxy through=none", 2),
+        ("network=default/hub kind=resolved way=client_subnet through=link", 2),
     ] {
         assert_eq!(text.matches(extra).count(), count, "{extra} in\n{text}");
     }
@@ -213,7 +227,7 @@ fn a_file_takes_the_same_and_an_earlier_one_is_kept() {
     let mut server = Server::configured(&world(&target, &format!("file = {file:?}")));
     server.wait_for_log("dnstap frames are written");
     ask(&server);
-    wait_for("frames", || shown_metrics(&server).contains("vnetdns_dnstap_frames_total 8\n"));
+    wait_for("frames", || shown_metrics(&server).contains("vnetdns_dnstap_frames_total 10\n"));
     server.signal("TERM");
     assert!(server.wait().success());
     check_frames(&read_frames(&dnstap_read, &file), server.address.port());

@@ -70,7 +70,7 @@ fn has_line(lines: &[String], texts: &[&str]) {
 }
 
 /// A query for the host of a zone, with a client subnet.
-fn with_subnet(name: &str, subnet: &str) -> Vec<u8> {
+pub(crate) fn with_subnet(name: &str, subnet: &str) -> Vec<u8> {
     let mut message = plain_query(name, RecordType::A);
     let mut edns = Edns::new();
     edns.options_mut().insert(EdnsOption::Subnet(subnet.parse().unwrap()));
