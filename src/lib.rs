@@ -40,7 +40,10 @@ pub mod resolve;
 pub mod respond;
 pub mod server;
 pub mod snapshot;
+mod test_server;
 pub mod tls;
 pub mod view;
 pub mod wire;
 pub mod zone;
+
+pub use test_server::{TestServer, TestServerError};

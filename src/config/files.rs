@@ -1,9 +1,10 @@
-//! Where configuration comes from: the disk, or a lab inside the binary.
+//! Where configuration comes from: the disk, memory, or a lab inside the binary.
 
 use std::fmt;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{mem, ptr};
 
 use zeroize::Zeroize;
 
@@ -76,7 +77,52 @@ pub enum Files {
     Lab(Lab),
     /// Several files, at most one of them a configuration; the others are imported.
     Several(Arc<Several>),
+    /// Texts in memory.
+    Memory(Arc<Memory>),
 }
+
+/// Texts in memory: a configuration, and the files that it names.
+#[derive(Debug)]
+pub struct Memory {
+    config: Mutex<String>,
+    files: Vec<(PathBuf, String)>,
+}
+
+impl Memory {
+    /// What the configuration is called where its problems are shown.
+    const CONFIG: &str = "topology.toml";
+
+    /// A configuration, and files by the names by which it calls them.
+    pub fn new<'a>(config: &str, files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let files = files.into_iter().map(|(name, text)| (PathBuf::from(name), text.to_owned()));
+        Self { config: Mutex::new(config.to_owned()), files: files.collect() }
+    }
+
+    /// Puts another configuration in the place of this one, which it returns.
+    pub fn replace(&self, config: &str) -> String {
+        mem::replace(&mut self.config.lock().unwrap_or_else(PoisonError::into_inner), config.to_owned())
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let path = without_dots(path);
+        if path == Path::new(Self::CONFIG) {
+            return Ok(self.config.lock().unwrap_or_else(PoisonError::into_inner).clone().into_bytes());
+        }
+        match self.files.iter().find(|(name, _)| *name == path) {
+            Some((_, text)) => Ok(text.clone().into_bytes()),
+            None => Err(io::Error::new(io::ErrorKind::NotFound, "not among the texts that were given")),
+        }
+    }
+}
+
+impl PartialEq for Memory {
+    /// The same texts, not equal ones: they may change.
+    fn eq(&self, other: &Self) -> bool {
+        ptr::eq(self, other)
+    }
+}
+
+impl Eq for Memory {}
 
 /// Several files that are one configuration.
 #[derive(Debug)]
@@ -135,6 +181,7 @@ impl fmt::Display for Files {
             Self::Disk(path) => path.display().fmt(f),
             Self::Lab(Lab::Default) => f.write_str("the default lab"),
             Self::Lab(lab) => write!(f, "the lab {}", lab.name()),
+            Self::Memory(_) => f.write_str(Memory::CONFIG),
             Self::Several(several) => {
                 let paths: Vec<_> = several.paths.iter().map(|path| shown(path)).collect();
                 f.write_str(&paths.join(", "))
@@ -155,6 +202,7 @@ impl Files {
             Self::Disk(path) => path.clone(),
             Self::Lab(lab) => lab.config().into(),
             Self::Several(several) => several.paths.first().cloned().unwrap_or_default(),
+            Self::Memory(_) => Memory::CONFIG.into(),
         }
     }
 
@@ -173,6 +221,7 @@ impl Files {
     pub(super) fn read_octets(&self, path: &Path, most: u64) -> io::Result<Vec<u8>> {
         match self {
             Self::Disk(_) | Self::Several(_) => read_regular(path, most),
+            Self::Memory(memory) => memory.read(path),
             Self::Lab(_) => match LAB_FILES.iter().find(|(name, _)| Path::new(name) == without_dots(path)) {
                 Some((_, text)) => Ok(text.as_bytes().to_owned()),
                 None => Err(io::Error::new(io::ErrorKind::NotFound, "not part of the labs")),

@@ -59,7 +59,7 @@ pub(super) fn text(files: &Files, problems: &mut Problems) -> Result<Text, Probl
     let file: Arc<str> = shown(&path).into();
     let several = match files {
         Files::Several(several) => several.clone(),
-        Files::Lab(_) => {
+        Files::Lab(_) | Files::Memory(_) => {
             let text = files.read(&path).map_err(|error| unreadable(&path, &error, problems))?;
             return Ok(Text { path, file, text, origins: Vec::new(), is_imported: false });
         }

@@ -24,7 +24,7 @@ mod syntax;
 mod zone_file;
 
 pub use declare::Certificates;
-pub use files::{Files, Lab, Several};
+pub use files::{Files, Lab, Memory, Several};
 pub use imported::{ImportError, imported};
 pub use listen_address::{ListenAddress, ListenAddressError};
 pub use load::{Config, load, load_after, resources};

@@ -44,7 +44,9 @@ impl SecretText {
     pub(super) fn read(files: &Files, path: &Path) -> io::Result<Self> {
         match files {
             Files::Disk(_) | Files::Several(_) => Self::read_disk(path),
-            Files::Lab(_) => Err(io::Error::new(io::ErrorKind::NotFound, "not part of the labs")),
+            Files::Lab(_) | Files::Memory(_) => {
+                Err(io::Error::new(io::ErrorKind::NotFound, "secrets are read from the disk alone"))
+            }
         }
     }
 

@@ -243,7 +243,7 @@ fn compare_all(old: &Asked, new: &Asked, pairs: &[Pair], questions: &[NameAndTyp
             }
             for (one, other, mut askers) in found {
                 let [was, is] = [(old, of_old.kept[one].view), (new, of_new.kept[other].view)].map(|(world, view)| {
-                    with_answer(world, view, name.as_ref(), *rtype, |answer, way| seen(answer, way, *rtype))
+                    with_answer(&world.snapshot, view, name.as_ref(), *rtype, |answer, way| seen(answer, way, *rtype))
                 });
                 askers.sort();
                 let kind = kind(&was, &is);
@@ -344,7 +344,8 @@ impl<'w> Known<'w> {
 
     /// The number of a view's answer.
     fn answer(&mut self, view: ViewId, name: &Name, rtype: RecordType) -> usize {
-        let snapshot = &self.world.snapshot;
+        let world = self.world;
+        let snapshot = &world.snapshot;
         let custom_dns = snapshot.view(view).custom_dns.as_ref();
         let is_same = |kept: &Kept<'w>| {
             // A DS question is answered by the zone above, which is not among what is compared.
@@ -358,7 +359,7 @@ impl<'w> Known<'w> {
         if let Some(at) = self.kept.iter().position(is_same) {
             return at;
         }
-        let kept = with_answer(self.world, view, name.as_ref(), rtype, |answer, way| {
+        let kept = with_answer(snapshot, view, name.as_ref(), rtype, |answer, way| {
             let mut hops = way.hops.clone();
             if hops.is_empty() {
                 // Refused before any name: that depends on the view alone.

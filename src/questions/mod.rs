@@ -10,7 +10,7 @@ mod seen;
 pub use difference::{AddressChange, Change, Difference, Kind, difference};
 pub use expectation::{Coverage, Expectation, Verdict};
 pub use matrix::{Row, matrix};
-pub use seen::{Outcome, Seen, ask};
+pub use seen::{Outcome, Seen, ask, ask_view};
 
 use crate::azure::Topology;
 use crate::snapshot::{Generation, Identity, OUTSIDE, Snapshot};

@@ -9,6 +9,7 @@ use super::{Asked, Asker};
 use crate::azure::SecurityAction;
 use crate::dns::{DNSClass, Name, NameRef, Question, Rcode, RecordType, rdata};
 use crate::resolve::{Answer, Data, Observer, Replies, Step, resolve};
+use crate::snapshot::Snapshot;
 use crate::view::ViewId;
 
 /// What one asker sees of a question.
@@ -91,24 +92,29 @@ impl Observer for Way {
 
 /// Asks for a name and type of class IN as a client that wants recursion.
 pub fn ask(world: &Asked, asker: &Asker, name: NameRef<'_>, qtype: RecordType) -> Seen {
-    with_answer(world, asker.view, name, qtype, |answer, way| seen(answer, way, qtype))
+    ask_view(&world.snapshot, asker.view, name, qtype)
+}
+
+/// As [`ask`], for the clients of a view.
+pub fn ask_view(snapshot: &Snapshot, view: ViewId, name: NameRef<'_>, qtype: RecordType) -> Seen {
+    with_answer(snapshot, view, name, qtype, |answer, way| seen(answer, way, qtype))
 }
 
 /// Has something made of an answer, and of the way to it.
 pub(super) fn with_answer<T>(
-    world: &Asked,
+    snapshot: &Snapshot,
     view: ViewId,
     qname: NameRef<'_>,
     qtype: RecordType,
     make: impl FnOnce(&Answer<'_>, &Way) -> T,
 ) -> T {
     let mut way = Way::new(view);
-    if world.snapshot.refuses(view) {
+    if snapshot.refuses(view) {
         return make(&Answer { rcode: Rcode::Refused, ..Answer::default() }, &way);
     }
     let question = Question { qname, qtype, qclass: DNSClass::IN };
     let replies = Replies::default();
-    let answer = resolve(&world.snapshot, view, &question, Some(&replies), &mut way);
+    let answer = resolve(snapshot, view, &question, Some(&replies), &mut way);
     make(&answer, &way)
 }
 
