@@ -4,7 +4,6 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -13,8 +12,8 @@ use serde_json::{Map, Value, json};
 
 use super::print;
 use crate::azure::{Scope, Severity};
-use crate::config::{Files, ImportError, Several, imported, load};
-use crate::import::{Import, Options, Parameters, Side};
+use crate::config::{ImportError, Imported, Several, imported};
+use crate::import::{Import, LeftOut, Options, Parameters, Side};
 
 /// Write a topology from files that describe an estate of Azure
 #[derive(Debug, Args)]
@@ -24,7 +23,7 @@ parameter files, and what `az … -o json`, the REST API and Resource Graph prin
 configuration among them is put in front. What is not understood is listed with its place, and costs that object alone.
 
 Exit code: 0 if the topology is written and loads, whatever was left out; 1 if a file is not taken, or if the topology is written
-but does not load; 3 if --strict is given and something was left out or is asked for.
+but does not load; 3 if --strict is given and something was left out, is not known or is asked for.
 
 Examples:
   terraform show -json | vnetdns import - --output vnetdns.toml
@@ -38,7 +37,7 @@ pub(super) struct ImportCommand {
     /// File to write, in place of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Exit with code 3 if something was left out or is asked for
+    /// Exit with code 3 if something was left out, is not known or is asked for
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
@@ -129,11 +128,11 @@ fn network(text: &str) -> Result<(String, Vec<IpNet>), String> {
 
 impl ImportCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let several = Arc::new(self.import.of(&self.files));
+        let several = self.import.of(&self.files);
         if let Some(output) = self.output.as_ref().filter(|output| is_among(output, &several.paths)) {
             bail!("{} is one of the files that are read: name another file for --output", output.display());
         }
-        let (text, import) = match imported(&several) {
+        let Imported { text, import, loaded } = match imported(several) {
             Ok(imported) => imported,
             Err(ImportError::Problems(problems)) => bail!("{problems}"),
             Err(error) => return Err(error.into()),
@@ -149,16 +148,14 @@ impl ImportCommand {
             }
         };
         let mut report = report(&import);
-        // What was read of standard input is kept.
-        let result = load(&Files::Several(several));
-        let code = match &result {
+        let code = match &loaded {
             Ok(config) => {
                 let zones = config.topology.zones().iter().filter(|zone| matches!(zone.scope, Scope::Private { .. }));
                 let counts =
                     [(config.topology.virtual_networks().len(), "virtual network"), (zones.count(), "private zone")];
                 let counts: Vec<_> = counts.iter().map(|(count, noun)| plural(*count, noun)).collect();
                 report += &format!("{written}: {}\n", counts.join(", "));
-                let is_whole = import.left_out.is_empty() && import.asked.is_empty();
+                let is_whole = import.left_out.is_empty() && import.unknown.is_empty() && import.asked.is_empty();
                 if self.strict && !is_whole { ExitCode::from(3) } else { ExitCode::SUCCESS }
             }
             Err(problems) => {
@@ -188,8 +185,11 @@ fn is_among(path: &Path, files: &[PathBuf]) -> bool {
 /// What was left out, what is asked for, and what was passed over.
 fn report(import: &Import) -> String {
     let mut text = String::new();
-    for left in &import.left_out {
-        text += &format!("{}: left out: {}: {}\n", left.place, left.what, left.why);
+    for (list, title) in [(&import.left_out, "left out"), (&import.unknown, "not known"), (&import.doubts, "in doubt")]
+    {
+        for LeftOut { place, what, why } in list {
+            text += &format!("{place}: {title}: {what}: {why}\n");
+        }
     }
     for asked in &import.asked {
         let places: Vec<_> = asked.places.iter().map(ToString::to_string).collect();

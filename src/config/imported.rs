@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::declare::References;
 use super::files::{Several, mend, shown, text as utf8};
+use super::load::{Config, load_text};
 use super::problem::{Place, Problem, Problems, Source};
 use super::{Files, key_file, read};
-use crate::azure::{Catalogue, Severity};
+use crate::azure::{Allocations, Catalogue, Severity};
 use crate::import::{self, Import, Input, Mistake, Options, is_estate};
 
 const NOT_FOUND: &str = "give the path of a configuration file, or none for the default lab";
@@ -38,19 +39,33 @@ pub enum ImportError {
     NothingToImport,
 }
 
-/// The text that files give, imported as commands do that take a configuration, and what there is to say about it.
+/// Files that were imported.
+#[derive(Debug)]
+pub struct Imported {
+    /// The configuration.
+    pub text: String,
+    /// What was made of the files that are none.
+    pub import: Import,
+    /// The text, loaded.
+    pub loaded: Result<Config, Problems>,
+}
+
+/// Imports files, and loads what was made of them.
 ///
 /// # Errors
 /// See [`ImportError`].
-pub fn imported(several: &Several) -> Result<(String, Import), ImportError> {
+pub fn imported(several: Several) -> Result<Imported, ImportError> {
     let mut problems = Problems::default();
-    let parts = parts(several, &mut problems).map_err(ImportError::Problems)?;
+    let parts = parts(&several, &mut problems).map_err(ImportError::Problems)?;
     if parts.estate.is_empty() {
         return Err(ImportError::NothingToImport);
     }
     let import = join(&parts, &several.options).map_err(ImportError::Problems)?;
-    let text = parts.config.map(|(_, text)| text + "\n").unwrap_or_default() + &import.text;
-    Ok((text, import))
+    let text = parts.text(&import);
+    let written = text.text.clone();
+    let files = Files::Several(Arc::new(several));
+    let loaded = load_text(&files, text, problems, &Allocations::default(), |_| ()).map(|(config, ())| config);
+    Ok(Imported { text: written, import, loaded })
 }
 
 /// Reads the text of a configuration; what was left out of what is imported is a warning each.
@@ -69,7 +84,7 @@ pub(super) fn text(files: &Files, problems: &mut Problems) -> Result<Text, Probl
                 let text = utf8(octets).map_err(|error| unreadable(&path, &error, problems))?;
                 return Ok(Text { path, file, text, origins: Vec::new(), is_imported: false });
             }
-            Arc::new(Several::new(vec![path.clone()], Options::default()))
+            Arc::new(Several::new(vec![path], Options::default()))
         }
     };
     let parts = parts(&several, problems)?;
@@ -80,22 +95,27 @@ pub(super) fn text(files: &Files, problems: &mut Problems) -> Result<Text, Probl
     }
     let import = join(&parts, &several.options)?;
     warn(&import, problems);
-    let Some((path, config)) = parts.config else {
-        let (text, origins) = (import.text, import.origins);
-        return Ok(Text { path, file, text, origins, is_imported: true });
-    };
-    let file: Arc<str> = shown(&path).into();
-    let text = config + "\n" + &import.text;
-    let lines_before = (text.len() - import.text.len(), import.text.as_str());
-    let lines_before = text.as_bytes()[..lines_before.0].iter().filter(|octet| **octet == b'\n').count() as u32;
-    let origins = import.origins.into_iter().map(|(line, origin)| (line + lines_before, origin)).collect();
-    Ok(Text { path, file, text, origins, is_imported: true })
+    Ok(parts.text(&import))
 }
 
 /// Several files by what they are.
 struct Parts {
     config: Option<(PathBuf, String)>,
     estate: Vec<Input>,
+}
+
+impl Parts {
+    /// The configuration with what was imported behind it.
+    fn text(self, import: &Import) -> Text {
+        let (path, config) = self.config.map_or_else(Default::default, |(path, text)| (path, text + "\n"));
+        let lines = config.bytes().filter(|octet| *octet == b'\n').count() as u32;
+        let origins = import.origins.iter().map(|(line, origin)| (line + lines, origin.clone())).collect();
+        let file: Arc<str> = match self.estate.first() {
+            Some(input) if path.as_os_str().is_empty() => input.file.clone(),
+            _ => shown(&path).into(),
+        };
+        Text { path, file, text: config + &import.text, origins, is_imported: true }
+    }
 }
 
 fn parts(several: &Several, problems: &mut Problems) -> Result<Parts, Problems> {
@@ -157,6 +177,10 @@ fn warn(import: &Import, problems: &mut Problems) {
         let place = Place::file(&place.into());
         problems.push(Problem { severity: Severity::Warning, place, what, mend });
     };
+    for doubt in &import.doubts {
+        let mend = "declare the machines in a configuration beside these files, or import them too";
+        warning(doubt.place.to_string(), format!("{}: {}", doubt.what, doubt.why), mend.to_owned());
+    }
     for left in &import.left_out {
         let mend = "nothing, if the DNS does not need it; else declare it in a configuration beside these files";
         warning(left.place.to_string(), format!("left out: {}: {}", left.what, left.why), mend.to_owned());

@@ -82,7 +82,19 @@ fn load_with<T>(
     look: impl FnOnce(&Declaration) -> T,
 ) -> Result<(Config, T), Problems> {
     let mut problems = Problems::default();
-    let Text { path, file, text, origins, is_imported } = imported::text(files, &mut problems)?;
+    let text = imported::text(files, &mut problems)?;
+    load_text(files, text, problems, before, look)
+}
+
+/// Loads a text, about which there may be something to say already.
+pub(super) fn load_text<T>(
+    files: &Files,
+    text: Text,
+    mut problems: Problems,
+    before: &Allocations,
+    look: impl FnOnce(&Declaration) -> T,
+) -> Result<(Config, T), Problems> {
+    let Text { path, file, text, origins, is_imported } = text;
     // What is refused may be another file, with a secret.
     let mut text = Zeroizing::new(text);
     if key_file::is_one(&text) {

@@ -25,7 +25,7 @@ mod zone_file;
 
 pub use declare::Certificates;
 pub use files::{Files, Lab, Memory, Several};
-pub use imported::{ImportError, imported};
+pub use imported::{ImportError, Imported, imported};
 pub use listen_address::{ListenAddress, ListenAddressError};
 pub use load::{Config, load, load_after, resources};
 pub use problem::{Place, Problem, Problems};

@@ -10,12 +10,14 @@ const MAX_DOCUMENTS: usize = 10_000;
 /// Parses a file of one document or several, one after the other. Comments (`//` and `/* */`) count as spaces, strings may have
 /// several lines, and commas may be left behind the last member, as Azure Resource Manager takes all of that.
 pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Value>, Refusal> {
-    if bytes.len() > MAX_FILE {
-        let mib = MAX_FILE >> 20;
-        return Err(Refusal(format!("the file is larger than {mib} MiB: import its parts as files of their own")));
-    }
+    check_size(bytes.len())?;
     let text = decode(bytes)?;
     documents(&text).or_else(|_| documents(&without_comments(&text))).map_err(|error| not_json(&error))
+}
+
+fn check_size(octets: usize) -> Result<(), Refusal> {
+    let what = || format!("the file is larger than {} MiB: import its parts as files of their own", MAX_FILE >> 20);
+    if octets > MAX_FILE { Err(Refusal(what())) } else { Ok(()) }
 }
 
 fn documents(text: &str) -> Result<Vec<Value>, serde_json::Error> {
@@ -141,6 +143,13 @@ mod tests {
         assert_eq!(parse(&le).expect("JSON"), [json!(["ä"])]);
         assert_eq!(parse(&be).expect("JSON"), [json!(["ä"])]);
         assert!(parse(&le[..le.len() - 1]).is_err());
+    }
+
+    #[test]
+    fn size_and_number_of_documents_are_bounded() {
+        assert!(check_size(MAX_FILE).is_ok() && check_size(MAX_FILE + 1).is_err());
+        assert_eq!(parse("{} ".repeat(MAX_DOCUMENTS).as_bytes()).expect("so many").len(), MAX_DOCUMENTS);
+        assert!(parse("{} ".repeat(MAX_DOCUMENTS + 1).as_bytes()).is_err());
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod recognise;
 mod resource;
 pub mod template;
 pub mod terraform;
+#[cfg(test)]
+mod tests;
 mod toml;
 mod value;
 
@@ -22,7 +24,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde_json::{Map, Value};
 
-use crate::azure::{ResourceGroup, ResourceId};
+use crate::azure::{Catalogue, ResourceGroup, ResourceId};
 use recognise::Format;
 pub use recognise::{is_estate, is_plan};
 pub use resource::{LeftOut, Place, Read, Refusal, Resource, UNKNOWN, unknown, why_unknown};
@@ -103,8 +105,12 @@ pub struct Import {
     pub left_out: Vec<LeftOut>,
     /// Types that the DNS does not need, each with the number of its resources.
     pub passed_over: BTreeMap<String, usize>,
-    /// What else there is to say.
+    /// What was assumed where no file says it.
     pub notes: Vec<String>,
+    /// What is declared, with a value that is not known.
+    pub unknown: Vec<LeftOut>,
+    /// What is declared and may not be meant.
+    pub doubts: Vec<LeftOut>,
 }
 
 /// A network whose address space is asked for.
@@ -146,6 +152,10 @@ impl fmt::Display for Mistake {
 /// # Errors
 /// Every file that is not taken, and every resource that two files describe in two ways.
 pub fn import(inputs: &[Input], options: &Options) -> Result<Import, Vec<Mistake>> {
+    import_with(inputs, options, &Catalogue::embedded())
+}
+
+fn import_with(inputs: &[Input], options: &Options, catalogue: &Catalogue) -> Result<Import, Vec<Mistake>> {
     let (mut options, mut mistakes) = (options.clone(), Vec::new());
     let mut documents = Vec::new();
     for input in inputs {
@@ -178,7 +188,7 @@ pub fn import(inputs: &[Input], options: &Options) -> Result<Import, Vec<Mistake
         return Err(mistakes);
     }
     let files: Vec<_> = inputs.iter().map(|input| input.file.clone()).collect();
-    estate::write(&join::World::new(reads)?, &files, &options)
+    estate::write(&join::World::new(reads)?, &files, &options, catalogue)
 }
 
 /// Values that are given for parameters which no template has.

@@ -24,6 +24,7 @@ mod encrypted_client;
 mod extended_errors;
 mod hostile;
 mod identity;
+mod import;
 mod incidents;
 mod independence;
 mod lab;

@@ -62,6 +62,16 @@ impl Server {
         Self::run(&arguments, Some(folder))
     }
 
+    /// Starts the program with a configuration and files that are imported beside it.
+    pub(crate) fn imported(config: &str, files: &[PathBuf]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.toml");
+        std::fs::write(&path, config).unwrap();
+        let paths = [&path].into_iter().chain(files);
+        let arguments: Vec<_> = paths.flat_map(|path| ["--config", path.to_str().unwrap()]).collect();
+        Self::run(&arguments, Some(folder))
+    }
+
     /// As [`Server::configured`], at the default level of the log or that of `arguments`, and behind a command of the
     /// shell, such as `ulimit -n 64` or `exec 2>/dev/full`. The shell is in the folder of the configuration.
     #[allow(dead_code, reason = "for the fault kit")]

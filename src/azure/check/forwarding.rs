@@ -99,7 +99,9 @@ fn custom_dns(
     findings: &mut Vec<Finding>,
 ) {
     for endpoint in &network.inbound_endpoints {
-        let is_within = |address| network.address_space.iter().any(|prefix| prefix.contains(&address));
+        // Of a network without an address space nothing is known to lie outside.
+        let space = &network.address_space;
+        let is_within = |address| space.is_empty() || space.iter().any(|prefix| prefix.contains(&address));
         if !endpoint.known().is_none_or(is_within) {
             findings.push(Finding::error(
                 endpoint.origin,

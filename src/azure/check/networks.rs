@@ -18,7 +18,9 @@ fn subnets(world: &World, network: &VirtualNetwork, findings: &mut Vec<Finding>)
     unique("subnet", network.subnets.iter().map(|subnet| &subnet.name), findings);
     for (at, subnet) in network.subnets.iter().enumerate() {
         let prefix = &subnet.address_prefix;
-        if !network.address_space.iter().any(|space| space.contains(&**prefix)) {
+        // Of a network without an address space nothing is known to lie outside.
+        let space = &network.address_space;
+        if !space.is_empty() && !space.iter().any(|space| space.contains(&**prefix)) {
             findings.push(Finding::error(
                 prefix.origin,
                 format!("{prefix} is not within the address space of virtual network \"{}\"", world.label(&network.id)),
@@ -80,7 +82,8 @@ pub(super) fn address(
     findings: &mut Vec<Finding>,
 ) {
     let Some(known) = address.known() else { return };
-    if !network.address_space.iter().any(|prefix| prefix.contains(&known)) {
+    let space = &network.address_space;
+    if !space.is_empty() && !space.iter().any(|prefix| prefix.contains(&known)) {
         findings.push(Finding::error(
             address.origin,
             format!("{address} is not in the address space of virtual network \"{}\"", world.label(&network.id)),

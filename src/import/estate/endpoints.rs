@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Estate;
 use super::networks::{Networks, interfaces_by_owner, subnet_of};
 use super::services::{interface_evidence, member_reference, named_interfaces, relative, target_of};
-use super::zones::{Zones, unknown_member};
+use super::zones::{RecordSet, Zones, unknown_member};
 use crate::azure::{ResourceId, ResourceMember};
 use crate::import::join::Joined;
 use crate::import::value::{address, get, list, text, texts, why_missing};
@@ -41,6 +41,22 @@ pub(super) struct Evidence {
 
 /// A record of a zone group: zone, owner relative to it, type, addresses.
 type Record = (ResourceId, String, String, Vec<String>);
+
+/// A record set whose metadata name the endpoint that wrote it.
+struct Metadata {
+    /// The whole name, in lower case.
+    name: String,
+    addresses: Vec<IpAddr>,
+    place: Place,
+}
+
+impl Metadata {
+    fn new(zone: &ResourceId, set: &RecordSet) -> Self {
+        let addresses = set.records.iter().filter_map(|record| record.trim_matches('"').parse().ok()).collect();
+        let name = if set.name == "@" { zone.name().to_owned() } else { format!("{}.{}", set.name, zone.name()) };
+        Self { name: name.to_ascii_lowercase(), addresses, place: set.place.clone() }
+    }
+}
 
 /// A private endpoint.
 pub(super) struct Endpoint {
@@ -80,6 +96,11 @@ pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks, zones: &
         *names.entry(endpoint.id.name().to_ascii_lowercase()).or_default() += 1;
     }
     let mut endpoints = Vec::new();
+    let mut of_metadata: HashMap<String, Vec<(ResourceId, Metadata)>> = HashMap::new();
+    for (creator, sets) in zones.by_creator() {
+        let sets = sets.into_iter().map(|(zone, set)| (zone.clone(), Metadata::new(zone, set))).collect();
+        of_metadata.insert(creator, sets);
+    }
     for resource in world.of_kind("microsoft.network/privateendpoints") {
         let of_endpoint = groups.remove(&resource.id).unwrap_or_default();
         match endpoint(estate, networks, resource) {
@@ -95,8 +116,9 @@ pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks, zones: &
                     endpoint.zone_group(estate, zones, group);
                 }
                 // Two endpoints may have one name in several groups: then nobody knows whose the record is.
-                if names.get(&resource.id.name().to_ascii_lowercase()) == Some(&1) {
-                    endpoint.metadata(zones);
+                let name = resource.id.name().to_ascii_lowercase();
+                if names.get(&name) == Some(&1) {
+                    endpoint.metadata(of_metadata.remove(&name).unwrap_or_default());
                 }
                 endpoint.custom_dns(resource);
                 endpoints.push(endpoint);
@@ -251,14 +273,12 @@ impl Endpoint {
     }
 
     /// Takes the records whose metadata name the endpoint: Resource Graph knows no zone groups.
-    fn metadata(&mut self, zones: &Zones) {
-        for (zone, set) in zones.written_by(self.id.name()) {
-            let addresses = set.records.iter().filter_map(|record| record.trim_matches('"').parse().ok()).collect();
-            let name = if set.name == "@" { zone.name().to_owned() } else { format!("{}.{}", set.name, zone.name()) };
-            self.evidence.push(Evidence { names: vec![name.to_ascii_lowercase()], member: None, addresses });
-            if !self.zones.contains(zone) {
-                self.zones.push(zone.clone());
-                self.zone_group_place.get_or_insert_with(|| set.place.clone());
+    fn metadata(&mut self, records: Vec<(ResourceId, Metadata)>) {
+        for (zone, Metadata { name, addresses, place }) in records {
+            self.evidence.push(Evidence { names: vec![name], member: None, addresses });
+            if !self.zones.contains(&zone) {
+                self.zones.push(zone);
+                self.zone_group_place.get_or_insert(place);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! DNS forwarding rulesets and DNS security policies.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use serde_json::Value;
@@ -18,6 +19,7 @@ const POLICY: &str = "microsoft.network/dnsresolverpolicies";
 /// Rulesets, then policies.
 pub(super) struct Forwarding {
     parents: Vec<Parent>,
+    by_id: HashMap<ResourceId, usize>,
 }
 
 /// A ruleset or a policy.
@@ -40,7 +42,8 @@ impl Forwarding {
                 parents.push(Parent { id, places, is_policy, links: Vec::new(), rules: Vec::new() });
             }
         }
-        let mut forwarding = Self { parents };
+        let numbered = parents.iter().enumerate().map(|(number, parent): (usize, &Parent)| (parent.id.clone(), number));
+        let mut forwarding = Self { by_id: numbered.collect(), parents };
         for resource in &world.resources {
             let Some((kind, child)) = resource.kind.rsplit_once('/') else { continue };
             if kind != RULESET && kind != POLICY {
@@ -80,9 +83,10 @@ impl Forwarding {
     /// The parent of a resource, made where the files name it alone.
     fn parent(&mut self, resource: &Joined, is_policy: bool) -> Option<usize> {
         let id = resource.id.parent()?;
-        if let Some(number) = self.parents.iter().position(|parent| parent.id == id) {
-            return Some(number);
+        if let Some(number) = self.by_id.get(&id) {
+            return Some(*number);
         }
+        self.by_id.insert(id.clone(), self.parents.len());
         let places = vec![resource.places[0].clone()];
         self.parents.push(Parent { id, places, is_policy, links: Vec::new(), rules: Vec::new() });
         Some(self.parents.len() - 1)

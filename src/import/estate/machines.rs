@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::networks::{Networks, interface_addresses, interfaces_by_owner, subnet_of};
 use super::{Estate, heading, places};
-use crate::azure::ResourceId;
+use crate::azure::{Address, ResourceId};
 use crate::import::Place;
 use crate::import::join::Joined;
 use crate::import::toml::{Toml, list, quoted, table};
-use crate::import::value::{flag, get, list as elements, text, texts};
+use crate::import::value::{flag, get, list as elements, text, texts, why_missing};
 
 /// A machine that has at least one address.
 pub(super) struct Machine {
@@ -60,11 +60,17 @@ pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks) -> Vec<M
         for (interface, primary) in found {
             let configuration = elements(&interface.body, "ipConfigurations").first().unwrap_or(&Value::Null);
             let subnet = subnet_of(estate, interface, configuration);
-            let addresses: Vec<_> = interface_addresses(interface).iter().map(ToString::to_string).collect();
-            let Some((of_network, subnet)) = subnet.filter(|_| !addresses.is_empty()) else {
-                estate.leave_out(&interface.places[0], interface.id.names(), "its subnet or its address is not told");
+            let mut addresses: Vec<_> = interface_addresses(interface).iter().map(ToString::to_string).collect();
+            let Some((of_network, subnet)) = subnet else {
+                let why = super::zones::unknown_member(configuration, "subnet", "its subnet is not told");
+                estate.leave_out(&interface.places[0], interface.id.names(), why);
                 continue;
             };
+            if addresses.is_empty() {
+                let why = why_missing(configuration, "privateIPAddress").unwrap_or("it is in none of the files");
+                estate.not_known(&interface.places[0], format!("address of {}", interface.id.names()), why);
+                addresses.push(Address::UNKNOWN.to_owned());
+            }
             networks.refer(estate, &of_network, interface);
             if network.get_or_insert_with(|| of_network.clone()) != &of_network {
                 estate.leave_out(
@@ -86,7 +92,7 @@ pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks) -> Vec<M
             });
         }
         let Some(network) = network else {
-            estate.leave_out(place, machine.id.names(), "none of its network interfaces has an address in the files");
+            estate.leave_out(place, machine.id.names(), "none of its network interfaces is in the files");
             continue;
         };
         let host = get(&machine.body, "osProfile").and_then(|profile| text(profile, "computerName"));
@@ -105,6 +111,11 @@ pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks) -> Vec<M
 /// Host names, in lower case.
 pub(super) fn names(machines: &[Machine]) -> HashSet<String> {
     machines.iter().map(|machine| machine.name.to_ascii_lowercase()).collect()
+}
+
+/// The networks that have machines.
+pub(super) fn networks(machines: &[Machine]) -> HashSet<ResourceId> {
+    machines.iter().map(|machine| machine.network.clone()).collect()
 }
 
 /// The state that its instance view, or `az vm list -d`, says.

@@ -7,7 +7,7 @@ mod networks;
 mod services;
 mod zones;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::join::{Joined, World, parse};
@@ -59,6 +59,9 @@ pub(super) fn types(catalogue: &Catalogue) -> BTreeSet<String> {
     services.chain(READ.into_iter().chain(READ_POLICIES).map(str::to_owned)).collect()
 }
 
+/// Most lines of a kind in the head of the text.
+const MOST_IN_HEAD: usize = 100;
+
 /// What is common to all parts of one import.
 struct Estate<'a> {
     world: &'a World,
@@ -70,6 +73,10 @@ struct Estate<'a> {
     subscription: Option<Subscription>,
     left_out: Vec<LeftOut>,
     notes: Vec<String>,
+    unknown: Vec<LeftOut>,
+    doubts: Vec<LeftOut>,
+    /// What a file beside declares.
+    beside: HashSet<&'a ResourceId>,
     passed_over: BTreeMap<String, usize>,
 }
 
@@ -77,8 +84,12 @@ struct Estate<'a> {
 ///
 /// # Errors
 /// Options that mean nothing here.
-pub(super) fn write(world: &World, files: &[Arc<str>], options: &Options) -> Result<Import, Vec<Mistake>> {
-    let catalogue = Catalogue::embedded();
+pub(super) fn write(
+    world: &World,
+    files: &[Arc<str>],
+    options: &Options,
+    catalogue: &Catalogue,
+) -> Result<Import, Vec<Mistake>> {
     let subscription = options.beside.is_none().then(|| most_frequent_subscription(world));
     let default = match (&options.beside, &subscription) {
         (Some(beside), _) => beside.default.clone(),
@@ -89,12 +100,15 @@ pub(super) fn write(world: &World, files: &[Arc<str>], options: &Options) -> Res
     };
     let mut estate = Estate {
         world,
-        catalogue: &catalogue,
+        catalogue,
         options,
         directory: Directory::new(default),
         subscription,
         left_out: world.left_out.clone(),
         notes: world.notes.clone(),
+        unknown: Vec::new(),
+        doubts: Vec::new(),
+        beside: options.beside.iter().flat_map(|beside| &beside.declared).collect(),
         passed_over: world.passed_over.clone(),
     };
     for id in options.beside.iter().flat_map(|beside| &beside.declared) {
@@ -105,9 +119,14 @@ pub(super) fn write(world: &World, files: &[Arc<str>], options: &Options) -> Res
     let mut zones = Zones::collect(&mut estate, &mut networks, &machines::names(&machines));
     let services = Services::collect(&mut estate, &mut networks, &mut zones);
     let forwarding = forwarding::Forwarding::collect(&mut estate, &mut networks);
+    zones.registration(&mut estate, &machines::networks(&machines));
     estate.count_others();
     for id in networks.ids().chain(zones.ids()).chain(services.ids()).chain(forwarding.ids()) {
         estate.directory.insert(id);
+    }
+    for list in [&mut estate.left_out, &mut estate.unknown, &mut estate.doubts] {
+        list.sort();
+        list.dedup();
     }
     let mut toml = Toml::default();
     estate.head(files, &networks, &mut toml);
@@ -116,21 +135,26 @@ pub(super) fn write(world: &World, files: &[Arc<str>], options: &Options) -> Res
     zones.write(&estate, &mut toml);
     services.write(&estate, &mut toml);
     forwarding.write(&estate, &mut toml);
-    estate.left_out.sort();
-    estate.left_out.dedup();
     Ok(Import {
         text: toml.text,
         origins: toml.origins,
-        asked: networks.asked(&estate),
+        asked: networks.asked(),
         left_out: estate.left_out,
         passed_over: estate.passed_over,
         notes: estate.notes,
+        unknown: estate.unknown,
+        doubts: estate.doubts,
     })
 }
 
 impl<'a> Estate<'a> {
     fn leave_out(&mut self, place: &Place, what: impl Into<String>, why: impl Into<String>) {
         self.left_out.push(LeftOut { place: place.clone(), what: what.into(), why: why.into() });
+    }
+
+    /// Notes a value that is declared as not known.
+    fn not_known(&mut self, place: &Place, what: impl Into<String>, why: impl Into<String>) {
+        self.unknown.push(LeftOut { place: place.clone(), what: what.into(), why: why.into() });
     }
 
     /// Reads the ID of a resource that another one refers to; one that is none is noted as a part of that.
@@ -149,16 +173,17 @@ impl<'a> Estate<'a> {
 
     /// Whether a file beside declares a resource.
     fn is_declared_beside(&self, id: &ResourceId) -> bool {
-        self.options.beside.as_ref().is_some_and(|beside| beside.declared.contains(id))
+        self.beside.contains(id)
     }
 
     /// The shortest reference that means a resource.
     fn label(&self, id: &ResourceId) -> String {
+        let means_it =
+            |reference: &String| self.directory.find(Kind::of(id), reference, |_| true).is_ok_and(|found| found == *id);
         let name = id.names();
-        match self.directory.find(Kind::of(id), name, |_| true) {
-            Ok(found) if found == *id && !name.contains('/') => name.to_owned(),
-            _ => self.directory.label(id),
-        }
+        let references = [name.to_owned(), format!("{}/{name}", id.resource_group().name())];
+        let short = references.into_iter().filter(|_| !name.contains('/')).find(means_it);
+        short.unwrap_or_else(|| self.directory.label(id))
     }
 
     fn quoted_label(&self, id: &ResourceId) -> String {
@@ -180,25 +205,28 @@ impl<'a> Estate<'a> {
         let names: Vec<_> = files.iter().map(|file| &**file).collect();
         toml.from(names.join(", "));
         toml.comment(&format!("Imported by vnetdns {} from {}", env!("CARGO_PKG_VERSION"), names.join(", ")));
-        for asked in networks.asked(self) {
+        for asked in networks.asked() {
             toml.comment("");
             toml.comment(&format!(
                 "The address space of {} is in none of the files: write it below, or import with --network {}=PREFIX",
                 asked.id, asked.id
             ));
         }
-        if !self.left_out.is_empty() {
+        for (title, list) in [
+            ("Left out:", &self.left_out),
+            ("Declared, with a value that is not known:", &self.unknown),
+            ("In doubt:", &self.doubts),
+        ] {
+            if list.is_empty() {
+                continue;
+            }
             toml.comment("");
-            toml.comment("Left out:");
-            let mut left_out: Vec<_> = self.left_out.iter().collect();
-            left_out.sort();
-            left_out.dedup();
-            const MOST: usize = 100;
-            for LeftOut { place, what, why } in left_out.iter().take(MOST) {
+            toml.comment(title);
+            for LeftOut { place, what, why } in list.iter().take(MOST_IN_HEAD) {
                 toml.comment(&format!("  {place}: {what}: {why}"));
             }
-            if left_out.len() > MOST {
-                toml.comment(&format!("  and {} more, which `vnetdns import` prints", left_out.len() - MOST));
+            if list.len() > MOST_IN_HEAD {
+                toml.comment(&format!("  and {} more, which `vnetdns import` prints", list.len() - MOST_IN_HEAD));
             }
         }
         for note in &self.notes {

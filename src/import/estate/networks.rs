@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{Estate, heading, places};
-use crate::azure::{Kind, ResourceId, types};
+use crate::azure::{Address, Kind, ResourceId, types};
 use crate::import::join::Joined;
 use crate::import::toml::{Toml, list, quoted, table};
 use crate::import::value::{address, get, list as elements, reference, text, texts, why_missing};
-use crate::import::{Asked, Mistake, Place};
+use crate::import::{Asked, Mistake, Place, why_unknown};
 
 /// The networks of an import.
 pub(super) struct Networks {
@@ -43,7 +43,7 @@ impl Networks {
         let mut networks = Self { networks: Vec::new(), by_id: HashMap::new() };
         for resource in world.of_kind("microsoft.network/virtualnetworks") {
             let space = get(&resource.body, "addressSpace").map(|space| texts(space, "addressPrefixes"));
-            let dns = get(&resource.body, "dhcpOptions").map(|options| texts(options, "dnsServers"));
+            let dns_servers = dns_servers(estate, resource);
             let network = Network {
                 id: resource.id.clone(),
                 places: resource.places.clone(),
@@ -51,13 +51,9 @@ impl Networks {
                 address_space: space.unwrap_or_default().into_iter().map(str::to_owned).collect(),
                 subnets: Vec::new(),
                 inbound_endpoints: Vec::new(),
-                dns_servers: dns.unwrap_or_default().into_iter().map(str::to_owned).collect(),
+                dns_servers,
                 managed_by: None,
             };
-            if let Some(why) = get(&resource.body, "dhcpOptions").and_then(|options| why_missing(options, "dnsServers"))
-            {
-                estate.leave_out(&resource.places[0], "DNS servers of the network", why);
-            }
             networks.insert(network);
         }
         networks.subnets(estate);
@@ -115,14 +111,14 @@ impl Networks {
                     estate.leave_out(place, what, "its network is not told");
                     continue;
                 };
-                let Some(address) = address(configuration, "privateIpAddress") else {
-                    let why =
-                        why_missing(configuration, "privateIpAddress").unwrap_or("its address is not in the file");
-                    estate.leave_out(place, what, why);
-                    continue;
-                };
+                let address = address(configuration, "privateIpAddress").map(|address| address.to_string());
+                let address = address.unwrap_or_else(|| {
+                    let why = why_missing(configuration, "privateIpAddress").unwrap_or("it is in none of the files");
+                    estate.not_known(place, format!("address of {what}"), why);
+                    Address::UNKNOWN.to_owned()
+                });
                 if let Some(number) = self.number(estate, &network, endpoint) {
-                    self.networks[number].inbound_endpoints.push((address.to_string(), place.clone()));
+                    self.networks[number].inbound_endpoints.push((address, place.clone()));
                 }
             }
         }
@@ -208,9 +204,9 @@ impl Networks {
     }
 
     /// Networks whose address space is in none of the files.
-    pub(super) fn asked(&self, estate: &Estate<'_>) -> Vec<Asked> {
+    pub(super) fn asked(&self) -> Vec<Asked> {
         let asked = self.networks.iter().filter(|network| network.address_space.is_empty());
-        asked.map(|network| Asked { id: estate.full_or_short(&network.id), places: network.places.clone() }).collect()
+        asked.map(|network| Asked { id: network.id.to_string(), places: network.places.clone() }).collect()
     }
 
     pub(super) fn write(&self, estate: &Estate<'_>, toml: &mut Toml) {
@@ -271,11 +267,28 @@ impl Network {
     }
 }
 
-impl Estate<'_> {
-    /// How a person names a network in an option.
-    fn full_or_short(&self, id: &ResourceId) -> String {
-        id.to_string()
+/// The custom DNS servers of a network; one whose address is not told is declared as such.
+fn dns_servers(estate: &mut Estate<'_>, network: &Joined) -> Vec<String> {
+    let what = || format!("a DNS server of {}", network.id.names());
+    let place = &network.places[0];
+    let options = get(&network.body, "dhcpOptions");
+    let of_list = || options.and_then(|options| why_missing(options, "dnsServers"));
+    if let Some(why) = why_missing(&network.body, "dhcpOptions").or_else(of_list) {
+        estate.not_known(place, what(), why);
+        return vec![Address::UNKNOWN.to_owned()];
     }
+    let mut servers = Vec::new();
+    for server in options.map_or(&[][..], |options| elements(options, "dnsServers")) {
+        match (server.as_str(), why_unknown(server)) {
+            (Some(server), _) => servers.push(server.to_owned()),
+            (None, Some(why)) => {
+                estate.not_known(place, what(), why);
+                servers.push(Address::UNKNOWN.to_owned());
+            }
+            (None, None) => estate.leave_out(place, what(), "it is no address"),
+        }
+    }
+    servers
 }
 
 /// The network, and the name, of the subnet that something is in.

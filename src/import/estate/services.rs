@@ -8,7 +8,7 @@ use super::endpoints::{Endpoint, Evidence, Target, collect};
 use super::networks::Networks;
 use super::zones::{RecordSet, Zones};
 use super::{Estate, heading, places};
-use crate::azure::{Declared, Origin, PrivateLinkResource, ResourceId, ResourceMember, types};
+use crate::azure::{Address, Declared, Origin, PrivateLinkResource, ResourceId, ResourceMember, types};
 use crate::import::Place;
 use crate::import::join::Joined;
 use crate::import::toml::{Toml, list, quoted, table};
@@ -16,6 +16,8 @@ use crate::import::value::{flag, get, reference, text};
 
 /// Most host names of one resource that are looked at.
 const MAX_HOSTS: usize = 64;
+/// What stands in place of an address that is not known.
+const UNKNOWN_ADDRESS: &str = Address::UNKNOWN;
 /// TTL of what a zone group writes, in seconds.
 const ZONE_GROUP_TTL: u64 = 10;
 
@@ -231,7 +233,16 @@ impl Services {
     ) {
         let members = match &endpoint.target {
             Target::Service(_) | Target::Alias(_) => {
-                let address = endpoint.sole_address().map(|address| address.to_string());
+                let mut address = endpoint.sole_address().map(|address| address.to_string());
+                if address.is_none() && endpoint.is_connected && !estate.options.allocate {
+                    let why = endpoint.why_unknown.as_deref().unwrap_or("it is in none of the files");
+                    estate.not_known(
+                        &endpoint.places[0],
+                        format!("address of private endpoint {}", endpoint.id.names()),
+                        why,
+                    );
+                    address = Some(UNKNOWN_ADDRESS.to_owned());
+                }
                 let addresses = address.map(|address| ("default".to_owned(), address)).into_iter().collect();
                 self.endpoints.push(Written { endpoint, addresses });
                 return;
@@ -273,13 +284,10 @@ impl Services {
             }
         }
         if !unknown.is_empty() && endpoint.is_connected && !estate.options.allocate {
-            let what = format!("private endpoint {}", endpoint.id.names());
-            let why = match &endpoint.why_unknown {
-                Some(why) => format!("address of {} not known: {why}", unknown.join(", ")),
-                None => format!("address of {} not known: it is in none of the files", unknown.join(", ")),
-            };
-            estate.leave_out(&endpoint.places[0], what, why);
-            addresses.extend(unknown.into_iter().map(|member| (member, "unknown".to_owned())));
+            let what = format!("address of {} of private endpoint {}", unknown.join(", "), endpoint.id.names());
+            let why = endpoint.why_unknown.as_deref().unwrap_or("it is in none of the files");
+            estate.not_known(&endpoint.places[0], what, why);
+            addresses.extend(unknown.into_iter().map(|member| (member, UNKNOWN_ADDRESS.to_owned())));
         }
         for member in members.iter().filter(|member| !member.unwritten && !member.public_only) {
             for zone in &endpoint.zones {

@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::networks::Networks;
 use super::{Estate, heading, places};
-use crate::azure::ResourceId;
+use crate::azure::{Address, ResourceId};
 use crate::dns::Name;
 use crate::import::join::Joined;
 use crate::import::toml::{Toml, list, quoted, table};
-use crate::import::value::{flag, get, list as elements, number, reference, text, texts};
-use crate::import::{Place, why_unknown};
+use crate::import::value::{flag, get, list as elements, number, reference, text, texts, why_missing};
+use crate::import::{LeftOut, Place, why_unknown};
 
 /// SOA of a private zone as Azure makes it (Microsoft Learn, "Overview of DNS zones and records", "SOA records"): members of
 /// `soaRecord`, keys of `soa`, values.
@@ -39,6 +39,10 @@ struct Zone {
     links: Vec<Link>,
     soa: Vec<(&'static str, String)>,
     record_sets: Vec<RecordSet>,
+    /// Owner and type of each record set, in lower case.
+    names: HashSet<(String, String)>,
+    /// Whether a record set of it was registered for a machine that is in none of the files.
+    has_registered: bool,
 }
 
 struct Link {
@@ -55,7 +59,7 @@ pub(super) struct RecordSet {
     pub(super) name: String,
     pub(super) rtype: String,
     pub(super) ttl: u64,
-    /// TOML of each record.
+    /// TOML of each record; none where they are not known.
     pub(super) records: Vec<String>,
     pub(super) place: Place,
     /// The private endpoint that wrote it, by its name.
@@ -105,7 +109,9 @@ impl Zones {
                 continue;
             }
             let Some(zone) = resource.id.parent() else { continue };
+            let number = zones.number(&zone, resource);
             if flag(&resource.body, "isAutoRegistered") == Some(true) {
+                zones.zones[number].has_registered = true;
                 if machines.contains(&resource.id.name().to_ascii_lowercase()) {
                     continue;
                 }
@@ -114,11 +120,16 @@ impl Zones {
                 estate.leave_out(&resource.places[0], what, why);
                 continue;
             }
-            let number = zones.number(&zone, resource);
             match rtype {
                 "soa" => zones.zones[number].soa = soa(resource),
                 "a" | "aaaa" | "cname" | "mx" | "ptr" | "srv" | "txt" => match record_set(resource, rtype) {
-                    Ok(set) => zones.zones[number].record_sets.push(set),
+                    Ok((set, why)) => {
+                        if let Some(why) = why {
+                            let what = format!("records of {} {}", rtype.to_ascii_uppercase(), resource.id.names());
+                            estate.not_known(&resource.places[0], what, why);
+                        }
+                        zones.push(number, set);
+                    }
                     Err(why) => {
                         let what = format!("{} {}", rtype.to_ascii_uppercase(), resource.id.names());
                         estate.leave_out(&resource.places[0], what, why);
@@ -136,8 +147,16 @@ impl Zones {
     fn insert(&mut self, id: &ResourceId, places: Vec<Place>, is_described: bool) -> usize {
         let number = self.zones.len();
         self.by_id.insert(id.clone(), number);
-        let (links, soa, record_sets) = (Vec::new(), Vec::new(), Vec::new());
-        self.zones.push(Zone { id: id.clone(), places, is_described, links, soa, record_sets });
+        self.zones.push(Zone {
+            id: id.clone(),
+            places,
+            is_described,
+            links: Vec::new(),
+            soa: Vec::new(),
+            record_sets: Vec::new(),
+            names: HashSet::new(),
+            has_registered: false,
+        });
         number
     }
 
@@ -160,12 +179,38 @@ impl Zones {
         self.zones.iter().map(|zone| &zone.id)
     }
 
-    /// The record sets that a private endpoint of a name wrote, as their metadata say, each with its zone.
-    pub(super) fn written_by<'z>(&'z self, endpoint: &'z str) -> impl Iterator<Item = (&'z ResourceId, &'z RecordSet)> {
-        let sets = self.zones.iter().flat_map(|zone| zone.record_sets.iter().map(move |set| (&zone.id, set)));
-        sets.filter(move |(_, set)| {
-            set.creator.as_deref().is_some_and(|creator| creator.eq_ignore_ascii_case(endpoint))
-        })
+    fn push(&mut self, number: usize, set: RecordSet) {
+        let zone = &mut self.zones[number];
+        zone.names.insert((set.name.to_ascii_lowercase(), set.rtype.to_ascii_lowercase()));
+        zone.record_sets.push(set);
+    }
+
+    /// The record sets that private endpoints wrote, as their metadata say, each with its zone, by the name of the endpoint in
+    /// lower case.
+    pub(super) fn by_creator(&self) -> HashMap<String, Vec<(&ResourceId, &RecordSet)>> {
+        let mut written: HashMap<String, Vec<_>> = HashMap::new();
+        for (zone, set) in self.zones.iter().flat_map(|zone| zone.record_sets.iter().map(move |set| (&zone.id, set))) {
+            if let Some(creator) = &set.creator {
+                written.entry(creator.to_ascii_lowercase()).or_default().push((zone, set));
+            }
+        }
+        written
+    }
+
+    /// Doubts that a network registers machines where the files have none of it.
+    pub(super) fn registration(&self, estate: &mut Estate<'_>, with_machines: &HashSet<ResourceId>) {
+        for zone in self.zones.iter().filter(|zone| !zone.has_registered) {
+            for link in zone.links.iter().filter(|link| link.registration && !with_machines.contains(&link.network)) {
+                let network = link.network.name();
+                estate.doubts.push(LeftOut {
+                    place: link.place.clone(),
+                    what: format!("link {}/{}", zone.id.name(), link.name),
+                    why: format!(
+                        "it registers the machines of {network}, and the files have none: their names are missing"
+                    ),
+                });
+            }
+        }
     }
 
     /// Takes away the record sets that follow from private endpoints: zone, owner and type in lower case.
@@ -185,12 +230,9 @@ impl Zones {
     /// Adds a record set that a zone group holds, unless the zone has one of its name and type.
     pub(super) fn add(&mut self, zone: &ResourceId, set: RecordSet) {
         let Some(number) = self.by_id.get(zone) else { return };
-        let sets = &mut self.zones[*number].record_sets;
-        let is_same = |other: &RecordSet| {
-            other.name.eq_ignore_ascii_case(&set.name) && other.rtype.eq_ignore_ascii_case(&set.rtype)
-        };
-        if !sets.iter().any(is_same) {
-            sets.push(set);
+        let (number, key) = (*number, (set.name.to_ascii_lowercase(), set.rtype.to_ascii_lowercase()));
+        if !self.zones[number].names.contains(&key) {
+            self.push(number, set);
         }
     }
 
@@ -239,11 +281,15 @@ impl Zones {
                 toml.line("record_set = [");
                 for set in &zone.record_sets {
                     toml.from(&set.place);
+                    let records = match set.records.is_empty() {
+                        true => quoted(Address::UNKNOWN),
+                        false => format!("[{}]", set.records.join(", ")),
+                    };
                     let members = [
                         ("name", quoted(&set.name)),
                         ("type", quoted(&set.rtype)),
                         ("ttl", set.ttl.to_string()),
-                        ("records", format!("[{}]", set.records.join(", "))),
+                        ("records", records),
                     ];
                     let note = set.note.as_ref().map_or_else(String::new, |note| format!("; {note}"));
                     let comment = crate::import::toml::comment(&format!("{}{note}", set.place));
@@ -283,14 +329,20 @@ fn creator(body: &Value) -> Option<String> {
     Some(rest.split_whitespace().next()?.to_owned())
 }
 
-fn record_set(resource: &Joined, rtype: &str) -> Result<RecordSet, String> {
+/// A record set, and why its records are not known, where they are not.
+fn record_set(resource: &Joined, rtype: &str) -> Result<(RecordSet, Option<String>), String> {
     let body = &resource.body;
-    let mut records = Vec::new();
+    let (mut records, mut why_not) = (Vec::new(), None);
     let mut take = |member: &str, record: &dyn Fn(&Value) -> Option<String>| -> Result<(), String> {
         for element in elements(body, member) {
-            let why =
-                || why_unknown(element).map_or_else(|| format!("{member} has an element that is none"), str::to_owned);
-            records.push(record(element).ok_or_else(why)?);
+            match record(element) {
+                Some(record) => records.push(record),
+                None => {
+                    let of_members = || element.as_object()?.values().find_map(|member| why_unknown(member));
+                    let why = why_unknown(element).or_else(of_members).map(str::to_owned);
+                    why_not = Some(why.ok_or_else(|| format!("{member} has an element that is none"))?);
+                }
+            }
         }
         Ok(())
     };
@@ -318,12 +370,15 @@ fn record_set(resource: &Joined, rtype: &str) -> Result<RecordSet, String> {
             records.extend(cname.map(quoted));
         }
     }
-    if records.is_empty() {
-        let member = match rtype {
-            "cname" => "cnameRecord".to_owned(),
-            rtype => format!("{rtype}Records"),
-        };
-        return Err(unknown_member(body, &member, "its records are not told"));
+    let member = if rtype == "cname" { "cnameRecord".to_owned() } else { format!("{rtype}Records") };
+    let of_cname = || get(body, "cnameRecord").and_then(|record| why_missing(record, "cname"));
+    let whole = why_missing(body, &member).or_else(of_cname);
+    let why_not = why_not.or_else(|| whole.map(str::to_owned));
+    if why_not.is_some() {
+        // A set of which one record is not known is not known.
+        records.clear();
+    } else if records.is_empty() {
+        return Err("it has no records".to_owned());
     }
     let zone = resource.id.parent().map_or_else(String::new, |zone| zone.name().to_owned());
     let name = match resource.id.name() {
@@ -331,7 +386,7 @@ fn record_set(resource: &Joined, rtype: &str) -> Result<RecordSet, String> {
         name if name.eq_ignore_ascii_case(&zone) => "@",
         name => name,
     };
-    Ok(RecordSet {
+    let set = RecordSet {
         name: name.to_owned(),
         rtype: rtype.to_ascii_uppercase(),
         ttl: number(body, "ttl").unwrap_or(DEFAULT_TTL),
@@ -339,7 +394,8 @@ fn record_set(resource: &Joined, rtype: &str) -> Result<RecordSet, String> {
         place: resource.places[0].clone(),
         creator: creator(body),
         note: None,
-    })
+    };
+    Ok((set, why_not))
 }
 
 /// The strings of one TXT record; spaces are data.
