@@ -1,7 +1,7 @@
 //! What the README and the pages of `docs/` show is what happens: every configuration is checked, every command is run, and what
 //! is printed is compared with what the page says.
 //!
-//! Each page has a folder of its own, in which `config` and `zones` are those of the repository. The first word behind a fence says
+//! Each page has a folder of its own, in which `config` and `zones` are those of the repository, and `estate` is `tests/import`. The first word behind a fence says
 //! what stands in the block; further words say how to run it:
 //!
 //! - `toml`: a whole configuration, which must have no errors; it is what the next `console` blocks ask.
@@ -157,6 +157,8 @@ impl Page {
         for name in ["config", "zones", "deploy"] {
             symlink(Path::new(ROOT).join(name), folder.path().join(name)).unwrap();
         }
+        // Files of an estate, for those who have none at hand.
+        symlink(Path::new(ROOT).join("tests/import"), folder.path().join("estate")).unwrap();
         let name = path.strip_prefix(ROOT).unwrap().display().to_string();
         Self { name, folder, source: None, serving: None }
     }
