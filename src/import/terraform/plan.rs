@@ -9,7 +9,7 @@ use super::arm_id;
 use super::azurerm::{self, Identity};
 use super::configuration::Configuration;
 use super::instance::{Instance, Instances, elements};
-use super::references::{BODY_REFERENCES, REFERENCES, Reference};
+use super::references::{BODY_REFERENCES, DEFAULTS, REFERENCES, Reference};
 use super::values::Values;
 
 /// Adds the instances of one side of a plan.
@@ -152,8 +152,22 @@ impl<'a> Plan<'_, 'a> {
                 }
             }
             self.add_references(at, &mut ids, &mut patches);
+            self.add_defaults(at, &mut patches);
         }
         patches
+    }
+
+    /// Adds what Azure gives to a new resource where the configuration says nothing. Terraform knows it only after apply.
+    fn add_defaults(&self, at: usize, patches: &mut Vec<Patch<'a>>) {
+        let instance = &self.instances[at];
+        let Some(resource) = self.configuration.resource(instance) else { return };
+        for (_, attribute, default) in DEFAULTS.iter().filter(|(terraform, ..)| *terraform == instance.kind) {
+            let is_new = instance.unknown["id"] == Value::Bool(true);
+            if is_new && instance.values().get(attribute).is_unknown() && resource["expressions"][attribute].is_null() {
+                let default = default.map_or_else(|| Value::Array(Vec::new()), Value::from);
+                patches.push((at, vec![Step::Name(attribute)], default));
+            }
+        }
     }
 
     /// Adds what the references of an instance are, where it is not known.

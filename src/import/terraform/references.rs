@@ -1,4 +1,4 @@
-//! Which attributes hold IDs of other resources, of what types.
+//! Which attributes hold IDs of other resources, of what types, and what becomes of attributes that nobody gives.
 
 use super::azurerm;
 
@@ -73,4 +73,11 @@ pub(super) const BODY_REFERENCES: &[(&[&str], &[&str])] = &[
     (&["privateLinkResourceId"], ANY),
     (&["networkInterfaces", "id"], &[azurerm::INTERFACE]),
     (&["dnsResolverOutboundEndpoints", "id"], &[azurerm::OUTBOUND_ENDPOINT]),
+];
+
+/// What an attribute of a new resource becomes where the configuration does not say; an empty list without a text.
+pub(super) const DEFAULTS: &[(&str, &str, Option<&str>)] = &[
+    ("azurerm_virtual_network", "dns_servers", None),
+    ("azurerm_network_interface", "dns_servers", None),
+    ("azurerm_private_dns_zone_virtual_network_link", "resolution_policy", Some("Default")),
 ];

@@ -67,7 +67,10 @@ fn new_estate() -> Value {
             "azurerm_private_dns_zone_virtual_network_link.this[\"b\"]",
             json!({"id": true, "virtual_network_id": true})
         ),
-        unknown("module.spoke[\"a\"].azurerm_virtual_network.this", json!({"id": true, "subnet": true})),
+        unknown(
+            "module.spoke[\"a\"].azurerm_virtual_network.this",
+            json!({"id": true, "subnet": true, "dns_servers": true})
+        ),
         unknown("module.spoke[\"b\"].azurerm_virtual_network.this", json!({"id": true, "subnet": true})),
         unknown("module.spoke[\"a\"].azurerm_subnet.this[\"endpoints\"]", json!({"id": true})),
         unknown("module.spoke[\"b\"].azurerm_subnet.this[\"endpoints\"]", json!({"id": true})),
@@ -144,7 +147,8 @@ fn the_configuration_of_a_plan_tells_what_belongs_together() {
     let read = read(&plan);
     let (a, b) = (network("virtualNetworks", "vnet-a"), network("virtualNetworks", "vnet-b"));
     let zone = network("privateDnsZones", "privatelink.blob.core.windows.net");
-    find(&read, &a);
+    let of_a = &find(&read, &a).properties;
+    assert_eq!(of_a["dhcpOptions"], json!({"dnsServers": []}), "nobody gives it any");
     check_body(&read, &format!("{b}/subnets/snet-endpoints"), &json!({"addressPrefixes": ["10.2.1.0/24"]}));
     let link = find(&read, &format!("{zone}/virtualNetworkLinks/link"));
     assert_eq!(link.properties["virtualNetwork"]["id"], b.as_str(), "the module of the link's own key");
