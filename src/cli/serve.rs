@@ -7,7 +7,7 @@ mod reload;
 mod signals;
 
 use std::fmt::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::process::ExitCode;
@@ -22,7 +22,9 @@ use tokio_util::sync::CancellationToken;
 use super::config_option::ConfigOption;
 use super::log::LogWriter;
 use super::print;
-use crate::config::{Files, Lab, Listen, ListenAddress, ListenAddressError, Problem, Problems};
+use crate::config::{
+    Files, Lab, Listen, ListenAddress, ListenAddressError, LoopbackClients, Problem, Problems, ServerSettings,
+};
 use crate::control::{Control, LoadError, Loaded};
 use crate::observe::MetricsListener;
 use crate::server::{Server, raise_limit};
@@ -40,7 +42,8 @@ Examples:
   vnetdns serve                                                 vnetdns.toml, or the default lab
   vnetdns serve --lab hub-and-spokes                            another lab
   vnetdns serve --config config/lab.toml --listen 127.0.0.1:53 --listen '[::1]:53'
-  vnetdns serve --listen 127.0.0.1:0 --ready json               a free port, told as one JSON line")]
+  vnetdns serve --listen 127.0.0.1:0 --ready json               a free port, told as one JSON line
+  vnetdns serve --config estate.tfstate --loopback              an estate whose networks this host is not in")]
 pub(super) struct Serve {
     #[command(flatten)]
     config: ConfigOption,
@@ -52,6 +55,9 @@ pub(super) struct Serve {
     /// processor]
     #[arg(long, value_name = "N")]
     udp_workers: Option<NonZero<usize>>,
+    /// Give each network that has no clients in 127.0.0.0/8 a /24 of it, and say how to ask from there
+    #[arg(long)]
+    loopback: bool,
     /// Form of the message on standard output that says what is served
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     ready: Ready,
@@ -77,12 +83,16 @@ impl Serve {
             Signals::install().context("cannot listen for signals")?
         };
         let mut replaced = Vec::new();
-        let started = Control::start(files.clone(), |settings| {
+        let adjust = |settings: &mut ServerSettings| {
             settings.udp_workers = self.udp_workers.or(settings.udp_workers);
             if !listen.is_empty() {
                 replaced = replace(&mut settings.listen, &listen);
             }
-        });
+        };
+        let started = match self.loopback {
+            true => Control::start_on_loopback(files.clone(), adjust),
+            false => Control::start(files.clone(), adjust),
+        };
         let (control, loaded) = match started {
             Ok(started) => started,
             Err(error) => return Err(report(error)),
@@ -192,6 +202,10 @@ fn ready_line(loaded: &Loaded, listeners: &[Listening<'_>], metrics: Option<Sock
     if let Some(metrics) = metrics {
         line["metrics"] = json!(metrics);
     }
+    if !loaded.loopback.prefixes.is_empty() {
+        let prefixes = loaded.loopback.prefixes.iter();
+        line["loopback"] = prefixes.map(|(id, prefix)| (id.to_string(), json!(prefix))).collect();
+    }
     format!("{line}\n")
 }
 
@@ -217,6 +231,7 @@ fn welcome(loaded: &Loaded, files: &Files, listeners: &[Listening<'_>]) -> Strin
     let plain = listeners.iter().filter(|(_, listen)| listen.encryption.is_none());
     let mut plain = plain.map(|(address, _)| address);
     let first_v4 = plain.find(|address| address.is_ipv4() && address.ip().is_loopback());
+    tell_of_loopback(loaded, first_v4, &mut text);
     if let (Files::Lab(Lab::Default), Some(address)) = (files, first_v4) {
         let name = "k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com";
         let dig = |from: &str| format!("dig {from}@{} -p {} {name}", address.ip(), address.port());
@@ -230,6 +245,40 @@ fn welcome(loaded: &Loaded, files: &Files, listeners: &[Listening<'_>]) -> Strin
         .expect("a string takes it");
     }
     text
+}
+
+/// Most networks of which the welcome says how to ask from there.
+const MOST_SHOWN: usize = 50;
+
+/// Says how to ask as a client of each network that was given clients on this host.
+fn tell_of_loopback(loaded: &Loaded, listener: Option<&SocketAddr>, text: &mut String) {
+    let LoopbackClients { prefixes, without, example } = &loaded.loopback;
+    if prefixes.is_empty() && *without == 0 {
+        return;
+    }
+    let name = example.as_ref().map_or_else(|| "NAME".to_owned(), ToString::to_string);
+    let name = name.trim_end_matches('.');
+    let mut line = |from: String, network: &str| match listener {
+        Some(address) => {
+            let dig = format!("dig {from}@{} -p {} {name}", address.ip(), address.port());
+            writeln!(text, "  {dig}  # {network}").expect("a string takes it");
+        }
+        None => writeln!(text, "  {from}# {network}").expect("a string takes it"),
+    };
+    line(String::new(), "outside");
+    for (id, prefix) in prefixes.iter().take(MOST_SHOWN) {
+        // The first that Azure gives to a resource in a subnet.
+        let client = Ipv4Addr::from(u32::from(prefix.network()) + 4);
+        line(format!("-b {client} "), &format!("{}/{}", id.resource_group().name(), id.name()));
+    }
+    if prefixes.len() > MOST_SHOWN {
+        let more = prefixes.len() - MOST_SHOWN;
+        writeln!(text, "  and {more} more networks: vnetdns resources --loopback lists them")
+            .expect("a string takes it");
+    }
+    if *without > 0 {
+        writeln!(text, "  {without} networks have no clients here: 127.0.0.0/8 is full").expect("a string takes it");
+    }
 }
 
 /// The error of a configuration that is not served: its problems are the message.

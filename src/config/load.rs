@@ -8,7 +8,9 @@ use zeroize::Zeroizing;
 use super::imported::{self, Text};
 use super::mirror::ServiceType;
 use super::problem::{Place, Places, Problem, Problems, Source};
-use super::{Certificates, DnsCookies, Files, ServerSettings, Sources, declare, key_file, read};
+use super::{
+    Certificates, DnsCookies, Files, LoopbackClients, ServerSettings, Sources, declare, key_file, loopback, read,
+};
 use crate::azure::{Allocations, Catalogue, Declaration, Finding, ResourceId, Service, Topology};
 
 /// A configuration that can be served.
@@ -47,6 +49,16 @@ pub fn load_after(files: &Files, before: &Allocations) -> Result<Config, Problem
     load_with(files, before, |_| ()).map(|(config, ())| config)
 }
 
+/// As [`load_after`], with clients in 127.0.0.0/8 for each network that has none there.
+///
+/// # Errors
+/// As for [`load`].
+pub fn load_on_loopback(files: &Files, before: &Allocations) -> Result<(Config, LoopbackClients), Problems> {
+    let (config, clients) = load_with(files, before, loopback::give)?;
+    let example = loopback::example(&config);
+    Ok((config, LoopbackClients { example, ..clients }))
+}
+
 /// The service that a `[[private_link_service_type]]` declares.
 fn service(declared: &ServiceType) -> Service {
     let resource_type = declared.resource_type.get_ref().clone();
@@ -72,14 +84,14 @@ fn service(declared: &ServiceType) -> Service {
 /// # Errors
 /// As for [`load`].
 pub fn resources(files: &Files) -> Result<Vec<(ResourceId, bool)>, Problems> {
-    load_with(files, &Allocations::default(), Declaration::resources).map(|(_, resources)| resources)
+    load_with(files, &Allocations::default(), |declaration| declaration.resources()).map(|(_, resources)| resources)
 }
 
-/// Loads, and looks at the declaration before it is checked.
+/// Loads, and looks at the declaration before it is checked, or adds to it.
 fn load_with<T>(
     files: &Files,
     before: &Allocations,
-    look: impl FnOnce(&Declaration) -> T,
+    look: impl FnOnce(&mut Declaration) -> T,
 ) -> Result<(Config, T), Problems> {
     let mut problems = Problems::default();
     let text = imported::text(files, &mut problems)?;
@@ -133,7 +145,7 @@ pub(super) fn load_text<T>(
         what: finding.what,
         mend: finding.mend,
     };
-    let seen = look(&declaration);
+    let seen = look(&mut declaration);
     match Topology::new(declaration, &catalogue) {
         Ok((topology, findings)) => {
             let is_quiet = findings.is_empty();

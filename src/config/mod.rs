@@ -12,6 +12,7 @@ mod imported;
 mod key_file;
 mod listen_address;
 mod load;
+mod loopback;
 mod mirror;
 mod problem;
 mod read;
@@ -27,7 +28,8 @@ pub use declare::Certificates;
 pub use files::{Files, Lab, Memory, Several};
 pub use imported::{ImportError, Imported, imported};
 pub use listen_address::{ListenAddress, ListenAddressError};
-pub use load::{Config, load, load_after, resources};
+pub use load::{Config, load, load_after, load_on_loopback, resources};
+pub use loopback::LoopbackClients;
 pub use problem::{Place, Problem, Problems};
 pub use settings::{
     BearerToken, Chaos, DnsCookies, DnstapSettings, EncryptedTransport, Encryption, Listen, MetricsSettings,

@@ -14,8 +14,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 
 use crate::azure::Allocations;
 use crate::config::{
-    Certificates, Chaos, Config, DnsCookies, EncryptedTransport, Files, Listen, Problems, ServerSettings, Sources,
-    load, load_after,
+    Certificates, Chaos, Config, DnsCookies, EncryptedTransport, Files, Listen, LoopbackClients, Problems,
+    ServerSettings, Sources, load_after, load_on_loopback,
 };
 use crate::dns::CookieSecrets;
 use crate::observe::{Condition, Metrics};
@@ -36,6 +36,8 @@ const CONFIGURATION: &str = "configuration";
 #[derive(Debug)]
 pub struct Control {
     files: Files,
+    /// Whether each network has clients on this host.
+    on_loopback: bool,
     /// As the file declared them, to tell what a reload cannot change.
     declared: ServerSettings,
     settings: ServerSettings,
@@ -90,6 +92,8 @@ pub struct Loaded {
     pub unchanged_keys: Vec<String>,
     /// Listeners that have lost networks to this reload or an earlier one.
     pub orphans: Vec<Orphan>,
+    /// The clients that networks were given on this host.
+    pub loopback: LoopbackClients,
 }
 
 /// A listener where clients are refused, for what they ask belongs to a network that a reload has taken away.
@@ -116,8 +120,27 @@ impl Control {
     /// # Errors
     /// See [`LoadError`].
     pub fn start(files: Files, adjust: impl FnOnce(&mut ServerSettings)) -> Result<(Self, Loaded), LoadError> {
-        let Config { server: declared, certificates, cookies, mut topology, warnings, sources, .. } =
-            load(&files).map_err(LoadError::Problems)?;
+        Self::start_as(files, false, adjust)
+    }
+
+    /// As [`Control::start`], with clients in 127.0.0.0/8 for each network that has none there, now and after each reload.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub fn start_on_loopback(
+        files: Files,
+        adjust: impl FnOnce(&mut ServerSettings),
+    ) -> Result<(Self, Loaded), LoadError> {
+        Self::start_as(files, true, adjust)
+    }
+
+    fn start_as(
+        files: Files,
+        on_loopback: bool,
+        adjust: impl FnOnce(&mut ServerSettings),
+    ) -> Result<(Self, Loaded), LoadError> {
+        let (config, loopback) = read_config(&files, &Allocations::default(), on_loopback)?;
+        let Config { server: declared, certificates, cookies, mut topology, warnings, sources, .. } = config;
         let mut settings = declared.clone();
         adjust(&mut settings);
         topology.set_listener_networks(settings.listener_networks());
@@ -136,8 +159,10 @@ impl Control {
         let outcomes = Arc::new(Outcomes::default());
         metrics.register(outcomes.clone());
         let read = Mutex::new(Read { sources, unchanged_keys: Vec::new(), allocations });
-        let control = Self { files, declared, settings, random_secret, published, metrics, outcomes, read };
-        Ok((control, Loaded { generation, counts, warnings, unchanged_keys: Vec::new(), orphans: Vec::new() }))
+        let control =
+            Self { files, on_loopback, declared, settings, random_secret, published, metrics, outcomes, read };
+        let (unchanged_keys, orphans) = (Vec::new(), Vec::new());
+        Ok((control, Loaded { generation, counts, warnings, unchanged_keys, orphans, loopback }))
     }
 
     /// What queries read.
@@ -178,8 +203,8 @@ impl Control {
         if let Some(loaded) = self.reload_record_sets(&mut read) {
             return Ok(loaded);
         }
-        let Config { server, certificates, cookies, mut topology, warnings, sources, .. } =
-            load_after(&self.files, &read.allocations).map_err(LoadError::Problems)?;
+        let (config, loopback) = read_config(&self.files, &read.allocations, self.on_loopback)?;
+        let Config { server, certificates, cookies, mut topology, warnings, sources, .. } = config;
         topology.set_listener_networks(self.settings.listener_networks());
         let allocations = topology.allocations().clone();
         let last = self.published.load_full();
@@ -195,7 +220,7 @@ impl Control {
             .with_cookie_secrets(cookie_secrets(cookies, &self.random_secret))
             .with_network_slots(|name| self.metrics.networks().slot(name));
         *read = Read { sources, unchanged_keys: self.declared.differences(&server), allocations };
-        Ok(self.publish(snapshot, warnings, read.unchanged_keys.clone()))
+        Ok(Loaded { loopback, ..self.publish(snapshot, warnings, read.unchanged_keys.clone()) })
     }
 
     /// Publishes what has changed, where that is no more than some record sets; `None` where all is to be loaded.
@@ -211,7 +236,7 @@ impl Control {
     fn publish(&self, snapshot: Snapshot, warnings: Problems, unchanged_keys: Vec<String>) -> Loaded {
         let (generation, counts, orphans) = (snapshot.generation(), snapshot.counts(), self.orphans(&snapshot));
         retire(self.published.swap(snapshot));
-        Loaded { generation, counts, warnings, unchanged_keys, orphans }
+        Loaded { generation, counts, warnings, unchanged_keys, orphans, loopback: LoopbackClients::default() }
     }
 
     fn orphans(&self, snapshot: &Snapshot) -> Vec<Orphan> {
@@ -232,6 +257,14 @@ impl Control {
 }
 
 /// Addresses that were inbound endpoints in an earlier generation.
+fn read_config(files: &Files, before: &Allocations, on_loopback: bool) -> Result<(Config, LoopbackClients), LoadError> {
+    let read = match on_loopback {
+        true => load_on_loopback(files, before),
+        false => load_after(files, before).map(|config| (config, LoopbackClients::default())),
+    };
+    read.map_err(LoadError::Problems)
+}
+
 fn gone_endpoints(snapshot: &Snapshot) -> impl Iterator<Item = IpAddr> {
     let rules = snapshot.identifier().inbound_endpoints.rules().iter();
     rules.filter(|rule| rule.leads_to == Belonging::Gone).map(|rule| rule.prefix.addr())

@@ -30,6 +30,7 @@ mod independence;
 mod lab;
 mod labs;
 mod listen;
+mod loopback;
 mod machines;
 mod managed;
 mod metrics;
