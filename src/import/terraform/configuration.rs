@@ -13,6 +13,8 @@ use super::instance::{Instance, elements};
 const MAX_NAMES: usize = 10_000;
 /// Most modules and iterations through which a name is followed.
 const MAX_DEPTH: usize = 64;
+/// Most instances that one expression may refer to. Where it means one of more, nothing tells which.
+const MAX_TARGETS: usize = 100;
 
 /// Resources of a configuration, and the instances that a plan has of them.
 pub(super) struct Configuration<'a> {
@@ -20,13 +22,44 @@ pub(super) struct Configuration<'a> {
     /// By the names of the modules, joined by dots, and the address within the module.
     resources: HashMap<(String, &'a str), &'a Value>,
     /// Instances by the address of their module instance and the address of the resource within it.
-    instances: HashMap<(String, String), Vec<Keyed<'a>>>,
-    /// Keys of the instances of a module, by the address of the module that calls it and the name of the call.
-    modules: HashMap<(String, String), Vec<Option<String>>>,
+    instances: HashMap<(String, String), Keyed<usize>>,
+    /// Addresses of the instances of a module, by the address of the module that calls it and the name of the call.
+    modules: HashMap<(String, String), Keyed<String>>,
 }
 
-/// The number of an instance, with its key.
-type Keyed<'a> = (Option<&'a Value>, usize);
+/// Instances of one resource or module, each with the key that `for_each` or `count` gives it, as it stands in brackets.
+struct Keyed<T> {
+    all: Vec<T>,
+    by_key: HashMap<Option<String>, usize>,
+}
+
+impl<T> Default for Keyed<T> {
+    fn default() -> Self {
+        Self { all: Vec::new(), by_key: HashMap::new() }
+    }
+}
+
+impl<T> Keyed<T> {
+    /// Adds an instance; false where there is one with the key already.
+    fn add(&mut self, key: Option<String>, instance: T) -> bool {
+        let number = self.all.len();
+        let is_new = *self.by_key.entry(key).or_insert(number) == number;
+        if is_new {
+            self.all.push(instance);
+        }
+        is_new
+    }
+
+    /// The instance with the key that is written; else the one with the reader's own key; else all.
+    fn chosen(&self, written: Option<&str>, own: Option<&str>) -> &[T] {
+        let with = |key: &str| self.by_key.get(&Some(key.to_owned())).map(|at| &self.all[*at..=*at]);
+        match (written, own.and_then(with)) {
+            (Some(written), _) => with(written).unwrap_or_default(),
+            (None, Some(own)) => own,
+            (None, None) => &self.all,
+        }
+    }
+}
 
 /// Where an expression stands.
 struct Site<'a> {
@@ -56,15 +89,13 @@ impl<'a> Configuration<'a> {
             let data = if instance.managed { "" } else { "data." };
             let resource = format!("{data}{}.{}", instance.kind, instance.name);
             let of_resource = this.instances.entry((instance.module.to_string(), resource)).or_default();
-            of_resource.push((instance.key, at));
+            of_resource.add(instance.key.map(Value::to_string), at);
             let mut module = instance.module.as_ref();
             while let Some((caller, call, key)) = last_call(module) {
-                let keys = this.modules.entry((caller.to_owned(), call.to_owned())).or_default();
-                let key = key.map(str::to_owned);
-                if keys.contains(&key) {
+                let of_call = this.modules.entry((caller.to_owned(), call.to_owned())).or_default();
+                if !of_call.add(key.map(str::to_owned), module.to_owned()) {
                     break;
                 }
-                keys.push(key);
                 module = caller;
             }
         }
@@ -107,7 +138,9 @@ impl<'a> Configuration<'a> {
         };
         let mut search = Search { seen: HashSet::new(), found: Vec::new() };
         self.follow(&site, expression, 0, &mut search);
-        search.found
+        search.found.sort_unstable();
+        search.found.dedup();
+        if search.found.len() > MAX_TARGETS { Vec::new() } else { search.found }
     }
 
     fn follow(&self, site: &Site<'a>, expression: &'a Value, depth: usize, search: &mut Search<'a>) {
@@ -142,14 +175,10 @@ impl<'a> Configuration<'a> {
             }
             "module" => {
                 let (call, key) = step(1);
-                let Some(keys) = self.modules.get(&(site.module.clone(), call.to_owned())) else { return };
-                let keys = keys.iter().map(|key| (key.as_deref(), key.as_deref()));
-                for key in chosen(keys, key, site.key.as_deref()) {
-                    let dot = if site.module.is_empty() { "" } else { "." };
-                    let key = key.map(|key| format!("[{key}]")).unwrap_or_default();
-                    let module = format!("{}{dot}module.{call}{key}", site.module);
-                    let outputs = &self.module(&module)["outputs"];
-                    let site = Site { module, key: None, each: &Value::Null };
+                let Some(modules) = self.modules.get(&(site.module.clone(), call.to_owned())) else { return };
+                for module in modules.chosen(key, site.key.as_deref()).iter().take(MAX_TARGETS + 1) {
+                    let outputs = &self.module(module)["outputs"];
+                    let site = Site { module: module.clone(), key: None, each: &Value::Null };
                     match steps.get(2) {
                         Some((output, _)) => self.follow(&site, &outputs[*output]["expression"], depth + 1, search),
                         // `module.network[each.key].id` is printed without what follows the brackets.
@@ -166,13 +195,8 @@ impl<'a> Configuration<'a> {
                 let (kind, (name, key)) = if data { (step(1).0, step(2)) } else { (first, step(1)) };
                 let resource = format!("{}{kind}.{name}", if data { "data." } else { "" });
                 let Some(instances) = self.instances.get(&(site.module.clone(), resource)) else { return };
-                let texts: Vec<_> = instances.iter().map(|(key, at)| (key.map(Value::to_string), *at)).collect();
-                let keys = texts.iter().map(|(key, at)| (key.as_deref(), *at));
-                for at in chosen(keys, key, site.key.as_deref()) {
-                    if !search.found.contains(&at) {
-                        search.found.push(at);
-                    }
-                }
+                let room = (MAX_TARGETS + 1).saturating_sub(search.found.len());
+                search.found.extend(instances.chosen(key, site.key.as_deref()).iter().take(room));
             }
         }
     }
@@ -182,23 +206,6 @@ impl<'a> Configuration<'a> {
         let steps = steps(address);
         let calls = steps.iter().skip(1).step_by(2);
         calls.fold(self.root, |module, (call, _)| &module["module_calls"][*call]["module"])
-    }
-}
-
-/// Of several instances the one with the key that is written; else the one with the reader's own key; else all.
-fn chosen<'k, T: Copy>(
-    instances: impl Iterator<Item = (Option<&'k str>, T)> + Clone,
-    written: Option<&str>,
-    own: Option<&str>,
-) -> Vec<T> {
-    let with = |wanted: Option<&str>| {
-        let mut instances = instances.clone();
-        wanted.and_then(|wanted| instances.find(|(key, _)| *key == Some(wanted)))
-    };
-    match (written, with(written), with(own)) {
-        (Some(_), found, _) => found.into_iter().map(|(_, instance)| instance).collect(),
-        (None, _, Some((_, instance))) => vec![instance],
-        (None, _, None) => instances.map(|(_, instance)| instance).collect(),
     }
 }
 

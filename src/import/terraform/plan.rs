@@ -268,7 +268,7 @@ impl<'a> Plan<'_, 'a> {
 
     /// The IDs of the resources of some types that an expression refers to, each once; of any type, groups too, without types.
     fn targets(&self, at: usize, expression: &'a Value, kinds: Option<&[&str]>, ids: &mut Ids) -> Vec<String> {
-        let mut found: Vec<String> = Vec::new();
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
         for target in self.configuration.targets(&self.instances[at], expression) {
             let Some(id) = self.id(target, ids) else { continue };
             let kind = arm_id::kind(&id).unwrap_or_default();
@@ -278,7 +278,7 @@ impl<'a> Plan<'_, 'a> {
                 Some([]) => !kind.is_empty() && ![azurerm::NETWORK, azurerm::SUBNET, azurerm::ZONE].iter().any(is),
                 Some(kinds) => kinds.iter().any(is),
             };
-            if wanted && !found.iter().any(|known| known.eq_ignore_ascii_case(&id)) {
+            if wanted && seen.insert(id.to_ascii_lowercase()) {
                 found.push(id);
             }
         }
