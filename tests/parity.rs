@@ -1,4 +1,4 @@
-//! docs/parity.md speaks of tests that exist, and leaves no statement out.
+//! docs/parity.md speaks of tests that exist and always go to their end, and leaves no statement out.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// How many statements each section has.
-const SECTIONS: [(&str, usize); 14] = [
+const SECTIONS: [(&str, usize); 16] = [
     ("A", 25),
     ("B", 11),
     ("C", 19),
@@ -21,13 +21,15 @@ const SECTIONS: [(&str, usize); 14] = [
     ("L", 12),
     ("M", 7),
     ("N", 8),
+    ("O", 14),
+    ("P", 9),
 ];
 
 #[test]
 #[expect(clippy::print_stdout, reason = "the counts, for whoever asks with --nocapture")]
 fn every_statement_has_a_test_that_exists_or_a_reason() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut tests = BTreeSet::new();
+    let mut tests = BTreeMap::new();
     for folder in ["src", "tests"] {
         collect(&root.join(folder), &mut tests);
     }
@@ -57,8 +59,11 @@ fn every_statement_has_a_test_that_exists_or_a_reason() {
             let name = name.strip_prefix('`').and_then(|name| name.strip_suffix('`'));
             match name {
                 None => wrong("neither a test nor differs: or out of scope: with a reason"),
-                Some(name) if !tests.contains(name) => wrong(&format!("there is no test {name}")),
-                Some(_) => {}
+                Some(name) => match tests.get(name) {
+                    None => wrong(&format!("there is no test {name}")),
+                    Some(Ends::Early) => wrong(&format!("the test {name} may return before it has shown anything")),
+                    Some(Ends::Late) => {}
+                },
             }
         }
     }
@@ -70,21 +75,37 @@ fn every_statement_has_a_test_that_exists_or_a_reason() {
     println!("{counts:?}");
 }
 
+/// Whether a test always goes to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    Late,
+    Early,
+}
+
 /// Names of test functions, and of the wrong configurations as `bad_input/NAME`.
-fn collect(folder: &Path, tests: &mut BTreeSet<String>) {
+fn collect(folder: &Path, tests: &mut BTreeMap<String, Ends>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(&path, tests);
         } else if path.extension().is_some_and(|extension| extension == "toml") {
-            tests.insert(format!("bad_input/{}", path.file_stem().unwrap().to_str().unwrap()));
+            tests.insert(format!("bad_input/{}", path.file_stem().unwrap().to_str().unwrap()), Ends::Late);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            let mut lines = text.lines();
-            while lines.by_ref().any(|line| line.trim() == "#[test]" || line.trim().starts_with("#[tokio::test")) {
-                let name = lines.by_ref().find_map(|line| line.trim().split_once("fn ").map(|(_, rest)| rest));
-                tests.extend(name.and_then(|rest| rest.split_once('(')).map(|(name, _)| name.to_owned()));
-            }
+            collect_functions(&fs::read_to_string(&path).unwrap(), tests);
         }
+    }
+}
+
+/// Those of a file. A function ends at the brace that is indented as it is.
+fn collect_functions(text: &str, tests: &mut BTreeMap<String, Ends>) {
+    let mut lines = text.lines();
+    while lines.by_ref().any(|line| line.trim() == "#[test]" || line.trim().starts_with("#[tokio::test")) {
+        let Some(line) = lines.by_ref().find(|line| line.contains("fn ")) else { return };
+        let end = format!("{}}}", " ".repeat(line.len() - line.trim_start().len()));
+        let is_return = |line: &str| line.split(|char: char| !char.is_alphanumeric()).any(|word| word == "return");
+        // The whole of it is read, so that the next test is found behind it.
+        let returns = lines.by_ref().take_while(|line| *line != end).filter(|line| is_return(line)).count();
+        let name = line.split_once("fn ").and_then(|(_, rest)| rest.split_once('(')).map(|(name, _)| name.to_owned());
+        tests.extend(name.map(|name| (name, if returns == 0 { Ends::Late } else { Ends::Early })));
     }
 }

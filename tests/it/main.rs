@@ -53,6 +53,7 @@ mod service_names;
 mod service_types;
 mod shared_names;
 mod starter;
+mod statements;
 mod support;
 mod targets;
 mod tcp;
