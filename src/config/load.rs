@@ -71,6 +71,7 @@ fn service(declared: &ServiceType) -> Service {
         skus: declared.skus.clone(),
         scope: declared.scope.clone(),
         defaults: declared.defaults.clone(),
+        by_region: declared.by_region.clone(),
         assigned: declared.assigned.clone(),
         lists: declared.lists.clone(),
         source: None,

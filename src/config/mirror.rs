@@ -323,6 +323,8 @@ pub(super) struct ServiceType {
     #[serde(default)]
     pub(super) defaults: BTreeMap<String, String>,
     #[serde(default)]
+    pub(super) by_region: BTreeMap<String, BTreeMap<String, String>>,
+    #[serde(default)]
     pub(super) assigned: Vec<String>,
     #[serde(default)]
     pub(super) lists: BTreeMap<String, ListRule>,

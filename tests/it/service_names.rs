@@ -52,10 +52,12 @@ fn resources() -> BTreeMap<[&'static str; 4], Vec<Row>> {
 
 /// One resource, an endpoint for each five of its zones, and its zones linked to a network.
 fn configuration([cloud, resource_type, group_id, given]: &[&str; 4], rows: &[Row]) -> String {
-    let region = match *cloud {
-        "global" => "westeurope",
-        "usgov" => "usgovvirginia",
-        _ => "chinaeast2",
+    let given: Vec<_> = given.split(' ').filter_map(|word| word.split_once('=')).collect();
+    let region = match (given.iter().find(|(key, _)| *key == "region"), *cloud) {
+        (Some((_, region)), _) => region,
+        (None, "global") => "westeurope",
+        (None, "usgov") => "usgovvirginia",
+        (None, _) => "chinaeast2",
     };
     let mut text = String::new();
     for (network, number) in [("linked", 1), ("unlinked", 2)] {
@@ -64,7 +66,7 @@ fn configuration([cloud, resource_type, group_id, given]: &[&str; 4], rows: &[Ro
     }
     write!(text, "[[private_link_resource]]\ntype = \"{resource_type}\"\nname = \"contoso\"\n").unwrap();
     writeln!(text, "region = \"{region}\"").unwrap();
-    for (key, value) in given.split(' ').filter_map(|word| word.split_once('=')).filter(|(key, _)| *key != "name") {
+    for (key, value) in given.iter().filter(|(key, _)| !["name", "region"].contains(key)) {
         match key.starts_with("name_lists.") {
             true => writeln!(text, "{key} = {:?}", value.split(',').collect::<Vec<_>>()).unwrap(),
             false => writeln!(text, "{key} = {value:?}").unwrap(),

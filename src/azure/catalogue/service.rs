@@ -44,6 +44,9 @@ pub struct Service {
     /// Templates of name parts that a resource need not give.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub defaults: BTreeMap<String, String>,
+    /// Values of parts in regions, where a resource does not give the part: part, region, value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_region: BTreeMap<String, BTreeMap<String, String>>,
     /// Parts that Azure makes up for each resource, so that the default of one is no more than a stand-in for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub assigned: Vec<String>,
@@ -234,6 +237,11 @@ impl Service {
             }
         }
         parts
+    }
+
+    /// The value of a part in a region, where that is another than elsewhere.
+    pub(super) fn value_in(&self, part: &str, region: &str) -> Option<&str> {
+        self.by_region.get(part)?.get(region).map(String::as_str)
     }
 
     fn default_of(&self, part: &str) -> Option<PartNeed<'_>> {

@@ -169,8 +169,9 @@ impl Filler<'_> {
             ("region_abbreviation", _) => return Ok(code().unwrap_or_else(|| resource.region.to_string())),
             _ => {}
         }
-        match (resource.name_parts.get(part), self.service.defaults.get(part)) {
-            (Some(value), _) => Ok(value.to_string()),
+        let given = resource.name_parts.get(part).map(|value| value.as_str());
+        match (given.or_else(|| self.service.value_in(part, &resource.region)), self.service.defaults.get(part)) {
+            (Some(value), _) => Ok(value.to_owned()),
             (None, Some(default)) => self.fill(default),
             (None, None) if part == "region_code" => {
                 code().ok_or_else(|| CatalogueError::UnknownRegionCode(resource.region.to_string()))
