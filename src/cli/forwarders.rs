@@ -185,7 +185,8 @@ impl Forwarders {
             let over_tls = if self.over == Over::Tls { " over TLS" } else { "" };
             bail!("{} has zones of one kind only{over_tls}: leave out --kind", self.program.name());
         }
-        let partial = if topology.forwarding().upstream.is_some() { Vec::new() } else { zones::partial(topology)? };
+        let mut partial = if topology.forwarding().upstream.is_some() { Vec::new() } else { zones::partial(topology)? };
+        partial.retain(|name| zones.iter().any(|zone| zones::is_within(name, &zone.name)));
         let unknown = zones::unknown(topology);
         let left_to_others = zones::left_to_others(topology, catalogue);
         Ok(Plan { server, zones, kind, partial, unknown, left_to_others, telling, over: self.over, tls })

@@ -197,7 +197,7 @@ fn the_catalogue_is_listed_and_a_name_is_found_in_it() {
     assert_eq!(found[0]["private_zone"], "privatelink.westeurope.kusto.windows.net");
     assert_eq!(found[0]["forwarder_zone"], "westeurope.kusto.windows.net");
     let found = stdout(&["name", "Site.SCM.azurewebsites.net"]);
-    assert!(found.contains("member          scm"), "{found}");
+    assert!(found.contains("member          sites"), "{found}");
     let found = |name: &str| {
         let found: serde_json::Value = serde_json::from_str(&stdout(&["name", "--format", "json", name])).unwrap();
         let text = |key: &str| found[0][key].as_str().unwrap_or_default().to_owned();
