@@ -105,7 +105,7 @@ pub(super) fn load_text<T>(
     text: Text,
     mut problems: Problems,
     before: &Allocations,
-    look: impl FnOnce(&Declaration) -> T,
+    look: impl FnOnce(&mut Declaration) -> T,
 ) -> Result<(Config, T), Problems> {
     let Text { path, file, text, origins, is_imported } = text;
     // What is refused may be another file, with a secret.
