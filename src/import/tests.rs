@@ -188,7 +188,34 @@ fn what_stands_beside_is_not_declared_again() {
     assert_eq!((asked.asked.len(), tables(&asked, "virtual_network").len()), (1, 1));
 }
 
-/// Every value of a document, and what it is replaced with.
+#[test]
+fn a_value_that_is_none_costs_its_object_alone() {
+    let zone = "Microsoft.Network/privateDnsZones/a.test";
+    let mut net = network();
+    net["addressSpace"]["addressPrefixes"] = json!(["10.7.0.0/16", "ten"]);
+    net["dhcpOptions"] = json!({ "dnsServers": ["10.7.0.4", "dns.test"] });
+    let import = imported(json!([
+        net,
+        { "id": id(&format!("{zone}/A/good")), "aRecords": [{ "ipv4Address": "10.7.1.9" }] },
+        { "id": id(&format!("{zone}/A/bad")), "aRecords": [{ "ipv4Address": "fd00::1" }] },
+        { "id": id(&format!("{zone}/CNAME/bad")), "cnameRecord": { "cname": "a..b" } },
+        { "id": id(&format!("{zone}/virtualNetworkLinks/l")), "virtualNetwork": reference("Microsoft.Network/virtualNetworks/net"),
+          "resolutionPolicy": "Sometimes" },
+    ]));
+    let places: Vec<_> = import.left_out.iter().map(|left| left.place.address.as_str()).collect();
+    assert_eq!(places, ["[0]", "[0]", "[2]", "[3]", "[4]"], "{:#?}", import.left_out);
+    let network = &tables(&import, "virtual_network")[0];
+    assert_eq!(
+        (network["address_space"].as_array().unwrap().len(), network["dns_servers"].as_array().unwrap().len()),
+        (1, 1)
+    );
+    let zone = &tables(&import, "private_dns_zone")[0];
+    assert_eq!(
+        (zone["record_set"].as_array().unwrap().len(), zone["virtual_network_links"].as_array().unwrap().len()),
+        (1, 1)
+    );
+}
+
 #[test]
 fn wrong_types_anywhere_cost_an_object_and_never_the_text() {
     let catalogue = Catalogue::embedded();

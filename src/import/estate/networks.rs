@@ -12,6 +12,9 @@ use crate::import::toml::{Toml, list, quoted, table};
 use crate::import::value::{address, get, list as elements, reference, text, texts, why_missing};
 use crate::import::{Asked, Mistake, Place, why_unknown};
 
+/// Why a prefix is left out.
+const NO_PREFIX: &str = "it is no address prefix";
+
 /// The networks of an import.
 pub(super) struct Networks {
     networks: Vec<Network>,
@@ -43,12 +46,18 @@ impl Networks {
         let mut networks = Self { networks: Vec::new(), by_id: HashMap::new() };
         for resource in world.of_kind("microsoft.network/virtualnetworks") {
             let space = get(&resource.body, "addressSpace").map(|space| texts(space, "addressPrefixes"));
+            let (space, wrong): (Vec<_>, Vec<_>) =
+                space.unwrap_or_default().into_iter().partition(|prefix| prefix.parse::<IpNet>().is_ok());
+            for prefix in wrong {
+                let what = format!("{prefix:?} of the address space of {}", resource.id.names());
+                estate.leave_out(&resource.places[0], what, NO_PREFIX);
+            }
             let dns_servers = dns_servers(estate, resource);
             let network = Network {
                 id: resource.id.clone(),
                 places: resource.places.clone(),
                 is_described: true,
-                address_space: space.unwrap_or_default().into_iter().map(str::to_owned).collect(),
+                address_space: space.into_iter().map(str::to_owned).collect(),
                 subnets: Vec::new(),
                 inbound_endpoints: Vec::new(),
                 dns_servers,
@@ -77,8 +86,12 @@ impl Networks {
             // Of a subnet of both families, the first.
             prefixes.sort_by_key(|prefix| prefix.contains(':'));
             prefixes.dedup();
+            let is_none = prefixes.iter().any(|prefix| prefix.parse::<IpNet>().is_err());
+            prefixes.retain(|prefix| prefix.parse::<IpNet>().is_ok());
             let Some(prefix) = prefixes.first() else {
-                let why = why_missing(&resource.body, "addressPrefix").unwrap_or("it has no address prefix");
+                let why = if is_none { Some(NO_PREFIX) } else { None };
+                let why =
+                    why.or_else(|| why_missing(&resource.body, "addressPrefix")).unwrap_or("it has no address prefix");
                 estate.leave_out(place, format!("subnet {}", resource.id.names()), why);
                 continue;
             };
@@ -280,12 +293,12 @@ fn dns_servers(estate: &mut Estate<'_>, network: &Joined) -> Vec<String> {
     let mut servers = Vec::new();
     for server in options.map_or(&[][..], |options| elements(options, "dnsServers")) {
         match (server.as_str(), why_unknown(server)) {
-            (Some(server), _) => servers.push(server.to_owned()),
+            (Some(server), _) if server.parse::<IpAddr>().is_ok() => servers.push(server.to_owned()),
             (None, Some(why)) => {
                 estate.not_known(place, what(), why);
                 servers.push(Address::UNKNOWN.to_owned());
             }
-            (None, None) => estate.leave_out(place, what(), "it is no address"),
+            _ => estate.leave_out(place, what(), "it is no address"),
         }
     }
     servers

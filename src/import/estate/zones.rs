@@ -95,11 +95,24 @@ impl Zones {
             let Some(network) = estate.reference(resource, "network", network) else { continue };
             let Some(number) = resource.id.parent().map(|zone| zones.number(&zone, resource)) else { continue };
             networks.refer(estate, &network, resource);
+            let policy = text(&resource.body, "resolutionPolicy");
+            let known = ["Default", "NxDomainRedirect"];
+            let policy = match policy {
+                Some(policy) if !known.iter().any(|known| policy.eq_ignore_ascii_case(known)) => {
+                    estate.leave_out(
+                        place,
+                        format!("{what}: its policy {policy:?}"),
+                        "there is no such policy; Default counts",
+                    );
+                    None
+                }
+                policy => policy,
+            };
             zones.zones[number].links.push(Link {
                 name: resource.id.name().to_owned(),
                 network,
                 registration: flag(&resource.body, "registrationEnabled").unwrap_or(false),
-                policy: text(&resource.body, "resolutionPolicy").map(str::to_owned),
+                policy: policy.map(str::to_owned),
                 place: place.clone(),
             });
         }
@@ -314,6 +327,7 @@ pub(super) fn unknown_member(value: &Value, name: &str, otherwise: &str) -> Stri
 fn soa(resource: &Joined) -> Vec<(&'static str, String)> {
     let Some(record) = get(&resource.body, "soaRecord") else { return Vec::new() };
     let email = text(record, "email").filter(|email| !email.trim_end_matches('.').eq_ignore_ascii_case(SOA_EMAIL));
+    let email = email.filter(|email| email.replacen('@', ".", 1).parse::<Name>().is_ok());
     let numbers = SOA.into_iter().filter_map(|(member, key, usual)| {
         let value = number(record, member).filter(|value| *value != usual)?;
         Some((key, value.to_string()))
@@ -346,28 +360,39 @@ fn record_set(resource: &Joined, rtype: &str) -> Result<(RecordSet, Option<Strin
         }
         Ok(())
     };
-    let one = |name: &'static str| move |element: &Value| text(element, name).map(quoted);
+    let name = |text: &str| text.parse::<Name>().is_ok().then(|| quoted(text));
+    let target = |element: &Value, name: &str| -> Option<String> {
+        text(element, name).filter(|target| target.parse::<Name>().is_ok()).map(str::to_owned)
+    };
+    let one = |name: &'static str| {
+        move |element: &Value| {
+            crate::import::value::address(element, name)
+                .filter(|address| address.is_ipv4() == name.starts_with("ipv4"))
+                .map(|address| quoted(&address.to_string()))
+        }
+    };
     match rtype {
         "a" => take("aRecords", &one("ipv4Address"))?,
         "aaaa" => take("aaaaRecords", &one("ipv6Address"))?,
-        "ptr" => take("ptrRecords", &one("ptrdname"))?,
+        "ptr" => take("ptrRecords", &|element| target(element, "ptrdname").as_deref().map(quoted))?,
         "mx" => take("mxRecords", &|element| {
-            Some(quoted(&format!("{} {}", number(element, "preference")?, text(element, "exchange")?)))
+            Some(quoted(&format!("{} {}", number(element, "preference")?, target(element, "exchange")?)))
         })?,
         "srv" => take("srvRecords", &|element| {
             let [priority, weight, port] = ["priority", "weight", "port"].map(|name| number(element, name));
-            Some(quoted(&format!("{} {} {} {}", priority?, weight?, port?, text(element, "target")?)))
+            Some(quoted(&format!("{} {} {} {}", priority?, weight?, port?, target(element, "target")?)))
         })?,
         "txt" => take("txtRecords", &|element| {
             let strings = get(element, "value").map(|_| texts_untrimmed(element))?;
             Some(match strings.as_slice() {
+                [] => return None,
                 [one] => quoted(one),
                 several => list(several),
             })
         })?,
         _ => {
             let cname = get(body, "cnameRecord").and_then(|record| text(record, "cname"));
-            records.extend(cname.map(quoted));
+            records.extend(cname.and_then(name));
         }
     }
     let member = if rtype == "cname" { "cnameRecord".to_owned() } else { format!("{rtype}Records") };
