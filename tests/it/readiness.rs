@@ -92,8 +92,9 @@ fn the_service_manager_does_not_hear_of_a_worker_that_hangs_as_alive() {
     let server = Server::configured_behind(&shell, &world("\"127.0.0.1:0\""), &[]);
     // Whether each word that the server has for its manager came while it had said that a worker hangs.
     let said = "workers do not go on: the service manager's watchdog is not answered";
-    let (mut before, mut meanwhile) = (0, 0);
+    let (mut before, mut meanwhile, start) = (0, 0, Instant::now());
     loop {
+        assert!(start.elapsed() < LONG, "no worker hangs:\n{}", server.log());
         let mut buffer = [0; 512];
         let len = manager.recv(&mut buffer).unwrap();
         if !buffer[..len].starts_with(b"WATCHDOG=1") {
