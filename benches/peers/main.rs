@@ -1,12 +1,14 @@
 //! This server beside NSD, Knot DNS and BIND, with the same zones, on the same processor, in the same minutes.
 //!
 //! `cargo bench --bench peers` measures everything, prints it and writes it to `docs/performance.md`; it takes about
-//! half an hour on two processors and needs Debian's packages nsd, knot, bind9 and dnsperf. With `-- --help` it tells
-//! how to measure a part of it.
+//! half an hour on two processors and needs Debian's packages nsd, knot, bind9, dnsdist, knot-resolver and dnsperf. With
+//! `-- --help` it tells how to measure a part of it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own, which prints what it measures")]
 
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(target_os = "linux")]
+mod dot;
 #[cfg(target_os = "linux")]
 mod echo;
 #[cfg(target_os = "linux")]

@@ -13,7 +13,7 @@ use super::report::Report;
 use super::servers::{Program, Running, find};
 use super::udp::{Clients, Counts, SOCKETS};
 use super::world::{APEX, Question, Workload, World, address, host_label, message};
-use super::{echo, links, process, seen, tcp};
+use super::{dot, echo, links, process, seen, tcp};
 
 /// Compares this server with NSD, Knot DNS and BIND.
 #[derive(Debug, Parser)]
@@ -22,7 +22,7 @@ struct Options {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "hit,kinds,networks,seen,dnsperf,latency,tcp,start,reload,links"
+        default_value = "hit,kinds,networks,seen,dnsperf,latency,tcp,dot,start,reload,links"
     )]
     rows: Vec<String>,
     /// Runs of each contestant, of which the median counts
@@ -63,7 +63,7 @@ pub(crate) fn main() {
     process::pin(process::CLIENT);
     let mut report = Report::default();
     let wants = |row: &str| options.rows.iter().any(|wanted| wanted == row);
-    if ["hit", "kinds", "dnsperf", "latency", "tcp"].into_iter().any(wants) {
+    if ["hit", "kinds", "dnsperf", "latency", "tcp", "dot"].into_iter().any(wants) {
         beside_peers(&mut report, effort, &wants);
     }
     if wants("networks") {
@@ -150,6 +150,10 @@ fn beside_peers(report: &mut Report, effort: Effort, wants: &dyn Fn(&str) -> boo
     }
     if wants("tcp") {
         over_tcp(report, effort, &world, &servers[1..], &hit);
+    }
+    if wants("dot") {
+        let knot = servers.iter().find(|server| server.program == Program::Knot).expect("it was started");
+        dot::beside_peers(report, effort, &world, knot, &hit);
     }
 }
 
@@ -289,7 +293,7 @@ fn over_tcp(report: &mut Report, effort: Effort, world: &World, servers: &[Runni
     for _ in 0..effort.runs {
         for (server, (cpu, rate)) in servers.iter().zip(&mut rows) {
             let (counts, time, elapsed) = timed(server, || {
-                tcp::saturate(server.address, &sources, hit, effort.duration)
+                tcp::saturate(server.address, &sources, hit, effort.duration, None)
                     .unwrap_or_else(|error| panic!("{} over TCP: {error}", server.program.name()))
             });
             assert_eq!(counts.wrong, 0, "{} answers otherwise over TCP", server.program.name());

@@ -256,7 +256,7 @@ fn seen(seen: Seen, world: &World, metrics: SocketAddr, directory: &Path) -> Str
     text
 }
 
-fn nsd(world: &World, address: SocketAddr, directory: &Path) -> String {
+pub(crate) fn nsd(world: &World, address: SocketAddr, directory: &Path) -> String {
     let (ip, port, directory) = (address.ip(), address.port(), directory.display());
     let mut config = format!(
         "server:

@@ -1,9 +1,11 @@
-//! TCP clients that write many queries before they read an answer (RFC 7766 §6.2.1.1).
+//! TCP and TLS clients that write many queries before they read an answer (RFC 7766 §6.2.1.1).
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use socket2::{Domain, Socket, Type};
 
 use super::udp::Counts;
@@ -14,18 +16,34 @@ pub(crate) const CONNECTIONS: usize = 8;
 /// Queries that each connection has on its way.
 const OUTSTANDING: usize = 64;
 
+/// How a connection is encrypted.
+pub(crate) struct Tls {
+    pub(crate) config: Arc<ClientConfig>,
+    /// The name that the server's certificate must be for.
+    pub(crate) name: &'static str,
+}
+
+/// What carries queries.
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
+
 struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     /// Octets that are not yet a whole response.
     buffer: Vec<u8>,
 }
 
-/// Asks as much as the server answers, for that long; the first `None` of the counts is a closed connection.
+/// Asks as much as the server answers, for that long.
+///
+/// # Errors
+/// A connection fails or is closed.
 pub(crate) fn saturate(
     server: SocketAddr,
     sources: &[Ipv4Addr],
     workload: &Workload,
     duration: Duration,
+    tls: Option<&Tls>,
 ) -> io::Result<Counts> {
     let mut next = 0;
     let mut write = |connection: &mut Connection, count: usize| {
@@ -45,7 +63,16 @@ pub(crate) fn saturate(
         socket.connect(&server.into())?;
         socket.set_tcp_nodelay(true)?;
         socket.set_read_timeout(Some(Duration::from_secs(5)))?;
-        let mut connection = Connection { stream: socket.into(), buffer: Vec::new() };
+        let stream = TcpStream::from(socket);
+        let stream: Box<dyn Stream> = match tls {
+            None => Box::new(stream),
+            Some(Tls { config, name }) => {
+                let name = (*name).try_into().map_err(io::Error::other)?;
+                let client = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
+                Box::new(StreamOwned::new(client, stream))
+            }
+        };
+        let mut connection = Connection { stream, buffer: Vec::new() };
         write(&mut connection, OUTSTANDING)?;
         connections.push(connection);
     }

@@ -52,6 +52,7 @@ pub(crate) enum Question {
 }
 
 /// Messages, each with its place as ID, and what the response to each must look like.
+#[derive(Clone)]
 pub(crate) struct Workload {
     pub(crate) queries: Vec<Vec<u8>>,
     pub(crate) rcode: u8,
