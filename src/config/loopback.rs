@@ -3,7 +3,7 @@
 //! A host answers for all of 127.0.0.0/8, so that `dig -b 127.83.201.4` asks as a client of the network with 127.83.201.0/24. Which
 //! one a network has follows from its resource ID alone, unless another network's ID or a declared prefix has led there before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net};
@@ -94,13 +94,20 @@ fn blocks_of(prefix: &IpNet) -> std::ops::Range<u32> {
 /// A name that is worth asking for from each network: one that public DNS leads into a private zone, or a record of a private zone.
 pub(super) fn example(config: &Config) -> Option<Name> {
     let zones = config.topology.zones();
+    let private = || zones.iter().filter(|zone| matches!(zone.scope, Scope::Private { .. }));
+    let is_host = |rtype: RecordType| matches!(rtype, RecordType::A | RecordType::AAAA | RecordType::CNAME);
+    let first_label = |owner: &Name| owner.to_string().split('.').next().map(str::to_ascii_lowercase);
+    // A resource has one first label in both zones; other names of the public one are those that everybody shares.
+    let written = private().filter(|zone| zone.is_private_link()).flat_map(|zone| zone.record_sets.keys());
+    let written: HashSet<_> =
+        written.filter(|(_, rtype)| is_host(*rtype)).map(|(owner, _)| first_label(owner)).collect();
     let public = zones.iter().filter(|zone| zone.scope == Scope::Public && zone.is_partial);
-    let aliases = public.flat_map(|zone| zone.record_sets.keys()).filter(|(_, rtype)| *rtype == RecordType::CNAME);
-    let mut aliases = aliases.filter(|(owner, _)| !owner.to_string().contains(".privatelink"));
-    let private = zones.iter().filter(|zone| matches!(zone.scope, Scope::Private { .. }));
-    let mut records = private.flat_map(|zone| zone.record_sets.keys()).filter(|(owner, rtype)| {
-        matches!(*rtype, RecordType::A | RecordType::AAAA | RecordType::CNAME) && !owner.as_ref().is_wildcard()
+    let mut aliases = public.flat_map(|zone| zone.record_sets.keys()).filter(|(owner, rtype)| {
+        let leads_there = *rtype == RecordType::CNAME && written.contains(&first_label(owner));
+        leads_there && !owner.to_string().contains(".privatelink")
     });
+    let records = private().flat_map(|zone| zone.record_sets.keys());
+    let mut records = records.filter(|(owner, rtype)| is_host(*rtype) && !owner.as_ref().is_wildcard());
     aliases.next().or_else(|| records.next()).map(|(owner, _)| owner.clone())
 }
 
