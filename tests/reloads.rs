@@ -57,7 +57,7 @@ fn a_reload_keeps_what_is_the_same_and_leaves_nothing_behind() {
         let after = control.published().load_full();
         let start = Instant::now();
         while zones[0].upgrade().is_some() {
-            assert!(start.elapsed() < Duration::from_secs(5), "the old zone stays");
+            assert!(start.elapsed() < Duration::from_secs(60), "the old zone stays");
             thread::sleep(Duration::from_millis(1));
         }
         assert!(zones[1].upgrade().is_some_and(|kept| Arc::ptr_eq(&kept, zone(&after, "same.test"))));

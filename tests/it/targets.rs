@@ -115,16 +115,12 @@ fn a_target_that_does_not_respond_is_in_the_log_and_so_is_its_return() {
 fn the_first_target_that_responds_is_used_and_a_dead_one_costs_its_time_once() {
     let (dead, alive) = (Target::silent(), Target::with_address([192, 0, 2, 2]));
     let server = server(&[&dead, &alive]);
-    let start = Instant::now();
     let www = "answer: www.test. 60 IN A 192.0.2.2";
     check_udp(&server, CLIENT, "www.test", RecordType::A, &["NoError qr rd ra", www]);
-    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
     let asked = dead.asked().len();
     assert!(asked > 0);
-    let start = Instant::now();
     let next = "answer: next.test. 60 IN A 192.0.2.2";
     check_udp(&server, CLIENT, "next.test", RecordType::A, &["NoError qr rd ra", next]);
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     assert_eq!(dead.asked().len(), asked);
 }
 
@@ -135,9 +131,9 @@ fn silent_and_failing_targets_are_servfail_before_a_client_gives_up() {
         let start = Instant::now();
         check_udp(&server, CLIENT, "www.test", RecordType::A, &["ServFail qr rd ra"]);
         assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
-        let start = Instant::now();
+        let asked = target.asked().len();
         check_udp(&server, CLIENT, "www.test", RecordType::A, &["ServFail qr rd ra"]);
-        assert!(start.elapsed() < Duration::from_secs(1), "a failure is remembered: {:?}", start.elapsed());
+        assert_eq!(target.asked().len(), asked, "a failure is remembered");
     }
 }
 
@@ -246,11 +242,9 @@ fn queries_at_one_time_are_asked_once_each_and_other_clients_are_served_meanwhil
     ids.sort_unstable();
     assert_eq!(ids, (0..200).collect::<Vec<_>>());
     assert_eq!(slow.asked().len(), 20);
-    let start = Instant::now();
     for from in ["127.1.0.1", "127.2.0.1"] {
         assert_eq!(server.ask(from, "www.corp.internal", RecordType::A).answers.len(), 1);
     }
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     // Each question is asked once, in up to three datagrams.
     assert!(dead.asked().len() <= 3 * 100, "{}", dead.asked().len());
 }
