@@ -19,8 +19,8 @@ use crate::import::{Import, LeftOut, Options, Parameters, Side};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Files are known by their content: `terraform show -json` of a state or a plan, terraform.tfstate, ARM templates with their
-parameter files, and what `az … -o json`, the REST API and Resource Graph print. Several are joined by resource IDs; a
-configuration among them is put in front. What is not understood is listed with its place, and costs that object alone.
+parameter files, what `az … -o json`, the REST API and Resource Graph print, zone files of octoDNS (ZONE.yaml), and what
+`named-checkconf -px` prints of BIND's views. Several are joined by resource IDs; a configuration among them is put in front. What is not understood is listed with its place, and costs that object alone.
 
 Exit code: 0 if the topology is written and loads, whatever was left out; 1 if a file is not taken, or if the topology is written
 but does not load; 3 if --strict is given and something was left out, is not known or is asked for.
@@ -28,6 +28,7 @@ but does not load; 3 if --strict is given and something was left out, is not kno
 Examples:
   terraform show -json | vnetdns import - --output vnetdns.toml
   az network vnet list -o json > vnets.json && vnetdns import vnets.json zones.json endpoints.json
+  named-checkconf -px | vnetdns import - --output vnetdns.toml
   vnetdns import main.json main.parameters.json --network vnet-hub=10.0.0.0/16
   vnetdns serve --config state.json               serves it without a file in between")]
 pub(super) struct ImportCommand {

@@ -7,12 +7,19 @@ use super::{MAX_FILE, Refusal};
 /// Most documents in one file.
 const MAX_DOCUMENTS: usize = 10_000;
 
-/// Parses a file of one document or several, one after the other. Comments (`//` and `/* */`) count as spaces, strings may have
-/// several lines, and commas may be left behind the last member, as Azure Resource Manager takes all of that.
-pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Value>, Refusal> {
+/// The text of a file.
+///
+/// # Errors
+/// Where it is too long, or no text.
+pub(super) fn text(bytes: &[u8]) -> Result<String, Refusal> {
     check_size(bytes.len())?;
-    let text = decode(bytes)?;
-    documents(&text).or_else(|_| documents(&without_comments(&text))).map_err(|error| not_json(&error))
+    decode(bytes)
+}
+
+/// Parses a text of one document or several, one after the other. Comments (`//` and `/* */`) count as spaces, strings may have
+/// several lines, and commas may be left behind the last member, as Azure Resource Manager takes all of that.
+pub(super) fn parse(text: &str) -> Result<Vec<Value>, Refusal> {
+    documents(text).or_else(|_| documents(&without_comments(text))).map_err(|error| not_json(&error))
 }
 
 fn check_size(octets: usize) -> Result<(), Refusal> {
@@ -50,7 +57,7 @@ fn decode(bytes: &[u8]) -> Result<String, Refusal> {
         _ => {
             let rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
             let text = std::str::from_utf8(rest);
-            text.map(str::to_owned).map_err(|_| Refusal("not text in UTF-8: give a JSON document".to_owned()))
+            text.map(str::to_owned).map_err(|_| Refusal("not text in UTF-8".to_owned()))
         }
     }
 }
@@ -121,6 +128,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn parse(bytes: &[u8]) -> Result<Vec<Value>, Refusal> {
+        super::parse(&text(bytes)?)
+    }
 
     #[test]
     fn comments_and_last_commas_are_spaces_outside_strings() {

@@ -4,10 +4,12 @@
 //! resource is joined by its ID. Nothing is fetched; secure values are neither stored nor shown. Whatever is not understood is
 //! listed with its place, and whatever the DNS does not need is counted.
 
+mod bind;
 mod document;
 mod estate;
 mod join;
 mod listing;
+mod octodns;
 mod recognise;
 mod resource;
 pub mod template;
@@ -16,6 +18,7 @@ pub mod terraform;
 mod tests;
 mod toml;
 mod value;
+mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,7 +28,7 @@ use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use crate::azure::{Catalogue, ResourceGroup, ResourceId};
-use recognise::Format;
+use recognise::{Format, Language};
 pub use recognise::{is_estate, is_plan};
 pub use resource::{LeftOut, Place, Read, Refusal, Resource, UNKNOWN, unknown, why_unknown};
 
@@ -177,6 +180,8 @@ fn import_with(inputs: &[Input], options: &Options, catalogue: &Catalogue) -> Re
             Format::Terraform => terraform::read(file, &document, &options),
             Format::Template => template::read(file, &document, &options),
             Format::Listing => listing::read(file, document),
+            Format::Octodns => octodns::read(file, &document, &options),
+            Format::Bind => bind::read(file, document.as_str().unwrap_or_default(), &options),
             Format::Parameters => continue,
         };
         match read {
@@ -220,6 +225,15 @@ fn parameters_of_no_template(documents: &[(&Arc<str>, (Format, Value))], options
 /// The documents of a file, each with its format.
 fn recognised(bytes: &[u8]) -> Result<Vec<(Format, Value)>, Refusal> {
     recognise::refuse(bytes)?;
-    let documents = document::parse(bytes)?;
+    let text = document::text(bytes)?;
+    match recognise::language(&text) {
+        Language::Bind => return Ok(vec![(Format::Bind, Value::String(text))]),
+        Language::Yaml => {
+            let document = yaml::parse(&text)?;
+            return Ok(vec![(recognise::recognise_yaml(&document)?, document)]);
+        }
+        Language::Json => {}
+    }
+    let documents = document::parse(&text)?;
     documents.into_iter().map(|document| Ok((recognise::recognise(&document)?, document))).collect()
 }

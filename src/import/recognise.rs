@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::Refusal;
 use super::value::{get, text};
+use super::{Refusal, bind, octodns};
 
 /// What a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,16 @@ pub(super) enum Format {
     Template,
     Parameters,
     Listing,
+    Octodns,
+    Bind,
+}
+
+/// What a text is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Language {
+    Json,
+    Yaml,
+    Bind,
 }
 
 /// Whether a file is one that is imported, or refused as one, and no configuration. TOML begins with a key, a comment with `#`,
@@ -25,7 +35,10 @@ pub fn is_estate(bytes: &[u8]) -> bool {
         [b'{', ..] => true,
         [b'/', b'/' | b'*', ..] => true,
         [b'[', rest @ ..] => matches!(rest.trim_ascii_start(), [b'{' | b']', ..]),
-        _ => other_language(text).is_some(),
+        _ => {
+            other_language(text).is_some()
+                || std::str::from_utf8(text).is_ok_and(|text| language(text) != Language::Json)
+        }
     }
 }
 
@@ -37,6 +50,35 @@ pub fn is_plan(bytes: &[u8]) -> bool {
         _planned_values: serde::de::IgnoredAny,
     }
     serde_json::from_slice::<Plan>(bytes).is_ok()
+}
+
+/// What a text is written in, as far as it is read here. TOML has neither `key:` nor blocks in braces.
+pub(super) fn language(text: &str) -> Language {
+    if bind::is_configuration(text) {
+        return Language::Bind;
+    }
+    let is_said = |line: &&str| !line.trim().is_empty() && !line.starts_with('#') && !line.starts_with('%');
+    let Some(first) = text.lines().find(is_said) else { return Language::Json };
+    let is_key = |key: &str| {
+        let plain = key.trim_matches(['\'', '"']);
+        plain.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_.*@/$".contains(&octet))
+    };
+    let is_mapping = first
+        .split_once(':')
+        .is_some_and(|(key, rest)| is_key(key) && (rest.is_empty() || rest.starts_with([' ', '\r'])));
+    if first.trim_end() == "---" || first.starts_with("? ") || is_mapping { Language::Yaml } else { Language::Json }
+}
+
+/// Tells what a document in YAML is.
+///
+/// # Errors
+/// Where no reader takes it.
+pub(super) fn recognise_yaml(document: &Value) -> Result<Format, Refusal> {
+    if octodns::is_configuration(document) {
+        let what = "octoDNS's own configuration: import the files of zones, in the `directory` of its provider";
+        return Err(Refusal(what.to_owned()));
+    }
+    if octodns::is_zone(document) { Ok(Format::Octodns) } else { Err(unknown_format()) }
 }
 
 /// A text that is no JSON but known: what it is, and what to run instead.
@@ -194,7 +236,8 @@ fn is_policy(value: &Value) -> bool {
 fn unknown_format() -> Refusal {
     Refusal(
         "none of the files that are read here: those are `terraform show -json` of a state or a plan, terraform.tfstate, ARM templates \
-         with their parameter files, and lists of resources as `az … -o json`, the REST API and Resource Graph print them"
+         with their parameter files, lists of resources as `az … -o json`, the REST API and Resource Graph print them, zone files of \
+         octoDNS, and what `named-checkconf -px` prints"
             .to_owned(),
     )
 }
@@ -211,6 +254,20 @@ mod tests {
             ["", "# c\n[server]", "[server]", "[[virtual_network]]", "subscription = \"x\"", "[ \"a\" ]", "[\n[a]]"]
         {
             assert!(!is_estate(toml.as_bytes()), "{toml}");
+        }
+        for (text, expected) in [
+            ("---\n'':\n  type: A\n", Language::Yaml),
+            ("# c\n'*.apps':\n  type: A\n", Language::Yaml),
+            ("? ''\n: - type: A\n", Language::Yaml),
+            ("www: {type: A, value: 10.1.0.4}\r\n", Language::Yaml),
+            ("// c\nacl \"a\" { any; };", Language::Bind),
+            ("view a IN { };", Language::Bind),
+            ("options {\n};", Language::Bind),
+            ("name = \"a: b\"", Language::Json),
+            ("[a]\nb = 1", Language::Json),
+            ("{\"a\": 1}", Language::Json),
+        ] {
+            assert_eq!(language(text), expected, "{text}");
         }
         for estate in ["{}", " [\n {", "[]", "\u{feff}{", "// c\n{", "/* c */ {", "PK\u{3}\u{4}"] {
             assert!(is_estate(estate.as_bytes()), "{estate}");

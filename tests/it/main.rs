@@ -25,6 +25,7 @@ mod extended_errors;
 mod hostile;
 mod identity;
 mod import;
+mod imported_formats;
 mod incidents;
 mod independence;
 mod lab;

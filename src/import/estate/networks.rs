@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde_json::Value;
 
 use super::{Estate, heading, places};
 use crate::azure::{Address, Kind, ResourceId, types};
@@ -27,6 +28,8 @@ struct Network {
     places: Vec<Place>,
     is_described: bool,
     address_space: Vec<String>,
+    /// Clients elsewhere that the network is made for; it has no addresses of its own then.
+    client_prefixes: Option<Vec<String>>,
     subnets: Vec<Subnet>,
     inbound_endpoints: Vec<(String, Place)>,
     dns_servers: Vec<String>,
@@ -58,6 +61,11 @@ impl Networks {
                 places: resource.places.clone(),
                 is_described: true,
                 address_space: space.into_iter().map(str::to_owned).collect(),
+                client_prefixes: resource
+                    .extra
+                    .get("clientPrefixes")
+                    .and_then(Value::as_array)
+                    .map(|prefixes| prefixes.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
                 subnets: Vec::new(),
                 inbound_endpoints: Vec::new(),
                 dns_servers,
@@ -218,7 +226,10 @@ impl Networks {
 
     /// Networks whose address space is in none of the files.
     pub(super) fn asked(&self) -> Vec<Asked> {
-        let asked = self.networks.iter().filter(|network| network.address_space.is_empty());
+        let asked = self
+            .networks
+            .iter()
+            .filter(|network| network.address_space.is_empty() && network.client_prefixes.is_none());
         asked.map(|network| Asked { id: network.id.to_string(), places: network.places.clone() }).collect()
     }
 
@@ -236,9 +247,14 @@ impl Networks {
             }
             toml.line("[[virtual_network]]");
             estate.identity(&network.id, network.id.name(), toml);
-            match network.address_space.is_empty() {
-                true => toml.line("# address_space = [\"PREFIX\"]   # in none of the files"),
-                false => toml.key("address_space", &list(&network.address_space)),
+            match &network.client_prefixes {
+                None if network.address_space.is_empty() => {
+                    toml.line("# address_space = [\"PREFIX\"]   # in none of the files");
+                }
+                _ => toml.key("address_space", &list(&network.address_space)),
+            }
+            if let Some(prefixes) = &network.client_prefixes {
+                toml.key("client_prefixes", &list(prefixes));
             }
             if !network.subnets.is_empty() {
                 toml.line("subnets = [");
@@ -272,6 +288,7 @@ impl Network {
             places: vec![place],
             is_described: false,
             address_space: Vec::new(),
+            client_prefixes: None,
             subnets: Vec::new(),
             inbound_endpoints: Vec::new(),
             dns_servers: Vec::new(),
@@ -305,11 +322,7 @@ fn dns_servers(estate: &mut Estate<'_>, network: &Joined) -> Vec<String> {
 }
 
 /// The network, and the name, of the subnet that something is in.
-pub(super) fn subnet_of(
-    estate: &mut Estate<'_>,
-    from: &Joined,
-    value: &serde_json::Value,
-) -> Option<(ResourceId, String)> {
+pub(super) fn subnet_of(estate: &mut Estate<'_>, from: &Joined, value: &Value) -> Option<(ResourceId, String)> {
     let subnet = reference(value, "subnet").or_else(|| text(value, "subnetId"));
     let subnet = estate.reference(from, "subnet", subnet)?;
     Some((subnet.parent()?, subnet.name().to_owned()))
@@ -318,7 +331,7 @@ pub(super) fn subnet_of(
 /// The addresses of an interface, the primary one first.
 pub(super) fn interface_addresses(interface: &Joined) -> Vec<IpAddr> {
     let mut configurations: Vec<_> = elements(&interface.body, "ipConfigurations").iter().collect();
-    let is_primary = |value: &&serde_json::Value| crate::import::value::flag(value, "primary").unwrap_or(false);
+    let is_primary = |value: &&Value| crate::import::value::flag(value, "primary").unwrap_or(false);
     configurations.sort_by_key(|configuration| !is_primary(configuration));
     configurations.into_iter().filter_map(|configuration| address(configuration, "privateIPAddress")).collect()
 }

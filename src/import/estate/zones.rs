@@ -43,6 +43,8 @@ struct Zone {
     names: HashSet<(String, String)>,
     /// Whether a record set of it was registered for a machine that is in none of the files.
     has_registered: bool,
+    /// The master file that has its records, of a server of one's own.
+    file: Option<String>,
 }
 
 struct Link {
@@ -78,7 +80,8 @@ impl Zones {
                 estate.leave_out(&resource.places[0], resource.id.name(), "its name is not a domain name");
                 continue;
             }
-            zones.insert(&resource.id, resource.places.clone(), true);
+            let number = zones.insert(&resource.id, resource.places.clone(), true);
+            zones.zones[number].file = resource.extra.get("file").and_then(Value::as_str).map(str::to_owned);
         }
         for resource in world.of_kind("microsoft.network/privatednszones/virtualnetworklinks") {
             let network = reference(&resource.body, "virtualNetwork");
@@ -169,6 +172,7 @@ impl Zones {
             record_sets: Vec::new(),
             names: HashSet::new(),
             has_registered: false,
+            file: None,
         });
         number
     }
@@ -263,6 +267,9 @@ impl Zones {
             }
             toml.line("[[private_dns_zone]]");
             estate.identity(&zone.id, zone.id.name(), toml);
+            if let Some(file) = &zone.file {
+                toml.key("file", &quoted(file));
+            }
             if !zone.soa.is_empty() {
                 toml.key("soa", &table(zone.soa.iter().map(|(key, value)| (*key, value.clone()))));
             }
