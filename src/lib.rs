@@ -44,6 +44,7 @@ mod test_server;
 pub mod tls;
 pub mod view;
 pub mod wire;
+pub mod world;
 pub mod zone;
 
 pub use test_server::{TestServer, TestServerError};

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::declaration::{Origin, RecordSet, ResolutionPolicy};
+use super::declaration::{Origin, RecordSet, ResolutionPolicy, Writer};
 use super::identity::ResourceId;
-use crate::dns::{Name, NameRef, RecordType};
+use crate::dns::{Name, NameRef, Rdatas, RecordType};
+use crate::zone::{Rrset, Zone};
 
 /// A zone with all its records: those made by hand, those that Azure makes with the zone, those of private
 /// endpoints and of the public side of Private Link resources.
@@ -18,10 +19,25 @@ pub struct ZoneContents {
     /// Whether the world holds more names in the zone than are known here: it was made for the public side of some
     /// resources.
     pub is_partial: bool,
-    /// All record sets by owner, in canonical order, and type.
+    /// All record sets by owner, in canonical order, and type. Empty once the zone is compiled: see
+    /// [`ZoneContents::compiled`].
     pub record_sets: BTreeMap<(Name, RecordType), RecordSet>,
     /// Where the zone was declared.
     pub origin: Origin,
+    /// What others have replaced or taken away, each with what a person wrote there.
+    beneath: BTreeMap<(Name, RecordType), Option<RecordSet>>,
+    compiled: Option<Compiled>,
+}
+
+/// Record sets by owner and type.
+pub(super) type RecordSets = BTreeMap<(Name, RecordType), RecordSet>;
+
+/// A zone whose record sets stand in the form that is served, and there alone.
+#[derive(Clone, Debug)]
+struct Compiled {
+    zone: Arc<Zone>,
+    /// The record sets that no person wrote, with who did.
+    written: Arc<BTreeMap<(Name, RecordType), Writer>>,
 }
 
 /// Who may see a zone.
@@ -85,6 +101,11 @@ impl Links {
         self.get(network).is_some()
     }
 
+    /// How many networks are linked.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether there is no link.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -108,6 +129,72 @@ pub(super) fn is_private_link(apex: NameRef<'_>) -> bool {
 }
 
 impl ZoneContents {
+    /// A zone with these record sets.
+    pub(super) fn new(apex: Name, scope: Scope, record_sets: RecordSets, origin: Origin) -> Self {
+        let beneath = BTreeMap::new();
+        Self { apex, scope, is_partial: false, record_sets, origin, beneath, compiled: None }
+    }
+
+    /// The compiled zone, once there is one.
+    pub fn compiled(&self) -> Option<&Arc<Zone>> {
+        self.compiled.as_ref().map(|compiled| &compiled.zone)
+    }
+
+    /// Gives the record sets up for the zone that they were compiled to.
+    pub(crate) fn settle(&mut self, zone: Arc<Zone>) {
+        let record_sets = std::mem::take(&mut self.record_sets);
+        let written = record_sets.into_iter().filter(|(_, set)| set.writer != Writer::Person);
+        let written = written.map(|(key, set)| (key, set.writer)).collect();
+        self.compiled = Some(Compiled { zone, written: Arc::new(written) });
+    }
+
+    /// Puts the zone after an edit of what persons wrote in place of the compiled one.
+    pub(super) fn replace(&mut self, zone: Arc<Zone>) {
+        if let Some(compiled) = &mut self.compiled {
+            compiled.zone = zone;
+        }
+    }
+
+    /// Whether the platform has nothing to do with a record set: has not written it, replaced it or taken it away.
+    pub(super) fn is_free(&self, owner: &Name, rtype: RecordType) -> bool {
+        let key = (owner.clone(), rtype);
+        let is_written = self.compiled.as_ref().is_some_and(|compiled| compiled.written.contains_key(&key));
+        !is_written && !self.beneath.contains_key(&key)
+    }
+
+    /// The record sets that persons wrote, as they wrote them.
+    pub(super) fn by_hand(&self) -> Vec<RecordSet> {
+        let beneath = self.beneath.values().flatten().cloned();
+        let Some(Compiled { zone, written }) = &self.compiled else {
+            let own = self.record_sets.values().filter(|set| set.writer == Writer::Person);
+            return own.cloned().chain(beneath).collect();
+        };
+        let is_by_hand = |(owner, rrset): &(NameRef<'_>, Rrset<'_>)| {
+            written.is_empty() || !written.contains_key(&(owner.to_name(), rrset.rtype()))
+        };
+        let sets = zone.rrsets().filter(is_by_hand);
+        sets.map(|(owner, rrset)| self.record_set(owner, rrset, Writer::Person)).chain(beneath).collect()
+    }
+
+    /// A record set of the compiled zone with its writer.
+    pub(super) fn record_set(&self, owner: NameRef<'_>, rrset: Rrset<'_>, writer: Writer) -> RecordSet {
+        RecordSet {
+            owner: owner.to_name(),
+            rtype: rrset.rtype(),
+            ttl: rrset.ttl(),
+            rdatas: Rdatas::new(rrset.rtype(), rrset.rdatas().map(Box::from).collect()),
+            writer,
+            origin: self.origin,
+        }
+    }
+
+    /// Who wrote a record set of the compiled zone.
+    pub(super) fn writer(&self, owner: &Name, rtype: RecordType) -> Writer {
+        let written = self.compiled.as_ref().map(|compiled| &compiled.written);
+        let writer = written.and_then(|written| written.get(&(owner.clone(), rtype)));
+        writer.cloned().unwrap_or(Writer::Person)
+    }
+
     /// Whether the zone is one that private endpoints write to.
     pub fn is_private_link(&self) -> bool {
         is_private_link(self.apex.as_ref())
@@ -115,7 +202,20 @@ impl ZoneContents {
 
     /// Adds a record set and returns the one that it replaces.
     pub(super) fn insert(&mut self, record_set: RecordSet) -> Option<RecordSet> {
-        self.record_sets.insert((record_set.owner.clone(), record_set.rtype), record_set)
+        let key = (record_set.owner.clone(), record_set.rtype);
+        let replaced = self.record_sets.insert(key.clone(), record_set);
+        if let Some(replaced) = replaced.as_ref().filter(|replaced| replaced.writer == Writer::Person) {
+            self.beneath.insert(key, Some(replaced.clone()));
+        }
+        replaced
+    }
+
+    /// Takes a record set away.
+    pub(super) fn remove(&mut self, owner: &Name, rtype: RecordType) {
+        let key = (owner.clone(), rtype);
+        let removed = self.record_sets.remove(&key).filter(|set| set.writer == Writer::Person);
+        let beneath = self.beneath.entry(key).or_default();
+        *beneath = beneath.take().or(removed);
     }
 
     /// Whether there are records of a name or of one below it.

@@ -9,7 +9,7 @@
 //! `declaration` (resources as declared), `finding`, `contents` (zones with their records), `catalogue` (what Private
 //! Link services are called), `world` (finds declared resources by identity), `allocate` (the addresses of private
 //! endpoints), `derive` (what the platform writes), `check` (what is refused), `advice` (what is
-//! legal but bites), `topology` and `change`, which put these together.
+//! legal but bites), `topology` and `edit`, which put these together.
 
 mod advice;
 mod allocate;
@@ -19,6 +19,7 @@ mod check;
 mod contents;
 mod declaration;
 mod derive;
+mod edit;
 mod finding;
 mod identity;
 mod topology;
@@ -29,7 +30,7 @@ pub use catalogue::{
     Catalogue, CatalogueError, Host, ListRule, Member, PartNeed, Service, Source, Srv, SubResource, Variant,
     template_variants,
 };
-pub use change::{RecordSetChange, is_sound_part};
+pub use change::{Change, Resource, ZoneKey};
 pub use contents::{Links, NetworkId, Scope, ZoneContents};
 pub use declaration::{
     AZURE_PROVIDED_DNS, Address, Allocations, CertificateHolder, ClientCertificate, ConnectionState, Declaration,
@@ -42,6 +43,8 @@ pub use declaration::{
 };
 pub(crate) use derive::private_soa;
 pub use derive::{Destination, Forwarding, Rule, SecurityRule, Targets};
+pub use edit::Certainty;
+pub(crate) use edit::{EditedZone, source};
 pub use finding::{Finding, Severity};
 pub use identity::{Directory, Kind, ReferenceError, ResourceGroup, ResourceId, ResourceIdError, Subscription, types};
 pub use topology::Topology;

@@ -1,40 +1,30 @@
 //! The whole declared world, checked, with the records that the platform writes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalogue::Catalogue;
+use super::change::Change;
 use super::contents::{NetworkId, ZoneContents};
 use super::declaration::{
-    Allocations, ClientCertificate, Declaration, Forwarder, Limits, NameServer, Strangers, TsigKey, UnknownNames,
-    VirtualNetwork,
+    Address, Allocations, ClientCertificate, Declaration, Declared, Forwarder, Limits, NameServer, Strangers, TsigKey,
+    UnknownNames, VirtualNetwork, Word,
 };
 use super::derive::{self, Forwarding};
 use super::finding::{Finding, Severity};
-use super::identity::{Directory, Kind, ReferenceError, ResourceId};
+use super::identity::{Kind, ReferenceError, ResourceId};
 use super::world::World;
 use super::{advice, allocate, check};
 use crate::dns::Name;
 
-/// A declared world that can be served.
+/// A declared world that can be served: its resources, and all zones that follow from them.
 #[derive(Clone, Debug)]
 pub struct Topology {
-    directory: Directory,
-    pub(super) virtual_networks: Vec<VirtualNetwork>,
-    /// Their numbers.
-    numbers: HashMap<ResourceId, NetworkId>,
-    /// What they are called.
-    labels: Vec<Box<str>>,
+    /// The declaration without the record sets of zones: these stand in `zones`.
+    pub(super) world: World,
     pub(super) zones: Vec<ZoneContents>,
-    pub(super) forwarding: Forwarding,
-    pub(super) forwarders: Vec<Forwarder>,
-    pub(super) tsig_keys: Vec<TsigKey>,
-    pub(super) client_certificates: Vec<ClientCertificate>,
-    pub(super) strangers: Strangers,
-    pub(super) listener_networks: Vec<Option<ResourceId>>,
-    pub(super) name_servers: Vec<NameServer>,
-    unknown_names: UnknownNames,
+    forwarding: Forwarding,
+    listener_networks: Vec<Option<ResourceId>>,
     allocations: Allocations,
-    limits: Limits,
     unverified: BTreeMap<Name, String>,
 }
 
@@ -68,49 +58,57 @@ impl Topology {
         if findings.iter().all(|finding| finding.severity == Severity::Warning) {
             advice::topology(&world, catalogue, &zones, &forwarding, &mut findings);
             let unverified = world.unverified(catalogue);
-            let (declaration, directory, labels) = world.into_parts();
-            let Declaration {
-                virtual_networks,
-                unknown_names,
-                forwarders,
-                tsig_keys,
-                client_certificates,
-                strangers,
-                name_servers,
-                ..
-            } = declaration;
             let listener_networks = Vec::new();
-            let topology = Self {
-                directory,
-                numbers: (0..)
-                    .map(NetworkId::new)
-                    .zip(&virtual_networks)
-                    .map(|(at, network)| ((*network.id).clone(), at))
-                    .collect(),
-                virtual_networks,
-                labels,
-                zones,
-                forwarding,
-                forwarders,
-                tsig_keys,
-                client_certificates,
-                strangers,
-                listener_networks,
-                name_servers,
-                unknown_names,
-                allocations,
-                limits,
-                unverified,
-            };
-            Ok((topology, findings))
+            Ok((Self { world, zones, forwarding, listener_networks, allocations, unverified }, findings))
         } else {
             Err(findings)
         }
     }
 
+    /// The world after some changes, derived anew as a whole. Returns warnings beside it.
+    ///
+    /// # Errors
+    /// As [`Topology::new`], or for a change of something that is not there.
+    pub fn changed(&self, changes: Vec<Change>, catalogue: &Catalogue) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
+        let mut declaration = self.declaration();
+        let missing: Vec<_> = changes.into_iter().filter_map(|change| declaration.change(change).err()).collect();
+        if !missing.is_empty() {
+            return Err(missing);
+        }
+        let (topology, findings) = Self::new(declaration, catalogue)?;
+        Ok((Self { listener_networks: self.listener_networks.clone(), ..topology }, findings))
+    }
+
+    /// What was declared, record sets included. What was given to private endpoints without addresses is apart: see
+    /// [`Declaration::allocations`].
+    pub fn declaration(&self) -> Declaration {
+        let mut declaration = Declaration::clone(&self.world);
+        let private = declaration.private_dns_zones.iter_mut().map(|zone| &mut zone.record_sets);
+        // They stand in this order in front of all others.
+        let declared = private.chain(declaration.public_zones.iter_mut().map(|zone| &mut zone.record_sets));
+        declared.zip(&self.zones).for_each(|(record_sets, zone)| *record_sets = zone.by_hand());
+        declaration.allocations = self.allocations.clone();
+        let holders = self.allocations.0.keys();
+        let given: BTreeSet<_> = holders.map(|holder| (&holder.endpoint, Word::from(&*holder.member))).collect();
+        let take_back = |id: &ResourceId, addresses: &mut BTreeMap<Word, Declared<Address>>| {
+            addresses.retain(|member, _| given.is_empty() || !given.contains(&(id, member.clone())));
+        };
+        for endpoint in &mut declaration.private_endpoints {
+            take_back(&endpoint.id, &mut endpoint.ip_configurations);
+        }
+        for endpoint in &mut declaration.service_endpoints {
+            take_back(&endpoint.id, &mut endpoint.ip_configurations);
+        }
+        for endpoint in &mut declaration.managed_private_endpoints {
+            let id = endpoint.id().into_value();
+            take_back(&id, &mut endpoint.ip_configurations);
+        }
+        declaration
+    }
+
     /// Which limits of Azure count for it.
     pub fn limits(&self) -> Limits {
-        self.limits
+        self.world.limits
     }
 
     /// The addresses that private endpoints were given.
@@ -120,7 +118,7 @@ impl Topology {
 
     /// What is said of names that a derived public zone does not know.
     pub fn unknown_names(&self) -> UnknownNames {
-        self.unknown_names
+        self.world.unknown_names
     }
 
     /// Names of resources that no source confirms, and why.
@@ -128,19 +126,25 @@ impl Topology {
         &self.unverified
     }
 
-    /// The virtual networks, in the order of their numbers.
-    pub fn virtual_networks(&self) -> &[VirtualNetwork] {
-        &self.virtual_networks
+    /// How many virtual networks there are.
+    pub fn network_count(&self) -> usize {
+        self.world.virtual_networks.len()
     }
 
-    /// All networks with their numbers.
+    /// The virtual network of a number.
+    pub fn virtual_network(&self, number: NetworkId) -> &VirtualNetwork {
+        self.world.network_of(number)
+    }
+
+    /// All networks with their numbers, in the order of these.
     pub fn numbered_networks(&self) -> impl Iterator<Item = (NetworkId, &VirtualNetwork)> {
-        (0..).map(NetworkId::new).zip(&self.virtual_networks)
+        let numbers = (0..self.network_count() as u32).map(NetworkId::new);
+        numbers.map(|number| (number, self.world.network_of(number)))
     }
 
     /// What a resource is called: its name, or the shortest reference that means it.
     pub fn label(&self, id: &ResourceId) -> String {
-        self.directory.label(id)
+        self.world.label(id)
     }
 
     /// What the networks are called, in the order of their declaration.
@@ -152,13 +156,13 @@ impl Topology {
 
     /// What a network is called: its name, or the shortest reference that means it.
     pub fn network_label(&self, network: NetworkId) -> &str {
-        &self.labels[network.index()]
+        self.world.network_label(network)
     }
 
     /// What a network is called in metrics, logs and dnstap: `GROUP/NAME`, or the whole ID where two subscriptions have that
     /// pair.
     pub fn qualified_network(&self, network: NetworkId) -> String {
-        self.directory.qualified(&self.virtual_networks[network.index()].id)
+        self.world.directory().qualified(&self.virtual_network(network).id)
     }
 
     /// The network that a reference means: a name, `GROUP/NAME` or a whole ID.
@@ -166,28 +170,28 @@ impl Topology {
     /// # Errors
     /// Where it means none, or several.
     pub fn find_network(&self, reference: &str) -> Result<NetworkId, ReferenceError> {
-        let id = self.directory.find(Kind::VirtualNetwork, reference, |_| true)?;
+        let id = self.world.directory().find(Kind::VirtualNetwork, reference, |_| true)?;
         self.network(&id).ok_or(ReferenceError::Missing(id))
     }
 
     /// The number of the network of an identity.
     pub fn network(&self, id: &ResourceId) -> Option<NetworkId> {
-        self.numbers.get(id).copied()
+        self.world.number(id)
     }
 
     /// Hosts that speak for clients.
     pub fn forwarders(&self) -> &[Forwarder] {
-        &self.forwarders
+        &self.world.forwarders
     }
 
     /// Keys that clients sign with.
     pub fn tsig_keys(&self) -> &[TsigKey] {
-        &self.tsig_keys
+        &self.world.tsig_keys
     }
 
     /// Certificates that clients show.
     pub fn client_certificates(&self) -> &[ClientCertificate] {
-        &self.client_certificates
+        &self.world.client_certificates
     }
 
     /// Says which of the server's listeners belong to which network, in the server's order.
@@ -202,7 +206,7 @@ impl Topology {
 
     /// What clients get that are in no network.
     pub fn strangers(&self) -> Strangers {
-        self.strangers
+        self.world.strangers
     }
 
     /// Who is asked beside the zones.
@@ -212,7 +216,7 @@ impl Topology {
 
     /// Names under which this server is delegated to.
     pub fn name_servers(&self) -> &[NameServer] {
-        &self.name_servers
+        &self.world.name_servers
     }
 
     pub(crate) fn zones_mut(&mut self) -> &mut [ZoneContents] {

@@ -15,6 +15,7 @@ use crate::dns::Name;
 type Index = HashMap<ResourceId, usize, foldhash::fast::RandomState>;
 
 /// A declaration with indexes. Of two resources of one identity, which is reported, the first is found.
+#[derive(Clone, Debug)]
 pub(super) struct World {
     declaration: Declaration,
     directory: Directory,
@@ -27,6 +28,8 @@ pub(super) struct World {
     managed: Index,
     /// Numbers of networks by their place in the declaration.
     numbers: Vec<NetworkId>,
+    /// Places of networks in the declaration by their number.
+    by_number: Vec<usize>,
     /// What networks are called, by number.
     labels: Vec<Box<str>>,
 }
@@ -66,16 +69,28 @@ impl World {
         let mut numbers = vec![NetworkId::new(0); sorted.len()];
         (0..).map(NetworkId::new).zip(&sorted).for_each(|(number, at)| numbers[*at] = number);
         let labels = sorted.iter().map(|at| directory.label(&declaration.virtual_networks[*at].id).into()).collect();
-        Self { directory, networks, zones, resources, services, managed, numbers, labels, declaration }
+        Self {
+            directory,
+            networks,
+            zones,
+            resources,
+            services,
+            managed,
+            numbers,
+            by_number: sorted,
+            labels,
+            declaration,
+        }
     }
 
-    /// The declaration without its indexes, its networks in the order of their numbers, and what these are called.
-    pub(super) fn into_parts(self) -> (Declaration, Directory, Vec<Box<str>>) {
-        let Self { mut declaration, directory, numbers, labels, .. } = self;
-        let mut networks: Vec<_> = numbers.into_iter().zip(declaration.virtual_networks).collect();
-        networks.sort_unstable_by_key(|(number, _)| *number);
-        declaration.virtual_networks = networks.into_iter().map(|(_, network)| network).collect();
-        (declaration, directory, labels)
+    /// What finds resources by references.
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The network of a number.
+    pub(super) fn network_of(&self, number: NetworkId) -> &VirtualNetwork {
+        &self.declaration.virtual_networks[self.by_number[number.index()]]
     }
 
     /// The declaration, to take record sets out of it: identities stay.

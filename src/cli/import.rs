@@ -152,8 +152,7 @@ impl ImportCommand {
         let code = match &loaded {
             Ok(config) => {
                 let zones = config.topology.zones().iter().filter(|zone| matches!(zone.scope, Scope::Private { .. }));
-                let counts =
-                    [(config.topology.virtual_networks().len(), "virtual network"), (zones.count(), "private zone")];
+                let counts = [(config.topology.network_count(), "virtual network"), (zones.count(), "private zone")];
                 let counts: Vec<_> = counts.iter().map(|(count, noun)| plural(*count, noun)).collect();
                 report += &format!("{written}: {}\n", counts.join(", "));
                 let is_whole = import.left_out.is_empty() && import.unknown.is_empty() && import.asked.is_empty();

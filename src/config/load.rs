@@ -156,9 +156,8 @@ pub(super) fn load_text<T>(
                 return Err(problems);
             }
             let warnings = problems.clone();
-            let limits = topology.limits();
             let config = mem::take(&mut *text);
-            let mut sources = Sources { config, zone_files, secrets, limits, warnings, is_quiet };
+            let mut sources = Sources { config, zone_files, secrets, warnings, is_quiet };
             sources.settle(&topology);
             let sources = is_comparable.then_some(sources);
             Ok((Config { server, certificates, cookies, topology, catalogue, warnings: problems, sources }, seen))

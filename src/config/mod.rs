@@ -35,7 +35,7 @@ pub use settings::{
     BearerToken, Chaos, DnsCookies, DnstapSettings, EncryptedTransport, Encryption, Listen, MetricsSettings,
     ResponseRateLimit, ServerSettings,
 };
-pub use sources::{FileChange, Sources};
+pub use sources::{FileChange, RecordSetChange, Sources};
 
 #[cfg(test)]
 pub(crate) use testing::record_sets;

@@ -1,7 +1,7 @@
 //! What a configuration was read from, kept so that a change of some record sets in zone files is known for no more
 //! than that: of a file that has changed, the stretches are read that differ, as they were and as they are.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroize;
@@ -11,11 +11,8 @@ use super::allowance::Allowance;
 use super::problem::{Places, Problems};
 use super::secret_file::SecretFile;
 use super::zone_file::{self, Contents, Mark};
-use crate::azure::{
-    Limits, Origin, RecordSet, RecordSetChange, Scope, SoaEdit, Topology, Writer, ZoneContents, private_soa,
-};
+use crate::azure::{Origin, RecordSet, Scope, SoaEdit, Topology, ZoneContents, ZoneKey, private_soa};
 use crate::dns::{Name, RecordType};
-use crate::view::ZoneId;
 
 /// How many octets and marks behind a difference the next mark is looked for.
 const REACH: (usize, usize) = (1 << 16, 8);
@@ -26,8 +23,6 @@ pub struct Sources {
     pub(super) config: String,
     pub(super) zone_files: Vec<ZoneFile>,
     pub(super) secrets: Vec<SecretFile>,
-    /// Which limits of Azure count.
-    pub limits: Limits,
     /// What may not be meant.
     pub warnings: Problems,
     /// Whether the topology as a whole gave no warning, so that none can be gone with another record set.
@@ -42,12 +37,10 @@ pub(super) struct ZoneFile {
     pub(super) is_private: bool,
     /// Where the zone was declared.
     pub(super) origin: Origin,
-    /// The zone's number, once there is a topology.
-    pub(super) zone: ZoneId,
+    /// Which zone it is.
+    pub(super) zone: ZoneKey,
     /// Private zones below this one: they may hide what it holds.
     pub(super) below: Vec<Name>,
-    /// Record sets of the zone that the platform writes, or compares with what the configuration says.
-    pub(super) written: BTreeSet<(Name, RecordType)>,
     pub(super) text: Vec<u8>,
     pub(super) marks: Vec<Mark>,
 }
@@ -56,7 +49,7 @@ pub(super) struct ZoneFile {
 #[derive(Debug)]
 pub struct FileChange {
     /// The zone that it is for.
-    pub zone: ZoneId,
+    pub zone: ZoneKey,
     /// Record sets that differ or are new.
     pub record_sets: Vec<RecordSetChange>,
     file: usize,
@@ -66,25 +59,28 @@ pub struct FileChange {
     warnings: Vec<(usize, u32, u32)>,
 }
 
+/// A record set that a person wrote in place of another, or of none.
+#[derive(Clone, Debug)]
+pub struct RecordSetChange {
+    /// What was there.
+    pub before: Option<RecordSet>,
+    /// What is to be there: owner and type are the same.
+    pub after: RecordSet,
+}
+
 impl Sources {
     /// What the zones of the topology say about the files that they are from.
     pub(super) fn settle(&mut self, topology: &Topology) {
         let mut declared = HashMap::new();
-        for (number, zone) in topology.zones().iter().enumerate() {
+        for zone in topology.zones() {
             // Those that follow from it come later.
-            declared.entry(zone.origin).or_insert((number, zone));
+            declared.entry(zone.origin).or_insert(zone);
         }
         for file in &mut self.zone_files {
-            let (number, zone) = declared[&file.origin];
-            let is_platforms = |set: &&RecordSet| !matches!(set.writer, Writer::Person | Writer::Zone);
-            let written = zone.record_sets.values().filter(is_platforms);
-            file.written = written.map(|set| (set.owner.clone(), set.rtype)).collect();
-            let servers = topology.name_servers().iter().map(|server| &*server.name);
-            let addresses = servers.filter(|name| name.as_ref().is_within(zone.apex.as_ref()));
-            file.written.extend(
-                addresses.flat_map(|name| [RecordType::A, RecordType::AAAA].map(|rtype| (name.clone(), rtype))),
-            );
-            file.zone = ZoneId(number as u32);
+            let zone = declared[&file.origin];
+            if let Scope::Private { id, .. } = &zone.scope {
+                file.zone = ZoneKey::Private(id.clone());
+            }
             let is_below =
                 |other: &&ZoneContents| other.apex != zone.apex && other.apex.as_ref().is_within(zone.apex.as_ref());
             let private = topology.zones().iter().filter(|other| matches!(other.scope, Scope::Private { .. }));
@@ -134,13 +130,11 @@ impl Sources {
         let difference = Difference::new(files, file, text)?;
         let record_sets = difference.record_sets()?;
         let has_new = record_sets.iter().any(|change| change.before.is_none());
-        let is_platforms =
-            |change: &RecordSetChange| file.written.contains(&(change.after.owner.clone(), change.after.rtype));
         let may_be_hidden = |change: &RecordSetChange| {
             let mut below = file.below.iter();
             change.before.is_none() && below.any(|apex| change.after.owner.as_ref().is_within(apex.as_ref()))
         };
-        if has_new && !self.is_quiet || record_sets.iter().any(|change| is_platforms(change) || may_be_hidden(change)) {
+        if has_new && !self.is_quiet || record_sets.iter().any(may_be_hidden) {
             return None;
         }
         let name = file.path.display().to_string();
@@ -151,7 +145,7 @@ impl Sources {
         });
         let warnings = warnings.collect::<Option<_>>()?;
         Some(FileChange {
-            zone: file.zone,
+            zone: file.zone.clone(),
             record_sets,
             file: number,
             warnings,
@@ -322,17 +316,7 @@ impl ZoneFile {
     /// A file that has just been read, without what the topology says of it.
     pub(super) fn new(path: &Path, apex: &Name, is_private: bool, origin: Origin, text: Vec<u8>) -> Self {
         let path = path.to_owned();
-        let (apex, zone) = (apex.clone(), ZoneId(u32::MAX));
-        Self {
-            path,
-            apex,
-            is_private,
-            origin,
-            zone,
-            below: Vec::new(),
-            written: BTreeSet::new(),
-            text,
-            marks: Vec::new(),
-        }
+        let (apex, zone) = (apex.clone(), ZoneKey::Public(apex.clone()));
+        Self { path, apex, is_private, origin, zone, below: Vec::new(), text, marks: Vec::new() }
     }
 }

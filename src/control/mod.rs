@@ -1,20 +1,20 @@
 //! Changes: the only place that publishes a snapshot.
 
+mod retire;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 
-use crate::azure::Allocations;
+use crate::azure::{Allocations, Change};
 use crate::config::{
-    Certificates, Chaos, Config, DnsCookies, EncryptedTransport, Files, Listen, LoopbackClients, Problems,
+    Certificates, Chaos, Config, DnsCookies, EncryptedTransport, FileChange, Files, Listen, LoopbackClients, Problems,
     ServerSettings, Sources, load_after, load_on_loopback,
 };
 use crate::dns::CookieSecrets;
@@ -22,10 +22,10 @@ use crate::observe::{Condition, Metrics};
 use crate::snapshot::{Counts, Designation, Generation, Identity, Published, Snapshot};
 use crate::tls::ServerCertificate;
 use crate::view::{Belonging, ListenerId};
+use crate::world::{Applied, Refused, World};
 use crate::zone::CompileError;
+use retire::Retirement;
 
-/// How long a replaced snapshot waits for its readers: longer than any of them waits for other servers.
-const READER_PATIENCE: Duration = Duration::from_secs(10);
 /// Most addresses that were inbound endpoints since the start and are none any more.
 const MAX_GONE: usize = 65_536;
 
@@ -46,16 +46,17 @@ pub struct Control {
     published: Arc<Published>,
     metrics: Arc<Metrics>,
     outcomes: Arc<Outcomes>,
-    read: Mutex<Read>,
+    retirement: Retirement,
+    held: Mutex<Held>,
 }
 
-/// What the published snapshot was read from.
+/// The world that is served.
 #[derive(Debug)]
-struct Read {
+struct Held {
+    world: World,
+    /// What was read to declare it.
     sources: Option<Sources>,
     unchanged_keys: Vec<String>,
-    /// The addresses that private endpoints were given.
-    allocations: Allocations,
 }
 
 /// Why a configuration is not served.
@@ -65,8 +66,8 @@ pub enum LoadError {
     #[error("the configuration is refused")]
     Problems(#[source] Problems),
     /// It is too large.
-    #[error("a zone cannot be compiled")]
-    Compile(#[source] CompileError),
+    #[error("it cannot be served")]
+    Refused(#[from] Refused),
     /// Too many inbound endpoints have lost their networks since the start.
     #[error(
         "{0} addresses were inbound endpoints since the start and are none any more, {MAX_GONE} are the most: restart to \
@@ -85,6 +86,8 @@ pub struct Loaded {
     pub generation: Generation,
     /// How much it holds.
     pub counts: Counts,
+    /// How it was read.
+    pub way: Way,
     /// What may not be meant in the configuration.
     pub warnings: Problems,
     /// The keys of `[server]` that the file has changed since the start, and a reload cannot change: see
@@ -94,6 +97,15 @@ pub struct Loaded {
     pub orphans: Vec<Orphan>,
     /// The clients that networks were given on this host.
     pub loopback: LoopbackClients,
+}
+
+/// How a configuration was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// All of it.
+    Whole,
+    /// No more of it than what has changed in its zone files.
+    Changes,
 }
 
 /// A listener where clients are refused, for what they ask belongs to a network that a reload has taken away.
@@ -140,29 +152,41 @@ impl Control {
         adjust: impl FnOnce(&mut ServerSettings),
     ) -> Result<(Self, Loaded), LoadError> {
         let (config, loopback) = read_config(&files, &Allocations::default(), on_loopback)?;
-        let Config { server: declared, certificates, cookies, mut topology, warnings, sources, .. } = config;
+        let Config { server: declared, certificates, cookies, mut topology, catalogue, warnings, sources } = config;
         let mut settings = declared.clone();
         adjust(&mut settings);
         topology.set_listener_networks(settings.listener_networks());
-        let generation = Generation(1);
-        let allocations = topology.allocations().clone();
-        let snapshot = Snapshot::compile(topology, identity(&settings), generation).map_err(LoadError::Compile)?;
-        let counts = snapshot.counts();
+        let world = World::new(topology, catalogue, identity(&settings));
+        let mut world = world.map_err(Refused::Compile)?;
+        let (generation, counts) = (world.snapshot().generation(), world.snapshot().counts());
         let random_secret = random_secret()?;
         let metrics = Metrics::new(settings.metrics.as_ref().map(|metrics| metrics.max_networks));
-        let snapshot = snapshot
-            .with_cookie_secrets(cookie_secrets(cookies, &random_secret))
-            .with_network_slots(|name| metrics.networks().slot(name))
-            .with_certificates(shown(&settings, &certificates, None));
-        let snapshot = with_designations(snapshot, &settings).map_err(LoadError::Compile)?;
-        let published = Arc::new(Published::new(snapshot));
+        world.adjust(|snapshot| {
+            let snapshot = snapshot
+                .with_cookie_secrets(cookie_secrets(cookies, &random_secret))
+                .with_network_slots(|name| metrics.networks().slot(name))
+                .with_certificates(shown(&settings, &certificates, None));
+            with_designations(snapshot, &settings).map_err(Refused::Compile)
+        })?;
+        let published = Arc::new(Published::new(world.snapshot().clone()));
         let outcomes = Arc::new(Outcomes::default());
         metrics.register(outcomes.clone());
-        let read = Mutex::new(Read { sources, unchanged_keys: Vec::new(), allocations });
-        let control =
-            Self { files, on_loopback, declared, settings, random_secret, published, metrics, outcomes, read };
+        let retirement = Retirement::start();
+        let held = Mutex::new(Held { world, sources, unchanged_keys: Vec::new() });
+        let control = Self {
+            files,
+            on_loopback,
+            declared,
+            settings,
+            random_secret,
+            published,
+            metrics,
+            outcomes,
+            retirement,
+            held,
+        };
         let (unchanged_keys, orphans) = (Vec::new(), Vec::new());
-        Ok((control, Loaded { generation, counts, warnings, unchanged_keys, orphans, loopback }))
+        Ok((control, Loaded { generation, counts, way: Way::Whole, warnings, unchanged_keys, orphans, loopback }))
     }
 
     /// What queries read.
@@ -197,46 +221,83 @@ impl Control {
         result
     }
 
-    fn load_again(&self) -> Result<Loaded, LoadError> {
+    /// Applies changes to the world that is served, all or none, and publishes what they come to. What files declare is read
+    /// again with the next reload, which then counts in place of the changes. Not for a thread that serves.
+    ///
+    /// # Errors
+    /// See [`LoadError`]; what was published before is served on.
+    pub fn apply(&self, changes: Vec<Change>) -> Result<Applied, LoadError> {
+        let mut held = self.hold();
+        let applied = held.world.apply_with(changes, |snapshot| self.finish(snapshot))?;
+        // The files say no more what is served.
+        held.sources = None;
+        self.retirement.retire(self.published.swap(held.world.snapshot().clone()));
+        Ok(applied)
+    }
+
+    fn hold(&self) -> MutexGuard<'_, Held> {
         // After a panic, which published nothing, it is what it was.
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(loaded) = self.reload_record_sets(&mut read) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn load_again(&self) -> Result<Loaded, LoadError> {
+        let mut held = self.hold();
+        if let Some(loaded) = self.reload_record_sets(&mut held) {
             return Ok(loaded);
         }
-        let (config, loopback) = read_config(&self.files, &read.allocations, self.on_loopback)?;
-        let Config { server, certificates, cookies, mut topology, warnings, sources, .. } = config;
+        let (config, loopback) = read_config(&self.files, held.world.topology().allocations(), self.on_loopback)?;
+        let Config { server, certificates, cookies, mut topology, catalogue, warnings, sources } = config;
         topology.set_listener_networks(self.settings.listener_networks());
-        let allocations = topology.allocations().clone();
-        let last = self.published.load_full();
-        let snapshot = last.compile_next(topology, identity(&self.settings)).map_err(LoadError::Compile)?;
-        let snapshot = snapshot.with_certificates(shown(&self.settings, &certificates, Some(&last)));
-        let snapshot = with_designations(snapshot, &self.settings).map_err(LoadError::Compile)?;
-        drop(last);
+        held.world.replace(topology, catalogue, identity(&self.settings), |snapshot| {
+            let shown = shown(&self.settings, &certificates, Some(&snapshot));
+            let cookie_secrets = cookie_secrets(cookies, &self.random_secret);
+            self.finish(snapshot.with_certificates(shown).with_cookie_secrets(cookie_secrets))
+        })?;
+        (held.sources, held.unchanged_keys) = (sources, self.declared.differences(&server));
+        Ok(Loaded { loopback, ..self.publish(&held, Way::Whole, warnings) })
+    }
+
+    /// Gives a snapshot that was compiled as a whole what is known here alone.
+    fn finish(&self, snapshot: Snapshot) -> Result<Snapshot, LoadError> {
         let gone = gone_endpoints(&snapshot).count();
         if gone > MAX_GONE {
             return Err(LoadError::Gone(gone));
         }
-        let snapshot = snapshot
-            .with_cookie_secrets(cookie_secrets(cookies, &self.random_secret))
-            .with_network_slots(|name| self.metrics.networks().slot(name));
-        *read = Read { sources, unchanged_keys: self.declared.differences(&server), allocations };
-        Ok(Loaded { loopback, ..self.publish(snapshot, warnings, read.unchanged_keys.clone()) })
+        let snapshot = snapshot.with_network_slots(|name| self.metrics.networks().slot(name));
+        Ok(with_designations(snapshot, &self.settings).map_err(Refused::Compile)?)
     }
 
     /// Publishes what has changed, where that is no more than some record sets; `None` where all is to be loaded.
-    fn reload_record_sets(&self, read: &mut Read) -> Option<Loaded> {
-        let sources = read.sources.as_mut()?;
+    fn reload_record_sets(&self, held: &mut Held) -> Option<Loaded> {
+        let Held { world, sources, .. } = held;
+        let sources = sources.as_mut()?;
         let changes = sources.changes(&self.files)?;
-        let record_sets = changes.iter().map(|change| (change.zone, change.record_sets.as_slice()));
-        let snapshot = self.published.load_full().with_record_sets(record_sets, sources.limits)?;
+        let is_as_before = |change: &FileChange| {
+            change.record_sets.iter().all(|set| match &set.before {
+                Some(before) => world.holds(&change.zone, before),
+                None => world.lacks(&change.zone, &set.after),
+            })
+        };
+        if !changes.iter().all(is_as_before) {
+            return None;
+        }
+        let put = |change: &FileChange| {
+            let zone = change.zone.clone();
+            let record_sets: Vec<_> = change.record_sets.iter().map(|set| set.after.clone()).collect();
+            record_sets.into_iter().map(move |record_set| Change::PutRecordSet { zone: zone.clone(), record_set })
+        };
+        world.apply_quietly(&changes.iter().flat_map(put).collect::<Vec<_>>())?;
         sources.apply(changes);
-        Some(self.publish(snapshot, sources.warnings.clone(), read.unchanged_keys.clone()))
+        let warnings = sources.warnings.clone();
+        Some(self.publish(held, Way::Changes, warnings))
     }
 
-    fn publish(&self, snapshot: Snapshot, warnings: Problems, unchanged_keys: Vec<String>) -> Loaded {
-        let (generation, counts, orphans) = (snapshot.generation(), snapshot.counts(), self.orphans(&snapshot));
-        retire(self.published.swap(snapshot));
-        Loaded { generation, counts, warnings, unchanged_keys, orphans, loopback: LoopbackClients::default() }
+    fn publish(&self, held: &Held, way: Way, warnings: Problems) -> Loaded {
+        let snapshot = held.world.snapshot();
+        let (generation, counts, orphans) = (snapshot.generation(), snapshot.counts(), self.orphans(snapshot));
+        self.retirement.retire(self.published.swap(snapshot.clone()));
+        let (unchanged_keys, loopback) = (held.unchanged_keys.clone(), LoopbackClients::default());
+        Loaded { generation, counts, way, warnings, unchanged_keys, orphans, loopback }
     }
 
     fn orphans(&self, snapshot: &Snapshot) -> Vec<Orphan> {
@@ -294,19 +355,6 @@ impl Collector for Outcomes {
         }
         Ok(())
     }
-}
-
-/// Drops a snapshot when its last reader has let go, which is after a batch of queries, or when other servers have
-/// answered one: what that costs is not for a thread that serves. Does not wait for it.
-fn retire(snapshot: Arc<Snapshot>) {
-    let drop_unused = move || {
-        let start = Instant::now();
-        while Arc::strong_count(&snapshot) > 1 && start.elapsed() < READER_PATIENCE {
-            thread::sleep(Duration::from_millis(1));
-        }
-    };
-    // Where no thread can start, it is dropped right here.
-    let _ = thread::Builder::new().name("retire".to_owned()).spawn(drop_unused);
 }
 
 fn random_secret() -> Result<CookieSecrets, LoadError> {

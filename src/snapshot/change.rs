@@ -1,79 +1,115 @@
-//! Snapshot and some changed record sets → the next snapshot.
+//! Snapshot and what has changed → the next snapshot.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Generation, ServedZone, Snapshot};
-use crate::azure::{
-    Limits, Links, Origin, PrivateDnsZone, RecordSet, RecordSetChange, ResourceGroup, Scope, Writer, ZoneContents,
-    is_sound_part,
-};
-use crate::dns::{Rdatas, RecordType};
-use crate::view::ZoneId;
-use crate::zone::{RrsetSource, Zone};
+use super::{Generation, ServedZone, Snapshot, View};
+use crate::azure::{EditedZone, Topology};
+use crate::view::{LinkedZone, ViewId, ZoneId};
 
 impl Snapshot {
-    /// The snapshot that comes after this one where nothing has changed but record sets by hand. Costs a copy of the
-    /// zones that they are in.
-    ///
-    /// `None` where it takes a topology to tell what follows: a record set is not as it was before, there is something
-    /// to say about a new one, or others depend on it (see [`Zone::with_record_sets`]).
-    pub fn with_record_sets<'a>(
-        &self,
-        changes: impl IntoIterator<Item = (ZoneId, &'a [RecordSetChange])>,
-        limits: Limits,
-    ) -> Option<Self> {
+    /// The snapshot that comes after this one where nothing changes but these zones and their links. `topology` is what this
+    /// one was compiled from.
+    pub(crate) fn edited(&self, topology: &Topology, edited: &[EditedZone]) -> Self {
         let mut next = Self { generation: Generation(self.generation.0 + 1), ..self.clone() };
-        for (ZoneId(number), changes) in changes.into_iter().filter(|(_, changes)| !changes.is_empty()) {
-            let served = &mut next.zones[number as usize];
-            let is_as_before = |change: &RecordSetChange| match &change.before {
-                Some(before) => served.zone.holds(source(before)),
-                None => !served.zone.has(change.after.owner.as_ref(), change.after.rtype),
-            };
-            if !changes.iter().all(is_as_before) {
-                return None;
+        let mut views: Option<Box<[View]>> = None;
+        let mut changed = Vec::new();
+        for EditedZone { at, zone, links, .. } in edited {
+            if let Some(zone) = zone {
+                let served = &mut next.zones[*at];
+                (served.zone, served.changed) = (zone.clone(), next.generation);
             }
-            let zone = served.zone.with_record_sets(changes.iter().map(|change| source(&change.after)))?;
-            if !is_sound_part(&part(served, &zone, changes), zone.rrset_count(), limits) {
-                return None;
+            let apex = topology.zones()[*at].apex.as_ref();
+            for (network, policy) in links {
+                let linked = policy.map(|resolution_policy| LinkedZone { zone: ZoneId(*at as u32), resolution_policy });
+                let id = self.view_of(*network);
+                let view = &mut views.get_or_insert_with(|| self.views.iter().cloned().collect())[id.0 as usize];
+                view.linked = self.suffixes.with(&view.linked, apex, linked);
+                changed.push(id);
             }
-            served.zone = Arc::new(zone);
         }
-        Some(next)
+        if let Some(mut views) = views {
+            let mut alike: Box<[ViewId]> = self.alike.iter().copied().collect();
+            for id in changed {
+                let view = &mut views[id.0 as usize];
+                view.changed = next.generation;
+                view.settle();
+                move_among_alike(&views, &mut alike, id);
+            }
+            (next.views, next.alike) = (views.into(), alike.into());
+        }
+        next
+    }
+
+    /// The same with what does not follow from a topology: certificates, who is told of them, and what cookies are signed
+    /// with.
+    #[must_use]
+    pub(crate) fn with_what_others_gave(self, last: &Self) -> Self {
+        let (cookie_secrets, certificates) = (last.cookie_secrets.clone(), last.certificates.clone());
+        Self { cookie_secrets, certificates, designated: last.designated.clone(), ..self }
+    }
+
+    /// Says of all that is the same as in the last snapshot when it became what it is.
+    pub(super) fn carry_over(&mut self, last: &Self) {
+        for (zone, last) in self.zones.iter_mut().zip(&last.zones) {
+            if zone.is_as(last) {
+                zone.changed = last.changed;
+            }
+        }
+        // Lists of different tables are not to be compared.
+        if !self.suffixes.is_same(&last.suffixes) {
+            return;
+        }
+        let mut views: Box<[View]> = self.views.iter().cloned().collect();
+        for (view, last) in views.iter_mut().zip(&*last.views) {
+            if view.sees_the_same(last) {
+                view.changed = last.changed;
+            }
+        }
+        self.views = views.into();
+        if self.has_in_common(last) {
+            self.changed = last.changed;
+        }
+    }
+
+    /// Whether all is the same that answers depend on, beside zones and what views see of them.
+    fn has_in_common(&self, last: &Self) -> bool {
+        let all = |snapshot: &Self| {
+            let Self { public, reserved, private, .. } = snapshot;
+            (public.clone(), reserved.clone(), private.clone())
+        };
+        let flags = |snapshot: &Self| (snapshot.refuses_strangers, snapshot.refuses_unknown, snapshot.all_is_private);
+        all(self) == all(last)
+            && flags(self) == flags(last)
+            && self.rules == last.rules
+            && self.upstream == last.upstream
+            && self.identity == last.identity
     }
 }
 
-/// A record set as a zone takes it.
-pub(super) fn source(set: &RecordSet) -> RrsetSource<'_> {
-    (set.owner.as_ref(), set.rtype, set.ttl, &set.rdatas)
+impl ServedZone {
+    /// Whether it is the same in both snapshots.
+    fn is_as(&self, last: &Self) -> bool {
+        let flags = |zone: &Self| (zone.is_public, zone.is_internal, zone.is_private_link, zone.is_partial);
+        Arc::ptr_eq(&self.zone, &last.zone) && flags(self) == flags(last)
+    }
 }
 
-/// What a zone has at the owners of changed record sets and above them.
-fn part(served: &ServedZone, zone: &Zone, changes: &[RecordSetChange]) -> ZoneContents {
-    let apex = zone.apex().name();
-    let mut record_sets = BTreeMap::new();
-    for change in changes {
-        let ancestors = change.after.owner.as_ref().ancestors().take_while(|name| name.is_within(apex));
-        for node in ancestors.filter_map(|name| zone.glue(&name.fold())) {
-            for rrset in node.rrsets() {
-                // A private zone holds no others.
-                let is_platforms = !served.is_public && rrset.rtype() == RecordType::NS && node.name() == apex;
-                let set = RecordSet {
-                    owner: node.name().to_name(),
-                    rtype: rrset.rtype(),
-                    ttl: rrset.ttl(),
-                    rdatas: Rdatas::new(rrset.rtype(), rrset.rdatas().map(Box::from).collect()),
-                    writer: if is_platforms { Writer::NameServers } else { Writer::Person },
-                    origin: Origin::default(),
-                };
-                record_sets.insert((set.owner.clone(), set.rtype), set);
-            }
+/// Finds anew which views see the same as one that has changed, and as those that saw the same before.
+fn move_among_alike(views: &[View], alike: &mut [ViewId], changed: ViewId) {
+    let at = changed.0 as usize;
+    if alike[at] == changed {
+        let mut others = (0..views.len()).filter(|other| *other != at && alike[*other] == changed);
+        let others: Vec<_> = others.by_ref().collect();
+        if let Some(first) = others.first() {
+            others.iter().for_each(|other| alike[*other] = ViewId(*first as u32));
         }
     }
-    let (apex, origin) = (apex.to_name(), Origin::default());
-    let scope = match served.is_public {
-        true => Scope::Public,
-        false => Scope::Private { id: PrivateDnsZone::id(&ResourceGroup::default(), &apex), links: Links::default() },
-    };
-    ZoneContents { apex, scope, is_partial: served.is_partial, record_sets, origin }
+    alike[at] = changed;
+    let is_first = |other: &usize| *other != at && alike[*other].0 as usize == *other;
+    let same = (0..views.len()).filter(is_first).find(|other| views[*other].sees_the_same(&views[at]));
+    match same.map(|same| ViewId(same as u32)) {
+        Some(first) if first < changed => alike[at] = first,
+        Some(first) => alike.iter_mut().filter(|other| **other == first).for_each(|other| *other = changed),
+        None => {}
+    }
 }

@@ -1,8 +1,9 @@
 //! Topology → snapshot. Pure, and meant to run off the threads that serve.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex};
-use std::{iter, mem, thread};
+use std::{iter, thread};
 
 use super::designated::Designated;
 use super::{
@@ -13,8 +14,8 @@ use crate::azure::{
 };
 use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
 use crate::view::{
-    Belonging, Certificate, CertificateHolder, Forwarder, ForwarderId, Identifier, Key, KeyHolder, LinkedZone,
-    Selector, SelectorRule, SuffixTable, ViewId, ZoneId,
+    Belonging, BySuffix, Certificate, CertificateHolder, Forwarder, ForwarderId, Identifier, Key, KeyHolder,
+    LinkedZone, Selector, SelectorRule, Suffix, SuffixTable, ViewId, ZoneId,
 };
 use crate::zone::{CompileError, Zone};
 
@@ -23,8 +24,8 @@ impl Snapshot {
     ///
     /// # Errors
     /// Where a zone is too large to be held: see [`CompileError`].
-    pub fn compile(topology: Topology, identity: Identity, generation: Generation) -> Result<Self, CompileError> {
-        Self::compile_with(topology, identity, generation, None)
+    pub fn compile(mut topology: Topology, identity: Identity, generation: Generation) -> Result<Self, CompileError> {
+        Self::compile_from(&mut topology, identity, generation, None)
     }
 
     /// Compiles the topology that comes after this snapshot: the two share the zones that are the same in both. What was an
@@ -32,12 +33,13 @@ impl Snapshot {
     ///
     /// # Errors
     /// As [`Snapshot::compile`].
-    pub fn compile_next(&self, topology: Topology, identity: Identity) -> Result<Self, CompileError> {
-        Self::compile_with(topology, identity, Generation(self.generation.0 + 1), Some(self))
+    pub fn compile_next(&self, mut topology: Topology, identity: Identity) -> Result<Self, CompileError> {
+        Self::compile_from(&mut topology, identity, Generation(self.generation.0 + 1), Some(self))
     }
 
-    fn compile_with(
-        mut topology: Topology,
+    /// As [`Snapshot::compile`] and [`Snapshot::compile_next`], where the topology lives on with the compiled zones.
+    pub(crate) fn compile_from(
+        topology: &mut Topology,
         identity: Identity,
         generation: Generation,
         last: Option<&Self>,
@@ -49,30 +51,34 @@ impl Snapshot {
         let zones = in_parallel(topology.zones_mut(), |zone| {
             let apex = zone.apex.clone();
             let known = by_apex.get(&apex.as_ref()).map_or(&[][..], Vec::as_slice);
-            served_zone(zone, known)
+            served_zone(zone, known, generation)
         });
         let zones = zones.into_iter().collect::<Result<Box<[_]>, _>>()?;
-        let topology = &topology;
+        let topology = &*topology;
         let mut suffixes = SuffixTable::default();
         let is_public = |at: &usize| topology.zones()[*at].scope == Scope::Public;
-        let public = (0..zones.len()).filter(is_public).map(|at| linked(topology, at, ResolutionPolicy::Default));
+        let public = (0..zones.len())
+            .filter(is_public)
+            .map(|at| (topology.zones()[at].apex.as_ref(), linked(at, ResolutionPolicy::Default)));
         let public = suffixes.list(public);
         let upstream = topology.forwarding().upstream.as_ref();
         let networks = Networks::new(topology);
         let for_outside = upstream.is_some_and(|(_, for_outside)| *for_outside);
         let mut views = vec![View { has_upstream: for_outside, ..View::default() }];
         let mut sources = Vec::new();
-        for ((number, network), of_network) in topology.numbered_networks().zip(networks.collect()) {
+        let mut shared = Shared::default();
+        for ((number, network), of_network) in topology.numbered_networks().zip(networks.collect(&mut suffixes)) {
             let view = view_of(number);
             let custom_dns = topology.forwarding().custom_dns.get(&number);
             views.push(View {
-                network: Some(networks.named(number)),
+                network: Some(Arc::new(networks.named(number))),
                 custom_dns: custom_dns.map(destination),
-                linked: suffixes.list(of_network.linked),
+                linked: shared.list(of_network.linked),
                 rules: suffixes.list(of_network.rules),
                 security: suffixes.list(of_network.security),
                 has_upstream: upstream.is_some(),
-                internal: suffixes.list(of_network.internal),
+                internal: shared.list(of_network.internal),
+                ..View::default()
             });
             let prefixes = network.address_space.iter().chain(&network.client_prefixes);
             sources.extend(prefixes.map(|prefix| SelectorRule { prefix: prefix.trunc(), leads_to: view }));
@@ -81,11 +87,15 @@ impl Snapshot {
             let view = ViewId(views.len() as u32);
             sources.push(SelectorRule { prefix: (*address).into(), leads_to: view });
             views.push(View {
-                network: Some(networks.named(*network)),
+                network: Some(Arc::new(networks.named(*network))),
                 custom_dns: Some(self::destination(destination)),
                 has_upstream: upstream.is_some(),
                 ..View::default()
             });
+        }
+        for view in &mut views {
+            view.changed = generation;
+            view.settle();
         }
         let rules = topology.forwarding().rules.iter().map(|rule| ForwardingRule {
             ruleset: rule.label.as_str().into(),
@@ -94,8 +104,9 @@ impl Snapshot {
         });
         let refuses_strangers = topology.strangers() == Strangers::Refused;
         let reserved = topology.forwarding().reserved.iter().map(|domain| (domain.as_ref(), ()));
-        Ok(Self {
+        let mut next = Self {
             generation,
+            changed: generation,
             identity,
             zones,
             rules: rules.collect(),
@@ -105,7 +116,7 @@ impl Snapshot {
             refuses_strangers,
             refuses_unknown: topology.unknown_names() == UnknownNames::Refused,
             suffixes: suffixes.into(),
-            networks: topology.virtual_networks().len(),
+            networks: topology.network_count(),
             identifier: networks.identifier(&views, sources, last.map(Self::identifier)).into(),
             alike: alike(&views).into(),
             views: views.into(),
@@ -116,7 +127,11 @@ impl Snapshot {
             network_slots: Arc::default(),
             certificates: Arc::default(),
             designated: Designated::new(&[])?.into(),
-        })
+        };
+        if let Some(last) = last {
+            next.carry_over(last);
+        }
+        Ok(next)
     }
 }
 
@@ -125,11 +140,11 @@ struct Networks<'a> {
     topology: &'a Topology,
 }
 
-/// What a network has.
+/// What a network has; zones in the order of their suffixes.
 #[derive(Clone, Default)]
 struct OfNetwork<'a> {
-    linked: Vec<(NameRef<'a>, LinkedZone)>,
-    internal: Vec<(NameRef<'a>, LinkedZone)>,
+    linked: Vec<(Suffix, LinkedZone)>,
+    internal: Vec<(Suffix, LinkedZone)>,
     rules: Vec<(NameRef<'a>, RuleId)>,
     security: Vec<(NameRef<'a>, SecurityRule)>,
 }
@@ -146,7 +161,7 @@ impl<'a> Networks<'a> {
     fn named(&self, number: NetworkId) -> Network {
         Network {
             number,
-            id: (*self.topology.virtual_networks()[number.index()].id).clone(),
+            id: (*self.topology.virtual_network(number).id).clone(),
             reference: self.topology.network_label(number).into(),
             label: self.topology.qualified_network(number).into(),
         }
@@ -233,20 +248,23 @@ impl<'a> Networks<'a> {
     }
 
     /// Sorts zones and rules by the networks that they are linked to.
-    fn collect(&self) -> Vec<OfNetwork<'a>> {
+    fn collect(&self, suffixes: &mut SuffixTable) -> Vec<OfNetwork<'a>> {
         let topology = self.topology;
-        let mut collected = vec![OfNetwork::default(); topology.virtual_networks().len()];
-        for (at, zone) in topology.zones().iter().enumerate() {
+        let mut collected = vec![OfNetwork::default(); topology.network_count()];
+        let zones = topology.zones().iter().enumerate().filter(|(_, zone)| zone.scope != Scope::Public);
+        let mut zones: Vec<_> = zones.map(|(at, zone)| (suffixes.suffix(zone.apex.as_ref()), at, zone)).collect();
+        zones.sort_unstable_by_key(|(suffix, at, _)| (*suffix, *at));
+        for (suffix, at, zone) in zones {
             match &zone.scope {
                 Scope::Public => {}
                 Scope::Private { links, .. } => {
                     for (network, policy) in links.iter() {
-                        collected[network.index()].linked.push(linked(topology, at, policy));
+                        collected[network.index()].linked.push((suffix, linked(at, policy)));
                     }
                 }
                 Scope::Internal { networks } => {
                     for network in networks.iter() {
-                        collected[network.index()].internal.push(linked(topology, at, ResolutionPolicy::Default));
+                        collected[network.index()].internal.push((suffix, linked(at, ResolutionPolicy::Default)));
                     }
                 }
             }
@@ -284,8 +302,24 @@ fn destination(destination: &azure::Destination) -> Destination {
     }
 }
 
-fn linked(topology: &Topology, at: usize, resolution_policy: ResolutionPolicy) -> (NameRef<'_>, LinkedZone) {
-    (topology.zones()[at].apex.as_ref(), LinkedZone { zone: ZoneId(at as u32), resolution_policy })
+const fn linked(at: usize, resolution_policy: ResolutionPolicy) -> LinkedZone {
+    LinkedZone { zone: ZoneId(at as u32), resolution_policy }
+}
+
+/// Lists that networks have in common, as hubs and their spokes do: each once.
+#[derive(Default)]
+struct Shared(HashMap<u64, Vec<BySuffix<LinkedZone>>>);
+
+impl Shared {
+    fn list(&mut self, zones: Vec<(Suffix, LinkedZone)>) -> BySuffix<LinkedZone> {
+        let alike = self.0.entry(foldhash::fast::FixedState::default().hash_one(&zones)).or_default();
+        if let Some(known) = alike.iter().find(|known| known.is(&zones)) {
+            return known.clone();
+        }
+        let list = BySuffix::sorted(zones);
+        alike.push(list.clone());
+        list
+    }
 }
 
 /// The suffixes at which views differ, each once.
@@ -310,8 +344,16 @@ fn views_differ_elsewhere(topology: &Topology) -> bool {
 
 /// For each view the first one that sees the same.
 fn alike(views: &[View]) -> Box<[ViewId]> {
-    let mut firsts = HashMap::<_, _, foldhash::fast::RandomState>::default();
-    views.iter().zip(0..).map(|(view, at)| *firsts.entry(view.sight()).or_insert(ViewId(at))).collect()
+    let mut firsts: HashMap<u64, Vec<ViewId>> = HashMap::new();
+    let first = |(view, at): (&View, u32)| {
+        let known = firsts.entry(view.hash).or_default();
+        let first = known.iter().find(|first| views[first.0 as usize].sees_the_same(view)).copied();
+        first.unwrap_or_else(|| {
+            known.push(ViewId(at));
+            ViewId(at)
+        })
+    };
+    views.iter().zip(0..).map(first).collect()
 }
 
 /// Does the work for each item, on as many threads as there are processors for them.
@@ -333,12 +375,22 @@ fn in_parallel<T: Send, R: Send>(items: &mut [T], work: impl Fn(&mut T) -> R + S
 }
 
 /// Compiles a zone, if none of those that are known is the same.
-fn served_zone(contents: &mut ZoneContents, known: &[&Arc<Zone>]) -> Result<ServedZone, CompileError> {
-    let record_sets = mem::take(&mut contents.record_sets);
-    let sources = || record_sets.values().map(super::change::source);
-    let zone = match known.iter().find(|zone| zone.is_made_of(contents.apex.as_ref(), sources())) {
+fn served_zone(
+    contents: &mut ZoneContents,
+    known: &[&Arc<Zone>],
+    changed: Generation,
+) -> Result<ServedZone, CompileError> {
+    let zone = match contents.compiled() {
         Some(zone) => Arc::clone(zone),
-        None => Arc::new(Zone::compile(contents.apex.as_ref(), sources())?),
+        None => {
+            let sources = || contents.record_sets.values().map(azure::source);
+            let zone = match known.iter().find(|zone| zone.is_made_of(contents.apex.as_ref(), sources())) {
+                Some(zone) => Arc::clone(zone),
+                None => Arc::new(Zone::compile(contents.apex.as_ref(), sources())?),
+            };
+            contents.settle(Arc::clone(&zone));
+            zone
+        }
     };
     Ok(ServedZone {
         zone,
@@ -346,6 +398,7 @@ fn served_zone(contents: &mut ZoneContents, known: &[&Arc<Zone>]) -> Result<Serv
         is_internal: matches!(contents.scope, Scope::Internal { .. }),
         is_private_link: contents.is_private_link(),
         is_partial: contents.is_partial,
+        changed,
     })
 }
 

@@ -40,6 +40,7 @@ pub struct Designation {
 /// The zone as each network sees it.
 #[derive(Debug)]
 pub(super) struct Designated {
+    all: Box<[Designation]>,
     of_networks: Vec<(ResourceId, Zone)>,
     of_others: Zone,
 }
@@ -55,7 +56,12 @@ impl Designated {
         networks.sort();
         networks.dedup();
         let of_networks = networks.into_iter().map(|network| Ok((network.clone(), zone(Some(network))?)));
-        Ok(Self { of_networks: of_networks.collect::<Result<_, _>>()?, of_others: zone(None)? })
+        Ok(Self { all: all.into(), of_networks: of_networks.collect::<Result<_, _>>()?, of_others: zone(None)? })
+    }
+
+    /// Whether it tells of these.
+    pub(super) fn is_of(&self, all: &[Designation]) -> bool {
+        *self.all == *all
     }
 
     pub(super) fn zone(&self, network: Option<&ResourceId>) -> &Zone {

@@ -8,7 +8,7 @@ mod compile;
 mod designated;
 mod publish;
 
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use crate::azure::{NetworkId, ResolutionPolicy, ResourceId, SecurityAction, Targets};
@@ -28,6 +28,8 @@ pub const OUTSIDE: ViewId = ViewId(0);
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     generation: Generation,
+    /// When anything changed that is neither within a zone nor what a view sees.
+    changed: Generation,
     identity: Identity,
     zones: Box<[ServedZone]>,
     suffixes: Arc<SuffixTable>,
@@ -77,10 +79,10 @@ pub struct Identity {
 }
 
 /// What the clients of one network see, public zones aside.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct View {
     /// The virtual network; `None` for clients outside all of them.
-    pub network: Option<Network>,
+    pub network: Option<Arc<Network>>,
     /// Who answers in place of the network's Azure-provided DNS: its custom DNS servers.
     pub custom_dns: Option<Destination>,
     /// Private zones that are linked to the network.
@@ -93,6 +95,10 @@ pub struct View {
     has_upstream: bool,
     /// Zones with the names and addresses of the network's own machines.
     internal: BySuffix<LinkedZone>,
+    /// When it began to see what it sees.
+    changed: Generation,
+    /// Hash of its sight.
+    hash: u64,
 }
 
 /// The virtual network of a view.
@@ -121,6 +127,8 @@ pub struct ServedZone {
     pub is_private_link: bool,
     /// Whether the world holds more names in the zone than this server.
     pub is_partial: bool,
+    /// When it became what it is.
+    changed: Generation,
 }
 
 /// Number of a forwarding rule within one snapshot.
@@ -128,7 +136,7 @@ pub struct ServedZone {
 pub struct RuleId(u32);
 
 /// A rule of a DNS forwarding ruleset.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardingRule {
     /// The ruleset's name.
     pub ruleset: Box<str>,
@@ -192,8 +200,19 @@ impl View {
 
     /// All that answers depend on.
     fn sight(&self) -> impl Hash + Eq + '_ {
-        let Self { network: _, custom_dns, linked, rules, security, has_upstream, internal } = self;
+        let Self { network: _, custom_dns, linked, rules, security, has_upstream, internal, changed: _, hash: _ } =
+            self;
         (custom_dns, linked, rules, security, has_upstream, internal)
+    }
+
+    /// Takes note of all that it sees.
+    fn settle(&mut self) {
+        self.hash = foldhash::fast::FixedState::default().hash_one(self.sight());
+    }
+
+    /// Whether two views, of which note was taken, see the same.
+    fn sees_the_same(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.sight() == other.sight()
     }
 }
 
@@ -201,6 +220,14 @@ impl Snapshot {
     /// The snapshot's number.
     pub fn generation(&self) -> Generation {
         self.generation
+    }
+
+    /// Whether an answer of an earlier generation is one of this: what it came from is as it was.
+    pub fn is_as_in(&self, generation: Generation, views: &[ViewId], zones: &[ZoneId]) -> bool {
+        let is_old = |changed: Option<Generation>| changed.is_some_and(|changed| changed <= generation);
+        self.changed <= generation
+            && views.iter().all(|ViewId(at)| is_old(self.views.get(*at as usize).map(|view| view.changed)))
+            && zones.iter().all(|ZoneId(at)| is_old(self.zones.get(*at as usize).map(|zone| zone.changed)))
     }
 
     /// What `version.bind` and `id.server` tell.
@@ -247,7 +274,10 @@ impl Snapshot {
     /// # Errors
     /// There are more than a zone may have.
     pub fn with_designations(self, designations: &[Designation]) -> Result<Self, CompileError> {
-        Ok(Self { designated: Designated::new(designations)?.into(), ..self })
+        if self.designated.is_of(designations) {
+            return Ok(self);
+        }
+        Ok(Self { designated: Designated::new(designations)?.into(), changed: self.generation, ..self })
     }
 
     /// The zone `resolver.arpa` as a view sees it.
@@ -285,7 +315,7 @@ impl Snapshot {
     /// The virtual networks that a reference may mean, a name, `GROUP/NAME` or a whole ID, each with its view.
     pub fn networks_called(&self, reference: &str) -> impl Iterator<Item = (ViewId, &Network)> {
         let of_networks = (0..).map(ViewId).zip(&self.views[..]).skip(1).take(self.networks);
-        let networks = of_networks.filter_map(|(view, of)| Some((view, of.network.as_ref()?)));
+        let networks = of_networks.filter_map(|(view, of)| Some((view, of.network.as_deref()?)));
         networks.filter(move |(_, network)| network.is_called(reference))
     }
 

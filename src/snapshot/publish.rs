@@ -12,8 +12,8 @@ pub struct Published(ArcSwap<Snapshot>);
 
 impl Published {
     /// Publishes the first snapshot.
-    pub fn new(snapshot: Snapshot) -> Self {
-        Self(ArcSwap::from_pointee(snapshot))
+    pub fn new(snapshot: impl Into<Arc<Snapshot>>) -> Self {
+        Self(ArcSwap::new(snapshot.into()))
     }
 
     /// The snapshot of this moment; a query loads it once and keeps it to its end.
@@ -27,7 +27,7 @@ impl Published {
     }
 
     /// Publishes the next snapshot and returns the last, for the caller to drop.
-    pub fn swap(&self, snapshot: Snapshot) -> Arc<Snapshot> {
-        self.0.swap(Arc::new(snapshot))
+    pub fn swap(&self, snapshot: impl Into<Arc<Snapshot>>) -> Arc<Snapshot> {
+        self.0.swap(snapshot.into())
     }
 }

@@ -12,4 +12,4 @@ pub use identify::{
     Belonging, Certificate, CertificateHolder, Forwarder, Identified, Identifier, Key, KeyHolder, Way, WayKind,
 };
 pub use select::{Selector, SelectorRule};
-pub use suffixes::{BySuffix, LinkedZone, SuffixTable, ViewId, ZoneId};
+pub use suffixes::{BySuffix, LinkedZone, Suffix, SuffixTable, ViewId, ZoneId};

@@ -4,7 +4,8 @@
 //! All suffixes stand once in one table, shared by every view. A view is a few short sorted lists of numbers, so that
 //! ten thousand networks with hundreds of links each cost eight octets a link.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use hashbrown::HashTable;
 
@@ -33,11 +34,29 @@ pub struct SuffixTable {
     most_labels: usize,
 }
 
-/// What one view has at which suffix: one list of a [`SuffixTable`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What one view has at which suffix: one list of a [`SuffixTable`]. A clone shares it.
+#[derive(Clone, Debug)]
 pub struct BySuffix<T> {
-    values: Box<[(SuffixId, T)]>,
+    values: Arc<[(SuffixId, T)]>,
 }
+
+impl<T: PartialEq> PartialEq for BySuffix<T> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.values, &other.values) || self.values == other.values
+    }
+}
+
+impl<T: Eq> Eq for BySuffix<T> {}
+
+impl<T: Hash> Hash for BySuffix<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.values.hash(state);
+    }
+}
+
+/// A suffix of one table. They are ordered as in its lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Suffix(SuffixId);
 
 /// A zone as one view sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +78,25 @@ impl SuffixTable {
         let mut values: Vec<_> = values.into_iter().map(|(suffix, value)| (self.insert(suffix), value)).collect();
         values.sort_by_key(|(suffix, _)| *suffix);
         BySuffix { values: values.into() }
+    }
+
+    /// The list with a value at a suffix that some list has had, or without one.
+    pub fn with<T: Copy>(&self, list: &BySuffix<T>, suffix: NameRef<'_>, value: Option<T>) -> BySuffix<T> {
+        let Some(suffix) = self.find(suffix.fold().as_ref()) else { return list.clone() };
+        let at = list.values.partition_point(|(known, _)| *known < suffix);
+        let after = list.values[at..].iter().skip_while(|(known, _)| *known == suffix);
+        let value = value.map(|value| (suffix, value));
+        BySuffix { values: list.values[..at].iter().copied().chain(value).chain(after.copied()).collect() }
+    }
+
+    /// A suffix by its number, to make many lists of few suffixes.
+    pub fn suffix(&mut self, suffix: NameRef<'_>) -> Suffix {
+        Suffix(self.insert(suffix))
+    }
+
+    /// Whether the two tables give the same numbers to the same suffixes, so that equal lists of both mean the same.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.suffixes == other.suffixes
     }
 
     fn insert(&mut self, suffix: NameRef<'_>) -> SuffixId {
@@ -99,6 +137,19 @@ impl SuffixTable {
 }
 
 impl<T: Copy> BySuffix<T> {
+    /// A list of values in the order of their suffixes, each of which occurs once.
+    pub fn sorted(values: impl IntoIterator<Item = (Suffix, T)>) -> Self {
+        Self { values: values.into_iter().map(|(Suffix(suffix), value)| (suffix, value)).collect() }
+    }
+
+    /// Whether the list has these values, and no others.
+    pub fn is(&self, values: &[(Suffix, T)]) -> bool
+    where
+        T: PartialEq,
+    {
+        self.values.iter().copied().eq(values.iter().map(|(Suffix(suffix), value)| (*suffix, *value)))
+    }
+
     /// Whether nothing stands at any suffix.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
@@ -117,7 +168,7 @@ impl<T: Copy> BySuffix<T> {
 
 impl<T> Default for BySuffix<T> {
     fn default() -> Self {
-        Self { values: Box::default() }
+        Self { values: Arc::default() }
     }
 }
 

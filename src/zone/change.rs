@@ -1,23 +1,36 @@
-//! A zone and a few record sets → the zone that has them.
+//! A zone and a few edits of its record sets → the zone that has them.
+
+use std::hash::BuildHasher;
 
 use super::compile::Builder;
-use super::{NodeId, RrsetEntry, RrsetSource, Zone, rrset_range};
+use super::{APEX, NodeEntry, NodeId, NodeKind, RrsetEntry, RrsetSource, Zone, rrset_range};
 use crate::dns::{NameRef, RecordType};
 
-/// Types that decide what other names are, or how negative answers look: only an SOA record set that is there already
-/// can be changed by itself.
-const STRUCTURAL: [RecordType; 4] = [RecordType::SOA, RecordType::NS, RecordType::CNAME, RecordType::DNAME];
+/// What is done to one record set of a zone.
+#[derive(Clone, Copy, Debug)]
+pub enum Edit<'a> {
+    /// It is there, in place of the one of its owner and type, if there is one.
+    Put(RrsetSource<'a>),
+    /// It is not there.
+    Remove(NameRef<'a>, RecordType),
+}
+
+/// Types that decide what their owner is, or what the names below it are.
+const STRUCTURAL: [RecordType; 3] = [RecordType::NS, RecordType::CNAME, RecordType::DNAME];
 
 impl Zone {
-    /// The zone with these record sets, each in place of the one of its owner and type, where there is one. Costs a
-    /// copy of the zone, and little for each of them.
+    /// The zone after these edits: what compiling its record sets would give. Costs a copy of the zone, and little for each
+    /// of them; one that changes what is below a name, or takes the last record set of a name away, looks at all names.
     ///
-    /// `None` where compiling the zone is the way: for record sets outside it or that are too large, for types on which
-    /// other names depend, for a name whose letter case changes, and where changes have left much unused.
-    pub fn with_record_sets<'a>(&self, record_sets: impl IntoIterator<Item = RrsetSource<'a>>) -> Option<Self> {
+    /// `None` where compiling the zone is the way: for record sets outside it or that are too large, for a name whose
+    /// letter case changes beside others of that name, and where edits have left much unused.
+    pub fn edited<'a>(&self, edits: impl IntoIterator<Item = Edit<'a>>) -> Option<Self> {
         let mut builder = Builder::of(self);
-        for record_set in record_sets {
-            builder.put(record_set)?;
+        for edit in edits {
+            match edit {
+                Edit::Put(record_set) => builder.put(record_set)?,
+                Edit::Remove(owner, rtype) => builder.remove(owner, rtype),
+            }
         }
         (builder.zone.unused <= self.octets.len() / 4).then(|| builder.finish())
     }
@@ -33,6 +46,7 @@ impl Builder {
             index: zone.index.clone(),
             hasher: zone.hasher.clone(),
             negative_ttl: zone.negative_ttl,
+            rrset_count: 0,
             unused: zone.unused,
         };
         Self {
@@ -46,30 +60,28 @@ impl Builder {
 
     fn put(&mut self, record_set: RrsetSource<'_>) -> Option<()> {
         let (owner, rtype, ..) = record_set;
-        let apex = NameRef::parse(&self.octets)?;
-        if !owner.is_within(apex) {
+        if !owner.is_within(self.name(APEX)) {
             return None;
         }
         let id = self.node(owner);
-        let at = self.nodes[id.0 as usize].name as usize;
-        let is_spelled_so = self.octets[at..].starts_with(owner.as_wire());
+        let is_spelled_so = self.name(id).as_wire() == owner.as_wire();
         let node = self.nodes[id.0 as usize];
         let known = rrset_range(&node);
         let place = self.rrsets[known.clone()].binary_search_by_key(&rtype, |rrset| rrset.rtype);
+        let hid = self.hides(id);
+        if !is_spelled_so {
+            if known.len() > usize::from(place.is_ok()) {
+                return None;
+            }
+            self.spell(id, owner.as_wire());
+        }
+        let rrset = self.rrset(record_set).ok()?;
         match place {
-            _ if node.rrset_count > 0 && !is_spelled_so => return None,
-            Ok(_) if rtype != RecordType::SOA && STRUCTURAL.contains(&rtype) => return None,
-            Err(_) if STRUCTURAL.contains(&rtype) => return None,
             Ok(at) => {
-                let rrset = self.rrset(record_set).ok()?;
                 let replaced = std::mem::replace(&mut self.rrsets[known.start + at], rrset);
                 self.zone.unused += (replaced.end - replaced.start) as usize;
             }
             Err(at) => {
-                if !is_spelled_so {
-                    self.spell(id, owner.as_wire());
-                }
-                let rrset = self.rrset(record_set).ok()?;
                 self.zone.unused += known.len() * size_of::<RrsetEntry>();
                 let node = &mut self.nodes[id.0 as usize];
                 node.first_rrset = self.rrsets.len() as u32;
@@ -77,12 +89,83 @@ impl Builder {
                 self.rrsets.extend_from_within(known.clone());
                 let first = self.rrsets.len() - known.len();
                 self.rrsets.insert(first + at, rrset);
+                self.settle(id, rtype, hid);
             }
         }
         Some(())
     }
 
-    /// Spells a name that existed because of others below it as its own record sets do.
+    fn remove(&mut self, owner: NameRef<'_>, rtype: RecordType) {
+        let Some(id) = self.find(owner) else { return };
+        let known = rrset_range(&self.nodes[id.0 as usize]);
+        let Ok(at) = self.rrsets[known.clone()].binary_search_by_key(&rtype, |rrset| rrset.rtype) else { return };
+        let hid = self.hides(id);
+        let removed = self.rrsets[known.start + at];
+        self.zone.unused += (removed.end - removed.start) as usize + size_of::<RrsetEntry>();
+        self.rrsets.copy_within(known.start + at + 1..known.end, known.start + at);
+        self.nodes[id.0 as usize].rrset_count -= 1;
+        self.settle(id, rtype, hid);
+        self.prune(id);
+    }
+
+    /// Takes a name away that has no record set, and those above it that existed because of it.
+    fn prune(&mut self, id: NodeId) {
+        let mut id = id;
+        while id != APEX && self.nodes[id.0 as usize].rrset_count == 0 && self.below(id).is_empty() {
+            let name = self.name(id);
+            let (is_wildcard, hash) = (name.is_wildcard(), self.zone.hasher.hash_one(name.fold().as_ref().as_wire()));
+            let Some(parent) = name.parent().and_then(|parent| self.find(parent)) else { return };
+            self.zone.unused += name.as_wire().len() + size_of::<NodeEntry>();
+            if let Ok(entry) = self.zone.index.find_entry(hash, |known| *known == id) {
+                entry.remove();
+            }
+            self.nodes[id.0 as usize].kind = NodeKind::Gone;
+            if is_wildcard {
+                self.nodes[parent.0 as usize].wildcard = None;
+            }
+            id = parent;
+        }
+    }
+
+    /// Says anew what a node is, and what is below it, after a record set of that type has come or gone; `hid` is whether
+    /// it hid what is below it before.
+    fn settle(&mut self, id: NodeId, rtype: RecordType, hid: bool) {
+        let kind = self.nodes[id.0 as usize].kind;
+        if !STRUCTURAL.contains(&rtype) || matches!(kind, NodeKind::Hidden(_)) {
+            return;
+        }
+        self.nodes[id.0 as usize].kind = self.own_kind(id);
+        if hid == self.hides(id) {
+            return;
+        }
+        // Each comes behind its ancestors.
+        for below in self.below(id) {
+            let parent = self.name(below).parent().and_then(|parent| self.find(parent));
+            let kind = parent.map_or(NodeKind::Data, |parent| self.kind_below(parent));
+            self.nodes[below.0 as usize].kind = if kind == NodeKind::Data { self.own_kind(below) } else { kind };
+        }
+    }
+
+    /// Whether a node hides what is below it.
+    fn hides(&self, id: NodeId) -> bool {
+        let node = &self.nodes[id.0 as usize];
+        let mut rrsets = self.rrsets[rrset_range(node)].iter();
+        node.kind == NodeKind::Cut || rrsets.any(|rrset| rrset.rtype == RecordType::DNAME)
+    }
+
+    /// The nodes below a node, in the order in which they were made.
+    fn below(&self, id: NodeId) -> Vec<NodeId> {
+        let name = self.name(id);
+        let nodes = self.nodes.iter().zip(0..).map(|(node, at)| (node.kind, NodeId(at)));
+        let nodes = nodes.filter(|(kind, at)| *kind != NodeKind::Gone && *at != id).map(|(_, at)| at);
+        nodes.filter(|at| self.name(*at).is_within(name)).collect()
+    }
+
+    fn name(&self, id: NodeId) -> NameRef<'_> {
+        NameRef::parse(&self.octets[self.nodes[id.0 as usize].name as usize..]).expect("written from a name")
+    }
+
+    /// Spells a name as its own record set does: it existed because of others below it, or had another one.
     fn spell(&mut self, id: NodeId, wire: &[u8]) {
         self.zone.unused += wire.len();
         self.nodes[id.0 as usize].name = self.octets.len() as u32;
@@ -133,6 +216,10 @@ mod tests {
         ]
     }
 
+    fn puts<'a>(sets: impl IntoIterator<Item = &'a Set>) -> Vec<Edit<'a>> {
+        sources(sets).into_iter().map(Edit::Put).collect()
+    }
+
     /// Where names land, and what is there.
     fn shown(zone: &Zone) -> Vec<String> {
         let names =
@@ -151,45 +238,70 @@ mod tests {
         shown.into()
     }
 
-    #[test]
-    fn a_zone_with_record_sets_is_what_they_compile_to() {
-        let changes = [
-            set("a", RecordType::A, &[9, 9]),
-            set("a", RecordType::AAAA, &[8]),
-            set("ent", RecordType::A, &[6]),
-            set("x.CUT", RecordType::A, &[5]),
-            set("c.b", RecordType::MX, &[4]),
-            set("*.b", RecordType::A, &[3]),
-            set("@", RecordType::TXT, &[2]),
-            set("@", RecordType::SOA, &[6; 30]),
-        ];
-        let zone = compiled(&base());
-        for count in 1..=changes.len() {
-            let changes = &changes[..count];
-            let is_changed = |set: &&Set| changes.iter().any(|(owner, rtype, _)| (owner, rtype) == (&set.0, &set.1));
-            let sets: Vec<_> = base().into_iter().filter(|set| !is_changed(&set)).chain(changes.to_vec()).collect();
-            let changed = zone.with_record_sets(sources(changes)).unwrap();
-            assert_eq!(shown(&changed), shown(&compiled(&sets)));
-            assert_eq!(changed.rrset_count(), sets.len());
-            let is_made_of = |sets: &[Set]| changed.is_made_of(zone.apex().name(), sources(sets).into_iter());
-            assert!(is_made_of(&sets));
-            assert!(!is_made_of(&sets[1..]) && !is_made_of(&base()));
+    /// Applies edits one after the other, and looks at each step that it is as if compiled.
+    fn check(edits: &[(&str, RecordType, Option<&[u8]>)]) {
+        let (mut zone, mut sets) = (compiled(&base()), base());
+        for (owner, rtype, rdata) in edits {
+            let new = set(owner, *rtype, rdata.unwrap_or_default());
+            let edit = match rdata {
+                Some(_) => puts([&new])[0],
+                None => Edit::Remove(new.0.as_ref(), *rtype),
+            };
+            zone = zone.edited([edit]).unwrap();
+            sets.retain(|set| (&set.0, set.1) != (&new.0, new.1));
+            sets.extend(rdata.map(|_| new));
+            assert_eq!(shown(&zone), shown(&compiled(&sets)), "after {owner} {rtype}");
+            assert_eq!(zone.rrset_count(), sets.len());
+            let is_made_of = |sets: &[Set]| zone.is_made_of(zone.apex().name(), sources(sets).into_iter());
+            assert!(is_made_of(&sets) && !is_made_of(&sets[1..]));
+            assert_eq!(zone.rrsets().count(), sets.len());
         }
     }
 
     #[test]
-    fn what_others_depend_on_is_compiled() {
+    fn record_sets_that_come_give_what_they_compile_to() {
+        check(&[
+            ("a", RecordType::A, Some(&[9, 9])),
+            ("a", RecordType::AAAA, Some(&[8])),
+            ("ent", RecordType::A, Some(&[6])),
+            ("x.CUT", RecordType::A, Some(&[5])),
+            ("c.b", RecordType::MX, Some(&[4])),
+            ("*.b", RecordType::A, Some(&[3])),
+            ("@", RecordType::TXT, Some(&[2])),
+            ("@", RecordType::SOA, Some(&[6; 30])),
+            ("y", RecordType::CNAME, Some(b"\x01x\0")),
+            ("b", RecordType::NS, Some(b"\x01x\0")),
+            ("a", RecordType::DNAME, Some(b"\x01x\0")),
+            ("ENT", RecordType::A, Some(&[7])),
+        ]);
+    }
+
+    #[test]
+    fn record_sets_that_go_leave_what_the_others_compile_to() {
+        check(&[
+            ("a", RecordType::A, None),
+            ("a", RecordType::TXT, None),
+            ("deep.ent", RecordType::A, None),
+            ("x.cut", RecordType::A, Some(&[5])),
+            ("cut", RecordType::NS, None),
+            ("alias", RecordType::CNAME, None),
+            ("alias", RecordType::A, Some(&[1])),
+            ("c.b", RecordType::A, Some(&[1])),
+            ("*.b", RecordType::A, Some(&[1])),
+            ("b", RecordType::DNAME, Some(b"\x01x\0")),
+            ("b", RecordType::DNAME, None),
+            ("*.b", RecordType::A, None),
+            ("c.b", RecordType::A, None),
+            ("x.cut", RecordType::A, None),
+            ("@", RecordType::SOA, None),
+        ]);
+    }
+
+    #[test]
+    fn what_needs_all_of_a_zone_is_compiled() {
         let zone = compiled(&base());
-        for refused in [
-            set("a", RecordType::NS, b"\0"),
-            set("b", RecordType::CNAME, b"\0"),
-            set("alias", RecordType::CNAME, b"\0"),
-            set("b", RecordType::DNAME, b"\0"),
-            set("b", RecordType::SOA, &[0; 22]),
-            set("A", RecordType::AAAA, &[1]),
-            set("other.", RecordType::A, &[1]),
-        ] {
-            assert!(zone.with_record_sets(sources([&refused])).is_none(), "{refused:?}");
+        for refused in [set("A", RecordType::AAAA, &[1]), set("other.", RecordType::A, &[1])] {
+            assert!(zone.edited(puts([&refused])).is_none(), "{refused:?}");
         }
     }
 
@@ -200,7 +312,7 @@ mod tests {
         let mut compiled_anew = 0;
         for round in 0..1000_u16 {
             let change = set("a", RecordType::A, &round.to_be_bytes());
-            zone = zone.with_record_sets(sources([&change])).unwrap_or_else(|| {
+            zone = zone.edited(puts([&change])).unwrap_or_else(|| {
                 compiled_anew += 1;
                 compiled(base().iter().filter(|set| (&set.0, set.1) != (&change.0, change.1)).chain([&change]))
             });

@@ -70,9 +70,26 @@ impl Builder {
             index: HashTable::new(),
             hasher: foldhash::fast::RandomState::default(),
             negative_ttl: None,
+            rrset_count: 0,
             unused: 0,
         };
         Self { apex_len: apex.as_wire().len(), zone, octets: Vec::new(), nodes: Vec::new(), rrsets: Vec::new() }
+    }
+
+    /// The node of that name.
+    pub(super) fn find(&self, name: NameRef<'_>) -> Option<NodeId> {
+        let folded = name.fold();
+        let folded = folded.as_ref().as_wire();
+        self.find_hashed(self.zone.hasher.hash_one(folded), folded)
+    }
+
+    fn find_hashed(&self, hash: u64, folded: &[u8]) -> Option<NodeId> {
+        let (octets, nodes) = (&self.octets, &self.nodes);
+        let is_it = |id: &NodeId| {
+            let start = nodes[id.0 as usize].name as usize;
+            octets.get(start..start + folded.len()).is_some_and(|stored| stored.eq_ignore_ascii_case(folded))
+        };
+        self.zone.index.find(hash, is_it).copied()
     }
 
     /// The node of that name, made together with all its missing ancestors.
@@ -80,13 +97,8 @@ impl Builder {
         let folded = name.fold();
         let folded = folded.as_ref().as_wire();
         let hash = self.zone.hasher.hash_one(folded);
-        let (octets, nodes) = (&self.octets, &self.nodes);
-        let is_it = |id: &NodeId| {
-            let start = nodes[id.0 as usize].name as usize;
-            octets.get(start..start + folded.len()).is_some_and(|stored| stored.eq_ignore_ascii_case(folded))
-        };
-        if let Some(id) = self.zone.index.find(hash, is_it) {
-            return *id;
+        if let Some(id) = self.find_hashed(hash, folded) {
+            return id;
         }
         let parent = (folded.len() > self.apex_len).then(|| name.parent().map(|parent| self.node(parent))).flatten();
         let id = NodeId(self.nodes.len() as u32);
@@ -111,14 +123,14 @@ impl Builder {
     }
 
     /// What a node starts as: hidden, if its parent is a cut, a DNAME owner or hidden itself.
-    fn kind_below(&self, parent: NodeId) -> NodeKind {
+    pub(super) fn kind_below(&self, parent: NodeId) -> NodeKind {
         let entry = &self.nodes[parent.0 as usize];
         let is_dname = || self.rrsets[rrset_range(entry)].iter().any(|rrset| rrset.rtype == RecordType::DNAME);
         match entry.kind {
             NodeKind::Hidden(by) => NodeKind::Hidden(by),
             NodeKind::Cut => NodeKind::Hidden(parent),
             NodeKind::Data | NodeKind::Alias if is_dname() => NodeKind::Hidden(parent),
-            NodeKind::Data | NodeKind::Alias => NodeKind::Data,
+            NodeKind::Data | NodeKind::Alias | NodeKind::Gone => NodeKind::Data,
         }
     }
 
@@ -128,18 +140,24 @@ impl Builder {
             let entry = self.rrset(*source)?;
             self.rrsets.push(entry);
         }
-        let has = |rtype| sources.iter().any(|source| source.1 == rtype);
         let entry = &mut self.nodes[id.0 as usize];
         entry.first_rrset = first_rrset;
         entry.rrset_count = sources.len() as u16;
         if entry.kind == NodeKind::Data {
-            if id != APEX && has(RecordType::NS) {
-                entry.kind = NodeKind::Cut;
-            } else if has(RecordType::CNAME) {
-                entry.kind = NodeKind::Alias;
-            }
+            self.nodes[id.0 as usize].kind = self.own_kind(id);
         }
         Ok(())
+    }
+
+    /// What a node is by its own record sets, where nothing above hides it.
+    pub(super) fn own_kind(&self, id: NodeId) -> NodeKind {
+        let rrsets = &self.rrsets[rrset_range(&self.nodes[id.0 as usize])];
+        let has = |rtype| rrsets.iter().any(|rrset| rrset.rtype == rtype);
+        match () {
+            () if id != APEX && has(RecordType::NS) => NodeKind::Cut,
+            () if has(RecordType::CNAME) => NodeKind::Alias,
+            () => NodeKind::Data,
+        }
     }
 
     /// Writes the records of a set.
@@ -164,6 +182,7 @@ impl Builder {
         self.zone.octets = self.octets.into();
         self.zone.nodes = self.nodes.into();
         self.zone.rrsets = self.rrsets.into();
+        self.zone.rrset_count = self.zone.nodes.iter().map(|node| usize::from(node.rrset_count)).sum();
         self.zone.negative_ttl = self.zone.apex().rrset(RecordType::SOA).and_then(|soa| {
             let minimum = rdata::soa_minimum(soa.rdatas().next()?)?;
             Some(soa.ttl().min(Ttl::from_secs(minimum).unwrap_or(Ttl::MAX)))

@@ -37,7 +37,7 @@ impl Zone {
         let name = name.as_ref();
         if let Some(id) = self.find(name) {
             return match self.entry(id).kind {
-                NodeKind::Data | NodeKind::Alias => Landing::Exact(self.node(id)),
+                NodeKind::Data | NodeKind::Alias | NodeKind::Gone => Landing::Exact(self.node(id)),
                 NodeKind::Cut => Landing::Cut { cut: self.node(id), at_cut: true },
                 NodeKind::Hidden(by) => self.above(by),
             };
@@ -62,7 +62,7 @@ impl Zone {
             NodeKind::Cut => Landing::Cut { cut: node, at_cut: false },
             NodeKind::Hidden(by) => self.above(by),
             NodeKind::Data | NodeKind::Alias if node.rrset(RecordType::DNAME).is_some() => Landing::Dname(node),
-            NodeKind::Data | NodeKind::Alias => Landing::Missing { closest_encloser: node },
+            NodeKind::Data | NodeKind::Alias | NodeKind::Gone => Landing::Missing { closest_encloser: node },
         }
     }
 

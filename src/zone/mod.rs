@@ -15,6 +15,7 @@ use hashbrown::HashTable;
 
 use crate::dns::{NameRef, RecordType, Ttl};
 
+pub use change::Edit;
 pub use compile::{CompileError, RrsetSource};
 pub use lookup::Landing;
 
@@ -28,6 +29,7 @@ pub struct Zone {
     hasher: foldhash::fast::RandomState,
     /// Bounds the TTL of negative answers (RFC 2308 §5); `None` for a zone without an SOA record.
     negative_ttl: Option<Ttl>,
+    rrset_count: usize,
     /// How many octets changes have left behind.
     unused: usize,
 }
@@ -73,6 +75,8 @@ enum NodeKind {
     Cut,
     /// Lies below a zone cut or a DNAME owner, which answers in its place. Glue is such data.
     Hidden(NodeId),
+    /// A change has taken the name away. The index does not have it.
+    Gone,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +106,19 @@ impl Zone {
 
     /// How many record sets the zone has.
     pub fn rrset_count(&self) -> usize {
-        self.nodes.iter().map(|node| usize::from(node.rrset_count)).sum()
+        self.rrset_count
+    }
+
+    /// All record sets with their owners, those of one owner one after the other.
+    pub fn rrsets(&self) -> impl Iterator<Item = (NameRef<'_>, Rrset<'_>)> {
+        let nodes = (0..self.nodes.len() as u32).map(|id| self.node(NodeId(id)));
+        nodes.flat_map(|node| node.rrsets().map(move |rrset| (node.name(), rrset)))
+    }
+
+    /// The record set of that owner and type, with the owner as it is written.
+    pub fn rrset(&self, owner: NameRef<'_>, rtype: RecordType) -> Option<(NameRef<'_>, Rrset<'_>)> {
+        let node = self.glue(&owner.fold())?;
+        Some((node.name(), node.rrset(rtype)?))
     }
 
     /// Whether the zone is what these record sets compile to; there is at most one for each owner and type.
@@ -115,11 +131,6 @@ impl Zone {
         self.apex().name().as_wire() == apex.as_wire()
             && { record_sets }.all(&mut is_here)
             && count == self.rrset_count()
-    }
-
-    /// Whether the zone has a record set of that owner and type.
-    pub fn has(&self, owner: NameRef<'_>, rtype: RecordType) -> bool {
-        self.glue(&owner.fold()).is_some_and(|node| node.rrset(rtype).is_some())
     }
 
     /// Whether the zone has this very record set. Letter case of the owner counts: it is part of an answer.

@@ -10,8 +10,8 @@ use hickory_proto::rr::RecordType;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use vnetdns::config::{Files, Sources, load};
-use vnetdns::control::{Control, LoadError};
+use vnetdns::config::Files;
+use vnetdns::control::{Control, LoadError, Way};
 use vnetdns::respond::respond;
 use vnetdns::snapshot::Snapshot;
 use vnetdns::view::{Client, Transport};
@@ -199,8 +199,8 @@ fn ask(snapshot: &Snapshot, source: IpAddr, request: &[u8]) -> Vec<u8> {
     response.as_octets().to_vec()
 }
 
-/// Reloads, starts anew beside it, and compares answers, problems and counts; returns whether it was served.
-fn compare(control: &Control, files: &Files, requests: &[Vec<u8>]) -> Result<bool, TestCaseError> {
+/// Reloads, starts anew beside it, and compares answers, problems and counts; returns how it was read, if it is served.
+fn compare(control: &Control, files: &Files, requests: &[Vec<u8>]) -> Result<Option<Way>, TestCaseError> {
     match (control.reload(), Control::start(files.clone(), |_| {})) {
         (Ok(reloaded), Ok((fresh, loaded))) => {
             prop_assert_eq!(reloaded.warnings.to_string(), loaded.warnings.to_string());
@@ -213,26 +213,17 @@ fn compare(control: &Control, files: &Files, requests: &[Vec<u8>]) -> Result<boo
                     prop_assert_eq!(ours, theirs, "{} {}", source, request.escape_ascii());
                 }
             }
-            Ok(true)
+            Ok(Some(reloaded.way))
         }
         (Err(LoadError::Problems(ours)), Err(LoadError::Problems(theirs))) => {
             prop_assert_eq!(ours.to_string(), theirs.to_string());
-            Ok(false)
+            Ok(None)
         }
         (ours, theirs) => {
             prop_assert!(false, "{:?} but {:?}", ours.map(|_| ()), theirs.map(|_| ()));
-            Ok(false)
+            Ok(None)
         }
     }
-}
-
-/// Whether a reload would publish a difference alone.
-fn is_short(files: &Files, control: &Control, sources: Option<&Sources>) -> bool {
-    let changes = sources.and_then(|sources| Some((sources.changes(files)?, sources.limits)));
-    changes.is_some_and(|(changes, limits)| {
-        let record_sets = changes.iter().map(|change| (change.zone, change.record_sets.as_slice()));
-        control.published().load().with_record_sets(record_sets, limits).is_some()
-    })
 }
 
 #[test]
@@ -291,12 +282,11 @@ fn what_a_change_brings_about_elsewhere_is_not_missed() {
             texts[file] = format!("{}{more}\n", texts[file]);
             write(folder.path(), &texts);
             let control = Control::start(files.clone(), |_| {}).unwrap().0;
-            let sources = load(&files).unwrap().sources;
             assert!(texts[file].contains(from), "{from}");
             texts[file] = texts[file].replacen(from, to, 1);
             write(folder.path(), &texts);
-            assert_eq!(is_short(&files, &control, sources.as_ref()), expected, "{more:?} {to:?}");
-            compare(&control, &files, &requests).unwrap_or_else(|error| panic!("{more:?} {to:?}: {error}"));
+            let way = compare(&control, &files, &requests).unwrap_or_else(|error| panic!("{more:?} {to:?}: {error}"));
+            assert_eq!(way == Some(Way::Changes), expected, "{more:?} {to:?}");
         }
     }
 }
@@ -333,12 +323,10 @@ fn what_the_configuration_claims_in_a_zone_file_is_not_missed() {
         texts[3] = texts[3].replacen(plain, declared, 1);
         write(folder.path(), &texts);
         let control = Control::start(files.clone(), |_| {}).unwrap().0;
-        let sources = load(&files).unwrap().sources;
         texts[file] = texts[file].replacen(from, to, 1);
         write(folder.path(), &texts);
-        assert_eq!(is_short(&files, &control, sources.as_ref()), is_short_way, "{to:?}");
-        let outcome = compare(&control, &files, &requests);
-        assert_eq!(outcome.unwrap_or_else(|error| panic!("{to:?}: {error}")), is_served, "{to:?}");
+        let way = compare(&control, &files, &requests).unwrap_or_else(|error| panic!("{to:?}: {error}"));
+        assert_eq!((way == Some(Way::Changes), way.is_some()), (is_short_way, is_served), "{to:?}");
     }
 }
 
@@ -356,18 +344,19 @@ fn a_reload_after_any_edit_serves_and_reports_what_a_start_does() {
         write(folder.path(), &good);
         let control = Control::start(files.clone(), |_| {}).unwrap().0;
         for edits in steps {
-            let sources = load(&files).unwrap().sources;
             let mut texts = good.clone();
             edits.iter().for_each(|edit| edit.apply(&mut texts));
             write(folder.path(), &texts);
-            let way = if is_short(&files, &control, sources.as_ref()) { &short } else { &whole };
-            if compare(&control, &files, &requests)? {
-                count(way);
-                good = texts;
-            } else {
-                count(&refused);
-                write(folder.path(), &good);
+            match compare(&control, &files, &requests)? {
+                None => {
+                    count(&refused);
+                    write(folder.path(), &good);
+                    continue;
+                }
+                Some(Way::Changes) => count(&short),
+                Some(Way::Whole) => count(&whole),
             }
+            good = texts;
         }
         Ok(())
     });

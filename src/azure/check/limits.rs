@@ -98,18 +98,9 @@ pub(super) fn check(world: &World, findings: &mut Vec<Finding>) {
         for record_set in &zone.record_sets {
             self::record_set(record_set, world.limits, findings);
         }
-        redirect(zone, findings);
         size(&zone.name, zone.name.origin, zone.record_sets.len() + 1, findings);
-        if let Some(link) = zone.virtual_network_links.get(LINKS) {
-            let what = format!("the zone {} has more than {LINKS} links", zone.name);
-            findings.push(refused(link.link.virtual_network.origin, what, "make a second zone for the other networks"));
-        }
-        let registration_links = zone.virtual_network_links.iter().filter(|link| link.registration_enabled);
-        if let Some(link) = registration_links.clone().nth(REGISTRATION_LINKS) {
-            let what = format!("the zone {} has more than {REGISTRATION_LINKS} links that register", zone.name);
-            findings.push(refused(link.link.virtual_network.origin, what, "make a second zone for the other networks"));
-        }
-        for link in registration_links {
+        links(world, zone, findings);
+        for link in zone.virtual_network_links.iter().filter(|link| link.registration_enabled) {
             if let Some(other) = registration_zones.insert(&link.link.virtual_network, zone) {
                 // Text of Azure's: Azure-Landing-Zones issue 3890.
                 let what = format!(
@@ -151,6 +142,28 @@ pub(super) fn check(world: &World, findings: &mut Vec<Finding>) {
             findings.push(refused(id.origin, what, "put some into another network"));
         }
     }
+}
+
+/// Checks the links of a zone against each other.
+pub(super) fn links(world: &World, zone: &PrivateDnsZone, findings: &mut Vec<Finding>) {
+    if world.limits == Limits::Off {
+        return;
+    }
+    redirect(zone, findings);
+    if let Some(link) = zone.virtual_network_links.get(LINKS) {
+        let what = format!("the zone {} has more than {LINKS} links", zone.name);
+        findings.push(refused(link.link.virtual_network.origin, what, "make a second zone for the other networks"));
+    }
+    let mut registration_links = zone.virtual_network_links.iter().filter(|link| link.registration_enabled);
+    if let Some(link) = registration_links.nth(REGISTRATION_LINKS) {
+        let what = format!("the zone {} has more than {REGISTRATION_LINKS} links that register", zone.name);
+        findings.push(refused(link.link.virtual_network.origin, what, "make a second zone for the other networks"));
+    }
+}
+
+/// Whether a network may be linked to as many zones.
+pub(super) fn is_allowed(world: &World, linked_zones: usize) -> bool {
+    world.limits == Limits::Off || linked_zones <= LINKED_ZONES
 }
 
 fn refused(origin: Origin, what: String, mend: &str) -> Finding {

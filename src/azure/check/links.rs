@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 
-use crate::azure::declaration::{Link, link_names};
+use super::limits;
+use crate::azure::contents::{Links, NetworkId, Scope, ZoneContents};
+use crate::azure::declaration::{Link, PrivateDnsZone, ResolutionPolicy, link_names};
 use crate::azure::finding::Finding;
+use crate::azure::world::World;
 
 /// Refuses two links of one name.
 pub(super) fn unique_names<'a>(links: impl Iterator<Item = &'a Link> + Clone, findings: &mut Vec<Finding>) {
@@ -22,4 +25,38 @@ pub(super) fn unique_names<'a>(links: impl Iterator<Item = &'a Link> + Clone, fi
             ));
         }
     }
+}
+
+/// Whether a private zone may have the links that it is declared with, of which `changed` are other than before: nothing
+/// would be refused. `zones` are all zones as they were.
+pub(in crate::azure) fn links_are_sound(
+    world: &World,
+    zones: &[ZoneContents],
+    zone: &PrivateDnsZone,
+    links: &Links,
+    changed: &[(NetworkId, Option<ResolutionPolicy>)],
+) -> bool {
+    let mut findings = Vec::new();
+    unique_names(zone.virtual_network_links.iter().map(|link| &link.link), &mut findings);
+    limits::links(world, zone, &mut findings);
+    let others = || {
+        let private = zones.iter().filter_map(|other| match &other.scope {
+            Scope::Private { id, links } => Some((id, links, &other.apex)),
+            Scope::Public | Scope::Internal { .. } => None,
+        });
+        private.filter(|(id, ..)| **id != zone.id)
+    };
+    let may_be_linked = |network: NetworkId| {
+        let linked = others().filter(|(_, links, _)| links.contains(network));
+        let mut count = 1;
+        let is_alone = { linked }.all(|(.., apex)| {
+            count += 1;
+            *apex != *zone.name
+        });
+        is_alone && limits::is_allowed(world, count) && world.network_of(network).managed_by.is_none()
+    };
+    findings.is_empty()
+        // Two links to one network count as one.
+        && links.len() == zone.virtual_network_links.len()
+        && changed.iter().all(|(network, policy)| policy.is_none() || may_be_linked(*network))
 }

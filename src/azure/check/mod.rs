@@ -23,6 +23,7 @@ use crate::dns::{Name, RecordType, TypeName};
 
 pub(super) use forwarding::forwarding;
 pub(super) use limits::limits_of;
+pub(super) use links::links_are_sound;
 
 /// Checks what was declared, before anything is derived from it.
 pub(super) fn declaration(world: &World, catalogue: &Catalogue, findings: &mut Vec<Finding>) {

@@ -71,13 +71,7 @@ impl InternalZones {
 /// An internal zone with nothing but its SOA record: the one that Azure makes with a private zone, as no capture of the
 /// true one was found. Negative answers have a TTL of 10 s then, as those of private zones.
 fn empty(apex: Name, networks: Arc<[NetworkId]>, origin: Origin) -> ZoneContents {
-    let mut zone = ZoneContents {
-        scope: Scope::Internal { networks },
-        is_partial: false,
-        record_sets: BTreeMap::new(),
-        origin,
-        apex,
-    };
+    let mut zone = ZoneContents::new(apex, Scope::Internal { networks }, BTreeMap::new(), origin);
     zone.insert(private_soa(&zone.apex, &SoaEdit::default(), origin));
     zone
 }

@@ -81,6 +81,10 @@ pub(super) fn alias_zone(world: &World, public: &[ZoneContents]) -> Option<ZoneC
     let apex = constant(ALIAS_APEX);
     let is_covered = public.iter().any(|zone| apex.as_ref().is_within(zone.apex.as_ref()));
     // Nothing has that top-level domain.
-    let zone = || ZoneContents { is_partial: false, ..public::derived_zone(apex.clone(), origin) };
+    let zone = || {
+        let mut zone = public::derived_zone(apex.clone(), origin);
+        zone.is_partial = false;
+        zone
+    };
     (!is_covered).then(zone)
 }

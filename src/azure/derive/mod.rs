@@ -9,11 +9,10 @@ mod public;
 mod reserved;
 mod zone_group;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::catalogue::Catalogue;
-use super::contents::{Scope, ZoneContents};
+use super::contents::{RecordSets, Scope, ZoneContents};
 use super::declaration::{Address, Origin, PrivateDnsZone, PublicZone, RecordSet, SoaEdit, Writer};
 use super::finding::Finding;
 use super::world::World;
@@ -54,19 +53,12 @@ pub(super) fn zones(world: &mut World, catalogue: &Catalogue, findings: &mut Vec
     private
 }
 
-type RecordSets = BTreeMap<(Name, RecordType), RecordSet>;
-
 fn private_zone(world: &World, zone: &PrivateDnsZone, record_sets: RecordSets) -> ZoneContents {
     // A network that is not there has been reported.
     let links = zone.virtual_network_links.iter();
     let links = links.filter_map(|link| Some((world.number(&link.link.virtual_network)?, link.resolution_policy)));
-    let mut contents = ZoneContents {
-        apex: (*zone.name).clone(),
-        scope: Scope::Private { id: zone.id.clone(), links: links.collect() },
-        is_partial: false,
-        record_sets,
-        origin: zone.name.origin,
-    };
+    let scope = Scope::Private { id: zone.id.clone(), links: links.collect() };
+    let mut contents = ZoneContents::new((*zone.name).clone(), scope, record_sets, zone.name.origin);
     let soa = private_soa(&zone.name, &zone.soa, zone.name.origin);
     // One that a person wrote is there to be refused.
     contents.record_sets.entry((soa.owner.clone(), soa.rtype)).or_insert(soa);
@@ -95,13 +87,8 @@ pub(crate) fn private_soa(apex: &Name, edit: &SoaEdit, origin: Origin) -> Record
 }
 
 fn public_zone(zone: &mut PublicZone) -> ZoneContents {
-    ZoneContents {
-        apex: (*zone.name).clone(),
-        scope: Scope::Public,
-        is_partial: false,
-        record_sets: take_record_sets(&zone.name, &mut zone.record_sets),
-        origin: zone.name.origin,
-    }
+    let record_sets = take_record_sets(&zone.name, &mut zone.record_sets);
+    ZoneContents::new((*zone.name).clone(), Scope::Public, record_sets, zone.name.origin)
 }
 
 /// Record sets by owner and type; of two, which have been reported, the last.

@@ -315,13 +315,8 @@ pub(super) fn derived_zone(apex: Name, origin: Origin) -> ZoneContents {
     let servers = ["ns1-01.azure-dns.com", "ns2-01.azure-dns.net", "ns3-01.azure-dns.org", "ns4-01.azure-dns.info"];
     let soa = rdata::soa(&constant(servers[0]), &constant("azuredns-hostmaster.microsoft.com"), PUBLIC_SOA);
     let ns = servers.iter().map(|server| constant(server).as_wire().into()).collect();
-    let mut contents = ZoneContents {
-        apex: apex.clone(),
-        scope: Scope::Public,
-        is_partial: true,
-        record_sets: BTreeMap::new(),
-        origin,
-    };
+    let mut contents = ZoneContents::new(apex.clone(), Scope::Public, BTreeMap::new(), origin);
+    contents.is_partial = true;
     contents.insert(record_set(RecordType::SOA, seconds(SOA_TTL), vec![soa.into()]));
     contents.insert(record_set(RecordType::NS, NameServer::TTL, ns));
     contents

@@ -129,7 +129,7 @@ fn missing_zone(
 fn delete(world: &World, claims: Claims<'_>, zones: &mut [ZoneContents], findings: &mut Vec<Finding>) {
     for ((zone, owner, rtype), claimants) in claims {
         let Some(deleted) = claimants.iter().find(|endpoint| endpoint.takes_away()) else { continue };
-        zones[zone].record_sets.remove(&(owner.clone(), rtype));
+        zones[zone].remove(&owner, rtype);
         if let Some(left) = claimants.iter().find(|endpoint| !endpoint.takes_away()) {
             let (gone, left) = (world.label(&deleted.id), world.label(&left.id));
             let (how, mend) = match deleted.connection_state {

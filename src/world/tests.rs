@@ -1,0 +1,439 @@
+//! Random worlds and changes: after each the world answers as one that is loaded from scratch, and says the same of itself.
+
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+use super::*;
+use crate::azure::{
+    ConnectionState, Declared, Limits, Link, NetworkInterface, Origin, PowerState, PrivateDnsZone, PrivateEndpoint,
+    PrivateLinkResource, PublicZone, ResolutionPolicy, Resource, ResourceGroup, ResourceId, SoaEdit, VirtualMachine,
+    VirtualNetwork, VirtualNetworkLink, Word, Writer, types,
+};
+use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
+use crate::respond::respond;
+use crate::view::{Client, Transport};
+use crate::wire::Response;
+
+const CASES: u32 = 32;
+/// Reading it takes longer than all else here.
+static CATALOGUE: LazyLock<Arc<Catalogue>> = LazyLock::new(|| Arc::new(Catalogue::embedded()));
+const NETWORKS: usize = 3;
+/// Names of zones; the last two are one, in two groups.
+const APEXES: [&str; 6] = [
+    "corp.test",
+    "deep.corp.test",
+    "privatelink.blob.core.windows.net",
+    "blob.core.windows.net",
+    "other.test",
+    "other.test",
+];
+const PUBLIC: &str = "example.test";
+const OWNERS: [&str; 12] = ["@", "a", "b", "a.b", "*.b", "m0", "acct0", "acct1", "x.deep", "c", "x.c", "*"];
+const TYPES: [RecordType; 8] = [
+    RecordType::A,
+    RecordType::AAAA,
+    RecordType::TXT,
+    RecordType::CNAME,
+    RecordType::MX,
+    RecordType::NS,
+    RecordType::DNAME,
+    RecordType::SOA,
+];
+
+/// What a change is about, by numbers that only mean something here.
+#[derive(Clone, Debug)]
+enum Raw {
+    Set { zone: usize, owner: usize, rtype: usize, value: Option<u8> },
+    Link { zone: usize, network: usize, value: Option<(bool, bool)> },
+    Zone { zone: usize, value: bool },
+    Endpoint { number: usize, value: Option<(u8, Vec<usize>, u8)> },
+    Machine { value: Option<bool> },
+    Network { network: usize, value: bool },
+}
+
+fn raw() -> impl Strategy<Value = Raw> {
+    let set = (0..APEXES.len() + 1, 0..OWNERS.len(), 0..TYPES.len(), prop::option::weighted(0.7, 0..4_u8))
+        .prop_map(|(zone, owner, rtype, value)| Raw::Set { zone, owner, rtype, value });
+    let link = (0..APEXES.len(), 0..NETWORKS + 1, prop::option::weighted(0.6, any::<(bool, bool)>()))
+        .prop_map(|(zone, network, value)| Raw::Link { zone, network, value });
+    let zone = (0..APEXES.len(), any::<bool>()).prop_map(|(zone, value)| Raw::Zone { zone, value });
+    let endpoint = (0..3_usize, prop::option::weighted(0.8, (0..4_u8, vec(0..APEXES.len(), 0..3), 0..4_u8)))
+        .prop_map(|(number, value)| Raw::Endpoint { number, value });
+    let machine = prop::option::weighted(0.8, any::<bool>()).prop_map(|value| Raw::Machine { value });
+    let network = (0..NETWORKS, any::<bool>()).prop_map(|(network, value)| Raw::Network { network, value });
+    prop_oneof![10 => set, 5 => link, 1 => zone, 3 => endpoint, 1 => machine, 1 => network]
+}
+
+fn declared<T>(value: T) -> Declared<T> {
+    Declared::new(value, Origin(0))
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn group(zone: usize) -> ResourceGroup {
+    let group = if zone + 1 == APEXES.len() { "second" } else { "default" };
+    ResourceGroup::new(Default::default(), group).unwrap()
+}
+
+fn zone_id(zone: usize) -> ResourceId {
+    PrivateDnsZone::id(&group(zone), &name(APEXES[zone]))
+}
+
+fn id(resource_type: &str, name: &str) -> ResourceId {
+    ResourceGroup::default().resource(resource_type, name).unwrap()
+}
+
+fn network_id(network: usize) -> ResourceId {
+    id(types::VIRTUAL_NETWORK, &format!("v{network}"))
+}
+
+fn network(number: usize) -> VirtualNetwork {
+    let prefix = format!("10.{number}.0.0/16").parse().unwrap();
+    VirtualNetwork { address_space: vec![declared(prefix)], ..VirtualNetwork::new(declared(network_id(number))) }
+}
+
+fn link(network: usize, registration_enabled: bool, redirects: bool) -> VirtualNetworkLink {
+    let resolution_policy = if redirects { ResolutionPolicy::NxDomainRedirect } else { ResolutionPolicy::Default };
+    let link = Link {
+        name: (network == 1).then(|| declared("named".to_owned())),
+        virtual_network: declared(network_id(network)),
+    };
+    VirtualNetworkLink { link, registration_enabled, resolution_policy }
+}
+
+fn link_name(network: usize) -> String {
+    if network == 1 { "named".to_owned() } else { format!("v{network}") }
+}
+
+fn zone(number: usize) -> PrivateDnsZone {
+    PrivateDnsZone {
+        name: declared(name(APEXES[number])),
+        id: zone_id(number),
+        virtual_network_links: Vec::new(),
+        record_sets: Vec::new(),
+        soa: SoaEdit::default(),
+    }
+}
+
+fn account(number: usize) -> PrivateLinkResource {
+    let id = id("Microsoft.Storage/storageAccounts", &format!("acct{number}"));
+    PrivateLinkResource::new(declared(id), declared("eastus".to_owned()))
+}
+
+/// Two endpoints of one account, and one of another.
+fn endpoint(number: usize, (state, zones, host): (u8, Vec<usize>, u8)) -> PrivateEndpoint {
+    let network = number % 2;
+    let address: IpAddr = [10, network as u8, 9, host].into();
+    PrivateEndpoint {
+        id: declared(id(types::PRIVATE_ENDPOINT, &format!("pe{number}"))),
+        virtual_network: declared(network_id(network)),
+        subnet: None,
+        private_link_resource: declared(account(number / 2).id.into_value()),
+        group_id: declared("blob".to_owned()),
+        connection_state: if state == 0 { ConnectionState::Pending } else { ConnectionState::Approved },
+        ip_configurations: [(Word::from("blob"), declared(address.into()))].into(),
+        private_dns_zone_group: zones.into_iter().map(|zone| declared(zone_id(zone))).collect(),
+        deleted: state == 1,
+        has_unknown_addresses: false,
+        was_approved: false,
+    }
+}
+
+fn machine(runs: bool) -> VirtualMachine {
+    VirtualMachine {
+        name: declared("m0".to_owned()),
+        resource_group: ResourceGroup::default(),
+        virtual_network: declared(network_id(0)),
+        network_interfaces: vec![NetworkInterface {
+            name: None,
+            subnet: None,
+            ip_addresses: vec![declared(IpAddr::from([10, 0, 1, 1]).into())],
+            dns_servers: Vec::new(),
+            primary: false,
+            origin: Origin(0),
+        }],
+        power_state: if runs { PowerState::Running } else { PowerState::Deallocated },
+    }
+}
+
+fn zone_key(zone: usize) -> (ZoneKey, Name) {
+    match APEXES.get(zone) {
+        Some(apex) => (ZoneKey::Private(zone_id(zone)), name(apex)),
+        None => (ZoneKey::Public(name(PUBLIC)), name(PUBLIC)),
+    }
+}
+
+fn record_set(owner: Name, rtype: RecordType, value: u8) -> RecordSet {
+    let targets = ["a.corp.test", "b.corp.test", "acct0.blob.core.windows.net", "x.c.other.test"];
+    let target = name(targets[usize::from(value) % targets.len()]);
+    let rdata: Vec<u8> = match rtype {
+        RecordType::A => vec![10, 0, 0, value],
+        RecordType::AAAA => [vec![0xfd; 15], vec![value]].concat(),
+        RecordType::TXT => vec![1, b'0' + value],
+        RecordType::MX => [&[0, value][..], target.as_wire()].concat(),
+        RecordType::SOA => rdata::soa(&name("ns.test"), &name("host.test"), [1, 2, 3, 4, value.into()]),
+        _ => target.as_wire().to_vec(),
+    };
+    let ttl = Ttl::from_secs(60 + u32::from(value)).unwrap();
+    RecordSet { owner, rtype, ttl, rdatas: Rdatas::one(rdata), writer: Writer::Person, origin: Origin(0) }
+}
+
+/// The change, and with it what is declared afterwards where it is about something that is there: lists, and no more.
+fn change(raw: Raw, model: &mut Declaration) -> Option<Change> {
+    match raw {
+        Raw::Set { zone, owner, rtype, value } => {
+            let (key, apex) = zone_key(zone);
+            let owner = Name::relative(OWNERS[owner], apex.as_ref()).unwrap();
+            let rtype = TYPES[rtype];
+            let set = value.map(|value| record_set(owner.clone(), rtype, value));
+            let at = match &key {
+                ZoneKey::Private(id) => model.private_dns_zones.iter().position(|zone| zone.id == *id),
+                ZoneKey::Public(_) => Some(0),
+            };
+            let change = match &set {
+                Some(record_set) => Change::PutRecordSet { zone: key.clone(), record_set: record_set.clone() },
+                None => Change::DeleteRecordSet { zone: key.clone(), owner: owner.clone(), rtype },
+            };
+            let record_sets = match (&key, at?) {
+                (ZoneKey::Private(_), at) if rtype == RecordType::SOA && owner == apex => {
+                    // Of the SOA record that there always is nothing can be taken away.
+                    let soa = SoaEdit::from_record(&set?);
+                    model.private_dns_zones[at].soa = soa;
+                    return Some(change);
+                }
+                (ZoneKey::Private(_), at) => &mut model.private_dns_zones[at].record_sets,
+                (ZoneKey::Public(_), at) => &mut model.public_zones[at].record_sets,
+            };
+            let before = record_sets.len();
+            record_sets.retain(|set| (&set.owner, set.rtype) != (&owner, rtype));
+            if set.is_none() && record_sets.len() == before {
+                return None;
+            }
+            record_sets.extend(set);
+            Some(change)
+        }
+        Raw::Link { zone, network, value } => {
+            let id = zone_id(zone);
+            let zone = model.private_dns_zones.iter_mut().find(|zone| zone.id == id)?;
+            let links = &mut zone.virtual_network_links;
+            let before = links.len();
+            links.retain(|link| *link.link.virtual_network != network_id(network));
+            match value {
+                Some((registers, redirects)) => {
+                    let link = link(network, registers, redirects);
+                    links.push(link.clone());
+                    Some(Change::PutLink { zone: id, link })
+                }
+                None if links.len() == before => None,
+                None => Some(Change::Delete(id.child(types::VIRTUAL_NETWORK_LINK, &link_name(network)).unwrap())),
+            }
+        }
+        Raw::Zone { zone: number, value } => {
+            let id = zone_id(number);
+            let is_there = model.private_dns_zones.iter().any(|zone| zone.id == id);
+            match (value, is_there) {
+                (true, false) => {
+                    model.private_dns_zones.push(zone(number));
+                    Some(Change::Put(Resource::PrivateDnsZone(zone(number))))
+                }
+                (false, true) => {
+                    model.private_dns_zones.retain(|zone| zone.id != id);
+                    Some(Change::Delete(id))
+                }
+                _ => None,
+            }
+        }
+        Raw::Endpoint { number, value } => {
+            let at = model.private_endpoints.iter().position(|known| known.id.name() == format!("pe{number}"));
+            match (value, at) {
+                (Some(value), at) => {
+                    let endpoint = endpoint(number, value);
+                    match at {
+                        Some(at) => model.private_endpoints[at] = endpoint.clone(),
+                        None => model.private_endpoints.push(endpoint.clone()),
+                    }
+                    Some(Change::Put(Resource::PrivateEndpoint(endpoint)))
+                }
+                (None, Some(at)) => Some(Change::Delete(model.private_endpoints.remove(at).id.into_value())),
+                (None, None) => None,
+            }
+        }
+        Raw::Machine { value } => {
+            let was_there = !model.virtual_machines.is_empty();
+            model.virtual_machines.clear();
+            match value {
+                Some(runs) => {
+                    model.virtual_machines.push(machine(runs));
+                    Some(Change::Put(Resource::VirtualMachine(machine(runs))))
+                }
+                None => was_there.then(|| Change::Delete(id(types::VIRTUAL_MACHINE, "m0"))),
+            }
+        }
+        Raw::Network { network: number, value } => {
+            let is_there = |known: &VirtualNetwork| *known.id == network_id(number);
+            match (value, model.virtual_networks.iter().position(is_there)) {
+                (true, None) => {
+                    model.virtual_networks.push(network(number));
+                    Some(Change::Put(Resource::VirtualNetwork(network(number))))
+                }
+                (false, Some(at)) => Some(Change::Delete(model.virtual_networks.remove(at).id.into_value())),
+                _ => None,
+            }
+        }
+    }
+}
+
+fn lab(limits: Limits) -> Declaration {
+    let apex = name(PUBLIC);
+    let soa = record_set(apex.clone(), RecordType::SOA, 1);
+    let ns = record_set(apex.clone(), RecordType::NS, 2);
+    let mut zones: Vec<_> = (0..4).map(zone).collect();
+    for (zone, network) in [(0, 0), (0, 1), (1, 1), (2, 0), (2, 2), (3, 2)] {
+        zones[zone].virtual_network_links.push(link(network, zone == 0 && network == 0, false));
+    }
+    Declaration {
+        virtual_networks: (0..NETWORKS).map(network).collect(),
+        private_dns_zones: zones,
+        private_link_resources: (0..2).map(account).collect(),
+        private_endpoints: vec![endpoint(0, (2, vec![2], 1))],
+        virtual_machines: vec![machine(true)],
+        public_zones: vec![PublicZone { name: declared(apex), record_sets: vec![soa, ns] }],
+        limits,
+        ..Declaration::default()
+    }
+}
+
+/// Requests for whatever may be there, from each network and from outside.
+fn answers(snapshot: &Snapshot) -> Vec<(IpAddr, Vec<u8>, Vec<u8>)> {
+    let apexes = APEXES.iter().copied().chain([PUBLIC, "privatelink.blob.core.windows.net"]);
+    let names = apexes.flat_map(|apex| OWNERS.map(|owner| Name::relative(owner, name(apex).as_ref()).unwrap()));
+    let names: Vec<_> = names.chain([name("1.1.0.10.in-addr.arpa"), name("m0.internal.cloudapp.net")]).collect();
+    let sources = [[10, 0, 0, 9], [10, 1, 0, 9], [10, 2, 0, 9], [192, 0, 2, 1]].map(IpAddr::from);
+    let mut answers = Vec::new();
+    let mut response = Response::new();
+    for source in sources {
+        for name in &names {
+            for rtype in TYPES {
+                let qtype = u16::from(rtype).to_be_bytes();
+                let request = [b"\0\x07\x01\0\0\x01\0\0\0\0\0\0", name.as_wire(), &qtype, b"\0\x01"].concat();
+                respond(snapshot, &Client::new(source, Transport::Tcp), &request, &mut response);
+                answers.push((source, request, response.as_octets().to_vec()));
+            }
+        }
+    }
+    answers
+}
+
+fn texts(findings: &[Finding]) -> Vec<String> {
+    let mut texts: Vec<_> = findings.iter().map(|finding| format!("{:?} {}", finding.severity, finding.what)).collect();
+    texts.sort();
+    texts
+}
+
+fn load(declaration: Declaration) -> Result<(World, Vec<Finding>), Vec<Finding>> {
+    let (topology, findings) = Topology::new(declaration, &CATALOGUE)?;
+    Ok((World::new(topology, Arc::clone(&CATALOGUE), Identity::default()).unwrap(), findings))
+}
+
+/// Says that the world is as if what it declares had just been loaded.
+fn is_as_loaded(world: &World, model: &Declaration) -> Result<(), TestCaseError> {
+    let (fresh, findings) = load(model.clone()).unwrap();
+    for (ours, theirs) in answers(world.snapshot()).into_iter().zip(answers(fresh.snapshot())) {
+        prop_assert!(ours == theirs, "{} asks {}", ours.0, ours.1.escape_ascii());
+    }
+    let (_, again) = load(world.declaration()).unwrap();
+    prop_assert_eq!(texts(&again), texts(&findings));
+    prop_assert_eq!(world.snapshot().counts(), fresh.snapshot().counts());
+    let alike = |world: &World| (0..4).map(|at| world.snapshot().alike(crate::view::ViewId(at))).collect::<Vec<_>>();
+    prop_assert_eq!(alike(world), alike(&fresh));
+    Ok(())
+}
+
+/// What makes a change of a record set or a link undone.
+fn undo(raw: &Raw, model: &Declaration) -> Option<Change> {
+    match raw {
+        Raw::Set { zone, owner, rtype, .. } => {
+            let (key, apex) = zone_key(*zone);
+            let (owner, rtype) = (Name::relative(OWNERS[*owner], apex.as_ref()).unwrap(), TYPES[*rtype]);
+            let record_sets = match &key {
+                ZoneKey::Private(id) => &model.private_dns_zones.iter().find(|zone| zone.id == *id)?.record_sets,
+                ZoneKey::Public(_) => &model.public_zones[0].record_sets,
+            };
+            let before = record_sets.iter().find(|set| set.owner == owner && set.rtype == rtype);
+            if before.is_none() && rtype == RecordType::SOA && owner == apex {
+                return None;
+            }
+            Some(match before {
+                Some(set) => Change::PutRecordSet { zone: key, record_set: set.clone() },
+                None => Change::DeleteRecordSet { zone: key, owner, rtype },
+            })
+        }
+        Raw::Link { zone, network, .. } => {
+            let id = zone_id(*zone);
+            let zone = model.private_dns_zones.iter().find(|zone| zone.id == id)?;
+            let mut links = zone.virtual_network_links.iter();
+            Some(match links.find(|link| *link.link.virtual_network == network_id(*network)) {
+                Some(link) => Change::PutLink { zone: id, link: link.clone() },
+                None => Change::Delete(id.child(types::VIRTUAL_NETWORK_LINK, &link_name(*network)).unwrap()),
+            })
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn a_changed_world_is_as_one_that_is_loaded_from_scratch() {
+    let mut ways = [0, 0, 0];
+    let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+    let counted = std::cell::RefCell::new(&mut ways);
+    let limits = select(vec![Limits::Azure, Limits::Off]);
+    let outcome = runner.run(&(limits, vec(vec(raw(), 1..3), 1..12)), |(limits, steps)| {
+        let mut model = lab(limits);
+        let (mut world, _) = load(model.clone()).unwrap();
+        for step in steps {
+            let before = model.clone();
+            let (first, is_one) = (step[0].clone(), step.len() == 1);
+            let changes: Vec<_> = step.into_iter().filter_map(|raw| change(raw, &mut model)).collect();
+            if changes.is_empty() {
+                model = before;
+                continue;
+            }
+            let old = answers(world.snapshot());
+            match (world.apply(changes.clone()), load(model.clone())) {
+                (Ok(applied), Ok(_)) => {
+                    counted.borrow_mut()[usize::from(applied.way == Way::Derived)] += 1;
+                    is_as_loaded(&world, &model).map_err(|error| {
+                        TestCaseError::fail(format!("after {changes:?}, {:?}: {error}", applied.way))
+                    })?;
+                    if let Some(back) = undo(&first, &before).filter(|_| is_one) {
+                        world.apply(vec![back]).unwrap();
+                        prop_assert!(answers(world.snapshot()) == old, "{changes:?} is not undone");
+                        world.apply(changes).unwrap();
+                    }
+                }
+                (Err(Refused::Findings(ours)), Err(theirs)) => {
+                    counted.borrow_mut()[2] += 1;
+                    prop_assert_eq!(texts(&ours), texts(&theirs), "{:?}", changes);
+                    prop_assert!(answers(world.snapshot()) == old, "{:?} is half applied", changes);
+                    model = before;
+                }
+                (ours, theirs) => {
+                    let theirs = theirs.map(|_| ()).map_err(|findings| texts(&findings));
+                    prop_assert!(false, "{:?}: {:?} but {:?}", changes, ours, theirs);
+                }
+            }
+        }
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+    assert!(ways.iter().all(|count| *count > CASES / 4), "edited, derived and refused: {ways:?}");
+}
