@@ -32,7 +32,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
             None => snapshot.internal_zone(view, &folded).or_else(|| snapshot.public_zone(&folded)),
         };
         let Some(linked) = snapshot.private_zone(view, &folded).or_else(unlinked) else { return };
-        if let Landing::Exact(node) = self.snapshot.zone(linked.zone).zone.lookup(&folded) {
+        if let Landing::Exact(node) = self.open(linked).zone.lookup(&folded) {
             self.push_addresses(node, host);
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::origins::Origins;
 use super::reply::{ForwardQuestion, ReplySet};
 use crate::dns::{ExtendedError, Name, NameRef, Rcode, RecordType, Ttl};
 use crate::zone::Rrset;
@@ -32,6 +33,8 @@ pub struct Answer<'a> {
     pub names_exist: bool,
     /// Whether the DNS security policy wants an alert.
     pub is_alert: bool,
+    /// What it came from.
+    pub origins: Origins,
     /// What must be asked of other servers first; the rest of the answer then means nothing.
     pub forward: Option<Box<ForwardQuestion>>,
 }
@@ -114,6 +117,7 @@ impl Default for Answer<'_> {
             required_additional: 0,
             names_exist: true,
             is_alert: false,
+            origins: Origins::default(),
             forward: None,
         }
     }

@@ -37,6 +37,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
 
     fn enter(&mut self, view: ViewId) {
         self.observer.observe(Step::View(view));
+        self.answer.origins.add_view(view);
         self.view = view;
     }
 
@@ -180,9 +181,9 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         self.answer.extended_error = reason;
     }
 
-    /// Forgets the answer so far, but for the alert that it is worth.
+    /// Forgets the answer so far, but for the alert that it is worth and what it came from.
     fn start_over(&mut self, rcode: Rcode) {
-        let is_alert = self.answer.is_alert;
-        self.answer = Answer { rcode, is_authoritative: false, is_alert, ..Answer::default() };
+        let Answer { is_alert, origins, .. } = self.answer;
+        self.answer = Answer { rcode, is_authoritative: false, is_alert, origins, ..Answer::default() };
     }
 }

@@ -13,6 +13,7 @@ mod answer;
 mod designated;
 mod elsewhere;
 mod observer;
+mod origins;
 mod reply;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::zone::{Landing, Node, Rrset, Zone};
 
 pub use answer::{Answer, AnswerSet, Data, OwnerName, Section};
 pub use observer::{Observer, Step};
+pub use origins::Origins;
 pub use reply::{ForwardQuestion, Replies, Reply, ReplySet};
 
 /// Answers a question of class IN in a view, telling the observer each step.
@@ -100,7 +102,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         }
         if let Some(linked) = self.snapshot.internal_zone(self.view, &folded) {
             self.observer.observe(Step::InternalZone(linked));
-            let chosen = Chosen { linked, zone: &self.snapshot.zone(linked.zone).zone };
+            let chosen = self.open(linked);
             return self.answer_from(chosen, chosen.zone.lookup(&folded), sname);
         }
         self.follow_publicly(sname, &folded, None)
@@ -150,15 +152,20 @@ impl<'a, O: Observer> Query<'a, '_, O> {
 
     /// The zone with the longest apex; for a DS query at that apex the zone above, if it delegates the name, for the
     /// parent answers there (RFC 4035 §3.1.4.1).
-    fn chosen(&self, linked: LinkedZone, is_private: bool, name: &Folded) -> Chosen<'a> {
-        let chosen = |linked: LinkedZone| Chosen { linked, zone: &self.snapshot.zone(linked.zone).zone };
-        let child = chosen(linked);
+    fn chosen(&mut self, linked: LinkedZone, is_private: bool, name: &Folded) -> Chosen<'a> {
+        let child = self.open(linked);
         if self.question.qtype != RecordType::DS || child.zone.apex().name() != name.as_ref() {
             return child;
         }
-        let parent = self.snapshot.zone_above(is_private.then_some(self.view), name).map(chosen);
+        let parent = self.snapshot.zone_above(is_private.then_some(self.view), name).map(|linked| self.open(linked));
         let delegates = |parent: &Chosen<'a>| matches!(parent.zone.lookup(name), Landing::Cut { at_cut: true, .. });
         parent.filter(delegates).unwrap_or(child)
+    }
+
+    /// Takes note that the answer depends on a zone.
+    fn open(&mut self, linked: LinkedZone) -> Chosen<'a> {
+        self.answer.origins.add_zone(linked.zone);
+        Chosen { linked, zone: &self.snapshot.zone(linked.zone).zone }
     }
 
     fn answer_from(&mut self, chosen: Chosen<'a>, landing: Landing<'a>, sname: OwnerName<'a>) -> Option<OwnerName<'a>> {

@@ -144,8 +144,8 @@ impl Responder {
         if request.question.qclass != DNSClass::IN || is_refused(snapshot, client, &identified) {
             return Some(answer(snapshot, &identified, client, &request, &none, response, &mut (), |_, _| {}));
         }
-        let place = self.cache.place(snapshot.generation(), snapshot.alike(view), client, &request);
-        if let Some((kept, is_private)) = self.cache.find(&place) {
+        let place = self.cache.place(snapshot.alike(view), client, &request);
+        if let Some((kept, is_private)) = self.cache.find(snapshot, &place) {
             let scope = if is_private { identified.scope } else { 0 };
             response.write_kept(&request, client, scope, kept);
             self.is_kept = true;
@@ -162,7 +162,7 @@ impl Responder {
         }
         let keep = |answer: &Answer<'_>, response: &Response| {
             let is_private = is_private(snapshot, &request.question, answer);
-            self.cache.keep(&place, answer, is_private, &request, response);
+            self.cache.keep(snapshot, &place, answer, is_private, &request, response);
         };
         Some(answer(snapshot, &identified, client, &request, &none, response, &mut (), keep))
     }

@@ -223,10 +223,15 @@ impl Snapshot {
     }
 
     /// Whether an answer of an earlier generation is one of this: what it came from is as it was.
-    pub fn is_as_in(&self, generation: Generation, views: &[ViewId], zones: &[ZoneId]) -> bool {
+    pub fn is_as_in<'a>(
+        &self,
+        generation: Generation,
+        views: impl IntoIterator<Item = &'a ViewId>,
+        zones: &[ZoneId],
+    ) -> bool {
         let is_old = |changed: Option<Generation>| changed.is_some_and(|changed| changed <= generation);
         self.changed <= generation
-            && views.iter().all(|ViewId(at)| is_old(self.views.get(*at as usize).map(|view| view.changed)))
+            && views.into_iter().all(|ViewId(at)| is_old(self.views.get(*at as usize).map(|view| view.changed)))
             && zones.iter().all(|ZoneId(at)| is_old(self.zones.get(*at as usize).map(|zone| zone.changed)))
     }
 

@@ -15,9 +15,9 @@ use crate::azure::{
     VirtualNetwork, VirtualNetworkLink, Word, Writer, types,
 };
 use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
-use crate::respond::respond;
+use crate::respond::{Responder, respond};
 use crate::view::{Client, Transport};
-use crate::wire::Response;
+use crate::wire::{Received, Response};
 
 const CASES: u32 = 32;
 /// Reading it takes longer than all else here.
@@ -342,6 +342,28 @@ fn load(declaration: Declaration) -> Result<(World, Vec<Finding>), Vec<Finding>>
     Ok((World::new(topology, Arc::clone(&CATALOGUE), Identity::default()).unwrap(), findings))
 }
 
+/// Asks somebody who keeps answers what a fresh look gives, twice, so that it is kept.
+fn keeps_nothing_old(responder: &mut Responder, snapshot: &Snapshot) -> Result<(), TestCaseError> {
+    let mut response = Response::new();
+    for (source, request, answer) in answers(snapshot) {
+        for _ in 0..2 {
+            responder.respond(
+                snapshot,
+                &Client::new(source, Transport::Tcp),
+                &Received::parse(&request),
+                &mut response,
+            );
+            prop_assert!(
+                response.as_octets() == answer,
+                "{} asks {} and gets an old answer",
+                source,
+                request.escape_ascii()
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Says that the world is as if what it declares had just been loaded.
 fn is_as_loaded(world: &World, model: &Declaration) -> Result<(), TestCaseError> {
     let (fresh, findings) = load(model.clone()).unwrap();
@@ -397,6 +419,8 @@ fn a_changed_world_is_as_one_that_is_loaded_from_scratch() {
     let outcome = runner.run(&(limits, vec(vec(raw(), 1..3), 1..12)), |(limits, steps)| {
         let mut model = lab(limits);
         let (mut world, _) = load(model.clone()).unwrap();
+        let mut responder = Responder::new();
+        keeps_nothing_old(&mut responder, world.snapshot())?;
         for step in steps {
             let before = model.clone();
             let (first, is_one) = (step[0].clone(), step.len() == 1);
@@ -412,6 +436,8 @@ fn a_changed_world_is_as_one_that_is_loaded_from_scratch() {
                     is_as_loaded(&world, &model).map_err(|error| {
                         TestCaseError::fail(format!("after {changes:?}, {:?}: {error}", applied.way))
                     })?;
+                    keeps_nothing_old(&mut responder, world.snapshot())
+                        .map_err(|error| TestCaseError::fail(format!("after {changes:?}: {error}")))?;
                     if let Some(back) = undo(&first, &before).filter(|_| is_one) {
                         world.apply(vec![back]).unwrap();
                         prop_assert!(answers(world.snapshot()) == old, "{changes:?} is not undone");

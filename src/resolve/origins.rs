@@ -1,0 +1,98 @@
+//! What an answer came from, so that whoever keeps it knows when it is old.
+
+use crate::view::{ViewId, ZoneId};
+
+/// Most zones that are told apart.
+const ZONES: usize = 4;
+/// Most views, beside that of the client.
+const VIEWS: usize = 2;
+
+/// The zones that were asked for an answer, and the views that rules led to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origins {
+    zones: Few<ZoneId, ZONES>,
+    views: Few<ViewId, VIEWS>,
+}
+
+/// A few values, each once, and whether these are all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Few<T, const MOST: usize> {
+    values: [T; MOST],
+    count: u8,
+    has_more: bool,
+}
+
+impl Origins {
+    /// The zones.
+    pub fn zones(&self) -> &[ZoneId] {
+        self.zones.as_slice()
+    }
+
+    /// The views, that of the client aside.
+    pub fn views(&self) -> &[ViewId] {
+        self.views.as_slice()
+    }
+
+    /// Whether there are no others.
+    pub fn are_all(&self) -> bool {
+        !self.zones.has_more && !self.views.has_more
+    }
+
+    pub(super) fn add_zone(&mut self, zone: ZoneId) {
+        self.zones.add(zone);
+    }
+
+    pub(super) fn add_view(&mut self, view: ViewId) {
+        self.views.add(view);
+    }
+}
+
+impl<T: Copy + PartialEq, const MOST: usize> Few<T, MOST> {
+    fn as_slice(&self) -> &[T] {
+        &self.values[..self.count.into()]
+    }
+
+    fn add(&mut self, value: T) {
+        if self.as_slice().contains(&value) {
+            return;
+        }
+        match self.values.get_mut(usize::from(self.count)) {
+            Some(place) => {
+                *place = value;
+                self.count += 1;
+            }
+            None => self.has_more = true,
+        }
+    }
+}
+
+impl Default for Few<ZoneId, ZONES> {
+    fn default() -> Self {
+        Self { values: [ZoneId(0); ZONES], count: 0, has_more: false }
+    }
+}
+
+impl Default for Few<ViewId, VIEWS> {
+    fn default() -> Self {
+        Self { values: [ViewId(0); VIEWS], count: 0, has_more: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_noted_once_and_too_many_are_noticed() {
+        let mut origins = Origins::default();
+        for zone in [3, 5, 3, 7, 9, 5] {
+            origins.add_zone(ZoneId(zone));
+        }
+        origins.add_view(ViewId(1));
+        assert_eq!(origins.zones(), [3, 5, 7, 9].map(ZoneId));
+        assert_eq!(origins.views(), [ViewId(1)]);
+        assert!(origins.are_all());
+        origins.add_zone(ZoneId(1));
+        assert!(!origins.are_all());
+    }
+}
