@@ -5,6 +5,8 @@
 //! `-- --help` it tells how to measure a part of it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own, which prints what it measures")]
 
+#[cfg(target_os = "linux")]
+mod changes;
 #[path = "../common/mod.rs"]
 mod common;
 #[cfg(target_os = "linux")]

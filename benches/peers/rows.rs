@@ -13,7 +13,7 @@ use super::report::Report;
 use super::servers::{Program, Running, find};
 use super::udp::{Clients, Counts, SOCKETS};
 use super::world::{APEX, Question, Workload, World, address, host_label, message};
-use super::{dot, echo, links, process, seen, tcp};
+use super::{changes, dot, echo, links, process, seen, tcp};
 
 /// Compares this server with NSD, Knot DNS and BIND.
 #[derive(Debug, Parser)]
@@ -22,7 +22,7 @@ struct Options {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "hit,kinds,networks,seen,dnsperf,latency,tcp,dot,start,reload,links"
+        default_value = "hit,kinds,networks,seen,dnsperf,latency,tcp,dot,start,reload,changes,links"
     )]
     rows: Vec<String>,
     /// Runs of each contestant, of which the median counts
@@ -80,6 +80,9 @@ pub(crate) fn main() {
         reload(&mut report, "1000 zones of 100 record sets", 1000, 100);
         reload(&mut report, "one zone of 25000 record sets", 1, 25_000);
         republish(&mut report);
+    }
+    if wants("changes") {
+        changes::apply(&mut report);
     }
     if wants("links") {
         links::grow(&mut report);

@@ -70,6 +70,18 @@ pub enum Resource {
     DnsSecurityPolicy(DnsSecurityPolicy),
 }
 
+impl Change {
+    /// The private zone whose record sets it is about.
+    pub(super) fn zone(&self) -> Option<&ResourceId> {
+        match self {
+            Self::PutRecordSet { zone: ZoneKey::Private(id), .. }
+            | Self::DeleteRecordSet { zone: ZoneKey::Private(id), .. } => Some(id),
+            Self::Put(Resource::PrivateDnsZone(zone)) => Some(&zone.id),
+            _ => None,
+        }
+    }
+}
+
 impl Declaration {
     /// The same after a change, which is not checked against the rest.
     ///

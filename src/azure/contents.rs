@@ -64,9 +64,9 @@ pub enum Scope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NetworkId(u32);
 
-/// The networks that a zone is linked to, sorted, each with what happens on NXDOMAIN.
+/// The networks that a zone is linked to, sorted, each with what happens on NXDOMAIN. A clone shares them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Links(Box<[(NetworkId, ResolutionPolicy)]>);
+pub struct Links(Arc<[(NetworkId, ResolutionPolicy)]>);
 
 impl NetworkId {
     pub(super) const fn new(number: u32) -> Self {
@@ -153,6 +153,19 @@ impl ZoneContents {
         if let Some(compiled) = &mut self.compiled {
             compiled.zone = zone;
         }
+    }
+
+    /// Whether the platform has written nothing but what comes with the zone, and the zone is compiled.
+    pub(super) fn is_plain(&self) -> bool {
+        let compiled = self.compiled.as_ref();
+        self.beneath.is_empty()
+            && compiled.is_some_and(|compiled| compiled.written.values().all(|writer| *writer == Writer::Zone))
+    }
+
+    /// Has the record sets of the same zone as it was.
+    pub(super) fn take_record_sets_of(&mut self, last: &Self) {
+        self.record_sets.clear();
+        (self.beneath, self.compiled) = (last.beneath.clone(), last.compiled.clone());
     }
 
     /// Whether the platform has nothing to do with a record set: has not written it, replaced it or taken it away.

@@ -1,10 +1,10 @@
 //! The whole declared world, checked, with the records that the platform writes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::catalogue::Catalogue;
 use super::change::Change;
-use super::contents::{NetworkId, ZoneContents};
+use super::contents::{NetworkId, Scope, ZoneContents};
 use super::declaration::{
     Address, Allocations, ClientCertificate, Declaration, Declared, Forwarder, Limits, NameServer, Strangers, TsigKey,
     UnknownNames, VirtualNetwork, Word,
@@ -36,6 +36,16 @@ impl Topology {
     /// # Errors
     /// All findings, warnings included, where at least one is an error.
     pub fn new(declaration: Declaration, catalogue: &Catalogue) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
+        Self::derived(declaration, catalogue, &HashMap::new())
+    }
+
+    /// As [`Topology::new`], where some zones, which are declared without their record sets, are known to have these. Then no
+    /// advice is given: it looks at all record sets.
+    fn derived(
+        declaration: Declaration,
+        catalogue: &Catalogue,
+        known: &HashMap<ResourceId, &ZoneContents>,
+    ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let mut findings = Vec::new();
         if declaration.is_empty() {
             let mend = "declare at least a zone or a resource; `vnetdns serve` without a file serves the default lab";
@@ -49,16 +59,26 @@ impl Topology {
         let mut world = World::new(Declaration { limits, ..declaration });
         let allocations = allocate::addresses(&mut world, catalogue, &mut findings);
         check::declaration(&world, catalogue, &mut findings);
-        let zones = derive::zones(&mut world, catalogue, &mut findings);
+        let mut zones = derive::zones(&mut world, catalogue, &mut findings);
+        for zone in &mut zones {
+            if let Scope::Private { id, .. } = &zone.scope
+                && let Some(known) = known.get(id)
+            {
+                zone.take_record_sets_of(known);
+            }
+        }
         for zone in &zones {
             check::zone(zone, limits, &mut findings);
         }
         let forwarding = derive::forwarding(&world, &mut findings);
         check::forwarding(&world, &forwarding, &zones, &mut findings);
         if findings.iter().all(|finding| finding.severity == Severity::Warning) {
-            advice::topology(&world, catalogue, &zones, &forwarding, &mut findings);
+            if known.is_empty() {
+                advice::topology(&world, catalogue, &zones, &forwarding, &mut findings);
+            }
             let unverified = world.unverified(catalogue);
             let listener_networks = Vec::new();
+            world.settle();
             Ok((Self { world, zones, forwarding, listener_networks, allocations, unverified }, findings))
         } else {
             Err(findings)
@@ -79,14 +99,51 @@ impl Topology {
         Ok((Self { listener_networks: self.listener_networks.clone(), ..topology }, findings))
     }
 
+    /// The world after some changes, where record sets are only looked at in zones that the platform writes to or that a
+    /// change is about. `None` where it is to be derived as a whole, as for all that is to be refused.
+    pub(crate) fn changed_in_part(&self, changes: &[Change], catalogue: &Catalogue) -> Option<Self> {
+        if !self.world.name_servers.is_empty() || self.world.incomplete {
+            return None;
+        }
+        let about: HashSet<_> = changes.iter().filter_map(Change::zone).collect();
+        let zones = self.world.private_dns_zones.iter().zip(&self.zones);
+        let plain = zones.filter(|(zone, contents)| contents.is_plain() && !about.contains(&zone.id));
+        let mut known: HashMap<_, _> = plain.map(|(zone, contents)| (zone.id.clone(), contents)).collect();
+        let mut declaration = self.declaration_without(|zone| known.contains_key(zone));
+        changes.iter().try_for_each(|change| declaration.change(change.clone()).ok())?;
+        let groups = declaration.private_endpoints.iter().flat_map(|endpoint| &endpoint.private_dns_zone_group);
+        let in_groups: HashSet<&ResourceId> = groups.map(|zone| &**zone).collect();
+        for zone in &mut declaration.private_dns_zones {
+            let registers = zone.virtual_network_links.iter().any(|link| link.registration_enabled);
+            if (registers || in_groups.contains(&zone.id))
+                && let Some(contents) = known.remove(&zone.id)
+            {
+                zone.record_sets = contents.by_hand();
+            }
+        }
+        let (topology, _) = Self::derived(declaration, catalogue, &known).ok()?;
+        let topology = Self { listener_networks: self.listener_networks.clone(), ..topology };
+        (topology.limits() == self.limits()).then_some(topology)
+    }
+
     /// What was declared, record sets included. What was given to private endpoints without addresses is apart: see
     /// [`Declaration::allocations`].
     pub fn declaration(&self) -> Declaration {
+        self.declaration_without(|_| false)
+    }
+
+    /// The same without the record sets of some private zones.
+    fn declaration_without(&self, is_left_out: impl Fn(&ResourceId) -> bool) -> Declaration {
         let mut declaration = Declaration::clone(&self.world);
-        let private = declaration.private_dns_zones.iter_mut().map(|zone| &mut zone.record_sets);
+        let private = declaration.private_dns_zones.iter_mut();
+        let private = private.map(|zone| (&mut zone.record_sets, is_left_out(&zone.id)));
+        let public = declaration.public_zones.iter_mut().map(|zone| (&mut zone.record_sets, false));
         // They stand in this order in front of all others.
-        let declared = private.chain(declaration.public_zones.iter_mut().map(|zone| &mut zone.record_sets));
-        declared.zip(&self.zones).for_each(|(record_sets, zone)| *record_sets = zone.by_hand());
+        for ((record_sets, is_left_out), zone) in private.chain(public).zip(&self.zones) {
+            if !is_left_out {
+                *record_sets = zone.by_hand();
+            }
+        }
         declaration.allocations = self.allocations.clone();
         let holders = self.allocations.0.keys();
         let given: BTreeSet<_> = holders.map(|holder| (&holder.endpoint, Word::from(&*holder.member))).collect();

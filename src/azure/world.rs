@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
+use std::sync::Arc;
 
 use super::catalogue::{Catalogue, CatalogueError, ResourceMember};
 use super::contents::NetworkId;
 use super::declaration::{
-    Declaration, PrivateDnsZone, PrivateLinkResource, PrivateLinkService, ServiceTarget, VirtualMachine, VirtualNetwork,
+    Declaration, PrivateDnsZone, PrivateLinkResource, PrivateLinkService, ServiceTarget, VirtualMachine,
+    VirtualNetwork, VirtualNetworkLink,
 };
 use super::identity::{Directory, ResourceId};
 use crate::dns::Name;
@@ -32,7 +34,12 @@ pub(super) struct World {
     by_number: Vec<usize>,
     /// What networks are called, by number.
     labels: Vec<Box<str>>,
+    /// By the place of a zone, until all is derived: the numbers of its links' networks, in the order of the links.
+    linked: Vec<Linked>,
 }
+
+/// The numbers of networks that links name; zones often have their links in common.
+type Linked = Arc<[Option<NetworkId>]>;
 
 impl Deref for World {
     type Target = Declaration;
@@ -69,6 +76,20 @@ impl World {
         let mut numbers = vec![NetworkId::new(0); sorted.len()];
         (0..).map(NetworkId::new).zip(&sorted).for_each(|(number, at)| numbers[*at] = number);
         let labels = sorted.iter().map(|at| directory.label(&declaration.virtual_networks[*at].id).into()).collect();
+        let mut linked: Vec<Linked> = Vec::with_capacity(declaration.private_dns_zones.len());
+        for (at, zone) in declaration.private_dns_zones.iter().enumerate() {
+            let last = at.checked_sub(1).map(|last| &declaration.private_dns_zones[last].virtual_network_links);
+            let is_as = |(one, other): (&VirtualNetworkLink, &VirtualNetworkLink)| {
+                *one.link.virtual_network == *other.link.virtual_network
+            };
+            let links = &zone.virtual_network_links;
+            let is_as_last = last.is_some_and(|last| last.len() == links.len() && last.iter().zip(links).all(is_as));
+            let number = |link: &VirtualNetworkLink| networks.get(&*link.link.virtual_network).map(|at| numbers[*at]);
+            linked.push(match linked.last().filter(|_| is_as_last) {
+                Some(last) => last.clone(),
+                None => links.iter().map(number).collect(),
+            });
+        }
         Self {
             directory,
             networks,
@@ -79,8 +100,19 @@ impl World {
             numbers,
             by_number: sorted,
             labels,
+            linked,
             declaration,
         }
+    }
+
+    /// The numbers of the networks that a zone's links name, in the order of the links; `None` for one that is not there.
+    pub(super) fn linked(&self, zone: usize) -> &Linked {
+        &self.linked[zone]
+    }
+
+    /// Forgets what only a derivation needs.
+    pub(super) fn settle(&mut self) {
+        self.linked = Vec::new();
     }
 
     /// What finds resources by references.

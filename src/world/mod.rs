@@ -1,9 +1,10 @@
 //! The world that lives on: what is declared, and the snapshot that it comes to. Whatever changes it goes through here.
 //!
 //! A change of record sets or links is looked at by itself, where it is certain that it is sound: its zones are edited and its
-//! views are made anew, and all else stays what it was (`azure`, room `edit`). For every other change, and for all that is
-//! to be refused, the whole world is derived, checked and compiled again. Both ways come to the same: what a load from
-//! scratch of the same declaration comes to.
+//! views are made anew, and all else stays what it was (`azure`, room `edit`). For every other change all that follows from
+//! resources is derived, checked and compiled again; the record sets of zones that the platform does not write to stay what they
+//! were. For all that is to be refused the whole world is. All ways come to the same: what a load from scratch of the same
+//! declaration comes to.
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ pub struct World {
 pub struct Applied {
     /// How it was found out.
     pub way: Way,
-    /// What is legal but may not be meant, in the whole world; nothing is said where only what changed was looked at.
+    /// What is legal but may not be meant, in the whole world; nothing is said where not all of it was looked at.
     pub warnings: Vec<Finding>,
 }
 
@@ -33,8 +34,11 @@ pub struct Applied {
 pub enum Way {
     /// By a look at what changes.
     Edited,
-    /// By deriving the whole world anew.
+    /// By deriving all that follows from resources anew. The record sets of zones that the change and the platform have
+    /// nothing to do with were not looked at.
     Derived,
+    /// By deriving the whole world anew.
+    Whole,
 }
 
 /// Why changes were not applied, not one of them.
@@ -111,9 +115,14 @@ impl World {
         if self.edit(&changes, Certainty::Sound).is_some() {
             return Ok(Applied { way: Way::Edited, warnings: Vec::new() });
         }
+        let identity = self.snapshot.identity().clone();
+        if let Some(topology) = self.topology.changed_in_part(&changes, &self.catalogue) {
+            self.take(topology, identity, finish)?;
+            return Ok(Applied { way: Way::Derived, warnings: Vec::new() });
+        }
         let (topology, warnings) = self.topology.changed(changes, &self.catalogue).map_err(Refused::Findings)?;
-        self.take(topology, self.snapshot.identity().clone(), finish)?;
-        Ok(Applied { way: Way::Derived, warnings })
+        self.take(topology, identity, finish)?;
+        Ok(Applied { way: Way::Whole, warnings })
     }
 
     /// Applies changes of which a look at them tells that they are right, and that there is nothing to say about them where

@@ -91,9 +91,11 @@ pub(super) fn check(world: &World, findings: &mut Vec<Finding>) {
     if world.limits == Limits::Off {
         return;
     }
-    let mut linked_zones: HashMap<&ResourceId, usize> = HashMap::new();
+    let mut linked_zones = vec![0; world.virtual_networks.len()];
+    // To networks that are not there.
+    let mut linked_elsewhere: HashMap<&ResourceId, usize> = HashMap::new();
     let mut registration_zones: HashMap<&ResourceId, &PrivateDnsZone> = HashMap::new();
-    for zone in &world.private_dns_zones {
+    for (at, zone) in world.private_dns_zones.iter().enumerate() {
         name(zone, findings);
         for record_set in &zone.record_sets {
             self::record_set(record_set, world.limits, findings);
@@ -112,8 +114,11 @@ pub(super) fn check(world: &World, findings: &mut Vec<Finding>) {
                 findings.push(refused(link.link.virtual_network.origin, what, "keep registration_enabled on one link"));
             }
         }
-        for link in &zone.virtual_network_links {
-            let count = linked_zones.entry(&link.link.virtual_network).or_default();
+        for (link, number) in zone.virtual_network_links.iter().zip(world.linked(at).iter()) {
+            let count = match number {
+                Some(number) => &mut linked_zones[number.index()],
+                None => linked_elsewhere.entry(&link.link.virtual_network).or_default(),
+            };
             *count += 1;
             if *count == LINKED_ZONES + 1 {
                 let what = format!(

@@ -105,7 +105,9 @@ fn unique_record_sets(record_sets: &[RecordSet], findings: &mut Vec<Finding>) {
 fn private_zones(world: &World, findings: &mut Vec<Finding>) {
     let mut known = HashSet::new();
     let mut by_apex: HashMap<&Name, Vec<&PrivateDnsZone>, foldhash::fast::RandomState> = HashMap::default();
-    for zone in &world.private_dns_zones {
+    // For each network the zone that was seen last with a link to it.
+    let mut linked_last = vec![None; world.virtual_networks.len()];
+    for (at, zone) in world.private_dns_zones.iter().enumerate() {
         unique_record_sets(&zone.record_sets, findings);
         if !known.insert(&zone.id) {
             findings.push(Finding::error(
@@ -119,12 +121,13 @@ fn private_zones(world: &World, findings: &mut Vec<Finding>) {
             ));
             continue;
         }
-        let mut networks = HashSet::with_capacity(zone.virtual_network_links.len());
-        for link in &zone.virtual_network_links {
+        for (link, number) in zone.virtual_network_links.iter().zip(world.linked(at).iter()) {
             let network = &link.link.virtual_network;
-            if world.number(network).is_none() {
+            let Some(number) = number else {
                 missing_network(world, network, findings);
-            } else if !networks.insert(&**network) {
+                continue;
+            };
+            if linked_last[number.index()].replace(at) == Some(at) {
                 findings.push(Finding::error(
                     network.origin,
                     format!("the zone {} is linked to virtual network \"{}\" already", zone.name, world.label(network)),

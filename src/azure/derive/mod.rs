@@ -12,8 +12,8 @@ mod zone_group;
 use std::net::IpAddr;
 
 use super::catalogue::Catalogue;
-use super::contents::{RecordSets, Scope, ZoneContents};
-use super::declaration::{Address, Origin, PrivateDnsZone, PublicZone, RecordSet, SoaEdit, Writer};
+use super::contents::{Links, NetworkId, RecordSets, Scope, ZoneContents};
+use super::declaration::{Address, Origin, PrivateDnsZone, PublicZone, RecordSet, ResolutionPolicy, SoaEdit, Writer};
 use super::finding::Finding;
 use super::world::World;
 use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
@@ -37,7 +37,10 @@ pub(super) fn zones(world: &mut World, catalogue: &Catalogue, findings: &mut Vec
     let declared_public = declaration.public_zones.iter_mut().map(public_zone).collect();
     let world = &*world;
     let zones = world.private_dns_zones.iter().zip(record_sets);
-    let mut private: Vec<_> = zones.map(|(zone, record_sets)| private_zone(world, zone, record_sets)).collect();
+    let mut links = SharedLinks::default();
+    let private = zones.enumerate();
+    let mut private: Vec<_> =
+        private.map(|(at, (zone, record_sets))| private_zone(zone, links.of(world, at, zone), record_sets)).collect();
     zone_group::write(world, catalogue, &mut private, findings);
     for (zone, declared) in private.iter_mut().zip(&world.private_dns_zones) {
         machines::register(world, declared, zone, findings);
@@ -53,11 +56,29 @@ pub(super) fn zones(world: &mut World, catalogue: &Catalogue, findings: &mut Vec
     private
 }
 
-fn private_zone(world: &World, zone: &PrivateDnsZone, record_sets: RecordSets) -> ZoneContents {
-    // A network that is not there has been reported.
-    let links = zone.virtual_network_links.iter();
-    let links = links.filter_map(|link| Some((world.number(&link.link.virtual_network)?, link.resolution_policy)));
-    let scope = Scope::Private { id: zone.id.clone(), links: links.collect() };
+/// The links of the last zone: the next one may have the same.
+#[derive(Default)]
+struct SharedLinks {
+    as_declared: Vec<(NetworkId, ResolutionPolicy)>,
+    links: Links,
+}
+
+impl SharedLinks {
+    fn of(&mut self, world: &World, at: usize, zone: &PrivateDnsZone) -> Links {
+        let numbered = world.linked(at).iter().zip(&zone.virtual_network_links);
+        // A network that is not there has been reported.
+        let as_declared = numbered.filter_map(|(number, link)| Some(((*number)?, link.resolution_policy)));
+        let as_declared: Vec<_> = as_declared.collect();
+        if as_declared != self.as_declared {
+            self.links = as_declared.iter().copied().collect();
+            self.as_declared = as_declared;
+        }
+        self.links.clone()
+    }
+}
+
+fn private_zone(zone: &PrivateDnsZone, links: Links, record_sets: RecordSets) -> ZoneContents {
+    let scope = Scope::Private { id: zone.id.clone(), links };
     let mut contents = ZoneContents::new((*zone.name).clone(), scope, record_sets, zone.name.origin);
     let soa = private_soa(&zone.name, &zone.soa, zone.name.origin);
     // One that a person wrote is there to be refused.
