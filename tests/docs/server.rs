@@ -31,9 +31,11 @@ impl Serving {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         let mut welcome: Vec<String> = lines.by_ref().take(2).collect();
         let ports: Vec<String> = welcome[1].split([' ', ',']).filter_map(port).collect();
-        // The default lab suggests three commands.
+        // Where networks can be played from this host, commands are suggested: three for the default lab.
         if welcome[0].contains("the default lab") {
             welcome.extend(lines.take(5));
+        } else if arguments.iter().any(|argument| argument == "--loopback") {
+            welcome.extend(lines.take(2));
         }
         let text = ports.iter().fold(welcome.join("\n"), |text, port| text.replace(port.as_str(), "5300"));
         Self { child, port: ports[0].parse().unwrap(), welcome: text }
