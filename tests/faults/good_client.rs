@@ -44,7 +44,7 @@ pub(crate) struct GoodClient<'a> {
 }
 
 /// What a good client saw in one phase.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     /// Queries sent.
     pub(crate) asked: usize,
@@ -52,6 +52,14 @@ pub(crate) struct Seen {
     pub(crate) answered: usize,
     /// The longest that an answer took.
     pub(crate) slowest: Duration,
+    /// The share of the transport over which least was answered, 0 to 1.
+    pub(crate) least: f64,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { asked: 0, answered: 0, slowest: Duration::ZERO, least: 1.0 }
+    }
 }
 
 impl<'a> GoodClient<'a> {
@@ -107,6 +115,7 @@ impl<'a> GoodClient<'a> {
                     total.asked += seen.asked;
                     total.answered += seen.answered;
                     total.slowest = total.slowest.max(seen.slowest);
+                    total.least = total.least.min(seen.share());
                 });
             }
         });
@@ -192,6 +201,12 @@ impl Seen {
     /// The share of queries that were answered, 0 to 1.
     pub(crate) fn share(self) -> f64 {
         self.answered as f64 / self.asked.max(1) as f64
+    }
+
+    /// Asserts that at least this share was answered over each transport: over one that answers nothing, few are asked.
+    #[track_caller]
+    pub(crate) fn each_at_least(self, share: f64) {
+        assert!(self.least >= share, "over one transport a share of {:.2} was answered", self.least);
     }
 
     /// Asserts that at least this share of queries was answered.

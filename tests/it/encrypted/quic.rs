@@ -124,3 +124,29 @@ fn http3_takes_post_and_get_and_says_what_is_wrong_with_others() {
         }
     });
 }
+
+/// A library keeps what it reads until a frame is whole. H3_EXCESSIVE_LOAD is 0x107 (RFC 9114 §8.1).
+#[test]
+fn a_frame_of_http3_is_not_read_without_an_end() {
+    const MOST: usize = 1 << 20;
+    let lab = Lab::new();
+    let server = lab.serve("", "");
+    Runtime::new().unwrap().block_on(async {
+        let from = "127.1.0.4".parse().unwrap();
+        let (connection, _endpoint) = quic(Way::Http3, address(&server, Way::Http3), from, &lab.trust()).await.unwrap();
+        // The control stream, with settings that say nothing; then fields of a gigabyte (RFC 9114 §7.2.2, §7.2.4).
+        let mut control = connection.open_uni().await.unwrap();
+        control.write_all(&[0, 4, 0]).await.unwrap();
+        let (mut request, _receive) = connection.open_bi().await.unwrap();
+        request.write_all(b"\x01\xc0\0\0\0\x40\0\0\0").await.unwrap();
+        let mut written = 0;
+        let error = loop {
+            match timeout(PATIENCE, request.write_all(&[0; 1024])).await.unwrap() {
+                Ok(()) => written += 1024,
+                Err(error) => break error,
+            }
+            assert!(written < MOST, "it is read without an end");
+        };
+        assert_eq!(error, quinn::WriteError::Stopped(VarInt::from_u32(0x107)));
+    });
+}
