@@ -26,7 +26,8 @@ const NOT_READ: [&str; 8] = [
     "sortlist",
 ];
 
-/// Whether a text is a configuration of BIND: it begins with one of its blocks.
+/// Whether a text is a configuration of BIND: it begins with one of its blocks. A file that holds a key alone is none: whoever
+/// reads configurations refuses it, and what is in it is not to be parsed here.
 pub(super) fn is_configuration(text: &str) -> bool {
     let blocks = [
         "acl",
@@ -47,13 +48,19 @@ pub(super) fn is_configuration(text: &str) -> bool {
     ];
     let Some(first) = syntax::first_words(text) else { return false };
     let is_block = matches!(first.last(), Some(last) if *last == "{" || *last == ";");
-    is_block && !first.contains(&"=") && first.first().is_some_and(|word| blocks.contains(word))
+    let has_zones = || {
+        let mut lines = text.lines().map(str::trim_start);
+        lines.any(|line| line.starts_with("view ") || line.starts_with("zone "))
+    };
+    is_block
+        && !first.contains(&"=")
+        && first.first().is_some_and(|word| blocks.contains(word) && (*word != "key" || has_zones()))
 }
 
 /// Reads a configuration.
 ///
 /// # Errors
-/// Where its syntax is wrong: says the line.
+/// Where its syntax is wrong: says the line. Where it has neither views nor zones, as a file with a key.
 pub(super) fn read(file: &Arc<str>, text: &str, options: &Options) -> Result<Read, Refusal> {
     let statements = syntax::parse(text).map_err(Refusal)?;
     if let Some(include) = statements.iter().find(|statement| statement.is("include")) {
@@ -62,6 +69,12 @@ pub(super) fn read(file: &Arc<str>, text: &str, options: &Options) -> Result<Rea
             "line {line}: other files are included, and nothing is fetched: run `named-checkconf -px named.conf > named.all` and \
              import that"
         )));
+    }
+    let has_zones = |statement: &Statement| statement.is("view") || statement.is("zone");
+    if !statements.iter().any(has_zones) {
+        return Err(Refusal(
+            "a configuration of BIND without a view and a zone: there is nothing to import".to_owned(),
+        ));
     }
     let defaults = statements.iter().find(|statement| statement.is("options")).map_or(&[][..], |all| all.block());
     let mut reader = Reader {

@@ -129,3 +129,12 @@ fn what_is_no_configuration_says_its_line() {
     // Lists that name each other end.
     read_text("acl a { b; }; acl b { a; }; view \"v\" { match-clients { a; }; };");
 }
+
+#[test]
+fn a_key_alone_is_no_configuration_and_one_before_views_is() {
+    let key = "key \"k\" { algorithm hmac-sha256; secret \"????\"; };\n";
+    assert!(!is_configuration(key));
+    assert!(is_configuration(&format!("{key}view \"spoke\" {{ }};\n")));
+    let nothing = read(&"named.all".into(), "options { directory \"/etc/bind\"; };", &Options::default());
+    assert!(nothing.is_err_and(|Refusal(why)| why.contains("without a view and a zone")));
+}
