@@ -208,7 +208,7 @@ fn twenty_thousand_alerts_are_some_lines_and_none_is_forgotten() {
     server.wait_for_log("in this run: a DNS security policy alerts total=20000");
     let log = server.log();
     let lines = log.matches("a DNS security policy alerts count=").count();
-    assert!(log.contains("examples=\"bad: 127.2.0.7:") && log.contains(" asks for www.example. A ("), "{log}");
+    assert!(log.contains("examples=\"default/bad: 127.2.0.7:") && log.contains(" asks for www.example. A ("), "{log}");
     // One in five seconds, and one each at the beginning and the end.
     assert!((1..=2 + took.as_secs() as usize / 5).contains(&lines), "{lines} lines in {took:?}:\n{log}");
     assert!(log.len() < 4000 + 300 * lines, "{} octets:\n{log}", log.len());
