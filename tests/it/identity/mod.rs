@@ -138,9 +138,9 @@ fn explain_takes_references_and_says_whom_a_name_alone_may_mean() {
 fn the_log_calls_networks_by_what_means_them_alone() {
     let server = Server::configured(&format!("[server]\nlisten = [\"127.0.0.1:0\"]\n{ESTATE}"));
     server.ask(A_CLIENT, "adx.eastus.kusto.windows.net", A);
-    server.wait_for_log("view=\"rg-a/vnet\"");
+    server.wait_for_log("network=\"rg-a/vnet\"");
     server.ask(B_CLIENT, "adx.eastus.kusto.windows.net", A);
-    server.wait_for_log("view=\"rg-b/VNet\"");
+    server.wait_for_log("network=\"rg-b/VNet\"");
 }
 
 /// Every kind of resource, with names that are given and names by default.
