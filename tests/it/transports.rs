@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, OpCode};
 use hickory_proto::rr::{DNSClass, RecordType};
@@ -105,7 +107,7 @@ fn a_flood_on_one_address_holds_up_nothing_else() {
     let mut server = Server::start(&["--listen", "[::1]:0"]);
     let request = query("contoso.internal", RecordType::A).to_vec().unwrap();
     let is_over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let _over = SetOnDrop(&is_over);
         scope.spawn(|| {
             let socket = server.udp_socket("127.0.0.1");
@@ -234,17 +236,25 @@ fn each_address_has_as_many_udp_workers_as_were_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("workers.toml");
     std::fs::write(&path, format!("[server]\nudp_workers = 3\n{ZONE}")).unwrap();
-    let workers = |arguments: &[&str]| {
+    let check = |arguments: &[&str], expected: usize| {
         let arguments = [&["--config", path.to_str().unwrap(), "--listen", "127.0.0.1:0"], arguments].concat();
         let server = Server::start(&arguments);
         // More clients than workers: the system gives each of these some.
         for _ in 0..20 {
             assert_eq!(show(&server.ask("127.0.0.1", "example.test", RecordType::A)), ["Refused"]);
         }
-        let threads = std::fs::read_dir(format!("/proc/{}/task", server.process())).unwrap();
-        let names = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")).unwrap());
-        names.filter(|name| name.starts_with("udp-")).count()
+        let workers = || {
+            let threads = std::fs::read_dir(format!("/proc/{}/task", server.process())).unwrap();
+            let names = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")).unwrap());
+            names.filter(|name| name.starts_with("udp-")).count()
+        };
+        // A thread gives itself its name when it first runs.
+        let start = Instant::now();
+        while workers() < expected && start.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(workers(), expected);
     };
-    assert_eq!(workers(&[]), 2 * 3);
-    assert_eq!(workers(&["--udp-workers", "1"]), 2);
+    check(&[], 2 * 3);
+    check(&["--udp-workers", "1"], 2);
 }
