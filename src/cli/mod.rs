@@ -16,6 +16,7 @@ mod import;
 mod init;
 mod lab;
 mod log;
+mod markup;
 mod matrix;
 mod resources;
 mod serve;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::markup::escape;
 use super::Asked;
 use crate::questions::Row;
 
@@ -43,20 +44,4 @@ pub(super) fn page(asked: &[Asked]) -> String {
         page.push_str("</tbody>\n</table>\n");
     }
     page + "</main>\n</body>\n</html>\n"
-}
-
-/// Text in which nothing is markup.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
+use super::super::markup::escape;
 use super::expectations::{Case, File};
 use crate::dns::{RecordType, TypeName};
 use crate::questions::Verdict;
@@ -122,21 +123,4 @@ impl Report {
         }
         format!("{value:#}\n")
     }
-}
-
-/// Text of an attribute in XML.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            // XML has no place for control characters, escaped or not.
-            letter if letter.is_control() => escaped.push('\u{fffd}'),
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
 }
