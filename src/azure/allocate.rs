@@ -15,33 +15,33 @@ use super::declaration::{
 };
 use super::finding::Finding;
 use super::identity::ResourceId;
-use super::world::World;
+use super::inventory::Inventory;
 
 /// Addresses of a subnet, from its first on, that belong to the platform.
 const KEPT_FOR_AZURE: u32 = 4;
 
 /// Gives addresses to the members that have none, and says which. Who has had one before keeps it while it is free, so
 /// that an endpoint that comes or goes moves no other's.
-pub(super) fn addresses(world: &mut World, catalogue: &Catalogue, findings: &mut Vec<Finding>) -> Allocations {
+pub(super) fn addresses(inventory: &mut Inventory, catalogue: &Catalogue, findings: &mut Vec<Finding>) -> Allocations {
     let mut wanted = Vec::new();
-    for (at, endpoint) in world.private_endpoints.iter().enumerate() {
+    for (at, endpoint) in inventory.private_endpoints.iter().enumerate() {
         // What is missing has been reported by the check of the resources.
-        let resource = world.resource(&endpoint.private_link_resource);
+        let resource = inventory.resource(&endpoint.private_link_resource);
         let Some(resource) = resource.filter(|found| found.virtual_network.is_none()) else { continue };
-        let members = world.members(catalogue, resource, &endpoint.group_id);
+        let members = inventory.members(catalogue, resource, &endpoint.group_id);
         let names = members.into_iter().map(|member| member.name).collect();
         wanted.push(Wanted::new(Of::Resource(at), names, &endpoint.ip_configurations, endpoint.has_unknown_addresses));
     }
-    for (at, endpoint) in world.service_endpoints.iter().enumerate() {
+    for (at, endpoint) in inventory.service_endpoints.iter().enumerate() {
         let names = vec![ServiceEndpoint::MEMBER.to_owned()];
         wanted.push(Wanted::new(Of::Service(at), names, &endpoint.ip_configurations, endpoint.has_unknown_addresses));
     }
-    for (at, endpoint) in world.managed_private_endpoints.iter().enumerate() {
+    for (at, endpoint) in inventory.managed_private_endpoints.iter().enumerate() {
         let names = match &endpoint.target {
             ManagedTarget::Service { .. } => vec![ServiceEndpoint::MEMBER.to_owned()],
             ManagedTarget::Resource { private_link_resource, group_id } => {
-                let Some(resource) = world.resource(private_link_resource) else { continue };
-                world.members(catalogue, resource, group_id).into_iter().map(|member| member.name).collect()
+                let Some(resource) = inventory.resource(private_link_resource) else { continue };
+                inventory.members(catalogue, resource, group_id).into_iter().map(|member| member.name).collect()
             }
         };
         wanted.push(Wanted::new(Of::Managed(at), names, &endpoint.ip_configurations, endpoint.has_unknown_addresses));
@@ -50,16 +50,16 @@ pub(super) fn addresses(world: &mut World, catalogue: &Catalogue, findings: &mut
     if wanted.is_empty() {
         return Allocations::default();
     }
-    let mut taken = taken(world);
+    let mut taken = taken(inventory);
     // Those that had an address come first: it is not given to another.
     let mut given = Allocations::default();
     let mut open = Vec::new();
     for wanted in &wanted {
-        let Some(place) = wanted.place(world) else { continue };
+        let Some(place) = wanted.place(inventory) else { continue };
         given.0.extend(wanted.unknown.iter().map(|member| (place.holder(member), Address::Unknown)));
         for member in &wanted.missing {
             let holder = place.holder(member);
-            let kept = world.allocations.0.get(&holder).and_then(|address| address.known());
+            let kept = inventory.allocations.0.get(&holder).and_then(|address| address.known());
             match kept.filter(|address| place.subnet.contains(address)) {
                 Some(address) if taken.insert((holder.virtual_network.clone(), address)) => {
                     given.0.insert(holder, address.into());
@@ -77,9 +77,9 @@ pub(super) fn addresses(world: &mut World, catalogue: &Catalogue, findings: &mut
                 given.0.insert(holder, address.into());
             }
             None if full.insert((holder.virtual_network.clone(), subnet)) => {
-                let (network, endpoint) = (world.label(&holder.virtual_network), world.label(&holder.endpoint));
+                let (network, endpoint) = (inventory.label(&holder.virtual_network), inventory.label(&holder.endpoint));
                 findings.push(Finding::error(
-                    of.id(world).origin,
+                    of.id(inventory).origin,
                     format!("{subnet} of virtual network \"{network}\" has no free address left"),
                     format!("give private endpoint \"{endpoint}\" another subnet, or fewer addresses to what is there"),
                 ));
@@ -88,7 +88,7 @@ pub(super) fn addresses(world: &mut World, catalogue: &Catalogue, findings: &mut
         }
     }
     for wanted in wanted {
-        wanted.fill(world, &given, findings);
+        wanted.fill(inventory, &given, findings);
     }
     given
 }
@@ -102,11 +102,11 @@ enum Of {
 }
 
 impl Of {
-    fn id(self, world: &World) -> Declared<ResourceId> {
+    fn id(self, inventory: &Inventory) -> Declared<ResourceId> {
         match self {
-            Self::Resource(at) => world.private_endpoints[at].id.clone(),
-            Self::Service(at) => world.service_endpoints[at].id.clone(),
-            Self::Managed(at) => world.managed_private_endpoints[at].id(),
+            Self::Resource(at) => inventory.private_endpoints[at].id.clone(),
+            Self::Service(at) => inventory.service_endpoints[at].id.clone(),
+            Self::Managed(at) => inventory.managed_private_endpoints[at].id(),
         }
     }
 }
@@ -153,37 +153,37 @@ impl Wanted {
     }
 
     /// `None` where the endpoint's network or subnet is missing, which is reported elsewhere.
-    fn place(&self, world: &World) -> Option<Place> {
-        let find = |id: &ResourceId| world.network(id).map(|(_, network)| network);
+    fn place(&self, inventory: &Inventory) -> Option<Place> {
+        let find = |id: &ResourceId| inventory.network(id).map(|(_, network)| network);
         let (network, subnet) = match self.of {
             Of::Resource(at) => {
-                let PrivateEndpoint { virtual_network, subnet, .. } = &world.private_endpoints[at];
+                let PrivateEndpoint { virtual_network, subnet, .. } = &inventory.private_endpoints[at];
                 (find(virtual_network)?, subnet.as_ref())
             }
             Of::Service(at) => {
-                let ServiceEndpoint { virtual_network, subnet, .. } = &world.service_endpoints[at];
+                let ServiceEndpoint { virtual_network, subnet, .. } = &inventory.service_endpoints[at];
                 (find(virtual_network)?, subnet.as_ref())
             }
-            Of::Managed(at) => (world.managed_network(&world.managed_private_endpoints[at].grafana)?.1, None),
+            Of::Managed(at) => (inventory.managed_network(&inventory.managed_private_endpoints[at].grafana)?.1, None),
         };
         let subnet = match subnet {
             Some(name) => *network.subnet(name)?.address_prefix,
             None => first_subnet(network)?,
         };
-        let (virtual_network, endpoint) = ((*network.id).clone(), self.of.id(world).into_value());
+        let (virtual_network, endpoint) = ((*network.id).clone(), self.of.id(inventory).into_value());
         Some(Place { virtual_network, endpoint, subnet })
     }
 
-    fn fill(self, world: &mut World, given: &Allocations, findings: &mut Vec<Finding>) {
-        let Some(place) = self.place(world) else { return };
-        let origin = self.of.id(world).origin;
-        let name = world.label(&place.endpoint);
+    fn fill(self, inventory: &mut Inventory, given: &Allocations, findings: &mut Vec<Finding>) {
+        let Some(place) = self.place(inventory) else { return };
+        let origin = self.of.id(inventory).origin;
+        let name = inventory.label(&place.endpoint);
         let found = self.missing.into_iter().chain(self.unknown).filter_map(|member| {
             let address = *given.0.get(&place.holder(&member))?;
             Some((member, address))
         });
         let found: Vec<_> = found.collect();
-        let declaration = world.declaration_mut();
+        let declaration = inventory.declaration_mut();
         let ip_configurations = match self.of {
             Of::Resource(at) => &mut declaration.private_endpoints[at].ip_configurations,
             Of::Service(at) => &mut declaration.service_endpoints[at].ip_configurations,
@@ -208,26 +208,25 @@ impl Wanted {
 }
 
 /// The addresses that somebody has, by network.
-fn taken(world: &World) -> HashSet<(ResourceId, IpAddr)> {
+fn taken(inventory: &Inventory) -> HashSet<(ResourceId, IpAddr)> {
     let mut taken = HashSet::new();
-    for network in &world.virtual_networks {
+    for network in &inventory.virtual_networks {
         let servers = network.dns_servers.iter().filter_map(|server| Some(server.known()?.ip()));
         let own = network.inbound_endpoints.iter().filter_map(|address| address.known()).chain(servers);
         taken.extend(own.map(|address| ((*network.id).clone(), address)));
     }
-    for machine in &world.virtual_machines {
+    for machine in &inventory.virtual_machines {
         let addresses = machine.network_interfaces.iter().flat_map(|interface| &interface.ip_addresses);
         let addresses = addresses.filter_map(|address| address.known());
         taken.extend(addresses.map(|address| ((*machine.virtual_network).clone(), address)));
     }
-    let of_resources = world.private_endpoints.iter();
+    let of_resources = inventory.private_endpoints.iter();
     let of_resources = of_resources.map(|endpoint| (&*endpoint.virtual_network, &endpoint.ip_configurations));
-    let of_services = world.service_endpoints.iter();
+    let of_services = inventory.service_endpoints.iter();
     let of_services = of_services.map(|endpoint| (&*endpoint.virtual_network, &endpoint.ip_configurations));
-    let managed = world
-        .managed_private_endpoints
-        .iter()
-        .filter_map(|endpoint| Some((&*world.managed_network(&endpoint.grafana)?.1.id, &endpoint.ip_configurations)));
+    let managed = inventory.managed_private_endpoints.iter().filter_map(|endpoint| {
+        Some((&*inventory.managed_network(&endpoint.grafana)?.1.id, &endpoint.ip_configurations))
+    });
     for (network, ip_configurations) in of_resources.chain(of_services).chain(managed) {
         let addresses = ip_configurations.values().filter_map(|address| address.known());
         taken.extend(addresses.map(|address| (network.clone(), address)));

@@ -54,7 +54,7 @@ struct Draft {
 impl Topology {
     /// What the changes come to. `None` where it takes the whole world to tell.
     pub(crate) fn edited(&self, changes: &[Change], certainty: Certainty) -> Option<Vec<EditedZone>> {
-        if self.world.incomplete {
+        if self.inventory.incomplete {
             return None;
         }
         let mut drafts: BTreeMap<usize, Draft> = BTreeMap::new();
@@ -74,7 +74,7 @@ impl Topology {
     pub(crate) fn take(&mut self, edited: Vec<EditedZone>) {
         for EditedZone { at, zone, links: _, declared, all_links } in edited {
             if let Some(declared) = declared {
-                self.world.declaration_mut().private_dns_zones[at] = declared;
+                self.inventory.declaration_mut().private_dns_zones[at] = declared;
             }
             let contents = &mut self.zones[at];
             if let Some(zone) = zone {
@@ -104,33 +104,33 @@ impl Topology {
         match key {
             ZoneKey::Private(id) => self.place(id),
             ZoneKey::Public(apex) => {
-                let at = self.world.public_zones.iter().position(|zone| *zone.name == *apex)?;
-                Some(self.world.private_dns_zones.len() + at)
+                let at = self.inventory.public_zones.iter().position(|zone| *zone.name == *apex)?;
+                Some(self.inventory.private_dns_zones.len() + at)
             }
         }
     }
 
     fn place(&self, zone: &ResourceId) -> Option<usize> {
-        self.world.zone(zone).map(|(at, _)| at)
+        self.inventory.zone(zone).map(|(at, _)| at)
     }
 
     /// Whether the platform has to do with a record set that a person writes or takes away: has written there, or would if
     /// nobody else did.
     fn is_platforms(&self, at: usize, owner: &Name, rtype: RecordType, set: Option<&RecordSet>) -> bool {
         let contents = &self.zones[at];
-        let is_server = || self.world.name_servers.iter().any(|server| *server.name == *owner);
+        let is_server = || self.inventory.name_servers.iter().any(|server| *server.name == *owner);
         // Machines give way to what is there, whatever it says.
         let comes_or_goes = || {
             let is_there = contents.compiled().is_some_and(|zone| zone.rrset(owner.as_ref(), rtype).is_some());
             is_there != set.is_some()
         };
         let is_machine = || {
-            let Some(zone) = self.world.private_dns_zones.get(at) else { return false };
+            let Some(zone) = self.inventory.private_dns_zones.get(at) else { return false };
             let registers = zone.virtual_network_links.iter().any(|link| link.registration_enabled);
             let is_it = |machine: &VirtualMachine| {
                 Name::relative(&machine.name, zone.name.as_ref()).is_ok_and(|name| name == *owner)
             };
-            registers && self.world.virtual_machines.iter().any(is_it)
+            registers && self.inventory.virtual_machines.iter().any(is_it)
         };
         let is_machines = || matches!(rtype, RecordType::A | RecordType::AAAA | RecordType::CNAME) && is_machine();
         !contents.is_free(owner, rtype) || is_server() || is_machines() && comes_or_goes()
@@ -188,7 +188,7 @@ impl Draft {
     }
 
     fn declared(&mut self, topology: &Topology, at: usize) -> &mut PrivateDnsZone {
-        self.declared.get_or_insert_with(|| topology.world.private_dns_zones[at].clone())
+        self.declared.get_or_insert_with(|| topology.inventory.private_dns_zones[at].clone())
     }
 
     fn finish(self, topology: &Topology, at: usize, certainty: Certainty) -> Option<EditedZone> {
@@ -202,13 +202,13 @@ impl Draft {
             let numbered = declared
                 .virtual_network_links
                 .iter()
-                .map(|link| Some((topology.world.number(&link.link.virtual_network)?, link.resolution_policy)));
+                .map(|link| Some((topology.inventory.number(&link.link.virtual_network)?, link.resolution_policy)));
             let after: Links = numbered.collect::<Option<Vec<_>>>()?.into_iter().collect();
             links = difference(before, &after);
             // Advice on links looks at all zones.
             let is_certain = || {
                 certainty == Certainty::Sound
-                    && check::links_are_sound(&topology.world, &topology.zones, declared, &after, &links)
+                    && check::links_are_sound(&topology.inventory, &topology.zones, declared, &after, &links)
             };
             if self.has_other_links && !is_certain() {
                 return None;
@@ -223,7 +223,7 @@ impl Draft {
 fn registers_nothing(topology: &Topology, link: Option<&VirtualNetworkLink>) -> Option<()> {
     let registers = |link: &VirtualNetworkLink| {
         link.registration_enabled
-            && topology.world.virtual_machines.iter().any(|machine| {
+            && topology.inventory.virtual_machines.iter().any(|machine| {
                 *machine.virtual_network == *link.link.virtual_network && machine.power_state == PowerState::Running
             })
     };

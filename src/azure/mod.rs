@@ -7,7 +7,7 @@
 //!
 //! The modules use each other in this order, each those before it alone: `identity` (resource IDs and references),
 //! `declaration` (resources as declared), `finding`, `contents` (zones with their records), `catalogue` (what Private
-//! Link services are called), `world` (finds declared resources by identity), `allocate` (the addresses of private
+//! Link services are called), `inventory` (finds declared resources by identity), `allocate` (the addresses of private
 //! endpoints), `derive` (what the platform writes), `check` (what is refused), `advice` (what is
 //! legal but bites), `topology` and `edit`, which put these together.
 
@@ -22,8 +22,8 @@ mod derive;
 mod edit;
 mod finding;
 mod identity;
+mod inventory;
 mod topology;
-mod world;
 
 pub(crate) use catalogue::ResourceMember;
 pub use catalogue::{

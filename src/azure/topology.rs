@@ -12,7 +12,7 @@ use super::declaration::{
 use super::derive::{self, Forwarding};
 use super::finding::{Finding, Severity};
 use super::identity::{Kind, ReferenceError, ResourceId};
-use super::world::World;
+use super::inventory::Inventory;
 use super::{advice, allocate, check};
 use crate::dns::Name;
 
@@ -20,7 +20,7 @@ use crate::dns::Name;
 #[derive(Clone, Debug)]
 pub struct Topology {
     /// The declaration without the record sets of zones: these stand in `zones`.
-    pub(super) world: World,
+    pub(super) inventory: Inventory,
     pub(super) zones: Vec<ZoneContents>,
     forwarding: Forwarding,
     listener_networks: Vec<Option<ResourceId>>,
@@ -56,10 +56,10 @@ impl Topology {
             ));
         }
         let limits = check::limits_of(&declaration, catalogue);
-        let mut world = World::new(Declaration { limits, ..declaration });
-        let allocations = allocate::addresses(&mut world, catalogue, &mut findings);
-        check::declaration(&world, catalogue, &mut findings);
-        let mut zones = derive::zones(&mut world, catalogue, &mut findings);
+        let mut inventory = Inventory::new(Declaration { limits, ..declaration });
+        let allocations = allocate::addresses(&mut inventory, catalogue, &mut findings);
+        check::declaration(&inventory, catalogue, &mut findings);
+        let mut zones = derive::zones(&mut inventory, catalogue, &mut findings);
         for zone in &mut zones {
             if let Scope::Private { id, .. } = &zone.scope
                 && let Some(known) = known.get(id)
@@ -70,16 +70,16 @@ impl Topology {
         for zone in &zones {
             check::zone(zone, limits, &mut findings);
         }
-        let forwarding = derive::forwarding(&world, &mut findings);
-        check::forwarding(&world, &forwarding, &zones, &mut findings);
+        let forwarding = derive::forwarding(&inventory, &mut findings);
+        check::forwarding(&inventory, &forwarding, &zones, &mut findings);
         if findings.iter().all(|finding| finding.severity == Severity::Warning) {
             if known.is_empty() {
-                advice::topology(&world, catalogue, &zones, &forwarding, &mut findings);
+                advice::topology(&inventory, catalogue, &zones, &forwarding, &mut findings);
             }
-            let unverified = world.unverified(catalogue);
+            let unverified = inventory.unverified(catalogue);
             let listener_networks = Vec::new();
-            world.settle();
-            Ok((Self { world, zones, forwarding, listener_networks, allocations, unverified }, findings))
+            inventory.settle();
+            Ok((Self { inventory, zones, forwarding, listener_networks, allocations, unverified }, findings))
         } else {
             Err(findings)
         }
@@ -102,11 +102,11 @@ impl Topology {
     /// The world after some changes, where record sets are only looked at in zones that the platform writes to or that a
     /// change is about. `None` where it is to be derived as a whole, as for all that is to be refused.
     pub(crate) fn changed_in_part(&self, changes: &[Change], catalogue: &Catalogue) -> Option<Self> {
-        if !self.world.name_servers.is_empty() || self.world.incomplete {
+        if !self.inventory.name_servers.is_empty() || self.inventory.incomplete {
             return None;
         }
         let about: HashSet<_> = changes.iter().filter_map(Change::zone).collect();
-        let zones = self.world.private_dns_zones.iter().zip(&self.zones);
+        let zones = self.inventory.private_dns_zones.iter().zip(&self.zones);
         let plain = zones.filter(|(zone, contents)| contents.is_plain() && !about.contains(&zone.id));
         let mut known: HashMap<_, _> = plain.map(|(zone, contents)| (zone.id.clone(), contents)).collect();
         let mut declaration = self.declaration_without(|zone| known.contains_key(zone));
@@ -134,7 +134,7 @@ impl Topology {
 
     /// The same without the record sets of some private zones.
     fn declaration_without(&self, is_left_out: impl Fn(&ResourceId) -> bool) -> Declaration {
-        let mut declaration = Declaration::clone(&self.world);
+        let mut declaration = Declaration::clone(&self.inventory);
         let private = declaration.private_dns_zones.iter_mut();
         let private = private.map(|zone| (&mut zone.record_sets, is_left_out(&zone.id)));
         let public = declaration.public_zones.iter_mut().map(|zone| (&mut zone.record_sets, false));
@@ -165,7 +165,7 @@ impl Topology {
 
     /// Which limits of Azure count for it.
     pub fn limits(&self) -> Limits {
-        self.world.limits
+        self.inventory.limits
     }
 
     /// The addresses that private endpoints were given.
@@ -175,7 +175,7 @@ impl Topology {
 
     /// What is said of names that a derived public zone does not know.
     pub fn unknown_names(&self) -> UnknownNames {
-        self.world.unknown_names
+        self.inventory.unknown_names
     }
 
     /// Names of resources that no source confirms, and why.
@@ -185,23 +185,23 @@ impl Topology {
 
     /// How many virtual networks there are.
     pub fn network_count(&self) -> usize {
-        self.world.virtual_networks.len()
+        self.inventory.virtual_networks.len()
     }
 
     /// The virtual network of a number.
     pub fn virtual_network(&self, number: NetworkId) -> &VirtualNetwork {
-        self.world.network_of(number)
+        self.inventory.network_of(number)
     }
 
     /// All networks with their numbers, in the order of these.
     pub fn numbered_networks(&self) -> impl Iterator<Item = (NetworkId, &VirtualNetwork)> {
         let numbers = (0..self.network_count() as u32).map(NetworkId::new);
-        numbers.map(|number| (number, self.world.network_of(number)))
+        numbers.map(|number| (number, self.inventory.network_of(number)))
     }
 
     /// What a resource is called: its name, or the shortest reference that means it.
     pub fn label(&self, id: &ResourceId) -> String {
-        self.world.label(id)
+        self.inventory.label(id)
     }
 
     /// What the networks are called, in the order of their declaration.
@@ -213,13 +213,13 @@ impl Topology {
 
     /// What a network is called: its name, or the shortest reference that means it.
     pub fn network_label(&self, network: NetworkId) -> &str {
-        self.world.network_label(network)
+        self.inventory.network_label(network)
     }
 
     /// What a network is called in metrics, logs and dnstap: `GROUP/NAME`, or the whole ID where two subscriptions have that
     /// pair.
     pub fn qualified_network(&self, network: NetworkId) -> String {
-        self.world.directory().qualified(&self.virtual_network(network).id)
+        self.inventory.directory().qualified(&self.virtual_network(network).id)
     }
 
     /// The network that a reference means: a name, `GROUP/NAME` or a whole ID.
@@ -227,28 +227,28 @@ impl Topology {
     /// # Errors
     /// Where it means none, or several.
     pub fn find_network(&self, reference: &str) -> Result<NetworkId, ReferenceError> {
-        let id = self.world.directory().find(Kind::VirtualNetwork, reference, |_| true)?;
+        let id = self.inventory.directory().find(Kind::VirtualNetwork, reference, |_| true)?;
         self.network(&id).ok_or(ReferenceError::Missing(id))
     }
 
     /// The number of the network of an identity.
     pub fn network(&self, id: &ResourceId) -> Option<NetworkId> {
-        self.world.number(id)
+        self.inventory.number(id)
     }
 
     /// Hosts that speak for clients.
     pub fn forwarders(&self) -> &[Forwarder] {
-        &self.world.forwarders
+        &self.inventory.forwarders
     }
 
     /// Keys that clients sign with.
     pub fn tsig_keys(&self) -> &[TsigKey] {
-        &self.world.tsig_keys
+        &self.inventory.tsig_keys
     }
 
     /// Certificates that clients show.
     pub fn client_certificates(&self) -> &[ClientCertificate] {
-        &self.world.client_certificates
+        &self.inventory.client_certificates
     }
 
     /// Says which of the server's listeners belong to which network, in the server's order.
@@ -263,7 +263,7 @@ impl Topology {
 
     /// What clients get that are in no network.
     pub fn strangers(&self) -> Strangers {
-        self.world.strangers
+        self.inventory.strangers
     }
 
     /// Who is asked beside the zones.
@@ -273,7 +273,7 @@ impl Topology {
 
     /// Names under which this server is delegated to.
     pub fn name_servers(&self) -> &[NameServer] {
-        &self.world.name_servers
+        &self.inventory.name_servers
     }
 
     pub(crate) fn zones_mut(&mut self) -> &mut [ZoneContents] {

@@ -6,13 +6,13 @@ use std::net::SocketAddr;
 use crate::azure::contents::ZoneContents;
 use crate::azure::declaration::{Address, Declared, Origin, RecordSet};
 use crate::azure::finding::Finding;
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 use crate::dns::RecordType;
 
 const MEND: &str = "write the address in place of \"unknown\" as soon as Azure has given it";
 
 /// Says what clients get in place of them, once for each place in the configuration.
-pub(super) fn advise(world: &World, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+pub(super) fn advise(inventory: &Inventory, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
     let sets = zones.iter().flat_map(|zone| zone.record_sets.values()).filter(|set| set.rdatas.is_unknown());
     let mut by_origin: BTreeMap<Origin, Vec<&RecordSet>> = BTreeMap::new();
     for set in sets {
@@ -38,25 +38,27 @@ pub(super) fn advise(world: &World, zones: &[ZoneContents], findings: &mut Vec<F
         let what = format!("address not known of the DNS server of {whose}: {who} get SERVFAIL");
         findings.push(Finding::warning(server.origin, what, MEND));
     };
-    for network in &world.virtual_networks {
-        warn(&network.dns_servers, format!("\"{}\"", world.label(&network.id)), "its clients");
+    for network in &inventory.virtual_networks {
+        warn(&network.dns_servers, format!("\"{}\"", inventory.label(&network.id)), "its clients");
     }
-    for machine in &world.virtual_machines {
+    for machine in &inventory.virtual_machines {
         for interface in &machine.network_interfaces {
             warn(
                 &interface.dns_servers,
-                format!("virtual machine \"{}\"", world.machine_label(machine)),
+                format!("virtual machine \"{}\"", inventory.machine_label(machine)),
                 "its queries",
             );
         }
     }
-    for rule in world.dns_forwarding_rulesets.iter().flat_map(|ruleset| &ruleset.rules).filter(|rule| rule.is_enabled) {
+    for rule in
+        inventory.dns_forwarding_rulesets.iter().flat_map(|ruleset| &ruleset.rules).filter(|rule| rule.is_enabled)
+    {
         warn(&rule.target_dns_servers, format!("a rule for {}", *rule.domain_name), "names below it");
     }
-    for network in &world.virtual_networks {
+    for network in &inventory.virtual_networks {
         let mut endpoints = network.inbound_endpoints.iter();
         if let Some(endpoint) = endpoints.find(|address| ***address == Address::Unknown) {
-            let network = world.label(&network.id);
+            let network = inventory.label(&network.id);
             let what =
                 format!("address not known of an inbound endpoint of \"{network}\": no query is taken for one to it");
             findings.push(Finding::warning(endpoint.origin, what, MEND));

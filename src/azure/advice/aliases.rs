@@ -5,15 +5,15 @@ use std::collections::{BTreeSet, HashMap};
 use crate::azure::contents::{NetworkId, Scope, ZoneContents};
 use crate::azure::declaration::RecordSet;
 use crate::azure::finding::Finding;
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 use crate::dns::{MAX_ALIASES, Name, NameRef, RecordType, rdata};
 
 /// How many aliases are followed to see whether they are a circle.
 const MOST_STEPS: usize = 4 * MAX_ALIASES;
 
 /// Reports them.
-pub(super) fn advise(world: &World, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
-    let chains = Chains::new(world, zones);
+pub(super) fn advise(inventory: &Inventory, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+    let chains = Chains::new(inventory, zones);
     let mut circles = BTreeSet::new();
     for (number, zone) in zones.iter().enumerate() {
         // Many resources share one public endpoint: one warning for it is enough.
@@ -22,7 +22,7 @@ pub(super) fn advise(world: &World, zones: &[ZoneContents], findings: &mut Vec<F
             let Some(target) = target(record_set) else { continue };
             let numbers = chains.covering(target);
             let covering: Vec<_> = numbers.iter().map(|number| &zones[*number]).collect();
-            if let Some(whom) = dead_end(world, zone, target, &covering)
+            if let Some(whom) = dead_end(inventory, zone, target, &covering)
                 && reported.insert(target.to_name())
             {
                 findings.push(Finding::warning(
@@ -45,7 +45,7 @@ fn target(record_set: &RecordSet) -> Option<NameRef<'_>> {
 
 /// All zones, by what aliases ask of them.
 struct Chains<'z> {
-    world: &'z World,
+    inventory: &'z Inventory,
     zones: &'z [ZoneContents],
     by_apex: HashMap<NameRef<'z>, Vec<usize>, foldhash::fast::RandomState>,
     aliases: Vec<Aliases<'z>>,
@@ -78,7 +78,7 @@ enum Wrong<'z> {
 }
 
 impl<'z> Chains<'z> {
-    fn new(world: &'z World, zones: &'z [ZoneContents]) -> Self {
+    fn new(inventory: &'z Inventory, zones: &'z [ZoneContents]) -> Self {
         let mut by_apex: HashMap<_, Vec<_>, _> = HashMap::default();
         for (number, zone) in zones.iter().enumerate() {
             by_apex.entry(zone.apex.as_ref()).or_default().push(number);
@@ -92,7 +92,7 @@ impl<'z> Chains<'z> {
                 has_made: of_type(RecordType::CNAME).any(is_wildcard) || of_type(RecordType::DNAME).next().is_some(),
             }
         });
-        Self { world, zones, by_apex, aliases: aliases.collect() }
+        Self { inventory, zones, by_apex, aliases: aliases.collect() }
     }
 
     /// The zones that a name lies within, longest apex first.
@@ -202,7 +202,7 @@ impl<'z> Chains<'z> {
             Askers::Outside => return "for everyone".to_owned(),
             Askers::Networks(networks) => networks,
         };
-        let label = networks.first().map_or("", |network| self.world.network_label(*network));
+        let label = networks.first().map_or("", |network| self.inventory.network_label(*network));
         format!("for clients of \"{label}\"")
     }
 
@@ -240,7 +240,12 @@ impl<'z> Chains<'z> {
 }
 
 /// For whom an alias ends nowhere. `covering` are the zones that its target lies within, longest apex first.
-fn dead_end(world: &World, zone: &ZoneContents, target: NameRef<'_>, covering: &[&ZoneContents]) -> Option<String> {
+fn dead_end(
+    inventory: &Inventory,
+    zone: &ZoneContents,
+    target: NameRef<'_>,
+    covering: &[&ZoneContents],
+) -> Option<String> {
     let is_public = |other: &&&ZoneContents| other.scope == Scope::Public;
     let held_publicly = || covering.iter().find(is_public).is_some_and(|zone| zone.holds(target));
     let Scope::Private { links, .. } = &zone.scope else {
@@ -252,7 +257,7 @@ fn dead_end(world: &World, zone: &ZoneContents, target: NameRef<'_>, covering: &
     if first_private.is_some_and(|first| std::ptr::eq(*first, zone) && zone.holds(target)) {
         return None;
     }
-    let clients_of = |network: &NetworkId| format!("for clients of \"{}\"", world.network_label(*network));
+    let clients_of = |network: &NetworkId| format!("for clients of \"{}\"", inventory.network_label(*network));
     let mut undecided: BTreeSet<NetworkId> = links.networks().collect();
     // Linked zones come before internal ones, each longest apex first.
     let is_private = |other: &&&ZoneContents| matches!(other.scope, Scope::Private { .. });

@@ -6,11 +6,11 @@ use ipnet::IpNet;
 
 use crate::azure::declaration::{Address, Declared, Listener, PrivateDnsZone, Strangers, VirtualNetwork};
 use crate::azure::finding::Finding;
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 
 /// Warns of forwarders that are trusted with more than there is, or less, and of keys that prove nothing.
-pub(super) fn advise(world: &World, findings: &mut Vec<Finding>) {
-    for key in world.tsig_keys.iter().filter(|key| key.networks.is_none()) {
+pub(super) fn advise(inventory: &Inventory, findings: &mut Vec<Finding>) {
+    for key in inventory.tsig_keys.iter().filter(|key| key.networks.is_none()) {
         findings.push(Finding::warning(
             key.name.origin,
             format!(
@@ -20,8 +20,8 @@ pub(super) fn advise(world: &World, findings: &mut Vec<Finding>) {
             "add virtual_network = \"NAME\", or all_virtual_networks = true for an administrator",
         ));
     }
-    if !world.listeners.iter().any(|listener| listener.takes_certificates) {
-        for certificate in &world.client_certificates {
+    if !inventory.listeners.iter().any(|listener| listener.takes_certificates) {
+        for certificate in &inventory.client_certificates {
             findings.push(Finding::warning(
                 certificate.name.origin,
                 format!("nobody can show the client certificate \"{}\": no listener has TLS", *certificate.name),
@@ -32,8 +32,8 @@ pub(super) fn advise(world: &World, findings: &mut Vec<Finding>) {
     let prefixes = |network: &VirtualNetwork| -> Vec<IpNet> {
         network.address_space.iter().chain(&network.client_prefixes).map(|prefix| prefix.trunc()).collect()
     };
-    let has_proxy = world.forwarders.iter().any(|forwarder| forwarder.proxy_protocol);
-    for origin in world.listeners.iter().filter_map(|listener| listener.requires_proxy_protocol) {
+    let has_proxy = inventory.forwarders.iter().any(|forwarder| forwarder.proxy_protocol);
+    for origin in inventory.listeners.iter().filter_map(|listener| listener.requires_proxy_protocol) {
         if !has_proxy {
             findings.push(Finding::warning(
                 origin,
@@ -42,9 +42,9 @@ pub(super) fn advise(world: &World, findings: &mut Vec<Finding>) {
             ));
         }
     }
-    advise_on_listeners(world, findings);
-    let of_all: Vec<_> = world.virtual_networks.iter().flat_map(prefixes).collect();
-    for forwarder in &world.forwarders {
+    advise_on_listeners(inventory, findings);
+    let of_all: Vec<_> = inventory.virtual_networks.iter().flat_map(prefixes).collect();
+    for forwarder in &inventory.forwarders {
         let name = &forwarder.name;
         for address in &forwarder.addresses {
             let length = address.prefix_len();
@@ -64,7 +64,7 @@ pub(super) fn advise(world: &World, findings: &mut Vec<Finding>) {
                 "list the addresses of the forwarder itself",
             ));
         }
-        let networks = world.virtual_networks.iter().filter(|network| forwarder.speaks_for(&network.id));
+        let networks = inventory.virtual_networks.iter().filter(|network| forwarder.speaks_for(&network.id));
         let of_networks: Vec<_> = networks.clone().flat_map(prefixes).collect();
         let joined = IpNet::aggregate(&of_networks);
         for prefix in &forwarder.client_prefixes {
@@ -94,7 +94,7 @@ pub(super) fn advise(world: &World, findings: &mut Vec<Finding>) {
             let overlap = |prefix: &IpNet| prefix.contains(&**address) || address.contains(prefix);
             let admits =
                 |listener: &Listener| listener.allow_from.as_ref().is_none_or(|allowed| allowed.iter().any(overlap));
-            if !world.listeners.is_empty() && !world.listeners.iter().any(admits) {
+            if !inventory.listeners.is_empty() && !inventory.listeners.iter().any(admits) {
                 findings.push(Finding::warning(
                     address.origin,
                     format!("forwarder \"{name}\" is refused: no listener's allow_from holds {}", **address),
@@ -108,15 +108,15 @@ pub(super) fn advise(world: &World, findings: &mut Vec<Finding>) {
                 let holding = prefixes(network).into_iter().filter(|prefix| prefix.contains(&**address));
                 holding.map(|prefix| prefix.prefix_len()).max()
             };
-            let own = world.virtual_networks.iter().filter(|network| holds(network).is_some()).max_by_key(holds);
-            let Some(own) = own.filter(|network| sees_zones(world, network)) else { continue };
+            let own = inventory.virtual_networks.iter().filter(|network| holds(network).is_some()).max_by_key(holds);
+            let Some(own) = own.filter(|network| sees_zones(inventory, network)) else { continue };
             findings.push(Finding::warning(
                 address.origin,
                 format!(
                     "forwarder \"{name}\" asks from {}, in virtual network \"{}\": a query that tells of no client, as \
                      anyone may have it send, sees that network's zones",
                     **address,
-                    world.label(&own.id)
+                    inventory.label(&own.id)
                 ),
                 format!(
                     "give it an address in no network, or declare a [[virtual_network]] without zones for it: \
@@ -129,7 +129,7 @@ pub(super) fn advise(world: &World, findings: &mut Vec<Finding>) {
             continue;
         }
         for network in &forwarder.virtual_networks {
-            let Some((_, declared)) = world.network(network) else { continue };
+            let Some((_, declared)) = inventory.network(network) else { continue };
             let overlap = |own: &IpNet| {
                 forwarder.client_prefixes.iter().any(|prefix| prefix.contains(own) || own.contains(&**prefix))
             };
@@ -138,7 +138,7 @@ pub(super) fn advise(world: &World, findings: &mut Vec<Finding>) {
                     network.origin,
                     format!(
                         "forwarder \"{name}\" speaks for \"{}\", but none of its client_prefixes lies there",
-                        world.label(network)
+                        inventory.label(network)
                     ),
                     "remove the network, or add one of its prefixes",
                 ));
@@ -148,24 +148,24 @@ pub(super) fn advise(world: &World, findings: &mut Vec<Finding>) {
 }
 
 /// Whether clients of a network see what others do not: zones that are linked to it, or what its DNS servers say.
-fn sees_zones(world: &World, network: &VirtualNetwork) -> bool {
+fn sees_zones(inventory: &Inventory, network: &VirtualNetwork) -> bool {
     let is_linked =
         |zone: &PrivateDnsZone| zone.virtual_network_links.iter().any(|link| *link.link.virtual_network == *network.id);
-    !network.dns_servers.is_empty() || world.private_dns_zones.iter().any(is_linked)
+    !network.dns_servers.is_empty() || inventory.private_dns_zones.iter().any(is_linked)
 }
 
 /// Warns of listeners that make clients of a network out of anybody, or out of those of another.
-fn advise_on_listeners(world: &World, findings: &mut Vec<Finding>) {
-    for listener in &world.listeners {
+fn advise_on_listeners(inventory: &Inventory, findings: &mut Vec<Finding>) {
+    for listener in &inventory.listeners {
         let Some(address) = listener.address else { continue };
         let is_open = listener.allow_from.is_none()
             && !listener.is_bound_to_interface
             // It drops what comes from others than forwarders.
             && listener.requires_proxy_protocol.is_none();
-        let lets_strangers_in = is_open && world.strangers == Strangers::Refused;
+        let lets_strangers_in = is_open && inventory.strangers == Strangers::Refused;
         let Some(network) = &listener.virtual_network else {
             if lets_strangers_in {
-                advise_on_endpoints(world, address, findings);
+                advise_on_endpoints(inventory, address, findings);
             }
             continue;
         };
@@ -174,7 +174,7 @@ fn advise_on_listeners(world: &World, findings: &mut Vec<Finding>) {
                 network.origin,
                 format!(
                     "whoever reaches {address} is a client of \"{}\": strangers = \"refused\" refuses nobody there",
-                    world.label(network)
+                    inventory.label(network)
                 ),
                 "add allow_from or interface",
             ));
@@ -182,7 +182,7 @@ fn advise_on_listeners(world: &World, findings: &mut Vec<Finding>) {
         if address.ip().is_unspecified() && is_open {
             findings.push(Finding::warning(
                 network.origin,
-                format!("whoever reaches this host on {address} is a client of \"{}\"", world.label(network)),
+                format!("whoever reaches this host on {address} is a client of \"{}\"", inventory.label(network)),
                 "add allow_from or interface, or listen on an address that only its clients reach",
             ));
         }
@@ -190,7 +190,7 @@ fn advise_on_listeners(world: &World, findings: &mut Vec<Finding>) {
             let address = Address::Known(address.ip().to_canonical());
             known.inbound_endpoints.iter().any(|endpoint| **endpoint == address)
         };
-        if let Some(other) = world.virtual_networks.iter().find(is_endpoint)
+        if let Some(other) = inventory.virtual_networks.iter().find(is_endpoint)
             && other.id != *network
         {
             findings.push(Finding::warning(
@@ -198,8 +198,8 @@ fn advise_on_listeners(world: &World, findings: &mut Vec<Finding>) {
                 format!(
                     "whoever asks {} is a client of \"{}\", but it is an inbound endpoint of \"{}\"",
                     address.ip(),
-                    world.label(network),
-                    world.label(&other.id)
+                    inventory.label(network),
+                    inventory.label(&other.id)
                 ),
                 "write that network, or listen on another address",
             ));
@@ -208,8 +208,8 @@ fn advise_on_listeners(world: &World, findings: &mut Vec<Finding>) {
 }
 
 /// Warns of inbound endpoints at a listener that takes queries of everybody, where strangers are to be refused.
-fn advise_on_endpoints(world: &World, listener: SocketAddr, findings: &mut Vec<Finding>) {
-    for network in &world.virtual_networks {
+fn advise_on_endpoints(inventory: &Inventory, listener: SocketAddr, findings: &mut Vec<Finding>) {
+    for network in &inventory.virtual_networks {
         let answers = |endpoint: &&Declared<Address>| {
             endpoint.known().is_some_and(|address| {
                 let is_wildcard = listener.ip().is_unspecified() && listener.is_ipv4() == address.is_ipv4();
@@ -222,7 +222,7 @@ fn advise_on_endpoints(world: &World, listener: SocketAddr, findings: &mut Vec<F
             format!(
                 "whoever asks this inbound endpoint of \"{}\", where {listener} listens, is its client: strangers = \"refused\" \
                  refuses nobody there",
-                world.label(&network.id)
+                inventory.label(&network.id)
             ),
             format!("write {{ address = \"{listener}\", allow_from = [\"PREFIX\"] }} with those who may ask"),
         ));

@@ -18,41 +18,41 @@ use super::declaration::{
 use super::derive::{Destination, Forwarding};
 use super::finding::{Finding, quoted};
 use super::identity::ResourceId;
-use super::world::World;
+use super::inventory::Inventory;
 use crate::dns::{Name, NameRef, RecordType, rdata};
 
 pub(super) use record_sets::record_sets;
 
 /// Warnings about a topology that can be served.
 pub(super) fn topology(
-    world: &World,
+    inventory: &Inventory,
     catalogue: &Catalogue,
     zones: &[ZoneContents],
     forwarding: &Forwarding,
     findings: &mut Vec<Finding>,
 ) {
     // Advice on half of what was written would mislead.
-    if world.incomplete {
+    if inventory.incomplete {
         return;
     }
-    links(world, catalogue, zones, findings);
-    hidden(world, zones, findings);
-    prefixes(world, findings);
-    clients::advise(world, findings);
-    overridden(world, catalogue, zones, findings);
-    endpoints(world, catalogue, zones, forwarding, findings);
-    addresses::advise(world, zones, findings);
-    managed_endpoints(world, findings);
-    public_access(world, catalogue, zones, findings);
+    links(inventory, catalogue, zones, findings);
+    hidden(inventory, zones, findings);
+    prefixes(inventory, findings);
+    clients::advise(inventory, findings);
+    overridden(inventory, catalogue, zones, findings);
+    endpoints(inventory, catalogue, zones, forwarding, findings);
+    addresses::advise(inventory, zones, findings);
+    managed_endpoints(inventory, findings);
+    public_access(inventory, catalogue, zones, findings);
     for zone in zones {
         record_sets(zone, findings);
     }
-    aliases::advise(world, zones, findings);
+    aliases::advise(inventory, zones, findings);
 }
 
-fn links(world: &World, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+fn links(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
     // Zones that endpoints are meant to write to.
-    let groups = world.private_endpoints.iter().flat_map(|endpoint| &endpoint.private_dns_zone_group);
+    let groups = inventory.private_endpoints.iter().flat_map(|endpoint| &endpoint.private_dns_zone_group);
     let in_groups: HashSet<&ResourceId> = groups.map(|zone| &**zone).collect();
     for zone in zones {
         let Scope::Private { id, links } = &zone.scope else { continue };
@@ -76,7 +76,7 @@ fn links(world: &World, catalogue: &Catalogue, zones: &[ZoneContents], findings:
                     "the private zone {} in \"{resource_group}\" holds no record: whatever public DNS leads there is \
                      NXDOMAIN for clients of \"{}\"",
                     zone.apex,
-                    world.network_label(network)
+                    inventory.network_label(network)
                 ),
                 "unlink the zone until an endpoint writes to it, or add resolution_policy = \"NxDomainRedirect\"",
             ));
@@ -104,7 +104,7 @@ fn links(world: &World, catalogue: &Catalogue, zones: &[ZoneContents], findings:
 }
 
 /// Reports zones that hide what a shorter zone holds from networks that are linked to both: the longer one answers alone.
-fn hidden(world: &World, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+fn hidden(inventory: &Inventory, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
     let mut by_apex: HashMap<NameRef<'_>, Vec<(&ZoneContents, &Links)>, foldhash::fast::RandomState> =
         HashMap::default();
     for zone in zones {
@@ -129,7 +129,7 @@ fn hidden(world: &World, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
                         set.owner,
                         set.writer,
                         shorter.apex,
-                        world.network_label(network)
+                        inventory.network_label(network)
                     ),
                     "unlink it from the network, or have the records in it as well",
                 ));
@@ -140,10 +140,10 @@ fn hidden(world: &World, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
 
 /// Reports zones that have the name of a service's public zone and know nothing of a resource there: no privatelink step
 /// sends the names that they lack elsewhere.
-fn overridden(world: &World, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+fn overridden(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
     // The members of each resource, by public zone.
     let mut by_zone: BTreeMap<Name, Vec<Vec<ResourceMember>>> = BTreeMap::new();
-    for resource in &world.private_link_resources {
+    for resource in &inventory.private_link_resources {
         let services = catalogue.services_of(resource);
         let members = services.flat_map(|found| catalogue.members(found, resource).unwrap_or_default());
         let mut of_resource: BTreeMap<Name, Vec<ResourceMember>> = BTreeMap::new();
@@ -176,18 +176,19 @@ fn overridden(world: &World, catalogue: &Catalogue, zones: &[ZoneContents], find
     }
 }
 
-fn prefixes(world: &World, findings: &mut Vec<Finding>) {
+fn prefixes(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let mut prefixes: Vec<(IpNet, NetworkId, Origin)> = Vec::new();
-    let listened = world.listeners.iter().filter_map(|listener| world.number(listener.virtual_network.as_ref()?));
+    let listened =
+        inventory.listeners.iter().filter_map(|listener| inventory.number(listener.virtual_network.as_ref()?));
     let listened: BTreeSet<NetworkId> = listened.collect();
-    for (number, network) in world.numbered_networks() {
+    for (number, network) in inventory.numbered_networks() {
         let own = network.address_space.iter().chain(&network.client_prefixes);
         prefixes.extend(own.map(|prefix| (prefix.trunc(), number, prefix.origin)));
         let has_listener = listened.contains(&number);
         if network.address_space.is_empty() && network.client_prefixes.is_empty() && !has_listener {
             findings.push(Finding::warning(
                 network.id.origin,
-                format!("virtual network \"{}\" has no prefix: no client belongs to it", world.label(&network.id)),
+                format!("virtual network \"{}\" has no prefix: no client belongs to it", inventory.label(&network.id)),
                 "add address_space = [\"10.1.0.0/16\"] or client_prefixes",
             ));
         }
@@ -200,12 +201,12 @@ fn prefixes(world: &World, findings: &mut Vec<Finding>) {
         let narrower = inside.filter(|(prefix, ..)| prefix != outer);
         let (inside, others): (Vec<_>, BTreeSet<_>) = narrower.map(|(prefix, other, _)| (*prefix, *other)).unzip();
         if IpNet::aggregate(&inside).contains(outer) && !others.contains(network) {
-            let others = others.into_iter().map(|other| world.network_label(other));
+            let others = others.into_iter().map(|other| inventory.network_label(other));
             findings.push(Finding::warning(
                 *origin,
                 format!(
                     "no client is taken as \"{}\" by {outer}: narrower prefixes of {} cover all of it",
-                    world.network_label(*network),
+                    inventory.network_label(*network),
                     quoted(others)
                 ),
                 "remove it, or correct the prefixes",
@@ -219,7 +220,7 @@ fn prefixes(world: &World, findings: &mut Vec<Finding>) {
         let is_told_apart = |outer: IpNet| outer == prefix && listened.contains(&network);
         let other = enclosing.iter().rev().find(|(_, other)| *other != network);
         if let Some((outer, other)) = other.filter(|(outer, _)| !is_told_apart(*outer)) {
-            let (network, other) = (world.network_label(network), world.network_label(*other));
+            let (network, other) = (inventory.network_label(network), inventory.network_label(*other));
             let (what, mend) = if *outer == prefix {
                 (
                     format!(
@@ -244,17 +245,17 @@ fn prefixes(world: &World, findings: &mut Vec<Finding>) {
 }
 
 fn endpoints(
-    world: &World,
+    inventory: &Inventory,
     catalogue: &Catalogue,
     zones: &[ZoneContents],
     forwarding: &Forwarding,
     findings: &mut Vec<Finding>,
 ) {
-    for endpoint in &world.private_endpoints {
+    for endpoint in &inventory.private_endpoints {
         if !endpoint.is_in_use() {
             continue;
         }
-        let name = world.label(&endpoint.id);
+        let name = inventory.label(&endpoint.id);
         if endpoint.private_dns_zone_group.is_empty() {
             findings.push(Finding::warning(
                 endpoint.id.origin,
@@ -263,9 +264,9 @@ fn endpoints(
             ));
             continue;
         }
-        let Some(resource) = world.resource(&endpoint.private_link_resource) else { continue };
-        let Some(own) = world.number(&endpoint.virtual_network) else { continue };
-        let written = world.members(catalogue, resource, &endpoint.group_id);
+        let Some(resource) = inventory.resource(&endpoint.private_link_resource) else { continue };
+        let Some(own) = inventory.number(&endpoint.virtual_network) else { continue };
+        let written = inventory.members(catalogue, resource, &endpoint.group_id);
         let is_asked_elsewhere = |zone: &Name| {
             let of_zone = written.iter().filter(|member| member.private_zone == *zone);
             of_zone.flat_map(|member| [&member.public_name, &member.privatelink_name]).any(|name| {
@@ -286,7 +287,7 @@ fn endpoints(
         };
         let private_zones: BTreeSet<&Name> = written.iter().map(|member| &member.private_zone).collect();
         for reference in &endpoint.private_dns_zone_group {
-            let Some((at, declared)) = world.zone(reference) else { continue };
+            let Some((at, declared)) = inventory.zone(reference) else { continue };
             if !private_zones.contains(&*declared.name) {
                 findings.push(Finding::warning(
                     reference.origin,
@@ -303,7 +304,7 @@ fn endpoints(
                 false => "where the DNS server stands of the network",
             };
             if !links.contains(network) && !is_asked_elsewhere(&zone.apex) {
-                let (resource_group, network) = (id.resource_group().name(), world.network_label(network));
+                let (resource_group, network) = (id.resource_group().name(), inventory.network_label(network));
                 findings.push(Finding::warning(
                     reference.origin,
                     format!(
@@ -318,15 +319,15 @@ fn endpoints(
     }
 }
 
-fn managed_endpoints(world: &World, findings: &mut Vec<Finding>) {
-    for endpoint in world.managed_private_endpoints.iter().filter(|endpoint| !endpoint.is_used()) {
+fn managed_endpoints(inventory: &Inventory, findings: &mut Vec<Finding>) {
+    for endpoint in inventory.managed_private_endpoints.iter().filter(|endpoint| !endpoint.is_used()) {
         if endpoint.connection_state == ConnectionState::Approved {
             findings.push(Finding::warning(
                 endpoint.name.origin,
                 format!(
                     "managed private endpoint \"{}\" is approved, but \"{}\" was not refreshed: it does not use it",
                     endpoint.name,
-                    world.label(&endpoint.grafana)
+                    inventory.label(&endpoint.grafana)
                 ),
                 "add refreshed = true",
             ));
@@ -336,8 +337,8 @@ fn managed_endpoints(world: &World, findings: &mut Vec<Finding>) {
 
 /// Reports networks that resolve a resource publicly which refuses them there. Its public names stay as they are
 /// (private-endpoint-dns.md).
-fn public_access(world: &World, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
-    for resource in &world.private_link_resources {
+fn public_access(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+    for resource in &inventory.private_link_resources {
         if resource.public_network_access == PublicNetworkAccess::Enabled || resource.has_no_public_host {
             continue;
         }
@@ -349,7 +350,7 @@ fn public_access(world: &World, catalogue: &Catalogue, zones: &[ZoneContents], f
         // Others ask elsewhere first, as their DNS servers and rules say.
         let asks_here = |network: &VirtualNetwork| {
             let is_linked = |link: &Link| *link.virtual_network == *network.id;
-            let mut rulesets = world.dns_forwarding_rulesets.iter();
+            let mut rulesets = inventory.dns_forwarding_rulesets.iter();
             // A rule for all names leaves Azure's own alone.
             let leads_away = |ruleset: &DnsForwardingRuleset| {
                 let mut rules = ruleset.rules.iter().filter(|rule| rule.is_enabled);
@@ -357,19 +358,19 @@ fn public_access(world: &World, catalogue: &Catalogue, zones: &[ZoneContents], f
             };
             network.dns_servers.is_empty() && !rulesets.any(leads_away)
         };
-        for (number, _) in world.numbered_networks().filter(|(_, network)| asks_here(network)) {
+        for (number, _) in inventory.numbered_networks().filter(|(_, network)| asks_here(network)) {
             if let Some(member) = members.iter().find(|member| is_public(zones, number, member)) {
                 networks.insert(number);
                 name = name.or(Some(&member.public_name));
             }
         }
         if let Some(name) = name {
-            let networks = networks.into_iter().map(|network| world.network_label(network));
+            let networks = networks.into_iter().map(|network| inventory.network_label(network));
             findings.push(Finding::warning(
                 resource.id.origin,
                 format!(
                     "public network access of \"{}\" is Disabled, and clients of {} resolve {name} publicly: it refuses them",
-                    world.label(&resource.id),
+                    inventory.label(&resource.id),
                     quoted(networks)
                 ),
                 "link the networks to a zone with the record of a private endpoint, or enable public network access",

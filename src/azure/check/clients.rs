@@ -8,35 +8,35 @@ use ipnet::IpNet;
 use super::{missing_network, unique};
 use crate::azure::declaration::{CertificateHolder, Forwarder, KeyNetworks};
 use crate::azure::finding::{Finding, suggestion};
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 
 /// Refuses references to nothing, and forwarders that could not be told apart or would be trusted with everything.
-pub(super) fn check(world: &World, findings: &mut Vec<Finding>) {
-    let of_forwarders = world.forwarders.iter().flat_map(|forwarder| &forwarder.virtual_networks);
-    let of_listeners = world.listeners.iter().filter_map(|listener| listener.virtual_network.as_ref());
-    let of_keys = world.tsig_keys.iter().filter_map(|key| match &key.networks {
+pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
+    let of_forwarders = inventory.forwarders.iter().flat_map(|forwarder| &forwarder.virtual_networks);
+    let of_listeners = inventory.listeners.iter().filter_map(|listener| listener.virtual_network.as_ref());
+    let of_keys = inventory.tsig_keys.iter().filter_map(|key| match &key.networks {
         Some(KeyNetworks::One(network)) => Some(network),
         Some(KeyNetworks::All) | None => None,
     });
-    let of_certificates = world.client_certificates.iter().filter_map(|certificate| match &certificate.holder {
+    let of_certificates = inventory.client_certificates.iter().filter_map(|certificate| match &certificate.holder {
         CertificateHolder::VirtualNetwork(network) => Some(network),
         CertificateHolder::Forwarder(_) => None,
     });
     for network in of_forwarders.chain(of_listeners).chain(of_keys).chain(of_certificates) {
-        if world.number(network).is_none() {
-            missing_network(world, network, findings);
+        if inventory.number(network).is_none() {
+            missing_network(inventory, network, findings);
         }
     }
-    unique("forwarder", world.forwarders.iter().map(|forwarder| &forwarder.name), findings);
-    unique("TSIG key", world.tsig_keys.iter().map(|key| &key.name), findings);
-    check_certificates(world, findings);
+    unique("forwarder", inventory.forwarders.iter().map(|forwarder| &forwarder.name), findings);
+    unique("TSIG key", inventory.tsig_keys.iter().map(|key| &key.name), findings);
+    check_certificates(inventory, findings);
     let mut addresses: BTreeMap<IpNet, &Forwarder> = BTreeMap::new();
-    for forwarder in &world.forwarders {
+    for forwarder in &inventory.forwarders {
         let name = &forwarder.name;
         let mut error = |what: &str, mend: &str| {
             findings.push(Finding::error(name.origin, format!("forwarder \"{name}\" {what}"), mend));
         };
-        if forwarder.addresses.is_empty() && !has_certificate(world, forwarder) {
+        if forwarder.addresses.is_empty() && !has_certificate(inventory, forwarder) {
             error("has no address", "write where its queries come from, for instance addresses = [\"10.0.0.53\"]");
         }
         if !forwarder.client_subnet && !forwarder.proxy_protocol {
@@ -71,15 +71,15 @@ pub(super) fn check(world: &World, findings: &mut Vec<Finding>) {
     }
 }
 
-fn has_certificate(world: &World, forwarder: &Forwarder) -> bool {
-    world.client_certificates.iter().any(|certificate| {
+fn has_certificate(inventory: &Inventory, forwarder: &Forwarder) -> bool {
+    inventory.client_certificates.iter().any(|certificate| {
         matches!(&certificate.holder, CertificateHolder::Forwarder(holder) if **holder == *forwarder.name)
     })
 }
 
 /// Refuses certificates that cannot be told apart, or of forwarders that they say nothing of.
-fn check_certificates(world: &World, findings: &mut Vec<Finding>) {
-    let certificates = &world.client_certificates;
+fn check_certificates(inventory: &Inventory, findings: &mut Vec<Finding>) {
+    let certificates = &inventory.client_certificates;
     unique("client certificate", certificates.iter().map(|certificate| &certificate.name), findings);
     for (at, certificate) in certificates.iter().enumerate() {
         let name = &certificate.name;
@@ -88,9 +88,9 @@ fn check_certificates(world: &World, findings: &mut Vec<Finding>) {
             findings.push(Finding::error(name.origin, what, "give each holder a certificate of its own"));
         }
         let CertificateHolder::Forwarder(holder) = &certificate.holder else { continue };
-        let known = || world.forwarders.iter().map(|forwarder| forwarder.name.as_str());
-        match world.forwarders.iter().find(|forwarder| *forwarder.name == **holder) {
-            None if world.incomplete => {}
+        let known = || inventory.forwarders.iter().map(|forwarder| forwarder.name.as_str());
+        match inventory.forwarders.iter().find(|forwarder| *forwarder.name == **holder) {
+            None if inventory.incomplete => {}
             None => findings.push(Finding::error(
                 holder.origin,
                 format!("there is no forwarder \"{}\"", **holder),

@@ -13,7 +13,7 @@ use crate::azure::declaration::{
 use crate::azure::derive::{Destination, Forwarding, Rule, has_custom_dns, standing_in};
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 use crate::dns::Name;
 
 /// Target servers of a rule (limits of Azure DNS Private Resolver).
@@ -27,51 +27,56 @@ const LINKS: usize = 500;
 
 /// Checks what was declared of all this, and whom it leads to.
 pub(in crate::azure) fn forwarding(
-    world: &World,
+    inventory: &Inventory,
     forwarding: &Forwarding,
     zones: &[ZoneContents],
     findings: &mut Vec<Finding>,
 ) {
-    one_each("DNS forwarding ruleset", world, rulesets(world), findings);
-    one_each("DNS security policy", world, policies(world), findings);
-    for (number, network) in world.numbered_networks() {
-        custom_dns(world, number, network, forwarding, findings);
+    one_each("DNS forwarding ruleset", inventory, rulesets(inventory), findings);
+    one_each("DNS security policy", inventory, policies(inventory), findings);
+    for (number, network) in inventory.numbered_networks() {
+        custom_dns(inventory, number, network, forwarding, findings);
     }
-    for ruleset in &world.dns_forwarding_rulesets {
-        self::ruleset(world, ruleset, findings);
+    for ruleset in &inventory.dns_forwarding_rulesets {
+        self::ruleset(inventory, ruleset, findings);
     }
-    for policy in &world.dns_security_policies {
-        self::policy(world, policy, findings);
+    for policy in &inventory.dns_security_policies {
+        self::policy(inventory, policy, findings);
     }
-    loops(world, forwarding, zones, findings);
+    loops(inventory, forwarding, zones, findings);
 }
 
 type Linked<'a> = (&'a Declared<ResourceId>, &'a [Link]);
 
-fn rulesets(world: &World) -> impl Iterator<Item = Linked<'_>> {
-    world.dns_forwarding_rulesets.iter().map(|ruleset| (&ruleset.id, &ruleset.links[..]))
+fn rulesets(inventory: &Inventory) -> impl Iterator<Item = Linked<'_>> {
+    inventory.dns_forwarding_rulesets.iter().map(|ruleset| (&ruleset.id, &ruleset.links[..]))
 }
 
-fn policies(world: &World) -> impl Iterator<Item = Linked<'_>> {
-    world.dns_security_policies.iter().map(|policy| (&policy.id, &policy.links[..]))
+fn policies(inventory: &Inventory) -> impl Iterator<Item = Linked<'_>> {
+    inventory.dns_security_policies.iter().map(|policy| (&policy.id, &policy.links[..]))
 }
 
 /// Identities are unique, linked networks exist, and each is linked to one of the kind.
-fn one_each<'a>(kind: &str, world: &World, linked: impl Iterator<Item = Linked<'a>>, findings: &mut Vec<Finding>) {
+fn one_each<'a>(
+    kind: &str,
+    inventory: &Inventory,
+    linked: impl Iterator<Item = Linked<'a>>,
+    findings: &mut Vec<Finding>,
+) {
     let mut ids = Vec::new();
     let mut of_network: HashMap<NetworkId, &ResourceId> = HashMap::new();
     for (id, links) in linked {
-        ids.push((Declared::new(&**id, id.origin), world.label(id)));
+        ids.push((Declared::new(&**id, id.origin), inventory.label(id)));
         if links.is_empty() {
             findings.push(Finding::warning(
                 id.origin,
-                format!("{kind} \"{}\" is linked to no virtual network: its rules are never used", world.label(id)),
+                format!("{kind} \"{}\" is linked to no virtual network: its rules are never used", inventory.label(id)),
                 "write virtual_network_links = [{ virtual_network = \"NAME\" }]",
             ));
         }
         for network in links.iter().map(|link| &link.virtual_network) {
-            let Some(number) = world.number(network) else {
-                missing_network(world, network, findings);
+            let Some(number) = inventory.number(network) else {
+                missing_network(inventory, network, findings);
                 continue;
             };
             if let Some(other) = of_network.insert(number, id) {
@@ -79,8 +84,8 @@ fn one_each<'a>(kind: &str, world: &World, linked: impl Iterator<Item = Linked<'
                     network.origin,
                     format!(
                         "virtual network \"{}\" is linked to {kind} \"{}\" already; it can have one",
-                        world.label(network),
-                        world.label(other)
+                        inventory.label(network),
+                        inventory.label(other)
                     ),
                     "remove one of the two links",
                 ));
@@ -92,7 +97,7 @@ fn one_each<'a>(kind: &str, world: &World, linked: impl Iterator<Item = Linked<'
 }
 
 fn custom_dns(
-    world: &World,
+    inventory: &Inventory,
     number: NetworkId,
     network: &VirtualNetwork,
     forwarding: &Forwarding,
@@ -105,28 +110,31 @@ fn custom_dns(
         if !endpoint.known().is_none_or(is_within) {
             findings.push(Finding::error(
                 endpoint.origin,
-                format!("{endpoint} is not in the address space of virtual network \"{}\"", world.label(&network.id)),
+                format!(
+                    "{endpoint} is not in the address space of virtual network \"{}\"",
+                    inventory.label(&network.id)
+                ),
                 "an inbound endpoint has an address of its network",
             ));
         }
     }
-    one_place(world, Some(number), &network.dns_servers, findings);
+    one_place(inventory, Some(number), &network.dns_servers, findings);
     if !has_custom_dns(network) {
         return;
     }
     if forwarding.custom_dns.get(&number) != Some(&Destination::Network(number)) {
-        let zones = world.private_dns_zones.iter().flat_map(|zone| &zone.virtual_network_links);
+        let zones = inventory.private_dns_zones.iter().flat_map(|zone| &zone.virtual_network_links);
         // A link that registers machines has its use.
         let zones = zones.filter(|link| !link.registration_enabled);
         let zones = zones.map(|link| ("private zones", &link.link.virtual_network));
-        let rulesets = world.dns_forwarding_rulesets.iter().flat_map(|ruleset| &ruleset.links);
+        let rulesets = inventory.dns_forwarding_rulesets.iter().flat_map(|ruleset| &ruleset.links);
         let mut links = zones.chain(rulesets.map(|link| ("forwarding rules", &link.virtual_network)));
         if let Some((what, link)) = links.find(|(_, linked)| ***linked == *network.id) {
             findings.push(Finding::warning(
                 link.origin,
                 format!(
                     "\"{}\" has custom DNS servers: the {what} that are linked to it are not used by its clients",
-                    world.label(&network.id)
+                    inventory.label(&network.id)
                 ),
                 "link them to the network in which its DNS server stands, or take dns_servers away",
             ));
@@ -136,14 +144,14 @@ fn custom_dns(
 
 /// Warns where a server beside the first stands elsewhere, for it is not asked, or not as what it is.
 fn one_place(
-    world: &World,
+    inventory: &Inventory,
     own: Option<NetworkId>,
     servers: &[Declared<Address<SocketAddr>>],
     findings: &mut Vec<Finding>,
 ) {
     let mut servers = servers.iter().filter_map(|server| Some((server.known()?, server.origin)));
     let Some((first, _)) = servers.next() else { return };
-    let networks = |server| standing_in(world, own, server);
+    let networks = |server| standing_in(inventory, own, server);
     if let Some((other, origin)) = servers.find(|(other, _)| networks(*other) != networks(first)) {
         findings.push(Finding::warning(
             origin,
@@ -157,13 +165,13 @@ fn one_place(
     }
 }
 
-fn ruleset(world: &World, ruleset: &DnsForwardingRuleset, findings: &mut Vec<Finding>) {
+fn ruleset(inventory: &Inventory, ruleset: &DnsForwardingRuleset, findings: &mut Vec<Finding>) {
     let mut domains = BTreeSet::new();
     let names = ruleset.rules.iter().map(|rule| (rule.name(), rule.name.as_ref(), rule.domain_name.origin));
     unique_rules(names, findings);
     let mut too_many = |count, most, what: &str| {
-        if count > most && world.limits != Limits::Off {
-            let what = format!("ruleset \"{}\" has {count} {what}; Azure allows {most}", world.label(&ruleset.id));
+        if count > most && inventory.limits != Limits::Off {
+            let what = format!("ruleset \"{}\" has {count} {what}; Azure allows {most}", inventory.label(&ruleset.id));
             findings.push(Finding::error(ruleset.id.origin, what, "make a second ruleset"));
         }
     };
@@ -177,7 +185,7 @@ fn ruleset(world: &World, ruleset: &DnsForwardingRuleset, findings: &mut Vec<Fin
         if !domains.insert(&**domain_name) {
             findings.push(Finding::error(
                 domain_name.origin,
-                format!("ruleset \"{}\" has a rule for {} already", world.label(&ruleset.id), **domain_name),
+                format!("ruleset \"{}\" has a rule for {} already", inventory.label(&ruleset.id), **domain_name),
                 "write all target servers into one rule",
             ));
         }
@@ -203,11 +211,11 @@ fn ruleset(world: &World, ruleset: &DnsForwardingRuleset, findings: &mut Vec<Fin
                 "keep the first six: the others would hardly be asked",
             ));
         }
-        one_place(world, None, &rule.target_dns_servers, findings);
+        one_place(inventory, None, &rule.target_dns_servers, findings);
     }
 }
 
-fn policy(world: &World, policy: &DnsSecurityPolicy, findings: &mut Vec<Finding>) {
+fn policy(inventory: &Inventory, policy: &DnsSecurityPolicy, findings: &mut Vec<Finding>) {
     let mut priorities = BTreeSet::new();
     let names = policy.rules.iter().map(|rule| (rule.name(), rule.name.as_ref(), rule.priority.origin));
     unique_rules(names, findings);
@@ -215,7 +223,7 @@ fn policy(world: &World, policy: &DnsSecurityPolicy, findings: &mut Vec<Finding>
         if !priorities.insert(*rule.priority) {
             findings.push(Finding::error(
                 rule.priority.origin,
-                format!("policy \"{}\" has a rule of priority {} already", world.label(&policy.id), rule.priority),
+                format!("policy \"{}\" has a rule of priority {} already", inventory.label(&policy.id), rule.priority),
                 "give each rule a priority of its own; the lowest number counts",
             ));
         }
@@ -240,7 +248,7 @@ fn unique_rules<'a>(
 }
 
 /// Reports rules that send a query round in a circle: the network that answers has a rule for the name, too, and no zone.
-fn loops(world: &World, forwarding: &Forwarding, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
+fn loops(inventory: &Inventory, forwarding: &Forwarding, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
     let mut rules_of: BTreeMap<NetworkId, Vec<&Rule>> = BTreeMap::new();
     for rule in &forwarding.rules {
         for network in &rule.virtual_networks {
@@ -248,8 +256,8 @@ fn loops(world: &World, forwarding: &Forwarding, zones: &[ZoneContents], finding
         }
     }
     let mut enabled = forwarding.rules.iter();
-    for ruleset in &world.dns_forwarding_rulesets {
-        let linked: Vec<_> = ruleset.links.iter().filter_map(|link| world.number(&link.virtual_network)).collect();
+    for ruleset in &inventory.dns_forwarding_rulesets {
+        let linked: Vec<_> = ruleset.links.iter().filter_map(|link| inventory.number(&link.virtual_network)).collect();
         for declared in ruleset.rules.iter().filter(|rule| rule.is_enabled) {
             // Rules that have an error are not there.
             let is_it = |rule: &&Rule| rule.ruleset == *ruleset.id && rule.domain_name == *declared.domain_name;
@@ -258,7 +266,7 @@ fn loops(world: &World, forwarding: &Forwarding, zones: &[ZoneContents], finding
             // One that this rule only leads into is another rule's.
             let Some(start) = circle.iter().position(|network| linked.contains(network)) else { continue };
             let walk = circle.iter().cycle().skip(start).take(circle.len() + 1);
-            let walk: Vec<_> = walk.map(|network| world.network_label(*network)).collect();
+            let walk: Vec<_> = walk.map(|network| inventory.network_label(*network)).collect();
             findings.push(Finding::warning(
                 declared.domain_name.origin,
                 format!(
@@ -333,9 +341,9 @@ mod tests {
                 ..Declaration::default()
             };
             let mut findings = Vec::new();
-            let world = World::new(declaration);
-            let forwarding = derive::forwarding(&world, &mut findings);
-            super::forwarding(&world, &forwarding, &[], &mut findings);
+            let inventory = Inventory::new(declaration);
+            let forwarding = derive::forwarding(&inventory, &mut findings);
+            super::forwarding(&inventory, &forwarding, &[], &mut findings);
             findings.len()
         })
     }

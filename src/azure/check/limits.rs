@@ -13,7 +13,7 @@ use crate::azure::declaration::{
 };
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 use crate::dns::{Name, RecordType, TypeName, rdata};
 
 /// Labels that a zone's name may have.
@@ -87,34 +87,34 @@ pub(in crate::azure) fn limits_of(declaration: &Declaration, catalogue: &Catalog
 }
 
 /// Checks private zones, links and endpoints against Azure's limits.
-pub(super) fn check(world: &World, findings: &mut Vec<Finding>) {
-    if world.limits == Limits::Off {
+pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
+    if inventory.limits == Limits::Off {
         return;
     }
-    let mut linked_zones = vec![0; world.virtual_networks.len()];
+    let mut linked_zones = vec![0; inventory.virtual_networks.len()];
     // To networks that are not there.
     let mut linked_elsewhere: HashMap<&ResourceId, usize> = HashMap::new();
     let mut registration_zones: HashMap<&ResourceId, &PrivateDnsZone> = HashMap::new();
-    for (at, zone) in world.private_dns_zones.iter().enumerate() {
+    for (at, zone) in inventory.private_dns_zones.iter().enumerate() {
         name(zone, findings);
         for record_set in &zone.record_sets {
-            self::record_set(record_set, world.limits, findings);
+            self::record_set(record_set, inventory.limits, findings);
         }
         size(&zone.name, zone.name.origin, zone.record_sets.len() + 1, findings);
-        links(world, zone, findings);
+        links(inventory, zone, findings);
         for link in zone.virtual_network_links.iter().filter(|link| link.registration_enabled) {
             if let Some(other) = registration_zones.insert(&link.link.virtual_network, zone) {
                 // Text of Azure's: Azure-Landing-Zones issue 3890.
                 let what = format!(
                     "the machines of \"{}\" are registered in {} already; Azure refuses this: \"A virtual network can \
                      only be linked to 1 Private DNS zone(s) with auto-registration enabled\" (Conflict)",
-                    world.label(&link.link.virtual_network),
+                    inventory.label(&link.link.virtual_network),
                     other.name
                 );
                 findings.push(refused(link.link.virtual_network.origin, what, "keep registration_enabled on one link"));
             }
         }
-        for (link, number) in zone.virtual_network_links.iter().zip(world.linked(at).iter()) {
+        for (link, number) in zone.virtual_network_links.iter().zip(inventory.linked(at).iter()) {
             let count = match number {
                 Some(number) => &mut linked_zones[number.index()],
                 None => linked_elsewhere.entry(&link.link.virtual_network).or_default(),
@@ -123,35 +123,35 @@ pub(super) fn check(world: &World, findings: &mut Vec<Finding>) {
             if *count == LINKED_ZONES + 1 {
                 let what = format!(
                     "\"{}\" is linked to more than {LINKED_ZONES} zones",
-                    world.label(&link.link.virtual_network)
+                    inventory.label(&link.link.virtual_network)
                 );
                 findings.push(refused(link.link.virtual_network.origin, what, "link it to fewer"));
             }
         }
     }
     let mut endpoints: HashMap<&ResourceId, usize> = HashMap::new();
-    for endpoint in &world.private_endpoints {
+    for endpoint in &inventory.private_endpoints {
         if let Some(zone) = endpoint.private_dns_zone_group.get(ZONES_PER_GROUP) {
             let what = format!("a zone group holds at most {ZONES_PER_GROUP} zones");
             findings.push(refused(zone.origin, what, "make a second private endpoint for the other zones"));
         }
     }
-    let of_resources = world.private_endpoints.iter().filter(|endpoint| !endpoint.deleted);
+    let of_resources = inventory.private_endpoints.iter().filter(|endpoint| !endpoint.deleted);
     let of_resources = of_resources.map(|endpoint| (&endpoint.virtual_network, &endpoint.id));
-    let of_services = world.service_endpoints.iter().map(|endpoint| (&endpoint.virtual_network, &endpoint.id));
+    let of_services = inventory.service_endpoints.iter().map(|endpoint| (&endpoint.virtual_network, &endpoint.id));
     for (network, id) in of_resources.chain(of_services) {
         let count = endpoints.entry(network).or_default();
         *count += 1;
         if *count == ENDPOINTS + 1 {
-            let what = format!("\"{}\" holds more than {ENDPOINTS} private endpoints", world.label(network));
+            let what = format!("\"{}\" holds more than {ENDPOINTS} private endpoints", inventory.label(network));
             findings.push(refused(id.origin, what, "put some into another network"));
         }
     }
 }
 
 /// Checks the links of a zone against each other.
-pub(super) fn links(world: &World, zone: &PrivateDnsZone, findings: &mut Vec<Finding>) {
-    if world.limits == Limits::Off {
+pub(super) fn links(inventory: &Inventory, zone: &PrivateDnsZone, findings: &mut Vec<Finding>) {
+    if inventory.limits == Limits::Off {
         return;
     }
     redirect(zone, findings);
@@ -167,8 +167,8 @@ pub(super) fn links(world: &World, zone: &PrivateDnsZone, findings: &mut Vec<Fin
 }
 
 /// Whether a network may be linked to as many zones.
-pub(super) fn is_allowed(world: &World, linked_zones: usize) -> bool {
-    world.limits == Limits::Off || linked_zones <= LINKED_ZONES
+pub(super) fn is_allowed(inventory: &Inventory, linked_zones: usize) -> bool {
+    inventory.limits == Limits::Off || linked_zones <= LINKED_ZONES
 }
 
 fn refused(origin: Origin, what: String, mend: &str) -> Finding {
@@ -322,7 +322,7 @@ mod tests {
         for (limits, expected) in [(Limits::Azure, expected), (Limits::Off, 0)] {
             declaration.limits = limits;
             let mut findings = Vec::new();
-            super::check(&World::new(declaration.clone()), &mut findings);
+            super::check(&Inventory::new(declaration.clone()), &mut findings);
             assert_eq!(findings.len(), expected, "{findings:?}");
         }
     }

@@ -6,7 +6,7 @@ use super::limits;
 use crate::azure::contents::{Links, NetworkId, Scope, ZoneContents};
 use crate::azure::declaration::{Link, PrivateDnsZone, ResolutionPolicy, link_names};
 use crate::azure::finding::Finding;
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 
 /// Refuses two links of one name.
 pub(super) fn unique_names<'a>(links: impl Iterator<Item = &'a Link> + Clone, findings: &mut Vec<Finding>) {
@@ -30,7 +30,7 @@ pub(super) fn unique_names<'a>(links: impl Iterator<Item = &'a Link> + Clone, fi
 /// Whether a private zone may have the links that it is declared with, of which `changed` are other than before: nothing
 /// would be refused. `zones` are all zones as they were.
 pub(in crate::azure) fn links_are_sound(
-    world: &World,
+    inventory: &Inventory,
     zones: &[ZoneContents],
     zone: &PrivateDnsZone,
     links: &Links,
@@ -38,7 +38,7 @@ pub(in crate::azure) fn links_are_sound(
 ) -> bool {
     let mut findings = Vec::new();
     unique_names(zone.virtual_network_links.iter().map(|link| &link.link), &mut findings);
-    limits::links(world, zone, &mut findings);
+    limits::links(inventory, zone, &mut findings);
     let others = || {
         let private = zones.iter().filter_map(|other| match &other.scope {
             Scope::Private { id, links } => Some((id, links, &other.apex)),
@@ -53,7 +53,7 @@ pub(in crate::azure) fn links_are_sound(
             count += 1;
             *apex != *zone.name
         });
-        is_alone && limits::is_allowed(world, count) && world.network_of(network).managed_by.is_none()
+        is_alone && limits::is_allowed(inventory, count) && inventory.network_of(network).managed_by.is_none()
     };
     findings.is_empty()
         // Two links to one network count as one.

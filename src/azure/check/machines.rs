@@ -8,29 +8,29 @@ use crate::azure::declaration::{PowerState, VirtualMachine, VirtualNetwork};
 use crate::azure::derive::INTERNAL_APEX;
 use crate::azure::finding::Finding;
 use crate::azure::identity::{ResourceId, types};
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 use crate::dns::Name;
 
 /// Checks machines and registration.
-pub(super) fn check(world: &World, findings: &mut Vec<Finding>) {
-    for network in &world.virtual_networks {
+pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
+    for network in &inventory.virtual_networks {
         internal_suffix(network, findings);
     }
-    registration(world, findings);
+    registration(inventory, findings);
     let mut names = HashSet::new();
     let mut used = HashMap::new();
     let mut nics = HashMap::new();
     let mut hosts = HashMap::new();
-    for (machine, resource_name) in world.virtual_machines.iter().zip(world.machine_names()) {
-        interface_names(world, machine, &resource_name, &mut nics, findings);
+    for (machine, resource_name) in inventory.virtual_machines.iter().zip(inventory.machine_names()) {
+        interface_names(inventory, machine, &resource_name, &mut nics, findings);
         let group = machine.resource_group.name().to_lowercase();
         if !names.insert((&*machine.virtual_network, group, machine.name.to_lowercase())) {
             findings.push(Finding::error(
                 machine.name.origin,
                 format!(
                     "there is a virtual machine \"{}\" in \"{}\" already",
-                    world.machine_label(machine),
-                    world.label(&machine.virtual_network)
+                    inventory.machine_label(machine),
+                    inventory.label(&machine.virtual_network)
                 ),
                 "give each machine of a network a name of its own, or remove one",
             ));
@@ -41,16 +41,16 @@ pub(super) fn check(world: &World, findings: &mut Vec<Finding>) {
                 machine.name.origin,
                 format!(
                     "virtual machine \"{}\" takes the internal name of \"{}\" in \"{}\": the last wins",
-                    world.machine_label(machine),
-                    world.machine_label(other),
-                    world.label(&machine.virtual_network)
+                    inventory.machine_label(machine),
+                    inventory.machine_label(other),
+                    inventory.label(&machine.virtual_network)
                 ),
                 "give the machines of a network names of their own",
             ));
         }
         name(machine, findings);
-        let Some((_, network)) = world.network(&machine.virtual_network) else {
-            missing_network(world, &machine.virtual_network, findings);
+        let Some((_, network)) = inventory.network(&machine.virtual_network) else {
+            missing_network(inventory, &machine.virtual_network, findings);
             continue;
         };
         if let Some(manager) = &network.managed_by {
@@ -58,13 +58,13 @@ pub(super) fn check(world: &World, findings: &mut Vec<Finding>) {
                 machine.virtual_network.origin,
                 format!(
                     "virtual network \"{}\" is managed by \"{}\": no machine can be put there",
-                    world.label(&network.id),
-                    world.label(manager)
+                    inventory.label(&network.id),
+                    inventory.label(manager)
                 ),
                 "put it into a network of your own",
             ));
         }
-        interfaces(world, machine, network, &mut used, findings);
+        interfaces(inventory, machine, network, &mut used, findings);
     }
 }
 
@@ -82,14 +82,14 @@ fn internal_suffix(network: &VirtualNetwork, findings: &mut Vec<Finding>) {
 }
 
 /// Registration in reverse zones fails (private-reverse-dns.md).
-fn registration(world: &World, findings: &mut Vec<Finding>) {
+fn registration(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let is_reverse = |name: &Name| {
         ["in-addr.arpa", "ip6.arpa"].iter().any(|apex| {
             let apex: Name = apex.parse().expect("a constant");
             name.as_ref().is_within(apex.as_ref())
         })
     };
-    for zone in world.private_dns_zones.iter().filter(|zone| is_reverse(&zone.name)) {
+    for zone in inventory.private_dns_zones.iter().filter(|zone| is_reverse(&zone.name)) {
         for link in zone.virtual_network_links.iter().filter(|link| link.registration_enabled) {
             findings.push(Finding::error(
                 link.link.virtual_network.origin,
@@ -113,7 +113,7 @@ fn name(machine: &VirtualMachine, findings: &mut Vec<Finding>) {
 }
 
 fn interfaces<'a>(
-    world: &World,
+    inventory: &Inventory,
     machine: &'a VirtualMachine,
     network: &VirtualNetwork,
     used: &mut HashMap<(&'a ResourceId, IpAddr), &'a VirtualMachine>,
@@ -123,14 +123,14 @@ fn interfaces<'a>(
     for interface in declared.skip(1) {
         findings.push(Finding::error(
             interface.origin,
-            format!("virtual machine \"{}\" has two primary network interfaces", world.machine_label(machine)),
+            format!("virtual machine \"{}\" has two primary network interfaces", inventory.machine_label(machine)),
             "keep primary = true on one of them",
         ));
     }
     for interface in &machine.network_interfaces {
-        networks::subnet(world, network, interface.subnet.as_ref(), findings);
+        networks::subnet(inventory, network, interface.subnet.as_ref(), findings);
         for address in &interface.ip_addresses {
-            networks::address(world, network, interface.subnet.as_ref(), address, "machine", findings);
+            networks::address(inventory, network, interface.subnet.as_ref(), address, "machine", findings);
             // A machine that does not run may have given its address back.
             let Some(known) = address.known() else { continue };
             let key = (&*machine.virtual_network, known);
@@ -141,8 +141,8 @@ fn interfaces<'a>(
                     address.origin,
                     format!(
                         "{address} of virtual machine \"{}\" is in use by \"{}\"",
-                        world.machine_label(machine),
-                        world.machine_label(other)
+                        inventory.machine_label(machine),
+                        inventory.machine_label(other)
                     ),
                     "take another address",
                 ));
@@ -153,7 +153,7 @@ fn interfaces<'a>(
 
 /// Refuses two network interfaces of one identity. `resource_name` is the machine's name as a resource.
 fn interface_names(
-    world: &World,
+    inventory: &Inventory,
     machine: &VirtualMachine,
     resource_name: &str,
     seen: &mut HashMap<ResourceId, bool>,
@@ -169,7 +169,7 @@ fn interface_names(
                 interface.name.as_ref().map_or(interface.origin, |name| name.origin),
                 format!(
                     "there is a network interface \"{name}\" already, in the group of \"{}\"",
-                    world.machine_label(machine)
+                    inventory.machine_label(machine)
                 ),
                 "give each a name of its own, or the machines different resource groups",
             ));

@@ -11,7 +11,7 @@ use crate::azure::declaration::{
 use crate::azure::derive::ALIAS_APEX;
 use crate::azure::finding::{Finding, closest, did_you_mean, suggestion};
 use crate::azure::identity::{ResourceId, types};
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 use crate::dns::{Name, NameRef};
 
 /// The cloud in which it has managed private endpoints (Microsoft Learn, "Connect to a data source privately in Azure
@@ -19,40 +19,44 @@ use crate::dns::{Name, NameRef};
 const CLOUD: &str = "global";
 
 /// Checks services, their endpoints and managed networks.
-pub(super) fn check(world: &World, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
-    for service in &world.private_link_services {
+pub(super) fn check(inventory: &Inventory, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
+    for service in &inventory.private_link_services {
         self::service(catalogue, service, findings);
     }
-    for endpoint in &world.service_endpoints {
-        service_endpoint(world, endpoint, findings);
+    for endpoint in &inventory.service_endpoints {
+        service_endpoint(inventory, endpoint, findings);
     }
     let mut managed = HashMap::new();
-    for network in &world.virtual_networks {
+    for network in &inventory.virtual_networks {
         let Some(manager) = &network.managed_by else { continue };
-        manager_of(world, manager, findings);
+        manager_of(inventory, manager, findings);
         if let Some(other) = managed.insert(&**manager, network) {
             findings.push(Finding::error(
                 manager.origin,
-                format!("\"{}\" manages virtual network \"{}\" already", world.label(manager), world.label(&other.id)),
+                format!(
+                    "\"{}\" manages virtual network \"{}\" already",
+                    inventory.label(manager),
+                    inventory.label(&other.id)
+                ),
                 "a workspace has one managed network: remove one of the two",
             ));
         }
     }
-    nothing_of_ones_own(world, findings);
+    nothing_of_ones_own(inventory, findings);
     let mut names = HashSet::new();
-    for endpoint in &world.managed_private_endpoints {
+    for endpoint in &inventory.managed_private_endpoints {
         if !names.insert(endpoint.id().into_value()) {
             findings.push(Finding::error(
                 endpoint.name.origin,
                 format!(
                     "\"{}\" has a managed private endpoint \"{}\" already",
-                    world.label(&endpoint.grafana),
+                    inventory.label(&endpoint.grafana),
                     endpoint.name
                 ),
                 "give each a name of its own, or remove one",
             ));
         }
-        managed_endpoint(world, catalogue, endpoint, findings);
+        managed_endpoint(inventory, catalogue, endpoint, findings);
     }
 }
 
@@ -90,25 +94,25 @@ fn has_form_of_alias(alias: &Name) -> bool {
     region.is_some_and(|region| is_alias(alias.as_ref(), &region))
 }
 
-fn service_endpoint(world: &World, endpoint: &ServiceEndpoint, findings: &mut Vec<Finding>) {
-    let network = world.network(&endpoint.virtual_network).map(|(_, network)| network);
+fn service_endpoint(inventory: &Inventory, endpoint: &ServiceEndpoint, findings: &mut Vec<Finding>) {
+    let network = inventory.network(&endpoint.virtual_network).map(|(_, network)| network);
     if network.is_none() {
-        missing_network(world, &endpoint.virtual_network, findings);
+        missing_network(inventory, &endpoint.virtual_network, findings);
     }
     let target = &endpoint.private_link_service;
-    let known = || world.private_link_services.iter().map(|service| &*service.id);
+    let known = || inventory.private_link_services.iter().map(|service| &*service.id);
     match &**target {
-        target if world.service(target).is_some() => {}
+        target if inventory.service(target).is_some() => {}
         ServiceTarget::Service(id) => {
-            missing(world, "private link service", &Declared::new(id.clone(), target.origin), known(), findings);
+            missing(inventory, "private link service", &Declared::new(id.clone(), target.origin), known(), findings);
         }
         // The alias of a service that is not declared is that of someone else's.
-        ServiceTarget::Alias(alias) if world.incomplete || has_form_of_alias(alias) => {}
+        ServiceTarget::Alias(alias) if inventory.incomplete || has_form_of_alias(alias) => {}
         ServiceTarget::Alias(alias) => {
             let alias = alias.to_string();
             let what = format!("there is no private link service \"{}\"", alias.trim_end_matches('.'));
             let known = known().map(|id| (id.name(), id));
-            let meant = closest(&alias, known).map_or_else(String::new, |meant| did_you_mean(world.label(meant)));
+            let meant = closest(&alias, known).map_or_else(String::new, |meant| did_you_mean(inventory.label(meant)));
             findings.push(Finding::error(target.origin, what, format!("declare it{meant}")));
         }
     }
@@ -122,26 +126,26 @@ fn service_endpoint(world: &World, endpoint: &ServiceEndpoint, findings: &mut Ve
         }
     }
     if let Some(network) = network {
-        networks::addresses(world, network, endpoint.subnet.as_ref(), &endpoint.ip_configurations, findings);
+        networks::addresses(inventory, network, endpoint.subnet.as_ref(), &endpoint.ip_configurations, findings);
     }
 }
 
 /// The workspace that manages a network, or has endpoints in one; reported where there is none such.
 fn manager_of<'a>(
-    world: &'a World,
+    inventory: &'a Inventory,
     id: &Declared<ResourceId>,
     findings: &mut Vec<Finding>,
 ) -> Option<&'a PrivateLinkResource> {
-    let Some(resource) = world.resource(id) else {
-        let resources = world.private_link_resources.iter().map(|resource| &*resource.id);
+    let Some(resource) = inventory.resource(id) else {
+        let resources = inventory.private_link_resources.iter().map(|resource| &*resource.id);
         let known = resources.filter(|id| id.is_of_type(types::GRAFANA));
-        missing(world, "Private Link resource", id, known, findings);
+        missing(inventory, "Private Link resource", id, known, findings);
         return None;
     };
     if !resource.id.is_of_type(types::GRAFANA) {
         findings.push(Finding::error(
             id.origin,
-            format!("\"{}\" is of type \"{}\": it manages no network", world.label(id), resource.resource_type()),
+            format!("\"{}\" is of type \"{}\": it manages no network", inventory.label(id), resource.resource_type()),
             format!("name a resource of type \"{}\"", types::GRAFANA),
         ));
         return None;
@@ -150,39 +154,39 @@ fn manager_of<'a>(
 }
 
 /// Refuses links of a managed network and private endpoints in it. Machines are refused with the machines.
-fn nothing_of_ones_own(world: &World, findings: &mut Vec<Finding>) {
+fn nothing_of_ones_own(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let mut refuse = |id: &Declared<ResourceId>, what: &str, mend: &str| {
-        let manager = world.network(id).and_then(|(_, network)| network.managed_by.as_ref());
+        let manager = inventory.network(id).and_then(|(_, network)| network.managed_by.as_ref());
         if let Some(manager) = manager {
-            let (network, manager) = (world.label(id), world.label(manager));
+            let (network, manager) = (inventory.label(id), inventory.label(manager));
             let what = format!("virtual network \"{network}\" is managed by \"{manager}\": {what}");
             findings.push(Finding::error(id.origin, what, mend));
         }
     };
     // Most worlds have no managed network, and many links.
-    if world.virtual_networks.iter().all(|network| network.managed_by.is_none()) {
+    if inventory.virtual_networks.iter().all(|network| network.managed_by.is_none()) {
         return;
     }
-    for link in world.private_dns_zones.iter().flat_map(|zone| &zone.virtual_network_links) {
+    for link in inventory.private_dns_zones.iter().flat_map(|zone| &zone.virtual_network_links) {
         let mend = "remove the link; the workspace reaches services through a [[managed_private_endpoint]]";
         refuse(&link.link.virtual_network, "no zone can be linked to it", mend);
     }
-    let endpoints = world.private_endpoints.iter().map(|endpoint| &endpoint.virtual_network);
-    for network in endpoints.chain(world.service_endpoints.iter().map(|endpoint| &endpoint.virtual_network)) {
+    let endpoints = inventory.private_endpoints.iter().map(|endpoint| &endpoint.virtual_network);
+    for network in endpoints.chain(inventory.service_endpoints.iter().map(|endpoint| &endpoint.virtual_network)) {
         refuse(network, "no private endpoint can be put there", "declare it as a [[managed_private_endpoint]]");
     }
 }
 
 fn managed_endpoint(
-    world: &World,
+    inventory: &Inventory,
     catalogue: &Catalogue,
     endpoint: &ManagedPrivateEndpoint,
     findings: &mut Vec<Finding>,
 ) {
-    let Some(grafana) = manager_of(world, &endpoint.grafana, findings) else { return };
-    let Some((_, network)) = world.managed_network(&endpoint.grafana) else {
-        if !world.incomplete {
-            let workspace = world.label(&endpoint.grafana);
+    let Some(grafana) = manager_of(inventory, &endpoint.grafana, findings) else { return };
+    let Some((_, network)) = inventory.managed_network(&endpoint.grafana) else {
+        if !inventory.incomplete {
+            let workspace = inventory.label(&endpoint.grafana);
             findings.push(Finding::error(
                 endpoint.grafana.origin,
                 format!("no virtual network is managed by \"{workspace}\": nobody could use the endpoint"),
@@ -194,10 +198,10 @@ fn managed_endpoint(
     let mut regions = vec![&grafana.region];
     match &endpoint.target {
         ManagedTarget::Resource { private_link_resource, .. } => {
-            regions.extend(world.resource(private_link_resource).map(|resource| &resource.region));
+            regions.extend(inventory.resource(private_link_resource).map(|resource| &resource.region));
         }
         ManagedTarget::Service { private_link_service, domain_name, .. } => {
-            let target = world.service(private_link_service);
+            let target = inventory.service(private_link_service);
             regions.extend(target.map(|service| &service.region));
             domain_name.iter().filter(|name| name.as_ref().is_wildcard()).for_each(|name| {
                 let what = format!("the domain name {name} is a wildcard");
@@ -218,21 +222,21 @@ fn managed_endpoint(
             format!("take a workspace and a target in regions of the {CLOUD} cloud"),
         ));
     }
-    as_in_a_network(world, catalogue, endpoint, network, findings);
+    as_in_a_network(inventory, catalogue, endpoint, network, findings);
 }
 
 /// Checks target and addresses as those of any private endpoint.
 fn as_in_a_network(
-    world: &World,
+    inventory: &Inventory,
     catalogue: &Catalogue,
     endpoint: &ManagedPrivateEndpoint,
     network: &VirtualNetwork,
     findings: &mut Vec<Finding>,
 ) {
     if let Some(endpoint) = endpoint.as_private_endpoint(&network.id) {
-        private_link::endpoint(world, catalogue, &endpoint, findings);
+        private_link::endpoint(inventory, catalogue, &endpoint, findings);
     }
     if let Some(endpoint) = endpoint.as_service_endpoint(&network.id) {
-        service_endpoint(world, &endpoint, findings);
+        service_endpoint(inventory, &endpoint, findings);
     }
 }

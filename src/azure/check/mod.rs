@@ -18,7 +18,7 @@ use super::contents::{Scope, ZoneContents};
 use super::declaration::{Declared, Limits, PRIVATE_TYPES, PrivateDnsZone, RecordSet, Writer};
 use super::finding::{Finding, closest, did_you_mean, quoted};
 use super::identity::ResourceId;
-use super::world::World;
+use super::inventory::Inventory;
 use crate::dns::{Name, RecordType, TypeName};
 
 pub(super) use forwarding::forwarding;
@@ -26,42 +26,42 @@ pub(super) use limits::limits_of;
 pub(super) use links::links_are_sound;
 
 /// Checks what was declared, before anything is derived from it.
-pub(super) fn declaration(world: &World, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
-    resources(world, catalogue, findings);
-    limits::check(world, findings);
-    clients::check(world, findings);
+pub(super) fn declaration(inventory: &Inventory, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
+    resources(inventory, catalogue, findings);
+    limits::check(inventory, findings);
+    clients::check(inventory, findings);
 }
 
 /// Checks resources against each other.
-fn resources(world: &World, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
+fn resources(inventory: &Inventory, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
     let mut identities = |kind, ids: &mut dyn Iterator<Item = &Declared<ResourceId>>| {
-        let labelled = ids.map(|id| (Declared::new(&**id, id.origin), world.label(id)));
+        let labelled = ids.map(|id| (Declared::new(&**id, id.origin), inventory.label(id)));
         unique_as(kind, labelled, findings);
     };
-    identities("virtual network", &mut world.virtual_networks.iter().map(|network| &network.id));
-    identities("Private Link resource", &mut world.private_link_resources.iter().map(|resource| &resource.id));
-    let service_endpoints = world.service_endpoints.iter().map(|endpoint| &endpoint.id);
-    let mut endpoints = world.private_endpoints.iter().map(|endpoint| &endpoint.id).chain(service_endpoints);
+    identities("virtual network", &mut inventory.virtual_networks.iter().map(|network| &network.id));
+    identities("Private Link resource", &mut inventory.private_link_resources.iter().map(|resource| &resource.id));
+    let service_endpoints = inventory.service_endpoints.iter().map(|endpoint| &endpoint.id);
+    let mut endpoints = inventory.private_endpoints.iter().map(|endpoint| &endpoint.id).chain(service_endpoints);
     identities("private endpoint", &mut endpoints);
-    identities("private link service", &mut world.private_link_services.iter().map(|service| &service.id));
-    unique("public zone", world.public_zones.iter().map(|zone| &zone.name), findings);
-    for zone in &world.public_zones {
+    identities("private link service", &mut inventory.private_link_services.iter().map(|service| &service.id));
+    unique("public zone", inventory.public_zones.iter().map(|zone| &zone.name), findings);
+    for zone in &inventory.public_zones {
         unique_record_sets(&zone.record_sets, findings);
     }
-    networks::check(world, findings);
-    private_zones(world, findings);
-    for resource in &world.private_link_resources {
-        private_link::resource(world, catalogue, resource, findings);
-        names::check(world, resource, findings);
-        private_link::injection(world, catalogue, resource, findings);
-        private_link::scope(world, catalogue, resource, findings);
+    networks::check(inventory, findings);
+    private_zones(inventory, findings);
+    for resource in &inventory.private_link_resources {
+        private_link::resource(inventory, catalogue, resource, findings);
+        names::check(inventory, resource, findings);
+        private_link::injection(inventory, catalogue, resource, findings);
+        private_link::scope(inventory, catalogue, resource, findings);
     }
-    private_link::public_names(world, catalogue, findings);
-    for endpoint in &world.private_endpoints {
-        private_link::endpoint(world, catalogue, endpoint, findings);
+    private_link::public_names(inventory, catalogue, findings);
+    for endpoint in &inventory.private_endpoints {
+        private_link::endpoint(inventory, catalogue, endpoint, findings);
     }
-    machines::check(world, findings);
-    managed::check(world, catalogue, findings);
+    machines::check(inventory, findings);
+    managed::check(inventory, catalogue, findings);
 }
 
 /// Refuses two of a kind that have one name.
@@ -102,12 +102,12 @@ fn unique_record_sets(record_sets: &[RecordSet], findings: &mut Vec<Finding>) {
     }
 }
 
-fn private_zones(world: &World, findings: &mut Vec<Finding>) {
+fn private_zones(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let mut known = HashSet::new();
     let mut by_apex: HashMap<&Name, Vec<&PrivateDnsZone>, foldhash::fast::RandomState> = HashMap::default();
     // For each network the zone that was seen last with a link to it.
-    let mut linked_last = vec![None; world.virtual_networks.len()];
-    for (at, zone) in world.private_dns_zones.iter().enumerate() {
+    let mut linked_last = vec![None; inventory.virtual_networks.len()];
+    for (at, zone) in inventory.private_dns_zones.iter().enumerate() {
         unique_record_sets(&zone.record_sets, findings);
         if !known.insert(&zone.id) {
             findings.push(Finding::error(
@@ -121,16 +121,20 @@ fn private_zones(world: &World, findings: &mut Vec<Finding>) {
             ));
             continue;
         }
-        for (link, number) in zone.virtual_network_links.iter().zip(world.linked(at).iter()) {
+        for (link, number) in zone.virtual_network_links.iter().zip(inventory.linked(at).iter()) {
             let network = &link.link.virtual_network;
             let Some(number) = number else {
-                missing_network(world, network, findings);
+                missing_network(inventory, network, findings);
                 continue;
             };
             if linked_last[number.index()].replace(at) == Some(at) {
                 findings.push(Finding::error(
                     network.origin,
-                    format!("the zone {} is linked to virtual network \"{}\" already", zone.name, world.label(network)),
+                    format!(
+                        "the zone {} is linked to virtual network \"{}\" already",
+                        zone.name,
+                        inventory.label(network)
+                    ),
                     "remove one of the two links",
                 ));
             }
@@ -139,18 +143,18 @@ fn private_zones(world: &World, findings: &mut Vec<Finding>) {
         by_apex.entry(&zone.name).or_default().push(zone);
     }
     for zones in by_apex.into_values().filter(|zones| zones.len() > 1) {
-        overlapping(world, &zones, findings);
+        overlapping(inventory, &zones, findings);
     }
 }
 
 /// Refuses to link a network to two zones of one name.
-fn overlapping(world: &World, zones: &[&PrivateDnsZone], findings: &mut Vec<Finding>) {
+fn overlapping(inventory: &Inventory, zones: &[&PrivateDnsZone], findings: &mut Vec<Finding>) {
     let mut linked: HashMap<&ResourceId, &PrivateDnsZone> = HashMap::new();
     for zone in zones {
         let mut networks = HashSet::new();
         // A network that is not there, or is linked twice, has been reported.
         let links = zone.virtual_network_links.iter().map(|link| &link.link.virtual_network);
-        for network in links.filter(|network| world.number(network).is_some() && networks.insert(&***network)) {
+        for network in links.filter(|network| inventory.number(network).is_some() && networks.insert(&***network)) {
             let Some(other) = linked.insert(network, zone) else { continue };
             findings.push(Finding::error(
                 network.origin,
@@ -158,7 +162,7 @@ fn overlapping(world: &World, zones: &[&PrivateDnsZone], findings: &mut Vec<Find
                     "virtual network \"{}\" is linked to two zones named {} (resource groups \"{}\" and \"{}\"); Azure \
                      refuses this: \"A virtual network cannot be linked to multiple zones with overlapping namespaces\" \
                      (BadRequest)",
-                    world.label(network),
+                    inventory.label(network),
                     zone.name,
                     other.id.resource_group().name(),
                     zone.id.resource_group().name()
@@ -171,35 +175,35 @@ fn overlapping(world: &World, zones: &[&PrivateDnsZone], findings: &mut Vec<Find
 
 /// Reports a reference to a resource that was not declared. `known` are those of its kind.
 fn missing<'a>(
-    world: &World,
+    inventory: &Inventory,
     kind: &str,
     id: &Declared<ResourceId>,
     known: impl Iterator<Item = &'a ResourceId>,
     findings: &mut Vec<Finding>,
 ) {
-    if !world.incomplete {
+    if !inventory.incomplete {
         let meant = closest(id.name(), known.map(|known| (known.name(), known)));
-        let meant = meant.map_or_else(String::new, |meant| did_you_mean(world.label(meant)));
+        let meant = meant.map_or_else(String::new, |meant| did_you_mean(inventory.label(meant)));
         findings.push(Finding::error(
             id.origin,
-            format!("there is no {kind} \"{}\"", world.label(id)),
+            format!("there is no {kind} \"{}\"", inventory.label(id)),
             format!("declare it{meant}"),
         ));
     }
 }
 
 /// Reports a reference to a network that was not declared.
-fn missing_network(world: &World, id: &Declared<ResourceId>, findings: &mut Vec<Finding>) {
-    missing(world, "virtual network", id, world.virtual_networks.iter().map(|network| &*network.id), findings);
+fn missing_network(inventory: &Inventory, id: &Declared<ResourceId>, findings: &mut Vec<Finding>) {
+    missing(inventory, "virtual network", id, inventory.virtual_networks.iter().map(|network| &*network.id), findings);
 }
 
 /// Reports a zone in a zone group that was not declared.
-fn zone_in_group(world: &World, reference: &Declared<ResourceId>, findings: &mut Vec<Finding>) {
-    if world.incomplete || world.zone(reference).is_some() {
+fn zone_in_group(inventory: &Inventory, reference: &Declared<ResourceId>, findings: &mut Vec<Finding>) {
+    if inventory.incomplete || inventory.zone(reference).is_some() {
         return;
     }
     let Some(apex) = PrivateDnsZone::apex(reference) else { return };
-    let named = world.private_dns_zones.iter().filter(|zone| *zone.name == apex);
+    let named = inventory.private_dns_zones.iter().filter(|zone| *zone.name == apex);
     // That two zones have name and group in common has been reported.
     let mut groups: Vec<_> = named.map(|zone| zone.id.resource_group().name()).collect();
     groups.sort_unstable_by_key(|group| group.to_lowercase());

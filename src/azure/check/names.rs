@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use crate::azure::declaration::{Limits, PrivateLinkResource};
 use crate::azure::finding::Finding;
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 
 use super::limits::OFF;
 
@@ -111,9 +111,9 @@ const RULES: [NameRule; 30] = {
 };
 
 /// Checks what a resource is called.
-pub(super) fn check(world: &World, resource: &PrivateLinkResource, findings: &mut Vec<Finding>) {
+pub(super) fn check(inventory: &Inventory, resource: &PrivateLinkResource, findings: &mut Vec<Finding>) {
     let is_it = |rule: &&NameRule| rule.resource_type.eq_ignore_ascii_case(resource.resource_type());
-    let Some(rule) = RULES.iter().find(is_it).filter(|_| world.limits != Limits::Off) else { return };
+    let Some(rule) = RULES.iter().find(is_it).filter(|_| inventory.limits != Limits::Off) else { return };
     let name = resource.id.name();
     let length = name.chars().count();
     let is_short = length < *rule.length.start();

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use super::unique;
 use crate::azure::declaration::{Address, Declared, Subnet, VirtualNetwork, Word};
 use crate::azure::finding::{Finding, suggestion};
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 
 /// Checks the subnets of all networks.
-pub(super) fn check(world: &World, findings: &mut Vec<Finding>) {
-    for network in &world.virtual_networks {
-        subnets(world, network, findings);
+pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
+    for network in &inventory.virtual_networks {
+        subnets(inventory, network, findings);
     }
 }
 
-fn subnets(world: &World, network: &VirtualNetwork, findings: &mut Vec<Finding>) {
+fn subnets(inventory: &Inventory, network: &VirtualNetwork, findings: &mut Vec<Finding>) {
     unique("subnet", network.subnets.iter().map(|subnet| &subnet.name), findings);
     for (at, subnet) in network.subnets.iter().enumerate() {
         let prefix = &subnet.address_prefix;
@@ -23,7 +23,10 @@ fn subnets(world: &World, network: &VirtualNetwork, findings: &mut Vec<Finding>)
         if !space.is_empty() && !space.iter().any(|space| space.contains(&**prefix)) {
             findings.push(Finding::error(
                 prefix.origin,
-                format!("{prefix} is not within the address space of virtual network \"{}\"", world.label(&network.id)),
+                format!(
+                    "{prefix} is not within the address space of virtual network \"{}\"",
+                    inventory.label(&network.id)
+                ),
                 "take a part of its address_space, or add the prefix to that",
             ));
         }
@@ -44,21 +47,21 @@ fn subnets(world: &World, network: &VirtualNetwork, findings: &mut Vec<Finding>)
 
 /// Checks the subnet that an endpoint names, and that its addresses are of the network and of that subnet.
 pub(super) fn addresses(
-    world: &World,
+    inventory: &Inventory,
     network: &VirtualNetwork,
     subnet: Option<&Declared<String>>,
     ip_configurations: &BTreeMap<Word, Declared<Address>>,
     findings: &mut Vec<Finding>,
 ) {
-    self::subnet(world, network, subnet, findings);
+    self::subnet(inventory, network, subnet, findings);
     for address in ip_configurations.values() {
-        self::address(world, network, subnet, address, "endpoint", findings);
+        self::address(inventory, network, subnet, address, "endpoint", findings);
     }
 }
 
 /// Reports a subnet that the network does not have.
 pub(super) fn subnet(
-    world: &World,
+    inventory: &Inventory,
     network: &VirtualNetwork,
     named: Option<&Declared<String>>,
     findings: &mut Vec<Finding>,
@@ -67,14 +70,14 @@ pub(super) fn subnet(
     let names = || network.subnets.iter().map(|subnet| subnet.name.as_str());
     findings.push(Finding::error(
         name.origin,
-        format!("virtual network \"{}\" has no subnet \"{name}\"", world.label(&network.id)),
+        format!("virtual network \"{}\" has no subnet \"{name}\"", inventory.label(&network.id)),
         format!("add {{ name = \"{name}\", address_prefix = \"…\" }} to its subnets{}", suggestion(name, names())),
     ));
 }
 
 /// Checks an address of something in a network, in the subnet that was named, or anywhere. `whose` is what lives there.
 pub(super) fn address(
-    world: &World,
+    inventory: &Inventory,
     network: &VirtualNetwork,
     subnet: Option<&Declared<String>>,
     address: &Declared<Address>,
@@ -86,7 +89,7 @@ pub(super) fn address(
     if !space.is_empty() && !space.iter().any(|prefix| prefix.contains(&known)) {
         findings.push(Finding::error(
             address.origin,
-            format!("{address} is not in the address space of virtual network \"{}\"", world.label(&network.id)),
+            format!("{address} is not in the address space of virtual network \"{}\"", inventory.label(&network.id)),
             format!("take an address of the network in which the {whose} lives"),
         ));
         return;

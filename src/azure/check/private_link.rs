@@ -7,12 +7,12 @@ use crate::azure::catalogue::{Catalogue, CatalogueError, ResourceMember, Service
 use crate::azure::declaration::{Declared, Origin, PrivateEndpoint, PrivateLinkResource, Word};
 use crate::azure::finding::{Finding, quoted, suggestion};
 use crate::azure::identity::ResourceId;
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 use crate::dns::Name;
 
 /// Checks a resource by itself.
 pub(super) fn resource(
-    world: &World,
+    inventory: &Inventory,
     catalogue: &Catalogue,
     resource: &PrivateLinkResource,
     findings: &mut Vec<Finding>,
@@ -61,10 +61,10 @@ pub(super) fn resource(
     // A sub-resource whose names cannot be formed is one that the resource is declared without, unless all are.
     if members.iter().all(Result::is_err) {
         let error = members.into_iter().find_map(Result::err);
-        findings.extend(error.and_then(|error| bad_names(world, catalogue, resource, &error)));
+        findings.extend(error.and_then(|error| bad_names(inventory, catalogue, resource, &error)));
         return;
     }
-    stand_ins(world, catalogue, resource, findings);
+    stand_ins(inventory, catalogue, resource, findings);
     let members: BTreeSet<_> =
         members.into_iter().flatten().flatten().map(|member| Word::from(&*member.name)).collect();
     let addresses = resource.public_ip_addresses.iter().map(|(member, addresses)| (member, addresses.origin));
@@ -88,14 +88,14 @@ fn public_fqdn(resource: &PrivateLinkResource, services: &[SubResource<'_>], fin
 
 /// Checks the network in which a resource is deployed.
 pub(super) fn injection(
-    world: &World,
+    inventory: &Inventory,
     catalogue: &Catalogue,
     resource: &PrivateLinkResource,
     findings: &mut Vec<Finding>,
 ) {
     let Some(network) = &resource.virtual_network else { return };
-    if world.number(network).is_none() {
-        missing_network(world, network, findings);
+    if inventory.number(network).is_none() {
+        missing_network(inventory, network, findings);
     }
     let mut services = catalogue.services_of(resource);
     // A type or region that is not known has been reported.
@@ -126,7 +126,12 @@ fn sku(catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec
 }
 
 /// Checks what a private link scope names.
-pub(super) fn scope(world: &World, catalogue: &Catalogue, scope: &PrivateLinkResource, findings: &mut Vec<Finding>) {
+pub(super) fn scope(
+    inventory: &Inventory,
+    catalogue: &Catalogue,
+    scope: &PrivateLinkResource,
+    findings: &mut Vec<Finding>,
+) {
     let Some(first) = scope.scoped_resources.first() else { return };
     let types: Vec<_> = catalogue.scoped_types(scope.resource_type()).collect();
     if types.is_empty() {
@@ -137,11 +142,11 @@ pub(super) fn scope(world: &World, catalogue: &Catalogue, scope: &PrivateLinkRes
         ));
         return;
     }
-    let labelled = scope.scoped_resources.iter().map(|id| (Declared::new(&**id, id.origin), world.label(id)));
+    let labelled = scope.scoped_resources.iter().map(|id| (Declared::new(&**id, id.origin), inventory.label(id)));
     unique_as("scoped resource", labelled, findings);
     for id in &scope.scoped_resources {
-        let Some(scoped) = world.resource(id) else {
-            missing_private_link_resource(world, id, findings);
+        let Some(scoped) = inventory.resource(id) else {
+            missing_private_link_resource(inventory, id, findings);
             continue;
         };
         let mut services = catalogue.services_of(scoped);
@@ -151,10 +156,10 @@ pub(super) fn scope(world: &World, catalogue: &Catalogue, scope: &PrivateLinkRes
                 id.origin,
                 format!(
                     "\"{}\" of type \"{}\" in {} does not belong into the scope \"{}\"",
-                    world.label(id),
+                    inventory.label(id),
                     scoped.resource_type(),
                     scoped.region,
-                    world.label(&scope.id)
+                    inventory.label(&scope.id)
                 ),
                 format!("it takes resources of its own cloud, of the types {}", quoted(types.iter().copied())),
             ));
@@ -184,7 +189,7 @@ fn known_parts<'a>(
 
 /// `None` where the region is to blame, and was.
 fn bad_names(
-    world: &World,
+    inventory: &Inventory,
     catalogue: &Catalogue,
     resource: &PrivateLinkResource,
     error: &CatalogueError,
@@ -199,12 +204,17 @@ fn bad_names(
             (resource.id.origin, "correct the name of the resource, or its name_parts".to_owned())
         }
     };
-    let label = world.label(&resource.id);
+    let label = inventory.label(&resource.id);
     Some(Finding::error(origin, format!("the names of \"{label}\" cannot be formed: {error}"), mend))
 }
 
 /// Says which names of an endpoint no source confirms, reason by reason.
-fn unverified(world: &World, endpoint: &PrivateEndpoint, members: &[ResourceMember], findings: &mut Vec<Finding>) {
+fn unverified(
+    inventory: &Inventory,
+    endpoint: &PrivateEndpoint,
+    members: &[ResourceMember],
+    findings: &mut Vec<Finding>,
+) {
     let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for member in members {
         if let Some(reason) = &member.unverified {
@@ -217,7 +227,7 @@ fn unverified(world: &World, endpoint: &PrivateEndpoint, members: &[ResourceMemb
             endpoint.id.origin,
             format!(
                 "names of private endpoint \"{}\" are unverified ({reason}): {}",
-                world.label(&endpoint.id),
+                inventory.label(&endpoint.id),
                 names.join(", ")
             ),
             "compare them with the DNS configuration that Azure shows of the endpoint; a [[private_link_service_type]] of \
@@ -227,7 +237,12 @@ fn unverified(world: &World, endpoint: &PrivateEndpoint, members: &[ResourceMemb
 }
 
 /// Says that a label which Azure makes up stands in the resource's names as its own name.
-fn stand_ins(world: &World, catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec<Finding>) {
+fn stand_ins(
+    inventory: &Inventory,
+    catalogue: &Catalogue,
+    resource: &PrivateLinkResource,
+    findings: &mut Vec<Finding>,
+) {
     let services = catalogue.services_of(resource).map(|found| found.service);
     let assigned: BTreeSet<_> = services.flat_map(|service| &service.assigned).collect();
     for part in assigned.into_iter().filter(|part| !resource.name_parts.contains_key(*part)) {
@@ -235,7 +250,7 @@ fn stand_ins(world: &World, catalogue: &Catalogue, resource: &PrivateLinkResourc
             resource.id.origin,
             format!(
                 "Azure makes up a label in the names of \"{}\", for which its name stands here",
-                world.label(&resource.id)
+                inventory.label(&resource.id)
             ),
             format!("add it as name_parts.{part} = \"…\", as the resource's host name shows it"),
         ));
@@ -259,9 +274,9 @@ fn known_members<'a>(
 }
 
 /// Refuses two resources that would own one public name: Azure gives it to one of them.
-pub(super) fn public_names(world: &World, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
+pub(super) fn public_names(inventory: &Inventory, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
     let mut owners: BTreeMap<Name, &ResourceId> = BTreeMap::new();
-    for resource in &world.private_link_resources {
+    for resource in &inventory.private_link_resources {
         let members = catalogue.services_of(resource).filter_map(|service| catalogue.members(service, resource).ok());
         let mut names = members.flatten().filter(|member| member.is_own).map(|member| member.public_name);
         // One name is enough to say so. Two resources of one identity have been reported.
@@ -274,8 +289,8 @@ pub(super) fn public_names(world: &World, catalogue: &Catalogue, findings: &mut 
                 resource.id.origin,
                 format!(
                     "the public name {name} of \"{}\" is that of \"{}\" already",
-                    world.label(&resource.id),
-                    world.label(owner)
+                    inventory.label(&resource.id),
+                    inventory.label(owner)
                 ),
                 "give one of them another name: in Azure no two resources have one public name",
             ));
@@ -284,26 +299,35 @@ pub(super) fn public_names(world: &World, catalogue: &Catalogue, findings: &mut 
 }
 
 /// Reports a reference to a resource that was not declared.
-pub(super) fn missing_private_link_resource(world: &World, id: &Declared<ResourceId>, findings: &mut Vec<Finding>) {
-    let known = world.private_link_resources.iter().map(|resource| &*resource.id);
-    missing(world, "Private Link resource", id, known, findings);
+pub(super) fn missing_private_link_resource(
+    inventory: &Inventory,
+    id: &Declared<ResourceId>,
+    findings: &mut Vec<Finding>,
+) {
+    let known = inventory.private_link_resources.iter().map(|resource| &*resource.id);
+    missing(inventory, "Private Link resource", id, known, findings);
 }
 
 /// Checks a private endpoint against its network, its resource and its zones.
-pub(super) fn endpoint(world: &World, catalogue: &Catalogue, endpoint: &PrivateEndpoint, findings: &mut Vec<Finding>) {
-    let network = world.network(&endpoint.virtual_network).map(|(_, network)| network);
+pub(super) fn endpoint(
+    inventory: &Inventory,
+    catalogue: &Catalogue,
+    endpoint: &PrivateEndpoint,
+    findings: &mut Vec<Finding>,
+) {
+    let network = inventory.network(&endpoint.virtual_network).map(|(_, network)| network);
     match network {
         Some(network) => {
             let (subnet, addresses) = (endpoint.subnet.as_ref(), &endpoint.ip_configurations);
-            networks::addresses(world, network, subnet, addresses, findings);
+            networks::addresses(inventory, network, subnet, addresses, findings);
         }
-        None => missing_network(world, &endpoint.virtual_network, findings),
+        None => missing_network(inventory, &endpoint.virtual_network, findings),
     }
     for reference in &endpoint.private_dns_zone_group {
-        zone_in_group(world, reference, findings);
+        zone_in_group(inventory, reference, findings);
     }
-    let Some(resource) = world.resource(&endpoint.private_link_resource) else {
-        missing_private_link_resource(world, &endpoint.private_link_resource, findings);
+    let Some(resource) = inventory.resource(&endpoint.private_link_resource) else {
+        missing_private_link_resource(inventory, &endpoint.private_link_resource, findings);
         return;
     };
     let services: Vec<_> = catalogue.services_of(resource).collect();
@@ -323,7 +347,7 @@ pub(super) fn endpoint(world: &World, catalogue: &Catalogue, endpoint: &PrivateE
             endpoint.private_link_resource.origin,
             format!(
                 "\"{}\" is deployed in a virtual network: it has no private endpoint of its own",
-                world.label(&resource.id)
+                inventory.label(&resource.id)
             ),
             "declare a [[private_link_service]] for each of its load balancers, let endpoints point at those with \
              private_link_service = \"NAME\", and write their addresses into the private zone",
@@ -340,13 +364,13 @@ pub(super) fn endpoint(world: &World, catalogue: &Catalogue, endpoint: &PrivateE
         ));
         return;
     }
-    let members: BTreeSet<_> = match world.try_members(catalogue, resource, &endpoint.group_id) {
+    let members: BTreeSet<_> = match inventory.try_members(catalogue, resource, &endpoint.group_id) {
         Ok(members) => {
-            unverified(world, endpoint, &members, findings);
+            unverified(inventory, endpoint, &members, findings);
             members.into_iter().map(|member| Word::from(&*member.name)).collect()
         }
         Err((resource, error)) => {
-            findings.extend(bad_names(world, catalogue, resource, &error));
+            findings.extend(bad_names(inventory, catalogue, resource, &error));
             return;
         }
     };

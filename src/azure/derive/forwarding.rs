@@ -11,7 +11,7 @@ use crate::azure::contents::NetworkId;
 use crate::azure::declaration::{AZURE_PROVIDED_DNS, Address, Declared, Link, SecurityAction, VirtualNetwork};
 use crate::azure::finding::{Finding, quoted};
 use crate::azure::identity::ResourceId;
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 use crate::dns::Name;
 
 /// Servers to ask, in their order; a clone shares the list.
@@ -97,39 +97,39 @@ pub struct SecurityRule {
 const PORT: u16 = 53;
 
 /// Says who every server is that was declared.
-pub(in crate::azure) fn forwarding(world: &World, findings: &mut Vec<Finding>) -> Forwarding {
+pub(in crate::azure) fn forwarding(inventory: &Inventory, findings: &mut Vec<Finding>) -> Forwarding {
     let mut forwarding = Forwarding::default();
-    for (number, network) in world.numbered_networks() {
+    for (number, network) in inventory.numbered_networks() {
         if has_custom_dns(network) {
-            let destination = destination(world, Some(number), &network.dns_servers, findings);
+            let destination = destination(inventory, Some(number), &network.dns_servers, findings);
             forwarding.custom_dns.extend(destination.map(|destination| (number, destination)));
         }
     }
-    for machine in &world.virtual_machines {
+    for machine in &inventory.virtual_machines {
         // A missing network has been reported.
-        let Some(network) = world.number(&machine.virtual_network) else { continue };
+        let Some(network) = inventory.number(&machine.virtual_network) else { continue };
         for interface in &machine.network_interfaces {
-            let destination = destination(world, Some(network), &interface.dns_servers, findings);
+            let destination = destination(inventory, Some(network), &interface.dns_servers, findings);
             let Some(destination) = destination else { continue };
             let addresses = interface.ip_addresses.iter().filter_map(|address| address.known());
             forwarding.interfaces.extend(addresses.map(|address| (address, network, destination.clone())));
         }
     }
-    let networks = |links: &[Link]| links.iter().filter_map(|link| world.number(&link.virtual_network)).collect();
-    for ruleset in &world.dns_forwarding_rulesets {
+    let networks = |links: &[Link]| links.iter().filter_map(|link| inventory.number(&link.virtual_network)).collect();
+    for ruleset in &inventory.dns_forwarding_rulesets {
         for rule in &ruleset.rules {
-            let destination = destination(world, None, &rule.target_dns_servers, findings);
+            let destination = destination(inventory, None, &rule.target_dns_servers, findings);
             let Some(destination) = destination.filter(|_| rule.is_enabled) else { continue };
             forwarding.rules.push(Rule {
                 ruleset: (*ruleset.id).clone(),
-                label: world.label(&ruleset.id),
+                label: inventory.label(&ruleset.id),
                 domain_name: (*rule.domain_name).clone(),
                 destination,
                 virtual_networks: networks(&ruleset.links),
             });
         }
     }
-    for policy in &world.dns_security_policies {
+    for policy in &inventory.dns_security_policies {
         for rule in policy.rules.iter().filter(|rule| rule.is_enabled) {
             forwarding.security_rules.push(SecurityRule {
                 priority: *rule.priority,
@@ -139,7 +139,7 @@ pub(in crate::azure) fn forwarding(world: &World, findings: &mut Vec<Finding>) -
             });
         }
     }
-    if let Some(upstream) = &world.upstream {
+    if let Some(upstream) = &inventory.upstream {
         let servers = upstream.servers.iter().map(|server| **server).collect();
         forwarding.upstream = Some((servers, upstream.for_outside));
     }
@@ -155,7 +155,7 @@ pub(in crate::azure) fn has_custom_dns(network: &VirtualNetwork) -> bool {
 
 /// The network that a server stands in, or the servers themselves: the first decides. `None` after a finding.
 fn destination(
-    world: &World,
+    inventory: &Inventory,
     own: Option<NetworkId>,
     servers: &[Declared<Address<SocketAddr>>],
     findings: &mut Vec<Finding>,
@@ -165,13 +165,13 @@ fn destination(
     if first.ip() == AZURE_PROVIDED_DNS {
         return own.map(Destination::Network);
     }
-    match standing_in(world, own, first).as_slice() {
+    match standing_in(inventory, own, first).as_slice() {
         [] => Some(Destination::Servers(servers.iter().filter_map(|server| server.known()).collect())),
         [network] => Some(Destination::Network(*network)),
         several => {
-            let mut networks = world.numbered_networks().filter(|(number, _)| several.contains(number));
+            let mut networks = inventory.numbered_networks().filter(|(number, _)| several.contains(number));
             let is_endpoint = networks.any(|(_, network)| network.has_inbound_endpoint(first.ip()));
-            let names = several.iter().map(|network| world.network_label(*network));
+            let names = several.iter().map(|network| inventory.network_label(*network));
             findings.push(Finding::error(
                 declared.origin,
                 format!("{} may stand in any of the virtual networks {}", first.ip(), quoted(names)),
@@ -187,7 +187,11 @@ fn destination(
 
 /// Networks that have an inbound endpoint of that address; without one, those whose address space holds it. Of
 /// several, `own` comes first and is meant.
-pub(in crate::azure) fn standing_in(world: &World, own: Option<NetworkId>, server: SocketAddr) -> Vec<NetworkId> {
+pub(in crate::azure) fn standing_in(
+    inventory: &Inventory,
+    own: Option<NetworkId>,
+    server: SocketAddr,
+) -> Vec<NetworkId> {
     if server.ip() == AZURE_PROVIDED_DNS {
         return own.into_iter().collect();
     }
@@ -196,7 +200,7 @@ pub(in crate::azure) fn standing_in(world: &World, own: Option<NetworkId>, serve
         return Vec::new();
     }
     let those = |hold: &dyn Fn(&VirtualNetwork) -> bool| -> Vec<_> {
-        world.numbered_networks().filter(|(_, network)| hold(network)).map(|(number, _)| number).collect()
+        inventory.numbered_networks().filter(|(_, network)| hold(network)).map(|(number, _)| number).collect()
     };
     let mut networks = those(&|network| network.has_inbound_endpoint(server.ip()));
     if networks.is_empty() {

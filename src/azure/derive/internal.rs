@@ -15,7 +15,7 @@ use super::{SoaEdit, constant, private_soa};
 use crate::azure::contents::{NetworkId, Scope, ZoneContents};
 use crate::azure::declaration::{Origin, VirtualNetwork};
 use crate::azure::identity::ResourceGroup;
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 use crate::dns::Name;
 
 /// Ends the names of all networks' machines.
@@ -38,16 +38,16 @@ impl InternalZones {
     }
 
     /// All internal zones, with the empty ones that every network has.
-    pub(super) fn finish(mut self, world: &World) -> Vec<ZoneContents> {
+    pub(super) fn finish(mut self, inventory: &Inventory) -> Vec<ZoneContents> {
         let private_ranges: Vec<IpNet> = private_ranges().collect();
-        for (number, network) in world.numbered_networks() {
+        for (number, network) in inventory.numbered_networks() {
             let is_public = |prefix: &IpNet| !private_ranges.iter().any(|range| range.contains(prefix));
             let prefixes = network.address_space.iter().map(|prefix| prefix.trunc());
             for apex in prefixes.filter(is_public).flat_map(reverse_apexes) {
                 self.zone(number, apex, network.id.origin);
             }
         }
-        let mut everyone: Vec<_> = world.numbered_networks().map(|(number, _)| number).collect();
+        let mut everyone: Vec<_> = inventory.numbered_networks().map(|(number, _)| number).collect();
         everyone.sort_unstable();
         let everyone: Arc<[NetworkId]> = everyone.into();
         let everywhere = private_ranges.into_iter().flat_map(reverse_apexes).chain([constant(INTERNAL_APEX)]);
@@ -60,7 +60,7 @@ impl InternalZones {
                 false => everyone.iter().copied().filter(|network| !owners.contains(network)).collect(),
             };
             if !others.is_empty() {
-                zones.push(empty(apex, others, world.origin));
+                zones.push(empty(apex, others, inventory.origin));
             }
         }
         zones.extend(self.own.into_values());

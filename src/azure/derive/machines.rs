@@ -9,7 +9,7 @@ use crate::azure::contents::ZoneContents;
 use crate::azure::declaration::{Address, PowerState, PrivateDnsZone, RecordSet, VirtualMachine, Writer};
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 use crate::dns::{Name, Rdatas, RecordType, Ttl, TypeName};
 
 /// TTL of the records that Azure writes for machines, in seconds (seen in captures and API recordings).
@@ -17,14 +17,19 @@ const TTL: Ttl = seconds(10);
 
 /// Registers the machines of a zone's registration networks: the addresses of their primary interfaces while they run
 /// (private-dns-autoregistration.md). `zone` holds what others have written.
-pub(super) fn register(world: &World, declared: &PrivateDnsZone, zone: &mut ZoneContents, findings: &mut Vec<Finding>) {
+pub(super) fn register(
+    inventory: &Inventory,
+    declared: &PrivateDnsZone,
+    zone: &mut ZoneContents,
+    findings: &mut Vec<Finding>,
+) {
     let links = declared.virtual_network_links.iter().filter(|link| link.registration_enabled);
     let networks: HashSet<&ResourceId> = links.map(|link| &*link.link.virtual_network).collect();
     if networks.is_empty() {
         return;
     }
     let mut machines: BTreeMap<Name, &VirtualMachine> = BTreeMap::new();
-    for machine in running(world).filter(|machine| networks.contains(&*machine.virtual_network)) {
+    for machine in running(inventory).filter(|machine| networks.contains(&*machine.virtual_network)) {
         let Ok(owner) = Name::relative(&machine.name, zone.apex.as_ref()) else { continue };
         // What Azure does is not documented; this is as with the records of private endpoints.
         if let Some(earlier) = machines.insert(owner, machine) {
@@ -32,17 +37,17 @@ pub(super) fn register(world: &World, declared: &PrivateDnsZone, zone: &mut Zone
                 machine.name.origin,
                 format!(
                     "virtual machine \"{}\" in \"{}\" takes the name in {} of the one in \"{}\": the last wins",
-                    world.machine_label(machine),
-                    world.label(&machine.virtual_network),
+                    inventory.machine_label(machine),
+                    inventory.label(&machine.virtual_network),
                     zone.apex,
-                    world.label(&earlier.virtual_network)
+                    inventory.label(&earlier.virtual_network)
                 ),
                 "give the machines names of their own, or register their networks in different zones",
             ));
         }
     }
     for (owner, machine) in machines {
-        for record_set in address_sets(&owner, machine, writer(world, machine)) {
+        for record_set in address_sets(&owner, machine, writer(inventory, machine)) {
             let at_owner = |rtype| zone.record_sets.get(&(owner.clone(), rtype));
             // Azure replaces its record with one that is written by hand (dns-faq-private.yml).
             if let Some(other) = at_owner(RecordType::CNAME).or_else(|| at_owner(record_set.rtype)) {
@@ -52,7 +57,7 @@ pub(super) fn register(world: &World, declared: &PrivateDnsZone, zone: &mut Zone
                         "the {} record of virtual machine \"{}\" is not registered in {}: the {} record there \
                          is {}",
                         TypeName(record_set.rtype),
-                        world.machine_label(machine),
+                        inventory.machine_label(machine),
                         zone.apex,
                         TypeName(other.rtype),
                         other.writer
@@ -69,12 +74,12 @@ pub(super) fn register(world: &World, declared: &PrivateDnsZone, zone: &mut Zone
 /// Writes what a network knows of its own machines: `internal.cloudapp.net` and reverse zones. An address that is registered
 /// has a second PTR record, of the name in the registration zone (virtual-networks-name-resolution-for-vms-and-role-instances.md).
 /// `private` are the private zones, in the order of the declaration.
-pub(super) fn internal_names(world: &World, private: &[ZoneContents], zones: &mut InternalZones) {
-    let registrations = registrations(world);
-    for machine in running(world) {
+pub(super) fn internal_names(inventory: &Inventory, private: &[ZoneContents], zones: &mut InternalZones) {
+    let registrations = registrations(inventory);
+    for machine in running(inventory) {
         // A network that is not there has been reported.
-        let Some((number, network)) = world.network(&machine.virtual_network) else { continue };
-        let writer = writer(world, machine);
+        let Some((number, network)) = inventory.network(&machine.virtual_network) else { continue };
+        let writer = writer(inventory, machine);
         let apex = constant(INTERNAL_APEX);
         let Ok(host) = Name::relative(&machine.name, apex.as_ref()) else { continue };
         let origin = machine.name.origin;
@@ -103,9 +108,9 @@ pub(super) fn internal_names(world: &World, private: &[ZoneContents], zones: &mu
 }
 
 /// The private zones, by number, in which the machines of each network are registered.
-fn registrations(world: &World) -> HashMap<&ResourceId, Vec<usize>> {
+fn registrations(inventory: &Inventory) -> HashMap<&ResourceId, Vec<usize>> {
     let mut registrations: HashMap<&ResourceId, Vec<usize>> = HashMap::new();
-    for (number, zone) in world.private_dns_zones.iter().enumerate() {
+    for (number, zone) in inventory.private_dns_zones.iter().enumerate() {
         for link in zone.virtual_network_links.iter().filter(|link| link.registration_enabled) {
             registrations.entry(&*link.link.virtual_network).or_default().push(number);
         }
@@ -124,12 +129,12 @@ fn registered(zone: &ZoneContents, machine: &VirtualMachine, address: IpAddr, wr
     (set.writer == *writer && set.rdatas.contains(&octets)).then(|| set.owner.as_wire().into())
 }
 
-fn running(world: &World) -> impl Iterator<Item = &VirtualMachine> {
-    world.virtual_machines.iter().filter(|machine| machine.power_state == PowerState::Running)
+fn running(inventory: &Inventory) -> impl Iterator<Item = &VirtualMachine> {
+    inventory.virtual_machines.iter().filter(|machine| machine.power_state == PowerState::Running)
 }
 
-fn writer(world: &World, machine: &VirtualMachine) -> Writer {
-    Writer::VirtualMachine(world.machine_label(machine))
+fn writer(inventory: &Inventory, machine: &VirtualMachine) -> Writer {
+    Writer::VirtualMachine(inventory.machine_label(machine))
 }
 
 /// The first IPv4 and the first IPv6 address of the primary interface: one record of each type for a machine. One that

@@ -8,16 +8,16 @@ use crate::azure::contents::ZoneContents;
 use crate::azure::declaration::{Address, ManagedPrivateEndpoint, ManagedTarget, ServiceEndpoint, Word, Writer};
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 use crate::dns::Name;
 
 /// Ends the aliases of private link services.
 pub(in crate::azure) const ALIAS_APEX: &str = "azure.privatelinkservice";
 
 /// The connections that managed private endpoints are: resource, and group ID in lower case.
-pub(super) fn connections(world: &World) -> impl Iterator<Item = (&ResourceId, String)> {
-    let endpoints = world.managed_private_endpoints.iter();
-    endpoints.filter(|endpoint| endpoint.connection_state.is_connection(world.public_cname_from)).filter_map(
+pub(super) fn connections(inventory: &Inventory) -> impl Iterator<Item = (&ResourceId, String)> {
+    let endpoints = inventory.managed_private_endpoints.iter();
+    endpoints.filter(|endpoint| endpoint.connection_state.is_connection(inventory.public_cname_from)).filter_map(
         |endpoint| {
             let ManagedTarget::Resource { private_link_resource, group_id } = &endpoint.target else { return None };
             Some((&**private_link_resource, group_id.to_lowercase()))
@@ -27,11 +27,16 @@ pub(super) fn connections(world: &World) -> impl Iterator<Item = (&ResourceId, S
 
 /// Writes the names that a managed network, and it alone, resolves to the addresses of its endpoints. Each is the apex
 /// of an internal zone, so that nothing beside it is hidden.
-pub(super) fn names(world: &World, catalogue: &Catalogue, zones: &mut InternalZones, findings: &mut Vec<Finding>) {
-    for endpoint in world.managed_private_endpoints.iter().filter(|endpoint| endpoint.is_used()) {
+pub(super) fn names(
+    inventory: &Inventory,
+    catalogue: &Catalogue,
+    zones: &mut InternalZones,
+    findings: &mut Vec<Finding>,
+) {
+    for endpoint in inventory.managed_private_endpoints.iter().filter(|endpoint| endpoint.is_used()) {
         // A workspace without a managed network has been reported.
-        let Some((network, _)) = world.managed_network(&endpoint.grafana) else { continue };
-        for (name, address) in private_names(world, catalogue, endpoint) {
+        let Some((network, _)) = inventory.managed_network(&endpoint.grafana) else { continue };
+        for (name, address) in private_names(inventory, catalogue, endpoint) {
             let origin = endpoint.name.origin;
             let zone = zones.zone(network, name.clone(), origin);
             let writer = Writer::ManagedPrivateEndpoint((*endpoint.name).clone());
@@ -57,7 +62,11 @@ pub(super) fn names(world: &World, catalogue: &Catalogue, zones: &mut InternalZo
     }
 }
 
-fn private_names(world: &World, catalogue: &Catalogue, endpoint: &ManagedPrivateEndpoint) -> Vec<(Name, Address)> {
+fn private_names(
+    inventory: &Inventory,
+    catalogue: &Catalogue,
+    endpoint: &ManagedPrivateEndpoint,
+) -> Vec<(Name, Address)> {
     let address = |member: &str| endpoint.ip_configurations.get(&Word::from(member)).map(|address| **address);
     match &endpoint.target {
         ManagedTarget::Service { domain_name, .. } => {
@@ -65,8 +74,8 @@ fn private_names(world: &World, catalogue: &Catalogue, endpoint: &ManagedPrivate
             name.zip(address(ServiceEndpoint::MEMBER)).into_iter().collect()
         }
         ManagedTarget::Resource { private_link_resource, group_id } => {
-            let resource = world.resource(private_link_resource);
-            let members = resource.map(|resource| world.members(catalogue, resource, group_id)).unwrap_or_default();
+            let resource = inventory.resource(private_link_resource);
+            let members = resource.map(|resource| inventory.members(catalogue, resource, group_id)).unwrap_or_default();
             let named = |member: ResourceMember| Some((member.privatelink_name, address(&member.name)?));
             members.into_iter().filter(|member| !member.unwritten).filter_map(named).collect()
         }
@@ -75,9 +84,9 @@ fn private_names(world: &World, catalogue: &Catalogue, endpoint: &ManagedPrivate
 
 /// The public zone in which aliases of private link services do not exist, so that a query for one is answered as
 /// public DNS answers it: NXDOMAIN. `None` without such a service, or where a declared zone covers the name.
-pub(super) fn alias_zone(world: &World, public: &[ZoneContents]) -> Option<ZoneContents> {
-    let service = world.private_link_services.first().map(|service| service.id.origin);
-    let origin = service.or_else(|| world.service_endpoints.first().map(|endpoint| endpoint.id.origin))?;
+pub(super) fn alias_zone(inventory: &Inventory, public: &[ZoneContents]) -> Option<ZoneContents> {
+    let service = inventory.private_link_services.first().map(|service| service.id.origin);
+    let origin = service.or_else(|| inventory.service_endpoints.first().map(|endpoint| endpoint.id.origin))?;
     let apex = constant(ALIAS_APEX);
     let is_covered = public.iter().any(|zone| apex.as_ref().is_within(zone.apex.as_ref()));
     // Nothing has that top-level domain.

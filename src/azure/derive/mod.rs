@@ -15,7 +15,7 @@ use super::catalogue::Catalogue;
 use super::contents::{Links, NetworkId, RecordSets, Scope, ZoneContents};
 use super::declaration::{Address, Origin, PrivateDnsZone, PublicZone, RecordSet, ResolutionPolicy, SoaEdit, Writer};
 use super::finding::Finding;
-use super::world::World;
+use super::inventory::Inventory;
 use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
 
 pub use forwarding::{Destination, Forwarding, Rule, SecurityRule, Targets};
@@ -30,29 +30,34 @@ const PRIVATE_SOA: [u32; 5] = [1, 3600, 300, 2_419_200, 10];
 
 /// All zones with all their records: private ones first and in the order of the declaration, internal ones last. Takes
 /// the record sets out of the declaration, as there may be many.
-pub(super) fn zones(world: &mut World, catalogue: &Catalogue, findings: &mut Vec<Finding>) -> Vec<ZoneContents> {
-    let declaration = world.declaration_mut();
+pub(super) fn zones(
+    inventory: &mut Inventory,
+    catalogue: &Catalogue,
+    findings: &mut Vec<Finding>,
+) -> Vec<ZoneContents> {
+    let declaration = inventory.declaration_mut();
     let take = |zone: &mut PrivateDnsZone| take_record_sets(&zone.name, &mut zone.record_sets);
     let record_sets: Vec<_> = declaration.private_dns_zones.iter_mut().map(take).collect();
     let declared_public = declaration.public_zones.iter_mut().map(public_zone).collect();
-    let world = &*world;
-    let zones = world.private_dns_zones.iter().zip(record_sets);
+    let inventory = &*inventory;
+    let zones = inventory.private_dns_zones.iter().zip(record_sets);
     let mut links = SharedLinks::default();
     let private = zones.enumerate();
-    let mut private: Vec<_> =
-        private.map(|(at, (zone, record_sets))| private_zone(zone, links.of(world, at, zone), record_sets)).collect();
-    zone_group::write(world, catalogue, &mut private, findings);
-    for (zone, declared) in private.iter_mut().zip(&world.private_dns_zones) {
-        machines::register(world, declared, zone, findings);
+    let mut private: Vec<_> = private
+        .map(|(at, (zone, record_sets))| private_zone(zone, links.of(inventory, at, zone), record_sets))
+        .collect();
+    zone_group::write(inventory, catalogue, &mut private, findings);
+    for (zone, declared) in private.iter_mut().zip(&inventory.private_dns_zones) {
+        machines::register(inventory, declared, zone, findings);
     }
     let mut internal = internal::InternalZones::default();
-    machines::internal_names(world, &private, &mut internal);
-    managed::names(world, catalogue, &mut internal, findings);
-    let mut public = public::zones(world, catalogue, declared_public, findings);
-    public.extend(managed::alias_zone(world, &public));
+    machines::internal_names(inventory, &private, &mut internal);
+    managed::names(inventory, catalogue, &mut internal, findings);
+    let mut public = public::zones(inventory, catalogue, declared_public, findings);
+    public.extend(managed::alias_zone(inventory, &public));
     private.append(&mut public);
-    private.extend(internal.finish(world));
-    name_servers::write(world, &mut private, findings);
+    private.extend(internal.finish(inventory));
+    name_servers::write(inventory, &mut private, findings);
     private
 }
 
@@ -64,8 +69,8 @@ struct SharedLinks {
 }
 
 impl SharedLinks {
-    fn of(&mut self, world: &World, at: usize, zone: &PrivateDnsZone) -> Links {
-        let numbered = world.linked(at).iter().zip(&zone.virtual_network_links);
+    fn of(&mut self, inventory: &Inventory, at: usize, zone: &PrivateDnsZone) -> Links {
+        let numbered = inventory.linked(at).iter().zip(&zone.virtual_network_links);
         // A network that is not there has been reported.
         let as_declared = numbered.filter_map(|(number, link)| Some(((*number)?, link.resolution_policy)));
         let as_declared: Vec<_> = as_declared.collect();

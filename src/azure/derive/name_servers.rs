@@ -11,12 +11,12 @@ use super::address_set;
 use crate::azure::contents::{Scope, ZoneContents};
 use crate::azure::declaration::{NameServer, RecordSet, Writer};
 use crate::azure::finding::Finding;
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 use crate::dns::{Rdatas, RecordType, TypeName};
 
 /// Writes them into all zones, but for the NS records of one that a person gave its own.
-pub(super) fn write(world: &World, zones: &mut [ZoneContents], findings: &mut Vec<Finding>) {
-    let servers = &world.name_servers;
+pub(super) fn write(inventory: &Inventory, zones: &mut [ZoneContents], findings: &mut Vec<Finding>) {
+    let servers = &inventory.name_servers;
     let Some(first) = servers.first() else { return };
     let rdatas = Rdatas::new(RecordType::NS, servers.iter().map(|server| server.name.as_wire().into()).collect());
     for zone in &mut *zones {

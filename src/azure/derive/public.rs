@@ -15,7 +15,7 @@ use crate::azure::declaration::{
 };
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 use crate::dns::{Name, NameRef, Rdatas, RecordType, Ttl, rdata};
 
 /// Serial, refresh, retry, expire and minimum of the SOA record of a public Azure DNS zone.
@@ -23,16 +23,16 @@ const PUBLIC_SOA: [u32; 5] = [1, 3600, 300, 2_419_200, 300];
 
 /// The declared public zones with what follows from the resources, and the zones that it takes besides.
 pub(super) fn zones(
-    world: &World,
+    inventory: &Inventory,
     catalogue: &Catalogue,
     declared: Vec<ZoneContents>,
     findings: &mut Vec<Finding>,
 ) -> Vec<ZoneContents> {
-    let connections = Connections::new(world);
+    let connections = Connections::new(inventory);
     let mut entries = Vec::new();
     // Two resources with one identity, or one public name of their own, have been reported: the first has it.
     let mut owners: HashMap<Name, &ResourceId> = HashMap::new();
-    for resource in world.private_link_resources.iter().filter(|resource| world.is_first(resource)) {
+    for resource in inventory.private_link_resources.iter().filter(|resource| inventory.is_first(resource)) {
         for found in catalogue.services_of(resource) {
             for member in catalogue.members(found, resource).unwrap_or_default() {
                 if member.is_own && *owners.entry(member.public_name.clone()).or_insert(&resource.id) != &*resource.id {
@@ -45,13 +45,13 @@ pub(super) fn zones(
                     stated: stated_addresses(resource, &member),
                     is_connected,
                     origin: resource.id.origin,
-                    writer: Writer::PrivateLinkResource(world.label(&resource.id)),
+                    writer: Writer::PrivateLinkResource(inventory.label(&resource.id)),
                     member,
                 });
             }
         }
     }
-    shared::add(world, catalogue, &declared, &mut entries);
+    shared::add(inventory, catalogue, &declared, &mut entries);
     disputed::part(&mut entries);
     // Sub-resources, and resources, may share a public name: a connection to one of them is one to the name.
     let connected: BTreeSet<Name> =
@@ -60,7 +60,7 @@ pub(super) fn zones(
     for entry in &entries {
         if entry.is_connected || !connected.contains(&entry.member.public_name) {
             match entry.resource.filter(|_| entry.member.private_address_for_everyone) {
-                Some(resource) => public.private_address(world, resource, entry),
+                Some(resource) => public.private_address(inventory, resource, entry),
                 None => public.member(entry),
             }
         }
@@ -113,18 +113,18 @@ struct Connections<'a>(HashSet<(&'a ResourceId, String)>);
 impl<'a> Connections<'a> {
     /// As soon as one private endpoint exists anywhere, the public name gains the privatelink step for everyone
     /// (private-endpoint-dns.md). An endpoint of a private link scope is one of each resource in it.
-    fn new(world: &'a World) -> Self {
+    fn new(inventory: &'a Inventory) -> Self {
         let mut connections = HashSet::new();
-        for endpoint in &world.private_endpoints {
-            if endpoint.is_connection(world.public_cname_from) {
+        for endpoint in &inventory.private_endpoints {
+            if endpoint.is_connection(inventory.public_cname_from) {
                 let group_id = endpoint.group_id.to_lowercase();
-                let scope = world.resource(&endpoint.private_link_resource);
+                let scope = inventory.resource(&endpoint.private_link_resource);
                 let scoped = scope.into_iter().flat_map(|scope| &scope.scoped_resources);
                 connections.extend(scoped.map(|scoped| (&**scoped, group_id.clone())));
                 connections.insert((&*endpoint.private_link_resource, group_id));
             }
         }
-        connections.extend(super::managed::connections(world));
+        connections.extend(super::managed::connections(inventory));
         Self(connections)
     }
 
@@ -231,7 +231,7 @@ impl PublicSide {
     }
 
     /// Notes a public name that has the address of the resource's private endpoint, for everyone.
-    fn private_address(&mut self, world: &World, resource: &PrivateLinkResource, entry: &Entry<'_>) {
+    fn private_address(&mut self, inventory: &Inventory, resource: &PrivateLinkResource, entry: &Entry<'_>) {
         let Entry { member, origin, writer, .. } = entry;
         let origin = *origin;
         self.empty.push((member.public_zone.clone(), origin));
@@ -239,7 +239,7 @@ impl PublicSide {
             return;
         }
         let points_here = |endpoint: &&PrivateEndpoint| *endpoint.private_link_resource == *resource.id;
-        let endpoints = world.private_endpoints.iter().filter(points_here);
+        let endpoints = inventory.private_endpoints.iter().filter(points_here);
         let in_use = endpoints.filter(|endpoint| endpoint.is_in_use());
         let Some(address) =
             in_use.filter_map(|endpoint| endpoint.ip_configurations.get(&Word::from(&*member.name))).next_back()
@@ -360,7 +360,7 @@ mod tests {
         let resources: Vec<PrivateLinkResource> = resources.iter().copied().cloned().collect();
         let declaration = Declaration { private_link_resources: resources, ..Declaration::default() };
         let mut findings = Vec::new();
-        let zones = zones(&World::new(declaration), &Catalogue::embedded(), Vec::new(), &mut findings);
+        let zones = zones(&Inventory::new(declaration), &Catalogue::embedded(), Vec::new(), &mut findings);
         assert!(findings.is_empty(), "{findings:?}");
         zones.into_iter().map(|zone| (zone.apex, zone.record_sets.into_keys().collect())).collect()
     }

@@ -7,7 +7,7 @@ use crate::azure::catalogue::{Catalogue, ResourceMember};
 use crate::azure::contents::ZoneContents;
 use crate::azure::declaration::{ConnectionState, PrivateDnsZone, PrivateEndpoint, Word, Writer};
 use crate::azure::finding::Finding;
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 use crate::dns::{Name, RecordType};
 
 /// TTL of records that zone groups write, in seconds (seen in AzureTRE issue 3767 and in captures of Storage).
@@ -18,31 +18,36 @@ type Claims<'a> = BTreeMap<(usize, Name, RecordType), Vec<&'a PrivateEndpoint>>;
 
 /// Writes the records of all zone groups, endpoint by endpoint; a later one replaces what an earlier one wrote (seen in
 /// azure-docs issues 58044 and 122192). Then takes away those of deleted endpoints.
-pub(super) fn write(world: &World, catalogue: &Catalogue, zones: &mut [ZoneContents], findings: &mut Vec<Finding>) {
+pub(super) fn write(
+    inventory: &Inventory,
+    catalogue: &Catalogue,
+    zones: &mut [ZoneContents],
+    findings: &mut Vec<Finding>,
+) {
     let mut claims = Claims::new();
-    for endpoint in &world.private_endpoints {
+    for endpoint in &inventory.private_endpoints {
         if !endpoint.has_written() {
             continue;
         }
         // A missing resource or service has been reported by the check of the resources.
-        let Some(resource) = world.resource(&endpoint.private_link_resource) else { continue };
+        let Some(resource) = inventory.resource(&endpoint.private_link_resource) else { continue };
         let mut left_out: BTreeMap<Name, Vec<ResourceMember>> = BTreeMap::new();
-        let members = world.members(catalogue, resource, &endpoint.group_id);
+        let members = inventory.members(catalogue, resource, &endpoint.group_id);
         for member in members.into_iter().filter(|member| !member.unwritten) {
-            if !self::member(world, endpoint, &member, zones, &mut claims, findings) {
+            if !self::member(inventory, endpoint, &member, zones, &mut claims, findings) {
                 left_out.entry(member.private_zone.clone()).or_default().push(member);
             }
         }
         for (zone, members) in left_out.iter().filter(|_| !endpoint.takes_away()) {
-            missing_zone(world, endpoint, zone, members, findings);
+            missing_zone(inventory, endpoint, zone, members, findings);
         }
     }
-    delete(world, claims, zones, findings);
+    delete(inventory, claims, zones, findings);
 }
 
 /// Writes the record of one member; `false` where the zone group has no zone for it.
 fn member<'a>(
-    world: &World,
+    inventory: &Inventory,
     endpoint: &'a PrivateEndpoint,
     member: &ResourceMember,
     zones: &mut [ZoneContents],
@@ -51,10 +56,10 @@ fn member<'a>(
 ) -> bool {
     let Some(address) = endpoint.ip_configurations.get(&Word::from(&*member.name)) else { return true };
     // Zones have the places here that they have in the declaration.
-    let in_group = endpoint.private_dns_zone_group.iter().filter_map(|zone| world.zone(zone));
+    let in_group = endpoint.private_dns_zone_group.iter().filter_map(|zone| inventory.zone(zone));
     let fitting = in_group.filter(|(_, zone)| *zone.name == member.private_zone).map(|(number, _)| number);
     let Some(number) = fitting.min() else { return false };
-    let writer = Writer::PrivateEndpoint(world.label(&endpoint.id));
+    let writer = Writer::PrivateEndpoint(inventory.label(&endpoint.id));
     for record_set in
         address_set(&member.privatelink_name, [**address], seconds(ZONE_GROUP_TTL), writer, endpoint.id.origin)
     {
@@ -73,7 +78,7 @@ fn member<'a>(
                 endpoint.id.origin,
                 format!(
                     "private endpoint \"{}\" replaces the record of {} {}: the last writer wins",
-                    world.label(&endpoint.id),
+                    inventory.label(&endpoint.id),
                     member.privatelink_name,
                     replaced.writer
                 ),
@@ -86,7 +91,7 @@ fn member<'a>(
 
 /// Says that a zone group lacks a zone, and for which members.
 fn missing_zone(
-    world: &World,
+    inventory: &Inventory,
     endpoint: &PrivateEndpoint,
     zone: &Name,
     members: &[ResourceMember],
@@ -105,7 +110,7 @@ fn missing_zone(
             && (*other.id == *endpoint.id || other.is_in_use())
     };
     let no_zone_group = endpoint.private_dns_zone_group.is_empty();
-    if no_zone_group || world.private_endpoints.iter().filter(is_sibling).any(names_zone) {
+    if no_zone_group || inventory.private_endpoints.iter().filter(is_sibling).any(names_zone) {
         return;
     }
     let names: Vec<_> = members.iter().map(|member| member.public_name.to_string()).collect();
@@ -118,7 +123,7 @@ fn missing_zone(
         endpoint.id.origin,
         format!(
             "the zone group of private endpoint \"{}\" has no zone {zone}: {consequence}",
-            world.label(&endpoint.id)
+            inventory.label(&endpoint.id)
         ),
         format!("add the zone {zone} to private_dns_zone_group"),
     ));
@@ -126,12 +131,12 @@ fn missing_zone(
 
 /// Deleting an endpoint, or rejecting or removing its connection, removes the records of its zone group, whoever wrote them
 /// last (seen in azure-docs issues 58044 and 122192).
-fn delete(world: &World, claims: Claims<'_>, zones: &mut [ZoneContents], findings: &mut Vec<Finding>) {
+fn delete(inventory: &Inventory, claims: Claims<'_>, zones: &mut [ZoneContents], findings: &mut Vec<Finding>) {
     for ((zone, owner, rtype), claimants) in claims {
         let Some(deleted) = claimants.iter().find(|endpoint| endpoint.takes_away()) else { continue };
         zones[zone].remove(&owner, rtype);
         if let Some(left) = claimants.iter().find(|endpoint| !endpoint.takes_away()) {
-            let (gone, left) = (world.label(&deleted.id), world.label(&left.id));
+            let (gone, left) = (inventory.label(&deleted.id), inventory.label(&left.id));
             let (how, mend) = match deleted.connection_state {
                 _ if deleted.deleted => ("deleting", "the deleted endpoint out of the file"),
                 ConnectionState::Rejected => ("rejecting", "was_approved out of the rejected endpoint"),

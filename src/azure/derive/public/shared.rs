@@ -6,14 +6,19 @@ use super::Entry;
 use crate::azure::catalogue::{Catalogue, ResourceMember};
 use crate::azure::contents::ZoneContents;
 use crate::azure::declaration::{Origin, Writer};
-use crate::azure::world::World;
+use crate::azure::inventory::Inventory;
 use crate::dns::Name;
 
 /// Adds those that no declared resource has and that matter here: a private zone covers the privatelink name, so that
 /// a link decides what a client gets, or a declared resource has names in the same public zone. With an upstream that is
 /// asked for them, and a declared public zone speaks for itself.
-pub(super) fn add(world: &World, catalogue: &Catalogue, declared: &[ZoneContents], entries: &mut Vec<Entry<'_>>) {
-    if world.upstream.is_some() {
+pub(super) fn add(
+    inventory: &Inventory,
+    catalogue: &Catalogue,
+    declared: &[ZoneContents],
+    entries: &mut Vec<Entry<'_>>,
+) {
+    if inventory.upstream.is_some() {
         return;
     }
     let known: BTreeSet<&Name> = entries.iter().map(|entry| &entry.member.public_name).collect();
@@ -24,7 +29,7 @@ pub(super) fn add(world: &World, catalogue: &Catalogue, declared: &[ZoneContents
         names.any(|name| declared.iter().any(|zone| covers(&zone.apex, name)))
     };
     let reason = |member: &ResourceMember| -> Option<Origin> {
-        let zones = world.private_dns_zones.iter().map(|zone| &zone.name);
+        let zones = inventory.private_dns_zones.iter().map(|zone| &zone.name);
         // The table prints privatelink.adf.azure.com, which adf.azure.com does not lead into.
         let matters = |zone: &Name| covers(zone, &member.privatelink_name) || covers(&member.public_name, zone);
         let mut zones = zones.filter(|zone| !zone.as_ref().is_root() && matters(zone));

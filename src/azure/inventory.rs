@@ -18,7 +18,7 @@ type Index = HashMap<ResourceId, usize, foldhash::fast::RandomState>;
 
 /// A declaration with indexes. Of two resources of one identity, which is reported, the first is found.
 #[derive(Clone, Debug)]
-pub(super) struct World {
+pub(super) struct Inventory {
     declaration: Declaration,
     directory: Directory,
     /// Places in the declaration.
@@ -41,7 +41,7 @@ pub(super) struct World {
 /// The numbers of networks that links name; zones often have their links in common.
 type Linked = Arc<[Option<NetworkId>]>;
 
-impl Deref for World {
+impl Deref for Inventory {
     type Target = Declaration;
 
     fn deref(&self) -> &Declaration {
@@ -49,7 +49,7 @@ impl Deref for World {
     }
 }
 
-impl World {
+impl Inventory {
     pub(super) fn new(declaration: Declaration) -> Self {
         let networks = index(declaration.virtual_networks.iter().map(|network| &*network.id));
         let zones = index(declaration.private_dns_zones.iter().map(|zone| &zone.id));
