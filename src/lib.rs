@@ -40,6 +40,7 @@ pub mod resolve;
 pub mod respond;
 pub mod server;
 pub mod snapshot;
+pub mod state;
 mod test_server;
 pub mod tls;
 pub mod view;

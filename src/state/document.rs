@@ -1,0 +1,169 @@
+//! Documents, and how they are stored.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// The number of a change: each transaction has one, and each store counts its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
+/// Which store it is: made at random with the store, and the same on all replicas of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreId(pub [u8; 16]);
+
+/// What a document is found by: its resource ID in lower case, since Azure compares IDs without case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Box<str>);
+
+/// A resource as a client wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Its resource ID, in the letters it was written with.
+    pub id: Box<str>,
+    /// What it says: JSON that the management API made. Nothing here reads it.
+    pub body: Box<[u8]>,
+    /// The transaction that made it.
+    pub created: Revision,
+    /// The transaction that last wrote it.
+    pub modified: Revision,
+}
+
+/// A change of one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// It is there as it is given, in place of the one with its key, if there is one.
+    Put {
+        /// Its resource ID.
+        id: Box<str>,
+        /// What it says.
+        body: Box<[u8]>,
+    },
+    /// It is gone. Where there is none, nothing changes.
+    Delete(Key),
+}
+
+impl Revision {
+    pub(super) fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StoreId {
+    /// What the ETag of a document is made of that was last written by `modified`: equal on all replicas, and another one in
+    /// every other store.
+    pub fn etag(self, modified: Revision) -> [u8; 16] {
+        let mut hash = Sha256::new();
+        hash.update(self.0);
+        hash.update(modified.0.to_be_bytes());
+        let hash = hash.finalize();
+        let (first, _) = hash.split_first_chunk().expect("SHA-256 has 32 octets");
+        *first
+    }
+}
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+impl Key {
+    /// The key of the document with that ID.
+    pub fn new(id: &str) -> Self {
+        Self(id.to_ascii_lowercase().into())
+    }
+
+    /// It as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Document {
+    /// What it is found by.
+    pub fn key(&self) -> Key {
+        Key::new(&self.id)
+    }
+
+    /// The octets that are stored under its key: both revisions, which letters of the ID are capitals (how many octets tell
+    /// that, then one bit a letter), the body.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let capitals = capitals(&self.id);
+        let mut octets = Vec::with_capacity(18 + capitals.len() + self.body.len());
+        octets.extend(self.created.0.to_be_bytes());
+        octets.extend(self.modified.0.to_be_bytes());
+        octets.extend(u16::try_from(capitals.len()).unwrap_or(u16::MAX).to_be_bytes());
+        octets.extend(capitals);
+        octets.extend(&self.body);
+        octets
+    }
+
+    /// `None` where the octets are not those of a document.
+    pub(super) fn decode(key: &str, octets: &[u8]) -> Option<Self> {
+        let (created, octets) = octets.split_first_chunk()?;
+        let (modified, octets) = octets.split_first_chunk()?;
+        let (length, octets) = octets.split_first_chunk()?;
+        let (capitals, body) = octets.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        let mut id = key.as_bytes().to_vec();
+        for (at, octet) in id.iter_mut().enumerate() {
+            if capitals.get(at / 8).is_some_and(|bits| bits & 1 << (at % 8) != 0) {
+                octet.make_ascii_uppercase();
+            }
+        }
+        Some(Self {
+            id: String::from_utf8(id).ok()?.into(),
+            body: body.into(),
+            created: Revision(u64::from_be_bytes(*created)),
+            modified: Revision(u64::from_be_bytes(*modified)),
+        })
+    }
+}
+
+/// One bit for each octet of an ID, in the end only as many as are needed.
+fn capitals(id: &str) -> Vec<u8> {
+    let mut bits = vec![0; id.len().div_ceil(8)];
+    for (at, _) in id.bytes().enumerate().filter(|(_, octet)| octet.is_ascii_uppercase()) {
+        bits[at / 8] |= 1 << (at % 8);
+    }
+    bits.truncate(bits.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1));
+    bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_keeps_the_letters_of_its_id() {
+        for id in ["/subscriptions/A/resourceGroups/lab", "", "/x", "/ÄÖ/Web", "/sUBSCRIPTIONs/0/Z"] {
+            let document =
+                Document { id: id.into(), body: b"{}".as_slice().into(), created: Revision(3), modified: Revision(9) };
+            let octets = document.encode();
+            assert_eq!(Document::decode(document.key().as_str(), &octets), Some(document));
+            for short in 0..octets.len().min(18) {
+                assert_eq!(Document::decode(id, &octets[..short]), None);
+            }
+        }
+    }
+
+    #[test]
+    fn etags_differ_by_store_and_by_revision() {
+        let (one, other) = (StoreId([1; 16]), StoreId([2; 16]));
+        assert_eq!(one.etag(Revision(1)), one.etag(Revision(1)));
+        assert_ne!(one.etag(Revision(1)), one.etag(Revision(2)));
+        assert_ne!(one.etag(Revision(1)), other.etag(Revision(1)));
+    }
+}

@@ -1,0 +1,143 @@
+//! What each transaction replaced: enough to go back.
+//!
+//! There is one record a revision: when it was committed, and what stood at each key before. The octets of all records are
+//! bounded; the oldest go first. A transaction that is too large for a record ends the history before it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::document::{Document, Edit, Key, Revision};
+use super::store::StoreError;
+
+/// Most octets of all records.
+pub(super) const MAX_OCTETS: u64 = 64 << 20;
+
+/// A transaction of the past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// Its number.
+    pub revision: Revision,
+    /// When it was committed.
+    pub time: SystemTime,
+    /// The documents that it made.
+    pub made: Vec<Key>,
+    /// Those that it wrote anew.
+    pub changed: Vec<Key>,
+    /// Those that it deleted.
+    pub deleted: Vec<Key>,
+}
+
+/// Why a revision cannot be restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// It has not come yet.
+    #[error("there is no revision {wanted}: the last one is {head}")]
+    Future {
+        /// The revision.
+        wanted: Revision,
+        /// The last one.
+        head: Revision,
+    },
+    /// What has changed since then is not known any more.
+    #[error("revision {wanted} is too old: the history begins after revision {oldest}; import an export of that time")]
+    Forgotten {
+        /// The revision.
+        wanted: Revision,
+        /// The oldest that can be restored.
+        oldest: Revision,
+    },
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a transaction replaces, by key: the octets of the document that was there, and whether there is one after it.
+#[derive(Debug, Default)]
+pub(super) struct Replaced(BTreeMap<Key, (Option<Vec<u8>>, bool)>);
+
+impl Replaced {
+    /// Says what one edit replaces. Of several at one key the first tells what was there.
+    pub(super) fn add(&mut self, key: Key, before: Option<Vec<u8>>, is_there: bool) {
+        self.0.entry(key).or_insert((before, is_there)).1 = is_there;
+    }
+
+    /// The record.
+    pub(super) fn encode(&self, now: SystemTime) -> Vec<u8> {
+        let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let mut octets = seconds.to_be_bytes().to_vec();
+        for (key, (before, is_there)) in &self.0 {
+            put(&mut octets, key.as_str().as_bytes());
+            octets.push(u8::from(*is_there) << 1 | u8::from(before.is_some()));
+            if let Some(before) = before {
+                put(&mut octets, before);
+            }
+        }
+        octets
+    }
+}
+
+/// A record as it is read.
+#[derive(Debug)]
+pub(super) struct Record {
+    time: SystemTime,
+    replaced: Replaced,
+}
+
+impl Record {
+    /// `None` where the octets are not those of a record.
+    pub(super) fn decode(octets: &[u8]) -> Option<Self> {
+        let (seconds, mut octets) = octets.split_first_chunk()?;
+        let time = UNIX_EPOCH.checked_add(Duration::from_secs(u64::from_be_bytes(*seconds)))?;
+        let mut replaced = Replaced::default();
+        while !octets.is_empty() {
+            let key = Key::new(std::str::from_utf8(take(&mut octets)?).ok()?);
+            let (flags, rest) = octets.split_first()?;
+            octets = rest;
+            let before = (flags & 1 != 0).then(|| take(&mut octets));
+            let before = match before {
+                Some(before) => Some(before?.to_vec()),
+                None => None,
+            };
+            replaced.add(key, before, flags & 2 != 0);
+        }
+        Some(Self { time, replaced })
+    }
+
+    pub(super) fn past(self, revision: Revision) -> Past {
+        let mut past = Past { revision, time: self.time, made: Vec::new(), changed: Vec::new(), deleted: Vec::new() };
+        for (key, (before, is_there)) in self.replaced.0 {
+            match (before, is_there) {
+                (None, true) => past.made.push(key),
+                (Some(_), true) => past.changed.push(key),
+                (Some(_), false) => past.deleted.push(key),
+                // It made a document and deleted it.
+                (None, false) => {}
+            }
+        }
+        past
+    }
+
+    /// Puts what stood before this transaction in place of what stood after it.
+    pub(super) fn undo(self, documents: &mut BTreeMap<Key, Option<Vec<u8>>>) {
+        documents.extend(self.replaced.0.into_iter().map(|(key, (before, _))| (key, before)));
+    }
+}
+
+/// The edit that brings a document back; `None` where the octets are not those of a document.
+pub(super) fn edit_back(key: Key, before: Option<Vec<u8>>) -> Option<Edit> {
+    let Some(octets) = before else { return Some(Edit::Delete(key)) };
+    let Document { id, body, .. } = Document::decode(key.as_str(), &octets)?;
+    Some(Edit::Put { id, body })
+}
+
+fn put(octets: &mut Vec<u8>, part: &[u8]) {
+    octets.extend(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+    octets.extend(part);
+}
+
+fn take<'a>(octets: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, rest) = octets.split_first_chunk()?;
+    let (part, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    *octets = rest;
+    Some(part)
+}

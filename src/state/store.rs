@@ -1,0 +1,579 @@
+//! The store: documents in one file of redb, a B-tree that is copied on write.
+//!
+//! A commit is in the file when its two flushes have come back, and else not at all. After a failure redb serves nothing until
+//! its file is opened again: that is done here, and what stands beyond the last commit that was acknowledged is undone.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::time::SystemTime;
+
+use redb::{
+    Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    StorageError, Table, TableDefinition, WriteTransaction,
+};
+
+use super::document::{Document, Edit, Key, Revision, StoreId};
+use super::history::{MAX_OCTETS, Past, Record, Replaced, RestoreError, edit_back};
+
+/// The file in the folder of the state.
+const FILE: &str = "state.redb";
+/// The form of what is in it.
+const FORMAT: u64 = 1;
+/// Octets of the file that are kept in memory: the inner nodes of the tree of a million documents.
+const CACHE: usize = 16 << 20;
+
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+const DOCUMENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("documents");
+const HISTORY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("history");
+
+/// Documents that survive the process.
+#[derive(Debug)]
+pub struct Store {
+    id: StoreId,
+    open: Box<dyn Open>,
+    inner: RwLock<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// `None` after a failure, until it can be opened again.
+    database: Option<Database>,
+    /// The last revision that was acknowledged.
+    acknowledged: Revision,
+}
+
+/// How the database is opened, at the start and after a failure.
+trait Open: Send + Sync + std::fmt::Debug {
+    fn open(&self) -> Result<Database, DatabaseError>;
+}
+
+impl<F: Fn() -> Result<Database, DatabaseError> + Send + Sync> Open for Opening<F> {
+    fn open(&self) -> Result<Database, DatabaseError> {
+        (self.0)()
+    }
+}
+
+struct Opening<F>(F);
+
+impl<F> std::fmt::Debug for Opening<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Opening")
+    }
+}
+
+/// The documents of one revision, whatever is committed meanwhile.
+#[derive(Debug)]
+pub struct Reader {
+    documents: ReadOnlyTable<&'static str, &'static [u8]>,
+    history: ReadOnlyTable<u64, &'static [u8]>,
+    head: Revision,
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder or the file cannot be made or read.
+    #[error("cannot {act} {}", path.display())]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// The folder or the file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error("another process has {} open: stop that server, or ask it by its control socket", _0.display())]
+    InUse(PathBuf),
+    /// It is something else.
+    #[error("{} is no state of vnetdns: name another folder, or move the file away", _0.display())]
+    Foreign(PathBuf),
+    /// It was written by another version.
+    #[error(
+        "{} has the format {found} and this version reads {FORMAT}: export it with the version that wrote it (vnetdns state \
+         export), and import that here into an empty folder", path.display()
+    )]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+    },
+    /// It does not say what was written.
+    #[error(
+        "{} is damaged: move it away, and import the last export into an empty folder (vnetdns state import)",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// How that was noticed.
+        #[source]
+        source: Box<redb::Error>,
+    },
+    /// The system gives no random numbers for the ID of a new one.
+    #[error("no ID can be made for a new state")]
+    Random(#[source] getrandom::Error),
+}
+
+/// Why documents cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk does not take or give them: it is full, read-only or broken.
+    #[error("the disk of the state does not work")]
+    Disk(#[source] Box<redb::Error>),
+    /// Somebody else has committed meanwhile.
+    #[error("the state is at revision {head}, not {expected}")]
+    Conflict {
+        /// Where it was to be.
+        expected: Revision,
+        /// Where it is.
+        head: Revision,
+    },
+    /// It does not say what was written.
+    #[error("the state is damaged: {0}")]
+    Damaged(String),
+}
+
+impl<E: Into<redb::Error>> From<E> for StoreError {
+    fn from(error: E) -> Self {
+        match error.into() {
+            redb::Error::Corrupted(what) => Self::Damaged(what),
+            error => Self::Disk(Box::new(error)),
+        }
+    }
+}
+
+impl Store {
+    /// Opens the state in a folder. Both are made where they are not there.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(folder: &Path) -> Result<Self, OpenError> {
+        let path = folder.join(FILE);
+        make_private(folder, &path)?;
+        let file = path.clone();
+        Self::with(&path, move || Builder::new().set_cache_size(CACHE).set_check_integrity_on_open(true).create(&file))
+    }
+
+    /// Opens the state in a folder where there is one; `None` where there is none.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_existing(folder: &Path) -> Result<Option<Self>, OpenError> {
+        let path = folder.join(FILE);
+        match path.try_exists() {
+            Ok(true) => Self::open(folder).map(Some),
+            Ok(false) => Ok(None),
+            Err(source) => Err(OpenError::Io { act: "look at", path, source }),
+        }
+    }
+
+    /// A state that ends with the process, for tests and for a server that keeps nothing.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn in_memory() -> Result<Self, OpenError> {
+        let open = || Builder::new().set_cache_size(CACHE).create_with_backend(redb::backends::InMemoryBackend::new());
+        Self::with(Path::new("the memory"), open)
+    }
+
+    /// A state whose database `open` opens; `path` is what errors call it.
+    pub(super) fn with(
+        path: &Path,
+        open: impl Fn() -> Result<Database, DatabaseError> + Send + Sync + 'static,
+    ) -> Result<Self, OpenError> {
+        let refused = |error| refusal(path, error);
+        // A file that something else has altered may have redb panic.
+        let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&open));
+        let database = opened
+            .unwrap_or_else(|_| Err(StorageError::Corrupted("redb panicked".to_owned()).into()))
+            .map_err(|error| refused(error.into()))?;
+        let (id, head) = begin(path, &database)?;
+        let inner = RwLock::new(Inner { database: Some(database), acknowledged: head });
+        Ok(Self { id, open: Box::new(Opening(open)), inner })
+    }
+
+    /// Which store it is.
+    pub fn id(&self) -> StoreId {
+        self.id
+    }
+
+    /// The revision that was committed last.
+    pub fn head(&self) -> Revision {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).acknowledged
+    }
+
+    /// What is committed now, to read from.
+    ///
+    /// # Errors
+    /// The disk does not work.
+    pub fn read(&self) -> Result<Reader, StoreError> {
+        let inner = self.opened()?;
+        let transaction = inner.database.as_ref().expect("it is open").begin_read()?;
+        Ok(Reader {
+            documents: transaction.open_table(DOCUMENTS)?,
+            history: transaction.open_table(HISTORY)?,
+            head: number(&transaction.open_table(META)?, "head")?,
+        })
+    }
+
+    /// Commits transactions, all or none; each has a revision of its own, from the one after `expected` on. Returns the last
+    /// one when all is on disk. Takes as long as the disk does: not for a thread that serves.
+    ///
+    /// # Errors
+    /// The state is not at `expected`, or the disk does not work; then nothing has changed.
+    pub fn commit(&self, expected: Revision, transactions: &[Vec<Edit>]) -> Result<Revision, StoreError> {
+        let result = {
+            let inner = self.opened()?;
+            write(inner.database.as_ref().expect("it is open"), |draft| draft.commit(expected, transactions))
+        };
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        match &result {
+            Ok(head) => inner.acknowledged = *head,
+            // Of a file that fails redb reads no more; it is opened again when it is wanted.
+            Err(StoreError::Disk(_) | StoreError::Damaged(_)) => inner.database = None,
+            Err(StoreError::Conflict { .. }) => {}
+        }
+        result
+    }
+
+    /// The database, opened again after a failure.
+    fn opened(&self) -> Result<RwLockReadGuard<'_, Inner>, StoreError> {
+        loop {
+            let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+            if inner.database.is_some() {
+                return Ok(inner);
+            }
+            drop(inner);
+            let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+            if inner.database.is_none() {
+                let database = self.open.open()?;
+                let acknowledged = inner.acknowledged;
+                write(&database, |draft| draft.undo(acknowledged))?;
+                inner.database = Some(database);
+            }
+        }
+    }
+}
+
+impl Reader {
+    /// The revision.
+    pub fn head(&self) -> Revision {
+        self.head
+    }
+
+    /// The document of a key.
+    ///
+    /// # Errors
+    /// The disk does not work.
+    pub fn get(&self, key: &Key) -> Result<Option<Document>, StoreError> {
+        let found = self.documents.get(key.as_str())?;
+        found.map(|octets| document(key.as_str(), octets.value())).transpose()
+    }
+
+    /// At most so many documents whose keys begin with `prefix`, in the order of their keys, beginning after one of them.
+    ///
+    /// # Errors
+    /// The disk does not work.
+    pub fn list(&self, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Vec<Document>, StoreError> {
+        let start = match after {
+            Some(after) if after > prefix => Bound::Excluded(after.as_str()),
+            _ => Bound::Included(prefix.as_str()),
+        };
+        let mut listed = Vec::new();
+        for entry in self.documents.range::<&str>((start, Bound::Unbounded))?.take(limit) {
+            let (key, octets) = entry?;
+            if !key.value().starts_with(prefix.as_str()) {
+                break;
+            }
+            listed.push(document(key.value(), octets.value())?);
+        }
+        Ok(listed)
+    }
+
+    /// Shows every document, in the order of their keys.
+    ///
+    /// # Errors
+    /// The disk does not work.
+    pub fn each(&self, mut show: impl FnMut(Document)) -> Result<(), StoreError> {
+        for entry in self.documents.range::<&str>(..)? {
+            let (key, octets) = entry?;
+            show(document(key.value(), octets.value())?);
+        }
+        Ok(())
+    }
+
+    /// How many documents there are.
+    ///
+    /// # Errors
+    /// The disk does not work.
+    pub fn count(&self) -> Result<u64, StoreError> {
+        Ok(self.documents.len()?)
+    }
+
+    /// The last transactions, at most so many, the newest first.
+    ///
+    /// # Errors
+    /// The disk does not work.
+    pub fn history(&self, limit: usize) -> Result<Vec<Past>, StoreError> {
+        let newest = self.history.range::<u64>(..)?.rev().take(limit);
+        newest
+            .map(|entry| {
+                let (revision, octets) = entry?;
+                Ok(record(octets.value())?.past(Revision(revision.value())))
+            })
+            .collect()
+    }
+
+    /// What leads from here back to how it was at a revision.
+    ///
+    /// # Errors
+    /// See [`RestoreError`].
+    pub fn back_to(&self, wanted: Revision) -> Result<Vec<Edit>, RestoreError> {
+        if wanted > self.head {
+            return Err(RestoreError::Future { wanted, head: self.head });
+        }
+        let mut before = BTreeMap::new();
+        let mut oldest = self.head;
+        for entry in self.history.range(wanted.next().0..).map_err(StoreError::from)?.rev() {
+            let (revision, octets) = entry.map_err(StoreError::from)?;
+            record(octets.value())?.undo(&mut before);
+            oldest = Revision(revision.value() - 1);
+        }
+        if oldest > wanted {
+            return Err(RestoreError::Forgotten { wanted, oldest });
+        }
+        let mut edits = Vec::new();
+        for (key, before) in before {
+            let damaged = || StoreError::Damaged(format!("the history of {key}"));
+            let edit = edit_back(key.clone(), before).ok_or_else(damaged)?;
+            let now = self.get(&key)?;
+            let is_so = match (&edit, &now) {
+                (Edit::Put { id, body }, Some(now)) => *id == now.id && *body == now.body,
+                (Edit::Delete(_), None) => true,
+                _ => false,
+            };
+            if !is_so {
+                edits.push(edit);
+            }
+        }
+        Ok(edits)
+    }
+}
+
+/// A write transaction of redb with its tables.
+struct Draft<'a> {
+    meta: Table<'a, &'static str, &'static [u8]>,
+    documents: Table<'a, &'static str, &'static [u8]>,
+    history: Table<'a, u64, &'static [u8]>,
+}
+
+impl Draft<'_> {
+    fn commit(&mut self, expected: Revision, transactions: &[Vec<Edit>]) -> Result<Revision, StoreError> {
+        let mut head = number(&self.meta, "head")?;
+        if head != expected {
+            return Err(StoreError::Conflict { expected, head });
+        }
+        let now = SystemTime::now();
+        let mut history = number(&self.meta, "history")?.0;
+        for edits in transactions {
+            head = head.next();
+            let mut replaced = Replaced::default();
+            for edit in edits {
+                self.edit(head, edit, &mut replaced)?;
+            }
+            let record = replaced.encode(now);
+            history += record.len() as u64;
+            if record.len() as u64 > MAX_OCTETS {
+                self.history.retain(|_, _| false)?;
+                history = 0;
+            } else {
+                self.history.insert(head.0, &*record)?;
+            }
+        }
+        while history > MAX_OCTETS
+            && let Some((_, oldest)) = self.history.pop_first()?
+        {
+            history -= oldest.value().len() as u64;
+        }
+        self.set("history", history)?;
+        self.set("head", head.0)?;
+        Ok(head)
+    }
+
+    fn edit(&mut self, revision: Revision, edit: &Edit, replaced: &mut Replaced) -> Result<(), StoreError> {
+        match edit {
+            Edit::Put { id, body } => {
+                let key = Key::new(id);
+                let before = self.documents.get(key.as_str())?.map(|octets| octets.value().to_vec());
+                let created = match &before {
+                    Some(before) => document(key.as_str(), before)?.created,
+                    None => revision,
+                };
+                let written = Document { id: id.clone(), body: body.clone(), created, modified: revision };
+                self.documents.insert(key.as_str(), &*written.encode())?;
+                replaced.add(key, before, true);
+            }
+            Edit::Delete(key) => {
+                let before = self.documents.remove(key.as_str())?.map(|octets| octets.value().to_vec());
+                if before.is_some() {
+                    replaced.add(key.clone(), before, false);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes back to a revision, as if nothing had been committed since.
+    fn undo(&mut self, acknowledged: Revision) -> Result<(), StoreError> {
+        let mut head = number(&self.meta, "head")?;
+        let mut history = number(&self.meta, "history")?.0;
+        while head > acknowledged {
+            let Some(octets) = self.history.remove(head.0)?.map(|octets| octets.value().to_vec()) else {
+                return Err(StoreError::Damaged(format!("how revision {head} can be undone is not known: restart")));
+            };
+            history -= octets.len() as u64;
+            let mut before = BTreeMap::new();
+            record(&octets)?.undo(&mut before);
+            for (key, before) in before {
+                match before {
+                    Some(octets) => self.documents.insert(key.as_str(), &*octets)?,
+                    None => self.documents.remove(key.as_str())?,
+                };
+            }
+            head = Revision(head.0 - 1);
+        }
+        self.set("history", history)?;
+        self.set("head", head.0)
+    }
+
+    fn set(&mut self, name: &str, number: u64) -> Result<(), StoreError> {
+        self.meta.insert(name, number.to_be_bytes().as_slice())?;
+        Ok(())
+    }
+}
+
+/// Writes to a database: all that `edit` does, or where it fails, nothing.
+fn write<T>(database: &Database, edit: impl FnOnce(&mut Draft<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let transaction = begin_write(database)?;
+    let done = {
+        let mut draft = Draft {
+            meta: transaction.open_table(META)?,
+            documents: transaction.open_table(DOCUMENTS)?,
+            history: transaction.open_table(HISTORY)?,
+        };
+        edit(&mut draft)?
+    };
+    transaction.commit()?;
+    Ok(done)
+}
+
+fn begin_write(database: &Database) -> Result<WriteTransaction, StoreError> {
+    let mut transaction = database.begin_write()?;
+    // After a crash it opens at once, whatever its size.
+    transaction.set_quick_repair(true);
+    Ok(transaction)
+}
+
+/// Looks whether a database is one of ours, and makes it one where it is empty.
+fn begin(path: &Path, database: &Database) -> Result<(StoreId, Revision), OpenError> {
+    let refused = |error: StoreError| match error {
+        StoreError::Disk(error) => refusal(path, *error),
+        error => refusal(path, redb::Error::Corrupted(error.to_string())),
+    };
+    let is_new = || {
+        let transaction = database.begin_read()?;
+        Ok::<_, StoreError>(transaction.list_tables()?.next().is_none())
+    };
+    if is_new().map_err(refused)? {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(OpenError::Random)?;
+        let make = |draft: &mut Draft<'_>| {
+            draft.meta.insert("store", id.as_slice())?;
+            draft.set("format", FORMAT)?;
+            draft.set("history", 0)?;
+            draft.set("head", 0)
+        };
+        write(database, make).map_err(refused)?;
+    }
+    let transaction = database.begin_read().map_err(|error| refusal(path, error.into()))?;
+    let meta = match transaction.open_table(META) {
+        Ok(meta) => meta,
+        Err(redb::TableError::Storage(error)) => return Err(refusal(path, error.into())),
+        Err(_) => return Err(OpenError::Foreign(path.to_owned())),
+    };
+    let Revision(found) = number(&meta, "format").map_err(|_| OpenError::Foreign(path.to_owned()))?;
+    if found != FORMAT {
+        return Err(OpenError::Format { path: path.to_owned(), found });
+    }
+    let head = number(&meta, "head").map_err(refused)?;
+    let id = meta.get("store").map_err(|error| refusal(path, error.into()))?;
+    let id = id.and_then(|id| id.value().try_into().ok());
+    let id = id.ok_or_else(|| refusal(path, redb::Error::Corrupted("it has no ID".to_owned())))?;
+    Ok((StoreId(id), head))
+}
+
+fn refusal(path: &Path, error: redb::Error) -> OpenError {
+    let path = path.to_owned();
+    match error {
+        redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => OpenError::InUse(path),
+        // What redb calls a file that is none of its own.
+        redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => OpenError::Foreign(path),
+        redb::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            OpenError::Damaged { path, source: Box::new(error.into()) }
+        }
+        redb::Error::Io(source) => OpenError::Io { act: "open", path, source },
+        redb::Error::UpgradeRequired(found) => OpenError::Format { path, found: found.into() },
+        error => OpenError::Damaged { path, source: Box::new(error) },
+    }
+}
+
+/// Makes the folder and the file, for nobody but their owner, where they are not there.
+fn make_private(folder: &Path, file: &Path) -> Result<(), OpenError> {
+    let mut builder = DirBuilder::new();
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        builder.mode(0o700);
+        options.mode(0o600);
+    }
+    if !folder.is_dir() {
+        let made = builder.recursive(true).create(folder);
+        made.map_err(|source| OpenError::Io { act: "make the folder", path: folder.to_owned(), source })?;
+    }
+    if fs::symlink_metadata(file).is_ok() {
+        return Ok(());
+    }
+    let made = options.write(true).create_new(true).open(file);
+    made.map_err(|source| OpenError::Io { act: "make the file", path: file.to_owned(), source })?;
+    // The name of a new file is in its folder, which is flushed by itself.
+    let flushed = File::open(folder).and_then(|folder| folder.sync_all());
+    flushed.map_err(|source| OpenError::Io { act: "flush the folder", path: folder.to_owned(), source })
+}
+
+fn document(key: &str, octets: &[u8]) -> Result<Document, StoreError> {
+    Document::decode(key, octets).ok_or_else(|| StoreError::Damaged(format!("the document {key}")))
+}
+
+fn record(octets: &[u8]) -> Result<Record, StoreError> {
+    Record::decode(octets).ok_or_else(|| StoreError::Damaged("a record of the history".to_owned()))
+}
+
+/// A number of the table of the store itself.
+fn number(meta: &impl ReadableTable<&'static str, &'static [u8]>, name: &str) -> Result<Revision, StoreError> {
+    let octets = meta.get(name)?;
+    let octets = octets.and_then(|octets| octets.value().try_into().ok());
+    octets
+        .map(|octets| Revision(u64::from_be_bytes(octets)))
+        .ok_or_else(|| StoreError::Damaged(format!("it has no {name}")))
+}
+
+#[cfg(test)]
+mod tests;
