@@ -48,12 +48,7 @@ impl Topology {
     ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let mut findings = Vec::new();
         if declaration.is_empty() {
-            let mend = "declare at least a zone or a resource; `vnetdns serve` without a file serves the default lab";
-            findings.push(Finding::error(
-                declaration.origin,
-                "nothing is declared: every query would be refused",
-                mend,
-            ));
+            findings.push(nothing_is_declared(&declaration));
         }
         let limits = check::limits_of(&declaration, catalogue);
         let mut inventory = Inventory::new(Declaration { limits, ..declaration });
@@ -283,5 +278,18 @@ impl Topology {
     /// All zones: private ones first, in the order of their declaration.
     pub fn zones(&self) -> &[ZoneContents] {
         &self.zones
+    }
+}
+
+/// An error, as such a server answers nobody; a warning where strangers are to be refused: whoever says so means a server that
+/// is yet to be given its topology.
+fn nothing_is_declared(declaration: &Declaration) -> Finding {
+    let what = "nothing is declared: every query would be refused";
+    match declaration.strangers {
+        Strangers::Refused => Finding::warning(declaration.origin, what, "declare at least a zone or a resource"),
+        Strangers::Public => {
+            let mend = "declare at least a zone or a resource; `vnetdns serve` without a file serves the default lab";
+            Finding::error(declaration.origin, what, mend)
+        }
     }
 }

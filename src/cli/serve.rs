@@ -1,5 +1,6 @@
 //! `vnetdns serve`: the daemon.
 
+mod clients;
 #[cfg(unix)]
 mod control_socket;
 mod notify;
@@ -10,13 +11,15 @@ use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::panic::resume_unwind;
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::config_option::ConfigOption;
@@ -43,6 +46,7 @@ Examples:
   vnetdns serve --lab hub-and-spokes                            another lab
   vnetdns serve --config config/lab.toml --listen 127.0.0.1:53 --listen '[::1]:53'
   vnetdns serve --listen 127.0.0.1:0 --ready json               a free port, told as one JSON line
+  vnetdns serve --config - --loopback < world.toml              a topology from another program
   vnetdns serve --config estate.tfstate --loopback              an estate whose networks this host is not in")]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -58,6 +62,10 @@ pub(super) struct Serve {
     /// Give each network that has no clients in 127.0.0.0/8 a /24 of it, and say how to ask from there
     #[arg(long)]
     loopback: bool,
+    /// Socket by which vnetdns control asks and steers the server, instead of the configuration's control_socket
+    #[cfg(unix)]
+    #[arg(long, value_name = "FILE")]
+    control_socket: Option<PathBuf>,
     /// Form of the message on standard output that says what is served
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     ready: Ready,
@@ -85,6 +93,10 @@ impl Serve {
         let mut replaced = Vec::new();
         let adjust = |settings: &mut ServerSettings| {
             settings.udp_workers = self.udp_workers.or(settings.udp_workers);
+            #[cfg(unix)]
+            if self.control_socket.is_some() {
+                settings.control_socket.clone_from(&self.control_socket);
+            }
             if !listen.is_empty() {
                 replaced = replace(&mut settings.listen, &listen);
             }
@@ -143,7 +155,10 @@ async fn serve(
     let listeners: Vec<_> = addresses.iter().copied().zip(&control.settings().listen).collect();
     let message = match ready {
         Ready::Text => welcome(loaded, files, &listeners),
-        Ready::Json => ready_line(loaded, &listeners, metrics.as_ref().map(MetricsListener::address)),
+        Ready::Json => {
+            let clients = clients::clients(&control.published().load());
+            ready_line(loaded, &listeners, clients, metrics.as_ref().map(MetricsListener::address))
+        }
     };
     let mut stopped = tokio::spawn(server.start(stop.clone())?.stopped());
     control.metrics().register(log.clone());
@@ -186,7 +201,7 @@ fn print_aside(message: String) -> anyhow::Result<()> {
 /// An address that was bound, and what was to be.
 type Listening<'a> = (SocketAddr, &'a Listen);
 
-fn ready_line(loaded: &Loaded, listeners: &[Listening<'_>], metrics: Option<SocketAddr>) -> String {
+fn ready_line(loaded: &Loaded, listeners: &[Listening<'_>], clients: Value, metrics: Option<SocketAddr>) -> String {
     let addresses: Vec<_> = listeners.iter().map(|(address, _)| address).collect();
     let transports: Vec<_> = listeners.iter().map(|(_, listen)| listen.transport_name()).collect();
     let mut line = json!({
@@ -201,6 +216,9 @@ fn ready_line(loaded: &Loaded, listeners: &[Listening<'_>], metrics: Option<Sock
     });
     if let Some(metrics) = metrics {
         line["metrics"] = json!(metrics);
+    }
+    if clients::are_of_networks(&clients) {
+        line["clients"] = clients;
     }
     if !loaded.loopback.prefixes.is_empty() {
         let prefixes = loaded.loopback.prefixes.iter();

@@ -319,9 +319,13 @@ impl Snapshot {
 
     /// The virtual networks that a reference may mean, a name, `GROUP/NAME` or a whole ID, each with its view.
     pub fn networks_called(&self, reference: &str) -> impl Iterator<Item = (ViewId, &Network)> {
+        self.views_of_networks().filter(move |(_, network)| network.is_called(reference))
+    }
+
+    /// The virtual networks, each with its view.
+    pub fn views_of_networks(&self) -> impl Iterator<Item = (ViewId, &Network)> {
         let of_networks = (0..).map(ViewId).zip(&self.views[..]).skip(1).take(self.networks);
-        let networks = of_networks.filter_map(|(view, of)| Some((view, of.network.as_deref()?)));
-        networks.filter(move |(_, network)| network.is_called(reference))
+        of_networks.filter_map(|(view, of)| Some((view, of.network.as_deref()?)))
     }
 
     /// The view of a virtual network of the topology that the snapshot is made of.

@@ -22,6 +22,8 @@ mod encrypted;
 #[allow(dead_code, reason = "other tests use the rest")]
 mod encrypted_client;
 mod extended_errors;
+#[cfg(unix)]
+mod harness;
 mod hostile;
 mod identity;
 mod import;

@@ -22,7 +22,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Refused, Reloads, reload};
+use super::{Refused, Reloads, clients, reload};
 use crate::azure::ResolutionPolicy;
 use crate::cli::findings;
 use crate::control::Loaded;
@@ -289,6 +289,7 @@ fn topology(reloads: &Reloads) -> Value {
         "generation": snapshot.generation().0,
         "zones": zones.collect::<Vec<_>>(),
         "virtual_networks": networks.collect::<Vec<_>>(),
+        "clients": clients::clients(&snapshot),
     })
 }
 
