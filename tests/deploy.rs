@@ -208,3 +208,10 @@ fn clients_in_compose_are_known_by_their_addresses() {
         }
     });
 }
+
+#[test]
+fn the_python_package_has_the_version_of_the_program() {
+    let project = fs::read_to_string(folder().with_file_name("python").join("pyproject.toml")).unwrap();
+    let version = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
+    assert!(project.lines().any(|line| line == version), "write {version} into python/pyproject.toml");
+}
