@@ -176,6 +176,11 @@ fn field(field: Field, name: &'static str, words: &mut Words<'_, '_>, octets: &m
             let named = mnemonics::find(&mnemonics::KEY_PROTOCOLS, word.content());
             octets.push(named.map_or_else(|| word.number_or("a mnemonic of RFC 2535 §7.1"), Ok)?);
         }
+        Field::SyncScheme => {
+            let word = words.next(name)?;
+            let named = mnemonics::find(&mnemonics::SYNC_SCHEMES, word.content());
+            octets.push(named.map_or_else(|| word.number_or("a mnemonic of RFC 9859 §6.2"), Ok)?);
+        }
         Field::Ipv4 => octets.extend(words.next(name)?.parsed::<Ipv4Addr>("an IPv4 address")?.octets()),
         Field::Ipv6 => octets.extend(words.next(name)?.parsed::<Ipv6Addr>("an IPv6 address")?.octets()),
         Field::Name | Field::ExactName => octets.extend(words.name(name)?.as_wire()),

@@ -18,6 +18,9 @@ pub(super) const CERTIFICATE_TYPES: [(&str, u16); 10] = [
 pub(super) const KEY_PROTOCOLS: [(&str, u8); 6] =
     [("NONE", 0), ("TLS", 1), ("EMAIL", 2), ("DNSSEC", 3), ("IPSEC", 4), ("ALL", 255)];
 
+/// RFC 9859 §6.2.
+pub(super) const SYNC_SCHEMES: [(&str, u8); 1] = [("NOTIFY", 1)];
+
 /// The protocols that services are known by (RFC 1035 §3.4.2).
 pub(super) const PROTOCOLS: [(&str, u8); 3] = [("ICMP", 1), ("TCP", 6), ("UDP", 17)];
 

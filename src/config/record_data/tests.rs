@@ -247,6 +247,14 @@ fn service_parameters_that_contradict_themselves_are_refused() {
     }
 }
 
+/// The scheme of RFC 9859 §2.1, as its §6.2 numbers it.
+#[test]
+fn a_synchronization_scheme_may_be_a_mnemonic() {
+    assert_eq!(octets("DSYNC CDS NOTIFY 5359 a."), octets("DSYNC CDS 1 5359 a."));
+    assert_eq!(hexadecimal(&octets("DSYNC CDS notify 5359 a.")), "003b0114ef016100");
+    assert!(rdata("DSYNC CDS NOTICE 5359 a.").is_err());
+}
+
 /// As `named-rrchecker -u` of BIND 9.18 prints them; servers do not answer with such records where they stand.
 #[test]
 fn hashed_names_are_read() {

@@ -33,6 +33,8 @@ pub(crate) enum Field {
     KeyFlags,
     /// An octet, the protocol that a key is for (RFC 2535 §3.1.3).
     KeyProtocol,
+    /// An octet, the scheme of a synchronization endpoint (RFC 9859 §2.1).
+    SyncScheme,
     Ipv4,
     Ipv6,
     /// A name of which RFC 4034 §6.2 says that its letter case is nothing.
@@ -240,9 +242,10 @@ pub(crate) fn form(rtype: RecordType) -> Option<Form> {
             "1 . alpn=h2,h3 port=8443",
             &[("priority", U16), ("target", ExactName), ("service parameters", Parameters)],
         ),
-        Rtype::DSYNC => {
-            ("CDS 1 5359 receiver.example.", &[("type", Type), ("scheme", U8), ("port", U16), ("target", ExactName)])
-        }
+        Rtype::DSYNC => (
+            "CDS NOTIFY 5359 receiver.example.",
+            &[("type", Type), ("scheme", SyncScheme), ("port", U16), ("target", ExactName)],
+        ),
         Rtype::NID => ("10 0014:4fff:ff20:ee64", &[("preference", U16), ("node ID", Locator)]),
         Rtype::L32 => ("10 10.1.2.0", &[("preference", U16), ("32-bit locator", Ipv4)]),
         Rtype::L64 => ("10 2001:0db8:1140:1000", &[("preference", U16), ("64-bit locator", Locator)]),
@@ -276,7 +279,7 @@ impl Field {
         let all = |is_good: bool| is_good.then_some(octets.len());
         let length = || octets.first().map(|length| usize::from(*length));
         let extent = match self {
-            Self::U8 | Self::Algorithm | Self::KeyProtocol => 1,
+            Self::U8 | Self::Algorithm | Self::KeyProtocol | Self::SyncScheme => 1,
             Self::U16 | Self::Type | Self::CertificateType | Self::KeyFlags => 2,
             Self::U32 | Self::Period | Self::Time | Self::Ipv4 => 4,
             Self::Eui48 => 6,
