@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use common::{INPUTS, Numbers, World, prefix};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ipnet::Ipv6Net;
-use vnetdns::view::{Selector, SelectorRule, ViewId};
+use vnetdns::view::{Selector, SelectorRule};
 
 /// Networks that lie within one wider prefix.
 const NEIGHBOURS: usize = 16;
@@ -37,12 +37,11 @@ fn select_view(criterion: &mut Criterion) {
 }
 
 /// The prefixes of a network: a /24 and a /48; every sixteenth also has the /20 around it and its neighbours.
-fn rules(network: usize) -> impl Iterator<Item = SelectorRule> {
+fn rules(network: usize) -> impl Iterator<Item = SelectorRule<usize>> {
     let own = prefix(World::address(network, 0), 24);
     let wide = network.is_multiple_of(NEIGHBOURS).then(|| prefix(World::address(network, 0), 20));
     let v6 = Ipv6Net::new(address_v6(network, 0), 48).expect("at most 128").into();
-    let view = ViewId(network as u32 + 1);
-    [Some(own), wide, Some(v6)].into_iter().flatten().map(move |prefix| SelectorRule { prefix, leads_to: view })
+    [Some(own), wide, Some(v6)].into_iter().flatten().map(move |prefix| SelectorRule { prefix, leads_to: network })
 }
 
 fn address_v6(network: usize, host: u64) -> Ipv6Addr {

@@ -187,7 +187,7 @@ impl World {
 }
 
 pub(crate) fn snapshot(topology: Topology) -> Snapshot {
-    Snapshot::compile(topology, Identity::default(), Generation(1)).expect("small zones")
+    Snapshot::compile(topology, Identity::default(), Generation::FIRST).expect("small zones")
 }
 
 pub(crate) fn prefix(address: Ipv4Addr, len: u8) -> IpNet {

@@ -26,7 +26,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     fs::write(&*FILE, input).expect("a file can be written");
     match load(&Files::Disk(FILE.clone())) {
         Ok(config) => {
-            Snapshot::compile(config.topology, Identity::default(), Generation(1)).expect("a small topology");
+            Snapshot::compile(config.topology, Identity::default(), Generation::FIRST).expect("a small topology");
         }
         Err(problems) => {
             let lines = input.iter().filter(|octet| **octet == b'\n').count() as u32 + 1;

@@ -9,17 +9,17 @@ use std::sync::LazyLock;
 use hickory_proto::op::Message;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use vnetdns::config::{Files, load};
-use vnetdns::dns::{CookieSecrets, Ttl};
+use vnetdns::dns::{CookieSecrets, NameRef, Ttl};
 use vnetdns::respond::{Responder, respond};
 use vnetdns::snapshot::{Generation, Identity, Snapshot};
-use vnetdns::view::{Client, ForwarderId, KeyId, Persona, Transport};
+use vnetdns::view::{Client, Persona, Transport};
 use vnetdns::wire::{Received, Response};
 
 static LAB: LazyLock<Snapshot> = LazyLock::new(|| {
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz.toml");
     let topology = load(&Files::Disk(config.into())).expect("the configuration is sound").topology;
     let identity = Identity { version: Some("vnetdns".to_owned()), id: Some("fuzz".to_owned()), tells_strangers: true };
-    let snapshot = Snapshot::compile(topology, identity, Generation(1)).expect("small zones");
+    let snapshot = Snapshot::compile(topology, identity, Generation::FIRST).expect("small zones");
     snapshot.with_cookie_secrets(Some(CookieSecrets::new([7; 16], None)))
 });
 
@@ -37,9 +37,11 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     };
     // Outside, in either network, and a forwarder that is in one.
     let source = [[198, 51, 100, 4], [10, 1, 0, 4], [10, 2, 0, 4], [10, 1, 0, 53]][usize::from(who >> 3 & 3)];
+    let key =
+        |name: &'static [u8]| Some(LAB.identifier().key_named(NameRef::parse(name).expect("a name")).expect("the key"));
     // As if the client had signed: nobody guesses a code.
-    let key = [None, None, Some(KeyId(0)), Some(KeyId(1))][usize::from(who >> 5 & 3)];
-    let proxy = (who >> 7 == 1).then_some(ForwarderId(0));
+    let key = [None, None, key(b"\x01k\0"), key(b"\x05admin\0")][usize::from(who >> 5 & 3)];
+    let proxy = (who >> 7 == 1).then(|| LAB.identifier().proxy([10, 1, 0, 53].into()).expect("the forwarder"));
     let client = Client { persona, key, proxy, now: 1_700_000_000, ..Client::new(source.into(), transport) };
     let mut response = Response::new();
     let outcome = respond(&LAB, &client, request, &mut response);

@@ -19,7 +19,7 @@ use vnetdns::wire::{Received, Response};
 static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| {
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/upstream.toml");
     let topology = load(&Files::Disk(config.into())).expect("the configuration is sound").topology;
-    Snapshot::compile(topology, Identity::default(), Generation(1)).expect("small zones")
+    Snapshot::compile(topology, Identity::default(), Generation::FIRST).expect("small zones")
 });
 
 /// A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, NAPTR, DNAME, DS, SVCB, HTTPS, ANY, CAA.

@@ -27,7 +27,7 @@ fuzz_target!(|input: &[u8]| {
     fs::write(FOLDER.join("fuzzed.zone"), input).expect("a file can be written");
     match load(&Files::Disk(FOLDER.join("fuzz.toml"))) {
         Ok(config) => {
-            Snapshot::compile(config.topology, Identity::default(), Generation(1)).expect("a small zone");
+            Snapshot::compile(config.topology, Identity::default(), Generation::FIRST).expect("a small zone");
         }
         Err(problems) => {
             let lines = input.iter().filter(|octet| **octet == b'\n').count() as u32 + 1;

@@ -48,7 +48,7 @@ impl Explain {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Config { server, certificates, mut topology, .. } = load(&self.config.files())?;
         topology.set_listener_networks(server.listener_networks());
-        let snapshot = Snapshot::compile(topology.clone(), Identity::default(), Generation(1))?;
+        let snapshot = Snapshot::compile(topology.clone(), Identity::default(), Generation::FIRST)?;
         let certificate = |listen: &Listen| certificates.of(listen.encryption.as_ref()?).cloned();
         let snapshot = snapshot.with_certificates(server.listen.iter().map(certificate).collect::<Vec<_>>());
         let snapshot = control::with_designations(snapshot, &server)?;
@@ -213,7 +213,7 @@ impl<'a> Trace<'a> {
 
     /// Zones of the snapshot have the numbers that they have in the topology.
     fn contents(&self, linked: LinkedZone) -> &'a ZoneContents {
-        &self.topology.zones()[linked.zone.0 as usize]
+        &self.topology.zones()[linked.zone.index()]
     }
 
     fn network(&self) -> &'a str {

@@ -167,7 +167,7 @@ async fn serve(
         tokio::spawn(listener.serve(control.metrics().clone(), control.published().clone(), stop.clone()));
     }
     print_aside(message)?;
-    tracing::info!(generation = loaded.generation.0, listen = ?addresses, "serving");
+    tracing::info!(generation = loaded.generation.number(), listen = ?addresses, "serving");
     let health = control.metrics().clone();
     let reloads = Arc::new(Reloads { control, addresses });
     #[cfg(unix)]
@@ -208,7 +208,7 @@ fn ready_line(loaded: &Loaded, listeners: &[Listening<'_>], clients: Value, metr
         "ready": true,
         "listen": addresses,
         "transports": transports,
-        "generation": loaded.generation.0,
+        "generation": loaded.generation.number(),
         "virtual_networks": loaded.counts.networks,
         "private_dns_zones": loaded.counts.private_zones,
         "public_zones": loaded.counts.public_zones,

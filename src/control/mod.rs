@@ -302,7 +302,7 @@ impl Control {
 
     fn orphans(&self, snapshot: &Snapshot) -> Vec<Orphan> {
         let gone: Vec<_> = gone_endpoints(snapshot).collect();
-        let orphans = (0..).map(ListenerId).zip(&self.settings.listen).filter_map(|(listener, listen)| {
+        let orphans = (0..).map(ListenerId::new).zip(&self.settings.listen).filter_map(|(listener, listen)| {
             let lost = match (snapshot.identifier().belonging(listener), &listen.virtual_network) {
                 (Belonging::Gone, Some(network)) => Lost::Network(network.group_and_names()),
                 (Belonging::Network(_) | Belonging::Gone, _) => return None,
@@ -378,9 +378,9 @@ fn shown(
     certificates: &Certificates,
     last: Option<&Snapshot>,
 ) -> Box<[Option<Arc<ServerCertificate>>]> {
-    let of_listener = |(listen, id): (&Listen, u16)| {
+    let of_listener = |(listen, id): (&Listen, usize)| {
         let read = listen.encryption.as_ref().and_then(|encryption| certificates.of(encryption));
-        read.or_else(|| last?.certificate(ListenerId(id))).cloned()
+        read.or_else(|| last?.certificate(ListenerId::new(id))).cloned()
     };
     settings.listen.iter().zip(0..).map(of_listener).collect()
 }
@@ -394,7 +394,7 @@ pub fn with_designations(snapshot: Snapshot, settings: &ServerSettings) -> Resul
     let mut all: Vec<Designation> = Vec::new();
     for (listen, id) in settings.listen.iter().zip(0..).filter(|_| settings.designated_resolvers) {
         let (Some(encryption), address) = (&listen.encryption, listen.address.socket) else { continue };
-        let name = snapshot.certificate(ListenerId(id)).and_then(|certificate| certificate.first_name());
+        let name = snapshot.certificate(ListenerId::new(id)).and_then(|certificate| certificate.first_name());
         let Some(name) = name.and_then(|name| name.to_string().parse().ok()) else { continue };
         if address.port() == 0 {
             continue;

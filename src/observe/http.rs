@@ -152,7 +152,7 @@ impl Shown {
         let body = json!({
             "schema": "vnetdns.readiness/1",
             "ready": down.is_empty(),
-            "generation": self.published.load().generation().0,
+            "generation": self.published.load().generation().number(),
             "down": down,
             "degraded": degraded,
         });

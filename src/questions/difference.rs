@@ -130,10 +130,10 @@ pub fn difference(old: &Asked, new: &Asked) -> Difference {
 
 /// The askers of both worlds, those together that see the same in each.
 fn pairs(old: &Asked, new: &Asked, difference: &mut Difference) -> Vec<Pair> {
-    let mut pairs: BTreeMap<(u32, u32), Pair> = BTreeMap::new();
+    let mut pairs: BTreeMap<(ViewId, ViewId), Pair> = BTreeMap::new();
     let mut add = |of_old: ViewId, of_new: ViewId, label: String| {
         let (of_old, of_new) = (old.snapshot.alike(of_old), new.snapshot.alike(of_new));
-        let pair = pairs.entry((of_old.0, of_new.0)).or_insert(Pair { old: of_old, new: of_new, askers: Vec::new() });
+        let pair = pairs.entry((of_old, of_new)).or_insert(Pair { old: of_old, new: of_new, askers: Vec::new() });
         pair.askers.push(label);
     };
     add(OUTSIDE, OUTSIDE, "outside".to_owned());

@@ -40,7 +40,7 @@ impl Asked {
     /// # Errors
     /// It is too large.
     pub fn new(topology: Topology) -> Result<Self, CompileError> {
-        let snapshot = Snapshot::compile(topology.clone(), Identity::default(), Generation(1))?;
+        let snapshot = Snapshot::compile(topology.clone(), Identity::default(), Generation::FIRST)?;
         Ok(Self { topology, snapshot })
     }
 

@@ -68,13 +68,13 @@ impl<T: Copy + PartialEq, const MOST: usize> Few<T, MOST> {
 
 impl Default for Few<ZoneId, ZONES> {
     fn default() -> Self {
-        Self { values: [ZoneId(0); ZONES], count: 0, has_more: false }
+        Self { values: [ZoneId::new(0); ZONES], count: 0, has_more: false }
     }
 }
 
 impl Default for Few<ViewId, VIEWS> {
     fn default() -> Self {
-        Self { values: [ViewId(0); VIEWS], count: 0, has_more: false }
+        Self { values: [ViewId::new(0); VIEWS], count: 0, has_more: false }
     }
 }
 
@@ -86,13 +86,13 @@ mod tests {
     fn each_is_noted_once_and_too_many_are_noticed() {
         let mut origins = Origins::default();
         for zone in [3, 5, 3, 7, 9, 5] {
-            origins.add_zone(ZoneId(zone));
+            origins.add_zone(ZoneId::new(zone));
         }
-        origins.add_view(ViewId(1));
-        assert_eq!(origins.zones(), [3, 5, 7, 9].map(ZoneId));
-        assert_eq!(origins.views(), [ViewId(1)]);
+        origins.add_view(ViewId::new(1));
+        assert_eq!(origins.zones(), [3, 5, 7, 9].map(ZoneId::new));
+        assert_eq!(origins.views(), [ViewId::new(1)]);
         assert!(origins.are_all());
-        origins.add_zone(ZoneId(1));
+        origins.add_zone(ZoneId::new(1));
         assert!(!origins.are_all());
     }
 }

@@ -94,7 +94,7 @@ impl Cache {
         };
         let name = request.question.qname.fold();
         let hash = self.hasher.hash_one((
-            view.0,
+            view,
             u16::from(key.qtype),
             key.recursion_desired,
             key.persona,
@@ -203,7 +203,7 @@ mod tests {
     const TTL_CAP: Option<crate::dns::Ttl> = crate::dns::Ttl::from_secs(5);
 
     fn lab() -> Snapshot {
-        Snapshot::compile(load(&Files::default()).unwrap().topology, Identity::default(), Generation(1)).unwrap()
+        Snapshot::compile(load(&Files::default()).unwrap().topology, Identity::default(), Generation::FIRST).unwrap()
     }
 
     fn query(qname: &str, qtype: u16) -> Vec<u8> {
@@ -295,7 +295,7 @@ mod tests {
             + &zone("www.contoso.internal", "@", "10.0.0.5", &[3]);
         std::fs::write(&file, text).unwrap();
         let topology = load(&Files::Disk(file)).unwrap().topology;
-        let snapshot = Snapshot::compile(topology, Identity::default(), Generation(1)).unwrap();
+        let snapshot = Snapshot::compile(topology, Identity::default(), Generation::FIRST).unwrap();
         let mut responder = Responder::new();
         for (network, expected) in [(1, 1), (2, 1), (3, 2), (4, 2), (3, 2)] {
             let client = Client::new([10, network, 0, 4].into(), Transport::Udp);

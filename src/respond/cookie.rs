@@ -90,7 +90,7 @@ mod tests {
 
     fn lab(secrets: Option<CookieSecrets>) -> Snapshot {
         let topology = load(&Files::default()).unwrap().topology;
-        Snapshot::compile(topology, Identity::default(), Generation(1)).unwrap().with_cookie_secrets(secrets)
+        Snapshot::compile(topology, Identity::default(), Generation::FIRST).unwrap().with_cookie_secrets(secrets)
     }
 
     fn with_cookies() -> Snapshot {

@@ -67,7 +67,7 @@ impl World {
     fn snapshot(&self) -> Snapshot {
         let (topology, _) = Topology::new(self.declaration.clone(), &Catalogue::embedded()).unwrap();
         let identity = Identity { version: Some("vnetdns test".to_owned()), ..Identity::default() };
-        Snapshot::compile(topology, identity, Generation(1)).unwrap()
+        Snapshot::compile(topology, identity, Generation::FIRST).unwrap()
     }
 
     fn respond(&self, source: &str, transport: Transport, request: &[u8]) -> Option<Message> {

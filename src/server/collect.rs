@@ -33,7 +33,7 @@ impl Collector for ServerCollector {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
         };
-        gauge("generation", "Number of the snapshot that is served", snapshot.generation().0)?;
+        gauge("generation", "Number of the snapshot that is served", snapshot.generation().number())?;
         gauge("virtual_networks", "Virtual networks that are served", counts.networks as u64)?;
         gauge("private_dns_zones", "Private DNS zones that are served", counts.private_zones as u64)?;
         gauge("public_zones", "Public zones that are served", counts.public_zones as u64)?;

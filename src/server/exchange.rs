@@ -106,7 +106,7 @@ impl<'a> Exchange<'a> {
     fn report(&self, made: &Made<'_>, incidents: &Incidents, snapshot: &Snapshot) {
         let (client, served) = (self.peer, made.served);
         if served.is_alert {
-            incidents.report(Incident::SecurityAlert, served.view.0, || {
+            incidents.report(Incident::SecurityAlert, served.view, || {
                 let question = self.request.question();
                 let question = question
                     .map_or_else(String::new, |Question { qname, qtype, .. }| format!("{qname} {}", TypeName(qtype)));

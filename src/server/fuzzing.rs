@@ -17,7 +17,7 @@ static IDENTIFIER: LazyLock<Identifier> = LazyLock::new(|| Identifier {
         clients: Selector::default(),
     }]
     .into(),
-    forwarder_addresses: Selector::new([SelectorRule { prefix: PEER.into(), leads_to: ForwarderId(0) }]),
+    forwarder_addresses: Selector::new([SelectorRule { prefix: PEER.into(), leads_to: ForwarderId::new(0) }]),
     ..Identifier::default()
 });
 

@@ -132,7 +132,7 @@ impl Server {
     pub fn bind(settings: ServerSettings, published: Arc<Published>, metrics: Arc<Metrics>) -> Result<Self, BindError> {
         let workers = settings.udp_workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
         let incidents = Arc::new(Incidents::default());
-        let bind = |(listen, at)| bind::Listener::bind(ListenerId(at), listen, workers, &incidents);
+        let bind = |(listen, at)| bind::Listener::bind(ListenerId::new(at), listen, workers, &incidents);
         let listeners = settings.listen.iter().zip(0..).map(bind);
         let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
         let of_workers = listeners.iter().flat_map(|listener| match &listener.sockets {

@@ -152,7 +152,7 @@ mod tests {
             proxy_protocol,
             clients: Selector::default(),
         };
-        let rule = |prefix: &str, at| SelectorRule { prefix: prefix.parse().unwrap(), leads_to: ForwarderId(at) };
+        let rule = |prefix: &str, at| SelectorRule { prefix: prefix.parse().unwrap(), leads_to: ForwarderId::new(at) };
         Identifier {
             forwarders: [forwarder(true), forwarder(false)].into(),
             forwarder_addresses: Selector::new([rule("192.0.2.53/32", 0), rule("192.0.2.54/32", 1)]),

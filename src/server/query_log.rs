@@ -125,7 +125,7 @@ fn log(is_chosen: bool, exchange: &Exchange<'_>, made: &Made<'_>, bound: SocketA
                 rcode,
                 ede = made.served.extended_error.map(|error| error.info_code()),
                 latency_us = latency,
-                generation = snapshot.generation().0,
+                generation = snapshot.generation().number(),
                 "query"
             )
         };

@@ -35,7 +35,7 @@ fn server(target: SocketAddr) -> (Server, SocketAddr) {
     let path: PathBuf = folder.path().join("test.toml");
     std::fs::write(&path, WORLD.replace("TARGET", &target.to_string())).unwrap();
     let Config { server, topology, .. } = load(&Files::Disk(path)).unwrap();
-    let snapshot = Snapshot::compile(topology, Identity::default(), Generation(1)).unwrap();
+    let snapshot = Snapshot::compile(topology, Identity::default(), Generation::FIRST).unwrap();
     let server = Server::bind(server, Arc::new(Published::new(snapshot)), Metrics::new(None)).unwrap();
     let address = server.addresses().next().unwrap();
     (server, address)

@@ -220,9 +220,9 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    const A: ViewId = ViewId(1);
-    const B: ViewId = ViewId(2);
-    const C: ViewId = ViewId(3);
+    const A: ViewId = ViewId::new(1);
+    const B: ViewId = ViewId::new(2);
+    const C: ViewId = ViewId::new(3);
 
     /// Room for 10 queries, 5 of one network, 3 of one client.
     fn waiting() -> Arc<Waiting> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Generation, ServedZone, Snapshot, View};
+use super::{ServedZone, Snapshot, View};
 use crate::azure::{EditedZone, Topology};
 use crate::view::{LinkedZone, ViewId, ZoneId};
 
@@ -10,7 +10,7 @@ impl Snapshot {
     /// The snapshot that comes after this one where nothing changes but these zones and their links. `topology` is what this
     /// one was compiled from.
     pub(crate) fn edited(&self, topology: &Topology, edited: &[EditedZone]) -> Self {
-        let mut next = Self { generation: Generation(self.generation.0 + 1), ..self.clone() };
+        let mut next = Self { generation: self.generation.next(), ..self.clone() };
         let mut views: Option<Box<[View]>> = None;
         let mut changed = Vec::new();
         for EditedZone { at, zone, links, .. } in edited {
@@ -20,9 +20,9 @@ impl Snapshot {
             }
             let apex = topology.zones()[*at].apex.as_ref();
             for (network, policy) in links {
-                let linked = policy.map(|resolution_policy| LinkedZone { zone: ZoneId(*at as u32), resolution_policy });
+                let linked = policy.map(|resolution_policy| LinkedZone { zone: ZoneId::new(*at), resolution_policy });
                 let id = self.view_of(*network);
-                let view = &mut views.get_or_insert_with(|| self.views.iter().cloned().collect())[id.0 as usize];
+                let view = &mut views.get_or_insert_with(|| self.views.iter().cloned().collect())[id.index()];
                 view.linked = self.suffixes.with(&view.linked, apex, linked);
                 changed.push(id);
             }
@@ -30,7 +30,7 @@ impl Snapshot {
         if let Some(mut views) = views {
             let mut alike: Box<[ViewId]> = self.alike.iter().copied().collect();
             for id in changed {
-                let view = &mut views[id.0 as usize];
+                let view = &mut views[id.index()];
                 view.changed = next.generation;
                 view.settle();
                 move_among_alike(&views, &mut alike, id);
@@ -96,18 +96,18 @@ impl ServedZone {
 
 /// Finds anew which views see the same as one that has changed, and as those that saw the same before.
 fn move_among_alike(views: &[View], alike: &mut [ViewId], changed: ViewId) {
-    let at = changed.0 as usize;
+    let at = changed.index();
     if alike[at] == changed {
         let mut others = (0..views.len()).filter(|other| *other != at && alike[*other] == changed);
         let others: Vec<_> = others.by_ref().collect();
         if let Some(first) = others.first() {
-            others.iter().for_each(|other| alike[*other] = ViewId(*first as u32));
+            others.iter().for_each(|other| alike[*other] = ViewId::new(*first));
         }
     }
     alike[at] = changed;
-    let is_first = |other: &usize| *other != at && alike[*other].0 as usize == *other;
+    let is_first = |other: &usize| *other != at && alike[*other].index() == *other;
     let same = (0..views.len()).filter(is_first).find(|other| views[*other].sees_the_same(&views[at]));
-    match same.map(|same| ViewId(same as u32)) {
+    match same.map(ViewId::new) {
         Some(first) if first < changed => alike[at] = first,
         Some(first) => alike.iter_mut().filter(|other| **other == first).for_each(|other| *other = changed),
         None => {}

@@ -34,7 +34,7 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::compile`].
     pub fn compile_next(&self, mut topology: Topology, identity: Identity) -> Result<Self, CompileError> {
-        Self::compile_from(&mut topology, identity, Generation(self.generation.0 + 1), Some(self))
+        Self::compile_from(&mut topology, identity, self.generation.next(), Some(self))
     }
 
     /// As [`Snapshot::compile`] and [`Snapshot::compile_next`], where the topology lives on with the compiled zones.
@@ -84,7 +84,7 @@ impl Snapshot {
             sources.extend(prefixes.map(|prefix| SelectorRule { prefix: prefix.trunc(), leads_to: view }));
         }
         for (address, network, destination) in &topology.forwarding().interfaces {
-            let view = ViewId(views.len() as u32);
+            let view = ViewId::new(views.len());
             sources.push(SelectorRule { prefix: (*address).into(), leads_to: view });
             views.push(View {
                 network: Some(Arc::new(networks.named(*network))),
@@ -172,10 +172,7 @@ impl<'a> Networks<'a> {
         let topology = self.topology;
         let forwarders = topology.forwarders().iter().map(|forwarder| {
             let is_of = |rule: &SelectorRule| {
-                views[rule.leads_to.0 as usize]
-                    .network
-                    .as_ref()
-                    .is_some_and(|network| forwarder.speaks_for(&network.id))
+                views[rule.leads_to.index()].network.as_ref().is_some_and(|network| forwarder.speaks_for(&network.id))
             };
             // Clients of other networks, within a prefix of its own, are none that it speaks for.
             let (rules, others): (Vec<_>, Vec<_>) = sources.iter().copied().partition(is_of);
@@ -192,7 +189,7 @@ impl<'a> Networks<'a> {
             }
         });
         let forwarder_addresses = topology.forwarders().iter().enumerate().flat_map(|(at, forwarder)| {
-            let leads_to = ForwarderId(at as u16);
+            let leads_to = ForwarderId::new(at);
             forwarder.addresses.iter().map(move |prefix| SelectorRule { prefix: prefix.trunc(), leads_to })
         });
         let inbound_endpoints = topology.numbered_networks().flat_map(|(number, network)| {
@@ -241,7 +238,7 @@ impl<'a> Networks<'a> {
             azure::CertificateHolder::VirtualNetwork(network) => CertificateHolder::Network(self.view(network)?),
             azure::CertificateHolder::Forwarder(name) => {
                 let at = topology.forwarders().iter().position(|forwarder| *forwarder.name == **name)?;
-                CertificateHolder::Forwarder(ForwarderId(at as u16))
+                CertificateHolder::Forwarder(ForwarderId::new(at))
             }
         };
         Some(Certificate { name: declared.name.as_str().into(), proof: declared.proof.clone(), holder })
@@ -291,7 +288,7 @@ impl<'a> Networks<'a> {
 }
 
 fn view_of(network: NetworkId) -> ViewId {
-    ViewId(network.index() as u32 + 1)
+    ViewId::new(network.index() + 1)
 }
 
 fn destination(destination: &azure::Destination) -> Destination {
@@ -303,7 +300,7 @@ fn destination(destination: &azure::Destination) -> Destination {
 }
 
 const fn linked(at: usize, resolution_policy: ResolutionPolicy) -> LinkedZone {
-    LinkedZone { zone: ZoneId(at as u32), resolution_policy }
+    LinkedZone { zone: ZoneId::new(at), resolution_policy }
 }
 
 /// Lists that networks have in common, as hubs and their spokes do: each once.
@@ -345,12 +342,12 @@ fn views_differ_elsewhere(topology: &Topology) -> bool {
 /// For each view the first one that sees the same.
 fn alike(views: &[View]) -> Box<[ViewId]> {
     let mut firsts: HashMap<u64, Vec<ViewId>> = HashMap::new();
-    let first = |(view, at): (&View, u32)| {
+    let first = |(view, at): (&View, usize)| {
         let known = firsts.entry(view.hash).or_default();
-        let first = known.iter().find(|first| views[first.0 as usize].sees_the_same(view)).copied();
+        let first = known.iter().find(|first| views[first.index()].sees_the_same(view)).copied();
         first.unwrap_or_else(|| {
-            known.push(ViewId(at));
-            ViewId(at)
+            known.push(ViewId::new(at));
+            ViewId::new(at)
         })
     };
     views.iter().zip(0..).map(first).collect()

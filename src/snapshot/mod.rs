@@ -22,7 +22,7 @@ pub use designated::{Designation, RESOLVER_ARPA};
 pub use publish::Published;
 
 /// The view of a client that belongs to no virtual network.
-pub const OUTSIDE: ViewId = ViewId(0);
+pub const OUTSIDE: ViewId = ViewId::new(0);
 
 /// Everything that a query needs. What seldom changes is shared with the snapshots that follow.
 #[derive(Clone, Debug)]
@@ -65,7 +65,22 @@ pub struct Snapshot {
 
 /// Number of a snapshot: rises by one with each that is published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Generation(pub u64);
+pub struct Generation(u64);
+
+impl Generation {
+    /// That of the snapshot with which a server begins.
+    pub const FIRST: Self = Self(1);
+
+    /// The one that comes after it.
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// The number, for logs and metrics.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
 
 /// What the server tells about itself in class CHAOS (RFC 4892); REFUSED where absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -231,8 +246,8 @@ impl Snapshot {
     ) -> bool {
         let is_old = |changed: Option<Generation>| changed.is_some_and(|changed| changed <= generation);
         self.changed <= generation
-            && views.into_iter().all(|ViewId(at)| is_old(self.views.get(*at as usize).map(|view| view.changed)))
-            && zones.iter().all(|ZoneId(at)| is_old(self.zones.get(*at as usize).map(|zone| zone.changed)))
+            && views.into_iter().all(|view| is_old(self.views.get(view.index()).map(|view| view.changed)))
+            && zones.iter().all(|zone| is_old(self.zones.get(zone.index()).map(|zone| zone.changed)))
     }
 
     /// What `version.bind` and `id.server` tell.
@@ -260,12 +275,12 @@ impl Snapshot {
 
     /// Where the queries of a view are counted.
     pub fn network_slot(&self, view: ViewId) -> NetworkSlot {
-        self.network_slots.get(view.0 as usize).copied().unwrap_or_default()
+        self.network_slots.get(view.index()).copied().unwrap_or_default()
     }
 
     /// What an encrypted listener shows of itself.
-    pub fn certificate(&self, ListenerId(id): ListenerId) -> Option<&Arc<ServerCertificate>> {
-        self.certificates.get(usize::from(id))?.as_ref()
+    pub fn certificate(&self, id: ListenerId) -> Option<&Arc<ServerCertificate>> {
+        self.certificates.get(id.index())?.as_ref()
     }
 
     /// The same, with other certificates: one for each listener that is encrypted.
@@ -309,12 +324,12 @@ impl Snapshot {
 
     /// The view with that number.
     pub fn view(&self, id: ViewId) -> &View {
-        &self.views[id.0 as usize]
+        &self.views[id.index()]
     }
 
     /// The first view whose clients get the same answers: networks with the same links and rules are many at times.
     pub fn alike(&self, view: ViewId) -> ViewId {
-        self.alike[view.0 as usize]
+        self.alike[view.index()]
     }
 
     /// The virtual networks that a reference may mean, a name, `GROUP/NAME` or a whole ID, each with its view.
@@ -324,14 +339,14 @@ impl Snapshot {
 
     /// The virtual networks, each with its view.
     pub fn views_of_networks(&self) -> impl Iterator<Item = (ViewId, &Network)> {
-        let of_networks = (0..).map(ViewId).zip(&self.views[..]).skip(1).take(self.networks);
+        let of_networks = (0..).map(ViewId::new).zip(&self.views[..]).skip(1).take(self.networks);
         of_networks.filter_map(|(view, of)| Some((view, of.network.as_deref()?)))
     }
 
     /// The view of a virtual network of the topology that the snapshot is made of.
     pub fn view_of(&self, network: NetworkId) -> ViewId {
         // The first view is that of clients outside all networks.
-        ViewId(network.index() as u32 + 1)
+        ViewId::new(network.index() + 1)
     }
 
     /// All zones, by their numbers.
@@ -350,7 +365,7 @@ impl Snapshot {
 
     /// The zone with that number.
     pub fn zone(&self, id: ZoneId) -> &ServedZone {
-        &self.zones[id.0 as usize]
+        &self.zones[id.index()]
     }
 
     /// The private zone that answers for a name in a view: the linked one with the longest apex, and it alone.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::ViewId;
+use super::{CertificateId, ForwarderId, KeyId, ListenerId, ViewId};
 use crate::dns::Ttl;
 
 /// The sender of a request.
@@ -77,22 +77,6 @@ impl fmt::Display for CountedClient {
         }
     }
 }
-
-/// Number of a key, within one snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyId(pub u32);
-
-/// Number of a certificate that clients show, within one snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CertificateId(pub u32);
-
-/// Number of a forwarder that may speak for clients, within one snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ForwarderId(pub u16);
-
-/// Number of a listener: its place in the server's list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ListenerId(pub u16);
 
 /// Where the queries of a virtual network are counted: the same in all generations of one process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -353,39 +353,39 @@ impl Identifier {
 
     /// The certificate with that number.
     pub fn certificate(&self, id: CertificateId) -> &Certificate {
-        &self.certificates[id.0 as usize]
+        &self.certificates[id.index()]
     }
 
     /// The certificate of which a client has shown what it takes, at a time in seconds since 1970 in UTC.
     pub fn certificate_shown(&self, presented: &Presented, now: u64) -> Option<CertificateId> {
         let at = self.certificates.iter().position(|certificate| certificate.proof.is_shown(presented, now))?;
-        Some(CertificateId(at as u32))
+        Some(CertificateId::new(at))
     }
 
     /// The certificate with that name.
     pub fn certificate_named(&self, name: &str) -> Option<CertificateId> {
         let at = self.certificates.iter().position(|certificate| certificate.name.eq_ignore_ascii_case(name))?;
-        Some(CertificateId(at as u32))
+        Some(CertificateId::new(at))
     }
 
     /// Whose a listener is.
-    pub fn belonging(&self, ListenerId(id): ListenerId) -> Belonging {
-        self.listeners.get(usize::from(id)).copied().unwrap_or_default()
+    pub fn belonging(&self, id: ListenerId) -> Belonging {
+        self.listeners.get(id.index()).copied().unwrap_or_default()
     }
 
     /// The forwarder with that number.
     pub fn forwarder(&self, id: ForwarderId) -> &Forwarder {
-        &self.forwarders[usize::from(id.0)]
+        &self.forwarders[id.index()]
     }
 
     /// The key with that number.
     pub fn key(&self, id: KeyId) -> &Key {
-        &self.keys[id.0 as usize]
+        &self.keys[id.index()]
     }
 
     /// The key with that name.
     pub fn key_named(&self, name: NameRef<'_>) -> Option<KeyId> {
-        self.keys.binary_search_by_key(&name, |key| key.key.name()).ok().map(|at| KeyId(at as u32))
+        self.keys.binary_search_by_key(&name, |key| key.key.name()).ok().map(KeyId::new)
     }
 
     /// The forwarder with that address that may send PROXY headers.

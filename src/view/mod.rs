@@ -2,14 +2,14 @@
 
 mod client;
 mod identify;
+mod ids;
 mod select;
 mod suffixes;
 
-pub use client::{
-    CertificateId, Client, CountedClient, ForwarderId, KeyId, ListenerId, NetworkSlot, Persona, Transport,
-};
+pub use client::{Client, CountedClient, NetworkSlot, Persona, Transport};
 pub use identify::{
     Belonging, Certificate, CertificateHolder, Forwarder, Identified, Identifier, Key, KeyHolder, Way, WayKind,
 };
+pub use ids::{CertificateId, ForwarderId, KeyId, ListenerId, ViewId, ZoneId};
 pub use select::{Selector, SelectorRule};
-pub use suffixes::{BySuffix, LinkedZone, Suffix, SuffixTable, ViewId, ZoneId};
+pub use suffixes::{BySuffix, LinkedZone, Suffix, SuffixTable};

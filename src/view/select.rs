@@ -208,12 +208,12 @@ mod tests {
 
     use super::*;
 
-    fn rule(prefix: &str, view: u32) -> SelectorRule {
-        SelectorRule { prefix: prefix.parse().unwrap(), leads_to: ViewId(view) }
+    fn rule(prefix: &str, view: usize) -> SelectorRule {
+        SelectorRule { prefix: prefix.parse().unwrap(), leads_to: ViewId::new(view) }
     }
 
-    fn selected(selector: &Selector, source: &str) -> Option<u32> {
-        selector.select(source.parse().unwrap()).map(|rule| rule.leads_to.0)
+    fn selected(selector: &Selector, source: &str) -> Option<usize> {
+        selector.select(source.parse().unwrap()).map(|rule| rule.leads_to.index())
     }
 
     #[test]
@@ -308,7 +308,7 @@ mod tests {
             let wide = |octet: u8| v4(u32::from(octet) << 24);
             let rules = rules.iter().enumerate().map(|(view, (octet, len))| SelectorRule {
                 prefix: IpNet::new(wide(*octet), *len).unwrap().trunc(),
-                leads_to: ViewId(view as u32),
+                leads_to: ViewId::new(view),
             });
             let selector = Selector::new(rules);
             let is_one_choice = |len: u8| {
@@ -328,7 +328,7 @@ mod tests {
         ) {
             let rules: Vec<_> = rules.iter().enumerate().map(|(view, (address, len))| {
                 let prefix = IpNet::new(Ipv4Addr::from_bits(*address).into(), *len).unwrap().trunc();
-                SelectorRule { prefix, leads_to: ViewId(view as u32) }
+                SelectorRule { prefix, leads_to: ViewId::new(view) }
             }).collect();
             let selector = Selector::new(rules.clone());
             let ends = rules.iter().flat_map(|rule| [rule.prefix.network(), rule.prefix.broadcast()]);

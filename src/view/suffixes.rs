@@ -9,16 +9,9 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
+use super::ZoneId;
 use crate::azure::ResolutionPolicy;
 use crate::dns::{Folded, Name, NameRef};
-
-/// Number of a view within one snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ViewId(pub u32);
-
-/// Number of a zone within one snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ZoneId(pub u32);
 
 /// Number of a suffix: zones of one name share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -180,12 +173,12 @@ mod tests {
     fn the_longest_suffix_wins_and_other_lists_do_not_count() {
         let names: Vec<Name> =
             ["example", "b.example", "a.b.example", "."].iter().map(|name| name.parse().unwrap()).collect();
-        let linked = |zone| LinkedZone { zone: ZoneId(zone), resolution_policy: ResolutionPolicy::Default };
+        let linked = |zone| LinkedZone { zone: ZoneId::new(zone), resolution_policy: ResolutionPolicy::Default };
         let mut table = SuffixTable::default();
         let mine = table.list([(names[0].as_ref(), linked(0)), (names[1].as_ref(), linked(1))]);
         let other = table.list([(names[2].as_ref(), linked(2)), (names[3].as_ref(), linked(3))]);
         let find = |name: &str, view: &BySuffix<LinkedZone>| {
-            table.longest_match(&name.parse::<Name>().unwrap().as_ref().fold(), view).map(|found| found.zone.0)
+            table.longest_match(&name.parse::<Name>().unwrap().as_ref().fold(), view).map(|found| found.zone.index())
         };
         assert_eq!(find("x.A.B.example", &mine), Some(1));
         assert_eq!(find("b.example", &mine), Some(1));

@@ -67,7 +67,7 @@ impl World {
         catalogue: impl Into<Arc<Catalogue>>,
         identity: Identity,
     ) -> Result<Self, CompileError> {
-        let snapshot = Snapshot::compile_from(&mut topology, identity, Generation(1), None)?;
+        let snapshot = Snapshot::compile_from(&mut topology, identity, Generation::FIRST, None)?;
         Ok(Self { topology, catalogue: catalogue.into(), snapshot: Arc::new(snapshot) })
     }
 
@@ -171,7 +171,7 @@ impl World {
         identity: Identity,
         finish: impl FnOnce(Snapshot) -> Result<Snapshot, E>,
     ) -> Result<(), E> {
-        let next = Generation(self.snapshot.generation().0 + 1);
+        let next = self.snapshot.generation().next();
         let snapshot = Snapshot::compile_from(&mut topology, identity, next, Some(&self.snapshot));
         let snapshot = snapshot.map_err(Refused::Compile)?;
         self.snapshot = Arc::new(finish(snapshot.with_what_others_gave(&self.snapshot))?);

@@ -373,7 +373,8 @@ fn is_as_loaded(world: &World, model: &Declaration) -> Result<(), TestCaseError>
     let (_, again) = load(world.declaration()).unwrap();
     prop_assert_eq!(texts(&again), texts(&findings));
     prop_assert_eq!(world.snapshot().counts(), fresh.snapshot().counts());
-    let alike = |world: &World| (0..4).map(|at| world.snapshot().alike(crate::view::ViewId(at))).collect::<Vec<_>>();
+    let alike =
+        |world: &World| (0..4).map(|at| world.snapshot().alike(crate::view::ViewId::new(at))).collect::<Vec<_>>();
     prop_assert_eq!(alike(world), alike(&fresh));
     Ok(())
 }

@@ -127,7 +127,7 @@ impl Topology {
         let path = folder.path().join("random.toml");
         std::fs::write(&path, self.to_toml()).unwrap();
         let topology = load(&Files::Disk(path)).unwrap().topology;
-        Snapshot::compile(topology, Identity::default(), Generation(1)).unwrap()
+        Snapshot::compile(topology, Identity::default(), Generation::FIRST).unwrap()
     }
 
     fn to_toml(&self) -> String {

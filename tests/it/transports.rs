@@ -62,7 +62,7 @@ fn udp_and_tcp_carry_what_respond_made_octet_by_octet() {
     let server = Server::lab();
     let topology = load(&Files::default()).unwrap().topology;
     let identity = Identity { version: Some(format!("vnetdns {}", env!("CARGO_PKG_VERSION"))), ..Identity::default() };
-    let snapshot = Snapshot::compile(topology, identity, Generation(1)).unwrap();
+    let snapshot = Snapshot::compile(topology, identity, Generation::FIRST).unwrap();
     let sources = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 1, 0, 9), Ipv4Addr::new(127, 3, 255, 1)];
     for source in sources {
         let mut stream = server.tcp_stream(&source.to_string());

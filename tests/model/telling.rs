@@ -155,7 +155,7 @@ impl Served {
         });
         let settings = ServerSettings { listen: listen.collect(), ..ServerSettings::default() };
         let lab = load(&Files::default()).expect("the lab is in order").topology;
-        let first = Snapshot::compile(lab, identity(), Generation(1)).expect("small zones");
+        let first = Snapshot::compile(lab, identity(), Generation::FIRST).expect("small zones");
         let (runtime, published) = (Runtime::new()?, Arc::new(Published::new(first)));
         let within = runtime.enter();
         let server = Server::bind(settings, published.clone(), Metrics::new(None)).map_err(io::Error::other)?;

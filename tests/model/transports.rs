@@ -267,7 +267,7 @@ struct Seen {
 #[expect(clippy::print_stdout, reason = "what a run has seen, for whoever asks with --nocapture")]
 fn all_transports_agree_with_the_general_path() {
     let lab = load(&Files::default()).expect("the lab is in order").topology;
-    let first = Snapshot::compile(lab, identity(), Generation(1)).expect("small zones");
+    let first = Snapshot::compile(lab, identity(), Generation::FIRST).expect("small zones");
     let served = RefCell::new(Served::start(first).expect("loopback has free ports"));
     let seen = RefCell::new(Seen::default());
     check((case(0, QUERIES), vec(oddities(), QUERIES)), 2, |(Case { world, queries }, odd)| {

@@ -152,7 +152,7 @@ impl World {
 /// The snapshot of a declaration in which nothing is to be refused.
 pub(crate) fn compile(declaration: Declaration) -> Snapshot {
     let (topology, _) = Topology::new(declaration, &Catalogue::embedded()).expect("a world without mistakes");
-    Snapshot::compile(topology, Identity::default(), Generation(1)).expect("small zones")
+    Snapshot::compile(topology, Identity::default(), Generation::FIRST).expect("small zones")
 }
 
 /// The snapshot that comes after another one.

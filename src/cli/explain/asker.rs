@@ -105,7 +105,7 @@ impl Asker {
                 bail!("there is no forwarder \"{via}\"; the forwarders are {}", listed(names));
             };
             if self.ecs.is_none() && forwarders[at].proxy_protocol {
-                client.proxy = Some(ForwarderId(at as u16));
+                client.proxy = Some(ForwarderId::new(at));
             } else if let Some(address) = forwarders[at].addresses.first() {
                 client.source = address.addr();
             }
@@ -152,7 +152,7 @@ impl Asker {
             let names: Vec<_> = (0..listen.len()).map(name).collect();
             bail!("nothing listens on {to}{}; the listeners are {}", self.of_interface(), names.join(", "));
         };
-        client.listener = Some(ListenerId(at as u16));
+        client.listener = Some(ListenerId::new(at));
         client.is_admitted = listen[at].admits(client.source);
         if listen[at].requires_proxy_protocol && client.proxy.is_none() {
             bail!("the query is dropped: the listener requires a PROXY header, and --via names nobody who sends one");

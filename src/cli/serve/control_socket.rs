@@ -244,7 +244,7 @@ impl ControlSocket {
             "process": std::process::id(),
             "uptime_seconds": self.started.elapsed().as_secs(),
             "listen": reloads.addresses,
-            "generation": snapshot.generation().0,
+            "generation": snapshot.generation().number(),
             "virtual_networks": counts.networks,
             "private_dns_zones": counts.private_zones,
             "public_zones": counts.public_zones,
@@ -286,7 +286,7 @@ fn topology(reloads: &Reloads) -> Value {
     });
     json!({
         "ok": true,
-        "generation": snapshot.generation().0,
+        "generation": snapshot.generation().number(),
         "zones": zones.collect::<Vec<_>>(),
         "virtual_networks": networks.collect::<Vec<_>>(),
         "clients": clients::clients(&snapshot),
@@ -305,7 +305,7 @@ fn start_reload(reloads: Arc<Reloads>) -> io::Result<oneshot::Receiver<Value>> {
         let outcome = match reload(&reloads) {
             Ok(Loaded { generation, warnings, unchanged_keys, .. }) => {
                 let warnings: Vec<_> = warnings.iter().map(findings::as_json).collect();
-                json!({ "ok": true, "generation": generation.0, "findings": warnings, "unchanged_keys": unchanged_keys })
+                json!({ "ok": true, "generation": generation.number(), "findings": warnings, "unchanged_keys": unchanged_keys })
             }
             Err(Refused::Problems(problems)) => {
                 let findings: Vec<_> = problems.iter().map(findings::as_json).collect();

@@ -9,7 +9,6 @@ use crate::config::Problems;
 use crate::control::{Control, LoadError, Loaded, Lost, Orphan};
 use crate::faults::{self, Fault};
 use crate::observe::Condition;
-use crate::view::ListenerId;
 
 /// Most addresses that a line of the log lists.
 const MAX_LISTED: usize = 10;
@@ -48,12 +47,12 @@ pub(super) enum Refused {
 fn warn_of_orphans(reloads: &Reloads, orphans: &[Orphan]) {
     let health = reloads.control.metrics().health();
     for at in 0..reloads.addresses.len() {
-        if !orphans.iter().any(|orphan| usize::from(orphan.listener.0) == at) {
+        if !orphans.iter().any(|orphan| orphan.listener.index() == at) {
             health.clear(&reloads.network_of_listener(at));
         }
     }
-    for Orphan { listener: ListenerId(id), lost } in orphans {
-        let at = usize::from(*id);
+    for Orphan { listener, lost } in orphans {
+        let at = listener.index();
         let listener = reloads.listener(at);
         let why = match lost {
             Lost::Network(network) => {
@@ -109,7 +108,7 @@ pub(super) fn reload(reloads: &Reloads) -> Result<Loaded, Refused> {
             warn_of_unchanged(&loaded.unchanged_keys);
             let counts = loaded.counts;
             tracing::info!(
-                generation = loaded.generation.0,
+                generation = loaded.generation.number(),
                 virtual_networks = counts.networks,
                 private_dns_zones = counts.private_zones,
                 public_zones = counts.public_zones,
@@ -123,7 +122,7 @@ pub(super) fn reload(reloads: &Reloads) -> Result<Loaded, Refused> {
             log_each(&problems, |problem| {
                 tracing::error!(place = %problem.place, help = problem.mend, "{}", problem.what);
             });
-            let generation = control.published().load().generation().0;
+            let generation = control.published().load().generation().number();
             tracing::error!(generation, "the reload is refused, the old configuration is served on");
             Err(Refused::Problems(problems))
         }

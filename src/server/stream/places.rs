@@ -288,7 +288,7 @@ mod tests {
     }
 
     fn client(host: u8) -> Holder {
-        Holder::Client(IpAddr::from([192, 0, 2, host]).into(), ViewId(1))
+        Holder::Client(IpAddr::from([192, 0, 2, host]).into(), ViewId::new(1))
     }
 
     fn known(host: u8) -> Standing {

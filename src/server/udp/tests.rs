@@ -16,12 +16,12 @@ use crate::view::Client;
 /// The default lab; it has nothing to forward.
 fn serving() -> Arc<Serving> {
     let topology = load(&Files::default()).unwrap().topology;
-    let snapshot = Snapshot::compile(topology, Identity::default(), Generation(1)).unwrap();
+    let snapshot = Snapshot::compile(topology, Identity::default(), Generation::FIRST).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     Arc::new(Serving {
         published: Arc::new(Published::new(snapshot)),
         admission: Admission::new(
-            crate::view::ListenerId(0),
+            crate::view::ListenerId::new(0),
             &Listen::from(SocketAddr::from(([127, 0, 0, 1], 0))),
             Arc::default(),
         ),

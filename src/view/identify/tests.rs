@@ -3,9 +3,9 @@ use crate::dns::{Name, TsigAlgorithm};
 use crate::tls::PublicKeyHash;
 use crate::view::Transport;
 
-const ONE: ViewId = ViewId(1);
-const TWO: ViewId = ViewId(2);
-const PROXY: ForwarderId = ForwarderId(0);
+const ONE: ViewId = ViewId::new(1);
+const TWO: ViewId = ViewId::new(2);
+const PROXY: ForwarderId = ForwarderId::new(0);
 
 fn rules(rules: &[(&str, ViewId)]) -> Selector {
     Selector::new(rules.iter().map(|(prefix, view)| SelectorRule { prefix: prefix.parse().unwrap(), leads_to: *view }))
@@ -53,12 +53,12 @@ fn identifier() -> Identifier {
 }
 
 /// A client with that key, proxied or not, at the listener of network two or at another.
-fn client(identifier: &Identifier, source: &str, key: Option<&str>, proxied: bool, listener: u16) -> Client {
+fn client(identifier: &Identifier, source: &str, key: Option<&str>, proxied: bool, listener: usize) -> Client {
     let named = |name: &str| identifier.key_named(name.parse::<Name>().unwrap().as_ref()).unwrap();
     Client {
         key: key.map(named),
         proxy: proxied.then_some(PROXY),
-        listener: Some(ListenerId(listener)),
+        listener: Some(ListenerId::new(listener)),
         ..Client::new(source.parse().unwrap(), Transport::Udp)
     }
 }
