@@ -1,6 +1,6 @@
 //! Asks other servers on behalf of clients: the targets of a forwarding rule, custom DNS servers, the upstream.
 //!
-//! A [`Forwarder`] sends a question to the first target that is in use, over UDP with EDNS, and again over TCP where
+//! [`Upstreams`] sends a question to the first target that is in use, over UDP with EDNS, and again over TCP where
 //! the response is truncated (RFC 7766 §5), too long, or may be another's. A target that does not respond is set aside and
 //! the next one asked. What comes back is read once into a [`Reply`]: the chain of aliases from the name to the records
 //! asked for, or the SOA record that says there are none. Everything else in the message is left out.
@@ -95,9 +95,10 @@ impl From<ForwardError> for ExtendedError {
     }
 }
 
-/// Asks other servers and remembers what they said. Times are those of tokio's clock. A clone is the same forwarder.
+/// Asks other servers and remembers what they said. Times are those of tokio's clock. A clone shares
+/// all of it.
 #[derive(Clone, Debug)]
-pub struct Forwarder(Arc<Inner>);
+pub struct Upstreams(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -112,12 +113,12 @@ struct Inner {
 }
 
 /// How a question came out.
-type Outcome = Result<Arc<Reply>, ForwardError>;
+type AskResult = Result<Arc<Reply>, ForwardError>;
 
 /// An outcome, and when it is of use.
 #[derive(Clone, Debug)]
 struct Remembered {
-    outcome: Outcome,
+    outcome: AskResult,
     since: Instant,
     until: Instant,
 }
@@ -148,8 +149,8 @@ impl ForwardLimits {
     }
 }
 
-impl Forwarder {
-    /// A forwarder that remembers nothing yet. Targets that go down or come back are incidents.
+impl Upstreams {
+    /// Other servers of which nothing is remembered yet. Targets that go down or come back are incidents.
     pub fn new(limits: ForwardLimits, incidents: Arc<Incidents>) -> Self {
         let options = OptionsBuilder::new()
             .shards(8)
@@ -218,7 +219,7 @@ impl Inner {
     }
 
     /// Asks one target after the other until one has an answer. The last may use all the time that is left.
-    async fn ask_targets(&self, question: &ForwardQuestion, deadline: Instant) -> Outcome {
+    async fn ask_targets(&self, question: &ForwardQuestion, deadline: Instant) -> AskResult {
         let mut failure = ForwardError::NoResponse;
         let mut targets = self.health.in_order(&question.targets).into_iter().peekable();
         while let Some(target) = targets.next() {
@@ -302,7 +303,7 @@ impl Inner {
 }
 
 impl Remembered {
-    fn new(outcome: Outcome) -> Self {
+    fn new(outcome: AskResult) -> Self {
         let since = Instant::now();
         let lifetime = match &outcome {
             Ok(reply) => reply.lifetime(),

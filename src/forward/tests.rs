@@ -1,4 +1,4 @@
-//! A forwarder against small servers on loopback that misbehave as told.
+//! Forwarding, against small servers on loopback that misbehave as told.
 
 mod exchange;
 mod server;
@@ -64,7 +64,7 @@ fn dname(owner: &str, ttl: u32, target: &str) -> Record {
 }
 
 /// Times that are short for silent servers, and long for a machine that is busy.
-fn forwarder() -> Forwarder {
+fn upstreams() -> Upstreams {
     limited(ForwardLimits {
         attempt_timeout: Duration::from_millis(600),
         total_timeout: Duration::from_millis(1500),
@@ -72,8 +72,8 @@ fn forwarder() -> Forwarder {
     })
 }
 
-fn limited(limits: ForwardLimits) -> Forwarder {
-    Forwarder::new(limits, Arc::default())
+fn limited(limits: ForwardLimits) -> Upstreams {
+    Upstreams::new(limits, Arc::default())
 }
 
 fn question(servers: &[&Server], qname: &str, qtype: RecordType) -> ForwardQuestion {
@@ -120,7 +120,7 @@ async fn an_answer_comes_back_over_udp() {
         vec![answer(&query, vec![a("www.example.", 60, 1), a("www.example.", 60, 2)])]
     })
     .await;
-    let reply = forwarder().ask(&question(&[&server], "www.example", RecordType::A)).await;
+    let reply = upstreams().ask(&question(&[&server], "www.example", RecordType::A)).await;
     check(reply, &[NO_ERROR, "www.example. 60 A 192.0.2.1", "www.example. 60 A 192.0.2.2"]);
     assert_eq!(server.queries(), (1, 0));
 }
@@ -133,7 +133,7 @@ async fn a_truncated_response_is_asked_for_over_tcp() {
         vec![message]
     })
     .await;
-    let reply = forwarder().ask(&question(&[&server], "big", RecordType::A)).await.unwrap();
+    let reply = upstreams().ask(&question(&[&server], "big", RecordType::A)).await.unwrap();
     assert_eq!(reply.answer[0].rdatas().count(), 200);
     assert_eq!(server.queries(), (1, 1));
 }
@@ -154,7 +154,7 @@ async fn a_response_over_tcp_is_checked_like_one_over_udp() {
             vec![message]
         })
         .await;
-        let reply = forwarder().ask(&question(&[&server], "big", RecordType::A)).await;
+        let reply = upstreams().ask(&question(&[&server], "big", RecordType::A)).await;
         assert_eq!(reply, Err(ForwardError::Network));
         assert_eq!(server.queries(), (1, 1));
     }
@@ -169,10 +169,10 @@ async fn what_hinders_tcp_does_not_set_a_target_aside() {
     })
     .await;
     let other = Server::with_answer(vec![a("big.", 60, 2)]).await;
-    let forwarder = forwarder();
+    let upstreams = upstreams();
     let question = question(&[&truncated, &other], "big", RecordType::A);
-    check(forwarder.ask(&question).await, &[NO_ERROR, "big. 60 A 192.0.2.2"]);
-    assert_eq!(forwarder.0.health.in_order(&question.targets)[0], truncated.address);
+    check(upstreams.ask(&question).await, &[NO_ERROR, "big. 60 A 192.0.2.2"]);
+    assert_eq!(upstreams.0.health.in_order(&question.targets)[0], truncated.address);
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn a_lost_datagram_is_sent_again() {
         },
     )
     .await;
-    let reply = forwarder().ask(&question(&[&server], "www", RecordType::A)).await;
+    let reply = upstreams().ask(&question(&[&server], "www", RecordType::A)).await;
     check(reply, &[NO_ERROR, "www. 60 A 192.0.2.1"]);
     assert_eq!(server.queries(), (2, 0));
 }
@@ -205,7 +205,7 @@ async fn datagrams_with_another_id_or_question_are_not_taken() {
         ]
     })
     .await;
-    let reply = forwarder().ask(&question(&[&server], "www", RecordType::A)).await;
+    let reply = upstreams().ask(&question(&[&server], "www", RecordType::A)).await;
     check(reply, &[NO_ERROR, "www. 60 A 192.0.2.1"]);
     assert_eq!(server.queries(), (1, 0));
 }
@@ -220,16 +220,16 @@ async fn a_silent_target_is_passed_over_for_the_next_and_then_set_aside() {
         })
         .await,
     );
-    let forwarder = forwarder();
-    check(forwarder.ask(&question(&[&silent, &second], "a", RecordType::A)).await, &[NO_ERROR, "a. 60 A 192.0.2.1"]);
+    let upstreams = upstreams();
+    check(upstreams.ask(&question(&[&silent, &second], "a", RecordType::A)).await, &[NO_ERROR, "a. 60 A 192.0.2.1"]);
     let asked = silent.queries();
     assert!(asked.0 > 0);
-    check(forwarder.ask(&question(&[&silent, &second], "b", RecordType::A)).await, &[NO_ERROR, "b. 60 A 192.0.2.1"]);
+    check(upstreams.ask(&question(&[&silent, &second], "b", RecordType::A)).await, &[NO_ERROR, "b. 60 A 192.0.2.1"]);
     assert_eq!(silent.queries(), asked, "a target that is set aside was asked");
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(30 * 60)).await;
     tokio::time::resume();
-    forwarder.ask(&question(&[&silent, &second], "c", RecordType::A)).await.unwrap();
+    upstreams.ask(&question(&[&silent, &second], "c", RecordType::A)).await.unwrap();
     assert!(silent.queries() > asked, "a target was set aside for more than 30 minutes");
 }
 
@@ -246,10 +246,10 @@ async fn a_target_without_an_answer_is_passed_over_and_stays_the_first() {
     ] {
         let failing = Server::start(move |_, _, query| vec![script(&query)]).await;
         let second = Server::with_answer(vec![a("www.example.", 60, 1)]).await;
-        let forwarder = forwarder();
+        let upstreams = upstreams();
         let question = question(&[&failing, &second], "www.example", RecordType::A);
-        check(forwarder.ask(&question).await, &[NO_ERROR, "www.example. 60 A 192.0.2.1"]);
-        assert_eq!(forwarder.0.health.in_order(&question.targets)[0], failing.address);
+        check(upstreams.ask(&question).await, &[NO_ERROR, "www.example. 60 A 192.0.2.1"]);
+        assert_eq!(upstreams.0.health.in_order(&question.targets)[0], failing.address);
     }
 }
 
@@ -257,21 +257,21 @@ async fn a_target_without_an_answer_is_passed_over_and_stays_the_first() {
 async fn failures_are_told_apart_and_remembered_for_seconds() {
     let failing = Server::start(|_, _, query| vec![response(&query, ResponseCode::ServFail)]).await;
     let silent = Server::silent().await;
-    let forwarder = forwarder();
+    let upstreams = upstreams();
     for (server, error) in [(&failing, ForwardError::Failed(Rcode::ServFail)), (&silent, ForwardError::NoResponse)] {
         let question = question(&[server], "www", RecordType::A);
         let started = Instant::now();
-        assert_eq!(forwarder.ask(&question).await, Err(error));
+        assert_eq!(upstreams.ask(&question).await, Err(error));
         assert!(started.elapsed() < Duration::from_secs(3), "it took {:?}", started.elapsed());
         let asked = server.queries();
-        assert_eq!(forwarder.ask(&question).await, Err(error));
+        assert_eq!(upstreams.ask(&question).await, Err(error));
         assert_eq!(server.queries(), asked);
-        assert_eq!(forwarder.cached(&question), Some(Err(error)));
+        assert_eq!(upstreams.cached(&question), Some(Err(error)));
         tokio::time::pause();
         tokio::time::advance(FAILURE_LIFETIME).await;
-        assert_eq!(forwarder.cached(&question), None);
+        assert_eq!(upstreams.cached(&question), None);
         tokio::time::resume();
-        assert_eq!(forwarder.ask(&question).await, Err(error));
+        assert_eq!(upstreams.ask(&question).await, Err(error));
         assert!(server.queries() > asked);
     }
 }
@@ -279,16 +279,16 @@ async fn failures_are_told_apart_and_remembered_for_seconds() {
 #[tokio::test]
 async fn ttls_count_down_until_the_least_is_over() {
     let server = Server::with_answer(vec![cname("www.", 60, "web."), a("web.", 10, 1)]).await;
-    let forwarder = forwarder();
+    let upstreams = upstreams();
     let question = question(&[&server], "www", RecordType::A);
-    forwarder.ask(&question).await.unwrap();
+    upstreams.ask(&question).await.unwrap();
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(9)).await;
-    check(forwarder.cached(&question).unwrap(), &[NO_ERROR, "www. 51 CNAME web.", "web. 1 A 192.0.2.1"]);
+    check(upstreams.cached(&question).unwrap(), &[NO_ERROR, "www. 51 CNAME web.", "web. 1 A 192.0.2.1"]);
     tokio::time::advance(Duration::from_secs(1)).await;
-    assert_eq!(forwarder.cached(&question), None);
+    assert_eq!(upstreams.cached(&question), None);
     tokio::time::resume();
-    check(forwarder.ask(&question).await, &[NO_ERROR, "www. 60 CNAME web.", "web. 10 A 192.0.2.1"]);
+    check(upstreams.ask(&question).await, &[NO_ERROR, "www. 60 CNAME web.", "web. 10 A 192.0.2.1"]);
     assert_eq!(server.queries(), (2, 0));
 }
 
@@ -308,16 +308,16 @@ async fn a_ttl_is_at_most_a_day_and_a_negative_one_an_hour() {
         }]
     })
     .await;
-    let forwarder = forwarder();
+    let upstreams = upstreams();
     for (qtype, expected) in [
         (RecordType::A, &[NO_ERROR, "www. 86400 A 192.0.2.1"][..]),
         (RecordType::MX, &[NO_ERROR, "www. 20 MX 1 mx.", "www. 20 MX 2 mx."]),
         (RecordType::TXT, &[NO_ERROR, "---", ". 3600 SOA 604800"]),
         (RecordType::NS, &[NO_ERROR, "www. 0 NS ns."]),
     ] {
-        check(forwarder.ask(&question(&[&server], "www", qtype)).await, expected);
+        check(upstreams.ask(&question(&[&server], "www", qtype)).await, expected);
     }
-    assert_eq!(forwarder.cached(&question(&[&server], "www", RecordType::NS)), None);
+    assert_eq!(upstreams.cached(&question(&[&server], "www", RecordType::NS)), None);
 }
 
 #[tokio::test]
@@ -338,7 +338,7 @@ async fn negative_answers_are_kept_as_long_as_their_soa_record_says() {
         }]
     })
     .await;
-    let forwarder = forwarder();
+    let upstreams = upstreams();
     for (qname, expected, is_kept) in [
         ("none.example", &[NX_DOMAIN, "---", "example. 10 SOA 10"][..], true),
         ("nodata.example", &[NO_ERROR, "---", "example. 10 SOA 10"], true),
@@ -348,12 +348,12 @@ async fn negative_answers_are_kept_as_long_as_their_soa_record_says() {
         ("none.with.foreign.soa", &[NX_DOMAIN], false),
     ] {
         let question = question(&[&server], qname, RecordType::A);
-        check(forwarder.ask(&question).await, expected);
-        assert_eq!(forwarder.cached(&question).is_some(), is_kept, "{qname}");
+        check(upstreams.ask(&question).await, expected);
+        assert_eq!(upstreams.cached(&question).is_some(), is_kept, "{qname}");
     }
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(10)).await;
-    assert_eq!(forwarder.cached(&question(&[&server], "none.example", RecordType::A)), None);
+    assert_eq!(upstreams.cached(&question(&[&server], "none.example", RecordType::A)), None);
 }
 
 #[tokio::test]
@@ -405,7 +405,7 @@ async fn only_the_chain_from_the_name_asked_for_is_taken() {
             vec![message]
         })
         .await;
-        check(forwarder().ask(&question(&[&server], "www.example", RecordType::A)).await, expected);
+        check(upstreams().ask(&question(&[&server], "www.example", RecordType::A)).await, expected);
     }
 }
 
@@ -413,7 +413,7 @@ async fn only_the_chain_from_the_name_asked_for_is_taken() {
 async fn a_long_chain_is_cut() {
     let alias = |n| cname(&format!("n{n}."), 60, &format!("n{}.", n + 1));
     let server = Server::with_answer((0..MAX_SETS as u8 + 2).map(alias).collect()).await;
-    let reply = forwarder().ask(&question(&[&server], "n0", RecordType::A)).await.unwrap();
+    let reply = upstreams().ask(&question(&[&server], "n0", RecordType::A)).await.unwrap();
     assert_eq!(reply.answer.len(), MAX_SETS);
 }
 
@@ -425,7 +425,7 @@ async fn what_cannot_be_is_no_answer() {
         (vec![a("www.", 60, 1), record("dname.", 60, compressed)], "a pointer in DNAME data"),
     ] {
         let server = Server::with_answer(records).await;
-        let reply = forwarder().ask(&question(&[&server], "www", RecordType::A)).await;
+        let reply = upstreams().ask(&question(&[&server], "www", RecordType::A)).await;
         assert_eq!(reply, Err(ForwardError::Failed(Rcode::NoError)), "{broken}");
     }
 }
@@ -434,7 +434,7 @@ async fn what_cannot_be_is_no_answer() {
 async fn any_gets_all_sets_of_the_name_in_the_order_of_their_types() {
     let mx = record("www.", 60, RData::MX(MX::new(1, hickory_name("mx."))));
     let server = Server::with_answer(vec![mx, a("www.", 60, 1), a("mx.", 60, 2)]).await;
-    let reply = forwarder().ask(&question(&[&server], "www", RecordType::ANY)).await;
+    let reply = upstreams().ask(&question(&[&server], "www", RecordType::ANY)).await;
     check(reply, &[NO_ERROR, "www. 60 A 192.0.2.1", "www. 60 MX 1 mx."]);
 }
 
@@ -443,7 +443,7 @@ async fn names_within_rdata_are_expanded() {
     let (mname, rname) = (hickory_name("ns.example."), hickory_name("mail.example."));
     let soa = RData::SOA(SOA::new(mname, rname, 1, 2, 3, 4, 5));
     let server = Server::with_answer(vec![record("example.", 60, soa)]).await;
-    let reply = forwarder().ask(&question(&[&server], "example", RecordType::SOA)).await.unwrap();
+    let reply = upstreams().ask(&question(&[&server], "example", RecordType::SOA)).await.unwrap();
     let names = b"\x02ns\x07example\0\x04mail\x07example\0";
     let numbers = [1, 2, 3, 4, 5].map(u32::to_be_bytes).concat();
     assert_eq!(reply.answer[0].rdatas().collect::<Vec<_>>(), [[&names[..], &numbers].concat()]);
@@ -452,9 +452,9 @@ async fn names_within_rdata_are_expanded() {
 #[tokio::test]
 async fn a_reply_is_for_every_letter_case_and_speaks_in_that_of_the_client() {
     let server = Server::with_answer(vec![a("WWW.example.", 60, 1)]).await;
-    let forwarder = forwarder();
+    let upstreams = upstreams();
     for qname in ["www.example", "wWw.eXample"] {
-        let reply = forwarder.ask(&question(&[&server], qname, RecordType::A)).await;
+        let reply = upstreams.ask(&question(&[&server], qname, RecordType::A)).await;
         check(reply, &[NO_ERROR, &format!("{qname}. 60 A 192.0.2.1")]);
     }
     assert_eq!(server.queries(), (1, 0));
@@ -464,8 +464,8 @@ async fn a_reply_is_for_every_letter_case_and_speaks_in_that_of_the_client() {
 async fn other_targets_types_and_names_share_nothing() {
     let hub = Server::with_answer(vec![a("www.", 60, 1)]).await;
     let spoke = Server::with_answer(vec![a("www.", 60, 2)]).await;
-    let forwarder = forwarder();
-    check(forwarder.ask(&question(&[&hub], "www", RecordType::A)).await, &[NO_ERROR, "www. 60 A 192.0.2.1"]);
+    let upstreams = upstreams();
+    check(upstreams.ask(&question(&[&hub], "www", RecordType::A)).await, &[NO_ERROR, "www. 60 A 192.0.2.1"]);
     for (servers, qname, qtype) in [
         (&[&spoke][..], "www", RecordType::A),
         (&[&spoke, &hub], "www", RecordType::A),
@@ -473,9 +473,9 @@ async fn other_targets_types_and_names_share_nothing() {
         (&[&hub], "www", RecordType::AAAA),
         (&[&hub], "ww", RecordType::A),
     ] {
-        assert_eq!(forwarder.cached(&question(servers, qname, qtype)), None);
+        assert_eq!(upstreams.cached(&question(servers, qname, qtype)), None);
     }
-    check(forwarder.ask(&question(&[&spoke], "www", RecordType::A)).await, &[NO_ERROR, "www. 60 A 192.0.2.2"]);
+    check(upstreams.ask(&question(&[&spoke], "www", RecordType::A)).await, &[NO_ERROR, "www. 60 A 192.0.2.2"]);
 }
 
 #[tokio::test]
@@ -492,10 +492,10 @@ async fn equal_questions_in_flight_are_asked_once_whatever_becomes_of_them() {
             vec![message]
         })
         .await;
-        let forwarder = forwarder();
+        let upstreams = upstreams();
         let ask = |_| {
-            let (forwarder, question) = (forwarder.clone(), question(&[&server], "www", RecordType::A));
-            tokio::spawn(async move { forwarder.ask(&question).await })
+            let (upstreams, question) = (upstreams.clone(), question(&[&server], "www", RecordType::A));
+            tokio::spawn(async move { upstreams.ask(&question).await })
         };
         for asked in (0..20).map(ask).collect::<Vec<_>>() {
             assert_eq!(asked.await.unwrap().err(), expected);
@@ -508,10 +508,10 @@ async fn equal_questions_in_flight_are_asked_once_whatever_becomes_of_them() {
 async fn whoever_asked_first_goes_away_and_the_question_stays() {
     let server =
         Server::slow(Duration::from_millis(100), |_, _, query| vec![answer(&query, vec![a("www.", 60, 1)])]).await;
-    let forwarder = forwarder();
+    let upstreams = upstreams();
     let ask = || {
-        let (forwarder, question) = (forwarder.clone(), question(&[&server], "www", RecordType::A));
-        tokio::spawn(async move { forwarder.ask(&question).await })
+        let (upstreams, question) = (upstreams.clone(), question(&[&server], "www", RecordType::A));
+        tokio::spawn(async move { upstreams.ask(&question).await })
     };
     let first = ask();
     while server.queries() == (0, 0) {
@@ -524,30 +524,30 @@ async fn whoever_asked_first_goes_away_and_the_question_stays() {
         check(other.await.unwrap(), &[NO_ERROR, "www. 60 A 192.0.2.1"]);
     }
     assert_eq!(server.queries(), (1, 0));
-    assert_eq!(forwarder.0.flights.len(), 0);
+    assert_eq!(upstreams.0.flights.len(), 0);
 }
 
 #[tokio::test]
 async fn when_nobody_waits_for_a_question_it_ends() {
     let silent = Server::silent().await;
-    let forwarder = forwarder();
+    let upstreams = upstreams();
     let callers: Vec<_> = (0..3)
         .map(|_| {
-            let (forwarder, question) = (forwarder.clone(), question(&[&silent], "www", RecordType::A));
-            tokio::spawn(async move { forwarder.ask(&question).await })
+            let (upstreams, question) = (upstreams.clone(), question(&[&silent], "www", RecordType::A));
+            tokio::spawn(async move { upstreams.ask(&question).await })
         })
         .collect();
     while silent.queries() == (0, 0) {
         sleep(Duration::from_millis(1)).await;
     }
-    assert_eq!(forwarder.0.flights.len(), 1);
+    assert_eq!(upstreams.0.flights.len(), 1);
     for caller in callers {
         caller.abort();
         let _ = caller.await;
     }
-    assert_eq!(forwarder.0.flights.len(), 0);
-    assert_eq!(forwarder.0.in_flight.available_permits(), ForwardLimits::default().in_flight);
-    assert_eq!(forwarder.cached(&question(&[&silent], "www", RecordType::A)), None);
+    assert_eq!(upstreams.0.flights.len(), 0);
+    assert_eq!(upstreams.0.in_flight.available_permits(), ForwardLimits::default().in_flight);
+    assert_eq!(upstreams.cached(&question(&[&silent], "www", RecordType::A)), None);
 }
 
 #[tokio::test]
@@ -557,16 +557,16 @@ async fn questions_past_the_bound_wait_for_their_turn() {
         vec![answer(&query, vec![a(&name, 60, 1)])]
     })
     .await;
-    let forwarder = limited(ForwardLimits { in_flight: 2, ..ForwardLimits::default() });
+    let upstreams = limited(ForwardLimits { in_flight: 2, ..ForwardLimits::default() });
     let asked: Vec<_> = (0..10)
         .map(|n| {
-            let (forwarder, question) = (forwarder.clone(), question(&[&server], &format!("n{n}"), RecordType::A));
-            tokio::spawn(async move { forwarder.ask(&question).await })
+            let (upstreams, question) = (upstreams.clone(), question(&[&server], &format!("n{n}"), RecordType::A));
+            tokio::spawn(async move { upstreams.ask(&question).await })
         })
         .collect();
     let mut most = 0;
     while asked.iter().any(|asked| !asked.is_finished()) {
-        most = most.max(2 - forwarder.0.in_flight.available_permits());
+        most = most.max(2 - upstreams.0.in_flight.available_permits());
         tokio::task::yield_now().await;
     }
     for asked in asked {
@@ -577,17 +577,17 @@ async fn questions_past_the_bound_wait_for_their_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn what_this_host_could_not_ask_is_not_remembered() {
-    let forwarder = limited(ForwardLimits { in_flight: 0, ..ForwardLimits::default() });
+    let upstreams = limited(ForwardLimits { in_flight: 0, ..ForwardLimits::default() });
     let targets = Targets::from([([127, 0, 0, 1], 53).into()].as_slice());
     let question = ForwardQuestion { targets, qname: "www".parse().unwrap(), qtype: RecordType::A };
-    assert_eq!(forwarder.ask(&question).await, Err(ForwardError::Local));
-    assert_eq!(forwarder.cached(&question), None);
+    assert_eq!(upstreams.ask(&question).await, Err(ForwardError::Local));
+    assert_eq!(upstreams.cached(&question), None);
     // Nor where there is no way to send.
-    let forwarder = self::forwarder();
+    let upstreams = self::upstreams();
     let targets = Targets::from([([255, 255, 255, 255], 53).into()].as_slice());
     let question = ForwardQuestion { targets, ..question };
-    assert_eq!(forwarder.ask(&question).await, Err(ForwardError::Local));
-    assert_eq!(forwarder.cached(&question), None);
+    assert_eq!(upstreams.ask(&question).await, Err(ForwardError::Local));
+    assert_eq!(upstreams.cached(&question), None);
 }
 
 #[tokio::test]
@@ -600,16 +600,16 @@ async fn sockets_beside_the_first_of_each_question_are_bounded_and_given_back() 
         ..ForwardLimits::default()
     };
     assert_eq!(limits.sockets(), 9);
-    let forwarder = limited(limits);
+    let upstreams = limited(limits);
     let asked: Vec<_> = (0..6)
         .map(|n| {
-            let (forwarder, question) = (forwarder.clone(), question(&[&silent], &format!("n{n}"), RecordType::A));
-            tokio::spawn(async move { forwarder.ask(&question).await })
+            let (upstreams, question) = (upstreams.clone(), question(&[&silent], &format!("n{n}"), RecordType::A));
+            tokio::spawn(async move { upstreams.ask(&question).await })
         })
         .collect();
     let mut least = usize::MAX;
     while asked.iter().any(|asked| !asked.is_finished()) {
-        least = least.min(forwarder.0.spare_sockets.available_permits());
+        least = least.min(upstreams.0.spare_sockets.available_permits());
         sleep(Duration::from_millis(1)).await;
     }
     for asked in asked {
@@ -617,7 +617,7 @@ async fn sockets_beside_the_first_of_each_question_are_bounded_and_given_back() 
     }
     // All were wanted: each question is asked three times, whether or not it may wait for a response to each.
     assert_eq!((least, silent.queries()), (0, (18, 0)));
-    assert_eq!(forwarder.0.spare_sockets.available_permits(), 3);
+    assert_eq!(upstreams.0.spare_sockets.available_permits(), 3);
 }
 
 #[tokio::test]
@@ -628,11 +628,11 @@ async fn memory_for_replies_is_bounded() {
     })
     .await;
     let cache_octets = 64 << 10;
-    let forwarder = limited(ForwardLimits { cache_octets, ..ForwardLimits::default() });
+    let upstreams = limited(ForwardLimits { cache_octets, ..ForwardLimits::default() });
     for n in 0..1000 {
-        forwarder.ask(&question(&[&server], &format!("name{n}.example"), RecordType::A)).await.unwrap();
+        upstreams.ask(&question(&[&server], &format!("name{n}.example"), RecordType::A)).await.unwrap();
     }
-    assert!(forwarder.0.cache.weight() <= cache_octets as u64);
-    let remembered = forwarder.0.cache.len();
+    assert!(upstreams.0.cache.weight() <= cache_octets as u64);
+    let remembered = upstreams.0.cache.len();
     assert!((50..=cache_octets / ENTRY_OVERHEAD).contains(&remembered), "{remembered} are remembered");
 }

@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::stream::Connections;
 use super::udp::UdpDrops;
-use crate::forward::{Forwarder, TargetOutcome};
+use crate::forward::{TargetOutcome, Upstreams};
 use crate::incidents::{Incident, Incidents};
 use crate::snapshot::Published;
 
@@ -22,7 +22,7 @@ pub(super) struct ServerCollector {
     pub(super) incidents: Arc<Incidents>,
     pub(super) udp_drops: UdpDrops,
     pub(super) connections: Arc<Connections>,
-    pub(super) forwarder: Forwarder,
+    pub(super) upstreams: Upstreams,
 }
 
 impl Collector for ServerCollector {
@@ -56,7 +56,7 @@ impl Collector for ServerCollector {
 impl ServerCollector {
     fn encode_targets(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let targets: Vec<_> = self
-            .forwarder
+            .upstreams
             .targets()
             .into_iter()
             .map(|(target, counts)| {
@@ -83,7 +83,7 @@ impl ServerCollector {
         let mut family = encoder.encode_descriptor("target_set_aside", help, None, MetricType::Gauge)?;
         for (target, label, _) in &targets {
             if let Some(target) = target {
-                let is_aside = ConstGauge::new(i64::from(self.forwarder.is_set_aside(*target)));
+                let is_aside = ConstGauge::new(i64::from(self.upstreams.is_set_aside(*target)));
                 is_aside.encode(family.encode_family(&[("target", label.as_str())])?)?;
             }
         }

@@ -6,7 +6,7 @@ use super::waiting::{Place, Waiting};
 use super::{Serving, supervise};
 use crate::dns::ExtendedError;
 use crate::faults::{self, Fault};
-use crate::forward::{ForwardError, ForwardLimits, Forwarder};
+use crate::forward::{ForwardError, ForwardLimits, Upstreams};
 use crate::incidents::{Incident, Incidents};
 use crate::observe::Kind;
 use crate::resolve::{ForwardQuestion, Replies, Reply};
@@ -18,18 +18,18 @@ use crate::wire::{Received, Response};
 /// What has other servers asked. A clone is the same.
 #[derive(Clone, Debug)]
 pub(super) struct Forwarding {
-    forwarder: Forwarder,
+    upstreams: Upstreams,
     waiting: Arc<Waiting>,
 }
 
 impl Forwarding {
     pub(super) fn new(limits: ForwardLimits, incidents: Arc<Incidents>) -> Self {
-        Self { waiting: Arc::new(Waiting::new(&limits)), forwarder: Forwarder::new(limits, incidents) }
+        Self { waiting: Arc::new(Waiting::new(&limits)), upstreams: Upstreams::new(limits, incidents) }
     }
 
     /// What asks other servers.
-    pub(super) fn forwarder(&self) -> &Forwarder {
-        &self.forwarder
+    pub(super) fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
     }
 }
 
@@ -79,9 +79,9 @@ fn look_elsewhere(
     (view, question): (ViewId, Box<ForwardQuestion>),
     response: &mut Response,
 ) -> Begun {
-    let Forwarding { forwarder, waiting } = &serving.forwarding;
+    let Forwarding { upstreams, waiting } = &serving.forwarding;
     let (mut question, mut replies) = (*question, Replies::default());
-    while let Some(reply) = forwarder.cached(&question) {
+    while let Some(reply) = upstreams.cached(&question) {
         replies.push(question, reply.unwrap_or_else(failure));
         match answer(snapshot, client, received, &replies, response) {
             None => return Begun::Dropped(Kind::Malformed),
@@ -108,13 +108,13 @@ impl Waits {
         received: &Received<'_>,
         response: &mut Response,
     ) -> Option<(Served, Place)> {
-        let Serving { forwarding: Forwarding { forwarder, .. }, incidents, .. } = serving;
+        let Serving { forwarding: Forwarding { upstreams, .. }, incidents, .. } = serving;
         let Self { mut question, mut replies, mut place } = self;
         loop {
             faults::at(Fault::Forward);
             let reply = tokio::select! {
                 biased;
-                reply = forwarder.ask(&question) => reply.unwrap_or_else(failure),
+                reply = upstreams.ask(&question) => reply.unwrap_or_else(failure),
                 () = place.gives_way() => {
                     tracing::debug!(client = %client.source, qname = %question.qname, "a query gave way to others");
                     let counted = CountedClient::from(client.source);

@@ -197,7 +197,7 @@ impl Server {
             incidents: self.incidents.clone(),
             udp_drops: self.udp_drops.clone(),
             connections: connections.clone(),
-            forwarder: forwarding.forwarder().clone(),
+            upstreams: forwarding.upstreams().clone(),
         });
         let (mut accept_loops, mut carried, mut hickory) = (Vec::new(), Vec::new(), None);
         for (listener, listen) in self.listeners.into_iter().zip(&self.settings.listen) {

@@ -21,10 +21,10 @@ fn in_lower_case(query: &Message) -> Message {
 async fn each_datagram_has_an_id_a_port_and_a_spelling_of_its_own() {
     let silent = Server::silent().await;
     let question = question(&[&silent], LONG, RecordType::A);
-    assert_eq!(forwarder().ask(&question).await, Err(ForwardError::NoResponse));
+    assert_eq!(upstreams().ask(&question).await, Err(ForwardError::NoResponse));
     let mut datagrams = silent.datagrams();
     // Another question has more of them.
-    assert_eq!(forwarder().ask(&question).await, Err(ForwardError::NoResponse));
+    assert_eq!(upstreams().ask(&question).await, Err(ForwardError::NoResponse));
     datagrams.extend(silent.datagrams().split_off(datagrams.len()));
     assert!(datagrams.len() >= 4, "{datagrams:?}");
     let count = |mut values: Vec<String>| {
@@ -48,7 +48,7 @@ async fn each_datagram_has_an_id_a_port_and_a_spelling_of_its_own() {
 async fn a_late_response_to_the_first_datagram_is_taken() {
     // After the second datagram, before the third.
     let server = Server::slow(Duration::from_millis(450), |_, _, query| vec![found(&query, 1)]).await;
-    let reply = forwarder().ask(&question(&[&server], "www", RecordType::A)).await;
+    let reply = upstreams().ask(&question(&[&server], "www", RecordType::A)).await;
     check(reply, &[NO_ERROR, "www. 60 A 192.0.2.1"]);
     assert!(server.queries().0 >= 2, "{:?}", server.queries());
 }
@@ -56,9 +56,9 @@ async fn a_late_response_to_the_first_datagram_is_taken() {
 #[tokio::test]
 async fn a_target_that_changes_the_case_is_asked_over_tcp_once_and_in_lower_case_from_then_on() {
     let server = Server::start(|_, _, query| vec![in_lower_case(&query)]).await;
-    let forwarder = forwarder();
+    let upstreams = upstreams();
     let ask = async |name: &str| {
-        let reply = forwarder.ask(&question(&[&server], name, RecordType::A)).await;
+        let reply = upstreams.ask(&question(&[&server], name, RecordType::A)).await;
         check(reply, &[NO_ERROR, &format!("{name}. 60 A 192.0.2.1")]);
         (server.queries(), server.datagrams().pop().unwrap().qname)
     };
@@ -80,9 +80,9 @@ async fn one_changed_case_is_no_habit_where_the_target_keeps_it_over_tcp() {
         vec![if forged { answer(&in_lower_case(&query), vec![a(LONG, 60, 66)]) } else { found(&query, 1) }]
     })
     .await;
-    let forwarder = forwarder();
+    let upstreams = upstreams();
     for (name, queries) in [(LONG, (1, 1)), ("another.name.in.many.letters", (2, 1))] {
-        let reply = forwarder.ask(&question(&[&server], name, RecordType::A)).await;
+        let reply = upstreams.ask(&question(&[&server], name, RecordType::A)).await;
         check(reply, &[NO_ERROR, &format!("{name}. 60 A 192.0.2.1")]);
         assert_eq!(server.queries(), queries);
         let spelled = server.datagrams().pop().unwrap().qname;
@@ -93,11 +93,11 @@ async fn one_changed_case_is_no_habit_where_the_target_keeps_it_over_tcp() {
 #[tokio::test]
 async fn a_target_that_changes_the_case_and_takes_no_connections_is_asked_in_lower_case() {
     let server = Server::without_tcp(|_, query| vec![in_lower_case(&query)]).await;
-    let forwarder = forwarder();
+    let upstreams = upstreams();
     let mut queries = Vec::new();
     for n in 0..5 {
         let name = format!("name-{n}.in.many.letters");
-        let reply = forwarder.ask(&question(&[&server], &name, RecordType::A)).await;
+        let reply = upstreams.ask(&question(&[&server], &name, RecordType::A)).await;
         check(reply, &[NO_ERROR, &format!("{name}. 60 A 192.0.2.1")]);
         queries.push(server.queries().0);
     }
@@ -123,13 +123,13 @@ async fn the_spelling_of_a_query_stays_between_us_and_the_target() {
         }]
     })
     .await;
-    let forwarder = forwarder();
+    let upstreams = upstreams();
     for qname in ["the-quick-brown-fox.jumps-over-the-lazy-dog", "THE-QUICK-BROWN-FOX.Jumps-Over-The-Lazy-Dog"] {
         let alias = format!("{qname}. 0 CNAME the-quick-brown-fox.other.");
         let expected =
             [NO_ERROR, "jumps-over-the-lazy-dog. 60 DNAME other.", &alias, "the-quick-brown-fox.other. 60 A 192.0.2.1"];
-        check(forwarder.ask(&question(&[&server], qname, RecordType::A)).await, &expected);
-        let nothing = forwarder.ask(&question(&[&server], qname, RecordType::AAAA)).await;
+        check(upstreams.ask(&question(&[&server], qname, RecordType::A)).await, &expected);
+        let nothing = upstreams.ask(&question(&[&server], qname, RecordType::AAAA)).await;
         check(nothing, &[NX_DOMAIN, "---", "jumps-over-the-lazy-dog. 60 SOA 60"]);
     }
 }
@@ -151,7 +151,7 @@ async fn a_datagram_that_is_longer_than_we_said_or_is_cut_is_asked_for_over_tcp(
             vec![octets]
         })
         .await;
-        let reply = forwarder().ask(&question(&[&server], "www.example", RecordType::A)).await;
+        let reply = upstreams().ask(&question(&[&server], "www.example", RecordType::A)).await;
         check(reply, &[NO_ERROR, "www.example. 60 A 192.0.2.1"]);
         assert_eq!(server.queries(), (1, 1), "{len} octets");
     }
@@ -168,7 +168,7 @@ async fn a_datagram_of_exactly_the_size_that_we_said_is_taken() {
         vec![octets]
     })
     .await;
-    let reply = forwarder().ask(&question(&[&server], "www.example", RecordType::A)).await;
+    let reply = upstreams().ask(&question(&[&server], "www.example", RecordType::A)).await;
     check(reply, &[NO_ERROR, "www.example. 60 A 192.0.2.1"]);
     assert_eq!(server.queries(), (1, 0));
 }
@@ -187,7 +187,7 @@ async fn many_guesses_at_a_response_have_it_asked_for_over_tcp() {
         By::Tcp => vec![found(&query, 1)],
     })
     .await;
-    let reply = forwarder().ask(&question(&[&server], "www", RecordType::A)).await;
+    let reply = upstreams().ask(&question(&[&server], "www", RecordType::A)).await;
     check(reply, &[NO_ERROR, "www. 60 A 192.0.2.1"]);
     assert_eq!(server.queries(), (1, 1));
 }
@@ -200,14 +200,14 @@ async fn a_target_that_is_not_there_is_passed_over_at_once() {
         socket.local_addr().unwrap()
     };
     let second = Server::start(|_, _, query| vec![found(&query, 2)]).await;
-    let forwarder = limited(ForwardLimits { attempt_timeout: Duration::from_secs(60), ..ForwardLimits::default() });
+    let upstreams = limited(ForwardLimits { attempt_timeout: Duration::from_secs(60), ..ForwardLimits::default() });
     let targets = Targets::from([gone, second.address].as_slice());
     let question = ForwardQuestion { targets, qname: "www".parse().unwrap(), qtype: RecordType::A };
-    check(forwarder.ask(&question).await, &[NO_ERROR, "www. 60 A 192.0.2.2"]);
+    check(upstreams.ask(&question).await, &[NO_ERROR, "www. 60 A 192.0.2.2"]);
     // The last one may come back while there is time.
     let alone = ForwardQuestion { targets: Targets::from([gone].as_slice()), ..question };
     let started = Instant::now();
-    let forwarder = self::forwarder();
-    assert_eq!(forwarder.ask(&alone).await, Err(ForwardError::Network));
+    let upstreams = self::upstreams();
+    assert_eq!(upstreams.ask(&alone).await, Err(ForwardError::Network));
     assert!(started.elapsed() >= Duration::from_millis(600), "{:?}", started.elapsed());
 }
