@@ -10,7 +10,7 @@ use common::{INPUTS, Numbers, World, name, query};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use vnetdns::config::{self, Files};
 use vnetdns::dns::{Rcode, RecordType};
-use vnetdns::respond::{Outcome, Responder, respond};
+use vnetdns::respond::{Disposition, Responder, respond};
 use vnetdns::snapshot::Snapshot;
 use vnetdns::view::{Client, Transport};
 use vnetdns::wire::{Received, Response};
@@ -53,7 +53,7 @@ fn outcomes(criterion: &mut Criterion) {
             let mut response = Response::new();
             let client = client(source.into());
             let outcome = respond(snapshot, &client, &request, &mut response);
-            assert!(matches!(outcome, Some(Outcome::Answered(served)) if served.rcode == rcode));
+            assert!(matches!(outcome, Some(Disposition::Answered(served)) if served.rcode == rcode));
             assert_eq!(section_counts(&response), counts);
             bencher.iter(|| respond(snapshot, &client, &request, &mut response));
         });

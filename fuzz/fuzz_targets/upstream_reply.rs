@@ -11,7 +11,7 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 use vnetdns::config::{Files, load};
 use vnetdns::forward::fuzzing::{query, reply};
 use vnetdns::resolve::Replies;
-use vnetdns::respond::{Outcome, respond, respond_observed};
+use vnetdns::respond::{Disposition, respond, respond_observed};
 use vnetdns::snapshot::{Generation, Identity, Snapshot};
 use vnetdns::view::{Client, Transport};
 use vnetdns::wire::{Received, Response};
@@ -38,7 +38,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         let client = Client::new([10, 1, 0, 4].into(), transport);
         let mut response = Response::new();
         let outcome = respond(&SNAPSHOT, &client, &request, &mut response);
-        let Some(Outcome::Forward { question, .. }) = outcome else { panic!("{outcome:?}") };
+        let Some(Disposition::Forward { question, .. }) = outcome else { panic!("{outcome:?}") };
         let mut message = message.to_vec();
         if how & 2 == 0 {
             let sent = query(&question, &RANDOM);
@@ -64,8 +64,8 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         let outcome = respond_observed(&SNAPSHOT, &client, &Received::parse(&request), &replies, &mut response, &mut ());
         match outcome {
             // An alias to a name that is the upstream's too is its word; one to a name here is looked up.
-            Some(Outcome::Forward { .. }) | None => panic!("{outcome:?}"),
-            Some(Outcome::Answered(_)) => {}
+            Some(Disposition::Forward { .. }) | None => panic!("{outcome:?}"),
+            Some(Disposition::Answered(_)) => {}
         }
         let octets = response.as_octets();
         assert!(transport == Transport::Tcp || octets.len() <= 1232, "{} octets", octets.len());

@@ -18,7 +18,7 @@ use crate::config::{Config, Listen, load};
 use crate::control;
 use crate::dns::{Name, NameRef, RecordType, TypeName, rdata};
 use crate::resolve::{Observer, Replies, Step};
-use crate::respond::{Outcome, is_refused, respond_observed, view_of};
+use crate::respond::{Disposition, is_refused, respond_observed, view_of};
 use crate::snapshot::{Destination, Generation, Identity, OUTSIDE, Snapshot};
 use crate::view::{LinkedZone, ViewId};
 use crate::wire::{Received, Response};
@@ -79,19 +79,19 @@ impl Explain {
         let Trace { mut text, names, .. } = trace;
         match outcome {
             None => bail!("the query gets no response"),
-            Some(Outcome::Forward { question, .. }) => {
+            Some(Disposition::Forward { question, .. }) => {
                 let servers: Vec<_> = question.targets.addresses().iter().map(ToString::to_string).collect();
                 writeln!(text, "   asked there, in this order until one responds: {}", servers.join(", "))?;
                 print(&text)?;
                 return Ok(ExitCode::SUCCESS);
             }
-            Some(Outcome::Answered(_)) if names == 0 && is_refused(&snapshot, &client, &identified) => {}
-            Some(Outcome::Answered(_)) if names == 0 => {
+            Some(Disposition::Answered(_)) if names == 0 && is_refused(&snapshot, &client, &identified) => {}
+            Some(Disposition::Answered(_)) if names == 0 => {
                 text.push_str(
                     "\nThe question is refused as such, before any zone is asked: it is none for stored data\n",
                 );
             }
-            Some(Outcome::Answered(_)) => {}
+            Some(Disposition::Answered(_)) => {}
         }
         text.push('\n');
         text.push_str(&dig::print(response.as_octets()).context("the response cannot be read")?);

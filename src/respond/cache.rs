@@ -194,7 +194,7 @@ mod tests {
     use super::*;
     use crate::azure::{Change, Scope, ZoneContents, ZoneKey};
     use crate::config::{Files, load};
-    use crate::respond::{Outcome, Responder, respond};
+    use crate::respond::{Disposition, Responder, respond};
     use crate::snapshot::{Identity, Snapshot};
     use crate::view::Transport;
     use crate::wire::Received;
@@ -218,12 +218,12 @@ mod tests {
 
     /// Asks as a client in `vnet-n1`, with and without the cache.
     #[track_caller]
-    fn ask(responder: &mut Responder, snapshot: &Snapshot, request: &[u8], persona: Persona) -> Option<Outcome> {
+    fn ask(responder: &mut Responder, snapshot: &Snapshot, request: &[u8], persona: Persona) -> Option<Disposition> {
         ask_as(responder, snapshot, request, Client { persona, ..Client::new([10, 1, 0, 4].into(), Transport::Udp) })
     }
 
     #[track_caller]
-    fn ask_as(responder: &mut Responder, snapshot: &Snapshot, request: &[u8], client: Client) -> Option<Outcome> {
+    fn ask_as(responder: &mut Responder, snapshot: &Snapshot, request: &[u8], client: Client) -> Option<Disposition> {
         let (mut response, mut expected) = (Response::new(), Response::new());
         let outcome = responder.respond(snapshot, &client, &Received::parse(request), &mut response);
         assert_eq!(outcome, respond(snapshot, &client, request, &mut expected));
@@ -300,7 +300,7 @@ mod tests {
         for (network, expected) in [(1, 1), (2, 1), (3, 2), (4, 2), (3, 2)] {
             let client = Client::new([10, network, 0, 4].into(), Transport::Udp);
             let outcome = ask_as(&mut responder, &snapshot, &query("www.contoso.internal", 1), client);
-            let Some(Outcome::Answered(served)) = outcome else { panic!("{outcome:?}") };
+            let Some(Disposition::Answered(served)) = outcome else { panic!("{outcome:?}") };
             // Whoever reads the log is told of the client's own network.
             assert_eq!(snapshot.view(served.view).label(), Some(&*format!("default/vnet-{network}")));
             assert_eq!(kept(&responder, &snapshot), expected, "vnet-{network}");

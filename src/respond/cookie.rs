@@ -80,7 +80,7 @@ mod tests {
     use super::*;
     use crate::config::{Files, load};
     use crate::dns::CookieSecrets;
-    use crate::respond::{Outcome, Responder, Served, respond};
+    use crate::respond::{Disposition, Responder, Served, respond};
     use crate::snapshot::{Generation, Identity};
     use crate::view::Transport;
 
@@ -115,10 +115,10 @@ mod tests {
     fn ask(snapshot: &Snapshot, client: &Client, request: &[u8]) -> (Served, Vec<u8>) {
         let (mut response, mut kept) = (Response::new(), Response::new());
         let mut responder = Responder::new();
-        let Some(Outcome::Answered(served)) = respond(snapshot, client, request, &mut response) else { panic!() };
+        let Some(Disposition::Answered(served)) = respond(snapshot, client, request, &mut response) else { panic!() };
         for _ in 0..2 {
             let outcome = responder.respond(snapshot, client, &Received::parse(request), &mut kept);
-            assert_eq!(outcome, Some(Outcome::Answered(served)));
+            assert_eq!(outcome, Some(Disposition::Answered(served)));
             assert_eq!(kept.as_octets(), response.as_octets());
         }
         (served, response.as_octets().to_vec())

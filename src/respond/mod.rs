@@ -16,7 +16,7 @@ pub(crate) use signed::key_name;
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Disposition {
     /// The response is written.
     Answered(Served),
     /// Other servers must say something first: the request is to be answered again with their reply. Nothing is written.
@@ -63,7 +63,7 @@ pub enum SignatureState {
 /// verified here, and gives the client its key.
 ///
 /// Returns `None` where nothing may be sent: the request is cut off, or no request at all.
-pub fn respond(snapshot: &Snapshot, client: &Client, request: &[u8], response: &mut Response) -> Option<Outcome> {
+pub fn respond(snapshot: &Snapshot, client: &Client, request: &[u8], response: &mut Response) -> Option<Disposition> {
     respond_observed(snapshot, client, &Received::parse(request), &Replies::default(), response, &mut ())
 }
 
@@ -75,7 +75,7 @@ pub fn respond_observed<O: Observer>(
     replies: &Replies,
     response: &mut Response,
     observer: &mut O,
-) -> Option<Outcome> {
+) -> Option<Disposition> {
     match received.tsig() {
         Some(place) => {
             let tsig = Tsig::new(received.octets, place);
@@ -93,7 +93,7 @@ fn respond_verified<O: Observer>(
     replies: &Replies,
     response: &mut Response,
     observer: &mut O,
-) -> Option<Outcome> {
+) -> Option<Disposition> {
     match received.request {
         Ok(mut request) => {
             cookie::settle(snapshot, client, &mut request.edns);
@@ -130,7 +130,7 @@ impl Responder {
         client: &Client,
         received: &Received<'_>,
         response: &mut Response,
-    ) -> Option<Outcome> {
+    ) -> Option<Disposition> {
         self.is_kept = false;
         let none = Replies::default();
         let mut request = match received.request {
@@ -150,7 +150,7 @@ impl Responder {
             response.write_kept(&request, client, scope, kept);
             self.is_kept = true;
             let cookie = cookie::state(&request.edns);
-            return Some(Outcome::Answered(Served {
+            return Some(Disposition::Answered(Served {
                 view,
                 way: identified.way.kind(),
                 rcode: Rcode::NoError,
@@ -174,7 +174,7 @@ pub fn respond_failed(
     client: &Client,
     received: &Received<'_>,
     response: &mut Response,
-) -> Option<Outcome> {
+) -> Option<Disposition> {
     refuse(snapshot, client, &received.refused(Rcode::ServFail), None, response)
 }
 
@@ -184,11 +184,11 @@ fn refuse(
     refusal: &Refusal<'_>,
     extended_error: Option<ExtendedError>,
     response: &mut Response,
-) -> Option<Outcome> {
+) -> Option<Disposition> {
     let (refusal, cookie) = cookie::settle_refusal(snapshot, client, refusal);
     let rcode = response.write_refusal(&refusal, client, extended_error)?;
     let identified = snapshot.identifier().identify(client, None);
-    Some(Outcome::Answered(Served {
+    Some(Disposition::Answered(Served {
         view: view_of(&identified),
         way: identified.way.kind(),
         rcode,
@@ -242,7 +242,7 @@ fn answer<O: Observer>(
     response: &mut Response,
     observer: &mut O,
     keep: impl FnOnce(&Answer<'_>, &Response),
-) -> Outcome {
+) -> Disposition {
     let view = view_of(identified);
     let mut answer = match request.question.qclass {
         _ if is_refused(snapshot, client, identified) => refused(),
@@ -255,7 +255,7 @@ fn answer<O: Observer>(
         _ => refused(),
     };
     if let Some(question) = answer.forward.take() {
-        return Outcome::Forward { view, question };
+        return Disposition::Forward { view, question };
     }
     let scope = match identified.scope {
         0 => 0,
@@ -265,7 +265,7 @@ fn answer<O: Observer>(
     response.write_answer(request, &answer, client, snapshot.forwards(view), scope);
     keep(&answer, response);
     let cookie = cookie::state(&request.edns);
-    Outcome::Answered(Served {
+    Disposition::Answered(Served {
         view,
         way: identified.way.kind(),
         rcode: answer.rcode,

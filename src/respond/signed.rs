@@ -4,7 +4,7 @@
 //! by the key. Over a transport where responses are encoded anew, so that a signature would not fit them, nothing signed is
 //! answered.
 
-use super::{Outcome, SignatureState, refuse, respond_verified};
+use super::{Disposition, SignatureState, refuse, respond_verified};
 use crate::dns::{ExtendedError, Folded, Rcode};
 use crate::resolve::{Observer, Replies};
 use crate::snapshot::Snapshot;
@@ -21,7 +21,7 @@ pub(super) fn respond<O: Observer>(
     replies: &Replies,
     response: &mut Response,
     observer: &mut O,
-) -> Option<Outcome> {
+) -> Option<Disposition> {
     if !client.transport.sends_octets() {
         let refusal = received.refused(Rcode::Refused);
         return refuse(snapshot, client, &refusal, Some(ExtendedError::NoSignatures), response);
@@ -33,7 +33,7 @@ pub(super) fn respond<O: Observer>(
         Ok(key) => {
             let client = Client { key: id, ..*client };
             let mut outcome = respond_verified(snapshot, &client, received, replies, response, observer)?;
-            if let Outcome::Answered(served) = &mut outcome {
+            if let Disposition::Answered(served) = &mut outcome {
                 served.signature = SignatureState::Valid;
                 tsig.sign(response, key, None, client.now);
             }
@@ -42,7 +42,7 @@ pub(super) fn respond<O: Observer>(
         Err(failure) => {
             let rcode = if failure == TsigFailure::Malformed { Rcode::FormErr } else { Rcode::NotAuth };
             let mut outcome = refuse(snapshot, client, &received.refused(rcode), None, response)?;
-            if let Outcome::Answered(served) = &mut outcome {
+            if let Disposition::Answered(served) = &mut outcome {
                 served.signature = SignatureState::Invalid(failure);
             }
             match (failure, key) {

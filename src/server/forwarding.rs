@@ -10,7 +10,7 @@ use crate::forward::{ForwardError, ForwardLimits, Upstreams};
 use crate::incidents::{Incident, Incidents};
 use crate::observe::Kind;
 use crate::resolve::{ForwardQuestion, Replies, Reply};
-use crate::respond::{Outcome, Responder, Served, respond_observed};
+use crate::respond::{Disposition, Responder, Served, respond_observed};
 use crate::snapshot::Snapshot;
 use crate::view::{Client, CountedClient, ViewId};
 use crate::wire::{Received, Response};
@@ -62,10 +62,10 @@ pub(super) fn begin(
 ) -> Begun {
     match supervise::respond(responder, snapshot, client, received, response) {
         None => Begun::Dropped(Kind::Malformed),
-        Some(Outcome::Answered(served)) => {
+        Some(Disposition::Answered(served)) => {
             Begun::Answered(if responder.is_kept() { Kind::Kept } else { Kind::Resolved }, served)
         }
-        Some(Outcome::Forward { view, question }) => {
+        Some(Disposition::Forward { view, question }) => {
             look_elsewhere(serving, snapshot, client, received, (view, question), response)
         }
     }
@@ -85,8 +85,8 @@ fn look_elsewhere(
         replies.push(question, reply.unwrap_or_else(failure));
         match answer(snapshot, client, received, &replies, response) {
             None => return Begun::Dropped(Kind::Malformed),
-            Some(Outcome::Answered(served)) => return Begun::Answered(Kind::Forwarded, served),
-            Some(Outcome::Forward { question: next, .. }) => question = *next,
+            Some(Disposition::Answered(served)) => return Begun::Answered(Kind::Forwarded, served),
+            Some(Disposition::Forward { question: next, .. }) => question = *next,
         }
     }
     match serving.admission.wait(waiting, view, client.source) {
@@ -124,8 +124,8 @@ impl Waits {
             };
             replies.push(question, reply);
             match answer(snapshot, client, received, &replies, response)? {
-                Outcome::Answered(served) => return Some((served, place)),
-                Outcome::Forward { question: next, .. } => question = *next,
+                Disposition::Answered(served) => return Some((served, place)),
+                Disposition::Forward { question: next, .. } => question = *next,
             }
         }
     }
@@ -142,7 +142,7 @@ fn answer(
     received: &Received<'_>,
     replies: &Replies,
     response: &mut Response,
-) -> Option<Outcome> {
+) -> Option<Disposition> {
     let answered = supervise::caught(|| respond_observed(snapshot, client, received, replies, response, &mut ()));
     answered.unwrap_or_else(|| supervise::failed(snapshot, client, received, response))
 }

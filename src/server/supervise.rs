@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio_util::task::TaskTracker;
 
 use crate::faults;
-use crate::respond::{Outcome, Responder, respond_failed};
+use crate::respond::{Disposition, Responder, respond_failed};
 use crate::snapshot::Snapshot;
 use crate::view::Client;
 use crate::wire::{Received, Response};
@@ -29,7 +29,7 @@ pub(super) fn respond(
     client: &Client,
     received: &Received<'_>,
     response: &mut Response,
-) -> Option<Outcome> {
+) -> Option<Disposition> {
     let answered = caught(|| {
         faults::at_query(received);
         responder.respond(snapshot, client, received, response)
@@ -51,7 +51,7 @@ pub(super) fn failed(
     client: &Client,
     received: &Received<'_>,
     response: &mut Response,
-) -> Option<Outcome> {
+) -> Option<Disposition> {
     caught(|| respond_failed(snapshot, client, received, response)).flatten()
 }
 

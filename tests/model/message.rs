@@ -6,7 +6,7 @@ use hickory_proto::op::{Message, MessageType};
 use hickory_proto::rr::Record;
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 use vnetdns::resolve::Replies;
-use vnetdns::respond::{Outcome, Served, respond_observed};
+use vnetdns::respond::{Disposition, Served, respond_observed};
 use vnetdns::snapshot::Snapshot;
 use vnetdns::view::{Client, Transport};
 use vnetdns::wire::{Received, Response};
@@ -90,8 +90,8 @@ pub(crate) fn respond_to(
     // An alias more with each question.
     for _ in 0..20 {
         match respond_observed(snapshot, client, &Received::parse(request), &replies, response, &mut ())? {
-            Outcome::Answered(served) => return Some(served),
-            Outcome::Forward { question, .. } => {
+            Disposition::Answered(served) => return Some(served),
+            Disposition::Forward { question, .. } => {
                 let reply = reply(&question);
                 replies.push(*question, reply);
             }

@@ -21,7 +21,7 @@ use vnetdns::azure::{Catalogue, Declared, Origin, Topology};
 use vnetdns::config::{Files, Listen, ServerSettings, load};
 use vnetdns::dns::Ttl;
 use vnetdns::observe::Metrics;
-use vnetdns::respond::{Outcome, respond};
+use vnetdns::respond::{Disposition, respond};
 use vnetdns::server::Server;
 use vnetdns::snapshot::{Generation, Identity, Published, Snapshot};
 use vnetdns::view::{Client, Persona, Transport};
@@ -231,8 +231,8 @@ pub(crate) fn general(
     let mut response = Response::new();
     match respond(snapshot, &client, request, &mut response) {
         None => Ok(None),
-        Some(Outcome::Answered(_)) => Ok(Some(response.as_octets().to_vec())),
-        Some(Outcome::Forward { .. }) => Err(()),
+        Some(Disposition::Answered(_)) => Ok(Some(response.as_octets().to_vec())),
+        Some(Disposition::Forward { .. }) => Err(()),
     }
 }
 
