@@ -140,8 +140,8 @@ impl ZoneContents {
         self.compiled.as_ref().map(|compiled| &compiled.zone)
     }
 
-    /// Gives the record sets up for the zone that they were compiled to.
-    pub(crate) fn settle(&mut self, zone: Arc<Zone>) {
+    /// Keeps the zone that the record sets were compiled to in place of them.
+    pub(crate) fn set_compiled(&mut self, zone: Arc<Zone>) {
         let record_sets = std::mem::take(&mut self.record_sets);
         let written = record_sets.into_iter().filter(|(_, set)| set.writer != Writer::Person);
         let written = written.map(|(key, set)| (key, set.writer)).collect();

@@ -110,8 +110,8 @@ impl Inventory {
         &self.linked[zone]
     }
 
-    /// Forgets what only a derivation needs.
-    pub(super) fn settle(&mut self) {
+    /// Drops what only a derivation needs.
+    pub(super) fn drop_linked(&mut self) {
         self.linked = Vec::new();
     }
 

@@ -73,7 +73,7 @@ impl Topology {
             }
             let unverified = inventory.unverified(catalogue);
             let listener_networks = Vec::new();
-            inventory.settle();
+            inventory.drop_linked();
             Ok((Self { inventory, zones, forwarding, listener_networks, allocations, unverified }, findings))
         } else {
             Err(findings)

@@ -158,7 +158,7 @@ pub(super) fn load_text<T>(
             let warnings = problems.clone();
             let config = mem::take(&mut *text);
             let mut sources = Sources { config, zone_files, secrets, warnings, is_quiet };
-            sources.settle(&topology);
+            sources.assign_zones(&topology);
             let sources = is_comparable.then_some(sources);
             Ok((Config { server, certificates, cookies, topology, catalogue, warnings: problems, sources }, seen))
         }

@@ -69,8 +69,8 @@ pub struct RecordSetChange {
 }
 
 impl Sources {
-    /// What the zones of the topology say about the files that they are from.
-    pub(super) fn settle(&mut self, topology: &Topology) {
+    /// Notes for each file which zone of the topology is from it.
+    pub(super) fn assign_zones(&mut self, topology: &Topology) {
         let mut declared = HashMap::new();
         for zone in topology.zones() {
             // Those that follow from it come later.

@@ -58,7 +58,7 @@ impl<'a> Exchange<'a> {
     pub(super) fn finish(self, serving: &Serving, snapshot: &Snapshot, counters: &Counters, tap: &mut Tap) {
         if let Some(made) = &self.made {
             tap.record(&self, made, serving.address, snapshot);
-            self.tell(made, serving, snapshot);
+            self.report(made, serving, snapshot);
         }
         counters.count(|| self.observation(snapshot));
     }
@@ -67,16 +67,16 @@ impl<'a> Exchange<'a> {
     pub(super) fn finish_shared(self, serving: &Serving, snapshot: &Snapshot) {
         if let Some(made) = &self.made {
             serving.dnstap.shared(|tap| tap.record(&self, made, serving.address, snapshot));
-            self.tell(made, serving, snapshot);
+            self.report(made, serving, snapshot);
         }
         serving.metrics.shared().count_shared(|| self.observation(snapshot));
     }
 
-    /// Tells the incidents and the query log.
+    /// Reports to the incidents and to the query log.
     #[inline]
-    fn tell(&self, made: &Made<'_>, serving: &Serving, snapshot: &Snapshot) {
+    fn report(&self, made: &Made<'_>, serving: &Serving, snapshot: &Snapshot) {
         if made.served.is_alert || matches!(made.served.signature, SignatureState::Invalid(_)) {
-            self.report(made, &serving.incidents, snapshot);
+            self.report_incident(made, &serving.incidents, snapshot);
         }
         if serving.query_log.is_on() {
             serving.query_log.log(self, made, serving.address, snapshot);
@@ -103,7 +103,7 @@ impl<'a> Exchange<'a> {
     }
 
     #[cold]
-    fn report(&self, made: &Made<'_>, incidents: &Incidents, snapshot: &Snapshot) {
+    fn report_incident(&self, made: &Made<'_>, incidents: &Incidents, snapshot: &Snapshot) {
         let (client, served) = (self.peer, made.served);
         if served.is_alert {
             incidents.report(Incident::SecurityAlert, served.view, || {

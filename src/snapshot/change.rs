@@ -32,7 +32,7 @@ impl Snapshot {
             for id in changed {
                 let view = &mut views[id.index()];
                 view.changed = next.generation;
-                view.settle();
+                view.rehash();
                 move_among_alike(&views, &mut alike, id);
             }
             (next.views, next.alike) = (views.into(), alike.into());

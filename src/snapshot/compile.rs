@@ -95,7 +95,7 @@ impl Snapshot {
         }
         for view in &mut views {
             view.changed = generation;
-            view.settle();
+            view.rehash();
         }
         let rules = topology.forwarding().rules.iter().map(|rule| ForwardingRule {
             ruleset: rule.label.as_str().into(),
@@ -385,7 +385,7 @@ fn served_zone(
                 Some(zone) => Arc::clone(zone),
                 None => Arc::new(Zone::compile(contents.apex.as_ref(), sources())?),
             };
-            contents.settle(Arc::clone(&zone));
+            contents.set_compiled(Arc::clone(&zone));
             zone
         }
     };

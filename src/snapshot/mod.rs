@@ -214,20 +214,20 @@ impl View {
     }
 
     /// All that answers depend on.
-    fn sight(&self) -> impl Hash + Eq + '_ {
+    fn answer_inputs(&self) -> impl Hash + Eq + '_ {
         let Self { network: _, custom_dns, linked, rules, security, has_upstream, internal, changed: _, hash: _ } =
             self;
         (custom_dns, linked, rules, security, has_upstream, internal)
     }
 
-    /// Takes note of all that it sees.
-    fn settle(&mut self) {
-        self.hash = foldhash::fast::FixedState::default().hash_one(self.sight());
+    /// Computes the hash anew, after a change of anything that answers depend on.
+    fn rehash(&mut self) {
+        self.hash = foldhash::fast::FixedState::default().hash_one(self.answer_inputs());
     }
 
-    /// Whether two views, of which note was taken, see the same.
+    /// Whether two views see the same. Their hashes must be up to date.
     fn sees_the_same(&self, other: &Self) -> bool {
-        self.hash == other.hash && self.sight() == other.sight()
+        self.hash == other.hash && self.answer_inputs() == other.answer_inputs()
     }
 }
 

@@ -125,7 +125,7 @@ pub enum CertificateHolder {
 /// Who a client subnet tells of, and for how many bits of it that is so. A subnet of no length tells of nobody: the client
 /// does not want to be told of (RFC 7871 §7.1.2). Nor does one in which there are clients of several kinds; its scope
 /// then asks for a longer one.
-fn told(clients: &Selector, subnet: IpNet) -> (Option<&SelectorRule>, u8) {
+fn select_subnet(clients: &Selector, subnet: IpNet) -> (Option<&SelectorRule>, u8) {
     if subnet.prefix_len() == 0 {
         return (None, 0);
     }
@@ -293,7 +293,7 @@ impl Identifier {
         if let Some(subnet) = client_subnet
             && let Some(forwarder) = self.speaker(client.source).filter(|forwarder| forwarder.client_subnet)
         {
-            let (rule, scope) = told(&forwarder.clients, subnet);
+            let (rule, scope) = select_subnet(&forwarder.clients, subnet);
             return Identified { scope, ..by_rule(Way::ClientSubnet(forwarder, rule), rule) };
         }
         match client.listener.map_or(Belonging::Nobody, |listener| self.belonging(listener)) {
@@ -329,7 +329,7 @@ impl Identifier {
                 Some(Identified { way: Way::Key(key), belonging: Belonging::Network(view), scope: 0 })
             }
             (KeyHolder::Administrator, Some(subnet)) => {
-                let (rule, scope) = told(&self.sources, subnet);
+                let (rule, scope) = select_subnet(&self.sources, subnet);
                 Some(Identified { scope, ..by_rule(Way::Administrator(key, rule), rule) })
             }
             (KeyHolder::Administrator, None) | (KeyHolder::Anyone, _) => None,
@@ -343,7 +343,7 @@ impl Identifier {
                 }
                 CertificateHolder::Forwarder(id) => {
                     let forwarder = Some(self.forwarder(id)).filter(|forwarder| forwarder.client_subnet)?;
-                    let (rule, scope) = told(&forwarder.clients, client_subnet?);
+                    let (rule, scope) = select_subnet(&forwarder.clients, client_subnet?);
                     Some(Identified { scope, ..by_rule(Way::ClientSubnet(forwarder, rule), rule) })
                 }
             }

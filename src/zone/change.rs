@@ -89,7 +89,7 @@ impl Builder {
                 self.rrsets.extend_from_within(known.clone());
                 let first = self.rrsets.len() - known.len();
                 self.rrsets.insert(first + at, rrset);
-                self.settle(id, rtype, hid);
+                self.reclassify(id, rtype, hid);
             }
         }
         Some(())
@@ -104,7 +104,7 @@ impl Builder {
         self.zone.unused += (removed.end - removed.start) as usize + size_of::<RrsetEntry>();
         self.rrsets.copy_within(known.start + at + 1..known.end, known.start + at);
         self.nodes[id.0 as usize].rrset_count -= 1;
-        self.settle(id, rtype, hid);
+        self.reclassify(id, rtype, hid);
         self.prune(id);
     }
 
@@ -127,9 +127,9 @@ impl Builder {
         }
     }
 
-    /// Says anew what a node is, and what is below it, after a record set of that type has come or gone; `hid` is whether
+    /// Determines again what a node is, and what is below it, after a record set of that type has come or gone; `hid` is whether
     /// it hid what is below it before.
-    fn settle(&mut self, id: NodeId, rtype: RecordType, hid: bool) {
+    fn reclassify(&mut self, id: NodeId, rtype: RecordType, hid: bool) {
         let kind = self.nodes[id.0 as usize].kind;
         if !STRUCTURAL.contains(&rtype) || matches!(kind, NodeKind::Hidden(_)) {
             return;

@@ -63,18 +63,18 @@ impl<'a> Values<'a> {
         self.value.is_object()
     }
 
-    /// The value where it is told.
-    pub(super) fn told(self) -> Option<&'a Value> {
+    /// The value where it is known.
+    pub(super) fn known(self) -> Option<&'a Value> {
         Some(self.value).filter(|value| !value.is_null() && !self.is_sensitive())
     }
 
-    /// A text that is told and not empty. Terraform keeps what was not given as an empty text.
+    /// A text that is known and not empty. Terraform keeps what was not given as an empty text.
     pub(super) fn text(self) -> Option<&'a str> {
-        self.told()?.as_str().filter(|text| !text.is_empty())
+        self.known()?.as_str().filter(|text| !text.is_empty())
     }
 
     pub(super) fn flag(self) -> Option<bool> {
-        self.told()?.as_bool()
+        self.known()?.as_bool()
     }
 
     /// What becomes of the value in a body: the value, a note of why it is not told, or `None` where there is none.
