@@ -172,6 +172,31 @@ fn what_a_zone_group_holds_and_the_catalogue_does_not_is_written_as_records() {
     assert!(why.iter().any(|why| why.contains("Microsoft.MadeUp/things is not in the catalogue")), "{why:?}");
 }
 
+/// Azure Data Explorer's REST API, `VirtualNetworkConfiguration`: `subnetId`, and `state`, which is Disabled once the cluster
+/// has been moved out of the network.
+#[test]
+fn a_cluster_in_a_virtual_network_is_declared_in_it() {
+    let cluster = |name: &str, configuration: Value| {
+        json!({ "id": id(&format!("Microsoft.Kusto/clusters/{name}")), "location": "westeurope",
+                "virtualNetworkConfiguration": configuration })
+    };
+    let subnet = id("Microsoft.Network/virtualNetworks/net/subnets/sub");
+    let import = imported(json!([
+        network(),
+        cluster("inside", json!({ "subnetId": subnet, "state": "Enabled" })),
+        cluster("unsaid", json!({ "subnetId": subnet })),
+        cluster("moved", json!({ "subnetId": subnet, "state": "Disabled" })),
+        cluster("outside", Value::Null),
+    ]));
+    let clusters = tables(&import, "private_link_resource");
+    let network = |name: &str| {
+        let cluster = clusters.iter().find(|table| table["name"].as_str() == Some(name)).expect("declared");
+        cluster.get("virtual_network").and_then(|network| network.as_str())
+    };
+    let networks = ["inside", "unsaid", "moved", "outside"].map(network);
+    assert_eq!(networks, [Some("net"), Some("net"), None, None], "{}", import.text);
+}
+
 #[test]
 fn what_stands_beside_is_not_declared_again() {
     let net: ResourceId = id("Microsoft.Network/virtualNetworks/net").parse().unwrap();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::Value;
 
 use super::endpoints::{Endpoint, Evidence, Target, collect};
-use super::networks::Networks;
+use super::networks::{Networks, subnet_of};
 use super::zones::{RecordSet, Zones};
 use super::{Estate, heading, places};
 use crate::azure::{Address, Declared, Origin, PrivateLinkResource, ResourceId, ResourceMember, types};
@@ -38,6 +38,8 @@ struct Draft {
     is_closed: bool,
     sku: Option<String>,
     scoped: Vec<ResourceId>,
+    /// The network that it is deployed in.
+    network: Option<ResourceId>,
     /// Whether a private endpoint, or a scope, needs it.
     is_needed: bool,
     /// Why it cannot be declared.
@@ -60,7 +62,7 @@ struct Written {
 impl Services {
     pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks, zones: &mut Zones) -> Self {
         let mut services = Self { resources: BTreeMap::new(), services: Vec::new(), endpoints: Vec::new() };
-        services.described(estate);
+        services.described(estate, networks);
         services.private_link_services(estate);
         let endpoints = collect(estate, networks, zones);
         services.scoped(estate, &endpoints);
@@ -81,10 +83,11 @@ impl Services {
     }
 
     /// Resources of the catalogue's types that the files describe.
-    fn described(&mut self, estate: &mut Estate<'_>) {
+    fn described(&mut self, estate: &mut Estate<'_>, networks: &mut Networks) {
+        let world = estate.world;
         let types: HashSet<_> =
             estate.catalogue.services().iter().map(|service| service.resource_type.to_ascii_lowercase()).collect();
-        for resource in estate.world.resources.iter().filter(|resource| types.contains(&resource.kind)) {
+        for resource in world.resources.iter().filter(|resource| types.contains(&resource.kind)) {
             let region = resource.location.as_deref().and_then(|location| estate.catalogue.region(location));
             let mut draft = Draft::new(resource.id.clone(), region.unwrap_or_default(), resource.places.clone());
             draft.is_described = true;
@@ -106,6 +109,7 @@ impl Services {
             {
                 draft.resource.name_parts.insert("workspace_id".to_owned(), declared(id.to_owned()));
             }
+            draft.network = network_of_cluster(estate, networks, resource);
             let mut hosts = Vec::new();
             hosts_of(body, &mut hosts);
             let is_guess = draft.region_is_guess;
@@ -406,6 +410,7 @@ impl Draft {
             is_closed: false,
             sku: None,
             scoped: Vec::new(),
+            network: None,
             is_needed: false,
             mistake: None,
         }
@@ -437,6 +442,9 @@ impl Draft {
         }
         if let Some(sku) = &self.sku {
             toml.key("sku", &quoted(sku));
+        }
+        if let Some(network) = &self.network {
+            toml.key("virtual_network", &estate.quoted_label(network));
         }
         if !self.public_fqdn {
             toml.key("public_fqdn", "false");
@@ -548,6 +556,21 @@ fn hosts_of(value: &Value, hosts: &mut Vec<String>) {
         Value::Object(object) => object.values().for_each(|member| hosts_of(member, hosts)),
         _ => {}
     }
+}
+
+/// The network that a Data Explorer cluster is deployed in, which gives its public names their `privatelink` step. The member
+/// stays behind, with its state, when a cluster is moved out of its network.
+fn network_of_cluster(estate: &mut Estate<'_>, networks: &mut Networks, cluster: &Joined) -> Option<ResourceId> {
+    if !cluster.id.is_of_type("Microsoft.Kusto/clusters") {
+        return None;
+    }
+    let deployed = get(&cluster.body, "virtualNetworkConfiguration")?;
+    if text(deployed, "state").is_some_and(|state| state.eq_ignore_ascii_case("Disabled")) {
+        return None;
+    }
+    let (network, _) = subnet_of(estate, cluster, deployed)?;
+    networks.refer(estate, &network, cluster);
+    Some(network)
 }
 
 /// The region that most resources of the files are in.

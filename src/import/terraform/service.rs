@@ -188,7 +188,11 @@ const SERVICES: &[Service] = &[
     service(
         "azurerm_kusto_cluster",
         "Microsoft.Kusto/clusters",
-        &[("uri", "uri"), ("data_ingestion_uri", "dataIngestionUri")],
+        &[
+            ("uri", "uri"),
+            ("data_ingestion_uri", "dataIngestionUri"),
+            ("virtual_network_configuration.subnet_id", "virtualNetworkConfiguration.subnetId"),
+        ],
     ),
     service("azurerm_ai_foundry", MACHINE_LEARNING, WORKSPACE),
     service("azurerm_machine_learning_workspace", MACHINE_LEARNING, WORKSPACE),
