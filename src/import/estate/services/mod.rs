@@ -1,21 +1,23 @@
 //! Resources of Private Link, private link services, and the private endpoints of both.
 
+mod draft;
+mod target;
+mod written;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde_json::Value;
-
-use super::endpoints::{Endpoint, Evidence, Target, collect};
-use super::networks::{Networks, subnet_of};
+use super::endpoints::{Endpoint, Target, collect};
+use super::networks::Networks;
 use super::zones::{RecordSet, Zones};
 use super::{Estate, heading, places};
-use crate::azure::{Address, Declared, Origin, PrivateLinkResource, ResourceId, ResourceMember, types};
+use crate::azure::{Address, ResourceId, ResourceMember};
 use crate::import::Place;
-use crate::import::join::Joined;
-use crate::import::toml::{Toml, list, quoted, table};
-use crate::import::value::{flag, get, reference, text};
+use crate::import::toml::{Toml, quoted};
+use crate::import::value::{flag, get, text};
+use draft::{Draft, declared, hosts_of, network_of_cluster};
+pub(super) use target::{interface_evidence, member_reference, named_interfaces, relative, target_of};
+use written::Written;
 
-/// Most host names of one resource that are looked at.
-const MAX_HOSTS: usize = 64;
 /// What stands in place of an address that is not known.
 const UNKNOWN_ADDRESS: &str = Address::UNKNOWN;
 /// TTL of what a zone group writes, in seconds.
@@ -28,35 +30,11 @@ pub(super) struct Services {
     endpoints: Vec<Written>,
 }
 
-/// A resource of Private Link, as far as it is known.
-struct Draft {
-    resource: PrivateLinkResource,
-    places: Vec<Place>,
-    is_described: bool,
-    region_is_guess: bool,
-    public_fqdn: bool,
-    is_closed: bool,
-    sku: Option<String>,
-    scoped: Vec<ResourceId>,
-    /// The network that it is deployed in.
-    network: Option<ResourceId>,
-    /// Whether a private endpoint, or a scope, needs it.
-    is_needed: bool,
-    /// Why it cannot be declared.
-    mistake: Option<String>,
-}
-
 struct Service {
     id: ResourceId,
     alias: String,
     region: String,
     places: Vec<Place>,
-}
-
-/// An endpoint with the addresses of its members.
-struct Written {
-    endpoint: Endpoint,
-    addresses: Vec<(String, String)>,
 }
 
 impl Services {
@@ -399,116 +377,6 @@ impl Services {
     }
 }
 
-impl Draft {
-    fn new(id: ResourceId, region: &str, places: Vec<Place>) -> Self {
-        Self {
-            resource: PrivateLinkResource::new(declared(id), declared(region.to_owned())),
-            places,
-            is_described: false,
-            region_is_guess: true,
-            public_fqdn: true,
-            is_closed: false,
-            sku: None,
-            scoped: Vec::new(),
-            network: None,
-            is_needed: false,
-            mistake: None,
-        }
-    }
-
-    fn write(&self, estate: &Estate<'_>, toml: &mut Toml) {
-        let resource = &self.resource;
-        toml.gap();
-        toml.from(places(&self.places));
-        match self.is_described {
-            true => toml.comment(&places(&self.places)),
-            false => {
-                let places = places(&self.places);
-                let guess = if self.region_is_guess { ", its region is a guess" } else { "" };
-                toml.comment(&format!("in none of the files{guess}; named by {places}"));
-            }
-        }
-        toml.line("[[private_link_resource]]");
-        toml.key("type", &quoted(resource.id.resource_type()));
-        estate.identity(&resource.id, resource.id.names(), toml);
-        toml.key("region", &quoted(&resource.region));
-        if !resource.name_parts.is_empty() {
-            let parts = resource.name_parts.iter().map(|(part, value)| (part.as_str(), quoted(value)));
-            toml.key("name_parts", &table(parts));
-        }
-        if !resource.name_lists.is_empty() {
-            let lists = resource.name_lists.iter().map(|(name, elements)| (name.as_str(), list(elements.iter())));
-            toml.key("name_lists", &table(lists));
-        }
-        if let Some(sku) = &self.sku {
-            toml.key("sku", &quoted(sku));
-        }
-        if let Some(network) = &self.network {
-            toml.key("virtual_network", &estate.quoted_label(network));
-        }
-        if !self.public_fqdn {
-            toml.key("public_fqdn", "false");
-        }
-        if self.is_closed {
-            toml.key("public_network_access", &quoted("Disabled"));
-        }
-        if !self.scoped.is_empty() {
-            let labels: Vec<_> = self.scoped.iter().map(|id| estate.label(id)).collect();
-            toml.key("scoped_resources", &list(labels));
-        }
-    }
-}
-
-impl Written {
-    fn write(&self, estate: &Estate<'_>, toml: &mut Toml) {
-        let endpoint = &self.endpoint;
-        toml.gap();
-        toml.from(places(&endpoint.places));
-        toml.comment(&places(&endpoint.places));
-        match &endpoint.grafana {
-            None => {
-                toml.line("[[private_endpoint]]");
-                estate.identity(&endpoint.id, endpoint.id.name(), toml);
-                toml.key("virtual_network", &estate.quoted_label(&endpoint.network));
-                if let Some(subnet) = &endpoint.subnet {
-                    toml.key("subnet", &quoted(subnet));
-                }
-            }
-            Some(grafana) => {
-                toml.line("[[managed_private_endpoint]]");
-                toml.key("name", &quoted(endpoint.id.name()));
-                toml.key("grafana", &estate.quoted_label(grafana));
-            }
-        }
-        match &endpoint.target {
-            Target::Resource { id, group_id } => {
-                toml.key("private_link_resource", &estate.quoted_label(id));
-                toml.key("group_id", &quoted(group_id));
-            }
-            Target::Service(id) => toml.key("private_link_service", &estate.quoted_label(id)),
-            Target::Alias(alias) => toml.key("private_link_service", &quoted(alias)),
-        }
-        if endpoint.state != "Approved" || endpoint.grafana.is_some() {
-            toml.key("connection_state", &quoted(&endpoint.state));
-        }
-        if let Some(domain) = &endpoint.domain_name {
-            toml.key("domain_name", &quoted(domain));
-        }
-        if !self.addresses.is_empty() {
-            let addresses = self.addresses.iter().map(|(member, address)| (member.as_str(), quoted(address)));
-            toml.key("ip_configurations", &table(addresses));
-        }
-        if !endpoint.zones.is_empty() {
-            let zones: Vec<_> = endpoint.zones.iter().map(|zone| estate.label(zone)).collect();
-            if let Some(place) = &endpoint.zone_group_place {
-                toml.from(place);
-                toml.comment(&place.to_string());
-            }
-            toml.key("private_dns_zone_group", &list(zones));
-        }
-    }
-}
-
 /// A record that a zone group wrote and that does not follow from its endpoint here.
 fn by_hand_set(endpoint: &Endpoint, name: &str, rtype: &str, addresses: &[String]) -> RecordSet {
     RecordSet {
@@ -522,57 +390,6 @@ fn by_hand_set(endpoint: &Endpoint, name: &str, rtype: &str, addresses: &[String
     }
 }
 
-/// An owner relative to its zone, in lower case.
-pub(super) fn relative(name: &str, apex: &str) -> String {
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
-    let apex = apex.to_ascii_lowercase();
-    match name.strip_suffix(&apex) {
-        Some("") => "@".to_owned(),
-        Some(rest) => rest.trim_end_matches('.').to_owned(),
-        None => name,
-    }
-}
-
-fn declared<T>(value: T) -> Declared<T> {
-    Declared::new(value, Origin(0))
-}
-
-/// Host names in the properties of a resource, also of its URLs, in lower case.
-fn hosts_of(value: &Value, hosts: &mut Vec<String>) {
-    match value {
-        Value::String(text) if hosts.len() < MAX_HOSTS && text.len() < 1024 => {
-            let rest = text.split_once("://").map_or(text.as_str(), |(_, rest)| rest);
-            let host = rest.split(['/', ':', '?', ',', ';']).next().unwrap_or_default().trim_end_matches('.');
-            let is_host = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
-            if host.contains('.')
-                && host.len() <= 253
-                && host.bytes().all(is_host)
-                && host.parse::<std::net::IpAddr>().is_err()
-            {
-                hosts.push(host.to_ascii_lowercase());
-            }
-        }
-        Value::Array(elements) => elements.iter().for_each(|element| hosts_of(element, hosts)),
-        Value::Object(object) => object.values().for_each(|member| hosts_of(member, hosts)),
-        _ => {}
-    }
-}
-
-/// The network that a Data Explorer cluster is deployed in, which gives its public names their `privatelink` step. The member
-/// stays behind, with its state, when a cluster is moved out of its network.
-fn network_of_cluster(estate: &mut Estate<'_>, networks: &mut Networks, cluster: &Joined) -> Option<ResourceId> {
-    if !cluster.id.is_of_type("Microsoft.Kusto/clusters") {
-        return None;
-    }
-    let deployed = get(&cluster.body, "virtualNetworkConfiguration")?;
-    if text(deployed, "state").is_some_and(|state| state.eq_ignore_ascii_case("Disabled")) {
-        return None;
-    }
-    let (network, _) = subnet_of(estate, cluster, deployed)?;
-    networks.refer(estate, &network, cluster);
-    Some(network)
-}
-
 /// The region that most resources of the files are in.
 fn most_frequent_region(estate: &Estate<'_>) -> Option<String> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
@@ -584,82 +401,4 @@ fn most_frequent_region(estate: &Estate<'_>) -> Option<String> {
         .into_iter()
         .max_by_key(|(region, count)| (*count, std::cmp::Reverse(*region)))
         .map(|(region, _)| region.to_owned())
-}
-
-/// The ID of the private link service or resource that a managed endpoint or a connection points at.
-pub(super) fn target_of(
-    estate: &mut Estate<'_>,
-    from: &Joined,
-    target: &str,
-    group_id: Option<&str>,
-) -> Result<Target, String> {
-    if !target.starts_with('/') {
-        let is_alias = target.trim_end_matches('.').to_ascii_lowercase().ends_with(".azure.privatelinkservice");
-        return if is_alias {
-            Ok(Target::Alias(target.to_owned()))
-        } else {
-            Err(format!("its target {target:?} is no resource ID"))
-        };
-    }
-    let id = estate.reference(from, "target", Some(target)).ok_or("the ID of its target cannot be read")?;
-    if id.is_of_type(types::PRIVATE_LINK_SERVICE) {
-        return match estate.world.get(&id).map(|service| text(&service.body, "alias").is_some()) {
-            Some(true) => Ok(Target::Service(id)),
-            _ if estate.is_declared_beside(&id) => Ok(Target::Service(id)),
-            _ => Err(format!("its private link service {} is in none of the files", id.names())),
-        };
-    }
-    let group_id = match group_id {
-        Some(group_id) => group_id.to_owned(),
-        None => {
-            let of_type = estate.catalogue.services().iter().filter(|service| id.is_of_type(&service.resource_type));
-            let groups: HashSet<_> = of_type.map(|service| service.group_id.as_str()).collect();
-            match groups.into_iter().collect::<Vec<_>>().as_slice() {
-                [one] => (*one).to_owned(),
-                _ => return Err("its group ID is not told".to_owned()),
-            }
-        }
-    };
-    Ok(Target::Resource { id, group_id })
-}
-
-/// The evidence of an interface: addresses with the members and names that it says.
-pub(super) fn interface_evidence(interface: &Joined) -> Vec<Evidence> {
-    let configurations = crate::import::value::list(&interface.body, "ipConfigurations").iter();
-    let evidence = configurations.filter_map(|configuration| {
-        let address = crate::import::value::address(configuration, "privateIPAddress")?;
-        let link = get(configuration, "privateLinkConnectionProperties");
-        let names = link.map(|link| crate::import::value::texts(link, "fqdns")).unwrap_or_default();
-        Some(Evidence {
-            names: names.into_iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect(),
-            member: link.and_then(|link| text(link, "requiredMemberName")).map(str::to_owned),
-            addresses: vec![address],
-        })
-    });
-    evidence.collect()
-}
-
-/// The interface that an endpoint's `networkInterfaces` names.
-pub(super) fn named_interfaces<'a>(estate: &mut Estate<'a>, endpoint: &Joined) -> Vec<&'a Joined> {
-    let world = estate.world;
-    let named = crate::import::value::list(&endpoint.body, "networkInterfaces").iter();
-    let ids: Vec<_> = named.filter_map(|interface| text(interface, "id").map(str::to_owned)).collect();
-    let mut found: Vec<&Joined> = Vec::new();
-    for id in ids {
-        let id = estate.reference(endpoint, "network interface", Some(&id));
-        found.extend(id.and_then(|id| world.get(&id)));
-    }
-    // A template names it in another way.
-    if let Some(name) = text(&endpoint.body, "customNetworkInterfaceName")
-        && found.is_empty()
-    {
-        let id = endpoint.id.resource_group().resource(types::NETWORK_INTERFACE, name).ok();
-        found.extend(id.and_then(|id| world.get(&id)));
-    }
-    found
-}
-
-/// What a reference of a connection's member leads to.
-pub(super) fn member_reference<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
-    text(value, name).or_else(|| reference(value, name))
 }
