@@ -25,6 +25,7 @@
 
 pub mod azure;
 pub mod cli;
+pub mod codes;
 pub mod config;
 pub mod control;
 pub mod dns;

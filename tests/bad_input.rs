@@ -69,11 +69,11 @@ fn every_mistake_is_reported_with_its_place_and_its_mend() {
             Ok(expected) => failures.push(format!("{stem}: expected\n{expected}\nbut found\n{stdout}")),
             Err(error) => failures.push(format!("{stem}.expected: {error}")),
         }
-        let has_errors = stdout.contains(": error: ");
+        let has_errors = stdout.contains(": error[VN");
         if code != Some(i32::from(has_errors)) {
             failures.push(format!("{stem}: exit code {code:?}"));
         }
-        if !has_errors && !stdout.contains(": warning: ") {
+        if !has_errors && !stdout.contains(": warning[VN") {
             failures.push(format!("{stem}: nothing is reported"));
         }
         if !stderr.is_empty() {
@@ -114,7 +114,7 @@ fn a_file_that_cannot_be_read_is_reported() {
     ] {
         let file = file.to_str().unwrap();
         let (code, stdout, stderr) = parts(vnetdns(&["check", file]));
-        assert!(stdout.starts_with(&format!("{file}: error: {what}")), "{stdout}");
+        assert!(stdout.starts_with(&format!("{file}: error[VN001]: {what}")), "{stdout}");
         assert!(stdout.contains(&format!("\n  help: {mend}")), "{stdout}");
         assert!(stdout.ends_with("\n1 error, 0 warnings\n"), "{stdout}");
         assert_eq!((code, stderr.as_str()), (Some(1), ""));
@@ -129,7 +129,7 @@ fn a_text_too_long_for_a_record_is_not_repeated() {
     let zone = "[[private_dns_zone]]\nname = \"contoso.internal\"\n[[private_dns_zone.record_set]]\n";
     fs::write(&file, format!("{zone}{record_set}\n")).unwrap();
     let (code, stdout, _) = parts(vnetdns(&["check", file.to_str().unwrap()]));
-    assert!(stdout.contains("long.toml:6:12: error: a text of 65536 octets does not fit in a TXT record\n"));
+    assert!(stdout.contains("long.toml:6:12: error[VN202]: a text of 65536 octets does not fit in a TXT record\n"));
     assert!(stdout.len() < 1000);
     assert_eq!(code, Some(1));
 }

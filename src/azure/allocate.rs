@@ -16,6 +16,7 @@ use super::declaration::{
 use super::finding::Finding;
 use super::identity::ResourceId;
 use super::inventory::Inventory;
+use crate::codes::Code;
 
 /// Addresses of a subnet, from its first on, that belong to the platform.
 const KEPT_FOR_AZURE: u32 = 4;
@@ -78,7 +79,8 @@ pub(super) fn addresses(inventory: &mut Inventory, catalogue: &Catalogue, findin
             }
             None if full.insert((holder.virtual_network.clone(), subnet)) => {
                 let (network, endpoint) = (inventory.label(&holder.virtual_network), inventory.label(&holder.endpoint));
-                findings.push(Finding::error(
+                findings.push(Finding::new(
+                    Code::NoFreeAddress,
                     of.id(inventory).origin,
                     format!("{subnet} of virtual network \"{network}\" has no free address left"),
                     format!("give private endpoint \"{endpoint}\" another subnet, or fewer addresses to what is there"),
@@ -192,7 +194,8 @@ impl Wanted {
         for (member, address) in found {
             if self.is_partial && address.known().is_some() {
                 let key = if member.contains('.') { format!("\"{member}\"") } else { member.clone() };
-                findings.push(Finding::warning(
+                findings.push(Finding::new(
+                    Code::AddressGiven,
                     origin,
                     format!(
                         "private endpoint \"{name}\" has no address for its member \"{member}\": it is given {address}"

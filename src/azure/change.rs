@@ -8,6 +8,7 @@ use super::declaration::{
 };
 use super::finding::Finding;
 use super::identity::{ResourceId, types};
+use crate::codes::Code;
 use crate::dns::{Name, RecordType, TypeName};
 
 /// One change of the declared world.
@@ -270,5 +271,5 @@ fn remove<T>(resources: &mut Vec<T>, is_it: impl Fn(&T) -> bool) -> Option<()> {
 
 fn missing(kind: &str, what: &str) -> Finding {
     let mend = "name one that is there";
-    Finding::error(Origin::default(), format!("there is no {kind} {what}"), mend)
+    Finding::new(Code::MissingResource, Origin::default(), format!("there is no {kind} {what}"), mend)
 }

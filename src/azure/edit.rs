@@ -12,10 +12,10 @@ use super::declaration::{
     PowerState, PrivateDnsZone, RecordSet, ResolutionPolicy, SoaEdit, VirtualMachine, VirtualNetworkLink, Writer,
 };
 use super::derive::private_soa;
-use super::finding::Severity;
 use super::identity::{ResourceId, types};
 use super::topology::Topology;
 use super::{advice, check};
+use crate::codes::Severity;
 use crate::dns::{Name, NameRef, RecordType};
 use crate::zone::{Edit, RrsetSource, Zone};
 
@@ -267,7 +267,7 @@ fn edited(
     if is_quiet {
         advice::record_sets(&part, &mut findings);
     }
-    let is_sound = findings.iter().all(|finding| finding.severity == Severity::Warning && !is_quiet);
+    let is_sound = findings.iter().all(|finding| finding.severity() == Severity::Warning && !is_quiet);
     is_sound.then_some(zone)
 }
 

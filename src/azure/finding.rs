@@ -3,21 +3,13 @@
 use std::fmt;
 
 use super::declaration::Origin;
-
-/// How much a finding matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// The declaration is refused.
-    Error,
-    /// Legal, but likely not what was meant.
-    Warning,
-}
+use crate::codes::{Code, Severity};
 
 /// Something wrong or doubtful in a declaration.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// How much it matters.
-    pub severity: Severity,
+    /// What kind of thing it is.
+    pub code: Code,
     /// Where.
     pub origin: Origin,
     /// What is wrong.
@@ -27,12 +19,13 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn error(origin: Origin, what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, origin, what: what.into(), mend: mend.into() }
+    pub(super) fn new(code: Code, origin: Origin, what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { code, origin, what: what.into(), mend: mend.into() }
     }
 
-    pub(super) fn warning(origin: Origin, what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(origin, what, mend) }
+    /// How much it matters.
+    pub fn severity(&self) -> Severity {
+        self.code.severity()
     }
 }
 

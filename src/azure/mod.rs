@@ -25,6 +25,7 @@ mod identity;
 mod inventory;
 mod topology;
 
+pub use crate::codes::{Code, Severity};
 pub(crate) use catalogue::ResourceMember;
 pub use catalogue::{
     Catalogue, CatalogueError, Host, ListRule, Member, PartNeed, Service, Source, Srv, SubResource, Variant,
@@ -45,6 +46,6 @@ pub(crate) use derive::private_soa;
 pub use derive::{Destination, Forwarding, Rule, SecurityRule, Targets};
 pub use edit::Certainty;
 pub(crate) use edit::{EditedZone, source};
-pub use finding::{Finding, Severity};
+pub use finding::Finding;
 pub use identity::{Directory, Kind, ReferenceError, ResourceGroup, ResourceId, ResourceIdError, Subscription, types};
 pub use topology::Topology;

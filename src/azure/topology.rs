@@ -10,10 +10,11 @@ use super::declaration::{
     UnknownNames, VirtualNetwork, Word,
 };
 use super::derive::{self, Forwarding};
-use super::finding::{Finding, Severity};
+use super::finding::Finding;
 use super::identity::{Kind, ReferenceError, ResourceId};
 use super::inventory::Inventory;
 use super::{advice, allocate, check};
+use crate::codes::{Code, Severity};
 use crate::dns::Name;
 
 /// A declared world that can be served: its resources, and all zones that follow from them.
@@ -67,7 +68,7 @@ impl Topology {
         }
         let forwarding = derive::forwarding(&inventory, &mut findings);
         check::forwarding(&inventory, &forwarding, &zones, &mut findings);
-        if findings.iter().all(|finding| finding.severity == Severity::Warning) {
+        if findings.iter().all(|finding| finding.severity() == Severity::Warning) {
             if known.is_empty() {
                 advice::topology(&inventory, catalogue, &zones, &forwarding, &mut findings);
             }
@@ -286,10 +287,12 @@ impl Topology {
 fn nothing_is_declared(declaration: &Declaration) -> Finding {
     let what = "nothing is declared: every query would be refused";
     match declaration.strangers {
-        Strangers::Refused => Finding::warning(declaration.origin, what, "declare at least a zone or a resource"),
+        Strangers::Refused => {
+            Finding::new(Code::NothingDeclaredYet, declaration.origin, what, "declare at least a zone or a resource")
+        }
         Strangers::Public => {
             let mend = "declare at least a zone or a resource; `vnetdns serve` without a file serves the default lab";
-            Finding::error(declaration.origin, what, mend)
+            Finding::new(Code::NothingDeclared, declaration.origin, what, mend)
         }
     }
 }

@@ -40,7 +40,7 @@ enum Format {
 }
 
 /// The version of the JSON form: another where a member is gone or means something else.
-const SCHEMA: u32 = 1;
+const SCHEMA: &str = "vnetdns.check/1";
 
 impl Check {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {

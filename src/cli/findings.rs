@@ -2,16 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::azure::Severity;
 use crate::config::Problem;
 
 /// A problem of a configuration. Lines and columns count from 1; line 0 is the file as a whole.
 pub(super) fn as_json(problem: &Problem) -> Value {
     json!({
-        "severity": match problem.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        },
+        "code": problem.code.as_str(),
+        "severity": problem.severity().as_str(),
         "file": &*problem.place.file,
         "line": problem.place.line,
         "column": problem.place.column,

@@ -159,7 +159,7 @@ impl ImportCommand {
                 if self.strict && !is_whole { ExitCode::from(3) } else { ExitCode::SUCCESS }
             }
             Err(problems) => {
-                let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
+                let errors = problems.iter().filter(|problem| problem.severity() == Severity::Error);
                 errors.for_each(|problem| report += &format!("{problem}\n"));
                 report +=
                     &format!("{written}: does not load yet: correct what is wrong in it, and run `vnetdns check`\n");

@@ -9,7 +9,8 @@ use super::files::{Several, mend, shown, text as utf8};
 use super::load::{Config, load_text};
 use super::problem::{Place, Problem, Problems, Source};
 use super::{Files, key_file, read};
-use crate::azure::{Allocations, Catalogue, Severity};
+use crate::azure::{Allocations, Catalogue};
+use crate::codes::Code;
 use crate::import::{self, Import, Input, Mistake, Options, is_estate};
 
 const NOT_FOUND: &str = "give the path of a configuration file, or none for the default lab";
@@ -136,7 +137,12 @@ fn parts(several: &Several, problems: &mut Problems) -> Result<Parts, Problems> 
         match (utf8(octets), &parts.config) {
             (Ok(_), Some((first, _))) => {
                 let what = format!("a second configuration: {} is one already", shown(first));
-                problems.error(Place::file(&file), what, "give one configuration, beside files that are imported");
+                problems.report(
+                    Code::NotAConfiguration,
+                    Place::file(&file),
+                    what,
+                    "give one configuration, beside files that are imported",
+                );
             }
             (Ok(text), None) => parts.config = Some((path.clone(), text)),
             (Err(error), _) => *problems = unreadable(path, &error, problems),
@@ -147,7 +153,12 @@ fn parts(several: &Several, problems: &mut Problems) -> Result<Parts, Problems> 
 
 fn unreadable(path: &Path, error: &io::Error, problems: &mut Problems) -> Problems {
     let file: Arc<str> = shown(path).into();
-    problems.error(Place::file(&file), format!("cannot read the file: {error}"), mend(error, NOT_FOUND));
+    problems.report(
+        Code::UnreadableFile,
+        Place::file(&file),
+        format!("cannot read the file: {error}"),
+        mend(error, NOT_FOUND),
+    );
     std::mem::take(problems)
 }
 
@@ -165,7 +176,7 @@ fn join(parts: &Parts, options: &Options) -> Result<Import, Problems> {
         let mut problems = Problems::default();
         for Mistake { place, what, mend } in mistakes {
             let mend = if mend.is_empty() { "`vnetdns import --help` lists what is read".to_owned() } else { mend };
-            problems.error(Place::file(&place.to_string().into()), what, mend);
+            problems.report(Code::NotImported, Place::file(&place.to_string().into()), what, mend);
         }
         problems.sorted()
     })
@@ -173,22 +184,27 @@ fn join(parts: &Parts, options: &Options) -> Result<Import, Problems> {
 
 /// What was not understood, and what is asked for.
 fn warn(import: &Import, problems: &mut Problems) {
-    let mut warning = |place: String, what: String, mend: String| {
+    let mut warning = |code, place: String, what: String, mend: String| {
         let place = Place::file(&place.into());
-        problems.push(Problem { severity: Severity::Warning, place, what, mend });
+        problems.push(Problem { code, place, what, mend });
     };
     for doubt in &import.doubts {
         let mend = "declare the machines in a configuration beside these files, or import them too";
-        warning(doubt.place.to_string(), format!("{}: {}", doubt.what, doubt.why), mend.to_owned());
+        warning(Code::ImportDoubt, doubt.place.to_string(), format!("{}: {}", doubt.what, doubt.why), mend.to_owned());
     }
     for left in &import.left_out {
         let mend = "nothing, if the DNS does not need it; else declare it in a configuration beside these files";
-        warning(left.place.to_string(), format!("left out: {}: {}", left.what, left.why), mend.to_owned());
+        warning(
+            Code::LeftOut,
+            left.place.to_string(),
+            format!("left out: {}: {}", left.what, left.why),
+            mend.to_owned(),
+        );
     }
     for asked in &import.asked {
         let place = asked.places.first().map(ToString::to_string).unwrap_or_default();
         let what = format!("the address space of {} is in none of the files: no client is in it", asked.id);
         let mend = format!("pass it, --network {}=PREFIX, or declare the network in a configuration beside", asked.id);
-        warning(place, what, mend);
+        warning(Code::AddressSpaceNotKnown, place, what, mend);
     }
 }

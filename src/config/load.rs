@@ -12,6 +12,7 @@ use super::{
     Certificates, DnsCookies, Files, LoopbackClients, ServerSettings, Sources, declare, key_file, loopback, read,
 };
 use crate::azure::{Allocations, Catalogue, Declaration, Finding, ResourceId, Service, Topology};
+use crate::codes::Code;
 
 /// A configuration that can be served.
 #[derive(Debug)]
@@ -113,7 +114,7 @@ pub(super) fn load_text<T>(
     if key_file::is_one(&text) {
         // What reads TOML makes copies of it, which nothing wipes.
         let mend = "give the path of a configuration file, which names this one: [[tsig_key]] file = \"FILE\"";
-        problems.error(Place::file(&file), "a key, not a configuration", mend);
+        problems.report(Code::NotAConfiguration, Place::file(&file), "a key, not a configuration", mend);
         return Err(problems);
     }
     let mut places = Places::default();
@@ -123,7 +124,7 @@ pub(super) fn load_text<T>(
     for service_type in &mirror.service_types {
         let at = service_type.value.resource_type.span().start;
         if let Err((what, mend)) = catalogue.declare(service(&service_type.value)) {
-            problems.error(source.place(at), what, mend);
+            problems.report(Code::BadServiceType, source.place(at), what, mend);
         }
     }
     let mut declarer = declare::Declarer::new(&mirror, &catalogue, files, &path, &source, &mut places, &mut problems);
@@ -141,7 +142,7 @@ pub(super) fn load_text<T>(
     let has_deleted = declaration.private_endpoints.iter().any(|endpoint| endpoint.deleted || endpoint.was_approved);
     let is_comparable = !is_imported && !includes && !has_deleted && paths.len() == zone_files.len();
     let found = |finding: Finding| Problem {
-        severity: finding.severity,
+        code: finding.code,
         place: places.place(finding.origin),
         what: finding.what,
         mend: finding.mend,

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::azure::{Origin, Severity};
+use crate::azure::Origin;
+use crate::codes::{Code, Severity};
 
 /// A place in a file; lines and columns count from 1, columns in characters. Line 0 is the file as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,8 +20,8 @@ pub struct Place {
 /// One thing that is wrong or doubtful in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Whether the configuration is refused for it.
-    pub severity: Severity,
+    /// What kind of thing it is.
+    pub code: Code,
     /// Where.
     pub place: Place,
     /// What is wrong.
@@ -103,13 +104,16 @@ impl Place {
     }
 }
 
-impl Problems {
-    pub(super) fn error(&mut self, place: Place, what: impl Into<String>, mend: impl Into<String>) {
-        self.0.push(Problem { severity: Severity::Error, place, what: what.into(), mend: mend.into() });
+impl Problem {
+    /// Whether the configuration is refused for it.
+    pub fn severity(&self) -> Severity {
+        self.code.severity()
     }
+}
 
-    pub(super) fn warning(&mut self, place: Place, what: impl Into<String>, mend: impl Into<String>) {
-        self.0.push(Problem { severity: Severity::Warning, place, what: what.into(), mend: mend.into() });
+impl Problems {
+    pub(super) fn report(&mut self, code: Code, place: Place, what: impl Into<String>, mend: impl Into<String>) {
+        self.0.push(Problem { code, place, what: what.into(), mend: mend.into() });
     }
 
     pub(super) fn push(&mut self, problem: Problem) {
@@ -139,7 +143,7 @@ impl Problems {
     }
 
     pub(super) fn sorted(mut self) -> Self {
-        self.0.sort_by(|a, b| (&a.place, a.severity).cmp(&(&b.place, b.severity)));
+        self.0.sort_by(|a, b| (&a.place, a.severity()).cmp(&(&b.place, b.severity())));
         self.0.dedup();
         self
     }
@@ -151,7 +155,7 @@ impl Problems {
 
     /// How many there are of one severity.
     pub fn count(&self, severity: Severity) -> usize {
-        self.0.iter().filter(|problem| problem.severity == severity).count()
+        self.0.iter().filter(|problem| problem.severity() == severity).count()
     }
 
     /// Whether the configuration is refused.
@@ -175,13 +179,10 @@ impl fmt::Display for Place {
 }
 
 impl fmt::Display for Problem {
-    /// `file:line:column: error: what` and, on a second line, what to do.
+    /// `file:line:column: error[CODE]: what` and, on a second line, what to do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        write!(f, "{}: {severity}: {}\n  help: {}", self.place, self.what, self.mend)
+        let (severity, code) = (self.severity().as_str(), self.code);
+        write!(f, "{}: {severity}[{code}]: {}\n  help: {}", self.place, self.what, self.mend)
     }
 }
 

@@ -18,6 +18,7 @@ use super::mirror::{
 };
 use super::problem::{Problems, Source};
 use super::syntax::Legible;
+use crate::codes::Code;
 
 /// Most mistakes that are noted for one resource.
 const MAX_ATTEMPTS: usize = 32;
@@ -67,7 +68,7 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
     let mut reader = Reader { source, problems };
     let legible = Legible::new(text);
     for (at, what) in &legible.mistakes {
-        reader.error(*at, what, "correct the TOML; see https://toml.io");
+        reader.problem(Code::Syntax, *at, what, "correct the TOML; see https://toml.io");
     }
     if legible.lacks_head {
         // Whether Azure's limits count is not known.
@@ -79,11 +80,11 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
         match key.get_ref().as_ref() {
             "server" => match value.get_ref() {
                 DeValue::Table(_) => mirror.server = reader.table(value).map(|read| read.value).unwrap_or_default(),
-                _ => reader.error(value.span().start, "\"server\" is not a table", "write [server], once"),
+                _ => reader.problem(Code::WrongKind, value.span().start, "\"server\" is not a table", "write [server], once"),
             },
             "metrics" => match value.get_ref() {
                 DeValue::Table(_) => mirror.metrics = reader.table(value),
-                _ => reader.error(value.span().start, "\"metrics\" is not a table", "write [metrics], once"),
+                _ => reader.problem(Code::WrongKind, value.span().start, "\"metrics\" is not a table", "write [metrics], once"),
             },
             "subscription" => mirror.subscription = reader.value(value),
             "resource_group" => mirror.resource_group = reader.value(value),
@@ -91,7 +92,7 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
                 DeValue::Table(_) => {
                     mirror.dnstap = reader.table(value).map(|dnstap| Spanned::new(key.span(), dnstap));
                 }
-                _ => reader.error(value.span().start, "\"dnstap\" is not a table", "write [dnstap], once"),
+                _ => reader.problem(Code::WrongKind, value.span().start, "\"dnstap\" is not a table", "write [dnstap], once"),
             },
             "limits" => mirror.limits = reader.value(value),
             "public_cname_from" => mirror.public_cname_from = reader.value(value),
@@ -107,7 +108,7 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
             "dns_security_policy" => mirror.dns_security_policies = reader.tables(&key, value),
             "upstream" => match value.get_ref() {
                 DeValue::Table(_) => mirror.upstream = reader.table(value),
-                _ => reader.error(value.span().start, "\"upstream\" is not a table", "write [upstream], once"),
+                _ => reader.problem(Code::WrongKind, value.span().start, "\"upstream\" is not a table", "write [upstream], once"),
             },
             "private_endpoint" => {
                 let (of_services, of_resources) = divided(value, "private_link_service");
@@ -122,7 +123,8 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
                 mirror.managed_service_endpoints = reader.tables(&key, of_services);
             }
             "public_zone" => mirror.public_zones = reader.tables(&key, value),
-            unknown => reader.error(
+            unknown => reader.problem(
+Code::UnknownKey,
                 at,
                 format!("unknown table or key \"{unknown}\""),
                 "known are subscription, resource_group, limits, public_cname_from, unknown_names, [server], [metrics], [dnstap], [upstream] and [[virtual_network]], [[virtual_machine]], \
@@ -155,16 +157,16 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn error(&mut self, at: usize, what: impl Into<String>, mend: impl Into<String>) {
-        self.problems.error(self.source.place(at), what, mend);
+    fn problem(&mut self, code: Code, at: usize, what: impl Into<String>, mend: impl Into<String>) {
+        self.problems.report(code, self.source.place(at), what, mend);
     }
 
     /// Reads a value that stands by itself.
     fn value<T: DeserializeOwned + Default>(&mut self, value: Spanned<DeValue<'_>>) -> T {
         let at = value.span().start;
         T::deserialize(ValueDeserializer::from(value)).unwrap_or_else(|error| {
-            let (what, mend) = in_words_of_toml(error.message());
-            self.error(at, what, mend);
+            let (code, what, mend) = in_words_of_toml(error.message());
+            self.problem(code, at, what, mend);
             T::default()
         })
     }
@@ -178,14 +180,20 @@ impl Reader<'_> {
         let at = value.span().start;
         let key = key.get_ref();
         let DeValue::Array(elements) = value.into_inner() else {
-            self.error(at, format!("\"{key}\" is not a list of tables"), format!("write [[{key}]], once for each"));
+            self.problem(
+                Code::WrongKind,
+                at,
+                format!("\"{key}\" is not a list of tables"),
+                format!("write [[{key}]], once for each"),
+            );
             return Vec::new();
         };
         let mut tables = Vec::new();
         for element in elements {
             match element.get_ref() {
                 DeValue::Table(_) => tables.extend(self.table(element)),
-                _ => self.error(
+                _ => self.problem(
+                    Code::WrongKind,
                     element.span().start,
                     format!("an element of \"{key}\" is not a table"),
                     format!("write [[{key}]], once for each"),
@@ -209,8 +217,8 @@ impl Reader<'_> {
             // A key that was taken out is missing now, but was not before.
             let is_new = key.is_none_or(|key| !taken.iter().any(|taken| taken == key));
             if is_new && span != FILLED_IN {
-                let (what, mend) = in_words_of_toml(error.message());
-                self.error(span.start, what, mend);
+                let (code, what, mend) = in_words_of_toml(error.message());
+                self.problem(code, span.start, what, mend);
             }
             match key {
                 Some(key) if fill_in(&mut table, &span, key, DeValue::String("".into())) => {
@@ -251,14 +259,14 @@ fn fill_in<'a>(value: &mut Spanned<DeValue<'a>>, blamed: &Range<usize>, key: &st
 }
 
 /// A message of serde's in the words of TOML, and what to do about it.
-fn in_words_of_toml(message: &str) -> (String, &'static str) {
-    for (serdes, ours, mend) in [
-        ("unknown field", "unknown key", "remove the key, or correct its name"),
-        ("unknown variant", "unknown value", "write one of those"),
-        ("missing field", "missing key", "add the key"),
+fn in_words_of_toml(message: &str) -> (Code, String, &'static str) {
+    for (code, serdes, ours, mend) in [
+        (Code::UnknownKey, "unknown field", "unknown key", "remove the key, or correct its name"),
+        (Code::UnknownKey, "unknown variant", "unknown value", "write one of those"),
+        (Code::MissingKey, "missing field", "missing key", "add the key"),
     ] {
         if let Some(rest) = message.strip_prefix(serdes) {
-            return (format!("{ours}{rest}"), mend);
+            return (code, format!("{ours}{rest}"), mend);
         }
     }
     let (found, expected) = message.rsplit_once(", expected ").unwrap_or((message, "another value"));
@@ -279,7 +287,7 @@ fn in_words_of_toml(message: &str) -> (String, &'static str) {
         "a boolean" => ("true or false", "write true or false, without quotes"),
         _ => (expected, "correct the value"),
     };
-    (format!("found {found}, expected {expected}"), mend)
+    (Code::WrongKind, format!("found {found}, expected {expected}"), mend)
 }
 
 /// Takes the innermost key or element that has the span out of a value, and returns the key, or the number of the

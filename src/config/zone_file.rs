@@ -15,6 +15,7 @@ use super::entries::{Entries, Mistake, Token, seconds};
 use super::problem::{Place, Places, Problems, Source};
 use super::{Files, record_data};
 use crate::azure::{RecordSet, Writer};
+use crate::codes::Code;
 use crate::dns::{Name, Rdatas, RecordType, Ttl, TypeName, rdata};
 
 mod generate;
@@ -204,11 +205,11 @@ impl Reader<'_> {
                 Err(mistake) => mistake,
             };
             let (at, what, mend) = mistake;
-            self.problems.error(source.place(at), shortened(what), mend);
+            self.problems.report(Code::ZoneFileEntry, source.place(at), shortened(what), mend);
             mistakes += 1;
             if mistakes == MAX_MISTAKES {
                 let what = format!("{MAX_MISTAKES} mistakes up to here; the rest of the file was not read");
-                self.problems.error(source.place(at), what, "correct these first");
+                self.problems.report(Code::ZoneFileEntry, source.place(at), what, "correct these first");
                 break;
             }
         }
@@ -385,7 +386,7 @@ impl Reader<'_> {
                 if set.ttl != ttl && !self.unreadable_ttl {
                     let what = format!("TTL {ttl} differs from {} of the record set's other records", set.ttl);
                     let mend = "give all records of a set one TTL (RFC 2181 §5.2); the lower one is taken";
-                    self.problems.warning(place, what, mend);
+                    self.problems.report(Code::TtlsDiffer, place, what, mend);
                     set.ttl = set.ttl.min(ttl);
                 }
                 self.more.push((at, rdata));

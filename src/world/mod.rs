@@ -53,7 +53,7 @@ pub enum Refused {
 }
 
 fn first_error(findings: &[Finding]) -> String {
-    let error = findings.iter().max_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let error = findings.iter().max_by_key(|finding| std::cmp::Reverse(finding.severity()));
     error.map_or_else(String::new, |finding| format!("{}: {}", finding.what, finding.mend))
 }
 

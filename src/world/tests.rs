@@ -332,7 +332,8 @@ fn answers(snapshot: &Snapshot) -> Vec<(IpAddr, Vec<u8>, Vec<u8>)> {
 }
 
 fn texts(findings: &[Finding]) -> Vec<String> {
-    let mut texts: Vec<_> = findings.iter().map(|finding| format!("{:?} {}", finding.severity, finding.what)).collect();
+    let mut texts: Vec<_> =
+        findings.iter().map(|finding| format!("{:?} {}", finding.severity(), finding.what)).collect();
     texts.sort();
     texts
 }

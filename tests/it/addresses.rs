@@ -72,7 +72,7 @@ fn a_named_subnet_is_used_until_it_is_full() {
     assert_eq!(addresses(&config)[..2], expected);
     // 10.1.1.0/29 has eight addresses, five of which are Azure's.
     let report = addresses(&(config + &of_subnet("d")));
-    let full = "error: 10.1.1.0/29 of virtual network \"vnet\" has no free address left";
+    let full = "error[VN304]: 10.1.1.0/29 of virtual network \"vnet\" has no free address left";
     assert!(report.iter().any(|line| line.ends_with(full)), "{report:?}");
 }
 
@@ -215,7 +215,7 @@ fn every_command_says_that_an_address_is_not_known() {
     for line in ["vnet pe-a searchService address not known", "vnet pe-alias default address not known"] {
         assert!(lines.iter().any(|found| found == line), "{line}: {lines:#?}");
     }
-    let what = "warning: address not known of a.privatelink.search.windows.net. (written by private endpoint pe-a): clients \
+    let what = "warning[VN309]: address not known of a.privatelink.search.windows.net. (written by private endpoint pe-a): clients \
                 get SERVFAIL";
     assert!(lines.iter().any(|line| line.ends_with(what)), "{lines:#?}");
     let folder = tempfile::tempdir().unwrap();

@@ -351,7 +351,7 @@ fn two_descriptions_of_one_resource_that_differ_are_named_both() {
     let output = run(&["import"], &[fixture("az-links.json"), changed]);
     assert_eq!(output.status.code(), Some(1));
     let text = stderr(&output);
-    assert!(text.contains("changed.json: [1]: error:") && text.contains("az-links.json: [1]"), "{text}");
+    assert!(text.contains("changed.json: [1]: error[VN701]:") && text.contains("az-links.json: [1]"), "{text}");
     assert!(text.contains("resolutionPolicy"), "{text}");
 }
 

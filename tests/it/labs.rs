@@ -72,7 +72,7 @@ fn warnings(arguments: &[&str]) -> Vec<String> {
     let report = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{report}");
     let lines = report.lines().filter(|line| !line.starts_with("  help: "));
-    lines.map(|line| line.split_once(" warning: ").map_or(line, |(_, what)| what).to_owned()).collect()
+    lines.map(|line| line.split_once("]: ").map_or(line, |(_, what)| what).to_owned()).collect()
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::azure::contents::ZoneContents;
 use crate::azure::declaration::{Address, Declared, Origin, RecordSet};
 use crate::azure::finding::Finding;
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 use crate::dns::RecordType;
 
 const MEND: &str = "write the address in place of \"unknown\" as soon as Azure has given it";
@@ -29,14 +30,14 @@ pub(super) fn advise(inventory: &Inventory, zones: &[ZoneContents], findings: &m
         };
         let names: Vec<_> = sets.iter().map(|set| set.owner.to_string()).collect();
         let what = format!("{what} not known of {} ({}): clients get SERVFAIL", names.join(", "), first.writer);
-        findings.push(Finding::warning(origin, what, mend));
+        findings.push(Finding::new(Code::AddressNotKnown, origin, what, mend));
     }
     let is_unknown = |server: &&Declared<Address<SocketAddr>>| server.known().is_none();
     let mut warn = |servers: &[Declared<Address<SocketAddr>>], whose: String, who: &str| {
         // Where the first is known, it is asked.
         let Some(server) = servers.first().filter(is_unknown) else { return };
         let what = format!("address not known of the DNS server of {whose}: {who} get SERVFAIL");
-        findings.push(Finding::warning(server.origin, what, MEND));
+        findings.push(Finding::new(Code::AddressNotKnown, server.origin, what, MEND));
     };
     for network in &inventory.virtual_networks {
         warn(&network.dns_servers, format!("\"{}\"", inventory.label(&network.id)), "its clients");
@@ -61,7 +62,7 @@ pub(super) fn advise(inventory: &Inventory, zones: &[ZoneContents], findings: &m
             let network = inventory.label(&network.id);
             let what =
                 format!("address not known of an inbound endpoint of \"{network}\": no query is taken for one to it");
-            findings.push(Finding::warning(endpoint.origin, what, MEND));
+            findings.push(Finding::new(Code::AddressNotKnown, endpoint.origin, what, MEND));
         }
     }
 }

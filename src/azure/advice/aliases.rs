@@ -6,6 +6,7 @@ use crate::azure::contents::{NetworkId, Scope, ZoneContents};
 use crate::azure::declaration::RecordSet;
 use crate::azure::finding::Finding;
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 use crate::dns::{MAX_ALIASES, Name, NameRef, RecordType, rdata};
 
 /// How many aliases are followed to see whether they are a circle.
@@ -25,7 +26,8 @@ pub(super) fn advise(inventory: &Inventory, zones: &[ZoneContents], findings: &m
             if let Some(whom) = dead_end(inventory, zone, target, &covering)
                 && reported.insert(target.to_name())
             {
-                findings.push(Finding::warning(
+                findings.push(Finding::new(
+                    Code::DanglingAlias,
                     record_set.origin,
                     format!("{} is an alias for {target}, which no zone holds {whom}", record_set.owner),
                     "they get the alias and no address; give the target an address, or a public zone that holds it",
@@ -151,14 +153,16 @@ impl<'z> Chains<'z> {
                 let first = circle.iter().map(|(_, set)| *set).min_by_key(|set| &set.owner)?;
                 circles.insert(key).then(|| {
                     let what = format!("aliases lead in a circle {whom}: {}", names.join(" → "));
-                    Finding::warning(
+                    Finding::new(
+                        Code::CircularAlias,
                         first.origin,
                         what,
                         "an alias has to end at a name with data: correct one of the targets",
                     )
                 })
             }
-            Wrong::Long(whom) => Some(Finding::warning(
+            Wrong::Long(whom) => Some(Finding::new(
+                Code::LongAliasChain,
                 start.origin,
                 format!(
                     "{} is the first of {MAX_ALIASES} aliases in a chain {whom}: the target of the last is not looked up",

@@ -7,11 +7,13 @@ use ipnet::IpNet;
 use crate::azure::declaration::{Address, Declared, Listener, PrivateDnsZone, Strangers, VirtualNetwork};
 use crate::azure::finding::Finding;
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 
 /// Warns of forwarders that are trusted with more than there is, or less, and of keys that prove nothing.
 pub(super) fn advise(inventory: &Inventory, findings: &mut Vec<Finding>) {
     for key in inventory.tsig_keys.iter().filter(|key| key.networks.is_none()) {
-        findings.push(Finding::warning(
+        findings.push(Finding::new(
+            Code::KeyOfNobody,
             key.name.origin,
             format!(
                 "the key \"{}\" names no network: responses are signed, but who has it is not known by it",
@@ -22,7 +24,8 @@ pub(super) fn advise(inventory: &Inventory, findings: &mut Vec<Finding>) {
     }
     if !inventory.listeners.iter().any(|listener| listener.takes_certificates) {
         for certificate in &inventory.client_certificates {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::UnusableClientCertificate,
                 certificate.name.origin,
                 format!("nobody can show the client certificate \"{}\": no listener has TLS", *certificate.name),
                 "add a listener with transport = \"tls\"; HTTPS, HTTP/3 and QUIC take no certificates of clients",
@@ -35,7 +38,8 @@ pub(super) fn advise(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let has_proxy = inventory.forwarders.iter().any(|forwarder| forwarder.proxy_protocol);
     for origin in inventory.listeners.iter().filter_map(|listener| listener.requires_proxy_protocol) {
         if !has_proxy {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::NobodyCanAsk,
                 origin,
                 "nobody can ask here: no forwarder may send PROXY headers",
                 "declare a [[forwarder]] with proxy_protocol = true, or remove require_proxy_protocol",
@@ -58,7 +62,8 @@ pub(super) fn advise(inventory: &Inventory, findings: &mut Vec<Finding>) {
             } else {
                 continue;
             };
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::WideForwarder,
                 address.origin,
                 format!("{}, of forwarder \"{name}\", {what} may claim to be any client of its networks", **address),
                 "list the addresses of the forwarder itself",
@@ -87,7 +92,7 @@ pub(super) fn advise(inventory: &Inventory, findings: &mut Vec<Finding>) {
                 ),
             };
             let what = format!("{}, with which forwarder \"{name}\" is trusted, {what}", **prefix);
-            findings.push(Finding::warning(prefix.origin, what, mend));
+            findings.push(Finding::new(Code::ForwarderPrefixes, prefix.origin, what, mend));
         }
         // A proxy's clients are the ones who must be let in.
         for address in forwarder.addresses.iter().filter(|_| forwarder.client_subnet) {
@@ -95,7 +100,8 @@ pub(super) fn advise(inventory: &Inventory, findings: &mut Vec<Finding>) {
             let admits =
                 |listener: &Listener| listener.allow_from.as_ref().is_none_or(|allowed| allowed.iter().any(overlap));
             if !inventory.listeners.is_empty() && !inventory.listeners.iter().any(admits) {
-                findings.push(Finding::warning(
+                findings.push(Finding::new(
+                    Code::ForwarderRefused,
                     address.origin,
                     format!("forwarder \"{name}\" is refused: no listener's allow_from holds {}", **address),
                     "add it to the allow_from of the listener that it asks",
@@ -110,7 +116,8 @@ pub(super) fn advise(inventory: &Inventory, findings: &mut Vec<Finding>) {
             };
             let own = inventory.virtual_networks.iter().filter(|network| holds(network).is_some()).max_by_key(holds);
             let Some(own) = own.filter(|network| sees_zones(inventory, network)) else { continue };
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::ForwarderWithinNetwork,
                 address.origin,
                 format!(
                     "forwarder \"{name}\" asks from {}, in virtual network \"{}\": a query that tells of no client, as \
@@ -134,7 +141,8 @@ pub(super) fn advise(inventory: &Inventory, findings: &mut Vec<Finding>) {
                 forwarder.client_prefixes.iter().any(|prefix| prefix.contains(own) || own.contains(&**prefix))
             };
             if !prefixes(declared).iter().any(overlap) {
-                findings.push(Finding::warning(
+                findings.push(Finding::new(
+                    Code::ForwarderWithoutPrefix,
                     network.origin,
                     format!(
                         "forwarder \"{name}\" speaks for \"{}\", but none of its client_prefixes lies there",
@@ -170,7 +178,8 @@ fn advise_on_listeners(inventory: &Inventory, findings: &mut Vec<Finding>) {
             continue;
         };
         if lets_strangers_in && !address.ip().is_unspecified() {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::OpenListener,
                 network.origin,
                 format!(
                     "whoever reaches {address} is a client of \"{}\": strangers = \"refused\" refuses nobody there",
@@ -180,7 +189,8 @@ fn advise_on_listeners(inventory: &Inventory, findings: &mut Vec<Finding>) {
             ));
         }
         if address.ip().is_unspecified() && is_open {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::OpenListener,
                 network.origin,
                 format!("whoever reaches this host on {address} is a client of \"{}\"", inventory.label(network)),
                 "add allow_from or interface, or listen on an address that only its clients reach",
@@ -193,7 +203,8 @@ fn advise_on_listeners(inventory: &Inventory, findings: &mut Vec<Finding>) {
         if let Some(other) = inventory.virtual_networks.iter().find(is_endpoint)
             && other.id != *network
         {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::ListenerOfAnotherNetwork,
                 network.origin,
                 format!(
                     "whoever asks {} is a client of \"{}\", but it is an inbound endpoint of \"{}\"",
@@ -217,7 +228,8 @@ fn advise_on_endpoints(inventory: &Inventory, listener: SocketAddr, findings: &m
             })
         };
         let Some(endpoint) = network.inbound_endpoints.iter().find(answers) else { continue };
-        findings.push(Finding::warning(
+        findings.push(Finding::new(
+Code::OpenListener,
             endpoint.origin,
             format!(
                 "whoever asks this inbound endpoint of \"{}\", where {listener} listens, is its client: strangers = \"refused\" \

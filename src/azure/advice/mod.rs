@@ -19,6 +19,7 @@ use super::derive::{Destination, Forwarding};
 use super::finding::{Finding, quoted};
 use super::identity::ResourceId;
 use super::inventory::Inventory;
+use crate::codes::Code;
 use crate::dns::{Name, NameRef, RecordType, rdata};
 
 pub(super) use record_sets::record_sets;
@@ -58,7 +59,8 @@ fn links(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneContents], f
         let Scope::Private { id, links } = &zone.scope else { continue };
         let resource_group = id.resource_group().name();
         if links.is_empty() {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::ZoneWithoutLink,
                 zone.origin,
                 format!("the private zone {} in \"{resource_group}\" has no link: nobody sees it", zone.apex),
                 "add virtual_network_links = [{ virtual_network = \"NAME\" }]",
@@ -70,7 +72,8 @@ fn links(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneContents], f
         // One that endpoints are meant to write to is reported with them, or waits for an approval.
         let is_unused = holds_nothing && zone.is_private_link() && !in_groups.contains(id);
         if let Some((network, _)) = takes_all.filter(|_| is_unused) {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::ZoneWithoutRecords,
                 zone.origin,
                 format!(
                     "the private zone {} in \"{resource_group}\" holds no record: whatever public DNS leads there is \
@@ -88,13 +91,15 @@ fn links(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneContents], f
         };
         let redirects = links.iter().any(|(_, policy)| policy == ResolutionPolicy::NxDomainRedirect);
         if redirects && !zone.is_private_link() {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::RedirectWithoutEffect,
                 zone.origin,
                 format!("NxDomainRedirect has no effect on {}: it works for Private Link zones only", zone.apex),
                 "remove resolution_policy from the link",
             ));
         } else if redirects && !is_known(&zone.apex) {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::RedirectOnUnknownZone,
                 zone.origin,
                 format!("NxDomainRedirect on {}, which is the zone of no service that is known here", zone.apex),
                 "Azure's documents have it for zones of Private Link resources; it has been seen to take others, too",
@@ -120,7 +125,8 @@ fn hidden(inventory: &Inventory, zones: &[ZoneContents], findings: &mut Vec<Find
             let from_here = shorter.record_sets.range((zone.apex.clone(), RecordType::ZERO)..).map(|(_, set)| set);
             let mut below = from_here.take_while(|set| set.owner.as_ref().is_within(zone.apex.as_ref()));
             if let Some(set) = below.find(|set| !zone.holds(set.owner.as_ref())) {
-                findings.push(Finding::warning(
+                findings.push(Finding::new(
+Code::ShadowedZone,
                     zone.origin,
                     format!(
                         "the private zone {} hides {} ({}) in {} from clients of \"{}\": the zone with the longest name \
@@ -163,7 +169,8 @@ fn overridden(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneContent
             !names.any(|name| zone.holds(name))
         });
         if let Some(member) = lost.find_map(|members| members.first()) {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::PublicZoneTaken,
                 zone.origin,
                 format!(
                     "the private zone {} takes the whole public zone of that name away from its networks: {} is one of \
@@ -186,7 +193,8 @@ fn prefixes(inventory: &Inventory, findings: &mut Vec<Finding>) {
         prefixes.extend(own.map(|prefix| (prefix.trunc(), number, prefix.origin)));
         let has_listener = listened.contains(&number);
         if network.address_space.is_empty() && network.client_prefixes.is_empty() && !has_listener {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::NetworkWithoutPrefix,
                 network.id.origin,
                 format!("virtual network \"{}\" has no prefix: no client belongs to it", inventory.label(&network.id)),
                 "add address_space = [\"10.1.0.0/16\"] or client_prefixes",
@@ -202,7 +210,8 @@ fn prefixes(inventory: &Inventory, findings: &mut Vec<Finding>) {
         let (inside, others): (Vec<_>, BTreeSet<_>) = narrower.map(|(prefix, other, _)| (*prefix, *other)).unzip();
         if IpNet::aggregate(&inside).contains(outer) && !others.contains(network) {
             let others = others.into_iter().map(|other| inventory.network_label(other));
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::HiddenPrefix,
                 *origin,
                 format!(
                     "no client is taken as \"{}\" by {outer}: narrower prefixes of {} cover all of it",
@@ -236,7 +245,7 @@ fn prefixes(inventory: &Inventory, findings: &mut Vec<Finding>) {
                     "this is right if it was meant; else correct one of the prefixes",
                 )
             };
-            findings.push(Finding::warning(origin, what, mend));
+            findings.push(Finding::new(Code::OverlappingNetworks, origin, what, mend));
         }
         if enclosing.last().is_none_or(|(outer, _)| *outer != prefix) {
             enclosing.push((prefix, network));
@@ -257,7 +266,8 @@ fn endpoints(
         }
         let name = inventory.label(&endpoint.id);
         if endpoint.private_dns_zone_group.is_empty() {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::EndpointWithoutZoneGroup,
                 endpoint.id.origin,
                 format!("private endpoint \"{name}\" has no zone group: no zone gets its records"),
                 "add private_dns_zone_group = [\"ZONE\"], or write the records by hand",
@@ -289,7 +299,8 @@ fn endpoints(
         for reference in &endpoint.private_dns_zone_group {
             let Some((at, declared)) = inventory.zone(reference) else { continue };
             if !private_zones.contains(&*declared.name) {
-                findings.push(Finding::warning(
+                findings.push(Finding::new(
+                    Code::UselessZoneInGroup,
                     reference.origin,
                     format!("private endpoint \"{name}\" writes no record to {}", declared.name),
                     format!("its zones are {}", listed(private_zones.iter().copied())),
@@ -305,7 +316,8 @@ fn endpoints(
             };
             if !links.contains(network) && !is_asked_elsewhere(&zone.apex) {
                 let (resource_group, network) = (id.resource_group().name(), inventory.network_label(network));
-                findings.push(Finding::warning(
+                findings.push(Finding::new(
+Code::ZoneNotLinked,
                     reference.origin,
                     format!(
                         "the zone {} in \"{resource_group}\" is not linked to \"{network}\", {role} of private endpoint \
@@ -322,7 +334,8 @@ fn endpoints(
 fn managed_endpoints(inventory: &Inventory, findings: &mut Vec<Finding>) {
     for endpoint in inventory.managed_private_endpoints.iter().filter(|endpoint| !endpoint.is_used()) {
         if endpoint.connection_state == ConnectionState::Approved {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::NotRefreshed,
                 endpoint.name.origin,
                 format!(
                     "managed private endpoint \"{}\" is approved, but \"{}\" was not refreshed: it does not use it",
@@ -366,7 +379,8 @@ fn public_access(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneCont
         }
         if let Some(name) = name {
             let networks = networks.into_iter().map(|network| inventory.network_label(network));
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+Code::PublicAccessRefused,
                 resource.id.origin,
                 format!(
                     "public network access of \"{}\" is Disabled, and clients of {} resolve {name} publicly: it refuses them",

@@ -3,6 +3,7 @@
 use crate::azure::contents::ZoneContents;
 use crate::azure::declaration::RecordSet;
 use crate::azure::finding::Finding;
+use crate::codes::Code;
 use crate::dns::{NameRef, RecordType, TypeName, rdata};
 
 /// Most octets of a message over TCP (RFC 1035 §4.2.2).
@@ -28,7 +29,8 @@ fn owners(zone: &ZoneContents, findings: &mut Vec<Finding>) {
     let Some(twice) = apex.join(apex).filter(|_| !apex.is_root()) else { return };
     let repeats = |record_set: &&RecordSet| record_set.owner.as_ref().is_within(twice.as_ref());
     for record_set in zone.record_sets.values().filter(repeats) {
-        findings.push(Finding::warning(
+        findings.push(Finding::new(
+            Code::ZoneNameTwice,
             record_set.origin,
             format!("{} has the zone's name in it twice", record_set.owner),
             "owner names are relative to the zone: leave its name out, or end the name with a dot",
@@ -59,7 +61,8 @@ fn targets(zone: &ZoneContents, findings: &mut Vec<Finding>) {
                 }
                 () => continue,
             };
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::RelativeTarget,
                 *origin,
                 format!("the {} record of {owner} leads to {target}, which {what}", TypeName(*rtype)),
                 "in a zone file, names without a dot at their end are relative to the zone: end the name with a dot",
@@ -85,7 +88,8 @@ fn size(record_set: &RecordSet, findings: &mut Vec<Finding>) {
     let records: usize = rdatas.iter().map(|rdata| RECORD + data(rdata)).sum();
     let octets = HEADER + owner.as_wire().len() + QUESTION + records;
     if octets > MESSAGE {
-        findings.push(Finding::warning(
+        findings.push(Finding::new(
+            Code::SetTooLarge,
             *origin,
             format!("the {} records of {owner} take {octets} octets, and a message has {MESSAGE}", TypeName(*rtype)),
             "nobody can be given all of them: keep fewer, or divide them among several names",
@@ -96,7 +100,8 @@ fn size(record_set: &RecordSet, findings: &mut Vec<Finding>) {
 /// Reports a signed zone.
 fn signatures(zone: &ZoneContents, findings: &mut Vec<Finding>) {
     if let Some(set) = zone.record_sets.values().find(|set| set.rtype == RecordType::RRSIG) {
-        findings.push(Finding::warning(
+        findings.push(Finding::new(
+Code::SignedZone,
             set.origin,
             format!("the zone {} is signed, and answers are given without their signatures", zone.apex),
             "a resolver that validates takes them for forged where a DS record or a trust anchor leads to the zone: serve it \

@@ -9,6 +9,7 @@ use super::{missing_network, unique};
 use crate::azure::declaration::{CertificateHolder, Forwarder, KeyNetworks};
 use crate::azure::finding::{Finding, suggestion};
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 
 /// Refuses references to nothing, and forwarders that could not be told apart or would be trusted with everything.
 pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
@@ -34,7 +35,7 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
     for forwarder in &inventory.forwarders {
         let name = &forwarder.name;
         let mut error = |what: &str, mend: &str| {
-            findings.push(Finding::error(name.origin, format!("forwarder \"{name}\" {what}"), mend));
+            findings.push(Finding::new(Code::BadForwarder, name.origin, format!("forwarder \"{name}\" {what}"), mend));
         };
         if forwarder.addresses.is_empty() && !has_certificate(inventory, forwarder) {
             error("has no address", "write where its queries come from, for instance addresses = [\"10.0.0.53\"]");
@@ -49,7 +50,8 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
         }
         for address in &forwarder.addresses {
             if address.prefix_len() == 0 {
-                findings.push(Finding::error(
+                findings.push(Finding::new(
+                    Code::BadForwarder,
                     address.origin,
                     format!("{} is everybody: anyone could claim to be any client", **address),
                     "list the addresses of the forwarder itself",
@@ -58,7 +60,8 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
             }
             let overlap = |known: &IpNet| known.contains(&**address) || address.contains(known);
             match addresses.iter().find(|(known, _)| overlap(known)) {
-                Some((known, other)) => findings.push(Finding::error(
+                Some((known, other)) => findings.push(Finding::new(
+                    Code::BadForwarder,
                     address.origin,
                     format!("{} is an address of forwarder \"{}\" already, as {known}", **address, other.name),
                     "give each forwarder addresses of its own",
@@ -85,18 +88,25 @@ fn check_certificates(inventory: &Inventory, findings: &mut Vec<Finding>) {
         let name = &certificate.name;
         if let Some(other) = certificates[..at].iter().find(|other| other.proof == certificate.proof) {
             let what = format!("client certificate \"{name}\" is shown by whoever shows \"{}\"", other.name);
-            findings.push(Finding::error(name.origin, what, "give each holder a certificate of its own"));
+            findings.push(Finding::new(
+                Code::BadClientCertificate,
+                name.origin,
+                what,
+                "give each holder a certificate of its own",
+            ));
         }
         let CertificateHolder::Forwarder(holder) = &certificate.holder else { continue };
         let known = || inventory.forwarders.iter().map(|forwarder| forwarder.name.as_str());
         match inventory.forwarders.iter().find(|forwarder| *forwarder.name == **holder) {
             None if inventory.incomplete => {}
-            None => findings.push(Finding::error(
+            None => findings.push(Finding::new(
+Code::MissingResource,
                 holder.origin,
                 format!("there is no forwarder \"{}\"", **holder),
                 format!("declare it{}", suggestion(holder, known())),
             )),
-            Some(forwarder) if !forwarder.client_subnet => findings.push(Finding::error(
+            Some(forwarder) if !forwarder.client_subnet => findings.push(Finding::new(
+Code::BadClientCertificate,
                 holder.origin,
                 format!(
                     "forwarder \"{}\" tells of its clients by PROXY headers alone, which are believed for its addresses, \

@@ -14,6 +14,7 @@ use crate::azure::derive::{Destination, Forwarding, Rule, has_custom_dns, standi
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 use crate::dns::Name;
 
 /// Target servers of a rule (limits of Azure DNS Private Resolver).
@@ -68,7 +69,8 @@ fn one_each<'a>(
     for (id, links) in linked {
         ids.push((Declared::new(&**id, id.origin), inventory.label(id)));
         if links.is_empty() {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::RulesetWithoutLink,
                 id.origin,
                 format!("{kind} \"{}\" is linked to no virtual network: its rules are never used", inventory.label(id)),
                 "write virtual_network_links = [{ virtual_network = \"NAME\" }]",
@@ -80,7 +82,8 @@ fn one_each<'a>(
                 continue;
             };
             if let Some(other) = of_network.insert(number, id) {
-                findings.push(Finding::error(
+                findings.push(Finding::new(
+                    Code::RulesetLinkedTwice,
                     network.origin,
                     format!(
                         "virtual network \"{}\" is linked to {kind} \"{}\" already; it can have one",
@@ -108,7 +111,8 @@ fn custom_dns(
         let space = &network.address_space;
         let is_within = |address| space.is_empty() || space.iter().any(|prefix| prefix.contains(&address));
         if !endpoint.known().is_none_or(is_within) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::AddressOutside,
                 endpoint.origin,
                 format!(
                     "{endpoint} is not in the address space of virtual network \"{}\"",
@@ -130,7 +134,8 @@ fn custom_dns(
         let rulesets = inventory.dns_forwarding_rulesets.iter().flat_map(|ruleset| &ruleset.links);
         let mut links = zones.chain(rulesets.map(|link| ("forwarding rules", &link.virtual_network)));
         if let Some((what, link)) = links.find(|(_, linked)| ***linked == *network.id) {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::CustomDnsServers,
                 link.origin,
                 format!(
                     "\"{}\" has custom DNS servers: the {what} that are linked to it are not used by its clients",
@@ -153,7 +158,8 @@ fn one_place(
     let Some((first, _)) = servers.next() else { return };
     let networks = |server| standing_in(inventory, own, server);
     if let Some((other, origin)) = servers.find(|(other, _)| networks(*other) != networks(first)) {
-        findings.push(Finding::warning(
+        findings.push(Finding::new(
+            Code::MixedDnsServers,
             origin,
             format!(
                 "{} does not stand where {} does, and the first server alone decides who answers",
@@ -172,7 +178,7 @@ fn ruleset(inventory: &Inventory, ruleset: &DnsForwardingRuleset, findings: &mut
     let mut too_many = |count, most, what: &str| {
         if count > most && inventory.limits != Limits::Off {
             let what = format!("ruleset \"{}\" has {count} {what}; Azure allows {most}", inventory.label(&ruleset.id));
-            findings.push(Finding::error(ruleset.id.origin, what, "make a second ruleset"));
+            findings.push(Finding::new(Code::AzureLimit, ruleset.id.origin, what, "make a second ruleset"));
         }
     };
     too_many(ruleset.rules.len(), RULES, "rules");
@@ -183,21 +189,24 @@ fn ruleset(inventory: &Inventory, ruleset: &DnsForwardingRuleset, findings: &mut
     for rule in &ruleset.rules {
         let domain_name = &rule.domain_name;
         if !domains.insert(&**domain_name) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::Duplicate,
                 domain_name.origin,
                 format!("ruleset \"{}\" has a rule for {} already", inventory.label(&ruleset.id), **domain_name),
                 "write all target servers into one rule",
             ));
         }
         if domain_name.as_ref().labels().count() > LABELS {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::AzureLimit,
                 domain_name.origin,
                 format!("the domain {} has more than {LABELS} labels", **domain_name),
                 "write a shorter one, or \".\" for all names",
             ));
         }
         if let Some(target) = rule.target_dns_servers.iter().find(is_azures) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::BadRule,
                 target.origin,
                 format!("{AZURE_PROVIDED_DNS} cannot be the target of a rule"),
                 "leave the rule out: names without one are asked there",
@@ -205,7 +214,8 @@ fn ruleset(inventory: &Inventory, ruleset: &DnsForwardingRuleset, findings: &mut
             continue;
         }
         if let Some(target) = rule.target_dns_servers.get(TARGETS) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::AzureLimit,
                 target.origin,
                 format!("a rule has at most {TARGETS} target servers"),
                 "keep the first six: the others would hardly be asked",
@@ -221,7 +231,8 @@ fn policy(inventory: &Inventory, policy: &DnsSecurityPolicy, findings: &mut Vec<
     unique_rules(names, findings);
     for rule in &policy.rules {
         if !priorities.insert(*rule.priority) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::Duplicate,
                 rule.priority.origin,
                 format!("policy \"{}\" has a rule of priority {} already", inventory.label(&policy.id), rule.priority),
                 "give each rule a priority of its own; the lowest number counts",
@@ -242,7 +253,7 @@ fn unique_rules<'a>(
         if seen.insert(name.to_lowercase(), is_given).is_some_and(|other| other || is_given) {
             let origin = given.map_or(origin, |given| given.origin);
             let what = format!("there is a rule \"{name}\" already");
-            findings.push(Finding::error(origin, what, "give each rule a name of its own"));
+            findings.push(Finding::new(Code::Duplicate, origin, what, "give each rule a name of its own"));
         }
     }
 }
@@ -267,7 +278,8 @@ fn loops(inventory: &Inventory, forwarding: &Forwarding, zones: &[ZoneContents],
             let Some(start) = circle.iter().position(|network| linked.contains(network)) else { continue };
             let walk = circle.iter().cycle().skip(start).take(circle.len() + 1);
             let walk: Vec<_> = walk.map(|network| inventory.network_label(*network)).collect();
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::ForwardingCircle,
                 declared.domain_name.origin,
                 format!(
                     "queries for names below {} go round in a circle, {}, and are never answered",

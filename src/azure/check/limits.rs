@@ -14,6 +14,7 @@ use crate::azure::declaration::{
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 use crate::dns::{Name, RecordType, TypeName, rdata};
 
 /// Labels that a zone's name may have.
@@ -111,7 +112,12 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
                     inventory.label(&link.link.virtual_network),
                     other.name
                 );
-                findings.push(refused(link.link.virtual_network.origin, what, "keep registration_enabled on one link"));
+                findings.push(refused(
+                    Code::RegistrationRefused,
+                    link.link.virtual_network.origin,
+                    what,
+                    "keep registration_enabled on one link",
+                ));
             }
         }
         for (link, number) in zone.virtual_network_links.iter().zip(inventory.linked(at).iter()) {
@@ -125,7 +131,7 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
                     "\"{}\" is linked to more than {LINKED_ZONES} zones",
                     inventory.label(&link.link.virtual_network)
                 );
-                findings.push(refused(link.link.virtual_network.origin, what, "link it to fewer"));
+                findings.push(refused(Code::AzureLimit, link.link.virtual_network.origin, what, "link it to fewer"));
             }
         }
     }
@@ -133,7 +139,12 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
     for endpoint in &inventory.private_endpoints {
         if let Some(zone) = endpoint.private_dns_zone_group.get(ZONES_PER_GROUP) {
             let what = format!("a zone group holds at most {ZONES_PER_GROUP} zones");
-            findings.push(refused(zone.origin, what, "make a second private endpoint for the other zones"));
+            findings.push(refused(
+                Code::AzureLimit,
+                zone.origin,
+                what,
+                "make a second private endpoint for the other zones",
+            ));
         }
     }
     let of_resources = inventory.private_endpoints.iter().filter(|endpoint| !endpoint.deleted);
@@ -144,7 +155,7 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
         *count += 1;
         if *count == ENDPOINTS + 1 {
             let what = format!("\"{}\" holds more than {ENDPOINTS} private endpoints", inventory.label(network));
-            findings.push(refused(id.origin, what, "put some into another network"));
+            findings.push(refused(Code::AzureLimit, id.origin, what, "put some into another network"));
         }
     }
 }
@@ -157,12 +168,22 @@ pub(super) fn links(inventory: &Inventory, zone: &PrivateDnsZone, findings: &mut
     redirect(zone, findings);
     if let Some(link) = zone.virtual_network_links.get(LINKS) {
         let what = format!("the zone {} has more than {LINKS} links", zone.name);
-        findings.push(refused(link.link.virtual_network.origin, what, "make a second zone for the other networks"));
+        findings.push(refused(
+            Code::AzureLimit,
+            link.link.virtual_network.origin,
+            what,
+            "make a second zone for the other networks",
+        ));
     }
     let mut registration_links = zone.virtual_network_links.iter().filter(|link| link.registration_enabled);
     if let Some(link) = registration_links.nth(REGISTRATION_LINKS) {
         let what = format!("the zone {} has more than {REGISTRATION_LINKS} links that register", zone.name);
-        findings.push(refused(link.link.virtual_network.origin, what, "make a second zone for the other networks"));
+        findings.push(refused(
+            Code::AzureLimit,
+            link.link.virtual_network.origin,
+            what,
+            "make a second zone for the other networks",
+        ));
     }
 }
 
@@ -171,8 +192,8 @@ pub(super) fn is_allowed(inventory: &Inventory, linked_zones: usize) -> bool {
     inventory.limits == Limits::Off || linked_zones <= LINKED_ZONES
 }
 
-fn refused(origin: Origin, what: String, mend: &str) -> Finding {
-    Finding::error(origin, what, format!("{mend}, {OFF}"))
+fn refused(code: Code, origin: Origin, what: String, mend: &str) -> Finding {
+    Finding::new(code, origin, what, format!("{mend}, {OFF}"))
 }
 
 fn name(zone: &PrivateDnsZone, findings: &mut Vec<Finding>) {
@@ -189,7 +210,7 @@ fn name(zone: &PrivateDnsZone, findings: &mut Vec<Finding>) {
             ),
             _ => format!("the name of the private zone {} has {labels} labels; Azure allows 2 to 34", zone.name),
         };
-        findings.push(refused(zone.name.origin, what, "choose another name"));
+        findings.push(refused(Code::RefusedZoneName, zone.name.origin, what, "choose another name"));
     }
     if RESERVED.contains(&text) {
         // Text of Azure's: azure-docs issue 102958.
@@ -198,7 +219,12 @@ fn name(zone: &PrivateDnsZone, findings: &mut Vec<Finding>) {
              Azure infrastucture domain\" (BadRequest)",
             zone.name
         );
-        findings.push(refused(zone.name.origin, what, "make a zone for the name below it that you need"));
+        findings.push(refused(
+            Code::RefusedZoneName,
+            zone.name.origin,
+            what,
+            "make a zone for the name below it that you need",
+        ));
     }
 }
 
@@ -207,7 +233,12 @@ fn redirect(zone: &PrivateDnsZone, findings: &mut Vec<Finding>) {
     let redirects = |link: &&VirtualNetworkLink| link.resolution_policy == ResolutionPolicy::NxDomainRedirect;
     if let Some(link) = links.find(redirects).filter(|_| !is_private_link(zone.name.as_ref())) {
         let what = format!("NxDomainRedirect on {}: Azure has it for Private Link zones only", zone.name);
-        findings.push(refused(link.link.virtual_network.origin, what, "remove resolution_policy from the link"));
+        findings.push(refused(
+            Code::RedirectRefused,
+            link.link.virtual_network.origin,
+            what,
+            "remove resolution_policy from the link",
+        ));
     }
 }
 
@@ -215,7 +246,7 @@ fn redirect(zone: &PrivateDnsZone, findings: &mut Vec<Finding>) {
 pub(super) fn size(apex: &Name, origin: Origin, record_sets: usize, findings: &mut Vec<Finding>) {
     if record_sets > RECORD_SETS {
         let what = format!("the zone {apex} has {record_sets} record sets; Azure allows {RECORD_SETS}");
-        findings.push(refused(origin, what, "divide the zone"));
+        findings.push(refused(Code::AzureLimit, origin, what, "divide the zone"));
     }
 }
 
@@ -225,7 +256,7 @@ pub(super) fn record_set(record_set: &RecordSet, limits: Limits, findings: &mut 
     if record_set.ttl.as_secs() == 0 {
         let what =
             format!("the TTL of {owner} is 0; Azure's documents say 1 to 2147483647, though it has been seen with 0");
-        findings.push(Finding::warning(*origin, what, "write a TTL of at least 1"));
+        findings.push(Finding::new(Code::ZeroTtl, *origin, what, "write a TTL of at least 1"));
     }
     // Text of Azure's portal: azure-docs issue 30476.
     if owner.as_ref().labels().enumerate().any(|(at, label)| label.contains(&b'*') && (at > 0 || label != b"*")) {
@@ -233,12 +264,17 @@ pub(super) fn record_set(record_set: &RecordSet, limits: Limits, findings: &mut 
             "{owner} has an asterisk within a label or behind the first one; Azure refuses this: \"A wildcard ('*' \
              character) is permitted either as the single character in the name, or as the first label in the name.\""
         );
-        findings.push(refused(*origin, what, "write the asterisk as the whole first label, or another name"));
+        findings.push(refused(
+            Code::RefusedRecordSet,
+            *origin,
+            what,
+            "write the asterisk as the whole first label, or another name",
+        ));
     }
     if rdatas.len() > RECORDS {
         let what =
             format!("{owner} has {} {} records; Azure allows {RECORDS} in a set", rdatas.len(), TypeName(*rtype));
-        findings.push(refused(*origin, what, "keep 20"));
+        findings.push(refused(Code::AzureLimit, *origin, what, "keep 20"));
     }
     if *rtype == RecordType::TXT {
         let most = if limits == Limits::NationalCloud { NATIONAL_TXT_OCTETS } else { TXT_OCTETS };
@@ -246,7 +282,7 @@ pub(super) fn record_set(record_set: &RecordSet, limits: Limits, findings: &mut 
         if octets > most {
             let of_cloud = if limits == Limits::NationalCloud { " in a national cloud" } else { "" };
             let what = format!("the texts of {owner} have {octets} octets; Azure allows {most} in a set{of_cloud}");
-            findings.push(refused(*origin, what, "shorten them"));
+            findings.push(refused(Code::AzureLimit, *origin, what, "shorten them"));
         }
     }
     if *rtype == RecordType::SRV && has_twins(rdatas) {
@@ -255,7 +291,7 @@ pub(super) fn record_set(record_set: &RecordSet, limits: Limits, findings: &mut 
             "{owner} has SRV records that differ in their ports alone; Azure refuses this: \"The list of record sets of \
              type 'SRV' may not contain multiple entries with the same '(priority, weight, target)'.\" (BadRequest)"
         );
-        findings.push(refused(*origin, what, "give them other priorities or weights"));
+        findings.push(refused(Code::RefusedRecordSet, *origin, what, "give them other priorities or weights"));
     }
 }
 

@@ -7,6 +7,7 @@ use crate::azure::contents::{Links, NetworkId, Scope, ZoneContents};
 use crate::azure::declaration::{Link, PrivateDnsZone, ResolutionPolicy, link_names};
 use crate::azure::finding::Finding;
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 
 /// Refuses two links of one name.
 pub(super) fn unique_names<'a>(links: impl Iterator<Item = &'a Link> + Clone, findings: &mut Vec<Finding>) {
@@ -18,7 +19,8 @@ pub(super) fn unique_names<'a>(links: impl Iterator<Item = &'a Link> + Clone, fi
     for (link, name) in links.clone().zip(link_names(links)) {
         if !seen.insert(name.to_lowercase()) {
             let origin = link.name.as_ref().map_or(link.virtual_network.origin, |name| name.origin);
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::Duplicate,
                 origin,
                 format!("there is a link \"{name}\" already"),
                 "give each a name of its own; without name = \"…\" a link has that of its network",

@@ -9,6 +9,7 @@ use crate::azure::derive::INTERNAL_APEX;
 use crate::azure::finding::Finding;
 use crate::azure::identity::{ResourceId, types};
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 use crate::dns::Name;
 
 /// Checks machines and registration.
@@ -25,7 +26,8 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
         interface_names(inventory, machine, &resource_name, &mut nics, findings);
         let group = machine.resource_group.name().to_lowercase();
         if !names.insert((&*machine.virtual_network, group, machine.name.to_lowercase())) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::Duplicate,
                 machine.name.origin,
                 format!(
                     "there is a virtual machine \"{}\" in \"{}\" already",
@@ -37,7 +39,8 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
         }
         let host = hosts.insert((&*machine.virtual_network, machine.name.to_lowercase()), machine);
         if let Some(other) = host.filter(|other| other.resource_group != machine.resource_group) {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::MachineNameTaken,
                 machine.name.origin,
                 format!(
                     "virtual machine \"{}\" takes the internal name of \"{}\" in \"{}\": the last wins",
@@ -54,7 +57,8 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
             continue;
         };
         if let Some(manager) = &network.managed_by {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::ManagedNetwork,
                 machine.virtual_network.origin,
                 format!(
                     "virtual network \"{}\" is managed by \"{}\": no machine can be put there",
@@ -73,7 +77,8 @@ fn internal_suffix(network: &VirtualNetwork, findings: &mut Vec<Finding>) {
     if let Some(suffix) = &network.internal_domain_name_suffix
         && (!suffix.as_ref().is_within(apex.as_ref()) || **suffix == apex)
     {
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::BadName,
             suffix.origin,
             format!("{suffix} is not a name below {apex}"),
             format!("write it as Azure has it, \"ID.xx.{INTERNAL_APEX}\", or leave it out: one is then made up"),
@@ -91,7 +96,8 @@ fn registration(inventory: &Inventory, findings: &mut Vec<Finding>) {
     };
     for zone in inventory.private_dns_zones.iter().filter(|zone| is_reverse(&zone.name)) {
         for link in zone.virtual_network_links.iter().filter(|link| link.registration_enabled) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::RegistrationRefused,
                 link.link.virtual_network.origin,
                 format!("the link registers machines in {}; Azure refuses this in reverse zones", zone.name),
                 "remove registration_enabled, and write PTR records by hand",
@@ -104,7 +110,8 @@ fn name(machine: &VirtualMachine, findings: &mut Vec<Finding>) {
     let is_hostly = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
     let name = machine.name.as_str();
     if name.len() > 63 || !name.bytes().all(is_hostly) || name.starts_with('-') || name.ends_with('-') {
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::BadName,
             machine.name.origin,
             format!("\"{name}\" is not a host name"),
             "write up to 63 letters, digits and hyphens, no hyphen first or last and no dot",
@@ -121,7 +128,8 @@ fn interfaces<'a>(
 ) {
     let declared = machine.network_interfaces.iter().filter(|interface| interface.primary);
     for interface in declared.skip(1) {
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::BadMachine,
             interface.origin,
             format!("virtual machine \"{}\" has two primary network interfaces", inventory.machine_label(machine)),
             "keep primary = true on one of them",
@@ -137,7 +145,8 @@ fn interfaces<'a>(
             if machine.power_state == PowerState::Running
                 && let Some(other) = used.insert(key, machine)
             {
-                findings.push(Finding::error(
+                findings.push(Finding::new(
+                    Code::AddressInUse,
                     address.origin,
                     format!(
                         "{address} of virtual machine \"{}\" is in use by \"{}\"",
@@ -165,7 +174,8 @@ fn interface_names(
         let is_given = interface.name.is_some();
         // By default two have one name where their machines have, which has been reported.
         if seen.insert(id, is_given).is_some_and(|other| other || is_given) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::Duplicate,
                 interface.name.as_ref().map_or(interface.origin, |name| name.origin),
                 format!(
                     "there is a network interface \"{name}\" already, in the group of \"{}\"",

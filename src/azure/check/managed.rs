@@ -12,6 +12,7 @@ use crate::azure::derive::ALIAS_APEX;
 use crate::azure::finding::{Finding, closest, did_you_mean, suggestion};
 use crate::azure::identity::{ResourceId, types};
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 use crate::dns::{Name, NameRef};
 
 /// The cloud in which it has managed private endpoints (Microsoft Learn, "Connect to a data source privately in Azure
@@ -31,7 +32,8 @@ pub(super) fn check(inventory: &Inventory, catalogue: &Catalogue, findings: &mut
         let Some(manager) = &network.managed_by else { continue };
         manager_of(inventory, manager, findings);
         if let Some(other) = managed.insert(&**manager, network) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::ManagedNetwork,
                 manager.origin,
                 format!(
                     "\"{}\" manages virtual network \"{}\" already",
@@ -46,7 +48,8 @@ pub(super) fn check(inventory: &Inventory, catalogue: &Catalogue, findings: &mut
     let mut names = HashSet::new();
     for endpoint in &inventory.managed_private_endpoints {
         if !names.insert(endpoint.id().into_value()) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::Duplicate,
                 endpoint.name.origin,
                 format!(
                     "\"{}\" has a managed private endpoint \"{}\" already",
@@ -62,13 +65,15 @@ pub(super) fn check(inventory: &Inventory, catalogue: &Catalogue, findings: &mut
 
 fn service(catalogue: &Catalogue, service: &PrivateLinkService, findings: &mut Vec<Finding>) {
     if catalogue.cloud(&service.region).is_none() {
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::UnknownRegion,
             service.region.origin,
             format!("\"{}\" is not a region of Azure", service.region),
             format!("write its name, for instance \"eastus\"{}", suggestion(&service.region, catalogue.regions())),
         ));
     } else if !is_alias(service.alias.as_ref(), &service.region) {
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::BadPrivateLinkService,
             service.alias.origin,
             format!("{} is not an alias of a private link service in {}", service.alias, service.region),
             format!("write it as Azure has it, \"PREFIX.GUID.{}.{ALIAS_APEX}\"", service.region),
@@ -113,12 +118,13 @@ fn service_endpoint(inventory: &Inventory, endpoint: &ServiceEndpoint, findings:
             let what = format!("there is no private link service \"{}\"", alias.trim_end_matches('.'));
             let known = known().map(|id| (id.name(), id));
             let meant = closest(&alias, known).map_or_else(String::new, |meant| did_you_mean(inventory.label(meant)));
-            findings.push(Finding::error(target.origin, what, format!("declare it{meant}")));
+            findings.push(Finding::new(Code::MissingResource, target.origin, what, format!("declare it{meant}")));
         }
     }
     for (member, address) in &endpoint.ip_configurations {
         if *member != Word::from(ServiceEndpoint::MEMBER) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::UnknownMember,
                 address.origin,
                 format!("there is no member \"{member}\""),
                 format!("an endpoint of a private link service has one address, \"{}\"", ServiceEndpoint::MEMBER),
@@ -143,7 +149,8 @@ fn manager_of<'a>(
         return None;
     };
     if !resource.id.is_of_type(types::GRAFANA) {
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::ManagedNetwork,
             id.origin,
             format!("\"{}\" is of type \"{}\": it manages no network", inventory.label(id), resource.resource_type()),
             format!("name a resource of type \"{}\"", types::GRAFANA),
@@ -160,7 +167,7 @@ fn nothing_of_ones_own(inventory: &Inventory, findings: &mut Vec<Finding>) {
         if let Some(manager) = manager {
             let (network, manager) = (inventory.label(id), inventory.label(manager));
             let what = format!("virtual network \"{network}\" is managed by \"{manager}\": {what}");
-            findings.push(Finding::error(id.origin, what, mend));
+            findings.push(Finding::new(Code::ManagedNetwork, id.origin, what, mend));
         }
     };
     // Most worlds have no managed network, and many links.
@@ -187,7 +194,8 @@ fn managed_endpoint(
     let Some((_, network)) = inventory.managed_network(&endpoint.grafana) else {
         if !inventory.incomplete {
             let workspace = inventory.label(&endpoint.grafana);
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::ManagedNetwork,
                 endpoint.grafana.origin,
                 format!("no virtual network is managed by \"{workspace}\": nobody could use the endpoint"),
                 format!("declare the workspace's network, [[virtual_network]] with managed_by = \"{workspace}\""),
@@ -205,14 +213,15 @@ fn managed_endpoint(
             regions.extend(target.map(|service| &service.region));
             domain_name.iter().filter(|name| name.as_ref().is_wildcard()).for_each(|name| {
                 let what = format!("the domain name {name} is a wildcard");
-                findings.push(Finding::error(name.origin, what, "write the name of one host"));
+                findings.push(Finding::new(Code::BadName, name.origin, what, "write the name of one host"));
             });
         }
     }
     // A region that is not known has been reported.
     let elsewhere = regions.into_iter().find(|region| catalogue.cloud(region).is_some_and(|cloud| cloud != CLOUD));
     if let Some(region) = elsewhere {
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::ManagedNetwork,
             endpoint.name.origin,
             format!(
                 "managed private endpoint \"{}\" has to do with region \"{region}\"; Azure has such endpoints in the \

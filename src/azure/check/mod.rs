@@ -19,6 +19,7 @@ use super::declaration::{Declared, Limits, PRIVATE_TYPES, PrivateDnsZone, Record
 use super::finding::{Finding, closest, did_you_mean, quoted};
 use super::identity::ResourceId;
 use super::inventory::Inventory;
+use crate::codes::Code;
 use crate::dns::{Name, RecordType, TypeName};
 
 pub(super) use forwarding::forwarding;
@@ -80,7 +81,8 @@ fn unique_as<T: Hash + Eq>(
     for (key, label) in named {
         let origin = key.origin;
         if !seen.insert(key.into_value()) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::Duplicate,
                 origin,
                 format!("there is a {kind} \"{label}\" already"),
                 "give each a name of its own, or remove one",
@@ -93,7 +95,8 @@ fn unique_record_sets(record_sets: &[RecordSet], findings: &mut Vec<Finding>) {
     let mut seen = HashSet::with_capacity_and_hasher(record_sets.len(), foldhash::fast::RandomState::default());
     for record_set in record_sets {
         if !seen.insert((&record_set.owner, record_set.rtype)) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::DuplicateRecordSet,
                 record_set.origin,
                 format!("{} has a record set of type {} already", record_set.owner, TypeName(record_set.rtype)),
                 "put all records of one name and type into one record set",
@@ -110,7 +113,8 @@ fn private_zones(inventory: &Inventory, findings: &mut Vec<Finding>) {
     for (at, zone) in inventory.private_dns_zones.iter().enumerate() {
         unique_record_sets(&zone.record_sets, findings);
         if !known.insert(&zone.id) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::Duplicate,
                 zone.name.origin,
                 format!(
                     "there is a private DNS zone {} in resource group \"{}\" already",
@@ -128,7 +132,8 @@ fn private_zones(inventory: &Inventory, findings: &mut Vec<Finding>) {
                 continue;
             };
             if linked_last[number.index()].replace(at) == Some(at) {
-                findings.push(Finding::error(
+                findings.push(Finding::new(
+                    Code::LinkedTwice,
                     network.origin,
                     format!(
                         "the zone {} is linked to virtual network \"{}\" already",
@@ -156,7 +161,8 @@ fn overlapping(inventory: &Inventory, zones: &[&PrivateDnsZone], findings: &mut 
         let links = zone.virtual_network_links.iter().map(|link| &link.link.virtual_network);
         for network in links.filter(|network| inventory.number(network).is_some() && networks.insert(&***network)) {
             let Some(other) = linked.insert(network, zone) else { continue };
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+Code::LinkedTwice,
                 network.origin,
                 format!(
                     "virtual network \"{}\" is linked to two zones named {} (resource groups \"{}\" and \"{}\"); Azure \
@@ -184,7 +190,8 @@ fn missing<'a>(
     if !inventory.incomplete {
         let meant = closest(id.name(), known.map(|known| (known.name(), known)));
         let meant = meant.map_or_else(String::new, |meant| did_you_mean(inventory.label(meant)));
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::MissingResource,
             id.origin,
             format!("there is no {kind} \"{}\"", inventory.label(id)),
             format!("declare it{meant}"),
@@ -209,12 +216,14 @@ fn zone_in_group(inventory: &Inventory, reference: &Declared<ResourceId>, findin
     groups.sort_unstable_by_key(|group| group.to_lowercase());
     groups.dedup();
     findings.push(match groups.is_empty() {
-        true => Finding::error(
+        true => Finding::new(
+            Code::MissingResource,
             reference.origin,
             format!("there is no private DNS zone {apex}"),
             "declare it as a [[private_dns_zone]]",
         ),
-        false => Finding::error(
+        false => Finding::new(
+            Code::MissingResource,
             reference.origin,
             format!("there is no private DNS zone {apex} in resource group \"{}\"", reference.resource_group().name()),
             format!("zones of that name are in {}", quoted(groups.into_iter())),
@@ -240,7 +249,8 @@ pub(super) fn zone(zone: &ZoneContents, limits: Limits, findings: &mut Vec<Findi
         if record_set.owner.as_ref().is_within(apex) {
             self::record_set(zone, limits, record_set, beside, findings);
         } else {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::OutsideZone,
                 record_set.origin,
                 format!("{} is outside the zone {}", record_set.owner, zone.apex),
                 "move the record to the zone that its name belongs to; a name in a zone file without a dot at its \
@@ -253,7 +263,8 @@ pub(super) fn zone(zone: &ZoneContents, limits: Limits, findings: &mut Vec<Findi
             [(RecordType::SOA, "negative answers need one"), (RecordType::NS, "a zone names its servers")]
         {
             if !zone.record_sets.contains_key(&(zone.apex.clone(), rtype)) {
-                findings.push(Finding::error(
+                findings.push(Finding::new(
+                    Code::ApexRecords,
                     zone.origin,
                     format!("the zone {} has no {} record at its apex: {why}", zone.apex, TypeName(rtype)),
                     format!("add \"@ IN {} …\" to its zone file", TypeName(rtype)),
@@ -273,11 +284,12 @@ fn record_set(
 ) {
     let RecordSet { owner, rtype, origin, .. } = record_set;
     let at_apex = *owner == zone.apex;
-    let mut refuse = |what: String, mend: &str| findings.push(Finding::error(*origin, what, mend));
+    let mut refuse = |code, what: String, mend: &str| findings.push(Finding::new(code, *origin, what, mend));
     let has_limits = limits != Limits::Off && matches!(zone.scope, Scope::Private { .. });
     let is_platforms = *rtype == RecordType::SOA || record_set.writer == Writer::NameServers;
     if has_limits && !is_platforms && !PRIVATE_TYPES.contains(rtype) {
         refuse(
+            Code::TypeNotPrivate,
             format!("a private DNS zone holds no {} records", TypeName(*rtype)),
             "Azure has A, AAAA, CNAME, MX, PTR, SRV and TXT there; a child domain is a zone of its own, other types \
              belong in a public zone, or write limits = \"off\" at the top of the file",
@@ -285,13 +297,21 @@ fn record_set(
         return;
     }
     if *rtype == RecordType::SOA && !at_apex {
-        refuse(format!("the SOA record at {owner} is not at the apex {}", zone.apex), "remove it");
+        refuse(Code::ApexRecords, format!("the SOA record at {owner} is not at the apex {}", zone.apex), "remove it");
     }
     if matches!(*rtype, RecordType::SOA | RecordType::CNAME | RecordType::DNAME) && record_set.rdatas.len() > 1 {
-        refuse(format!("{owner} has {} {} records", record_set.rdatas.len(), TypeName(*rtype)), "keep one");
+        refuse(
+            match *rtype {
+                RecordType::SOA => Code::ApexRecords,
+                _ => Code::ExclusiveRecords,
+            },
+            format!("{owner} has {} {} records", record_set.rdatas.len(), TypeName(*rtype)),
+            "keep one",
+        );
     }
     if owner.as_ref().is_wildcard() && matches!(*rtype, RecordType::NS | RecordType::DNAME) {
         refuse(
+            Code::ExclusiveRecords,
             format!("{} records at the wildcard {owner} have no defined meaning (RFC 4592 §4)", TypeName(*rtype)),
             "name the subdomains one by one",
         );
@@ -305,6 +325,7 @@ fn record_set(
         });
         if let Some(other) = other {
             refuse(
+                Code::ExclusiveRecords,
                 format!("{owner} has a CNAME record beside {} records (RFC 1034 §3.6.2)", TypeName(other.rtype)),
                 match at_apex {
                     true => "the apex always holds the zone's SOA record: write the target's addresses there instead",
@@ -321,13 +342,18 @@ fn record_set(
             .find(|other| other.owner != *owner && !matches!(other.rtype, RecordType::NSEC3 | RecordType::RRSIG));
         if let Some(below) = below {
             refuse(
+                Code::ExclusiveRecords,
                 format!("{} lies below the DNAME record at {owner}, which hides it (RFC 6672 §2.4)", below.owner),
                 "remove the records below, or the DNAME record",
             );
         }
         let alias = zone.record_sets.contains_key(&(owner.clone(), RecordType::NS)) && !at_apex;
         if alias {
-            refuse(format!("{owner} has a DNAME record beside NS records (RFC 6672 §2.3)"), "keep one of the two");
+            refuse(
+                Code::ExclusiveRecords,
+                format!("{owner} has a DNAME record beside NS records (RFC 6672 §2.3)"),
+                "keep one of the two",
+            );
         }
     }
 }

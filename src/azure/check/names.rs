@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use crate::azure::declaration::{Limits, PrivateLinkResource};
 use crate::azure::finding::Finding;
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 
 use super::limits::OFF;
 
@@ -123,13 +124,13 @@ pub(super) fn check(inventory: &Inventory, resource: &PrivateLinkResource, findi
     let resource_type = resource.resource_type();
     if is_short && rule.allows(name) {
         let what = format!("\"{name}\" is shorter than Azure lets a resource of type \"{resource_type}\" be called");
-        findings.push(Finding::warning(resource.id.origin, what, format!("write {rule}")));
+        findings.push(Finding::new(Code::ShortName, resource.id.origin, what, format!("write {rule}")));
         return;
     }
     let words = rule.words.map(|words| format!("; Azure refuses this: \"{}", words.replace("{name}", name)));
     let words = words.unwrap_or_default();
     let what = format!("\"{name}\" is no name of a resource of type \"{resource_type}\"{words}");
-    findings.push(Finding::error(resource.id.origin, what, format!("write {rule}, {OFF}")));
+    findings.push(Finding::new(Code::RefusedName, resource.id.origin, what, format!("write {rule}, {OFF}")));
 }
 
 impl NameRule {

@@ -6,6 +6,7 @@ use super::unique;
 use crate::azure::declaration::{Address, Declared, Subnet, VirtualNetwork, Word};
 use crate::azure::finding::{Finding, suggestion};
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 
 /// Checks the subnets of all networks.
 pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
@@ -21,7 +22,8 @@ fn subnets(inventory: &Inventory, network: &VirtualNetwork, findings: &mut Vec<F
         // Of a network without an address space nothing is known to lie outside.
         let space = &network.address_space;
         if !space.is_empty() && !space.iter().any(|space| space.contains(&**prefix)) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::AddressOutside,
                 prefix.origin,
                 format!(
                     "{prefix} is not within the address space of virtual network \"{}\"",
@@ -33,7 +35,8 @@ fn subnets(inventory: &Inventory, network: &VirtualNetwork, findings: &mut Vec<F
         let overlaps =
             |other: &&Subnet| other.address_prefix.contains(&**prefix) || prefix.contains(&*other.address_prefix);
         if let Some(other) = network.subnets[..at].iter().find(overlaps) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::SubnetsOverlap,
                 prefix.origin,
                 format!(
                     "{prefix} of subnet \"{}\" overlaps {} of \"{}\"",
@@ -68,7 +71,8 @@ pub(super) fn subnet(
 ) {
     let Some(name) = named.filter(|name| network.subnet(name).is_none()) else { return };
     let names = || network.subnets.iter().map(|subnet| subnet.name.as_str());
-    findings.push(Finding::error(
+    findings.push(Finding::new(
+        Code::UnknownSubnet,
         name.origin,
         format!("virtual network \"{}\" has no subnet \"{name}\"", inventory.label(&network.id)),
         format!("add {{ name = \"{name}\", address_prefix = \"…\" }} to its subnets{}", suggestion(name, names())),
@@ -87,7 +91,8 @@ pub(super) fn address(
     let Some(known) = address.known() else { return };
     let space = &network.address_space;
     if !space.is_empty() && !space.iter().any(|prefix| prefix.contains(&known)) {
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::AddressOutside,
             address.origin,
             format!("{address} is not in the address space of virtual network \"{}\"", inventory.label(&network.id)),
             format!("take an address of the network in which the {whose} lives"),
@@ -102,7 +107,8 @@ pub(super) fn address(
             "endpoint" => "take an address of the subnet, or leave it out to be given the next free one",
             _ => "take an address of the subnet",
         };
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::AddressOutside,
             address.origin,
             format!("{address} is not in {prefix}, the subnet \"{name}\""),
             mend,

@@ -8,6 +8,7 @@ use crate::azure::declaration::{Declared, Origin, PrivateEndpoint, PrivateLinkRe
 use crate::azure::finding::{Finding, quoted, suggestion};
 use crate::azure::identity::ResourceId;
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 use crate::dns::Name;
 
 /// Checks a resource by itself.
@@ -19,7 +20,8 @@ pub(super) fn resource(
 ) {
     let cloud = catalogue.cloud(&resource.region);
     if cloud.is_none() {
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::UnknownRegion,
             resource.region.origin,
             format!("\"{}\" is not a region of Azure", resource.region),
             format!("write its name, for instance \"eastus\"{}", suggestion(&resource.region, catalogue.regions())),
@@ -31,7 +33,8 @@ pub(super) fn resource(
         let types: BTreeSet<_> = in_cloud.map(|service| service.resource_type.as_str()).collect();
         let (of_cloud, option) =
             cloud.map(|cloud| (format!(" of cloud \"{cloud}\""), format!(" --cloud {cloud}"))).unzip();
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::UnknownResourceType,
             resource.type_origin,
             format!(
                 "the resource type \"{}\" is not in the catalogue{}",
@@ -78,7 +81,8 @@ fn public_fqdn(resource: &PrivateLinkResource, services: &[SubResource<'_>], fin
         |found: &SubResource<'_>| found.service.members.iter().any(|member| member.private_address_for_everyone);
     if let Some(public_fqdn) = resource.public_fqdn.as_ref().filter(|_| !services.iter().any(has_one)) {
         let resource_type = resource.resource_type();
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::NotOfTheType,
             public_fqdn.origin,
             format!("a resource of type \"{resource_type}\" has no public FQDN that leads to its private address"),
             "remove public_fqdn: it is for private clusters of Kubernetes",
@@ -101,7 +105,8 @@ pub(super) fn injection(
     // A type or region that is not known has been reported.
     let is_known = catalogue.services_of(resource).next().is_some();
     if is_known && !services.any(|found| found.service.members.iter().any(|member| member.connected_in_network)) {
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::NotOfTheType,
             network.origin,
             format!("a resource of type \"{}\" is not deployed in a virtual network", resource.resource_type()),
             "remove virtual_network: where its private endpoints are, they say themselves",
@@ -114,7 +119,8 @@ fn sku(catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec
     if !catalogue.services_of_type(resource).any(|service| service.has_sku(sku)) {
         let families = catalogue.services_of_type(resource).flat_map(|service| &service.skus).map(String::as_str);
         let families: BTreeSet<_> = families.collect();
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::NotOfTheType,
             sku.origin,
             format!("a resource of type \"{}\" has no SKU \"{sku}\"", resource.resource_type()),
             match families.is_empty() {
@@ -135,7 +141,8 @@ pub(super) fn scope(
     let Some(first) = scope.scoped_resources.first() else { return };
     let types: Vec<_> = catalogue.scoped_types(scope.resource_type()).collect();
     if types.is_empty() {
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::BadScope,
             first.origin,
             format!("a resource of type \"{}\" is no private link scope", scope.resource_type()),
             "remove scoped_resources: a private endpoint points at the resource itself",
@@ -152,7 +159,8 @@ pub(super) fn scope(
         let mut services = catalogue.services_of(scoped);
         let is_scoped = services.any(|found| found.service.is_scoped_by(scope.resource_type()));
         if !is_scoped || catalogue.cloud(&scoped.region) != catalogue.cloud(&scope.region) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::BadScope,
                 id.origin,
                 format!(
                     "\"{}\" of type \"{}\" in {} does not belong into the scope \"{}\"",
@@ -176,7 +184,8 @@ fn known_parts<'a>(
     findings: &mut Vec<Finding>,
 ) {
     for (part, origin) in given.filter(|(part, _)| !known.contains(part.as_str())) {
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::NotOfTheType,
             origin,
             format!("a resource of type \"{}\" has no {kind} \"{part}\"", resource.resource_type()),
             match known.is_empty() {
@@ -205,7 +214,7 @@ fn bad_names(
         }
     };
     let label = inventory.label(&resource.id);
-    Some(Finding::error(origin, format!("the names of \"{label}\" cannot be formed: {error}"), mend))
+    Some(Finding::new(Code::NoNames, origin, format!("the names of \"{label}\" cannot be formed: {error}"), mend))
 }
 
 /// Says which names of an endpoint no source confirms, reason by reason.
@@ -223,7 +232,8 @@ fn unverified(
         }
     }
     for (reason, names) in names {
-        findings.push(Finding::warning(
+        findings.push(Finding::new(
+Code::UnverifiedNames,
             endpoint.id.origin,
             format!(
                 "names of private endpoint \"{}\" are unverified ({reason}): {}",
@@ -246,7 +256,8 @@ fn stand_ins(
     let services = catalogue.services_of(resource).map(|found| found.service);
     let assigned: BTreeSet<_> = services.flat_map(|service| &service.assigned).collect();
     for part in assigned.into_iter().filter(|part| !resource.name_parts.contains_key(*part)) {
-        findings.push(Finding::warning(
+        findings.push(Finding::new(
+            Code::StandInLabel,
             resource.id.origin,
             format!(
                 "Azure makes up a label in the names of \"{}\", for which its name stands here",
@@ -265,7 +276,8 @@ fn known_members<'a>(
 ) {
     let names = || members.iter().map(Word::as_str);
     for (member, origin) in given.filter(|(member, _)| !members.contains(*member)) {
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::UnknownMember,
             origin,
             format!("there is no member \"{member}\""),
             format!("the members are {}{}", quoted(names()), suggestion(member.as_str(), names())),
@@ -285,7 +297,8 @@ pub(super) fn public_names(inventory: &Inventory, catalogue: &Catalogue, finding
             (*owner != *resource.id).then_some((name, owner))
         });
         if let Some((name, owner)) = taken {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::PublicNameTaken,
                 resource.id.origin,
                 format!(
                     "the public name {name} of \"{}\" is that of \"{}\" already",
@@ -333,7 +346,8 @@ pub(super) fn endpoint(
     let services: Vec<_> = catalogue.services_of(resource).collect();
     let Some(first) = services.first() else { return }; // reported with the resource
     if let Some(scope) = &first.service.scope {
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::NoEndpointOfItsOwn,
             endpoint.private_link_resource.origin,
             format!("a resource of type \"{}\" has no private endpoint of its own", resource.resource_type()),
             format!(
@@ -343,7 +357,8 @@ pub(super) fn endpoint(
         return;
     }
     if resource.virtual_network.is_some() {
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::NoEndpointOfItsOwn,
             endpoint.private_link_resource.origin,
             format!(
                 "\"{}\" is deployed in a virtual network: it has no private endpoint of its own",
@@ -357,7 +372,8 @@ pub(super) fn endpoint(
     if !services.iter().any(|found| found.has_group_id(&endpoint.group_id)) {
         let group_ids: Vec<_> = services.iter().map(|found| found.group_id()).collect();
         let group_ids = || group_ids.iter().map(|group_id| &**group_id);
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::UnknownGroupId,
             endpoint.group_id.origin,
             format!("a resource of type \"{}\" has no group ID \"{}\"", resource.resource_type(), endpoint.group_id),
             format!("its group IDs are {}{}", quoted(group_ids()), suggestion(&endpoint.group_id, group_ids())),

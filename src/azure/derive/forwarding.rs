@@ -12,6 +12,7 @@ use crate::azure::declaration::{AZURE_PROVIDED_DNS, Address, Declared, Link, Sec
 use crate::azure::finding::{Finding, quoted};
 use crate::azure::identity::ResourceId;
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 use crate::dns::Name;
 
 /// Servers to ask, in their order; a clone shares the list.
@@ -172,7 +173,8 @@ fn destination(
             let mut networks = inventory.numbered_networks().filter(|(number, _)| several.contains(number));
             let is_endpoint = networks.any(|(_, network)| network.has_inbound_endpoint(first.ip()));
             let names = several.iter().map(|network| inventory.network_label(*network));
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::AmbiguousDnsServer,
                 declared.origin,
                 format!("{} may stand in any of the virtual networks {}", first.ip(), quoted(names)),
                 match is_endpoint {

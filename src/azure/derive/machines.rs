@@ -10,6 +10,7 @@ use crate::azure::declaration::{Address, PowerState, PrivateDnsZone, RecordSet, 
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 use crate::dns::{Name, Rdatas, RecordType, Ttl, TypeName};
 
 /// TTL of the records that Azure writes for machines, in seconds (seen in captures and API recordings).
@@ -33,7 +34,8 @@ pub(super) fn register(
         let Ok(owner) = Name::relative(&machine.name, zone.apex.as_ref()) else { continue };
         // What Azure does is not documented; this is as with the records of private endpoints.
         if let Some(earlier) = machines.insert(owner, machine) {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::MachineNameTaken,
                 machine.name.origin,
                 format!(
                     "virtual machine \"{}\" in \"{}\" takes the name in {} of the one in \"{}\": the last wins",
@@ -51,7 +53,8 @@ pub(super) fn register(
             let at_owner = |rtype| zone.record_sets.get(&(owner.clone(), rtype));
             // Azure replaces its record with one that is written by hand (dns-faq-private.yml).
             if let Some(other) = at_owner(RecordType::CNAME).or_else(|| at_owner(record_set.rtype)) {
-                findings.push(Finding::warning(
+                findings.push(Finding::new(
+                    Code::NotRegistered,
                     machine.name.origin,
                     format!(
                         "the {} record of virtual machine \"{}\" is not registered in {}: the {} record there \

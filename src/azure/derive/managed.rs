@@ -9,6 +9,7 @@ use crate::azure::declaration::{Address, ManagedPrivateEndpoint, ManagedTarget, 
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 use crate::dns::Name;
 
 /// Ends the aliases of private link services.
@@ -44,7 +45,8 @@ pub(super) fn names(
             zone.record_sets.retain(|_, record_set| {
                 let stays = record_set.writer == Writer::Zone || record_set.writer == writer;
                 if !stays {
-                    findings.push(Finding::warning(
+                    findings.push(Finding::new(
+                        Code::LastWriterWins,
                         origin,
                         format!(
                             "managed private endpoint \"{}\" replaces the address of {name} that {}: the last wins",

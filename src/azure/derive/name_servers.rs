@@ -12,6 +12,7 @@ use crate::azure::contents::{Scope, ZoneContents};
 use crate::azure::declaration::{NameServer, RecordSet, Writer};
 use crate::azure::finding::Finding;
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 use crate::dns::{Rdatas, RecordType, TypeName};
 
 /// Writes them into all zones, but for the NS records of one that a person gave its own.
@@ -37,7 +38,8 @@ pub(super) fn write(inventory: &Inventory, zones: &mut [ZoneContents], findings:
         let mut covering =
             zones.iter_mut().filter(|zone| server.name.as_ref().is_within(zone.apex.as_ref())).peekable();
         if let Some(zone) = covering.peek().filter(|_| server.addresses.is_empty()) {
-            findings.push(Finding::error(
+            findings.push(Finding::new(
+                Code::BadNameServer,
                 server.name.origin,
                 format!("name server {} has no addresses, but lies in the zone {}", server.name, zone.apex),
                 "add addresses = [\"10.0.0.4\"]: the zone answers for them, and a delegation needs them as glue",
@@ -56,7 +58,8 @@ fn addresses(server: &NameServer, zone: &mut ZoneContents, findings: &mut Vec<Fi
         Scope::Public | Scope::Internal { .. } => format!("the zone {}", zone.apex),
     };
     if let Some(alias) = zone.record_sets.get(&((*server.name).clone(), RecordType::CNAME)) {
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Code::BadNameServer,
             origin,
             format!("name server {} is an alias in {place}, {} (RFC 2181 §10.3)", server.name, alias.writer),
             "name the host itself, or give the name server a name of its own",
@@ -66,7 +69,8 @@ fn addresses(server: &NameServer, zone: &mut ZoneContents, findings: &mut Vec<Fi
     if let Some(private) = server.addresses.iter().find(|address| is_private(**address))
         && zone.scope == Scope::Public
     {
-        findings.push(Finding::warning(
+        findings.push(Finding::new(
+            Code::PrivateAddressInPublic,
             origin,
             format!("everyone sees the private address {private} of name server {} in {place}", server.name),
             "give the name server a name that only private zones cover, or none of the zones here",
@@ -86,7 +90,8 @@ fn addresses(server: &NameServer, zone: &mut ZoneContents, findings: &mut Vec<Fi
                 zone.insert(record_set);
             }
             Some(other) if is_same(other, &record_set) => {}
-            Some(other) => findings.push(Finding::error(
+            Some(other) => findings.push(Finding::new(
+                Code::BadNameServer,
                 origin,
                 format!(
                     "name server {} has other {} records in {place}, {}",

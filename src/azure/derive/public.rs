@@ -16,6 +16,7 @@ use crate::azure::declaration::{
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 use crate::dns::{Name, NameRef, Rdatas, RecordType, Ttl, rdata};
 
 /// Serial, refresh, retry, expire and minimum of the SOA record of a public Azure DNS zone.
@@ -295,7 +296,8 @@ impl PublicSide {
         match self.zones[number].insert(record_set) {
             // Resources of one region share a public endpoint.
             Some(replaced) if !replaced.rdatas.is_equal(rtype, &rdatas) || replaced.writer == Writer::Person => {
-                findings.push(Finding::error(
+                findings.push(Finding::new(
+Code::PublicRecordTaken,
                     origin,
                     format!("the record of {owner} that {writer} is there already, {}", replaced.writer),
                     "take it out of the zone file, or give the resources one public address, or each its public_endpoint",

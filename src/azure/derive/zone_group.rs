@@ -8,6 +8,7 @@ use crate::azure::contents::ZoneContents;
 use crate::azure::declaration::{ConnectionState, PrivateDnsZone, PrivateEndpoint, Word, Writer};
 use crate::azure::finding::Finding;
 use crate::azure::inventory::Inventory;
+use crate::codes::Code;
 use crate::dns::{Name, RecordType};
 
 /// TTL of records that zone groups write, in seconds (seen in AzureTRE issue 3767 and in captures of Storage).
@@ -74,7 +75,8 @@ fn member<'a>(
         // Two endpoints of one name have been reported.
         let replaced = zones[number].insert(record_set).filter(|replaced| replaced.writer != writer);
         if let Some(replaced) = replaced.filter(|replaced| !is_over || replaced.writer == Writer::Person) {
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::LastWriterWins,
                 endpoint.id.origin,
                 format!(
                     "private endpoint \"{}\" replaces the record of {} {}: the last writer wins",
@@ -119,7 +121,8 @@ fn missing_zone(
         true => format!("nobody resolves {names}"),
         false => format!("clients do not get the private addresses of {names}"),
     };
-    findings.push(Finding::warning(
+    findings.push(Finding::new(
+        Code::ZoneMissingInGroup,
         endpoint.id.origin,
         format!(
             "the zone group of private endpoint \"{}\" has no zone {zone}: {consequence}",
@@ -142,7 +145,8 @@ fn delete(inventory: &Inventory, claims: Claims<'_>, zones: &mut [ZoneContents],
                 ConnectionState::Rejected => ("rejecting", "was_approved out of the rejected endpoint"),
                 _ => ("disconnecting", "was_approved out of the disconnected endpoint"),
             };
-            findings.push(Finding::warning(
+            findings.push(Finding::new(
+                Code::EndpointTookRecord,
                 deleted.id.origin,
                 format!(
                     "{how} private endpoint \"{gone}\" has removed the record of {owner}, which private endpoint \

@@ -4,6 +4,7 @@ use toml::Spanned;
 
 use super::Declarer;
 use crate::azure::{CertificateHolder, ClientCertificate};
+use crate::codes::Code;
 use crate::config::mirror::{self, Text};
 use crate::config::{Files, files};
 use crate::tls::{ClientProof, HostName, PublicKeyHash};
@@ -19,12 +20,12 @@ impl Declarer<'_> {
             (None, Some(forwarder)) => Some(CertificateHolder::Forwarder(self.label(forwarder))),
             (None, None) => {
                 let mend = "add virtual_network = \"NAME\", whose client is whoever shows it, or forwarder = \"NAME\"";
-                self.problem(&shown.name, "a client certificate of nobody", mend);
+                self.problem(Code::BadClientCertificate, &shown.name, "a client certificate of nobody", mend);
                 None
             }
             (Some(_), Some(forwarder)) => {
                 let what = "a client certificate is of a virtual network or of a forwarder";
-                self.problem(forwarder, what, "keep one of them");
+                self.problem(Code::BadClientCertificate, forwarder, what, "keep one of them");
                 None
             }
         };
@@ -49,17 +50,23 @@ impl Declarer<'_> {
                 match ClientProof::certified(&text?, host?) {
                     Ok(proof) => Some(proof),
                     Err(error) => {
-                        self.problem(authority, error.to_string(), error.mend());
+                        self.problem(Code::BadCertificate, authority, error.to_string(), error.mend());
                         None
                     }
                 }
             }
             (None, None, None) => {
-                self.problem(&shown.name, "a client certificate that nothing tells from others", PROOF_MEND);
+                self.problem(
+                    Code::BadClientCertificate,
+                    &shown.name,
+                    "a client certificate that nothing tells from others",
+                    PROOF_MEND,
+                );
                 None
             }
             (Some(_), Some(other), _) | (Some(_), None, Some(other)) => {
                 self.problem(
+                    Code::BadClientCertificate,
                     other,
                     "a client certificate is known by its public key, or by who certifies it",
                     PROOF_MEND,
@@ -67,7 +74,12 @@ impl Declarer<'_> {
                 None
             }
             (None, Some(half), None) | (None, None, Some(half)) => {
-                self.problem(half, "an authority and a name tell a client certificate together", PROOF_MEND);
+                self.problem(
+                    Code::BadClientCertificate,
+                    half,
+                    "an authority and a name tell a client certificate together",
+                    PROOF_MEND,
+                );
                 None
             }
         }
@@ -80,13 +92,18 @@ impl Declarer<'_> {
             Ok(text) => Some(text),
             Err(error) => {
                 let what = format!("cannot read the certificate {}: {error}", path.display());
-                self.problem(file, what, files::mend(&error, "the path is relative to the folder of this file"));
+                self.problem(
+                    Code::UnreadableFile,
+                    file,
+                    what,
+                    files::mend(&error, "the path is relative to the folder of this file"),
+                );
                 None
             }
         }
     }
 
     fn mended<T, E: std::fmt::Display>(&mut self, at: &Spanned<String>, parsed: Result<T, E>, mend: &str) -> Option<T> {
-        parsed.inspect_err(|error| self.problem(at, error.to_string(), mend)).ok()
+        parsed.inspect_err(|error| self.problem(Code::BadClientCertificate, at, error.to_string(), mend)).ok()
     }
 }

@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::Declarer;
+use crate::codes::Code;
 use crate::config::{DnsCookies, Files, files, mirror};
 use crate::dns::{CookieSecrets, wipe_stack};
 
@@ -13,7 +14,12 @@ impl Declarer<'_> {
             return if is_on { DnsCookies::Random } else { DnsCookies::Off };
         };
         if !is_on {
-            self.problem(file, "a secret for cookies that nobody gets", "remove cookie_secret_file, or dns_cookies");
+            self.problem(
+                Code::ContradictingKeys,
+                file,
+                "a secret for cookies that nobody gets",
+                "remove cookie_secret_file, or dns_cookies",
+            );
             return DnsCookies::Off;
         }
         let path = Files::relative(self.path, file.get_ref());
@@ -23,7 +29,7 @@ impl Declarer<'_> {
                 // Not the path: someone may have taken this for the place of the secret.
                 let what = format!("cannot read the cookie secrets: {error}");
                 let mend = "name a file with a secret; its path is relative to the folder of this file";
-                self.problem(file, what, files::mend(&error, mend));
+                self.problem(Code::UnreadableFile, file, what, files::mend(&error, mend));
                 return DnsCookies::Off;
             }
         };
@@ -34,7 +40,7 @@ impl Declarer<'_> {
             Err(what) => {
                 let mend = "write one line of 32 hexadecimal digits, as openssl rand -hex 16 prints them; or two lines \
                             while the secret is changed: the first signs, both verify";
-                self.problem(file, format!("{} {what}", path.display()), mend);
+                self.problem(Code::BadSecret, file, format!("{} {what}", path.display()), mend);
                 DnsCookies::Off
             }
         }

@@ -3,6 +3,7 @@
 use toml::Spanned;
 
 use super::Declarer;
+use crate::codes::Code;
 use crate::config::read::Read;
 use crate::config::{DnstapSettings, Files, mirror};
 
@@ -18,20 +19,30 @@ impl Declarer<'_> {
             (None, None) => {
                 // What could not be read has been reported.
                 if read.get_ref().whole {
-                    self.problem(read, "nothing says where dnstap frames are written", mend);
+                    self.problem(Code::ContradictingKeys, read, "nothing says where dnstap frames are written", mend);
                 }
                 None
             }
             (Some(_), Some(file)) => {
-                self.problem(file, "dnstap frames are written to one place", mend);
+                self.problem(Code::ContradictingKeys, file, "dnstap frames are written to one place", mend);
                 None
             }
             (Some(socket), None) => {
                 if cfg!(not(unix)) {
-                    self.problem(socket, "this system has no Unix sockets", "write file = \"PATH\"");
+                    self.problem(
+                        Code::ContradictingKeys,
+                        socket,
+                        "this system has no Unix sockets",
+                        "write file = \"PATH\"",
+                    );
                 }
                 if let Some(most) = max_file_mib {
-                    self.problem(most, "there is no file", "remove max_file_mib, or write file in place of socket");
+                    self.problem(
+                        Code::ContradictingKeys,
+                        most,
+                        "there is no file",
+                        "remove max_file_mib, or write file in place of socket",
+                    );
                 }
                 Some(DnstapSettings::Socket(Files::relative(self.path, socket.get_ref())))
             }

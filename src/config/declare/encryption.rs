@@ -10,6 +10,7 @@ use toml::Spanned;
 
 use super::Declarer;
 use crate::azure::Severity;
+use crate::codes::Code;
 use crate::config::mirror::{self, Text};
 use crate::config::{EncryptedTransport, Encryption, Files, Listen, ListenAddress, files};
 use crate::tls::{CertificateError, ServerCertificate};
@@ -60,7 +61,12 @@ impl Declarer<'_> {
             let given: Vec<_> = given.filter(|(_, value)| !self.is_reported(value)).collect();
             for (key, value) in given {
                 let what = format!("{key} is for encrypted listeners, and this one answers in the clear");
-                self.problem(value, what, "add transport = \"tls\", \"https\", \"http3\" or \"quic\", or remove it");
+                self.problem(
+                    Code::ContradictingKeys,
+                    value,
+                    what,
+                    "add transport = \"tls\", \"https\", \"http3\" or \"quic\", or remove it",
+                );
             }
             return Ok(None);
         };
@@ -69,29 +75,34 @@ impl Declarer<'_> {
         if let Some(spanned) = &listen.path {
             if !matches!(transport, mirror::Transport::Https | mirror::Transport::Http3) {
                 let what = "only transport = \"https\" and \"http3\" have a path to ask";
-                self.problem(spanned, what, "remove path");
+                self.problem(Code::ContradictingKeys, spanned, what, "remove path");
             } else if !is_path(path) {
                 let mend = "write it as it stands in a URL, \"/dns-query\"";
-                self.problem(spanned, format!("{path:?} is no path"), mend);
+                self.problem(Code::BadListener, spanned, format!("{path:?} is no path"), mend);
             }
         }
         if let Some(limit) = &listen.response_rate_limit {
             let what =
                 "response_rate_limit is for UDP in the clear: clients of encrypted listeners prove their addresses";
-            self.problem(&limit.responses_per_second, what, "remove it");
+            self.problem(Code::ContradictingKeys, &limit.responses_per_second, what, "remove it");
         }
         let is_quic = matches!(transport, mirror::Transport::Http3 | mirror::Transport::Quic);
         if let Some(required) = listen.require_proxy_protocol.as_ref().filter(|required| is_quic && *required.get_ref())
         {
             let mend = "remove require_proxy_protocol, or have the proxy ask over transport = \"tls\" or \"https\"";
-            self.problem(required, "no PROXY header is read in front of QUIC", mend);
+            self.problem(Code::ContradictingKeys, required, "no PROXY header is read in front of QUIC", mend);
         }
         if transport != mirror::Transport::Tls {
             self.warn_of_weak_bounds(address, spanned, listen.allow_from.as_ref());
         }
         let (Some(certificate), Some(key)) = (&listen.certificate, &listen.key) else {
             let missing = if listen.certificate.is_some() { "a key" } else { "a certificate" };
-            self.problem(spanned, format!("an encrypted listener without {missing}"), PAIR_MEND);
+            self.problem(
+                Code::ContradictingKeys,
+                spanned,
+                format!("an encrypted listener without {missing}"),
+                PAIR_MEND,
+            );
             return Err(Refused);
         };
         let encryption = Encryption {
@@ -111,7 +122,7 @@ impl Declarer<'_> {
     /// Whether something is wrong on the line of a value.
     fn is_reported(&self, value: &Text) -> bool {
         let line = self.source.place(value.span().start).line;
-        self.problems.iter().any(|problem| problem.place.line == line && problem.severity == Severity::Error)
+        self.problems.iter().any(|problem| problem.place.line == line && problem.severity() == Severity::Error)
     }
 
     /// Reads a pair, unless another listener has it too.
@@ -123,7 +134,12 @@ impl Declarer<'_> {
         let mut read = |path: &Path, at, what: &str| match self.secret(path) {
             Ok(text) => Ok(text),
             Err(error) => {
-                self.problem(at, format!("cannot read the {what}: {error}"), files::mend(&error, not_found));
+                self.problem(
+                    Code::UnreadableFile,
+                    at,
+                    format!("cannot read the {what}: {error}"),
+                    files::mend(&error, not_found),
+                );
                 Err(Refused)
             }
         };
@@ -144,14 +160,14 @@ impl Declarer<'_> {
         if key.is_open {
             let mend = format!("let its owner alone read it: chmod 600 {}", encryption.key.display());
             let place = self.source.place(key_at.span().start);
-            self.problems.warning(place, "others than its owner may read the key file", mend);
+            self.problems.report(Code::OpenKeyFile, place, "others than its owner may read the key file", mend);
         }
         self.certificates.0.insert((encryption.certificate.clone(), encryption.key.clone()), Arc::new(pair));
         Ok(())
     }
 
     fn certificate_problem(&mut self, at: &Text, error: &CertificateError) {
-        self.problem(at, error.to_string(), error.mend());
+        self.problem(Code::BadCertificate, at, error.to_string(), error.mend());
     }
 
     /// Warns of a pair that clients will not take, now or soon.
@@ -165,13 +181,18 @@ impl Declarer<'_> {
             () if pair.is_authority() => {
                 let mend = "let it certify one for the server, with CA:FALSE";
                 let place = self.source.place(at.span().start);
-                self.problems.warning(place, "the certificate is an authority's, which clients do not take", mend);
+                self.problems.report(
+                    Code::DoubtfulCertificate,
+                    place,
+                    "the certificate is an authority's, which clients do not take",
+                    mend,
+                );
                 return;
             }
             () => return,
         };
         let mend = "renew it; one that `vnetdns certificate` made by the same command again. SIGHUP has it read anew";
-        self.problems.warning(self.source.place(at.span().start), what, mend);
+        self.problems.report(Code::DoubtfulCertificate, self.source.place(at.span().start), what, mend);
     }
 
     /// hickory-server takes any number of connections, and judges clients by their addresses after the handshake.
@@ -180,13 +201,18 @@ impl Declarer<'_> {
         let encrypted = || listen.iter().filter_map(|listen| Some((listen, listen.encryption.as_ref()?)));
         if encrypted().next().is_none() {
             let mend = "add a listener with transport = \"tls\", \"https\", \"http3\" or \"quic\", or remove it";
-            self.problem(wanted, "there is no encrypted listener to tell clients of", mend);
+            self.problem(Code::ContradictingKeys, wanted, "there is no encrypted listener to tell clients of", mend);
         }
         for (listen, encryption) in encrypted() {
             let address = &listen.address;
             if address.socket.port() == 0 {
                 let what = format!("clients are not told of {address}: its port is another one at each start");
-                self.warning(wanted, what, "give it a port: 853 for TLS and QUIC, 443 for HTTPS and HTTP/3");
+                self.problem(
+                    Code::NotDesignated,
+                    wanted,
+                    what,
+                    "give it a port: 853 for TLS and QUIC, 443 for HTTPS and HTTP/3",
+                );
             }
             // What cannot be read is reported already.
             if self.certificates.of(encryption).is_some_and(|pair| pair.first_name().is_none()) {
@@ -194,7 +220,7 @@ impl Declarer<'_> {
                 let what =
                     format!("clients are not told of {address}: {file} is for no name, which they would look for");
                 let mend = "`vnetdns certificate HOST` makes one for a name; it may be for addresses as well";
-                self.warning(wanted, what, mend);
+                self.problem(Code::NotDesignated, wanted, what, mend);
             }
         }
     }
@@ -224,7 +250,7 @@ impl Declarer<'_> {
             );
             let mend = "add allow_from = [\"10.0.0.0/8\"] with private networks of yours, and keep others away with a \
                         firewall; or take transport = \"tls\"";
-            self.problems.warning(self.source.place(at.span().start), what, mend);
+            self.problems.report(Code::WeakBounds, self.source.place(at.span().start), what, mend);
         }
     }
 }

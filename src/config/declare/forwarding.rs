@@ -9,6 +9,7 @@ use crate::azure::{
     Address, Declared, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule, SecurityAction,
     Upstream, types,
 };
+use crate::codes::Code;
 use crate::config::mirror::{self, State, Text};
 use crate::dns::Name;
 
@@ -54,10 +55,10 @@ impl Declarer<'_> {
         if !PRIORITIES.contains(rule.priority.get_ref()) {
             let what = format!("{} is no priority", rule.priority.get_ref());
             let mend = format!("write a number from {} to {}; the lowest counts", PRIORITIES.start(), PRIORITIES.end());
-            self.problem(&rule.priority, what, mend);
+            self.problem(Code::OutOfBounds, &rule.priority, what, mend);
         }
         if rule.domains.get_ref().is_empty() {
-            self.problem(&rule.domains, "a rule without domains", "name one, or \".\" for all names");
+            self.problem(Code::BadRule, &rule.domains, "a rule without domains", "name one, or \".\" for all names");
         }
         let domains: Vec<_> = rule.domains.get_ref().iter().map(|domain| self.domain(domain)).collect();
         Some(DnsSecurityRule {
@@ -79,7 +80,7 @@ impl Declarer<'_> {
         read: impl Fn(&mut Self, &Text) -> Option<T>,
     ) -> Option<Vec<T>> {
         if servers.get_ref().is_empty() {
-            self.problem(servers, "no server to ask", "write the address of one");
+            self.problem(Code::BadRule, servers, "no server to ask", "write the address of one");
             return None;
         }
         let servers: Vec<_> = servers.get_ref().iter().map(|text| read(self, text)).collect();
@@ -92,7 +93,7 @@ impl Declarer<'_> {
         if name.as_ref().is_wildcard() {
             let below = name.as_ref().parent().map(|parent| parent.to_string()).unwrap_or_default();
             let what = format!("{} is meant as a wildcard, but a domain covers all names below it anyway", *name);
-            self.problem(text, what, format!("write \"{below}\""));
+            self.problem(Code::BadRule, text, what, format!("write \"{below}\""));
             return None;
         }
         Some(name)
@@ -117,7 +118,12 @@ impl Declarer<'_> {
             }
         };
         if server.port() == 0 {
-            self.problem(text, "nothing can be sent to port 0", "write the server's port, or none for 53");
+            self.problem(
+                Code::BadAddress,
+                text,
+                "nothing can be sent to port 0",
+                "write the server's port, or none for 53",
+            );
             return None;
         }
         Some(Declared::new(server, self.origin(text)))

@@ -2,6 +2,7 @@
 
 use super::{Declarer, Source};
 use crate::azure::{KeyNetworks, TsigKey};
+use crate::codes::Code;
 use crate::config::mirror::{self, Text};
 use crate::config::{Files, files, key_file};
 use crate::dns::{self, Name, wipe_stack};
@@ -19,7 +20,7 @@ impl Declarer<'_> {
             (None, None) => None,
             (Some(_), Some(all)) => {
                 let mend = "keep virtual_network, or all_virtual_networks = true for an administrator";
-                self.problem(all, "a key is of one network, or of all", mend);
+                self.problem(Code::ContradictingKeys, all, "a key is of one network, or of all", mend);
                 None
             }
         };
@@ -34,7 +35,12 @@ impl Declarer<'_> {
             Err(error) => {
                 // Not the path: someone may have taken this for the place of the secret.
                 let mend = "name a file that tsig-keygen wrote; its path is relative to the folder of this file";
-                self.problem(file, format!("cannot read the key file: {error}"), files::mend(&error, mend));
+                self.problem(
+                    Code::UnreadableFile,
+                    file,
+                    format!("cannot read the key file: {error}"),
+                    files::mend(&error, mend),
+                );
                 return None;
             }
         };
@@ -44,14 +50,15 @@ impl Declarer<'_> {
         let read = match read {
             Ok(read) => read,
             Err((at, what, mend)) => {
-                self.problems.error(source.place(at), what, mend);
+                self.problems.report(Code::BadSecret, source.place(at), what, mend);
                 return None;
             }
         };
         let (at, named) = read.name;
         if named.parse::<Name>().ok().as_ref() != Some(name) {
             let what = format!("this is not the key \"{name}\" that the configuration names");
-            self.problems.error(
+            self.problems.report(
+                Code::BadSecret,
                 source.place(at),
                 what,
                 "give the key one name in both files: it is part of a signature",
@@ -63,16 +70,17 @@ impl Declarer<'_> {
         let mend = format!("make another key: tsig-keygen -a {algorithm} NAME");
         if secret.len() < LEAST_SECRET {
             let what = format!("a secret of {} octets, where {LEAST_SECRET} are the least", secret.len());
-            self.problems.error(source.place(*at), what, mend);
+            self.problems.report(Code::BadSecret, source.place(*at), what, mend);
             return None;
         }
         if secret.len() < wanted {
             let what = format!("a secret of {} octets is weaker than {algorithm}, which has {wanted}", secret.len());
-            self.problems.warning(source.place(*at), what, mend);
+            self.problems.report(Code::WeakSecret, source.place(*at), what, mend);
         }
         if text.is_open {
             let mend = format!("let its owner alone read it: chmod 600 {}", path.display());
-            self.problems.warning(
+            self.problems.report(
+                Code::OpenKeyFile,
                 self.source.place(file.span().start),
                 "others than its owner may read the key file",
                 mend,

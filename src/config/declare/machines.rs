@@ -2,6 +2,7 @@
 
 use super::{Declarer, mirror};
 use crate::azure::{Declared, NetworkInterface, PowerState, ResourceId, VirtualMachine};
+use crate::codes::Code;
 
 impl Declarer<'_> {
     /// `None` where an address is bad: others would then be taken for the machine's.
@@ -12,7 +13,12 @@ impl Declarer<'_> {
         let interfaces = machine.network_interfaces.get_ref();
         if interfaces.is_empty() {
             let mend = "write network_interfaces = [{ ip_addresses = [\"10.1.0.4\"] }]";
-            self.problem(&machine.network_interfaces, "a virtual machine without network interfaces", mend);
+            self.problem(
+                Code::BadMachine,
+                &machine.network_interfaces,
+                "a virtual machine without network interfaces",
+                mend,
+            );
         }
         let interfaces = interfaces.iter();
         let interfaces: Vec<_> =
@@ -37,7 +43,12 @@ impl Declarer<'_> {
     ) -> Option<NetworkInterface> {
         let texts = interface.ip_addresses.get_ref();
         if texts.is_empty() {
-            self.problem(&interface.ip_addresses, "a network interface without addresses", "add an address");
+            self.problem(
+                Code::BadMachine,
+                &interface.ip_addresses,
+                "a network interface without addresses",
+                "add an address",
+            );
         }
         let addresses: Vec<_> = texts.iter().map(|text| self.private_address(text)).collect();
         let dns_servers: Vec<_> = interface.dns_servers.iter().map(|text| self.dns_server(text)).collect();

@@ -7,6 +7,7 @@ use crate::azure::{
     Address, ConnectionState, Declared, ManagedPrivateEndpoint, ManagedTarget, PrivateLinkService, ServiceEndpoint,
     Word, types,
 };
+use crate::codes::Code;
 
 impl Declarer<'_> {
     pub(super) fn private_link_service(&mut self, service: &mirror::PrivateLinkService) -> Option<PrivateLinkService> {
@@ -21,7 +22,12 @@ impl Declarer<'_> {
         self.no_resource(&endpoint.private_link_resource, &endpoint.group_id);
         if let Some(group) = &endpoint.private_dns_zone_group {
             let what = "an endpoint of a private link service has no zone group: Azure knows no zone for it";
-            self.problem(group, what, "make a record set with its address in a zone of your own");
+            self.problem(
+                Code::ContradictingKeys,
+                group,
+                what,
+                "make a record set with its address in a zone of your own",
+            );
         }
         let id = self.id(types::PRIVATE_ENDPOINT, &endpoint.name, &endpoint.subscription, &endpoint.resource_group);
         let virtual_network = self.network(&endpoint.virtual_network);
@@ -56,11 +62,11 @@ impl Declarer<'_> {
         let for_services = "works for private link services only";
         if let Some(refreshed) = &endpoint.refreshed {
             let mend = "remove the key: an endpoint of a resource is in use as soon as it is approved";
-            self.problem(refreshed, format!("refreshed {for_services}"), mend);
+            self.problem(Code::ContradictingKeys, refreshed, format!("refreshed {for_services}"), mend);
         }
         if let Some(domain_name) = &endpoint.domain_name {
             let mend = "remove the key: the names of a resource are known";
-            self.problem(domain_name, format!("domain_name {for_services}"), mend);
+            self.problem(Code::ContradictingKeys, domain_name, format!("domain_name {for_services}"), mend);
         }
         let private_link_resource =
             self.private_link_resource_with(&endpoint.private_link_resource, &endpoint.group_id);
@@ -110,7 +116,12 @@ impl Declarer<'_> {
     fn no_resource(&mut self, resource: &Option<Text>, group_id: &Option<Text>) {
         for key in [resource, group_id].into_iter().flatten() {
             let what = "an endpoint points at a resource or at a private link service, not at both";
-            self.problem(key, what, "keep private_link_service, or private_link_resource and group_id");
+            self.problem(
+                Code::ContradictingKeys,
+                key,
+                what,
+                "keep private_link_service, or private_link_resource and group_id",
+            );
         }
     }
 

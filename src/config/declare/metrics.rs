@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Declarer;
+use crate::codes::Code;
 use crate::config::mirror::{self, Text};
 use crate::config::{BearerToken, Files, MetricsSettings, files};
 
@@ -24,14 +25,24 @@ impl Declarer<'_> {
                 Ok(address) => address,
                 Err(_) => {
                     let what = format!("{:?} is not an address to show metrics on", listen.get_ref());
-                    self.problem(listen, what, "write an address and a port, for instance \"127.0.0.1:9153\"");
+                    self.problem(
+                        Code::BadListener,
+                        listen,
+                        what,
+                        "write an address and a port, for instance \"127.0.0.1:9153\"",
+                    );
                     return None;
                 }
             },
         };
         if let Some(place) = metrics.listen.as_ref().filter(|_| !listen.ip().is_loopback() && bearer_token.is_none()) {
             let mend = "write bearer_token_file = \"FILE\", or listen on a loopback address";
-            self.problem(place, "whoever reaches this address could read what all networks ask for", mend);
+            self.problem(
+                Code::BadListener,
+                place,
+                "whoever reaches this address could read what all networks ask for",
+                mend,
+            );
         }
         Some(MetricsSettings { listen, max_networks, hosts, bearer_token: bearer_token.flatten() })
     }
@@ -42,7 +53,12 @@ impl Declarer<'_> {
             Ok(text) => text,
             Err(error) => {
                 let mend = "the path is relative to the folder of this file";
-                self.problem(file, format!("cannot read the bearer token: {error}"), files::mend(&error, mend));
+                self.problem(
+                    Code::UnreadableFile,
+                    file,
+                    format!("cannot read the bearer token: {error}"),
+                    files::mend(&error, mend),
+                );
                 return None;
             }
         };
@@ -50,7 +66,7 @@ impl Declarer<'_> {
         if token.len() < LEAST_TOKEN || token.contains(char::is_whitespace) {
             let mend =
                 format!("write one line of at least {LEAST_TOKEN} characters, as openssl rand -hex 32 prints it");
-            self.problem(file, "the file holds no bearer token", mend);
+            self.problem(Code::BadSecret, file, "the file holds no bearer token", mend);
             return None;
         }
         Some(BearerToken::new(token))

@@ -34,6 +34,7 @@ use crate::azure::{
     PrivateLinkResource, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet, ResolutionPolicy, Severity,
     SoaEdit, UnknownNames, VirtualNetwork, VirtualNetworkLink, Word, types,
 };
+use crate::codes::Code;
 use crate::dns::{Name, RecordType, Ttl};
 
 mod dnstap;
@@ -191,12 +192,17 @@ impl<'a> Declarer<'a> {
                     RecordType::SOA if zone.soa.is_none() => soa = SoaEdit::from_record(&set),
                     RecordType::SOA => {
                         let what = "the SOA record is edited in two places";
-                        self.problems.error(self.places.place(set.origin), what, "keep soa = { … } or the record");
+                        self.problems.report(
+                            Code::ApexRecords,
+                            self.places.place(set.origin),
+                            what,
+                            "keep soa = { … } or the record",
+                        );
                     }
                     RecordType::NS if set.owner == *name && self.limits != Limits::Off => {
                         let what = format!("the NS records at the apex {} are left out", *name);
                         let mend = "a private DNS zone has none: remove them, or write limits = \"off\"";
-                        self.problems.warning(self.places.place(set.origin), what, mend);
+                        self.problems.report(Code::NsLeftOut, self.places.place(set.origin), what, mend);
                     }
                     _ => record_sets.push(set),
                 }
@@ -218,7 +224,13 @@ impl<'a> Declarer<'a> {
                 // Azure writes the mailbox as a name; people write an address.
                 let as_name = email.get_ref().replacen('@', ".", 1);
                 let parsed = as_name.parse();
-                self.reported(email, "a mailbox", "write it as a name, \"hostmaster.contoso.com\"", parsed)
+                self.reported(
+                    Code::BadName,
+                    email,
+                    "a mailbox",
+                    "write it as a name, \"hostmaster.contoso.com\"",
+                    parsed,
+                )
             }),
             refresh_time: soa.refresh_time,
             retry_time: soa.retry_time,
@@ -305,7 +317,12 @@ impl<'a> Declarer<'a> {
             )
         {
             let mend = "remove the key, or write connection_state = \"Rejected\" or \"Disconnected\"";
-            self.problem(was_approved, "was_approved is for connections that are rejected or disconnected", mend);
+            self.problem(
+                Code::ContradictingKeys,
+                was_approved,
+                "was_approved is for connections that are rejected or disconnected",
+                mend,
+            );
         }
         Some(PrivateEndpoint {
             id: id?,
@@ -336,7 +353,7 @@ impl<'a> Declarer<'a> {
     /// Reports a member that is there in other letters already.
     fn twice<T>(&mut self, at: &Spanned<T>, member: &str) {
         let what = format!("the member \"{member}\" is there already");
-        self.problem(at, what, "keep one: letter case carries no meaning");
+        self.problem(Code::Duplicate, at, what, "keep one: letter case carries no meaning");
     }
 
     /// `None` where SOA or NS may be missing only because they could not be read.
@@ -368,7 +385,7 @@ impl<'a> Declarer<'a> {
             Err(unread) => {
                 let mend = "the path is relative to the folder of this file";
                 if let Some((what, mend)) = unread.report("the zone file ", &path, mend) {
-                    self.problem(file, what, mend);
+                    self.problem(Code::UnreadableFile, file, what, mend);
                 }
                 Vec::new()
             }
@@ -385,7 +402,7 @@ impl<'a> Declarer<'a> {
         let prefix = canonical(self.parsed(text, "an address prefix", mend)?);
         if prefix.trunc() != prefix {
             let what = format!("{prefix} has bits set to the right of its length");
-            self.problem(text, what, format!("write \"{}\"", prefix.trunc()));
+            self.problem(Code::BadAddress, text, what, format!("write \"{}\"", prefix.trunc()));
         }
         Some(Declared::new(prefix, self.origin(text)))
     }
@@ -395,20 +412,20 @@ impl<'a> Declarer<'a> {
         let parsed = seconds.and_then(Ttl::from_secs);
         if parsed.is_none() {
             let what = format!("{} is not a TTL", ttl.get_ref());
-            self.problem(ttl, what, format!("write seconds, {least} to {}", Ttl::MAX));
+            self.problem(Code::OutOfBounds, ttl, what, format!("write seconds, {least} to {}", Ttl::MAX));
         }
         parsed
     }
 
     fn name(&mut self, text: &Text) -> Option<Declared<Name>> {
-        let name = self.reported(text, "a domain name", NAME_MEND, text.get_ref().parse())?;
+        let name = self.reported(Code::BadName, text, "a domain name", NAME_MEND, text.get_ref().parse())?;
         Some(Declared::new(name, self.origin(text)))
     }
 
     /// A resource's name or another word; never empty.
     fn label(&mut self, text: &Text) -> Declared<String> {
         if text.get_ref().trim().is_empty() {
-            self.problem(text, "an empty name", "write a name");
+            self.problem(Code::BadName, text, "an empty name", "write a name");
         }
         Declared::new(text.get_ref().clone(), self.origin(text))
     }
@@ -417,24 +434,26 @@ impl<'a> Declarer<'a> {
     fn parsed<T: FromStr>(&mut self, text: &Text, what: &str, mend: &str) -> Option<T> {
         let parsed = text.get_ref().parse().ok();
         if parsed.is_none() {
-            self.problem(text, format!("{:?} is not {what}", text.get_ref()), mend);
+            self.problem(Code::BadAddress, text, format!("{:?} is not {what}", text.get_ref()), mend);
         }
         parsed
     }
 
     fn reported<T, E: std::fmt::Display>(
         &mut self,
+        code: Code,
         text: &Text,
         what: &str,
         mend: &str,
         parsed: Result<T, E>,
     ) -> Option<T> {
-        self.reported_as(text, text.get_ref(), what, mend, parsed)
+        self.reported_as(code, text, text.get_ref(), what, mend, parsed)
     }
 
     /// The same of a text whose place is that of something else.
     fn reported_as<P, T, E: std::fmt::Display>(
         &mut self,
+        code: Code,
         at: &Spanned<P>,
         text: &str,
         what: &str,
@@ -444,18 +463,14 @@ impl<'a> Declarer<'a> {
         match parsed {
             Ok(value) => Some(value),
             Err(error) => {
-                self.problem(at, format!("{text:?} is not {what}: {error}"), mend);
+                self.problem(code, at, format!("{text:?} is not {what}: {error}"), mend);
                 None
             }
         }
     }
 
-    fn problem<T>(&mut self, at: &Spanned<T>, what: impl Into<String>, mend: impl Into<String>) {
-        self.problems.error(self.source.place(at.span().start), what, mend);
-    }
-
-    fn warning<T>(&mut self, at: &Spanned<T>, what: impl Into<String>, mend: impl Into<String>) {
-        self.problems.warning(self.source.place(at.span().start), what, mend);
+    fn problem<T>(&mut self, code: Code, at: &Spanned<T>, what: impl Into<String>, mend: impl Into<String>) {
+        self.problems.report(code, self.source.place(at.span().start), what, mend);
     }
 
     fn origin<T>(&mut self, at: &Spanned<T>) -> crate::azure::Origin {

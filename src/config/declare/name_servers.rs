@@ -7,6 +7,7 @@ use toml::Spanned;
 
 use super::{Declarer, Text, mirror};
 use crate::azure::NameServer;
+use crate::codes::Code;
 use crate::dns::NameRef;
 
 impl Declarer<'_> {
@@ -15,7 +16,12 @@ impl Declarer<'_> {
         let number = servers.get_ref().len();
         if number > NameServer::MOST {
             let mend = format!("keep at most {}", NameServer::MOST);
-            self.problem(servers, format!("{number} name servers are more than a delegation should have"), mend);
+            self.problem(
+                Code::BadNameServer,
+                servers,
+                format!("{number} name servers are more than a delegation should have"),
+                mend,
+            );
         }
         let mut seen = HashSet::new();
         let mut declared = Vec::new();
@@ -26,12 +32,17 @@ impl Declarer<'_> {
                 let what = format!("{:?} is not the name of a host", server.name.get_ref());
                 let mend = "write letters, digits and hyphens, for instance \"ns1.corp.example\"; an address belongs in \
                             addresses = [\"192.0.2.53\"]";
-                self.problem(&server.name, what, mend);
+                self.problem(Code::BadNameServer, &server.name, what, mend);
             } else if seen.insert((*name).clone()) {
                 declared.extend(addresses.map(|addresses| NameServer { name, addresses }));
             } else {
                 let what = format!("there is a name server {} already", *name);
-                self.problem(&server.name, what, "put all its addresses into one, or remove one of the two");
+                self.problem(
+                    Code::Duplicate,
+                    &server.name,
+                    what,
+                    "put all its addresses into one, or remove one of the two",
+                );
             }
         }
         declared
@@ -44,11 +55,16 @@ impl Declarer<'_> {
             let address = self.address(text)?;
             if !is_asked(address) {
                 let mend = "write the address to which resolvers send their queries";
-                self.problem(text, format!("nobody can be asked at {address}"), mend);
+                self.problem(Code::BadNameServer, text, format!("nobody can be asked at {address}"), mend);
                 return None;
             }
             if !seen.insert(address) {
-                self.problem(text, format!("the name server has the address {address} already"), "write it once");
+                self.problem(
+                    Code::BadNameServer,
+                    text,
+                    format!("the name server has the address {address} already"),
+                    "write it once",
+                );
                 return None;
             }
             Some(address)

@@ -6,6 +6,7 @@ use toml::Spanned;
 
 use super::{DEFAULT_TTL, Declarer, NAME_MEND};
 use crate::azure::{Declared, Limits, PRIVATE_TYPES, RecordSet, Writer};
+use crate::codes::Code;
 use crate::config::mirror::{self, Record, Text};
 use crate::config::record_data;
 use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
@@ -13,7 +14,13 @@ use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
 impl Declarer<'_> {
     pub(super) fn record_set(&mut self, set: &mirror::RecordSet, apex: &Declared<Name>) -> Option<RecordSet> {
         let owner = Name::relative(set.name.get_ref(), apex.as_ref());
-        let owner = self.reported(&set.name, "a domain name", "write a name relative to the zone, or \"@\"", owner);
+        let owner = self.reported(
+            Code::BadName,
+            &set.name,
+            "a domain name",
+            "write a name relative to the zone, or \"@\"",
+            owner,
+        );
         let ttl = set.ttl.as_ref().map_or(Ttl::from_secs(DEFAULT_TTL), |ttl| self.ttl(ttl, 0));
         let rtype = self.record_type(&set.record_type)?;
         let origin = self.origin(&set.name);
@@ -21,12 +28,22 @@ impl Declarer<'_> {
         let mirror::Records::Of(records) = set.records.get_ref() else {
             if !PRIVATE_TYPES.contains(&rtype) {
                 let what = format!("{} records that are not known", set.record_type.get_ref());
-                self.problem(&set.records, what, "write the records: other names depend on some of these types");
+                self.problem(
+                    Code::BadRecord,
+                    &set.records,
+                    what,
+                    "write the records: other names depend on some of these types",
+                );
             }
             return Some(set_of(owner?, ttl?, Rdatas::unknown()));
         };
         if records.is_empty() {
-            self.problem(&set.records, "a record set without records", "add a record, or remove the set");
+            self.problem(
+                Code::BadRecord,
+                &set.records,
+                "a record set without records",
+                "add a record, or remove the set",
+            );
         }
         let rdatas: Vec<_> = records.iter().map(|record| self.record(rtype, record, apex)).collect();
         let rdatas = Rdatas::new(rtype, rdatas.into_iter().collect::<Option<_>>()?);
@@ -44,7 +61,7 @@ impl Declarer<'_> {
             let what = format!("{text:?} has \"@\", which is the zone's own name in zone files only");
             let whole = apex.to_string();
             let mend = format!("write {:?}; names in records are whole names", whole.trim_end_matches('.'));
-            self.problem(record, what, mend);
+            self.problem(Code::BadRecord, record, what, mend);
             return None;
         }
         if !PRIVATE_TYPES.contains(&rtype) {
@@ -53,7 +70,8 @@ impl Declarer<'_> {
         let name = |word: &str| word.parse::<Name>().ok();
         let number = |word: &str| word.parse::<u16>().ok().map(u16::to_be_bytes);
         if let (RecordType::CNAME | RecordType::PTR, [target]) = (rtype, words.as_slice()) {
-            let name = self.reported_as(record, text, "a domain name", NAME_MEND, target.parse::<Name>())?;
+            let name =
+                self.reported_as(Code::BadRecord, record, text, "a domain name", NAME_MEND, target.parse::<Name>())?;
             return Some(name.as_wire().into());
         }
         let parsed = match (rtype, words.as_slice()) {
@@ -79,12 +97,12 @@ impl Declarer<'_> {
                 }
                 RecordType::TXT => {
                     let what = format!("a text of {} octets does not fit in a TXT record", text.len());
-                    self.problem(record, what, "keep it below 65000 octets");
+                    self.problem(Code::BadRecord, record, what, "keep it below 65000 octets");
                     return None;
                 }
                 _ => ("a domain name", NAME_MEND),
             };
-            self.problem(record, format!("{text:?} is not {what}"), mend);
+            self.problem(Code::BadRecord, record, format!("{text:?} is not {what}"), mend);
         }
         parsed.map(Vec::into_boxed_slice)
     }
@@ -92,17 +110,22 @@ impl Declarer<'_> {
     /// The data of a TXT record whose strings are kept apart.
     fn strings(&mut self, rtype: RecordType, record: &Spanned<Record>, strings: &[String]) -> Option<Box<[u8]>> {
         if rtype != RecordType::TXT {
-            self.problem(record, "a list in place of a record", "write one text for each record");
+            self.problem(Code::BadRecord, record, "a list in place of a record", "write one text for each record");
             return None;
         }
         if strings.is_empty() {
-            self.problem(record, "a TXT record without strings", "write at least one string, which may be empty");
+            self.problem(
+                Code::BadRecord,
+                record,
+                "a TXT record without strings",
+                "write at least one string, which may be empty",
+            );
             return None;
         }
         let octets: Vec<u8> = strings.iter().flat_map(|string| rdata::txt(string.as_bytes())).collect();
         if octets.len() > usize::from(u16::MAX) {
             let what = format!("strings of {} octets do not fit in a TXT record", octets.len());
-            self.problem(record, what, "keep them below 65000 octets");
+            self.problem(Code::BadRecord, record, what, "keep them below 65000 octets");
             return None;
         }
         Some(octets.into())
@@ -121,7 +144,7 @@ impl Declarer<'_> {
             let mend = "write A, AAAA, CNAME, MX, PTR, SRV or TXT; the SOA record is edited with soa = { … }";
             let is_another = known.is_some_and(|rtype| record_data::is_stored(rtype) && rtype != RecordType::SOA);
             let off = if is_another { "; other types take limits = \"off\" at the top of the file" } else { "" };
-            self.problem(text, what, format!("{mend}{off}"));
+            self.problem(Code::TypeNotPrivate, text, what, format!("{mend}{off}"));
         }
         rtype
     }
@@ -131,7 +154,7 @@ impl Declarer<'_> {
         match record_data::read_text(rtype, text) {
             Ok(rdata) => Some(rdata),
             Err((what, mend)) => {
-                self.problem(record, what, mend);
+                self.problem(Code::BadRecord, record, what, mend);
                 None
             }
         }

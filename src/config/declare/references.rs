@@ -5,6 +5,7 @@ use crate::azure::{
     Catalogue, Declared, Directory, Kind, Link, PrivateDnsZone, ReferenceError, ResourceGroup, ResourceId,
     ResourceIdError, ServiceTarget, Subnet, Subscription, types,
 };
+use crate::codes::Code;
 use crate::config::mirror::Text;
 use crate::dns::Name;
 use crate::import::Beside;
@@ -92,7 +93,7 @@ impl Declarer<'_> {
     pub(super) fn group(&mut self, subscription: &Option<Text>, resource_group: &Option<Text>) -> ResourceGroup {
         if let Some(text) = subscription {
             let mend = format!("write it as Azure has it, for instance \"{}\"", Subscription::DEFAULT);
-            self.reported(text, "a subscription", &mend, text.get_ref().parse::<Subscription>());
+            self.reported(Code::BadReference, text, "a subscription", &mend, text.get_ref().parse::<Subscription>());
         }
         if let Some(text) = resource_group {
             self.resource_name(text);
@@ -123,7 +124,7 @@ impl Declarer<'_> {
         }
         if label.chars().any(|letter| letter == '/' || letter.is_control()) {
             let what = format!("{:?} has a slash or a control character in it", name.get_ref());
-            self.problem(name, what, "write a name without, as Azure's are");
+            self.problem(Code::BadName, name, what, "write a name without, as Azure's are");
             return None;
         }
         Some(label)
@@ -145,7 +146,7 @@ impl Declarer<'_> {
                 let what = format!("\"{}\" is no resource type: {error}", *resource_type);
                 let mend = "write it as Azure has it, for instance \"Microsoft.Kusto/clusters\"; `vnetdns catalogue` lists \
                             the types";
-                self.problem(&resource.resource_type, what, mend);
+                self.problem(Code::BadReference, &resource.resource_type, what, mend);
                 None
             }
         }
@@ -213,7 +214,7 @@ impl Declarer<'_> {
         let (prefix, name) = reference.rsplit_once('/').unzip();
         let mend = "write the zone's name, or \"RESOURCE-GROUP/ZONE\"";
         let parsed = name.unwrap_or(reference).parse::<Name>();
-        let name = self.reported(text, "a private DNS zone", mend, parsed)?;
+        let name = self.reported(Code::BadName, text, "a private DNS zone", mend, parsed)?;
         // As identities are spelt: without a dot at the end.
         let name = PrivateDnsZone::id(&ResourceGroup::default(), &name).name().to_owned();
         let reference = prefix.map_or_else(|| name.clone(), |prefix| format!("{prefix}/{name}"));
@@ -230,12 +231,13 @@ impl Declarer<'_> {
         if !text.get_ref().starts_with('/') {
             return self.resource_name(text);
         }
-        let id = self.reported(text, "a resource ID", ID_MEND, text.get_ref().parse::<ResourceId>())?;
+        let id =
+            self.reported(Code::BadReference, text, "a resource ID", ID_MEND, text.get_ref().parse::<ResourceId>())?;
         let network = network?;
         let is_subnet = id.is_of_type(&format!("{}/{}", types::VIRTUAL_NETWORK, types::SUBNET));
         if !is_subnet || id.parent().as_ref() != Some(&**network) {
             let what = format!("this is no subnet of virtual network \"{}\"", self.references.directory.label(network));
-            self.problem(text, what, "name a subnet of the network that virtual_network names");
+            self.problem(Code::BadReference, text, what, "name a subnet of the network that virtual_network names");
             return None;
         }
         Some(Declared::new(id.name().to_owned(), self.origin(text)))
@@ -268,21 +270,21 @@ impl Declarer<'_> {
                     _ => format!("there are {} {noun}s {:?}", candidates.len(), text.get_ref()),
                 };
                 let candidates: Vec<_> = candidates.iter().map(|candidate| format!("\"{candidate}\"")).collect();
-                self.problem(text, what, format!("say which: {}", candidates.join(", ")));
+                self.problem(Code::AmbiguousReference, text, what, format!("say which: {}", candidates.join(", ")));
                 None
             }
             Err(ReferenceError::AnotherKind(id)) => {
                 let what = format!("a resource of type \"{}\" is no {noun}", id.resource_type());
-                self.problem(text, what, format!("name a {noun}"));
+                self.problem(Code::BadReference, text, what, format!("name a {noun}"));
                 None
             }
             Err(ReferenceError::NotAnId(error)) if reference.starts_with('/') => {
-                self.problem(text, format!("{reference:?} is not a resource ID: {error}"), ID_MEND);
+                self.problem(Code::BadReference, text, format!("{reference:?} is not a resource ID: {error}"), ID_MEND);
                 None
             }
             Err(ReferenceError::NotAnId(error)) => {
                 let what = format!("{reference:?} names no {noun}: {error}");
-                self.problem(text, what, "write NAME, \"GROUP/NAME\" or a whole resource ID");
+                self.problem(Code::BadReference, text, what, "write NAME, \"GROUP/NAME\" or a whole resource ID");
                 None
             }
         }

@@ -8,6 +8,7 @@ use toml::Spanned;
 use super::Declarer;
 use super::encryption::Refused;
 use crate::azure::Declared;
+use crate::codes::Code;
 use crate::config::{
     Chaos, Files, Listen, ListenAddress, ListenAddressError, ResponseRateLimit, ServerSettings, mirror,
 };
@@ -29,7 +30,7 @@ impl Declarer<'_> {
             Some(listen) => {
                 if listen.get_ref().is_empty() {
                     let mend = ListenAddressError::Malformed(String::new()).mend();
-                    self.problem(listen, "no address to listen on", mend);
+                    self.problem(Code::BadListener, listen, "no address to listen on", mend);
                 }
                 let mut listeners: Vec<Listen> = Vec::new();
                 for place in listen.get_ref() {
@@ -43,7 +44,7 @@ impl Declarer<'_> {
                     // Each port 0 becomes another one.
                     if listen.address.socket.port() != 0 && listeners.iter().any(is_same) {
                         let what = format!("another listener listens on {} already", listen.address);
-                        self.problem(place, what, "remove it, or give each an interface of its own");
+                        self.problem(Code::BadListener, place, what, "remove it, or give each an interface of its own");
                     }
                     listeners.push(listen);
                 }
@@ -80,7 +81,12 @@ impl Declarer<'_> {
             mirror::Persona::Authoritative => {
                 if let Some(ttl_cap) = &more.ttl_cap {
                     let mend = "remove ttl_cap, or write persona = \"azure-resolver\"";
-                    self.problem(ttl_cap, "an authoritative server gives the TTLs of its data", mend);
+                    self.problem(
+                        Code::ContradictingKeys,
+                        ttl_cap,
+                        "an authoritative server gives the TTLs of its data",
+                        mend,
+                    );
                 }
                 Persona::Authoritative
             }
@@ -91,7 +97,12 @@ impl Declarer<'_> {
         let interface = more.interface.as_ref().map(|interface| (*self.label(interface)).clone());
         let allow_from = more.allow_from.as_ref().map(|allowed| {
             if allowed.get_ref().is_empty() {
-                self.problem(allowed, "nobody may ask", "list who may, or remove allow_from: then everybody may");
+                self.problem(
+                    Code::BadListener,
+                    allowed,
+                    "nobody may ask",
+                    "list who may, or remove allow_from: then everybody may",
+                );
             }
             let allowed = self.sources(allowed.get_ref()).unwrap_or_default();
             allowed.into_iter().map(|prefix| prefix.trunc()).collect()
@@ -107,7 +118,8 @@ impl Declarer<'_> {
             let what = format!(
                 "{pending} is no bound for one client: of all clients of one network {most_of_network} queries may wait"
             );
-            self.warning(
+            self.problem(
+                Code::NoBoundForOne,
                 key,
                 what,
                 format!("write less than {most_of_network}: then one client cannot have all of them"),
@@ -118,13 +130,18 @@ impl Declarer<'_> {
         let address = match address.parse::<ListenAddress>() {
             Ok(address) => address,
             Err(error) => {
-                self.problem(listen, error.to_string(), error.mend());
+                self.problem(Code::BadListener, listen, error.to_string(), error.mend());
                 return None;
             }
         };
         if address.lacks_scope() && interface.is_none() {
             let what = format!("{address} is link-local: every interface has such an address");
-            self.problem(listen, what, format!("write its interface, for instance \"{}\"", address.with_example()));
+            self.problem(
+                Code::BadListener,
+                listen,
+                what,
+                format!("write its interface, for instance \"{}\"", address.with_example()),
+            );
         }
         let encryption = match self.encryption(&address, more) {
             Ok(encryption) => encryption,
@@ -163,7 +180,7 @@ impl Declarer<'_> {
         let number = *value.get_ref();
         if !(least..=most).contains(&number) {
             let what = format!("{number} is out of bounds");
-            self.problem(value, what, format!("write a number from {least} to {most}"));
+            self.problem(Code::OutOfBounds, value, what, format!("write a number from {least} to {most}"));
         }
         number
     }
