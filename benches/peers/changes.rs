@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use vnetdns::azure::{
-    Catalogue, Change, ConnectionState, Declaration, Declared, Link, Origin, PrivateDnsZone, PrivateEndpoint,
-    PrivateLinkResource, RecordSet, ResolutionPolicy, Resource, ResourceGroup, ResourceId, SoaEdit, Topology,
-    VirtualNetwork, VirtualNetworkLink, Word, Writer, ZoneKey, types,
+    Address, Catalogue, Change, ConnectionState, Declaration, Declared, DnsForwardingRuleset, DnsSecurityPolicy,
+    DnsSecurityRule, ForwardingRule, Link, NetworkInterface, Origin, PowerState, PrivateDnsZone, PrivateEndpoint,
+    PrivateLinkResource, RecordSet, ResolutionPolicy, Resource, ResourceGroup, ResourceId, SecurityAction, SoaEdit,
+    Topology, VirtualMachine, VirtualNetwork, VirtualNetworkLink, Word, Writer, ZoneKey, types,
 };
-use vnetdns::dns::{Name, Rdatas, RecordType};
+use vnetdns::dns::{Name, Rdatas, RecordType, rdata};
 use vnetdns::respond::respond;
 use vnetdns::snapshot::{Identity, Published};
 use vnetdns::view::{Client, Transport};
@@ -24,6 +25,8 @@ const SMALL: usize = 75;
 const NETWORKS: usize = 1000;
 /// Zones that each network is linked to.
 const LINKS: usize = 100;
+/// The zone that endpoints of storage accounts write to.
+const BLOB: &str = "privatelink.blob.core.windows.net";
 /// Changes of each kind, of which the median counts.
 const RUNS: usize = 21;
 
@@ -71,15 +74,56 @@ pub(crate) fn apply(report: &mut Report) {
             let link = zone_id(LINKS + 1 + run).child(types::VIRTUAL_NETWORK_LINK, &network_name(0));
             Change::Delete(link.expect("a short name"))
         }),
+        row("edit of an SOA record", &|run| put_soa(run), &|run| put_soa(run + RUNS)),
+        row("link that registers machines, made and deleted", &|run| put_registering_link(run), &|run| {
+            let link = zone_id(LINKS + 1 + run).child(types::VIRTUAL_NETWORK_LINK, &network_name(0));
+            Change::Delete(link.expect("a short name"))
+        }),
         row(
-            "private endpoint, made and deleted",
-            &|run| Change::Put(Resource::PrivateEndpoint(endpoint(run))),
+            "private endpoint with a zone group, made and deleted",
+            &|run| put_endpoint(run, ConnectionState::Approved, true),
             &|run| Change::Delete(endpoint(run).id.into_value()),
         ),
+        row("zone group, made and deleted", &|_| put_endpoint(RUNS, ConnectionState::Approved, false), &|_| {
+            put_endpoint(RUNS, ConnectionState::Approved, true)
+        }),
+        row("connection, rejected and approved", &|_| put_endpoint(RUNS, ConnectionState::Rejected, true), &|_| {
+            put_endpoint(RUNS, ConnectionState::Approved, true)
+        }),
         row(
             "private zone, made and deleted",
             &|run| Change::Put(Resource::PrivateDnsZone(zone(ZONES + run, 0, &[]))),
             &|run| Change::Delete(zone_id(ZONES + run)),
+        ),
+        row(
+            "virtual machine, made and deleted",
+            &|run| Change::Put(Resource::VirtualMachine(machine(run, PowerState::Running))),
+            &|run| Change::Delete(id(types::VIRTUAL_MACHINE, &format!("vm{run}"))),
+        ),
+        row(
+            "virtual machine, stopped and started",
+            &|_| Change::Put(Resource::VirtualMachine(machine(RUNS, PowerState::Deallocated))),
+            &|_| Change::Put(Resource::VirtualMachine(machine(RUNS, PowerState::Running))),
+        ),
+        row(
+            "virtual network, made and deleted",
+            &|run| Change::Put(Resource::VirtualNetwork(network(NETWORKS + run, network_id(NETWORKS + run)))),
+            &|run| Change::Delete(network_id(NETWORKS + run)),
+        ),
+        row(
+            "Private Link resource, made and deleted",
+            &|run| Change::Put(Resource::PrivateLinkResource(account(RUNS + 1 + run))),
+            &|run| Change::Delete(account(RUNS + 1 + run).id.into_value()),
+        ),
+        row(
+            "forwarding rule, made and deleted",
+            &|run| Change::Put(Resource::DnsForwardingRuleset(ruleset(run + 1))),
+            &|_| Change::Put(Resource::DnsForwardingRuleset(ruleset(0))),
+        ),
+        row(
+            "security policy, made and deleted",
+            &|run| Change::Put(Resource::DnsSecurityPolicy(policy(run))),
+            &|run| Change::Delete(policy(run).id.into_value()),
         ),
     ];
     let columns = ["change", "ms to the first answer", "ms, back", "ways"];
@@ -107,8 +151,12 @@ fn network_name(network: usize) -> String {
     common::World::network_name(network)
 }
 
+fn id(resource_type: &str, name: &str) -> ResourceId {
+    ResourceGroup::default().resource(resource_type, name).expect("a short name")
+}
+
 fn network_id(network: usize) -> ResourceId {
-    ResourceGroup::default().resource(types::VIRTUAL_NETWORK, &network_name(network)).expect("a short name")
+    id(types::VIRTUAL_NETWORK, &network_name(network))
 }
 
 fn zone_id(zone: usize) -> ResourceId {
@@ -136,43 +184,113 @@ fn zone(number: usize, hosts: usize, networks: &[ResourceId]) -> PrivateDnsZone 
 
 fn declaration() -> Declaration {
     let ids: Vec<_> = (0..NETWORKS).map(network_id).collect();
-    let network = |at: usize| VirtualNetwork {
-        address_space: vec![declared(common::prefix(common::World::address(at, 0), 24))],
-        ..VirtualNetwork::new(declared(ids[at].clone()))
-    };
     // Each network has the zones that follow its own number, so that networks differ.
     let networks_of =
         |zone: usize| (0..LINKS).map(|at| ids[(NETWORKS + zone - at) % NETWORKS].clone()).collect::<Vec<_>>();
     // The SOA record counts.
     let hosts = |zone| if zone == 0 { LARGE - 100 } else { SMALL };
+    let mut private_dns_zones: Vec<_> = (0..ZONES).map(|at| zone(at, hosts(at), &networks_of(at))).collect();
+    private_dns_zones.push(PrivateDnsZone {
+        name: declared(common::name(BLOB)),
+        id: PrivateDnsZone::id(&ResourceGroup::default(), &common::name(BLOB)),
+        ..zone(ZONES, 0, &ids[..LINKS])
+    });
+    // The machines of one network are registered.
+    let last = private_dns_zones[LINKS].virtual_network_links.last_mut();
+    last.expect("it has links").registration_enabled = true;
     Declaration {
-        virtual_networks: (0..NETWORKS).map(network).collect(),
-        private_dns_zones: (0..ZONES).map(|at| zone(at, hosts(at), &networks_of(at))).collect(),
-        private_link_resources: (0..RUNS).map(account).collect(),
+        virtual_networks: ids.iter().enumerate().map(|(at, id)| network(at, id.clone())).collect(),
+        private_dns_zones,
+        private_link_resources: (0..=RUNS).map(account).collect(),
+        private_endpoints: vec![endpoint(RUNS)],
+        virtual_machines: vec![machine(RUNS, PowerState::Running)],
+        dns_forwarding_rulesets: vec![ruleset(0)],
         ..Declaration::default()
     }
 }
 
+fn network(at: usize, id: ResourceId) -> VirtualNetwork {
+    VirtualNetwork {
+        address_space: vec![declared(common::prefix(common::World::address(at, 0), 24))],
+        ..VirtualNetwork::new(declared(id))
+    }
+}
+
 fn account(number: usize) -> PrivateLinkResource {
-    let id = ResourceGroup::default().resource("Microsoft.Storage/storageAccounts", &format!("account{number}"));
-    PrivateLinkResource::new(declared(id.expect("a short name")), declared("eastus".to_owned()))
+    let id = id("Microsoft.Storage/storageAccounts", &format!("account{number}"));
+    PrivateLinkResource::new(declared(id), declared("eastus".to_owned()))
 }
 
 fn endpoint(number: usize) -> PrivateEndpoint {
-    let id = ResourceGroup::default().resource(types::PRIVATE_ENDPOINT, &format!("endpoint{number}"));
     let address = common::World::address(0, 100);
     PrivateEndpoint {
-        id: declared(id.expect("a short name")),
+        id: declared(id(types::PRIVATE_ENDPOINT, &format!("endpoint{number}"))),
         virtual_network: declared(network_id(0)),
         subnet: None,
         private_link_resource: account(number).id,
         group_id: declared("blob".to_owned()),
         connection_state: ConnectionState::Approved,
         ip_configurations: [(Word::from("blob"), declared(std::net::IpAddr::from(address).into()))].into(),
-        private_dns_zone_group: Vec::new(),
+        private_dns_zone_group: vec![declared(PrivateDnsZone::id(&ResourceGroup::default(), &common::name(BLOB)))],
         deleted: false,
         has_unknown_addresses: false,
         was_approved: false,
+    }
+}
+
+fn put_endpoint(number: usize, connection_state: ConnectionState, has_zone_group: bool) -> Change {
+    let mut endpoint = PrivateEndpoint { connection_state, ..endpoint(number) };
+    endpoint.was_approved = connection_state == ConnectionState::Rejected;
+    if !has_zone_group {
+        endpoint.private_dns_zone_group.clear();
+    }
+    Change::Put(Resource::PrivateEndpoint(endpoint))
+}
+
+fn machine(number: usize, power_state: PowerState) -> VirtualMachine {
+    let address = common::World::address(1, 10 + number as u8);
+    VirtualMachine {
+        name: declared(format!("vm{number}")),
+        resource_group: ResourceGroup::default(),
+        virtual_network: declared(network_id(1)),
+        network_interfaces: vec![NetworkInterface {
+            name: None,
+            subnet: None,
+            ip_addresses: vec![declared(std::net::IpAddr::from(address).into())],
+            dns_servers: Vec::new(),
+            primary: false,
+            origin: Origin(0),
+        }],
+        power_state,
+    }
+}
+
+/// A ruleset of one network, with some rules.
+fn ruleset(last: usize) -> DnsForwardingRuleset {
+    let rule = |number: usize| ForwardingRule {
+        name: None,
+        domain_name: declared(common::name(&format!("rule{number}.test"))),
+        target_dns_servers: vec![declared(Address::Known(([192, 0, 2, 1], 53).into()))],
+        is_enabled: true,
+    };
+    DnsForwardingRuleset {
+        id: declared(id(types::DNS_FORWARDING_RULESET, "ruleset")),
+        links: vec![Link::to(declared(network_id(1)))],
+        rules: (last / 2..=last).map(rule).collect(),
+    }
+}
+
+fn policy(number: usize) -> DnsSecurityPolicy {
+    DnsSecurityPolicy {
+        id: declared(id(types::DNS_SECURITY_POLICY, &format!("policy{number}"))),
+        links: vec![Link::to(declared(network_id(1)))],
+        rules: vec![DnsSecurityRule {
+            name: None,
+            priority: declared(100),
+            action: SecurityAction::Block,
+            domains: vec![declared(common::name("malware.test"))],
+            is_enabled: true,
+        }],
     }
 }
 
@@ -189,6 +307,18 @@ fn put(zone: usize, run: usize, rtype: RecordType, rdata: &[u8]) -> Change {
 fn delete(zone: usize, run: usize, rtype: RecordType) -> Change {
     let owner = common::World::in_zone(&format!("new{run}"), zone);
     Change::DeleteRecordSet { zone: ZoneKey::Private(zone_id(zone)), owner, rtype }
+}
+
+fn put_soa(run: usize) -> Change {
+    let rdata =
+        rdata::soa(&common::name("azureprivatedns.net"), &common::name("host.test"), [1, 3600, 300, 60, run as u32]);
+    let record_set = record_set(common::World::apex(7), RecordType::SOA, &rdata);
+    Change::PutRecordSet { zone: ZoneKey::Private(zone_id(7)), record_set }
+}
+
+fn put_registering_link(run: usize) -> Change {
+    let link = VirtualNetworkLink { registration_enabled: true, ..link_to(&network_id(0)) };
+    Change::PutLink { zone: zone_id(LINKS + 1 + run), link }
 }
 
 /// A network that is linked to none of these zones yet.

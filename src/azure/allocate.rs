@@ -30,7 +30,7 @@ pub(super) fn addresses(inventory: &mut Inventory, catalogue: &Catalogue, findin
         let resource = inventory.resource(&endpoint.private_link_resource);
         let Some(resource) = resource.filter(|found| found.virtual_network.is_none()) else { continue };
         let members = inventory.members(catalogue, resource, &endpoint.group_id);
-        let names = members.into_iter().map(|member| member.name).collect();
+        let names = members.iter().map(|member| member.name.clone()).collect();
         wanted.push(Wanted::new(Of::Resource(at), names, &endpoint.ip_configurations, endpoint.has_unknown_addresses));
     }
     for (at, endpoint) in inventory.service_endpoints.iter().enumerate() {
@@ -42,7 +42,7 @@ pub(super) fn addresses(inventory: &mut Inventory, catalogue: &Catalogue, findin
             ManagedTarget::Service { .. } => vec![ServiceEndpoint::MEMBER.to_owned()],
             ManagedTarget::Resource { private_link_resource, group_id } => {
                 let Some(resource) = inventory.resource(private_link_resource) else { continue };
-                inventory.members(catalogue, resource, group_id).into_iter().map(|member| member.name).collect()
+                inventory.members(catalogue, resource, group_id).iter().map(|member| member.name.clone()).collect()
             }
         };
         wanted.push(Wanted::new(Of::Managed(at), names, &endpoint.ip_configurations, endpoint.has_unknown_addresses));

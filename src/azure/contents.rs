@@ -101,6 +101,11 @@ impl Links {
         self.get(network).is_some()
     }
 
+    /// Whether both are one list. Equal lists may be apart.
+    pub(super) fn is_one_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// How many networks are linked.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -162,10 +167,11 @@ impl ZoneContents {
             && compiled.is_some_and(|compiled| compiled.written.values().all(|writer| *writer == Writer::Zone))
     }
 
-    /// Has the record sets of the same zone as it was.
-    pub(super) fn take_record_sets_of(&mut self, last: &Self) {
-        self.record_sets.clear();
-        (self.beneath, self.compiled) = (last.beneath.clone(), last.compiled.clone());
+    /// The compiled zone for others to see, declared elsewhere.
+    pub(super) fn with_scope(&self, scope: Scope, origin: Origin) -> Self {
+        let Self { apex, is_partial, beneath, compiled, .. } = self;
+        let (apex, beneath, compiled) = (apex.clone(), beneath.clone(), compiled.clone());
+        Self { apex, scope, is_partial: *is_partial, record_sets: RecordSets::new(), origin, beneath, compiled }
     }
 
     /// Whether the platform has nothing to do with a record set: has not written it, replaced it or taken it away.

@@ -74,7 +74,7 @@ impl Topology {
     pub(crate) fn take(&mut self, edited: Vec<EditedZone>) {
         for EditedZone { at, zone, links: _, declared, all_links } in edited {
             if let Some(declared) = declared {
-                self.inventory.declaration_mut().private_dns_zones[at] = declared;
+                self.inventory.replace_zone(at, declared, all_links.clone());
             }
             let contents = &mut self.zones[at];
             if let Some(zone) = zone {
@@ -179,7 +179,8 @@ impl Draft {
             Change::Delete(id) => {
                 self.has_other_links = true;
                 let links = &mut self.declared(topology, at).virtual_network_links;
-                let removed = links.remove(link_place(links, id.name())?);
+                let at = link_place(links, id.name())?;
+                let removed = links.remove(at);
                 registers_nothing(topology, Some(&removed))?;
             }
             Change::Put(_) => return None,

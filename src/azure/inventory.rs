@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::catalogue::{Catalogue, CatalogueError, ResourceMember};
-use super::contents::NetworkId;
+use super::catalogue::{Catalogue, CatalogueError, Formed, ResourceMember, SubResource};
+use super::contents::{Links, NetworkId};
 use super::declaration::{
     Declaration, PrivateDnsZone, PrivateLinkResource, PrivateLinkService, ServiceTarget, VirtualMachine,
     VirtualNetwork, VirtualNetworkLink,
 };
 use super::identity::{Directory, ResourceId};
+use super::touched::Touched;
 use crate::dns::Name;
 
 /// Places in a list by identity.
@@ -33,13 +34,25 @@ pub(super) struct Inventory {
     /// Places of networks in the declaration by their number.
     by_number: Vec<usize>,
     /// What networks are called, by number.
-    labels: Vec<Box<str>>,
-    /// By the place of a zone, until all is derived: the numbers of its links' networks, in the order of the links.
+    labels: Arc<[Box<str>]>,
+    /// By the place of a zone.
     linked: Vec<Linked>,
+    /// By the place of a Private Link resource.
+    formed: Vec<Arc<[Formed]>>,
+    /// What the changes were about that it comes from; `None` where it is new as a whole.
+    touched: Option<Touched>,
 }
 
-/// The numbers of networks that links name; zones often have their links in common.
-type Linked = Arc<[Option<NetworkId>]>;
+/// What the links of a zone come to. A clone shares it, as zones often have their links in common.
+#[derive(Clone, Debug, Default)]
+struct Linked {
+    /// The network of each link, in the order of the links; `None` for one that is not there. Left out where nothing is
+    /// wrong with the links.
+    numbers: Option<Arc<[Option<NetworkId>]>>,
+    links: Links,
+    /// Places of the links that register machines.
+    registering: Arc<[usize]>,
+}
 
 impl Deref for Inventory {
     type Target = Declaration;
@@ -50,7 +63,10 @@ impl Deref for Inventory {
 }
 
 impl Inventory {
-    pub(super) fn new(declaration: Declaration) -> Self {
+    /// Indexes a declaration. What the same links and resources came to in the last one, with which nothing is wrong and
+    /// from which some changes led here, is taken over.
+    pub(super) fn new(declaration: Declaration, catalogue: &Catalogue, since: Option<(&Self, Touched)>) -> Self {
+        let (last, touched) = since.unzip();
         let networks = index(declaration.virtual_networks.iter().map(|network| &*network.id));
         let zones = index(declaration.private_dns_zones.iter().map(|zone| &zone.id));
         let resources = index(declaration.private_link_resources.iter().map(|resource| &*resource.id));
@@ -75,22 +91,17 @@ impl Inventory {
         });
         let mut numbers = vec![NetworkId::new(0); sorted.len()];
         (0..).map(NetworkId::new).zip(&sorted).for_each(|(number, at)| numbers[*at] = number);
-        let labels = sorted.iter().map(|at| directory.label(&declaration.virtual_networks[*at].id).into()).collect();
-        let mut linked: Vec<Linked> = Vec::with_capacity(declaration.private_dns_zones.len());
-        for (at, zone) in declaration.private_dns_zones.iter().enumerate() {
-            let last = at.checked_sub(1).map(|last| &declaration.private_dns_zones[last].virtual_network_links);
-            let is_as = |(one, other): (&VirtualNetworkLink, &VirtualNetworkLink)| {
-                *one.link.virtual_network == *other.link.virtual_network
-            };
-            let links = &zone.virtual_network_links;
-            let is_as_last = last.is_some_and(|last| last.len() == links.len() && last.iter().zip(links).all(is_as));
-            let number = |link: &VirtualNetworkLink| networks.get(&*link.link.virtual_network).map(|at| numbers[*at]);
-            linked.push(match linked.last().filter(|_| is_as_last) {
-                Some(last) => last.clone(),
-                None => links.iter().map(number).collect(),
-            });
-        }
-        Self {
+        let by_number = sorted;
+        let is_called_as = |last: &&Self| {
+            let ids = by_number.iter().map(|at| &*declaration.virtual_networks[*at].id);
+            let last_ids = last.by_number.iter().map(|at| &*last.virtual_networks[*at].id);
+            by_number.len() == last.by_number.len() && ids.zip(last_ids).all(|(id, last)| id.is_one_with(last))
+        };
+        let labels = match last.filter(is_called_as) {
+            Some(last) => last.labels.clone(),
+            None => by_number.iter().map(|at| directory.label(&declaration.virtual_networks[*at].id).into()).collect(),
+        };
+        let mut inventory = Self {
             directory,
             networks,
             zones,
@@ -98,21 +109,125 @@ impl Inventory {
             services,
             managed,
             numbers,
-            by_number: sorted,
+            by_number,
             labels,
-            linked,
+            linked: Vec::new(),
+            formed: Vec::new(),
+            touched,
             declaration,
+        };
+        inventory.linked = inventory.all_linked(last);
+        inventory.formed = inventory.all_formed(catalogue, last);
+        inventory
+    }
+
+    fn all_formed(&self, catalogue: &Catalogue, last: Option<&Self>) -> Vec<Arc<[Formed]>> {
+        let form = |resource: &PrivateLinkResource| {
+            let known = last.filter(|_| !self.is_touched(resource));
+            let known = known.and_then(|last| Some(last.formed[*last.resources.get(&resource.id)?].clone()));
+            known.unwrap_or_else(|| catalogue.form(resource).into())
+        };
+        self.private_link_resources.iter().map(form).collect()
+    }
+
+    /// Whether a resource may be another than before.
+    pub(super) fn is_touched(&self, resource: &PrivateLinkResource) -> bool {
+        self.touched.as_ref().is_none_or(|touched| touched.has(&resource.id))
+    }
+
+    /// Whether some Private Link resources may be others than before.
+    pub(super) fn has_touched_resources(&self) -> bool {
+        self.touched.as_ref().is_none_or(Touched::has_resources)
+    }
+
+    /// Whether what public zones hold may be something else than before.
+    pub(super) fn touches_public_side(&self) -> bool {
+        self.touched.as_ref().is_none_or(|touched| touched.public_side)
+    }
+
+    /// The sub-resources of a resource. Of two of one identity, which is reported, those of the first.
+    pub(super) fn sub_resources<'a>(
+        &'a self,
+        catalogue: &'a Catalogue,
+        resource: &PrivateLinkResource,
+    ) -> impl Iterator<Item = (SubResource<'a>, &'a Result<Vec<Arc<ResourceMember>>, CatalogueError>)> {
+        let formed = self.resources.get(&resource.id).map_or(&[][..], |at| &self.formed[*at]);
+        formed.iter().map(|formed| (formed.sub_resource(catalogue), &formed.members))
+    }
+
+    /// What the links of all zones come to.
+    fn all_linked(&self, last: Option<&Self>) -> Vec<Linked> {
+        let moves = last.map(|last| (last, Moves::new(last, self)));
+        let mut moved = None;
+        let mut linked: Vec<Linked> = Vec::with_capacity(self.private_dns_zones.len());
+        for (at, zone) in self.private_dns_zones.iter().enumerate() {
+            let links = &zone.virtual_network_links;
+            let known = moves.as_ref().and_then(|(last, moves)| {
+                let (at, known) = last.zone(&zone.id)?;
+                let is_known = known.virtual_network_links.is_one_with(links);
+                moves.of(&last.linked[at], &mut moved).filter(|_| is_known)
+            });
+            let is_as = |(one, other): (&VirtualNetworkLink, &VirtualNetworkLink)| {
+                *one.link.virtual_network == *other.link.virtual_network
+                    && one.resolution_policy == other.resolution_policy
+                    && one.registration_enabled == other.registration_enabled
+            };
+            let is_as_last = |last: &Linked| {
+                let before = &self.private_dns_zones[at - 1].virtual_network_links;
+                last.numbers.is_some() && before.len() == links.len() && before.iter().zip(links).all(is_as)
+            };
+            let as_last = || linked.last().filter(|last| is_as_last(last)).cloned();
+            linked.push(known.or_else(as_last).unwrap_or_else(|| self.linked_by(links)));
         }
+        linked
+    }
+
+    fn linked_by(&self, links: &[VirtualNetworkLink]) -> Linked {
+        let numbers: Arc<[_]> = links.iter().map(|link| self.number(&link.link.virtual_network)).collect();
+        // A network that is not there is reported.
+        let there = numbers.iter().zip(links).filter_map(|(number, link)| Some(((*number)?, link.resolution_policy)));
+        Linked { links: there.collect(), registering: registering(links), numbers: Some(numbers) }
     }
 
     /// The numbers of the networks that a zone's links name, in the order of the links; `None` for one that is not there.
-    pub(super) fn linked(&self, zone: usize) -> &Linked {
-        &self.linked[zone]
+    /// Nothing where the links were found to be right, and nothing has changed since that decides of it.
+    pub(super) fn unchecked_links(&self, zone: usize) -> Option<&[Option<NetworkId>]> {
+        self.linked[zone].numbers.as_deref()
     }
 
-    /// Drops what only a derivation needs.
-    pub(super) fn drop_linked(&mut self) {
-        self.linked = Vec::new();
+    /// The networks that a zone is linked to.
+    pub(super) fn links(&self, zone: usize) -> &Links {
+        &self.linked[zone].links
+    }
+
+    /// The links of a zone that register machines.
+    pub(super) fn registering(&self, zone: usize) -> impl Iterator<Item = &VirtualNetworkLink> {
+        let links = &self.declaration.private_dns_zones[zone].virtual_network_links;
+        self.linked[zone].registering.iter().map(|at| &links[*at])
+    }
+
+    /// Whether a zone, which may be declared otherwise than here, has links that register machines.
+    pub(super) fn registers(&self, zone: &PrivateDnsZone) -> bool {
+        let known = self.zone(&zone.id);
+        match known.filter(|(_, known)| known.virtual_network_links.is_one_with(&zone.virtual_network_links)) {
+            Some((at, _)) => !self.linked[at].registering.is_empty(),
+            None => zone.virtual_network_links.iter().any(|link| link.registration_enabled),
+        }
+    }
+
+    /// Drops what only a derivation needs, now that nothing is wrong.
+    pub(super) fn drop_unchecked(&mut self) {
+        self.linked.iter_mut().for_each(|linked| linked.numbers = None);
+    }
+
+    /// Puts a private zone in place of another, of the same identity. `links` is what its links come to, where they are
+    /// others, and nothing is wrong with them.
+    pub(super) fn replace_zone(&mut self, at: usize, zone: PrivateDnsZone, links: Option<Links>) {
+        if let Some(links) = links {
+            let registering = registering(&zone.virtual_network_links);
+            self.linked[at] = Linked { numbers: None, links, registering };
+        }
+        self.declaration.private_dns_zones[at] = zone;
     }
 
     /// What finds resources by references.
@@ -138,6 +253,11 @@ impl Inventory {
     /// What a network is called in messages.
     pub(super) fn network_label(&self, network: NetworkId) -> &str {
         &self.labels[network.index()]
+    }
+
+    /// Whether the networks of another inventory are these, in the same order, and are called the same.
+    pub(super) fn has_labels_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.labels, &other.labels)
     }
 
     /// What a machine is called in messages: its host name, with the resource group where that is another than the
@@ -201,21 +321,21 @@ impl Inventory {
     /// The resource whose names cannot be formed.
     pub(super) fn try_members<'a>(
         &'a self,
-        catalogue: &Catalogue,
+        catalogue: &'a Catalogue,
         resource: &'a PrivateLinkResource,
         group_id: &str,
-    ) -> Result<Vec<ResourceMember>, (&'a PrivateLinkResource, CatalogueError)> {
-        let own = catalogue.services_of(resource).filter(|found| found.service.scope.is_none());
+    ) -> Result<Vec<Arc<ResourceMember>>, (&'a PrivateLinkResource, CatalogueError)> {
+        let own = self.sub_resources(catalogue, resource).filter(|(found, _)| found.service.scope.is_none());
         let mut found: Vec<_> = own.map(|sub_resource| (resource, sub_resource)).collect();
         // A missing resource has been reported by the check of the resources.
         for scoped in resource.scoped_resources.iter().filter_map(|scoped| self.resource(scoped)) {
-            let through = catalogue.services_of(scoped);
-            let through = through.filter(|found| found.service.is_scoped_by(resource.resource_type()));
+            let through = self.sub_resources(catalogue, scoped);
+            let through = through.filter(|(found, _)| found.service.is_scoped_by(resource.resource_type()));
             found.extend(through.map(|sub_resource| (scoped, sub_resource)));
         }
         let mut members = Vec::new();
-        for (resource, sub_resource) in found.into_iter().filter(|(_, found)| found.has_group_id(group_id)) {
-            members.extend(catalogue.members(sub_resource, resource).map_err(|error| (resource, error))?);
+        for (resource, (_, formed)) in found.into_iter().filter(|(_, (found, _))| found.has_group_id(group_id)) {
+            members.extend(formed.as_ref().map_err(|error| (resource, error.clone()))?.iter().cloned());
         }
         members.retain(|member| !member.public_only && !member.private_address_for_everyone);
         Ok(members)
@@ -224,17 +344,16 @@ impl Inventory {
     /// The names of resources, and those that everybody shares, that no source confirms, and why.
     pub(super) fn unverified(&self, catalogue: &Catalogue) -> BTreeMap<Name, String> {
         let mut names = BTreeMap::new();
-        let mut add = |member: ResourceMember| {
-            if let Some(reason) = member.unverified {
-                names.insert(member.public_name, reason.clone());
-                names.insert(member.privatelink_name, reason);
+        let mut add = |member: &ResourceMember| {
+            if let Some(reason) = &member.unverified {
+                names.insert(member.public_name.clone(), reason.clone());
+                names.insert(member.privatelink_name.clone(), reason.clone());
             }
         };
-        catalogue.shared_members().for_each(&mut add);
-        for resource in &self.declaration.private_link_resources {
-            let members = catalogue.services_of(resource).filter_map(|found| catalogue.members(found, resource).ok());
-            members.flatten().for_each(&mut add);
-        }
+        catalogue.shared_members().for_each(|member| add(&member));
+        let formed =
+            self.formed.iter().flat_map(|formed| formed.iter()).filter_map(|formed| formed.members.as_ref().ok());
+        formed.flatten().for_each(|member| add(member));
         names
     }
 
@@ -244,9 +363,55 @@ impl Inventory {
         catalogue: &Catalogue,
         resource: &PrivateLinkResource,
         group_id: &str,
-    ) -> Vec<ResourceMember> {
+    ) -> Vec<Arc<ResourceMember>> {
         self.try_members(catalogue, resource, group_id).unwrap_or_default()
     }
+}
+
+/// The number that each network of an inventory has in the next one: `None` where it is gone, or where links to it may
+/// have become wrong.
+struct Moves {
+    numbers: Vec<Option<NetworkId>>,
+    /// Whether all are where they were.
+    is_still: bool,
+}
+
+impl Moves {
+    fn new(last: &Inventory, next: &Inventory) -> Self {
+        let number = |at: &usize| {
+            let before = &last.virtual_networks[*at];
+            let (number, network) = next.network(&before.id)?;
+            (network.managed_by.is_some() == before.managed_by.is_some()).then_some(number)
+        };
+        let numbers: Vec<_> = last.by_number.iter().map(number).collect();
+        let is_still = (0..).map(NetworkId::new).zip(&numbers).all(|(before, number)| Some(before) == *number);
+        Self { numbers, is_still }
+    }
+
+    /// What links that were found to be right come to now; `None` where they are to be checked again. `last` is what was
+    /// asked for last, and what it came to.
+    fn of(&self, linked: &Linked, last: &mut Option<(Links, Links)>) -> Option<Linked> {
+        if linked.numbers.is_some() {
+            return None;
+        }
+        if self.is_still {
+            return Some(linked.clone());
+        }
+        let links = match last {
+            Some((before, links)) if before.is_one_with(&linked.links) => links.clone(),
+            _ => {
+                let moved = linked.links.iter().map(|(number, policy)| Some((self.numbers[number.index()]?, policy)));
+                let links: Links = moved.collect::<Option<Vec<_>>>()?.into_iter().collect();
+                *last = Some((linked.links.clone(), links.clone()));
+                links
+            }
+        };
+        Some(Linked { links, ..linked.clone() })
+    }
+}
+
+fn registering(links: &[VirtualNetworkLink]) -> Arc<[usize]> {
+    links.iter().enumerate().filter(|(_, link)| link.registration_enabled).map(|(at, _)| at).collect()
 }
 
 fn index<'a>(ids: impl Iterator<Item = &'a ResourceId>) -> Index {

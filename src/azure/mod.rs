@@ -7,9 +7,9 @@
 //!
 //! The modules use each other in this order, each those before it alone: `identity` (resource IDs and references),
 //! `declaration` (resources as declared), `finding`, `contents` (zones with their records), `catalogue` (what Private
-//! Link services are called), `inventory` (finds declared resources by identity), `allocate` (the addresses of private
-//! endpoints), `derive` (what the platform writes), `check` (what is refused), `advice` (what is
-//! legal but bites), `topology` and `edit`, which put these together.
+//! Link services are called), `change`, `touched` (what changes are about), `inventory` (finds declared resources by
+//! identity), `allocate` (the addresses of private endpoints), `derive` (what the platform writes), `check` (what is
+//! refused), `advice` (what is legal but bites), `topology` and `edit`, which put these together.
 
 mod advice;
 mod allocate;
@@ -24,6 +24,7 @@ mod finding;
 mod identity;
 mod inventory;
 mod topology;
+mod touched;
 
 pub use crate::codes::{Code, Severity};
 pub(crate) use catalogue::ResourceMember;
@@ -39,8 +40,8 @@ pub use declaration::{
     Link, Listener, ManagedPrivateEndpoint, ManagedTarget, NameServer, NetworkInterface, Origin, PRIVATE_TYPES,
     PowerState, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService, PublicCnameFrom,
     PublicNetworkAccess, PublicZone, RecordSet, ResolutionPolicy, SecurityAction, ServiceEndpoint, ServiceTarget,
-    SoaEdit, Strangers, Subnet, TsigKey, UnknownNames, Upstream, VirtualMachine, VirtualNetwork, VirtualNetworkLink,
-    Word, Writer, link_names,
+    Shared, SoaEdit, Strangers, Subnet, TsigKey, UnknownNames, Upstream, VirtualMachine, VirtualNetwork,
+    VirtualNetworkLink, Word, Writer, link_names,
 };
 pub(crate) use derive::private_soa;
 pub use derive::{Destination, Forwarding, Rule, SecurityRule, Targets};

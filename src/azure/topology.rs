@@ -1,18 +1,20 @@
 //! The whole declared world, checked, with the records that the platform writes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::catalogue::Catalogue;
 use super::change::Change;
 use super::contents::{NetworkId, Scope, ZoneContents};
 use super::declaration::{
-    Address, Allocations, ClientCertificate, Declaration, Declared, Forwarder, Limits, NameServer, Strangers, TsigKey,
-    UnknownNames, VirtualNetwork, Word,
+    Address, Allocations, ClientCertificate, Declaration, Declared, Forwarder, Limits, NameServer, PrivateDnsZone,
+    Strangers, TsigKey, UnknownNames, VirtualNetwork, Word,
 };
-use super::derive::{self, Forwarding};
+use super::derive::{self, Forwarding, Known};
 use super::finding::Finding;
 use super::identity::{Kind, ReferenceError, ResourceId};
 use super::inventory::Inventory;
+use super::touched::Touched;
 use super::{advice, allocate, check};
 use crate::codes::{Code, Severity};
 use crate::dns::Name;
@@ -26,7 +28,24 @@ pub struct Topology {
     forwarding: Forwarding,
     listener_networks: Vec<Option<ResourceId>>,
     allocations: Allocations,
-    unverified: BTreeMap<Name, String>,
+    unverified: Arc<BTreeMap<Name, String>>,
+}
+
+/// What a world was before some changes.
+struct Since<'a> {
+    last: &'a Topology,
+    touched: Touched,
+    /// Private zones to whose record sets neither the changes nor the platform have to do.
+    zones: HashMap<ResourceId, &'a ZoneContents>,
+}
+
+impl<'a> Since<'a> {
+    /// What is the same in the next world, whose endpoints have these addresses.
+    fn known(&self, next: &Inventory, allocations: &Allocations) -> Known<'a> {
+        let is_same = !next.touches_public_side() && *allocations == self.last.allocations;
+        let public = self.last.zones.iter().filter(|zone| zone.scope == Scope::Public);
+        Known { private: self.zones.clone(), public: is_same.then(|| public.collect()) }
+    }
 }
 
 impl Topology {
@@ -37,44 +56,41 @@ impl Topology {
     /// # Errors
     /// All findings, warnings included, where at least one is an error.
     pub fn new(declaration: Declaration, catalogue: &Catalogue) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
-        Self::derived(declaration, catalogue, &HashMap::new())
+        Self::derived(declaration, catalogue, None)
     }
 
-    /// As [`Topology::new`], where some zones, which are declared without their record sets, are known to have these. Then no
-    /// advice is given: it looks at all record sets.
+    /// As [`Topology::new`], where the world was another one before, and some of its zones, which are declared without their
+    /// record sets, have these still. Then no advice is given: it looks at all record sets.
     fn derived(
         declaration: Declaration,
         catalogue: &Catalogue,
-        known: &HashMap<ResourceId, &ZoneContents>,
+        since: Option<Since<'_>>,
     ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let mut findings = Vec::new();
         if declaration.is_empty() {
             findings.push(nothing_is_declared(&declaration));
         }
         let limits = check::limits_of(&declaration, catalogue);
-        let mut inventory = Inventory::new(Declaration { limits, ..declaration });
+        let touched = since.as_ref().map(|since| (&since.last.inventory, since.touched.clone()));
+        let mut inventory = Inventory::new(Declaration { limits, ..declaration }, catalogue, touched);
         let allocations = allocate::addresses(&mut inventory, catalogue, &mut findings);
         check::declaration(&inventory, catalogue, &mut findings);
-        let mut zones = derive::zones(&mut inventory, catalogue, &mut findings);
-        for zone in &mut zones {
-            if let Scope::Private { id, .. } = &zone.scope
-                && let Some(known) = known.get(id)
-            {
-                zone.take_record_sets_of(known);
-            }
-        }
+        let known = since.as_ref().map_or_else(Known::default, |since| since.known(&inventory, &allocations));
+        let zones = derive::zones(&mut inventory, catalogue, &known, &mut findings);
         for zone in &zones {
             check::zone(zone, limits, &mut findings);
         }
         let forwarding = derive::forwarding(&inventory, &mut findings);
         check::forwarding(&inventory, &forwarding, &zones, &mut findings);
         if findings.iter().all(|finding| finding.severity() == Severity::Warning) {
-            if known.is_empty() {
+            if since.is_none() {
                 advice::topology(&inventory, catalogue, &zones, &forwarding, &mut findings);
             }
-            let unverified = inventory.unverified(catalogue);
+            let known = since.as_ref().filter(|_| !inventory.has_touched_resources());
+            let unverified = known.map(|since| since.last.unverified.clone());
+            let unverified = unverified.unwrap_or_else(|| inventory.unverified(catalogue).into());
             let listener_networks = Vec::new();
-            inventory.drop_linked();
+            inventory.drop_unchecked();
             Ok((Self { inventory, zones, forwarding, listener_networks, allocations, unverified }, findings))
         } else {
             Err(findings)
@@ -110,14 +126,14 @@ impl Topology {
         let groups = declaration.private_endpoints.iter().flat_map(|endpoint| &endpoint.private_dns_zone_group);
         let in_groups: HashSet<&ResourceId> = groups.map(|zone| &**zone).collect();
         for zone in &mut declaration.private_dns_zones {
-            let registers = zone.virtual_network_links.iter().any(|link| link.registration_enabled);
-            if (registers || in_groups.contains(&zone.id))
+            if (self.inventory.registers(zone) || in_groups.contains(&zone.id))
                 && let Some(contents) = known.remove(&zone.id)
             {
                 zone.record_sets = contents.by_hand();
             }
         }
-        let (topology, _) = Self::derived(declaration, catalogue, &known).ok()?;
+        let since = Since { last: self, touched: Touched::new(changes), zones: known };
+        let (topology, _) = Self::derived(declaration, catalogue, Some(since)).ok()?;
         let topology = Self { listener_networks: self.listener_networks.clone(), ..topology };
         (topology.limits() == self.limits()).then_some(topology)
     }
@@ -270,6 +286,27 @@ impl Topology {
     /// Names under which this server is delegated to.
     pub fn name_servers(&self) -> &[NameServer] {
         &self.inventory.name_servers
+    }
+
+    /// The private zones as declared, in the order of their places among all zones.
+    pub(crate) fn private_zones(&self) -> &[PrivateDnsZone] {
+        &self.inventory.private_dns_zones
+    }
+
+    /// The place of a private zone.
+    pub(crate) fn private_zone(&self, id: &ResourceId) -> Option<usize> {
+        self.inventory.zone(id).map(|(at, _)| at)
+    }
+
+    /// Whether a zone has the very list of links that one of another topology has.
+    pub(crate) fn has_links_of(&self, zone: usize, other: &Self, others_zone: usize) -> bool {
+        let (own, others) = (&self.private_zones()[zone], &other.private_zones()[others_zone]);
+        own.virtual_network_links.is_one_with(&others.virtual_network_links)
+    }
+
+    /// Whether the networks of another topology are these, in the same order, and are called the same.
+    pub(crate) fn has_labels_of(&self, other: &Self) -> bool {
+        self.inventory.has_labels_of(&other.inventory)
     }
 
     pub(crate) fn zones_mut(&mut self) -> &mut [ZoneContents] {

@@ -57,7 +57,8 @@ impl World {
                 link: Link::to(network()),
                 registration_enabled: false,
                 resolution_policy: policy,
-            }],
+            }]
+            .into(),
             record_sets,
             soa: SoaEdit::default(),
         });

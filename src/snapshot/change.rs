@@ -32,7 +32,7 @@ impl Snapshot {
             for id in changed {
                 let view = &mut views[id.index()];
                 view.changed = next.generation;
-                view.rehash();
+                view.rehash(None);
                 move_among_alike(&views, &mut alike, id);
             }
             (next.views, next.alike) = (views.into(), alike.into());
@@ -56,7 +56,7 @@ impl Snapshot {
             }
         }
         // Lists of different tables are not to be compared.
-        if !self.suffixes.is_same(&last.suffixes) {
+        if !self.suffixes.extends(&last.suffixes) {
             return;
         }
         let mut views: Box<[View]> = self.views.iter().cloned().collect();

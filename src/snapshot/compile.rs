@@ -1,13 +1,13 @@
 //! Topology → snapshot. Pure, and meant to run off the threads that serve.
 
-use std::collections::HashMap;
-use std::hash::BuildHasher;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::{iter, thread};
 
 use super::designated::Designated;
 use super::{
-    Destination, ForwardingRule, Generation, Identity, Network, RuleId, SecurityRule, ServedZone, Snapshot, View,
+    Before, Destination, ForwardingRule, Generation, Identity, Network, RuleId, SecurityRule, ServedZone, Snapshot,
+    View, linked,
 };
 use crate::azure::{
     self, KeyNetworks, NetworkId, ResolutionPolicy, ResourceId, Scope, Strangers, Topology, UnknownNames, ZoneContents,
@@ -15,9 +15,12 @@ use crate::azure::{
 use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
 use crate::view::{
     Belonging, BySuffix, Certificate, CertificateHolder, Forwarder, ForwarderId, Identifier, Key, KeyHolder,
-    LinkedZone, Selector, SelectorRule, Suffix, SuffixTable, ViewId, ZoneId,
+    LinkedZone, Selector, SelectorRule, SuffixTable, ViewId, ZoneId,
 };
 use crate::zone::{CompileError, Zone};
+
+/// A table of suffixes is made anew where more than half of them, and these, are of no use.
+const UNUSED_SUFFIXES: usize = 1000;
 
 impl Snapshot {
     /// Compiles a topology into its serving form. Takes it apart, so that no record set needs memory twice for long.
@@ -34,7 +37,8 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::compile`].
     pub fn compile_next(&self, mut topology: Topology, identity: Identity) -> Result<Self, CompileError> {
-        Self::compile_from(&mut topology, identity, self.generation.next(), Some(self))
+        let before = Before { snapshot: self, topology: None };
+        Self::compile_from(&mut topology, identity, self.generation.next(), Some(before))
     }
 
     /// As [`Snapshot::compile`] and [`Snapshot::compile_next`], where the topology lives on with the compiled zones.
@@ -42,42 +46,107 @@ impl Snapshot {
         topology: &mut Topology,
         identity: Identity,
         generation: Generation,
-        last: Option<&Self>,
+        before: Option<Before<'_>>,
     ) -> Result<Self, CompileError> {
-        let mut by_apex: HashMap<NameRef<'_>, Vec<&Arc<Zone>>, foldhash::fast::RandomState> = HashMap::default();
-        for served in last.map_or(&[][..], |last| &last.zones) {
-            by_apex.entry(served.zone.apex().name()).or_default().push(&served.zone);
-        }
-        let zones = in_parallel(topology.zones_mut(), |zone| {
-            let apex = zone.apex.clone();
-            let known = by_apex.get(&apex.as_ref()).map_or(&[][..], Vec::as_slice);
-            served_zone(zone, known, generation)
-        });
-        let zones = zones.into_iter().collect::<Result<Box<[_]>, _>>()?;
+        let last = before.map(|before| before.snapshot);
+        let zones = served_zones(topology, last, generation)?;
         let topology = &*topology;
-        let mut suffixes = SuffixTable::default();
+        let mut suffixes = last.and_then(|last| last.suffixes_for(topology)).unwrap_or_default();
         let is_public = |at: &usize| topology.zones()[*at].scope == Scope::Public;
         let public = (0..zones.len())
             .filter(is_public)
             .map(|at| (topology.zones()[at].apex.as_ref(), linked(at, ResolutionPolicy::Default)));
-        let public = suffixes.list(public);
+        let public = SuffixTable::list(&mut suffixes, public);
+        let networks = Networks { topology, before };
+        let (views, sources) = networks.views(&mut suffixes, generation);
         let upstream = topology.forwarding().upstream.as_ref();
-        let networks = Networks::new(topology);
+        let rules = topology.forwarding().rules.iter().map(|rule| ForwardingRule {
+            ruleset: rule.label.as_str().into(),
+            domain_name: rule.domain_name.clone(),
+            destination: destination(&rule.destination),
+        });
+        let refuses_strangers = topology.strangers() == Strangers::Refused;
+        let reserved = topology.forwarding().reserved.iter().map(|domain| (domain.as_ref(), ()));
+        let reserved = SuffixTable::list(&mut suffixes, reserved);
+        let mut next = Self {
+            generation,
+            changed: generation,
+            identity,
+            zones,
+            rules: rules.collect(),
+            reserved,
+            private: private_suffixes(topology, &mut suffixes).into(),
+            all_is_private: refuses_strangers || views_differ_elsewhere(topology),
+            refuses_strangers,
+            refuses_unknown: topology.unknown_names() == UnknownNames::Refused,
+            suffixes,
+            networks: topology.network_count(),
+            identifier: networks.identifier(&views, sources, last.map(Self::identifier)).into(),
+            alike: alike(&views).into(),
+            views: views.into(),
+            public,
+            upstream: upstream.map(|(servers, _)| servers.clone()),
+            blocked: last.map_or_else(|| blocked().map(Arc::new), |last| Ok(last.blocked.clone()))?,
+            cookie_secrets: None,
+            network_slots: Arc::default(),
+            certificates: Arc::default(),
+            designated: last.map_or_else(|| Designated::new(&[]).map(Arc::new), |last| Ok(last.designated.clone()))?,
+        };
+        if let Some(last) = last {
+            next.carry_over(last);
+        }
+        Ok(next)
+    }
+
+    /// The table of suffixes, to which those of the next topology can be added; `None` where too many of its suffixes
+    /// would be of no use.
+    fn suffixes_for(&self, topology: &Topology) -> Option<Arc<SuffixTable>> {
+        let forwarding = topology.forwarding();
+        let domains = forwarding.security_rules.iter().map(|rule| rule.domains.len()).sum::<usize>();
+        let needed = topology.zones().len() + forwarding.rules.len() + forwarding.reserved.len() + domains;
+        (self.suffixes.len() <= 2 * needed + UNUSED_SUFFIXES).then(|| self.suffixes.clone())
+    }
+}
+
+/// The networks of a topology; their views have numbers from 1.
+struct Networks<'a> {
+    topology: &'a Topology,
+    before: Option<Before<'a>>,
+}
+
+/// The rules of a network.
+#[derive(Clone, Default)]
+struct Rules<'a> {
+    forwarding: Vec<(NameRef<'a>, RuleId)>,
+    security: Vec<(NameRef<'a>, SecurityRule)>,
+}
+
+impl<'a> Networks<'a> {
+    /// All views, and which client addresses are whose.
+    fn views(&self, suffixes: &mut Arc<SuffixTable>, generation: Generation) -> (Vec<View>, Vec<SelectorRule>) {
+        let topology = self.topology;
+        let upstream = topology.forwarding().upstream.as_ref();
         let for_outside = upstream.is_some_and(|(_, for_outside)| *for_outside);
         let mut views = vec![View { has_upstream: for_outside, ..View::default() }];
         let mut sources = Vec::new();
-        let mut shared = Shared::default();
-        for ((number, network), of_network) in topology.numbered_networks().zip(networks.collect(&mut suffixes)) {
+        let all_linked = linked::lists(topology, suffixes, self.before);
+        let all_internal = linked::by_network(topology, suffixes, |zone| match &zone.scope {
+            Scope::Internal { networks } => Some(networks.iter().map(|network| (*network, ResolutionPolicy::Default))),
+            Scope::Public | Scope::Private { .. } => None,
+        });
+        let rules = self.rules();
+        let of_networks = topology.numbered_networks().zip(all_linked).zip(all_internal).zip(rules);
+        for ((((number, network), linked), internal), rules) in of_networks {
             let view = view_of(number);
             let custom_dns = topology.forwarding().custom_dns.get(&number);
             views.push(View {
-                network: Some(Arc::new(networks.named(number))),
+                network: Some(self.named(number)),
                 custom_dns: custom_dns.map(destination),
-                linked: shared.list(of_network.linked),
-                rules: suffixes.list(of_network.rules),
-                security: suffixes.list(of_network.security),
+                linked,
+                rules: SuffixTable::list(suffixes, rules.forwarding),
+                security: SuffixTable::list(suffixes, rules.security),
                 has_upstream: upstream.is_some(),
-                internal: shared.list(of_network.internal),
+                internal,
                 ..View::default()
             });
             let prefixes = network.address_space.iter().chain(&network.client_prefixes);
@@ -87,84 +156,35 @@ impl Snapshot {
             let view = ViewId::new(views.len());
             sources.push(SelectorRule { prefix: (*address).into(), leads_to: view });
             views.push(View {
-                network: Some(Arc::new(networks.named(*network))),
+                network: Some(self.named(*network)),
                 custom_dns: Some(self::destination(destination)),
                 has_upstream: upstream.is_some(),
                 ..View::default()
             });
         }
-        for view in &mut views {
+        let before = self.before.filter(|before| suffixes.extends(&before.snapshot.suffixes));
+        for (at, view) in views.iter_mut().enumerate() {
             view.changed = generation;
-            view.rehash();
+            view.rehash(before.and_then(|before| before.snapshot.views.get(at)));
         }
-        let rules = topology.forwarding().rules.iter().map(|rule| ForwardingRule {
-            ruleset: rule.label.as_str().into(),
-            domain_name: rule.domain_name.clone(),
-            destination: destination(&rule.destination),
-        });
-        let refuses_strangers = topology.strangers() == Strangers::Refused;
-        let reserved = topology.forwarding().reserved.iter().map(|domain| (domain.as_ref(), ()));
-        let mut next = Self {
-            generation,
-            changed: generation,
-            identity,
-            zones,
-            rules: rules.collect(),
-            reserved: suffixes.list(reserved),
-            private: suffixes.list(private_suffixes(topology).into_iter().map(|suffix| (suffix, ()))).into(),
-            all_is_private: refuses_strangers || views_differ_elsewhere(topology),
-            refuses_strangers,
-            refuses_unknown: topology.unknown_names() == UnknownNames::Refused,
-            suffixes: suffixes.into(),
-            networks: topology.network_count(),
-            identifier: networks.identifier(&views, sources, last.map(Self::identifier)).into(),
-            alike: alike(&views).into(),
-            views: views.into(),
-            public,
-            upstream: upstream.map(|(servers, _)| servers.clone()),
-            blocked: blocked()?.into(),
-            cookie_secrets: None,
-            network_slots: Arc::default(),
-            certificates: Arc::default(),
-            designated: Designated::new(&[])?.into(),
-        };
-        if let Some(last) = last {
-            next.carry_over(last);
-        }
-        Ok(next)
-    }
-}
-
-/// The networks of a topology; their views have numbers from 1.
-struct Networks<'a> {
-    topology: &'a Topology,
-}
-
-/// What a network has; zones in the order of their suffixes.
-#[derive(Clone, Default)]
-struct OfNetwork<'a> {
-    linked: Vec<(Suffix, LinkedZone)>,
-    internal: Vec<(Suffix, LinkedZone)>,
-    rules: Vec<(NameRef<'a>, RuleId)>,
-    security: Vec<(NameRef<'a>, SecurityRule)>,
-}
-
-impl<'a> Networks<'a> {
-    fn new(topology: &'a Topology) -> Self {
-        Self { topology }
+        (views, sources)
     }
 
     fn view(&self, id: &ResourceId) -> Option<ViewId> {
         self.topology.network(id).map(view_of)
     }
 
-    fn named(&self, number: NetworkId) -> Network {
-        Network {
+    fn named(&self, number: NetworkId) -> Arc<Network> {
+        let topology = self.topology;
+        let last = self.before.filter(|before| before.topology.is_some_and(|last| topology.has_labels_of(last)));
+        let last = last.and_then(|before| before.snapshot.view(view_of(number)).network.clone());
+        let named = || Network {
             number,
-            id: (*self.topology.virtual_network(number).id).clone(),
-            reference: self.topology.network_label(number).into(),
-            label: self.topology.qualified_network(number).into(),
-        }
+            id: (*topology.virtual_network(number).id).clone(),
+            reference: topology.network_label(number).into(),
+            label: topology.qualified_network(number).into(),
+        };
+        last.unwrap_or_else(|| Arc::new(named()))
     }
 
     /// `sources` are the views by source address, `last` is what the generation before knew.
@@ -244,31 +264,13 @@ impl<'a> Networks<'a> {
         Some(Certificate { name: declared.name.as_str().into(), proof: declared.proof.clone(), holder })
     }
 
-    /// Sorts zones and rules by the networks that they are linked to.
-    fn collect(&self, suffixes: &mut SuffixTable) -> Vec<OfNetwork<'a>> {
+    /// Sorts rules by the networks that they are linked to.
+    fn rules(&self) -> Vec<Rules<'a>> {
         let topology = self.topology;
-        let mut collected = vec![OfNetwork::default(); topology.network_count()];
-        let zones = topology.zones().iter().enumerate().filter(|(_, zone)| zone.scope != Scope::Public);
-        let mut zones: Vec<_> = zones.map(|(at, zone)| (suffixes.suffix(zone.apex.as_ref()), at, zone)).collect();
-        zones.sort_unstable_by_key(|(suffix, at, _)| (*suffix, *at));
-        for (suffix, at, zone) in zones {
-            match &zone.scope {
-                Scope::Public => {}
-                Scope::Private { links, .. } => {
-                    for (network, policy) in links.iter() {
-                        collected[network.index()].linked.push((suffix, linked(at, policy)));
-                    }
-                }
-                Scope::Internal { networks } => {
-                    for network in networks.iter() {
-                        collected[network.index()].internal.push((suffix, linked(at, ResolutionPolicy::Default)));
-                    }
-                }
-            }
-        }
+        let mut collected = vec![Rules::default(); topology.network_count()];
         for (at, rule) in topology.forwarding().rules.iter().enumerate() {
             for network in &rule.virtual_networks {
-                collected[network.index()].rules.push((rule.domain_name.as_ref(), RuleId(at as u32)));
+                collected[network.index()].forwarding.push((rule.domain_name.as_ref(), RuleId(at as u32)));
             }
         }
         for rule in &topology.forwarding().security_rules {
@@ -299,35 +301,20 @@ fn destination(destination: &azure::Destination) -> Destination {
     }
 }
 
-const fn linked(at: usize, resolution_policy: ResolutionPolicy) -> LinkedZone {
+pub(super) const fn linked(at: usize, resolution_policy: ResolutionPolicy) -> LinkedZone {
     LinkedZone { zone: ZoneId::new(at), resolution_policy }
 }
 
-/// Lists that networks have in common, as hubs and their spokes do: each once.
-#[derive(Default)]
-struct Shared(HashMap<u64, Vec<BySuffix<LinkedZone>>>);
-
-impl Shared {
-    fn list(&mut self, zones: Vec<(Suffix, LinkedZone)>) -> BySuffix<LinkedZone> {
-        let alike = self.0.entry(foldhash::fast::FixedState::default().hash_one(&zones)).or_default();
-        if let Some(known) = alike.iter().find(|known| known.is(&zones)) {
-            return known.clone();
-        }
-        let list = BySuffix::sorted(zones);
-        alike.push(list.clone());
-        list
-    }
-}
-
 /// The suffixes at which views differ, each once.
-fn private_suffixes(topology: &Topology) -> Vec<NameRef<'_>> {
+fn private_suffixes(topology: &Topology, suffixes: &mut Arc<SuffixTable>) -> BySuffix<()> {
     let zones = topology.zones().iter().filter(|zone| zone.scope != Scope::Public).map(|zone| zone.apex.as_ref());
     let rules = topology.forwarding().rules.iter().map(|rule| rule.domain_name.as_ref());
     let security = topology.forwarding().security_rules.iter().flat_map(|rule| &rule.domains).map(Name::as_ref);
-    let mut suffixes: Vec<_> = zones.chain(rules).chain(security).collect();
-    suffixes.sort_unstable();
-    suffixes.dedup();
-    suffixes
+    let names = zones.chain(rules).chain(security);
+    let mut private: Vec<_> = names.map(|name| SuffixTable::suffix(suffixes, name)).collect();
+    private.sort_unstable();
+    private.dedup();
+    BySuffix::sorted(private.into_iter().map(|suffix| (suffix, ())))
 }
 
 /// Whether names that nobody here holds are asked of other servers for some views.
@@ -353,9 +340,12 @@ fn alike(views: &[View]) -> Box<[ViewId]> {
     views.iter().zip(0..).map(first).collect()
 }
 
+/// Fewer zones than that are compiled before another thread has started.
+const ITEMS_OF_A_THREAD: usize = 32;
+
 /// Does the work for each item, on as many threads as there are processors for them.
 fn in_parallel<T: Send, R: Send>(items: &mut [T], work: impl Fn(&mut T) -> R + Sync) -> Vec<R> {
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(items.len().div_ceil(ITEMS_OF_A_THREAD));
     let queue = Mutex::new(items.iter_mut().enumerate());
     let next = || queue.lock().expect("taking the next item does not panic").next();
     let take = || iter::from_fn(next).map(|(at, item)| (at, work(item))).collect::<Vec<_>>();
@@ -371,26 +361,42 @@ fn in_parallel<T: Send, R: Send>(items: &mut [T], work: impl Fn(&mut T) -> R + S
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Compiles a zone, if none of those that are known is the same.
-fn served_zone(
-    contents: &mut ZoneContents,
-    known: &[&Arc<Zone>],
+/// All zones, those compiled that are not yet.
+fn served_zones(
+    topology: &mut Topology,
+    last: Option<&Snapshot>,
     changed: Generation,
-) -> Result<ServedZone, CompileError> {
-    let zone = match contents.compiled() {
-        Some(zone) => Arc::clone(zone),
-        None => {
-            let sources = || contents.record_sets.values().map(azure::source);
-            let zone = match known.iter().find(|zone| zone.is_made_of(contents.apex.as_ref(), sources())) {
-                Some(zone) => Arc::clone(zone),
-                None => Arc::new(Zone::compile(contents.apex.as_ref(), sources())?),
-            };
-            contents.set_compiled(Arc::clone(&zone));
-            zone
+) -> Result<Box<[ServedZone]>, CompileError> {
+    let is_open = |zone: &&mut ZoneContents| zone.compiled().is_none();
+    let mut open: Vec<_> = topology.zones_mut().iter_mut().filter(is_open).collect();
+    let apexes: HashSet<Name, foldhash::fast::RandomState> = open.iter().map(|zone| zone.apex.clone()).collect();
+    let mut known: HashMap<Name, Vec<&Arc<Zone>>, foldhash::fast::RandomState> = HashMap::default();
+    for served in last.map_or(&[][..], |last| &last.zones) {
+        let apex = served.zone.apex().name().to_name();
+        if apexes.contains(&apex) {
+            known.entry(apex).or_default().push(&served.zone);
         }
+    }
+    let compiled = in_parallel(&mut open, |zone| compile(zone, known.get(&zone.apex).map_or(&[][..], Vec::as_slice)));
+    compiled.into_iter().collect::<Result<(), _>>()?;
+    Ok(topology.zones().iter().filter_map(|zone| served_zone(zone, changed)).collect())
+}
+
+/// Compiles a zone, if none of those that are known is the same.
+fn compile(contents: &mut ZoneContents, known: &[&Arc<Zone>]) -> Result<(), CompileError> {
+    let sources = || contents.record_sets.values().map(azure::source);
+    let zone = match known.iter().find(|zone| zone.is_made_of(contents.apex.as_ref(), sources())) {
+        Some(zone) => Arc::clone(zone),
+        None => Arc::new(Zone::compile(contents.apex.as_ref(), sources())?),
     };
-    Ok(ServedZone {
-        zone,
+    contents.set_compiled(zone);
+    Ok(())
+}
+
+/// `None` of a zone that is not compiled.
+fn served_zone(contents: &ZoneContents, changed: Generation) -> Option<ServedZone> {
+    Some(ServedZone {
+        zone: contents.compiled()?.clone(),
         is_public: contents.scope == Scope::Public,
         is_internal: matches!(contents.scope, Scope::Internal { .. }),
         is_private_link: contents.is_private_link(),

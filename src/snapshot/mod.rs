@@ -6,12 +6,13 @@
 mod change;
 mod compile;
 mod designated;
+mod linked;
 mod publish;
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use crate::azure::{NetworkId, ResolutionPolicy, ResourceId, SecurityAction, Targets};
+use crate::azure::{NetworkId, ResolutionPolicy, ResourceId, SecurityAction, Targets, Topology};
 use crate::dns::{CookieSecrets, Folded, Name, NameRef};
 use crate::tls::ServerCertificate;
 use crate::view::{BySuffix, Identifier, LinkedZone, ListenerId, NetworkSlot, SuffixTable, ViewId, ZoneId};
@@ -61,6 +62,14 @@ pub struct Snapshot {
     certificates: Arc<[Option<Arc<ServerCertificate>>]>,
     /// What clients are told of encrypted listeners.
     designated: Arc<Designated>,
+}
+
+/// What a snapshot comes after.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    /// What it was compiled from, where that is still there.
+    pub(crate) topology: Option<&'a Topology>,
 }
 
 /// Number of a snapshot: rises by one with each that is published.
@@ -220,9 +229,11 @@ impl View {
         (custom_dns, linked, rules, security, has_upstream, internal)
     }
 
-    /// Computes the hash anew, after a change of anything that answers depend on.
-    fn rehash(&mut self) {
-        self.hash = foldhash::fast::FixedState::default().hash_one(self.answer_inputs());
+    /// Computes the hash anew, after a change of anything that answers depend on. `last` may see the same.
+    fn rehash(&mut self, last: Option<&Self>) {
+        let hash = || foldhash::fast::FixedState::default().hash_one(self.answer_inputs());
+        self.hash =
+            last.filter(|last| self.answer_inputs() == last.answer_inputs()).map_or_else(hash, |last| last.hash);
     }
 
     /// Whether two views see the same. Their hashes must be up to date.

@@ -18,7 +18,7 @@ use crate::dns::{Folded, Name, NameRef};
 struct SuffixId(u32);
 
 /// The suffixes of all views: apexes of zones, domains of rules.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SuffixTable {
     suffixes: Vec<Name>,
     index: HashTable<SuffixId>,
@@ -66,9 +66,10 @@ impl SuffixTable {
         list.values.iter().map(|(SuffixId(id), value)| (self.suffixes[*id as usize].as_ref(), value))
     }
 
-    /// Makes the list of one view; each suffix occurs once.
-    pub fn list<'a, T>(&mut self, values: impl IntoIterator<Item = (NameRef<'a>, T)>) -> BySuffix<T> {
-        let mut values: Vec<_> = values.into_iter().map(|(suffix, value)| (self.insert(suffix), value)).collect();
+    /// Makes the list of one view; each suffix occurs once. A table that others share is copied before a suffix is added.
+    pub fn list<'a, T>(table: &mut Arc<Self>, values: impl IntoIterator<Item = (NameRef<'a>, T)>) -> BySuffix<T> {
+        let values = values.into_iter().map(|(suffix, value)| (Self::suffix(table, suffix).0, value));
+        let mut values: Vec<_> = values.collect();
         values.sort_by_key(|(suffix, _)| *suffix);
         BySuffix { values: values.into() }
     }
@@ -82,20 +83,28 @@ impl SuffixTable {
         BySuffix { values: list.values[..at].iter().copied().chain(value).chain(after.copied()).collect() }
     }
 
-    /// A suffix by its number, to make many lists of few suffixes.
-    pub fn suffix(&mut self, suffix: NameRef<'_>) -> Suffix {
-        Suffix(self.insert(suffix))
+    /// A suffix by its number, to make many lists of few suffixes. A table that others share is copied before it is added.
+    pub fn suffix(table: &mut Arc<Self>, suffix: NameRef<'_>) -> Suffix {
+        let known = table.find(suffix.fold().as_ref());
+        Suffix(known.unwrap_or_else(|| Arc::make_mut(table).insert(suffix)))
     }
 
-    /// Whether the two tables give the same numbers to the same suffixes, so that equal lists of both mean the same.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.suffixes == other.suffixes
+    /// How many suffixes there are.
+    pub fn len(&self) -> usize {
+        self.suffixes.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.suffixes.is_empty()
+    }
+
+    /// Whether all suffixes of the other table have the same numbers in this one, so that its lists mean the same here.
+    pub fn extends(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other) || self.suffixes.starts_with(&other.suffixes)
     }
 
     fn insert(&mut self, suffix: NameRef<'_>) -> SuffixId {
-        if let Some(known) = self.find(suffix.fold().as_ref()) {
-            return known;
-        }
         let id = SuffixId(self.suffixes.len() as u32);
         self.suffixes.push(suffix.to_name());
         self.most_labels = self.most_labels.max(suffix.labels().count());
@@ -143,6 +152,16 @@ impl<T: Copy> BySuffix<T> {
         self.values.iter().copied().eq(values.iter().map(|(Suffix(suffix), value)| (*suffix, *value)))
     }
 
+    /// The list with other values, without those that come to none.
+    pub fn filter_map(&self, value: impl Fn(T) -> Option<T>) -> Self {
+        Self { values: self.values.iter().filter_map(|(suffix, own)| Some((*suffix, value(*own)?))).collect() }
+    }
+
+    /// Where the list is: it is one for all that share it.
+    pub fn address(&self) -> *const () {
+        self.values.as_ptr().cast()
+    }
+
     /// Whether nothing stands at any suffix.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
@@ -174,9 +193,9 @@ mod tests {
         let names: Vec<Name> =
             ["example", "b.example", "a.b.example", "."].iter().map(|name| name.parse().unwrap()).collect();
         let linked = |zone| LinkedZone { zone: ZoneId::new(zone), resolution_policy: ResolutionPolicy::Default };
-        let mut table = SuffixTable::default();
-        let mine = table.list([(names[0].as_ref(), linked(0)), (names[1].as_ref(), linked(1))]);
-        let other = table.list([(names[2].as_ref(), linked(2)), (names[3].as_ref(), linked(3))]);
+        let mut table = Arc::new(SuffixTable::default());
+        let mine = SuffixTable::list(&mut table, [(names[0].as_ref(), linked(0)), (names[1].as_ref(), linked(1))]);
+        let other = SuffixTable::list(&mut table, [(names[2].as_ref(), linked(2)), (names[3].as_ref(), linked(3))]);
         let find = |name: &str, view: &BySuffix<LinkedZone>| {
             table.longest_match(&name.parse::<Name>().unwrap().as_ref().fold(), view).map(|found| found.zone.index())
         };

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use crate::azure::{Catalogue, Certainty, Change, Declaration, Finding, RecordSet, Topology, ZoneKey, source};
-use crate::snapshot::{Generation, Identity, Snapshot};
+use crate::snapshot::{Before, Generation, Identity, Snapshot};
 use crate::zone::CompileError;
 
 /// A declared world and what is served of it.
@@ -117,11 +117,11 @@ impl World {
         }
         let identity = self.snapshot.identity().clone();
         if let Some(topology) = self.topology.changed_in_part(&changes, &self.catalogue) {
-            self.take(topology, identity, finish)?;
+            self.take(topology, identity, true, finish)?;
             return Ok(Applied { way: Way::Derived, warnings: Vec::new() });
         }
         let (topology, warnings) = self.topology.changed(changes, &self.catalogue).map_err(Refused::Findings)?;
-        self.take(topology, identity, finish)?;
+        self.take(topology, identity, true, finish)?;
         Ok(Applied { way: Way::Whole, warnings })
     }
 
@@ -143,7 +143,7 @@ impl World {
         identity: Identity,
         finish: impl FnOnce(Snapshot) -> Result<Snapshot, E>,
     ) -> Result<(), E> {
-        self.take(topology, identity, finish)?;
+        self.take(topology, identity, false, finish)?;
         self.catalogue = catalogue.into();
         Ok(())
     }
@@ -165,14 +165,17 @@ impl World {
         Some(())
     }
 
+    /// Takes another topology over. One that follows from changes has its links in common with this one.
     fn take<E: From<Refused>>(
         &mut self,
         mut topology: Topology,
         identity: Identity,
+        is_change: bool,
         finish: impl FnOnce(Snapshot) -> Result<Snapshot, E>,
     ) -> Result<(), E> {
         let next = self.snapshot.generation().next();
-        let snapshot = Snapshot::compile_from(&mut topology, identity, next, Some(&self.snapshot));
+        let before = Before { snapshot: &self.snapshot, topology: is_change.then_some(&self.topology) };
+        let snapshot = Snapshot::compile_from(&mut topology, identity, next, Some(before));
         let snapshot = snapshot.map_err(Refused::Compile)?;
         self.snapshot = Arc::new(finish(snapshot.with_what_others_gave(&self.snapshot))?);
         self.topology = topology;

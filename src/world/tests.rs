@@ -10,8 +10,9 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use super::*;
 use crate::azure::{
-    ConnectionState, Declared, Limits, Link, NetworkInterface, Origin, PowerState, PrivateDnsZone, PrivateEndpoint,
-    PrivateLinkResource, PublicZone, ResolutionPolicy, Resource, ResourceGroup, ResourceId, SoaEdit, VirtualMachine,
+    Address, ConnectionState, Declared, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule,
+    Limits, Link, NetworkInterface, Origin, PowerState, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource,
+    PublicZone, ResolutionPolicy, Resource, ResourceGroup, ResourceId, SecurityAction, Shared, SoaEdit, VirtualMachine,
     VirtualNetwork, VirtualNetworkLink, Word, Writer, types,
 };
 use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
@@ -33,7 +34,7 @@ const APEXES: [&str; 6] = [
     "other.test",
 ];
 const PUBLIC: &str = "example.test";
-const OWNERS: [&str; 12] = ["@", "a", "b", "a.b", "*.b", "m0", "acct0", "acct1", "x.deep", "c", "x.c", "*"];
+const OWNERS: [&str; 13] = ["@", "a", "b", "a.b", "*.b", "m0", "m1", "acct0", "acct1", "x.deep", "c", "x.c", "*"];
 const TYPES: [RecordType; 8] = [
     RecordType::A,
     RecordType::AAAA,
@@ -52,8 +53,11 @@ enum Raw {
     Link { zone: usize, network: usize, value: Option<(bool, bool)> },
     Zone { zone: usize, value: bool },
     Endpoint { number: usize, value: Option<(u8, Vec<usize>, u8)> },
-    Machine { value: Option<bool> },
-    Network { network: usize, value: bool },
+    Machine { number: usize, value: Option<bool> },
+    Network { network: usize, value: Option<u8> },
+    Account { number: usize, value: Option<u8> },
+    Ruleset { value: Option<(usize, usize, u8)> },
+    Policy { value: Option<(usize, usize)> },
 }
 
 fn raw() -> impl Strategy<Value = Raw> {
@@ -62,11 +66,20 @@ fn raw() -> impl Strategy<Value = Raw> {
     let link = (0..APEXES.len(), 0..NETWORKS + 1, prop::option::weighted(0.6, any::<(bool, bool)>()))
         .prop_map(|(zone, network, value)| Raw::Link { zone, network, value });
     let zone = (0..APEXES.len(), any::<bool>()).prop_map(|(zone, value)| Raw::Zone { zone, value });
-    let endpoint = (0..3_usize, prop::option::weighted(0.8, (0..4_u8, vec(0..APEXES.len(), 0..3), 0..4_u8)))
+    let endpoint = (0..3_usize, prop::option::weighted(0.8, (0..6_u8, vec(0..APEXES.len(), 0..3), 0..4_u8)))
         .prop_map(|(number, value)| Raw::Endpoint { number, value });
-    let machine = prop::option::weighted(0.8, any::<bool>()).prop_map(|value| Raw::Machine { value });
-    let network = (0..NETWORKS, any::<bool>()).prop_map(|(network, value)| Raw::Network { network, value });
-    prop_oneof![10 => set, 5 => link, 1 => zone, 3 => endpoint, 1 => machine, 1 => network]
+    let machine = (0..2_usize, prop::option::weighted(0.8, any::<bool>()))
+        .prop_map(|(number, value)| Raw::Machine { number, value });
+    let network = (0..NETWORKS + 2, prop::option::weighted(0.7, 0..4_u8))
+        .prop_map(|(network, value)| Raw::Network { network, value });
+    let account =
+        (0..3_usize, prop::option::weighted(0.7, 0..3_u8)).prop_map(|(number, value)| Raw::Account { number, value });
+    let ruleset =
+        prop::option::weighted(0.7, (0..NETWORKS, 0..APEXES.len(), 0..3_u8)).prop_map(|value| Raw::Ruleset { value });
+    let policy = prop::option::weighted(0.7, (0..NETWORKS, 0..APEXES.len())).prop_map(|value| Raw::Policy { value });
+    prop_oneof![
+        10 => set, 5 => link, 2 => zone, 4 => endpoint, 2 => machine, 2 => network, 1 => account, 1 => ruleset, 1 => policy
+    ]
 }
 
 fn declared<T>(value: T) -> Declared<T> {
@@ -94,9 +107,19 @@ fn network_id(network: usize) -> ResourceId {
     id(types::VIRTUAL_NETWORK, &format!("v{network}"))
 }
 
-fn network(number: usize) -> VirtualNetwork {
-    let prefix = format!("10.{number}.0.0/16").parse().unwrap();
-    VirtualNetwork { address_space: vec![declared(prefix)], ..VirtualNetwork::new(declared(network_id(number))) }
+/// A network as it is declared at first, or with the prefix of another, with the DNS server of another, or with one of its
+/// own that is asked elsewhere.
+fn network(number: usize, variant: u8) -> VirtualNetwork {
+    let prefix = |number: usize| declared(format!("10.{number}.0.0/16").parse().unwrap());
+    let mut network = VirtualNetwork::new(declared(network_id(number)));
+    network.address_space = vec![prefix(if variant == 1 { 0 } else { number })];
+    let server = |address: [u8; 4]| vec![declared(Address::Known((address, 53).into()))];
+    match variant {
+        2 => network.dns_servers = server([10, 1 - number.min(1) as u8, 0, 4]),
+        3 => network.dns_servers = server([192, 0, 2, 1]),
+        _ => {}
+    }
+    network
 }
 
 fn link(network: usize, registration_enabled: bool, redirects: bool) -> VirtualNetworkLink {
@@ -116,7 +139,7 @@ fn zone(number: usize) -> PrivateDnsZone {
     PrivateDnsZone {
         name: declared(name(APEXES[number])),
         id: zone_id(number),
-        virtual_network_links: Vec::new(),
+        virtual_network_links: Shared::default(),
         record_sets: Vec::new(),
         soa: SoaEdit::default(),
     }
@@ -137,24 +160,73 @@ fn endpoint(number: usize, (state, zones, host): (u8, Vec<usize>, u8)) -> Privat
         subnet: None,
         private_link_resource: declared(account(number / 2).id.into_value()),
         group_id: declared("blob".to_owned()),
-        connection_state: if state == 0 { ConnectionState::Pending } else { ConnectionState::Approved },
+        connection_state: match state {
+            0 => ConnectionState::Pending,
+            2 => ConnectionState::Rejected,
+            3 => ConnectionState::Disconnected,
+            _ => ConnectionState::Approved,
+        },
         ip_configurations: [(Word::from("blob"), declared(address.into()))].into(),
         private_dns_zone_group: zones.into_iter().map(|zone| declared(zone_id(zone))).collect(),
         deleted: state == 1,
         has_unknown_addresses: false,
-        was_approved: false,
+        was_approved: state == 2,
     }
 }
 
-fn machine(runs: bool) -> VirtualMachine {
+/// The account with other public addresses, or without any.
+fn varied_account(number: usize, variant: u8) -> PrivateLinkResource {
+    let mut account = account(number);
+    match variant {
+        1 => account.has_no_public_host = true,
+        2 => {
+            let address = declared(vec![IpAddr::from([192, 0, 2, 7])]);
+            account.public_ip_addresses = [(Word::from("blob"), address)].into();
+        }
+        _ => {}
+    }
+    account
+}
+
+/// A ruleset for one network, which asks for the names of a zone another network, servers, or two of them.
+fn ruleset((network, zone, variant): (usize, usize, u8)) -> DnsForwardingRuleset {
+    let servers = [[10, 1, 0, 4], [192, 0, 2, 1], [192, 0, 2, 2]];
+    let rule = |apex: &str, server: [u8; 4]| ForwardingRule {
+        name: None,
+        domain_name: declared(name(apex)),
+        target_dns_servers: vec![declared(Address::Known((server, 53).into()))],
+        is_enabled: true,
+    };
+    let mut rules = vec![rule(APEXES[zone], servers[usize::from(variant)])];
+    if variant == 2 {
+        rules.push(rule("elsewhere.test", servers[1]));
+    }
+    let links = vec![Link::to(declared(network_id(network)))];
+    DnsForwardingRuleset { id: declared(id(types::DNS_FORWARDING_RULESET, "r")), links, rules }
+}
+
+fn policy((network, zone): (usize, usize)) -> DnsSecurityPolicy {
+    let rule = DnsSecurityRule {
+        name: None,
+        priority: declared(100),
+        action: SecurityAction::Block,
+        domains: vec![declared(name(APEXES[zone]))],
+        is_enabled: true,
+    };
+    let links = vec![Link::to(declared(network_id(network)))];
+    DnsSecurityPolicy { id: declared(id(types::DNS_SECURITY_POLICY, "p")), links, rules: vec![rule] }
+}
+
+/// One in each of the first two networks.
+fn machine(number: usize, runs: bool) -> VirtualMachine {
     VirtualMachine {
-        name: declared("m0".to_owned()),
+        name: declared(format!("m{number}")),
         resource_group: ResourceGroup::default(),
-        virtual_network: declared(network_id(0)),
+        virtual_network: declared(network_id(number)),
         network_interfaces: vec![NetworkInterface {
             name: None,
             subnet: None,
-            ip_addresses: vec![declared(IpAddr::from([10, 0, 1, 1]).into())],
+            ip_addresses: vec![declared(IpAddr::from([10, number as u8, 1, 1]).into())],
             dns_servers: Vec::new(),
             primary: false,
             origin: Origin(0),
@@ -251,42 +323,71 @@ fn change(raw: Raw, model: &mut Declaration) -> Option<Change> {
             }
         }
         Raw::Endpoint { number, value } => {
-            let at = model.private_endpoints.iter().position(|known| known.id.name() == format!("pe{number}"));
-            match (value, at) {
-                (Some(value), at) => {
-                    let endpoint = endpoint(number, value);
-                    match at {
-                        Some(at) => model.private_endpoints[at] = endpoint.clone(),
-                        None => model.private_endpoints.push(endpoint.clone()),
-                    }
-                    Some(Change::Put(Resource::PrivateEndpoint(endpoint)))
-                }
-                (None, Some(at)) => Some(Change::Delete(model.private_endpoints.remove(at).id.into_value())),
-                (None, None) => None,
-            }
+            let (endpoints, id) = (&mut model.private_endpoints, id(types::PRIVATE_ENDPOINT, &format!("pe{number}")));
+            let value = value.map(|value| endpoint(number, value));
+            put(endpoints, |endpoint| &endpoint.id, id, value, Resource::PrivateEndpoint)
         }
-        Raw::Machine { value } => {
-            let was_there = !model.virtual_machines.is_empty();
-            model.virtual_machines.clear();
-            match value {
-                Some(runs) => {
-                    model.virtual_machines.push(machine(runs));
-                    Some(Change::Put(Resource::VirtualMachine(machine(runs))))
-                }
-                None => was_there.then(|| Change::Delete(id(types::VIRTUAL_MACHINE, "m0"))),
-            }
+        Raw::Machine { number, value } => {
+            let machines = &mut model.virtual_machines;
+            let at = machines.iter().position(|known| *known.name == format!("m{number}"));
+            let value = value.map(|runs| machine(number, runs));
+            let id = id(types::VIRTUAL_MACHINE, &format!("m{number}"));
+            put_at(machines, at, id, value, Resource::VirtualMachine)
         }
         Raw::Network { network: number, value } => {
-            let is_there = |known: &VirtualNetwork| *known.id == network_id(number);
-            match (value, model.virtual_networks.iter().position(is_there)) {
-                (true, None) => {
-                    model.virtual_networks.push(network(number));
-                    Some(Change::Put(Resource::VirtualNetwork(network(number))))
-                }
-                (false, Some(at)) => Some(Change::Delete(model.virtual_networks.remove(at).id.into_value())),
-                _ => None,
-            }
+            let value = value.map(|variant| network(number, variant));
+            let networks = &mut model.virtual_networks;
+            put(networks, |network| &network.id, network_id(number), value, Resource::VirtualNetwork)
         }
+        Raw::Account { number, value } => {
+            let (accounts, id) = (&mut model.private_link_resources, account(number).id.into_value());
+            let value = value.map(|variant| varied_account(number, variant));
+            put(accounts, |account| &account.id, id, value, Resource::PrivateLinkResource)
+        }
+        Raw::Ruleset { value } => {
+            let (rulesets, id) = (&mut model.dns_forwarding_rulesets, id(types::DNS_FORWARDING_RULESET, "r"));
+            put(rulesets, |ruleset| &ruleset.id, id, value.map(ruleset), Resource::DnsForwardingRuleset)
+        }
+        Raw::Policy { value } => {
+            let (policies, id) = (&mut model.dns_security_policies, id(types::DNS_SECURITY_POLICY, "p"));
+            put(policies, |policy| &policy.id, id, value.map(policy), Resource::DnsSecurityPolicy)
+        }
+    }
+}
+
+/// Puts a resource into a list, or takes the one of an identity out of it.
+fn put<T: Clone>(
+    list: &mut Vec<T>,
+    of: impl Fn(&T) -> &ResourceId,
+    id: ResourceId,
+    value: Option<T>,
+    resource: impl Fn(T) -> Resource,
+) -> Option<Change> {
+    let at = list.iter().position(|known| *of(known) == id);
+    put_at(list, at, id, value, resource)
+}
+
+/// As [`put`], for the resource at a place.
+fn put_at<T: Clone>(
+    list: &mut Vec<T>,
+    at: Option<usize>,
+    id: ResourceId,
+    value: Option<T>,
+    resource: impl Fn(T) -> Resource,
+) -> Option<Change> {
+    match (value, at) {
+        (Some(value), at) => {
+            match at {
+                Some(at) => list[at] = value.clone(),
+                None => list.push(value.clone()),
+            }
+            Some(Change::Put(resource(value)))
+        }
+        (None, Some(at)) => {
+            list.remove(at);
+            Some(Change::Delete(id))
+        }
+        (None, None) => None,
     }
 }
 
@@ -299,11 +400,11 @@ fn lab(limits: Limits) -> Declaration {
         zones[zone].virtual_network_links.push(link(network, zone == 0 && network == 0, false));
     }
     Declaration {
-        virtual_networks: (0..NETWORKS).map(network).collect(),
+        virtual_networks: (0..NETWORKS).map(|at| network(at, 0)).collect(),
         private_dns_zones: zones,
         private_link_resources: (0..2).map(account).collect(),
-        private_endpoints: vec![endpoint(0, (2, vec![2], 1))],
-        virtual_machines: vec![machine(true)],
+        private_endpoints: vec![endpoint(0, (4, vec![2], 1))],
+        virtual_machines: vec![machine(0, true)],
         public_zones: vec![PublicZone { name: declared(apex), record_sets: vec![soa, ns] }],
         limits,
         ..Declaration::default()
@@ -380,7 +481,7 @@ fn is_as_loaded(world: &World, model: &Declaration) -> Result<(), TestCaseError>
     Ok(())
 }
 
-/// What makes a change of a record set or a link undone.
+/// What makes a change undone.
 fn undo(raw: &Raw, model: &Declaration) -> Option<Change> {
     match raw {
         Raw::Set { zone, owner, rtype, .. } => {
@@ -408,8 +509,43 @@ fn undo(raw: &Raw, model: &Declaration) -> Option<Change> {
                 None => Change::Delete(id.child(types::VIRTUAL_NETWORK_LINK, &link_name(*network)).unwrap()),
             })
         }
-        _ => None,
+        Raw::Zone { zone: number, .. } => {
+            let before = model.private_dns_zones.iter().find(|zone| zone.id == zone_id(*number)).cloned();
+            Some(back(before, Resource::PrivateDnsZone, zone_id(*number)))
+        }
+        // Of two that are registered under one name, or of two endpoints, the last counts: order is not undone.
+        Raw::Machine { value: None, .. } | Raw::Endpoint { value: None, .. } => None,
+        Raw::Machine { number, .. } => {
+            let before = model.virtual_machines.iter().find(|known| *known.name == format!("m{number}")).cloned();
+            Some(back(before, Resource::VirtualMachine, id(types::VIRTUAL_MACHINE, &format!("m{number}"))))
+        }
+        Raw::Endpoint { number, .. } => {
+            let id = id(types::PRIVATE_ENDPOINT, &format!("pe{number}"));
+            let before = model.private_endpoints.iter().find(|known| *known.id == id).cloned();
+            Some(back(before, Resource::PrivateEndpoint, id))
+        }
+        Raw::Network { network, .. } => {
+            let before = model.virtual_networks.iter().find(|known| *known.id == network_id(*network)).cloned();
+            Some(back(before, Resource::VirtualNetwork, network_id(*network)))
+        }
+        Raw::Account { number, .. } => {
+            let id = account(*number).id.into_value();
+            let before = model.private_link_resources.iter().find(|known| *known.id == id).cloned();
+            Some(back(before, Resource::PrivateLinkResource, id))
+        }
+        Raw::Ruleset { .. } => {
+            let before = model.dns_forwarding_rulesets.first().cloned();
+            Some(back(before, Resource::DnsForwardingRuleset, id(types::DNS_FORWARDING_RULESET, "r")))
+        }
+        Raw::Policy { .. } => {
+            let before = model.dns_security_policies.first().cloned();
+            Some(back(before, Resource::DnsSecurityPolicy, id(types::DNS_SECURITY_POLICY, "p")))
+        }
     }
+}
+
+fn back<T>(before: Option<T>, resource: impl Fn(T) -> Resource, id: ResourceId) -> Change {
+    before.map_or_else(|| Change::Delete(id), |before| Change::Put(resource(before)))
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod addresses;
 mod aliases;
 mod clients;
+mod custom_dns;
 mod record_sets;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -40,6 +41,7 @@ pub(super) fn topology(
     hidden(inventory, zones, findings);
     prefixes(inventory, findings);
     clients::advise(inventory, findings);
+    custom_dns::advise(inventory, forwarding, findings);
     overridden(inventory, catalogue, zones, findings);
     endpoints(inventory, catalogue, zones, forwarding, findings);
     addresses::advise(inventory, zones, findings);

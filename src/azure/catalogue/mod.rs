@@ -2,6 +2,7 @@
 //!
 //! The data is in `catalogue.toml` and `regions.toml` beside this file and embedded in the binary.
 
+mod formed;
 mod infer;
 mod service;
 mod template;
@@ -15,6 +16,7 @@ use super::declaration::{Declared, Origin, PrivateLinkResource};
 use super::identity::ResourceGroup;
 use crate::dns::{Name, NameError, Ttl};
 
+pub(super) use formed::Formed;
 pub use service::{Host, ListRule, Member, PartNeed, Service, Source, Srv, Variant};
 use template::Filler;
 pub use template::variants as template_variants;
@@ -44,7 +46,7 @@ pub struct SubResource<'a> {
 }
 
 /// One member of one resource, templates filled in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ResourceMember {
     pub(crate) name: String,
     /// Whether the public name is the resource's own: no other resource can have it.
@@ -72,7 +74,7 @@ pub(crate) struct ResourceMember {
 }
 
 /// Why a resource does not fit its catalogue entry.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogueError {
     /// A template asks for a part that the resource does not give.
     #[error("its names need the part \"{0}\"")]

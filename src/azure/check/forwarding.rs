@@ -10,7 +10,7 @@ use crate::azure::declaration::{
     AZURE_PROVIDED_DNS, Address, Declared, DnsForwardingRuleset, DnsSecurityPolicy, Limits, Link, Origin,
     VirtualNetwork,
 };
-use crate::azure::derive::{Destination, Forwarding, Rule, has_custom_dns, standing_in};
+use crate::azure::derive::{Destination, Forwarding, Rule, standing_in};
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
 use crate::azure::inventory::Inventory;
@@ -36,7 +36,7 @@ pub(in crate::azure) fn forwarding(
     one_each("DNS forwarding ruleset", inventory, rulesets(inventory), findings);
     one_each("DNS security policy", inventory, policies(inventory), findings);
     for (number, network) in inventory.numbered_networks() {
-        custom_dns(inventory, number, network, forwarding, findings);
+        servers(inventory, number, network, findings);
     }
     for ruleset in &inventory.dns_forwarding_rulesets {
         self::ruleset(inventory, ruleset, findings);
@@ -99,13 +99,7 @@ fn one_each<'a>(
     unique_as(kind, ids.into_iter(), findings);
 }
 
-fn custom_dns(
-    inventory: &Inventory,
-    number: NetworkId,
-    network: &VirtualNetwork,
-    forwarding: &Forwarding,
-    findings: &mut Vec<Finding>,
-) {
+fn servers(inventory: &Inventory, number: NetworkId, network: &VirtualNetwork, findings: &mut Vec<Finding>) {
     for endpoint in &network.inbound_endpoints {
         // Of a network without an address space nothing is known to lie outside.
         let space = &network.address_space;
@@ -123,28 +117,6 @@ fn custom_dns(
         }
     }
     one_place(inventory, Some(number), &network.dns_servers, findings);
-    if !has_custom_dns(network) {
-        return;
-    }
-    if forwarding.custom_dns.get(&number) != Some(&Destination::Network(number)) {
-        let zones = inventory.private_dns_zones.iter().flat_map(|zone| &zone.virtual_network_links);
-        // A link that registers machines has its use.
-        let zones = zones.filter(|link| !link.registration_enabled);
-        let zones = zones.map(|link| ("private zones", &link.link.virtual_network));
-        let rulesets = inventory.dns_forwarding_rulesets.iter().flat_map(|ruleset| &ruleset.links);
-        let mut links = zones.chain(rulesets.map(|link| ("forwarding rules", &link.virtual_network)));
-        if let Some((what, link)) = links.find(|(_, linked)| ***linked == *network.id) {
-            findings.push(Finding::new(
-                Code::CustomDnsServers,
-                link.origin,
-                format!(
-                    "\"{}\" has custom DNS servers: the {what} that are linked to it are not used by its clients",
-                    inventory.label(&network.id)
-                ),
-                "link them to the network in which its DNS server stands, or take dns_servers away",
-            ));
-        }
-    }
 }
 
 /// Warns where a server beside the first stands elsewhere, for it is not asked, or not as what it is.
@@ -324,6 +296,7 @@ fn circle(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::azure::Catalogue;
     use crate::azure::declaration::{Declaration, ForwardingRule, Origin};
     use crate::azure::derive;
     use crate::azure::identity::testing;
@@ -353,7 +326,7 @@ mod tests {
                 ..Declaration::default()
             };
             let mut findings = Vec::new();
-            let inventory = Inventory::new(declaration);
+            let inventory = Inventory::new(declaration, &Catalogue::embedded(), None);
             let forwarding = derive::forwarding(&inventory, &mut findings);
             super::forwarding(&inventory, &forwarding, &[], &mut findings);
             findings.len()

@@ -7,9 +7,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::azure::catalogue::Catalogue;
-use crate::azure::contents::is_private_link;
+use crate::azure::contents::{NetworkId, is_private_link};
 use crate::azure::declaration::{
-    Declaration, Limits, Origin, PrivateDnsZone, RecordSet, ResolutionPolicy, VirtualNetworkLink,
+    Declaration, Declared, Limits, Origin, PrivateDnsZone, RecordSet, ResolutionPolicy, VirtualNetworkLink,
 };
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
@@ -92,18 +92,13 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
     if inventory.limits == Limits::Off {
         return;
     }
-    let mut linked_zones = vec![0; inventory.virtual_networks.len()];
-    // To networks that are not there.
-    let mut linked_elsewhere: HashMap<&ResourceId, usize> = HashMap::new();
     let mut registration_zones: HashMap<&ResourceId, &PrivateDnsZone> = HashMap::new();
     for (at, zone) in inventory.private_dns_zones.iter().enumerate() {
-        name(zone, findings);
         for record_set in &zone.record_sets {
             self::record_set(record_set, inventory.limits, findings);
         }
         size(&zone.name, zone.name.origin, zone.record_sets.len() + 1, findings);
-        links(inventory, zone, findings);
-        for link in zone.virtual_network_links.iter().filter(|link| link.registration_enabled) {
+        for link in inventory.registering(at) {
             if let Some(other) = registration_zones.insert(&link.link.virtual_network, zone) {
                 // Text of Azure's: Azure-Landing-Zones issue 3890.
                 let what = format!(
@@ -120,21 +115,12 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
                 ));
             }
         }
-        for (link, number) in zone.virtual_network_links.iter().zip(inventory.linked(at).iter()) {
-            let count = match number {
-                Some(number) => &mut linked_zones[number.index()],
-                None => linked_elsewhere.entry(&link.link.virtual_network).or_default(),
-            };
-            *count += 1;
-            if *count == LINKED_ZONES + 1 {
-                let what = format!(
-                    "\"{}\" is linked to more than {LINKED_ZONES} zones",
-                    inventory.label(&link.link.virtual_network)
-                );
-                findings.push(refused(Code::AzureLimit, link.link.virtual_network.origin, what, "link it to fewer"));
-            }
+        if inventory.unchecked_links(at).is_some() {
+            name(zone, findings);
+            links(inventory, zone, findings);
         }
     }
+    linked_zones(inventory, findings);
     let mut endpoints: HashMap<&ResourceId, usize> = HashMap::new();
     for endpoint in &inventory.private_endpoints {
         if let Some(zone) = endpoint.private_dns_zone_group.get(ZONES_PER_GROUP) {
@@ -156,6 +142,43 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
         if *count == ENDPOINTS + 1 {
             let what = format!("\"{}\" holds more than {ENDPOINTS} private endpoints", inventory.label(network));
             findings.push(refused(Code::AzureLimit, id.origin, what, "put some into another network"));
+        }
+    }
+}
+
+/// Checks to how many zones each network is linked.
+fn linked_zones(inventory: &Inventory, findings: &mut Vec<Finding>) {
+    let zones = || inventory.private_dns_zones.iter().enumerate();
+    if zones().all(|(at, _)| inventory.unchecked_links(at).is_none()) {
+        return;
+    }
+    let mut linked_zones = vec![0; inventory.virtual_networks.len()];
+    // To networks that are not there.
+    let mut linked_elsewhere: HashMap<&ResourceId, usize> = HashMap::new();
+    let mut is_one_too_many = |number: Option<NetworkId>, network| {
+        let count = match number {
+            Some(number) => &mut linked_zones[number.index()],
+            None => linked_elsewhere.entry(network).or_default(),
+        };
+        *count += 1;
+        *count == LINKED_ZONES + 1
+    };
+    let mut refuse = |network: &Declared<ResourceId>| {
+        let what = format!("\"{}\" is linked to more than {LINKED_ZONES} zones", inventory.label(network));
+        findings.push(refused(Code::AzureLimit, network.origin, what, "link it to fewer"));
+    };
+    for (at, zone) in zones() {
+        let networks = zone.virtual_network_links.iter().map(|link| &link.link.virtual_network);
+        match inventory.unchecked_links(at) {
+            Some(numbers) => {
+                let linked = networks.zip(numbers).filter(|(network, number)| is_one_too_many(**number, network));
+                linked.for_each(|(network, _)| refuse(network));
+            }
+            None => {
+                for number in inventory.links(at).networks().filter(|number| is_one_too_many(Some(*number), &zone.id)) {
+                    networks.clone().filter(|network| inventory.number(network) == Some(number)).for_each(&mut refuse);
+                }
+            }
         }
     }
 }
@@ -358,7 +381,7 @@ mod tests {
         for (limits, expected) in [(Limits::Azure, expected), (Limits::Off, 0)] {
             declaration.limits = limits;
             let mut findings = Vec::new();
-            super::check(&Inventory::new(declaration.clone()), &mut findings);
+            super::check(&Inventory::new(declaration.clone(), &Catalogue::embedded(), None), &mut findings);
             assert_eq!(findings.len(), expected, "{findings:?}");
         }
     }

@@ -174,7 +174,9 @@ fn nothing_of_ones_own(inventory: &Inventory, findings: &mut Vec<Finding>) {
     if inventory.virtual_networks.iter().all(|network| network.managed_by.is_none()) {
         return;
     }
-    for link in inventory.private_dns_zones.iter().flat_map(|zone| &zone.virtual_network_links) {
+    let zones = inventory.private_dns_zones.iter().enumerate();
+    let unchecked = zones.filter(|(at, _)| inventory.unchecked_links(*at).is_some());
+    for link in unchecked.flat_map(|(_, zone)| &zone.virtual_network_links) {
         let mend = "remove the link; the workspace reaches services through a [[managed_private_endpoint]]";
         refuse(&link.link.virtual_network, "no zone can be linked to it", mend);
     }

@@ -52,12 +52,16 @@ fn resources(inventory: &Inventory, catalogue: &Catalogue, findings: &mut Vec<Fi
     networks::check(inventory, findings);
     private_zones(inventory, findings);
     for resource in &inventory.private_link_resources {
-        private_link::resource(inventory, catalogue, resource, findings);
-        names::check(inventory, resource, findings);
+        if inventory.is_touched(resource) {
+            private_link::resource(inventory, catalogue, resource, findings);
+            names::check(inventory, resource, findings);
+        }
         private_link::injection(inventory, catalogue, resource, findings);
         private_link::scope(inventory, catalogue, resource, findings);
     }
-    private_link::public_names(inventory, catalogue, findings);
+    if inventory.has_touched_resources() {
+        private_link::public_names(inventory, catalogue, findings);
+    }
     for endpoint in &inventory.private_endpoints {
         private_link::endpoint(inventory, catalogue, endpoint, findings);
     }
@@ -107,7 +111,7 @@ fn unique_record_sets(record_sets: &[RecordSet], findings: &mut Vec<Finding>) {
 
 fn private_zones(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let mut known = HashSet::new();
-    let mut by_apex: HashMap<&Name, Vec<&PrivateDnsZone>, foldhash::fast::RandomState> = HashMap::default();
+    let mut by_apex: HashMap<&Name, Vec<usize>, foldhash::fast::RandomState> = HashMap::default();
     // For each network the zone that was seen last with a link to it.
     let mut linked_last = vec![None; inventory.virtual_networks.len()];
     for (at, zone) in inventory.private_dns_zones.iter().enumerate() {
@@ -125,7 +129,9 @@ fn private_zones(inventory: &Inventory, findings: &mut Vec<Finding>) {
             ));
             continue;
         }
-        for (link, number) in zone.virtual_network_links.iter().zip(inventory.linked(at).iter()) {
+        by_apex.entry(&zone.name).or_default().push(at);
+        let Some(numbers) = inventory.unchecked_links(at) else { continue };
+        for (link, number) in zone.virtual_network_links.iter().zip(numbers) {
             let network = &link.link.virtual_network;
             let Some(number) = number else {
                 missing_network(inventory, network, findings);
@@ -145,9 +151,10 @@ fn private_zones(inventory: &Inventory, findings: &mut Vec<Finding>) {
             }
         }
         links::unique_names(zone.virtual_network_links.iter().map(|link| &link.link), findings);
-        by_apex.entry(&zone.name).or_default().push(zone);
     }
-    for zones in by_apex.into_values().filter(|zones| zones.len() > 1) {
+    let is_unchecked = |at: &usize| inventory.unchecked_links(*at).is_some();
+    for zones in by_apex.into_values().filter(|zones| zones.len() > 1 && zones.iter().any(is_unchecked)) {
+        let zones: Vec<_> = zones.into_iter().map(|at| &inventory.private_dns_zones[at]).collect();
         overlapping(inventory, &zones, findings);
     }
 }
@@ -242,6 +249,10 @@ pub(super) fn size(zone: &ZoneContents, record_sets: usize, limits: Limits, find
 
 /// Checks the records of one zone against each other.
 pub(super) fn zone(zone: &ZoneContents, limits: Limits, findings: &mut Vec<Finding>) {
+    // What was compiled was checked before that.
+    if zone.compiled().is_some() {
+        return;
+    }
     let apex = zone.apex.as_ref();
     let record_sets: Vec<_> = zone.record_sets.values().collect();
     let at_one_owner = record_sets.chunk_by(|a, b| a.owner == b.owner);

@@ -1,6 +1,7 @@
 //! Private Link resources, their scopes, and private endpoints, against the catalogue and each other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{missing, missing_network, networks, unique_as, zone_in_group};
 use crate::azure::catalogue::{Catalogue, CatalogueError, ResourceMember, Service, SubResource};
@@ -221,7 +222,7 @@ fn bad_names(
 fn unverified(
     inventory: &Inventory,
     endpoint: &PrivateEndpoint,
-    members: &[ResourceMember],
+    members: &[Arc<ResourceMember>],
     findings: &mut Vec<Finding>,
 ) {
     let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -289,8 +290,8 @@ fn known_members<'a>(
 pub(super) fn public_names(inventory: &Inventory, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
     let mut owners: BTreeMap<Name, &ResourceId> = BTreeMap::new();
     for resource in &inventory.private_link_resources {
-        let members = catalogue.services_of(resource).filter_map(|service| catalogue.members(service, resource).ok());
-        let mut names = members.flatten().filter(|member| member.is_own).map(|member| member.public_name);
+        let formed = inventory.sub_resources(catalogue, resource).filter_map(|(_, members)| members.as_ref().ok());
+        let mut names = formed.flatten().filter(|member| member.is_own).map(|member| &member.public_name);
         // One name is enough to say so. Two resources of one identity have been reported.
         let taken = names.find_map(|name| {
             let owner = *owners.entry(name.clone()).or_insert(&resource.id);
@@ -383,7 +384,7 @@ pub(super) fn endpoint(
     let members: BTreeSet<_> = match inventory.try_members(catalogue, resource, &endpoint.group_id) {
         Ok(members) => {
             unverified(inventory, endpoint, &members, findings);
-            members.into_iter().map(|member| Word::from(&*member.name)).collect()
+            members.iter().map(|member| Word::from(&*member.name)).collect()
         }
         Err((resource, error)) => {
             findings.extend(bad_names(inventory, catalogue, resource, &error));

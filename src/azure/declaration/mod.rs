@@ -17,6 +17,7 @@ mod name_server;
 mod network;
 mod private_link;
 mod resources;
+mod shared;
 mod zone;
 
 pub use address::Address;
@@ -33,6 +34,7 @@ pub use managed::{ManagedPrivateEndpoint, ManagedTarget, PrivateLinkService, Ser
 pub use name_server::NameServer;
 pub use network::{Subnet, VirtualNetwork};
 pub use private_link::{ConnectionState, PrivateEndpoint, PrivateLinkResource, PublicNetworkAccess};
+pub use shared::Shared;
 pub use zone::{
     PRIVATE_TYPES, PrivateDnsZone, PublicZone, RecordSet, ResolutionPolicy, SoaEdit, VirtualNetworkLink, Writer,
 };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Declared, Link, Origin};
+use super::{Declared, Link, Origin, Shared};
 use crate::azure::identity::{ResourceGroup, ResourceId, types};
 use crate::dns::{Name, NameRef, Rdatas, RecordType, Ttl};
 
@@ -14,7 +14,7 @@ pub struct PrivateDnsZone {
     /// Its identity.
     pub id: ResourceId,
     /// Which networks see the zone.
-    pub virtual_network_links: Vec<VirtualNetworkLink>,
+    pub virtual_network_links: Shared<VirtualNetworkLink>,
     /// Record sets made by hand or read from a zone file.
     pub record_sets: Vec<RecordSet>,
     /// Changes to the SOA record that Azure makes with the zone.

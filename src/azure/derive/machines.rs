@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::internal::{INTERNAL_APEX, InternalZones, reverse_apex, reverse_owner};
 use super::{address_set, constant, seconds};
 use crate::azure::contents::ZoneContents;
-use crate::azure::declaration::{Address, PowerState, PrivateDnsZone, RecordSet, VirtualMachine, Writer};
+use crate::azure::declaration::{Address, PowerState, RecordSet, VirtualMachine, Writer};
 use crate::azure::finding::Finding;
 use crate::azure::identity::ResourceId;
 use crate::azure::inventory::Inventory;
@@ -18,14 +18,8 @@ const TTL: Ttl = seconds(10);
 
 /// Registers the machines of a zone's registration networks: the addresses of their primary interfaces while they run
 /// (private-dns-autoregistration.md). `zone` holds what others have written.
-pub(super) fn register(
-    inventory: &Inventory,
-    declared: &PrivateDnsZone,
-    zone: &mut ZoneContents,
-    findings: &mut Vec<Finding>,
-) {
-    let links = declared.virtual_network_links.iter().filter(|link| link.registration_enabled);
-    let networks: HashSet<&ResourceId> = links.map(|link| &*link.link.virtual_network).collect();
+pub(super) fn register(inventory: &Inventory, at: usize, zone: &mut ZoneContents, findings: &mut Vec<Finding>) {
+    let networks: HashSet<&ResourceId> = inventory.registering(at).map(|link| &*link.link.virtual_network).collect();
     if networks.is_empty() {
         return;
     }
@@ -113,8 +107,8 @@ pub(super) fn internal_names(inventory: &Inventory, private: &[ZoneContents], zo
 /// The private zones, by number, in which the machines of each network are registered.
 fn registrations(inventory: &Inventory) -> HashMap<&ResourceId, Vec<usize>> {
     let mut registrations: HashMap<&ResourceId, Vec<usize>> = HashMap::new();
-    for (number, zone) in inventory.private_dns_zones.iter().enumerate() {
-        for link in zone.virtual_network_links.iter().filter(|link| link.registration_enabled) {
+    for number in 0..inventory.private_dns_zones.len() {
+        for link in inventory.registering(number) {
             registrations.entry(&*link.link.virtual_network).or_default().push(number);
         }
     }

@@ -1,5 +1,7 @@
 //! What follows from managed private endpoints and private link services.
 
+use std::sync::Arc;
+
 use super::internal::InternalZones;
 use super::zone_group::ZONE_GROUP_TTL;
 use super::{address_set, constant, public, seconds};
@@ -78,7 +80,7 @@ fn private_names(
         ManagedTarget::Resource { private_link_resource, group_id } => {
             let resource = inventory.resource(private_link_resource);
             let members = resource.map(|resource| inventory.members(catalogue, resource, group_id)).unwrap_or_default();
-            let named = |member: ResourceMember| Some((member.privatelink_name, address(&member.name)?));
+            let named = |member: Arc<ResourceMember>| Some((member.privatelink_name.clone(), address(&member.name)?));
             members.into_iter().filter(|member| !member.unwritten).filter_map(named).collect()
         }
     }

@@ -9,12 +9,14 @@ mod public;
 mod reserved;
 mod zone_group;
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::catalogue::Catalogue;
-use super::contents::{Links, NetworkId, RecordSets, Scope, ZoneContents};
-use super::declaration::{Address, Origin, PrivateDnsZone, PublicZone, RecordSet, ResolutionPolicy, SoaEdit, Writer};
+use super::contents::{RecordSets, Scope, ZoneContents};
+use super::declaration::{Address, Origin, PrivateDnsZone, PublicZone, RecordSet, SoaEdit, Writer};
 use super::finding::Finding;
+use super::identity::ResourceId;
 use super::inventory::Inventory;
 use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
 
@@ -28,62 +30,60 @@ const SOA_TTL: u32 = 3600;
 /// Serial, refresh, retry, expire and minimum of a private zone's SOA record (seen in captures).
 const PRIVATE_SOA: [u32; 5] = [1, 3600, 300, 2_419_200, 10];
 
+/// Zones of the last world that are known to be the same in the next one.
+#[derive(Default)]
+pub(super) struct Known<'a> {
+    /// Private zones: their record sets are.
+    pub(super) private: HashMap<ResourceId, &'a ZoneContents>,
+    /// All public zones, if they are.
+    pub(super) public: Option<Vec<&'a ZoneContents>>,
+}
+
 /// All zones with all their records: private ones first and in the order of the declaration, internal ones last. Takes
-/// the record sets out of the declaration, as there may be many.
+/// the record sets out of the declaration, as there may be many. Zones that are known, to which the platform does not write,
+/// have the record sets that they had.
 pub(super) fn zones(
     inventory: &mut Inventory,
     catalogue: &Catalogue,
+    known: &Known<'_>,
     findings: &mut Vec<Finding>,
 ) -> Vec<ZoneContents> {
     let declaration = inventory.declaration_mut();
     let take = |zone: &mut PrivateDnsZone| take_record_sets(&zone.name, &mut zone.record_sets);
     let record_sets: Vec<_> = declaration.private_dns_zones.iter_mut().map(take).collect();
-    let declared_public = declaration.public_zones.iter_mut().map(public_zone).collect();
+    let declared_public: Vec<_> = declaration.public_zones.iter_mut().map(public_zone).collect();
     let inventory = &*inventory;
     let zones = inventory.private_dns_zones.iter().zip(record_sets);
-    let mut links = SharedLinks::default();
-    let private = zones.enumerate();
-    let mut private: Vec<_> = private
-        .map(|(at, (zone, record_sets))| private_zone(zone, links.of(inventory, at, zone), record_sets))
-        .collect();
+    let private = zones.enumerate().map(|(at, (zone, record_sets))| {
+        let scope = Scope::Private { id: zone.id.clone(), links: inventory.links(at).clone() };
+        match known.private.get(&zone.id) {
+            Some(known) => known.with_scope(scope, zone.name.origin),
+            None => private_zone(zone, scope, record_sets),
+        }
+    });
+    let mut private: Vec<_> = private.collect();
     zone_group::write(inventory, catalogue, &mut private, findings);
-    for (zone, declared) in private.iter_mut().zip(&inventory.private_dns_zones) {
-        machines::register(inventory, declared, zone, findings);
+    for (at, zone) in private.iter_mut().enumerate() {
+        machines::register(inventory, at, zone, findings);
     }
     let mut internal = internal::InternalZones::default();
     machines::internal_names(inventory, &private, &mut internal);
     managed::names(inventory, catalogue, &mut internal, findings);
-    let mut public = public::zones(inventory, catalogue, declared_public, findings);
-    public.extend(managed::alias_zone(inventory, &public));
+    let mut public = match &known.public {
+        Some(known) => known.iter().map(|zone| ZoneContents::clone(zone)).collect(),
+        None => {
+            let mut public = public::zones(inventory, catalogue, declared_public, findings);
+            public.extend(managed::alias_zone(inventory, &public));
+            public
+        }
+    };
     private.append(&mut public);
     private.extend(internal.finish(inventory));
     name_servers::write(inventory, &mut private, findings);
     private
 }
 
-/// The links of the last zone: the next one may have the same.
-#[derive(Default)]
-struct SharedLinks {
-    as_declared: Vec<(NetworkId, ResolutionPolicy)>,
-    links: Links,
-}
-
-impl SharedLinks {
-    fn of(&mut self, inventory: &Inventory, at: usize, zone: &PrivateDnsZone) -> Links {
-        let numbered = inventory.linked(at).iter().zip(&zone.virtual_network_links);
-        // A network that is not there has been reported.
-        let as_declared = numbered.filter_map(|(number, link)| Some(((*number)?, link.resolution_policy)));
-        let as_declared: Vec<_> = as_declared.collect();
-        if as_declared != self.as_declared {
-            self.links = as_declared.iter().copied().collect();
-            self.as_declared = as_declared;
-        }
-        self.links.clone()
-    }
-}
-
-fn private_zone(zone: &PrivateDnsZone, links: Links, record_sets: RecordSets) -> ZoneContents {
-    let scope = Scope::Private { id: zone.id.clone(), links };
+fn private_zone(zone: &PrivateDnsZone, scope: Scope, record_sets: RecordSets) -> ZoneContents {
     let mut contents = ZoneContents::new((*zone.name).clone(), scope, record_sets, zone.name.origin);
     let soa = private_soa(&zone.name, &zone.soa, zone.name.origin);
     // One that a person wrote is there to be refused.

@@ -6,6 +6,7 @@ mod shared;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::{SOA_TTL, address_set, constant, seconds};
 use crate::azure::catalogue::{Catalogue, ResourceMember, SubResource};
@@ -34,8 +35,8 @@ pub(super) fn zones(
     // Two resources with one identity, or one public name of their own, have been reported: the first has it.
     let mut owners: HashMap<Name, &ResourceId> = HashMap::new();
     for resource in inventory.private_link_resources.iter().filter(|resource| inventory.is_first(resource)) {
-        for found in catalogue.services_of(resource) {
-            for member in catalogue.members(found, resource).unwrap_or_default() {
+        for (found, members) in inventory.sub_resources(catalogue, resource) {
+            for member in members.iter().flatten() {
                 if member.is_own && *owners.entry(member.public_name.clone()).or_insert(&resource.id) != &*resource.id {
                     continue;
                 }
@@ -43,11 +44,11 @@ pub(super) fn zones(
                 let is_connected = has_step && (member.always_connected || connections.reach(resource, found));
                 entries.push(Entry {
                     resource: Some(resource),
-                    stated: stated_addresses(resource, &member),
+                    stated: stated_addresses(resource, member),
                     is_connected,
                     origin: resource.id.origin,
                     writer: Writer::PrivateLinkResource(inventory.label(&resource.id)),
-                    member,
+                    member: member.clone(),
                 });
             }
         }
@@ -71,7 +72,7 @@ pub(super) fn zones(
 
 /// A member whose public side is written.
 struct Entry<'a> {
-    member: ResourceMember,
+    member: Arc<ResourceMember>,
     /// Its resource; none where the name is everybody's and nobody declared a resource that has it.
     resource: Option<&'a PrivateLinkResource>,
     /// The public addresses that its resource states.
@@ -362,7 +363,12 @@ mod tests {
         let resources: Vec<PrivateLinkResource> = resources.iter().copied().cloned().collect();
         let declaration = Declaration { private_link_resources: resources, ..Declaration::default() };
         let mut findings = Vec::new();
-        let zones = zones(&Inventory::new(declaration), &Catalogue::embedded(), Vec::new(), &mut findings);
+        let zones = zones(
+            &Inventory::new(declaration, &Catalogue::embedded(), None),
+            &Catalogue::embedded(),
+            Vec::new(),
+            &mut findings,
+        );
         assert!(findings.is_empty(), "{findings:?}");
         zones.into_iter().map(|zone| (zone.apex, zone.record_sets.into_keys().collect())).collect()
     }

@@ -1,6 +1,7 @@
 //! What private DNS zone groups write, replace and take away.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{address_set, seconds};
 use crate::azure::catalogue::{Catalogue, ResourceMember};
@@ -32,7 +33,7 @@ pub(super) fn write(
         }
         // A missing resource or service has been reported by the check of the resources.
         let Some(resource) = inventory.resource(&endpoint.private_link_resource) else { continue };
-        let mut left_out: BTreeMap<Name, Vec<ResourceMember>> = BTreeMap::new();
+        let mut left_out: BTreeMap<Name, Vec<Arc<ResourceMember>>> = BTreeMap::new();
         let members = inventory.members(catalogue, resource, &endpoint.group_id);
         for member in members.into_iter().filter(|member| !member.unwritten) {
             if !self::member(inventory, endpoint, &member, zones, &mut claims, findings) {
@@ -96,7 +97,7 @@ fn missing_zone(
     inventory: &Inventory,
     endpoint: &PrivateEndpoint,
     zone: &Name,
-    members: &[ResourceMember],
+    members: &[Arc<ResourceMember>],
     findings: &mut Vec<Finding>,
 ) {
     let names_zone = |endpoint: &PrivateEndpoint| {

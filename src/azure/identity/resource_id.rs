@@ -192,6 +192,11 @@ impl ResourceId {
         Some(Self::of(self.resource_group().clone(), resource_type.into(), names.into()))
     }
 
+    /// Whether both are one, in the same letters.
+    pub(in crate::azure) fn is_one_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Its resource group.
     pub fn resource_group(&self) -> &ResourceGroup {
         &self.0.group

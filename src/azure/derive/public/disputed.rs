@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::Entry;
+use crate::azure::catalogue::ResourceMember;
 use crate::dns::Name;
 
 /// Gives each resource that states addresses a host of its own, where the one that its chain ends in is said to have
@@ -42,7 +44,8 @@ pub(super) fn part(entries: &mut [Entry<'_>]) {
         let own = entry.member.public_name.as_ref();
         let own = own.with_suffix(entry.member.public_zone.as_ref(), entry.host().as_ref());
         if let (Some(own), Some((_, ttl))) = (own, entry.member.public_chain.first()) {
-            entry.member.public_chain = vec![(own, *ttl)];
+            let public_chain = vec![(own, *ttl)];
+            entry.member = Arc::new(ResourceMember { public_chain, ..ResourceMember::clone(&entry.member) });
         }
     }
 }

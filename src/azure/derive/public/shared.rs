@@ -46,7 +46,7 @@ pub(super) fn add(
             is_connected: member.always_connected,
             origin,
             writer: Writer::Service,
-            member,
+            member: member.into(),
         })
         .collect();
     entries.extend(shared);

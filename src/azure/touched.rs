@@ -1,0 +1,68 @@
+//! What changes are about, as far as that decides what is to be derived anew.
+
+use std::collections::HashSet;
+
+use super::change::{Change, Resource, ZoneKey};
+use super::identity::{Kind, ResourceId};
+
+/// What some changes are about.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Touched {
+    /// Private Link resources that are others, or gone.
+    resources: HashSet<ResourceId>,
+    /// Whether something is among them that has to do with public zones.
+    pub(super) public_side: bool,
+}
+
+impl Touched {
+    pub(super) fn new(changes: &[Change]) -> Self {
+        let mut touched = Self::default();
+        for change in changes {
+            touched.public_side |= touches_public_side(change);
+            match change {
+                Change::Put(Resource::PrivateLinkResource(resource)) => {
+                    touched.resources.insert((*resource.id).clone());
+                }
+                Change::Delete(id) => {
+                    touched.resources.insert(id.clone());
+                }
+                _ => {}
+            }
+        }
+        touched
+    }
+
+    /// Whether a Private Link resource may be another than before.
+    pub(super) fn has(&self, resource: &ResourceId) -> bool {
+        self.resources.contains(resource)
+    }
+
+    /// Whether some Private Link resources may be others than before.
+    pub(super) fn has_resources(&self) -> bool {
+        !self.resources.is_empty()
+    }
+}
+
+fn touches_public_side(change: &Change) -> bool {
+    match change {
+        Change::PutLink { .. } => false,
+        Change::PutRecordSet { zone, .. } | Change::DeleteRecordSet { zone, .. } => matches!(zone, ZoneKey::Public(_)),
+        Change::Put(resource) => match resource {
+            Resource::VirtualNetwork(_)
+            | Resource::VirtualMachine(_)
+            | Resource::DnsForwardingRuleset(_)
+            | Resource::DnsSecurityPolicy(_) => false,
+            Resource::PrivateDnsZone(_)
+            | Resource::PrivateLinkResource(_)
+            | Resource::PrivateEndpoint(_)
+            | Resource::PrivateLinkService(_)
+            | Resource::ServiceEndpoint(_)
+            | Resource::ManagedPrivateEndpoint(_) => true,
+        },
+        Change::Delete(id) => match Kind::of(id) {
+            Kind::VirtualNetwork | Kind::VirtualMachine | Kind::DnsForwardingRuleset | Kind::DnsSecurityPolicy => false,
+            // Types of children are no kinds of their own.
+            Kind::PrivateDnsZone | Kind::PrivateEndpoint | Kind::PrivateLinkService | Kind::PrivateLinkResource => true,
+        },
+    }
+}

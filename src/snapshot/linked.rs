@@ -1,0 +1,186 @@
+//! The private zones of each network, as lists of suffixes: made from all links, or from those of the last topology and what
+//! has changed since.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use super::{Before, Snapshot};
+use crate::azure::{Links, NetworkId, ResolutionPolicy, Scope, Topology, ZoneContents};
+use crate::view::{BySuffix, LinkedZone, Suffix, SuffixTable, ZoneId};
+
+/// Lists of zones, in the order of networks.
+pub(super) type Lists = Vec<BySuffix<LinkedZone>>;
+
+/// Lists that networks have in common, as hubs and their spokes do: each once.
+#[derive(Default)]
+pub(super) struct Shared(HashMap<u64, Vec<BySuffix<LinkedZone>>, foldhash::fast::RandomState>);
+
+impl Shared {
+    pub(super) fn list(&mut self, zones: Vec<(Suffix, LinkedZone)>) -> BySuffix<LinkedZone> {
+        let alike = self.0.entry(foldhash::fast::FixedState::default().hash_one(&zones)).or_default();
+        if let Some(known) = alike.iter().find(|known| known.is(&zones)) {
+            return known.clone();
+        }
+        let list = BySuffix::sorted(zones);
+        alike.push(list.clone());
+        list
+    }
+}
+
+/// What each network is linked to.
+pub(super) fn lists(topology: &Topology, suffixes: &mut Arc<SuffixTable>, before: Option<Before<'_>>) -> Lists {
+    match before {
+        Some(Before { snapshot, topology: Some(last) }) if suffixes.extends(&snapshot.suffixes) => {
+            after(topology, suffixes, snapshot, last)
+        }
+        _ => from_all_links(topology, suffixes),
+    }
+}
+
+/// The zones that networks see of a kind, with what says which networks.
+pub(super) fn by_network<'a, I: Iterator<Item = (NetworkId, ResolutionPolicy)>>(
+    topology: &'a Topology,
+    suffixes: &mut Arc<SuffixTable>,
+    seen_by: impl Fn(&'a ZoneContents) -> Option<I>,
+) -> Lists {
+    let mut zones = Vec::new();
+    for (at, zone) in topology.zones().iter().enumerate() {
+        if let Some(networks) = seen_by(zone) {
+            zones.push((SuffixTable::suffix(suffixes, zone.apex.as_ref()), at, networks));
+        }
+    }
+    zones.sort_unstable_by_key(|(suffix, at, _)| (*suffix, *at));
+    let mut collected = vec![Vec::new(); topology.network_count()];
+    for (suffix, at, networks) in zones {
+        for (network, policy) in networks {
+            collected[network.index()].push((suffix, super::compile::linked(at, policy)));
+        }
+    }
+    let mut shared = Shared::default();
+    collected.into_iter().map(|zones| shared.list(zones)).collect()
+}
+
+fn from_all_links(topology: &Topology, suffixes: &mut Arc<SuffixTable>) -> Lists {
+    by_network(topology, suffixes, |zone| links(zone).map(Links::iter))
+}
+
+fn links(zone: &ZoneContents) -> Option<&Links> {
+    match &zone.scope {
+        Scope::Private { links, .. } => Some(links),
+        Scope::Public | Scope::Internal { .. } => None,
+    }
+}
+
+/// What has changed of the links of private zones since the last topology.
+#[derive(Default)]
+struct Difference {
+    /// The place of each zone of the last topology among those of the next one; `None` where it is gone.
+    places: Vec<Option<usize>>,
+    /// Whether the zones that have stayed are where they were.
+    is_still: bool,
+    /// By network: the zones that it lost or is linked to in another way, by their places in the last topology.
+    lost: BTreeMap<NetworkId, Vec<usize>>,
+    /// By network: the zones that it gained, by their places in the next topology.
+    gained: BTreeMap<NetworkId, Vec<(usize, ResolutionPolicy)>>,
+}
+
+impl Difference {
+    fn new(next: &Topology, last: &Topology) -> Self {
+        let mut difference = Self { is_still: true, ..Self::default() };
+        let number = |network: NetworkId| next.network(&last.virtual_network(network).id);
+        for (before, zone) in last.private_zones().iter().enumerate() {
+            let place = next.private_zone(&zone.id);
+            difference.is_still &= place.is_none_or(|place| place == before);
+            difference.places.push(place);
+            if place.is_some_and(|place| next.has_links_of(place, last, before)) {
+                continue;
+            }
+            let linked = links(&last.zones()[before]).into_iter().flat_map(Links::iter);
+            let linked: BTreeMap<_, _> =
+                linked.filter_map(|(network, policy)| Some((number(network)?, policy))).collect();
+            let now = place.and_then(|place| links(&next.zones()[place]));
+            for (network, policy) in &linked {
+                if now.and_then(|now| now.get(*network)) != Some(*policy) {
+                    difference.lost.entry(*network).or_default().push(before);
+                }
+            }
+            if let Some((place, now)) = place.zip(now) {
+                difference.gain(place, now.iter().filter(|(network, policy)| linked.get(network) != Some(policy)));
+            }
+        }
+        for (place, zone) in next.private_zones().iter().enumerate() {
+            if last.private_zone(&zone.id).is_none() {
+                difference.gain(place, links(&next.zones()[place]).into_iter().flat_map(Links::iter));
+            }
+        }
+        difference
+    }
+
+    fn gain(&mut self, zone: usize, networks: impl Iterator<Item = (NetworkId, ResolutionPolicy)>) {
+        for (network, policy) in networks {
+            self.gained.entry(network).or_default().push((zone, policy));
+        }
+    }
+}
+
+/// Lists that were made of others: networks that had one in common have one still.
+#[derive(Default)]
+struct Edits(HashMap<(*const (), usize, Option<ResolutionPolicy>), [BySuffix<LinkedZone>; 2]>);
+
+impl Edits {
+    /// Puts the zone at a place, which is linked so, into a list, or takes it out of it.
+    fn edit(
+        &mut self,
+        list: &mut BySuffix<LinkedZone>,
+        zone: usize,
+        policy: Option<ResolutionPolicy>,
+        with: impl FnOnce(&BySuffix<LinkedZone>) -> BySuffix<LinkedZone>,
+    ) {
+        // What it was made of is kept, so that no other list gets its address.
+        let made = self.0.entry((list.address(), zone, policy)).or_insert_with(|| [list.clone(), with(list)]);
+        *list = made[1].clone();
+    }
+}
+
+/// The lists of the last snapshot after what has changed since.
+fn after(topology: &Topology, suffixes: &mut Arc<SuffixTable>, snapshot: &Snapshot, last: &Topology) -> Lists {
+    let difference = Difference::new(topology, last);
+    let of_network = |id| last.network(id).map(|number| snapshot.view(snapshot.view_of(number)).linked.clone());
+    let networks = topology.numbered_networks();
+    let mut lists: Lists = networks.map(|(_, network)| of_network(&network.id).unwrap_or_default()).collect();
+    let mut edits = Edits::default();
+    for (network, zones) in &difference.lost {
+        for zone in zones {
+            let apex = last.zones()[*zone].apex.as_ref();
+            edits.edit(&mut lists[network.index()], *zone, None, |list| suffixes.with(list, apex, None));
+        }
+    }
+    if !difference.is_still {
+        move_zones(&mut lists, &difference.places);
+    }
+    for (network, zones) in &difference.gained {
+        for (zone, policy) in zones {
+            let apex = topology.zones()[*zone].apex.as_ref();
+            SuffixTable::suffix(suffixes, apex);
+            let linked = super::compile::linked(*zone, *policy);
+            let list = &mut lists[network.index()];
+            edits.edit(list, *zone, Some(*policy), |list| suffixes.with(list, apex, Some(linked)));
+        }
+    }
+    lists
+}
+
+/// Gives zones the places that they have now. Networks that had a list in common have one still.
+fn move_zones(lists: &mut Lists, places: &[Option<usize>]) {
+    let mut moved: HashMap<*const (), BySuffix<LinkedZone>> = HashMap::new();
+    for list in lists {
+        let next = moved.entry(list.address()).or_insert_with(|| {
+            list.filter_map(|linked| {
+                let zone = places.get(linked.zone.index()).copied().flatten()?;
+                Some(LinkedZone { zone: ZoneId::new(zone), ..linked })
+            })
+        });
+        *list = next.clone();
+    }
+}
