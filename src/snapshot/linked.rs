@@ -126,7 +126,10 @@ impl Difference {
 
 /// Lists that were made of others: networks that had one in common have one still.
 #[derive(Default)]
-struct Edits(HashMap<(*const (), usize, Option<ResolutionPolicy>), [BySuffix<LinkedZone>; 2]>);
+struct Edits(HashMap<Edit, [BySuffix<LinkedZone>; 2]>);
+
+/// Where the list was, the place of the zone, and how it is linked now.
+type Edit = (*const (), usize, Option<ResolutionPolicy>);
 
 impl Edits {
     /// Puts the zone at a place, which is linked so, into a list, or takes it out of it.

@@ -70,7 +70,7 @@ pub(super) fn zones(
     machines::internal_names(inventory, &private, &mut internal);
     managed::names(inventory, catalogue, &mut internal, findings);
     let mut public = match &known.public {
-        Some(known) => known.iter().map(|zone| ZoneContents::clone(zone)).collect(),
+        Some(known) => known.iter().copied().cloned().collect(),
         None => {
             let mut public = public::zones(inventory, catalogue, declared_public, findings);
             public.extend(managed::alias_zone(inventory, &public));
