@@ -32,7 +32,7 @@ pub(crate) fn blocks(page: &str) -> Vec<Block> {
             "toml" => Kind::Toml,
             "console" => Kind::Console,
             "sh" => Kind::Sh,
-            "text" => Kind::Text,
+            "text" | "go" | "java" | "csharp" => Kind::Text,
             other => panic!("line {}: a block of the kind {other:?}", at + 1),
         };
         let body = lines.by_ref().map(|(_, line)| line).take_while(|line| line.trim_start() != "```");

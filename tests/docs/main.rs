@@ -10,7 +10,7 @@
 //!   Port 5300 is that of the server of the page. `console serve=FILE` asks one with that configuration.
 //! - `sh`: commands that must succeed, one a line.
 //! - `not-run: REASON`, behind any of these: what cannot be run here.
-//! - `text`: a picture, or the form of something.
+//! - `text`: a picture, or the form of something. `go`, `java`, `csharp`: a program that `.ci/full recipes` runs.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(unix)]
