@@ -53,12 +53,45 @@ fn the_matrix_shows_the_known_issue_of_two_networks() {
     assert_eq!(row("outside")["seen"]["private"], false);
 }
 
+/// A page whose names and texts are markup: the same world that `tests/browser` opens.
+fn page_of_markup(arguments: &[&str]) -> String {
+    let config = format!("{}/tests/browser/names.toml", env!("CARGO_MANIFEST_DIR"));
+    text(&run(&[&["matrix", "--config", &config, "--format", "html"], arguments].concat()))
+}
+
 #[test]
-fn names_cannot_inject_anything_into_the_page() {
-    let name = "<img src=x onerror=alert(1)>.test";
-    let page = text(&run(&["matrix", "--lab", "default", "--format", "html", &name.replace(' ', "\\032")]));
-    assert!(page.starts_with("<!DOCTYPE html>"));
-    assert!(!page.contains("<img"), "{page}");
+fn names_and_texts_cannot_inject_anything_into_the_page() {
+    let script = r"<script>document.title='run'<\047script>.corp.test";
+    let texts = page_of_markup(&["--type", "TXT", "text.corp.test", script]);
+    let alias = page_of_markup(&["alias.corp.test"]);
+    for page in [&texts, &alias] {
+        let mut elements: Vec<_> = page.split('<').skip(1).map(|tag| tag.split([' ', '>']).next().unwrap()).collect();
+        elements.retain(|element| !element.starts_with('/'));
+        elements.sort_unstable();
+        elements.dedup();
+        let known = "!DOCTYPE body br code h1 h2 head html main meta span style table tbody td th thead title tr";
+        assert!(elements.iter().all(|element| known.split(' ').any(|known| known == *element)), "{elements:?}");
+        let attributes = page.split("=\"").map(|before| before.rsplit(' ').next().unwrap());
+        let attributes: Vec<_> = attributes.filter(|name| name.starts_with("on") || name.starts_with("src")).collect();
+        assert!(attributes.is_empty(), "{attributes:?}");
+    }
+    assert!(texts.contains("&lt;script&gt;document.title=&#39;run&#39;&lt;/script&gt;"), "{texts}");
+    assert!(texts.contains("&amp;lt;b&amp;gt; &amp;#60;"), "{texts}");
+    assert!(alias.contains("by <code>&lt;img"), "{alias}");
+}
+
+#[test]
+fn the_page_takes_nothing_from_elsewhere_and_runs_nothing() {
+    let page = text(&run(&["matrix", "--lab", "default", "--format", "html", "db.contoso.internal"]));
+    let policy =
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">";
+    // What stands before the policy would be free of it.
+    let head = page.split("<head>").nth(1).unwrap();
+    assert!(head.find(policy).unwrap() < head.find("<style>").unwrap(), "{page}");
+    assert!(page.starts_with("<!DOCTYPE html>\n<html lang=\"en\">"), "{page}");
+    for outside in ["://", "url(", "@import", "<script", "<link", " href", " src"] {
+        assert!(!page.contains(outside), "{outside}: {page}");
+    }
 }
 
 #[test]
