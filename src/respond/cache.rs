@@ -9,10 +9,11 @@ use std::hash::BuildHasher;
 
 use smallvec::SmallVec;
 
+use super::query::Query;
 use crate::dns::{Folded, Rcode, RecordType};
 use crate::resolve::{Answer, AnswerSet, Data, Origins, OwnerName};
 use crate::snapshot::{Generation, Snapshot};
-use crate::view::{Client, Persona, ViewId};
+use crate::view::{Persona, ViewId};
 use crate::wire::{Request, Response};
 
 /// Answers that share a place in the table.
@@ -27,6 +28,32 @@ const SHORT: usize = 120;
 /// How many newcomers an answer that was often asked for outlasts.
 const MOST_USES: u8 = 15;
 
+/// Where answers are kept from one query to the next.
+pub(super) trait Keeper {
+    /// A question on its way through.
+    type Place;
+
+    /// Where the answer to a query would be that zones have the answer to.
+    fn place(&self, snapshot: &Snapshot, query: &Query<'_>) -> Self::Place;
+
+    /// The answer to a question, if it is kept, and whether another view may have another.
+    fn find(&mut self, snapshot: &Snapshot, place: &Self::Place) -> Option<(&[u8], bool)>;
+
+    /// Keeps the answer that the response holds, if it is worth it and there is room.
+    fn keep(
+        &mut self,
+        snapshot: &Snapshot,
+        place: &Self::Place,
+        answer: &Answer<'_>,
+        is_private: impl FnOnce() -> bool,
+        request: &Request<'_>,
+        response: &Response,
+    );
+}
+
+/// Keeps nothing: for those who ask once.
+pub(super) struct NothingKept;
+
 /// The answers that a worker keeps.
 #[derive(Debug)]
 pub(super) struct Cache {
@@ -34,6 +61,8 @@ pub(super) struct Cache {
     ways: Box<[[Way; WAYS]]>,
     entries: Vec<Entry>,
     hasher: foldhash::fast::RandomState,
+    /// Whether the last answer was kept.
+    is_hit: bool,
 }
 
 /// Room for an answer in one place of the table.
@@ -81,11 +110,39 @@ pub(super) struct Place {
 impl Cache {
     pub(super) fn new() -> Self {
         let ways = vec![[Way { hash: 0, entry: NONE }; WAYS]; PLACES].into();
-        Self { ways, entries: Vec::new(), hasher: foldhash::fast::RandomState::default() }
+        Self { ways, entries: Vec::new(), hasher: foldhash::fast::RandomState::default(), is_hit: false }
     }
 
-    /// Where the answer to a question of class IN would be; `view`: the first one that sees the same.
-    pub(super) fn place(&self, view: ViewId, client: &Client, request: &Request<'_>) -> Place {
+    /// Forgets how the last question came out.
+    pub(super) fn begin(&mut self) {
+        self.is_hit = false;
+    }
+
+    /// Whether the answer to the last question was kept.
+    pub(super) fn is_hit(&self) -> bool {
+        self.is_hit
+    }
+}
+
+impl Keeper for NothingKept {
+    type Place = ();
+
+    fn place(&self, _: &Snapshot, _: &Query<'_>) {}
+
+    fn find(&mut self, _: &Snapshot, (): &()) -> Option<(&[u8], bool)> {
+        None
+    }
+
+    fn keep(&mut self, _: &Snapshot, (): &(), _: &Answer<'_>, _: impl FnOnce() -> bool, _: &Request<'_>, _: &Response) {
+    }
+}
+
+impl Keeper for Cache {
+    type Place = Place;
+
+    fn place(&self, snapshot: &Snapshot, query: &Query<'_>) -> Place {
+        let Query { client, request, .. } = query;
+        let view = snapshot.alike(query.view());
         let key = Key {
             view,
             persona: client.persona,
@@ -103,14 +160,14 @@ impl Cache {
         Place { key, name, hash }
     }
 
-    /// The answer to a question, if it is kept, and whether another view may have another.
-    pub(super) fn find(&mut self, snapshot: &Snapshot, place: &Place) -> Option<(&[u8], bool)> {
+    fn find(&mut self, snapshot: &Snapshot, place: &Place) -> Option<(&[u8], bool)> {
         let name = place.name.as_ref().as_wire();
         let alike = self.ways[place.at()].iter().filter(|way| way.hash == place.hash as u16 && way.entry != NONE);
         let is_it = |entry: &Entry| {
             entry.key == Some(place.key) && entry.octets[..entry.name_len.into()] == *name && entry.is_of(snapshot)
         };
         let found = alike.map(|way| usize::from(way.entry)).find(|at| is_it(&self.entries[*at]))?;
+        self.is_hit = true;
         let entry = &mut self.entries[found];
         entry.generation = snapshot.generation();
         if entry.uses < MOST_USES {
@@ -119,13 +176,12 @@ impl Cache {
         Some((&entry.octets[entry.name_len.into()..], entry.is_private))
     }
 
-    /// Keeps the answer that the response holds, if it is worth it and there is room.
-    pub(super) fn keep(
+    fn keep(
         &mut self,
         snapshot: &Snapshot,
         place: &Place,
         answer: &Answer<'_>,
-        is_private: bool,
+        is_private: impl FnOnce() -> bool,
         request: &Request<'_>,
         response: &Response,
     ) {
@@ -149,7 +205,7 @@ impl Cache {
         let entry = &mut self.entries[usize::from(way.entry)];
         let name = place.name.as_ref().as_wire();
         (entry.uses, entry.name_len) = (0, name.len() as u8);
-        entry.is_private = is_private;
+        entry.is_private = is_private();
         entry.octets.clear();
         entry.octets.extend_from_slice(name);
         response.keep_answer(request, &mut entry.octets);
@@ -196,7 +252,7 @@ mod tests {
     use crate::config::{Files, load};
     use crate::respond::{Disposition, Responder, respond};
     use crate::snapshot::{Identity, Snapshot};
-    use crate::view::Transport;
+    use crate::view::{Client, Transport};
     use crate::wire::Received;
     use crate::world::{Refused, Way, World};
 
@@ -341,11 +397,10 @@ mod tests {
         let client = Client::new([10, 1, 0, 4].into(), Transport::Udp);
         let octets = query("www.contoso.internal", 1);
         let request = Request::parse(&octets).unwrap();
-        let view = snapshot.alike(snapshot.identifier().identify(&client, None).view().unwrap());
         let mut response = Response::new();
         responder.respond(&snapshot, &client, &Received::parse(&octets), &mut response);
         let cache = &mut responder.cache;
-        let popular = cache.place(view, &client, &request);
+        let popular = cache.place(&snapshot, &Query::new(&snapshot, &client, request));
         let rrset = snapshot.blocked().apex().rrsets().next().unwrap();
         let mut answer = Answer::default();
         answer.answer.push(AnswerSet::stored(OwnerName::Held(request.question.qname), rrset));
@@ -355,18 +410,18 @@ mod tests {
                 assert!(cache.find(&snapshot, &popular).is_some(), "pushed out by {newcomer}");
             }
             let place = Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name };
-            cache.keep(&snapshot, &place, &answer, true, &request, &response);
+            cache.keep(&snapshot, &place, &answer, || true, &request, &response);
         }
         // Those that are not kept push nothing out.
         for newcomer in 1..100 {
             let place = Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name };
-            cache.keep(&snapshot, &place, &answer, true, &request, &Response::new());
+            cache.keep(&snapshot, &place, &answer, || true, &request, &Response::new());
         }
         assert!(cache.find(&snapshot, &popular).is_some());
         // When it is not asked for any more, it makes room for those that are.
         for newcomer in 1000..1100 {
             let place = Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name };
-            cache.keep(&snapshot, &place, &answer, true, &request, &response);
+            cache.keep(&snapshot, &place, &answer, || true, &request, &response);
             cache.find(&snapshot, &place);
         }
         assert!(cache.find(&snapshot, &popular).is_none());

@@ -6,7 +6,7 @@ use crate::view::{Client, Persona};
 use crate::wire::{Edns, Received, Refusal, Response};
 
 /// Puts the response's cookie in the place of the request's, and how long its connection may be idle.
-pub(super) fn settle(snapshot: &Snapshot, client: &Client, edns: &mut Option<Edns>) {
+pub(super) fn prepare(snapshot: &Snapshot, client: &Client, edns: &mut Option<Edns>) {
     let Some(edns) = edns else { return };
     edns.keepalive = edns.keepalive.filter(|_| client.transport.is_stream()).map(|_| client.keepalive);
     let Some(cookie) = edns.cookie else { return };
@@ -17,14 +17,14 @@ pub(super) fn settle(snapshot: &Snapshot, client: &Client, edns: &mut Option<Edn
     });
 }
 
-/// What the cookie of a request shows, once it is settled.
+/// What the cookie of a request shows, once it is prepared.
 pub(super) fn state(edns: &Option<Edns>) -> CookieState {
     edns.as_ref().and_then(|edns| edns.cookie.as_ref()).map_or(CookieState::Absent, Cookie::state)
 }
 
-/// As [`settle`], for a request that gets no answer, and what its cookie shows; a query without question is one for a
+/// As [`prepare`], for a request that gets no answer, and what its cookie shows; a query without question is one for a
 /// cookie, and gets it (RFC 7873 §5.4).
-pub(super) fn settle_refusal<'a>(
+pub(super) fn prepare_refusal<'a>(
     snapshot: &Snapshot,
     client: &Client,
     refusal: &Refusal<'a>,
@@ -32,12 +32,12 @@ pub(super) fn settle_refusal<'a>(
     match *refusal {
         Refusal::Ignore => (Refusal::Ignore, CookieState::Absent),
         Refusal::Reply { header, rcode, question_octets, mut edns, tsig } => {
-            settle(snapshot, client, &mut edns);
+            prepare(snapshot, client, &mut edns);
             (Refusal::Reply { header, rcode, question_octets, edns, tsig }, state(&edns))
         }
         Refusal::NoQuestion { header, edns, tsig } => {
             let mut edns = Some(edns);
-            settle(snapshot, client, &mut edns);
+            prepare(snapshot, client, &mut edns);
             let rcode = match state(&edns) {
                 CookieState::Absent => Rcode::FormErr,
                 CookieState::Invalid => Rcode::BADCOOKIE,
@@ -59,7 +59,7 @@ pub fn respond_slipped(
     rcode: Rcode,
     response: &mut Response,
 ) -> bool {
-    let (mut refusal, cookie) = settle_refusal(snapshot, client, &received.refused(rcode));
+    let (mut refusal, cookie) = prepare_refusal(snapshot, client, &received.refused(rcode));
     let has_cookie = cookie != CookieState::Absent;
     if let Refusal::Reply { rcode, .. } = &mut refusal
         && has_cookie

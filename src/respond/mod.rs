@@ -2,14 +2,16 @@
 
 mod cache;
 mod cookie;
+mod query;
 mod signed;
 
 use crate::dns::{CookieState, DNSClass, ExtendedError, NameRef, Question, Rcode, RecordType, Ttl, rdata};
 use crate::resolve::{Answer, AnswerSet, Data, ForwardQuestion, Observer, OwnerName, Replies, resolve};
 use crate::snapshot::{Identity, OUTSIDE, Snapshot};
 use crate::view::{Belonging, Client, Identified, ViewId, WayKind};
-use crate::wire::{Received, Refusal, Request, Response, Tsig, TsigFailure};
-use cache::Cache;
+use crate::wire::{Received, Refusal, Response, Tsig, TsigFailure};
+use cache::{Cache, Keeper, NothingKept};
+use query::Query;
 
 pub use cookie::respond_slipped;
 pub(crate) use signed::key_name;
@@ -76,51 +78,25 @@ pub fn respond_observed<O: Observer>(
     response: &mut Response,
     observer: &mut O,
 ) -> Option<Disposition> {
-    match received.tsig() {
-        Some(place) => {
-            let tsig = Tsig::new(received.octets, place);
-            signed::respond(snapshot, client, received, &tsig, replies, response, observer)
-        }
-        None => respond_verified(snapshot, client, received, replies, response, observer),
-    }
-}
-
-/// Answers a request whose signature, if it has one, is verified.
-fn respond_verified<O: Observer>(
-    snapshot: &Snapshot,
-    client: &Client,
-    received: &Received<'_>,
-    replies: &Replies,
-    response: &mut Response,
-    observer: &mut O,
-) -> Option<Disposition> {
-    match received.request {
-        Ok(mut request) => {
-            cookie::settle(snapshot, client, &mut request.edns);
-            let identified = identify(snapshot, client, &request);
-            Some(answer(snapshot, &identified, client, &request, replies, response, observer, |_, _| {}))
-        }
-        Err(refusal) => refuse(snapshot, client, &refusal, None, response),
-    }
+    answer_received(snapshot, client, received, replies, response, observer, &mut NothingKept)
 }
 
 /// Answers as [`respond`] does, and keeps answers that are likely to be wanted again. One for each worker.
 #[derive(Debug)]
 pub struct Responder {
     cache: Cache,
-    is_kept: bool,
 }
 
 impl Responder {
     /// One that has kept nothing yet.
     #[expect(clippy::new_without_default, reason = "it is large")]
     pub fn new() -> Self {
-        Self { cache: Cache::new(), is_kept: false }
+        Self { cache: Cache::new() }
     }
 
     /// Whether the last response was one of the answers that are kept.
     pub fn is_kept(&self) -> bool {
-        self.is_kept
+        self.cache.is_hit()
     }
 
     /// As [`respond`], octet by octet. All snapshots must be generations of one server.
@@ -131,40 +107,46 @@ impl Responder {
         received: &Received<'_>,
         response: &mut Response,
     ) -> Option<Disposition> {
-        self.is_kept = false;
-        let none = Replies::default();
-        let mut request = match received.request {
-            Ok(request) if request.tsig.is_none() => request,
-            // What is signed costs more than what is kept would spare.
-            _ => return respond_observed(snapshot, client, received, &none, response, &mut ()),
-        };
-        cookie::settle(snapshot, client, &mut request.edns);
-        let identified = identify(snapshot, client, &request);
-        let view = view_of(&identified);
-        if request.question.qclass != DNSClass::IN || is_refused(snapshot, client, &identified) {
-            return Some(answer(snapshot, &identified, client, &request, &none, response, &mut (), |_, _| {}));
+        self.cache.begin();
+        answer_received(snapshot, client, received, &Replies::default(), response, &mut (), &mut self.cache)
+    }
+}
+
+/// The steps of every request up to its question: the signature, what is refused unread, the cookie, the client's network.
+fn answer_received<O: Observer, K: Keeper>(
+    snapshot: &Snapshot,
+    client: &Client,
+    received: &Received<'_>,
+    replies: &Replies,
+    response: &mut Response,
+    observer: &mut O,
+    keeper: &mut K,
+) -> Option<Disposition> {
+    match received.tsig() {
+        Some(place) => {
+            let tsig = Tsig::new(received.octets, place);
+            signed::respond(snapshot, client, received, &tsig, replies, response, observer)
         }
-        let place = self.cache.place(snapshot.alike(view), client, &request);
-        if let Some((kept, is_private)) = self.cache.find(snapshot, &place) {
-            let scope = if is_private { identified.scope } else { 0 };
-            response.write_kept(&request, client, scope, kept);
-            self.is_kept = true;
-            let cookie = cookie::state(&request.edns);
-            return Some(Disposition::Answered(Served {
-                view,
-                way: identified.way.kind(),
-                rcode: Rcode::NoError,
-                extended_error: None,
-                is_alert: false,
-                signature: SignatureState::Absent,
-                cookie,
-            }));
+        None => answer_verified(snapshot, client, received, replies, response, observer, keeper),
+    }
+}
+
+/// Answers a request whose signature, if it has one, is verified.
+fn answer_verified<O: Observer, K: Keeper>(
+    snapshot: &Snapshot,
+    client: &Client,
+    received: &Received<'_>,
+    replies: &Replies,
+    response: &mut Response,
+    observer: &mut O,
+    keeper: &mut K,
+) -> Option<Disposition> {
+    match received.request {
+        Ok(request) => {
+            let query = Query::new(snapshot, client, request);
+            Some(answer(snapshot, &query, replies, response, observer, keeper))
         }
-        let keep = |answer: &Answer<'_>, response: &Response| {
-            let is_private = is_private(snapshot, &request.question, answer);
-            self.cache.keep(snapshot, &place, answer, is_private, &request, response);
-        };
-        Some(answer(snapshot, &identified, client, &request, &none, response, &mut (), keep))
+        Err(refusal) => refuse(snapshot, client, &refusal, None, response),
     }
 }
 
@@ -185,7 +167,7 @@ fn refuse(
     extended_error: Option<ExtendedError>,
     response: &mut Response,
 ) -> Option<Disposition> {
-    let (refusal, cookie) = cookie::settle_refusal(snapshot, client, refusal);
+    let (refusal, cookie) = cookie::prepare_refusal(snapshot, client, refusal);
     let rcode = response.write_refusal(&refusal, client, extended_error)?;
     let identified = snapshot.identifier().identify(client, None);
     Some(Disposition::Answered(Served {
@@ -197,12 +179,6 @@ fn refuse(
         signature: SignatureState::Absent,
         cookie,
     }))
-}
-
-// As the function that it calls.
-#[inline(always)]
-fn identify<'a>(snapshot: &'a Snapshot, client: &Client, request: &Request<'_>) -> Identified<'a> {
-    snapshot.identifier().identify(client, request.edns.as_ref().and_then(|edns| edns.client_subnet))
 }
 
 /// The view of a client of whom that is known.
@@ -231,49 +207,41 @@ fn is_private(snapshot: &Snapshot, question: &Question<'_>, answer: &Answer<'_>)
     snapshot.is_private(question.qname) || sections().any(has_hosts) || answer.answer.iter().any(leads_to_private)
 }
 
-/// Answers a request that could be read; `keep` is shown the answer and its response.
-#[expect(clippy::too_many_arguments, reason = "two callers, and none of the arguments belong together")]
-fn answer<O: Observer>(
+/// Answers a request that could be read: from what is kept, or by the engine.
+fn answer<O: Observer, K: Keeper>(
     snapshot: &Snapshot,
-    identified: &Identified<'_>,
-    client: &Client,
-    request: &Request<'_>,
+    query: &Query<'_>,
     replies: &Replies,
     response: &mut Response,
     observer: &mut O,
-    keep: impl FnOnce(&Answer<'_>, &Response),
+    keeper: &mut K,
 ) -> Disposition {
-    let view = view_of(identified);
+    let request = &query.request;
+    let place = query.is_of_zones(snapshot).then(|| keeper.place(snapshot, query));
+    if let Some((kept, is_private)) = place.as_ref().and_then(|place| keeper.find(snapshot, place)) {
+        response.write_kept(request, query.client, query.scope(|| is_private), kept);
+        return query.served(Rcode::NoError, None, false);
+    }
     let mut answer = match request.question.qclass {
-        _ if is_refused(snapshot, client, identified) => refused(),
+        _ if is_refused(snapshot, query.client, &query.identified) => refused(),
         DNSClass::IN => {
             let replies = request.header.recursion_desired().then_some(replies);
-            resolve(snapshot, view, &request.question, replies, observer)
+            resolve(snapshot, query.view(), &request.question, replies, observer)
         }
-        DNSClass::CH => about_the_server(snapshot.identity(), view != OUTSIDE, &request.question),
+        DNSClass::CH => about_the_server(snapshot.identity(), query.view() != OUTSIDE, &request.question),
         // Nothing is held in another class, and class ANY is no class (RFC 1035 §3.2.5).
         _ => refused(),
     };
     if let Some(question) = answer.forward.take() {
-        return Disposition::Forward { view, question };
+        return Disposition::Forward { view: query.view(), question };
     }
-    let scope = match identified.scope {
-        0 => 0,
-        scope if is_private(snapshot, &request.question, &answer) => scope,
-        _ => 0,
-    };
-    response.write_answer(request, &answer, client, snapshot.forwards(view), scope);
-    keep(&answer, response);
-    let cookie = cookie::state(&request.edns);
-    Disposition::Answered(Served {
-        view,
-        way: identified.way.kind(),
-        rcode: answer.rcode,
-        extended_error: answer.extended_error,
-        is_alert: answer.is_alert,
-        signature: SignatureState::Absent,
-        cookie,
-    })
+    let is_private = || is_private(snapshot, &request.question, &answer);
+    let scope = query.scope(is_private);
+    response.write_answer(request, &answer, query.client, snapshot.forwards(query.view()), scope);
+    if let Some(place) = &place {
+        keeper.keep(snapshot, place, &answer, is_private, request, response);
+    }
+    query.served(answer.rcode, answer.extended_error, answer.is_alert)
 }
 
 fn refused<'a>() -> Answer<'a> {

@@ -4,7 +4,8 @@
 //! by the key. Over a transport where responses are encoded anew, so that a signature would not fit them, nothing signed is
 //! answered.
 
-use super::{Disposition, SignatureState, refuse, respond_verified};
+use super::cache::NothingKept;
+use super::{Disposition, SignatureState, answer_verified, refuse};
 use crate::dns::{ExtendedError, Folded, Rcode};
 use crate::resolve::{Observer, Replies};
 use crate::snapshot::Snapshot;
@@ -32,7 +33,9 @@ pub(super) fn respond<O: Observer>(
     match tsig.verify(key, client.now) {
         Ok(key) => {
             let client = Client { key: id, ..*client };
-            let mut outcome = respond_verified(snapshot, &client, received, replies, response, observer)?;
+            // What is signed costs more than what is kept would spare.
+            let keeper = &mut NothingKept;
+            let mut outcome = answer_verified(snapshot, &client, received, replies, response, observer, keeper)?;
             if let Disposition::Answered(served) = &mut outcome {
                 served.signature = SignatureState::Valid;
                 tsig.sign(response, key, None, client.now);

@@ -1,0 +1,56 @@
+//! A request that could be read, with what is known of its client.
+
+use super::{Disposition, Served, SignatureState, cookie, is_refused, view_of};
+use crate::dns::{DNSClass, ExtendedError, Rcode};
+use crate::snapshot::Snapshot;
+use crate::view::{Client, Identified, ViewId};
+use crate::wire::Request;
+
+/// What every step of an answer needs to know.
+pub(super) struct Query<'a> {
+    pub(super) client: &'a Client,
+    /// Its OPT record is that of the response.
+    pub(super) request: Request<'a>,
+    pub(super) identified: Identified<'a>,
+}
+
+impl<'a> Query<'a> {
+    // Every query comes by: a call would cost as much again.
+    #[inline(always)]
+    pub(super) fn new(snapshot: &'a Snapshot, client: &'a Client, mut request: Request<'a>) -> Self {
+        cookie::prepare(snapshot, client, &mut request.edns);
+        let client_subnet = request.edns.as_ref().and_then(|edns| edns.client_subnet);
+        Self { client, request, identified: snapshot.identifier().identify(client, client_subnet) }
+    }
+
+    pub(super) fn view(&self) -> ViewId {
+        view_of(&self.identified)
+    }
+
+    /// Whether zones have the answer: the client is one that gets an answer, and asks for class IN.
+    pub(super) fn is_of_zones(&self, snapshot: &Snapshot) -> bool {
+        self.request.question.qclass == DNSClass::IN && !is_refused(snapshot, self.client, &self.identified)
+    }
+
+    /// How wide the answer holds, in bits of the client subnet: all of them have one that is not private.
+    pub(super) fn scope(&self, is_private: impl FnOnce() -> bool) -> u8 {
+        match self.identified.scope {
+            0 => 0,
+            scope if is_private() => scope,
+            _ => 0,
+        }
+    }
+
+    /// What became of it, when the response is written.
+    pub(super) fn served(&self, rcode: Rcode, extended_error: Option<ExtendedError>, is_alert: bool) -> Disposition {
+        Disposition::Answered(Served {
+            view: self.view(),
+            way: self.identified.way.kind(),
+            rcode,
+            extended_error,
+            is_alert,
+            signature: SignatureState::Absent,
+            cookie: cookie::state(&self.request.edns),
+        })
+    }
+}
