@@ -13,7 +13,7 @@ use super::report::Report;
 use super::servers::{Program, Running, find};
 use super::udp::{Clients, Counts, SOCKETS};
 use super::world::{APEX, Question, Workload, World, address, host_label, message};
-use super::{changes, dot, echo, links, process, seen, tcp};
+use super::{changes, dot, echo, instructions, links, process, seen, tcp};
 
 /// Compares this server with NSD, Knot DNS and BIND.
 #[derive(Debug, Parser)]
@@ -22,7 +22,7 @@ struct Options {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "hit,kinds,networks,seen,dnsperf,latency,tcp,dot,start,reload,changes,links"
+        default_value = "hit,kinds,instructions,networks,seen,dnsperf,latency,tcp,dot,start,reload,changes,links"
     )]
     rows: Vec<String>,
     /// Runs of each contestant, of which the median counts
@@ -65,6 +65,9 @@ pub(crate) fn main() {
     let wants = |row: &str| options.rows.iter().any(|wanted| wanted == row);
     if ["hit", "kinds", "dnsperf", "latency", "tcp", "dot"].into_iter().any(wants) {
         beside_peers(&mut report, effort, &wants);
+    }
+    if wants("instructions") {
+        instructions::count(&mut report);
     }
     if wants("networks") {
         networks(&mut report, effort);

@@ -45,10 +45,7 @@ pub(crate) fn seen(report: &mut Report, effort: Effort) {
     report.table("What it costs to be seen", &["", "CPU a query × off"], &rows);
     for server in &servers[1..] {
         let text = scrape(server.metrics.expect("it shows them"));
-        let count = |metric: &str| {
-            let lines = text.lines().filter_map(|line| line.strip_prefix(metric)?.rsplit(' ').next());
-            lines.filter_map(|count| count.parse::<u64>().ok()).sum::<u64>()
-        };
+        let count = |metric: &str| counted(&text, metric);
         let (queries, frames) = (count("vnetdns_queries_total"), count("vnetdns_dnstap_frames_total"));
         assert!(queries > 0, "{} counts nothing: {text}", server.program.name());
         println!(
@@ -59,8 +56,14 @@ pub(crate) fn seen(report: &mut Report, effort: Effort) {
     }
 }
 
+/// The sum of a counter over all its labels.
+pub(crate) fn counted(metrics: &str, counter: &str) -> u64 {
+    let lines = metrics.lines().filter_map(|line| line.strip_prefix(counter)?.rsplit(' ').next());
+    lines.filter_map(|count| count.parse::<u64>().ok()).sum()
+}
+
 /// All metrics of a server.
-fn scrape(address: SocketAddr) -> String {
+pub(crate) fn scrape(address: SocketAddr) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
     write!(stream, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("it takes requests");
     let mut text = String::new();

@@ -17,6 +17,9 @@ use super::world::{APEX, World, host_label, message, prefix};
 /// How long a server may take to answer its first query.
 const START: Duration = Duration::from_secs(300);
 
+/// File of callgrind's counts.
+const COUNTS: &str = "callgrind.out";
+
 /// A program that answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Program {
@@ -28,6 +31,8 @@ pub(crate) enum Program {
     Seen {
         seen: Seen,
     },
+    /// This server with metrics, within valgrind, which counts its instructions.
+    Counted,
     Nsd,
     Knot,
     /// BIND, with that many views; the client is in the last one.
@@ -54,6 +59,7 @@ impl Program {
             Self::Seen { seen: Seen::Metrics } => "with metrics".to_owned(),
             Self::Seen { seen: Seen::QueryLog } => "with metrics and a query log that nothing fits".to_owned(),
             Self::Seen { seen: Seen::Dnstap } => "with metrics and dnstap to a file".to_owned(),
+            Self::Counted => "counted".to_owned(),
             Self::Nsd => "NSD".to_owned(),
             Self::Knot => "Knot DNS".to_owned(),
             Self::Bind { views } => format!("BIND, {views} views"),
@@ -64,6 +70,7 @@ impl Program {
     const fn package(self) -> Option<(&'static str, &'static str, &'static str)> {
         match self {
             Self::Echo | Self::Vnetdns | Self::Seen { .. } => None,
+            Self::Counted => Some(("valgrind", "valgrind", "--version")),
             Self::Nsd => Some(("nsd", "nsd", "-v")),
             Self::Knot => Some(("knotd", "knot", "-V")),
             Self::Bind { .. } => Some(("named", "bind9", "-v")),
@@ -102,6 +109,15 @@ pub(crate) struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Running {
+    fn stop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
         // Not by force: NSD has children that it ends itself.
         let _ = process::signal(self.process(), Signal::SIGTERM);
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -114,9 +130,7 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
 
-impl Running {
     /// Starts a program and waits until it answers for the last host of the zone that is asked for.
     pub(crate) fn start(program: Program, world: &World) -> Self {
         let directory = tempfile::tempdir().expect("a place for configurations");
@@ -126,16 +140,20 @@ impl Running {
             _ => directory.path().join("config"),
         };
         let mut address = free_address();
-        let metrics = matches!(program, Program::Seen { .. }).then(free_address);
+        let metrics = matches!(program, Program::Seen { .. } | Program::Counted).then(free_address);
+        let seen = match program {
+            Program::Seen { seen } => Some(seen),
+            Program::Counted => Some(Seen::Metrics),
+            _ => None,
+        };
+        if let (Some(seen), Some(metrics)) = (seen, metrics) {
+            write(&config, &self::seen(seen, world, metrics, directory.path()));
+        }
         match program {
-            Program::Seen { seen } => {
-                let metrics = metrics.expect("it has some");
-                write(&config, &self::seen(seen, world, metrics, directory.path()));
-            }
             Program::Nsd => write(&config, &nsd(world, address, directory.path())),
             Program::Knot => write(&config, &knot(world, address, directory.path())),
             Program::Bind { views } => write(&config, &bind(world, views, address, directory.path())),
-            Program::Echo | Program::Vnetdns => {}
+            Program::Echo | Program::Vnetdns | Program::Seen { .. } | Program::Counted => {}
         }
         let mut command = match program {
             Program::Echo => command(&std::env::current_exe().expect("this program"), &["echo".as_ref()]),
@@ -143,6 +161,12 @@ impl Running {
                 Path::new(env!("CARGO_BIN_EXE_vnetdns")),
                 &["serve".as_ref(), "--listen".as_ref(), address.to_string().as_ref(), "--config".as_ref(), &config],
             ),
+            Program::Counted => {
+                let mut command = command(&find("valgrind"), &["--tool=callgrind".as_ref()]);
+                command.arg(format!("--callgrind-out-file={COUNTS}")).arg(env!("CARGO_BIN_EXE_vnetdns"));
+                command.args(["serve", "--listen", &address.to_string(), "--config"]).arg(&config);
+                command
+            }
             Program::Nsd => command(&find("nsd"), &["-d".as_ref(), "-c".as_ref(), &config]),
             Program::Knot => command(&find("knotd"), &["-c".as_ref(), &config]),
             Program::Bind { .. } => {
@@ -174,6 +198,14 @@ impl Running {
             running.log_others();
         }
         running
+    }
+
+    /// Ends a server within callgrind and returns how many instructions there were.
+    pub(crate) fn instructions(mut self) -> u64 {
+        self.stop();
+        let text = fs::read_to_string(self.directory.path().join(COUNTS)).expect("callgrind writes what it counted");
+        let total = text.lines().find_map(|line| line.strip_prefix("totals:")?.trim().parse().ok());
+        total.expect("callgrind adds it up")
     }
 
     pub(crate) fn process(&self) -> u32 {
