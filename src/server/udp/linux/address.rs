@@ -23,7 +23,7 @@ pub(super) enum Local {
     V6([u8; 16]),
 }
 
-/// Control messages that come or go with a datagram.
+/// Control messages that go with a datagram.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(8))]
 pub(super) struct Control {
@@ -64,6 +64,7 @@ impl Peer {
         &self.0
     }
 
+    #[cfg(test)]
     pub(super) fn as_mut_octets(&mut self) -> &mut [u8; LONGEST] {
         &mut self.0
     }
@@ -78,12 +79,12 @@ impl Peer {
 }
 
 impl Control {
-    /// Room for what comes with a datagram.
-    pub(super) const EMPTY: Self = Self { octets: [0; CONTROL], len: 0 };
+    /// Octets that those of a datagram take at most.
+    pub(super) const ROOM: usize = CONTROL;
 
     /// Asks that a message leaves from an address, and that it is cut into datagrams of that length.
     pub(super) fn new(from: Option<Local>, segment: Option<u16>) -> Self {
-        let mut control = Self::EMPTY;
+        let mut control = Self { octets: [0; CONTROL], len: 0 };
         match from {
             // The interface's number, the address to send from, and one that only counts when receiving.
             Some(Local::V4(local)) => {
@@ -100,9 +101,8 @@ impl Control {
         control
     }
 
-    /// The address of this host that the datagram came to.
-    pub(super) fn local(&self) -> Option<Local> {
-        let mut rest = self.as_octets();
+    /// The address of this host that a datagram came to, by the control messages that came with it.
+    pub(super) fn local(mut rest: &[u8]) -> Option<Local> {
         loop {
             let (header, _) = rest.split_first_chunk::<HEADER>()?;
             let len = usize::from_ne_bytes(*header.first_chunk()?);
@@ -117,17 +117,7 @@ impl Control {
     }
 
     pub(super) fn as_octets(&self) -> &[u8] {
-        &self.octets[..self.len.min(CONTROL)]
-    }
-
-    /// Everything there is room for.
-    pub(super) fn as_mut_octets(&mut self) -> &mut [u8; CONTROL] {
-        &mut self.octets
-    }
-
-    /// Says how many octets were received.
-    pub(super) fn set_len(&mut self, len: usize) {
-        self.len = len;
+        &self.octets[..self.len]
     }
 
     fn push(&mut self, level: i32, kind: i32, value: &[&[u8]]) {
@@ -154,20 +144,20 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         for local in [Local::V4([192, 0, 2, 1]), Local::V6([7; 16])] {
-            assert_eq!(Control::new(Some(local), None).local(), Some(local));
-            assert_eq!(Control::new(Some(local), Some(100)).local(), Some(local));
+            assert_eq!(Control::local(Control::new(Some(local), None).as_octets()), Some(local));
+            assert_eq!(Control::local(Control::new(Some(local), Some(100)).as_octets()), Some(local));
         }
-        assert_eq!(Control::new(None, Some(100)).local(), None);
-        assert_eq!(Control::EMPTY.local(), None);
+        assert_eq!(Control::local(Control::new(None, Some(100)).as_octets()), None);
+        assert_eq!(Control::local(&[]), None);
     }
 
     #[test]
     fn a_local_address_is_found_behind_other_messages() {
         let mut control = Control::new(None, Some(100));
         control.push(libc::IPPROTO_IP, libc::IP_PKTINFO, &[&[0; 4], &[192, 0, 2, 1], &[0; 4]]);
-        assert_eq!(control.local(), Some(Local::V4([192, 0, 2, 1])));
+        let octets = control.as_octets();
+        assert_eq!(Control::local(octets), Some(Local::V4([192, 0, 2, 1])));
         // Cut off, as by a kernel that found no room.
-        control.set_len(control.as_octets().len() - 8);
-        assert_eq!(control.local(), None);
+        assert_eq!(Control::local(&octets[..octets.len() - 8]), None);
     }
 }

@@ -24,7 +24,7 @@ use crate::server::bind;
 use crate::wire::Response;
 use address::{Control, Local, Peer};
 use plan::{Plan, Route};
-use syscalls::{Message, Slot};
+use syscalls::{Message, Slots};
 
 pub(super) use syscalls::dropped;
 
@@ -38,9 +38,8 @@ pub(in crate::server) struct Socket {
     is_wildcard: bool,
     /// Whether responses to one client are joined.
     joins: bool,
-    slots: Box<[Slot]>,
+    slots: Slots,
     responses: Box<[Response]>,
-    received: usize,
 }
 
 impl Datagrams for Socket {
@@ -74,28 +73,24 @@ impl Datagrams for Socket {
     }
 
     fn receive(&mut self, wait: Wait) -> io::Result<usize> {
-        self.received = match syscalls::receive(&self.socket, &mut self.slots, self.is_wildcard, wait) {
-            Ok(count) => count,
-            Err(error) if bind::is_nothing(&error) => 0,
-            Err(error) => return Err(error),
-        };
-        Ok(self.received)
+        match self.slots.receive(&self.socket, wait) {
+            Err(error) if bind::is_nothing(&error) => Ok(0),
+            received => received,
+        }
     }
 
     type Late = Late;
 
     fn reply(&mut self, mut answer: impl FnMut(SocketAddr, Option<IpAddr>, &[u8], &mut Response) -> Verdict<Late>) {
         let mut answered = SmallVec::<[u8; BATCH]>::new();
-        for (at, (slot, response)) in self.slots[..self.received].iter().zip(&mut self.responses).enumerate() {
-            let local = if self.is_wildcard { slot.local().map(Local::to_address) } else { Some(self.address) };
-            match answer(slot.peer().to_address(), local, slot.request(), response) {
+        for (at, response) in self.responses[..self.slots.received()].iter_mut().enumerate() {
+            let told = if self.is_wildcard { self.slots.local(at) } else { None };
+            let local = if self.is_wildcard { told.map(Local::to_address) } else { Some(self.address) };
+            let peer = self.slots.peer(at);
+            match answer(peer.to_address(), local, self.slots.request(at), response) {
                 Verdict::Send => answered.push(at as u8),
                 Verdict::Ignore => {}
-                Verdict::Later(later) => later(Late {
-                    socket: self.socket.clone(),
-                    peer: *slot.peer(),
-                    local: if self.is_wildcard { slot.local() } else { None },
-                }),
+                Verdict::Later(later) => later(Late { socket: self.socket.clone(), peer: *peer, local: told }),
             }
         }
         self.send(answered);
@@ -116,9 +111,8 @@ impl Socket {
             socket: Arc::new(socket),
             address: address.ip(),
             is_wildcard: address.ip().is_unspecified(),
-            slots: (0..BATCH).map(|_| Slot::default()).collect(),
+            slots: Slots::new(address.ip().is_unspecified()),
             responses: (0..BATCH).map(|_| Response::new()).collect(),
-            received: 0,
         }
     }
 
@@ -189,8 +183,8 @@ impl Socket {
 
     /// What two responses must have in common to be joined.
     fn route(&self, at: u8) -> Route<'_> {
-        let slot = &self.slots[usize::from(at)];
-        Route { peer: slot.peer(), local: if self.is_wildcard { slot.local() } else { None } }
+        let at = usize::from(at);
+        Route { peer: self.slots.peer(at), local: if self.is_wildcard { self.slots.local(at) } else { None } }
     }
 
     fn length(&self, at: u8) -> usize {

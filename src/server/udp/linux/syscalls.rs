@@ -1,13 +1,15 @@
 //! The system calls that have no safe form elsewhere. All unsafe code of the server is here.
 //!
-//! The kernel is given pointers into slots and messages that are borrowed for the length of the call, and nothing
-//! keeps a pointer afterwards.
+//! The kernel is given pointers into slots and messages that are borrowed for the length of the call, and keeps none
+//! afterwards.
 #![allow(unsafe_code, reason = "recvmmsg, sendmmsg and two socket options take pointers")]
 
+use std::fmt;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use nix::libc;
 
@@ -18,15 +20,30 @@ use super::address::{Control, Local, Peer};
 /// so found to be malformed.
 const REQUEST: usize = 4096;
 
-/// Room for one datagram.
-#[derive(Clone, Debug)]
+/// What the kernel writes of one datagram.
 #[repr(C, align(64))]
-pub(super) struct Slot {
+struct Slot {
     peer: Peer,
-    len: usize,
     request: [u8; REQUEST],
-    control: Control,
+    control: [u8; Control::ROOM],
 }
+
+/// Room for a batch of datagrams. What tells the kernel of it is written once, not for each batch.
+pub(super) struct Slots {
+    /// [`BATCH`] of them, each initialized, from a box that nothing else points into.
+    slots: NonNull<Slot>,
+    /// Those of the slots, each with pointers to its slot and to its part; after a receipt with what was received.
+    headers: Vec<libc::mmsghdr>,
+    /// Never touched again: the headers point to them.
+    _parts: Vec<libc::iovec>,
+    /// How many the last receipt has filled.
+    received: usize,
+    /// Octets of control messages that the kernel may write with each.
+    control: usize,
+}
+
+// SAFETY: the pointers lead to memory that this value alone owns, and reads and writes as it is borrowed.
+unsafe impl Send for Slots {}
 
 /// A message to send: one datagram, or several of one length, the last perhaps shorter, for the kernel to cut.
 pub(super) struct Message<'a> {
@@ -35,74 +52,110 @@ pub(super) struct Message<'a> {
     pub(super) control: Control,
 }
 
-impl Default for Slot {
-    fn default() -> Self {
-        Self { peer: Peer::default(), len: 0, request: [0; REQUEST], control: Control::EMPTY }
+impl Slots {
+    /// `control`: whether the socket was asked to tell of each datagram which address of this host it came to.
+    pub(super) fn new(control: bool) -> Self {
+        let slot = |_| Slot { peer: Peer::default(), request: [0; REQUEST], control: [0; Control::ROOM] };
+        let slots: Box<[Slot]> = (0..BATCH).map(slot).collect();
+        let slots: NonNull<Slot> = NonNull::from(Box::leak(slots)).cast();
+        let control = if control { Control::ROOM } else { 0 };
+        let part = |at| libc::iovec {
+            // SAFETY: the slot is one of those that were just made; no reference is made.
+            iov_base: unsafe { (&raw mut (*slots.as_ptr().add(at)).request).cast() },
+            iov_len: REQUEST,
+        };
+        let mut parts: Vec<_> = (0..BATCH).map(part).collect();
+        let part = parts.as_mut_ptr();
+        let header = |at| {
+            // SAFETY: all zeros is a valid value of this structure of numbers and pointers.
+            let mut header: libc::mmsghdr = unsafe { std::mem::zeroed() };
+            let message = &mut header.msg_hdr;
+            // SAFETY: as above, for the slot and for the part.
+            unsafe {
+                let slot = slots.as_ptr().add(at);
+                message.msg_name = (&raw mut (*slot).peer).cast();
+                message.msg_iov = part.add(at);
+                if control > 0 {
+                    message.msg_control = (&raw mut (*slot).control).cast();
+                }
+            }
+            message.msg_iovlen = 1;
+            (message.msg_namelen, message.msg_controllen) = (size_of::<Peer>() as libc::socklen_t, control as _);
+            header
+        };
+        Self { slots, headers: (0..BATCH).map(header).collect(), _parts: parts, received: 0, control }
     }
-}
 
-impl Slot {
-    pub(super) fn peer(&self) -> &Peer {
-        &self.peer
+    fn slot(&self, at: usize) -> &Slot {
+        assert!(at < self.received, "nothing was received there");
+        // SAFETY: there are as many slots as a receipt can fill; each is initialized, whatever the kernel wrote, for it is
+        // made of octets; and the kernel writes during a receipt alone, for which this value is borrowed mutably.
+        unsafe { self.slots.add(at).as_ref() }
     }
 
-    pub(super) fn request(&self) -> &[u8] {
-        &self.request[..self.len]
+    /// How many datagrams were received last.
+    pub(super) fn received(&self) -> usize {
+        self.received
     }
 
-    /// The address of this host that the datagram came to, where the socket was asked to tell.
-    pub(super) fn local(&self) -> Option<Local> {
-        self.control.local()
+    pub(super) fn peer(&self, at: usize) -> &Peer {
+        &self.slot(at).peer
     }
-}
 
-/// Receives datagrams into the first slots, [`BATCH`] at most, and returns their number.
-pub(super) fn receive(socket: &UdpSocket, slots: &mut [Slot], control: bool, wait: Wait) -> io::Result<usize> {
-    // SAFETY: all zeros is a valid value of these structures of numbers and pointers.
-    let mut headers: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
-    // SAFETY: as above.
-    let mut parts: [libc::iovec; BATCH] = unsafe { std::mem::zeroed() };
-    let count = slots.len().min(BATCH);
-    for ((slot, header), part) in slots.iter_mut().zip(&mut headers).zip(&mut parts) {
-        part.iov_base = slot.request.as_mut_ptr().cast();
-        part.iov_len = REQUEST;
-        let header = &mut header.msg_hdr;
-        header.msg_name = slot.peer.as_mut_octets().as_mut_ptr().cast();
-        header.msg_namelen = size_of::<Peer>() as libc::socklen_t;
-        header.msg_iov = part;
-        header.msg_iovlen = 1;
-        if control {
-            let room = slot.control.as_mut_octets();
-            header.msg_controllen = room.len() as _;
-            header.msg_control = room.as_mut_ptr().cast();
-        }
+    pub(super) fn request(&self, at: usize) -> &[u8] {
+        let len = self.headers[at].msg_len as usize;
+        &self.slot(at).request[..len.min(REQUEST)]
     }
-    let flags = match wait {
-        Wait::Tick => libc::MSG_WAITFORONE,
-        Wait::Not => libc::MSG_DONTWAIT,
-    };
-    // SAFETY: each of the first `count` headers points to the address, the octets and the control octets of one slot,
-    // with their lengths, and to its own element of `parts`; `slots` is borrowed mutably and `parts` lives until the
-    // end of this function, so that the kernel writes to memory that is ours and nobody else's. A null time-out is
-    // none.
-    let received =
-        unsafe { libc::recvmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count as u32, flags as _, ptr::null_mut()) };
-    let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
-    for (slot, header) in slots.iter_mut().zip(&headers[..received]) {
-        slot.len = (header.msg_len as usize).min(REQUEST);
+
+    /// The address of this host that a datagram came to, where the socket was asked to tell.
+    pub(super) fn local(&self, at: usize) -> Option<Local> {
         #[allow(clippy::unnecessary_cast, reason = "musl's number has 32 bits")]
-        slot.control.set_len(header.msg_hdr.msg_controllen as usize);
+        let len = self.headers[at].msg_hdr.msg_controllen as usize;
+        Control::local(self.slot(at).control.get(..len)?)
     }
-    Ok(received)
+
+    /// Receives datagrams, [`BATCH`] at most, and returns their number.
+    pub(super) fn receive(&mut self, socket: &UdpSocket, wait: Wait) -> io::Result<usize> {
+        for header in &mut self.headers[..self.received] {
+            // The kernel has put in what there was in place of the room that there is.
+            header.msg_hdr.msg_namelen = size_of::<Peer>() as libc::socklen_t;
+            header.msg_hdr.msg_controllen = self.control as _;
+        }
+        self.received = 0;
+        let flags = match wait {
+            Wait::Tick => libc::MSG_WAITFORONE,
+            Wait::Not => libc::MSG_DONTWAIT,
+        };
+        let (headers, count) = (self.headers.as_mut_ptr(), self.headers.len() as u32);
+        // SAFETY: each header points to the address, the octets and the control octets of one slot, with their lengths, and
+        // to a part of its own, all of which live as long as this value; it is borrowed mutably, so that the kernel writes
+        // to memory that nobody reads. A null time-out is none.
+        let received = unsafe { libc::recvmmsg(socket.as_raw_fd(), headers, count, flags as _, ptr::null_mut()) };
+        self.received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+        Ok(self.received)
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        // SAFETY: the slots are those of a box that was leaked when this value was made, and so many.
+        drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(self.slots.as_ptr(), BATCH)) });
+    }
+}
+
+impl fmt::Debug for Slots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slots").field("received", &self.received).finish_non_exhaustive()
+    }
 }
 
 /// Sends the first messages, [`BATCH`] at most, and returns how many were taken; an error speaks of the first.
 pub(super) fn send(socket: &UdpSocket, messages: &[Message<'_>]) -> io::Result<usize> {
-    // SAFETY: all zeros is a valid value of this structure of numbers and pointers.
-    let mut headers: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
+    let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; BATCH];
     let count = messages.len().min(BATCH);
     for (message, header) in messages.iter().zip(&mut headers) {
-        let header = &mut header.msg_hdr;
+        // SAFETY: all zeros is a valid value of this structure of numbers and pointers.
+        let header = &mut header.write(unsafe { std::mem::zeroed() }).msg_hdr;
         header.msg_name = message.peer.as_octets().as_ptr().cast_mut().cast();
         header.msg_namelen = message.peer.len() as libc::socklen_t;
         header.msg_iov = message.parts.as_ptr().cast_mut().cast();
@@ -113,10 +166,10 @@ pub(super) fn send(socket: &UdpSocket, messages: &[Message<'_>]) -> io::Result<u
             header.msg_controllen = control.len() as _;
         }
     }
-    // SAFETY: each of the first `count` headers points to the address, the parts and the control octets of one message,
+    // SAFETY: each of the first `count` headers is written, and points to the address, the parts and the control octets of one message,
     // with their lengths; `IoSlice` has the layout of `iovec`, as its documentation promises. All of it is borrowed
     // until the end of this function, and the kernel only reads it; to the headers, which are ours, it writes lengths.
-    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count as u32, 0) };
+    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr().cast(), count as u32, 0) };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
