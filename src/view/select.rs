@@ -29,10 +29,15 @@ pub struct SelectorRule<T = ViewId> {
 }
 
 /// Each start holds until the next one; a rule of `None` is a gap.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ranges<N> {
     starts: Box<[N]>,
     rules: Box<[Option<u32>]>,
+    /// Which starts an address is compared with: the span from the first to the last in equal steps, about two for each.
+    /// Each step has the number of starts before it, and the next step's is the end.
+    steps: Box<[u32]>,
+    /// The width of a step, as a power of two.
+    step_bits: u32,
 }
 
 impl<T> Default for Selector<T> {
@@ -78,7 +83,11 @@ impl<T> Selector<T> {
     }
 
     /// The rule with the narrowest prefix that holds the address. An IPv4-mapped IPv6 address is taken as IPv4.
+    #[inline]
     pub fn select(&self, address: IpAddr) -> Option<&SelectorRule<T>> {
+        if self.rules.is_empty() {
+            return None;
+        }
         let rule = match address.to_canonical() {
             IpAddr::V4(address) => self.v4.find(Ipv4Addr::to_bits(address)),
             IpAddr::V6(address) => self.v6.find(Ipv6Addr::to_bits(address)),
@@ -128,6 +137,8 @@ trait Number: Copy + Ord {
     fn predecessor(self) -> Option<Self>;
     /// How many bits two numbers have in common, from the front.
     fn common_bits(self, other: Self) -> u32;
+    /// The difference to a number that is not higher, in units of a power of two.
+    fn steps_from(self, lower: Self, step_bits: u32) -> usize;
 }
 
 impl Number for u32 {
@@ -142,6 +153,10 @@ impl Number for u32 {
     fn common_bits(self, other: Self) -> u32 {
         (self ^ other).leading_zeros()
     }
+
+    fn steps_from(self, lower: Self, step_bits: u32) -> usize {
+        usize::try_from((self - lower) >> step_bits).unwrap_or(usize::MAX)
+    }
 }
 
 impl Number for u128 {
@@ -155,6 +170,10 @@ impl Number for u128 {
 
     fn common_bits(self, other: Self) -> u32 {
         (self ^ other).leading_zeros()
+    }
+
+    fn steps_from(self, lower: Self, step_bits: u32) -> usize {
+        usize::try_from((self - lower) >> step_bits).unwrap_or(usize::MAX)
     }
 }
 
@@ -184,12 +203,28 @@ impl<N: Number> Ranges<N> {
         }
         close(&mut open, None, &mut start);
         let (starts, rules): (Vec<_>, Vec<_>) = flat.into_iter().unzip();
-        Self { starts: starts.into(), rules: rules.into() }
+        let (steps, step_bits) = Self::steps(&starts);
+        Self { starts: starts.into(), rules: rules.into(), steps, step_bits }
     }
 
+    fn steps(starts: &[N]) -> (Box<[u32]>, u32) {
+        let (Some(first), Some(last)) = (starts.first(), starts.last()) else { return (Box::default(), 0) };
+        let most = 2 * starts.len();
+        let all_bits = 8 * size_of::<N>() as u32;
+        let step_bits = (0..all_bits).find(|bits| last.steps_from(*first, *bits) < most).unwrap_or(all_bits - 1);
+        let count = last.steps_from(*first, step_bits) + 1;
+        let before = |step| starts.partition_point(|start| start.steps_from(*first, step_bits) < step) as u32;
+        ((0..=count).map(before).collect(), step_bits)
+    }
+
+    #[inline]
     fn find(&self, address: N) -> Option<u32> {
-        let after = self.starts.partition_point(|start| *start <= address);
-        self.rules[after.checked_sub(1)?]
+        let first = self.starts.first().filter(|first| **first <= address)?;
+        // The last step goes on to the end of all addresses.
+        let step = address.steps_from(*first, self.step_bits).min(self.steps.len() - 2);
+        let (before, end) = (self.steps[step] as usize, self.steps[step + 1] as usize);
+        let after = before + self.starts[before..end].partition_point(|start| *start <= address);
+        self.rules[after - 1]
     }
 
     fn scope(&self, address: N) -> u8 {
