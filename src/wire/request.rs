@@ -128,7 +128,8 @@ impl<'a> Request<'a> {
         if edns.as_ref().is_some_and(|edns| edns.version != 0) {
             return Err(refusal(Rcode::BADVERS));
         }
-        match u16::from(question.qtype) {
+        let [.., high, low, _, _] = *question_octets else { return Err(refusal(Rcode::FormErr)) };
+        match u16::from_be_bytes([high, low]) {
             // OPT, TKEY and TSIG are no data that could be asked for.
             41 | 249 | 250 => Err(refusal(Rcode::FormErr)),
             // Zone transfer is not served.
