@@ -23,6 +23,9 @@ pub struct ForwardQuestion {
 pub struct Replies(SmallVec<[(ForwardQuestion, Reply); 1]>);
 
 impl Replies {
+    /// What one query has got that nobody else was asked for.
+    pub const NONE: &'static Self = &Self(SmallVec::new_const());
+
     /// Adds a reply.
     pub fn push(&mut self, question: ForwardQuestion, reply: Reply) {
         self.0.push((question, reply));

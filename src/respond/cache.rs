@@ -1,11 +1,12 @@
 //! Whole answers, kept by one worker: what a chain of aliases through several zones comes to is put together once.
 //!
-//! An answer is kept without ID, question and OPT record, which are the request's. Only answers of names that exist are
+//! What is kept is the message without its OPT record, its question in lower case: it is found by that. ID, question and OPT
+//! record of a response are the request's. Only answers of names that exist are
 //! kept, and those only for types that the name has, or that everyone asks for: random names and types do not come
 //! in, and so push nothing out. What was kept of an earlier generation counts while the zones and views that it came from are
 //! as they were; after that it is as if it were not there.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 
 use smallvec::SmallVec;
 
@@ -14,7 +15,7 @@ use crate::dns::{Folded, Rcode, RecordType};
 use crate::resolve::{Answer, AnswerSet, Data, Origins, OwnerName};
 use crate::snapshot::{Generation, Snapshot};
 use crate::view::{Persona, ViewId};
-use crate::wire::{Request, Response};
+use crate::wire::{HEADER, Request, Response};
 
 /// Answers that share a place in the table.
 const WAYS: usize = 4;
@@ -23,8 +24,8 @@ const PLACES: usize = 2048;
 /// No entry is there.
 const NONE: u16 = u16::MAX;
 const _: () = assert!(PLACES * WAYS <= NONE as usize, "every entry has a number");
-/// Octets of a name and its answer that need no memory of their own: as many as most have.
-const SHORT: usize = 120;
+/// Inline capacity for a kept message; longer ones go to the heap.
+const SHORT: usize = 128;
 /// How many newcomers an answer that was often asked for outlasts.
 const MOST_USES: u8 = 15;
 
@@ -84,7 +85,7 @@ struct Entry {
     uses: u8,
     /// Whether another view may have another answer.
     is_private: bool,
-    /// The name that was asked for, in lower case, then the answer.
+    /// The message.
     octets: SmallVec<[u8; SHORT]>,
     name_len: u8,
 }
@@ -150,22 +151,16 @@ impl Keeper for Cache {
             recursion_desired: request.header.recursion_desired(),
         };
         let name = request.question.qname.fold();
-        let hash = self.hasher.hash_one((
-            view,
-            u16::from(key.qtype),
-            key.recursion_desired,
-            key.persona,
-            name.as_ref().as_wire(),
-        ));
-        Place { key, name, hash }
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u64(key.number());
+        hasher.write(name.as_ref().as_wire());
+        Place { key, name, hash: hasher.finish() }
     }
 
     fn find(&mut self, snapshot: &Snapshot, place: &Place) -> Option<(&[u8], bool)> {
         let name = place.name.as_ref().as_wire();
         let alike = self.ways[place.at()].iter().filter(|way| way.hash == place.hash as u16 && way.entry != NONE);
-        let is_it = |entry: &Entry| {
-            entry.key == Some(place.key) && entry.octets[..entry.name_len.into()] == *name && entry.is_of(snapshot)
-        };
+        let is_it = |entry: &Entry| entry.key == Some(place.key) && entry.name() == name && entry.is_of(snapshot);
         let found = alike.map(|way| usize::from(way.entry)).find(|at| is_it(&self.entries[*at]))?;
         self.is_hit = true;
         let entry = &mut self.entries[found];
@@ -173,7 +168,7 @@ impl Keeper for Cache {
         if entry.uses < MOST_USES {
             entry.uses += 1;
         }
-        Some((&entry.octets[entry.name_len.into()..], entry.is_private))
+        Some((&entry.octets, entry.is_private))
     }
 
     fn keep(
@@ -207,20 +202,33 @@ impl Keeper for Cache {
         (entry.uses, entry.name_len) = (0, name.len() as u8);
         entry.is_private = is_private();
         entry.octets.clear();
-        entry.octets.extend_from_slice(name);
-        response.keep_answer(request, &mut entry.octets);
+        response.keep(request, &mut entry.octets);
+        entry.octets[HEADER..][..name.len()].copy_from_slice(name);
         (entry.generation, entry.origins) = (snapshot.generation(), answer.origins);
         entry.key = Some(place.key);
     }
 }
 
 impl Entry {
+    /// The name that was asked for, in lower case.
+    fn name(&self) -> &[u8] {
+        &self.octets[HEADER..][..self.name_len.into()]
+    }
+
     /// Whether it is an answer of that generation.
     fn is_of(&self, snapshot: &Snapshot) -> bool {
         let Some(key) = self.key else { return false };
         let Self { generation, origins, .. } = self;
         *generation == snapshot.generation()
             || snapshot.is_as_in(*generation, [key.view].iter().chain(origins.views()), origins.zones())
+    }
+}
+
+impl Key {
+    /// A number for its hash: what differs most.
+    fn number(&self) -> u64 {
+        let more = u64::from(self.recursion_desired) | u64::from(self.persona != Persona::Authoritative) << 1;
+        (self.view.index() as u64) << 32 | u64::from(u16::from(self.qtype)) << 8 | more
     }
 }
 
@@ -400,7 +408,7 @@ mod tests {
         let mut response = Response::new();
         responder.respond(&snapshot, &client, &Received::parse(&octets), &mut response);
         let cache = &mut responder.cache;
-        let popular = cache.place(&snapshot, &Query::new(&snapshot, &client, request));
+        let popular = cache.place(&snapshot, &Query::new(&snapshot, &client, &request));
         let rrset = snapshot.blocked().apex().rrsets().next().unwrap();
         let mut answer = Answer::default();
         answer.answer.push(AnswerSet::stored(OwnerName::Held(request.question.qname), rrset));

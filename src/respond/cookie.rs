@@ -5,16 +5,15 @@ use crate::snapshot::Snapshot;
 use crate::view::{Client, Persona};
 use crate::wire::{Edns, Received, Refusal, Response};
 
-/// Puts the response's cookie in the place of the request's, and how long its connection may be idle.
-pub(super) fn prepare(snapshot: &Snapshot, client: &Client, edns: &mut Option<Edns>) {
-    let Some(edns) = edns else { return };
-    edns.keepalive = edns.keepalive.filter(|_| client.transport.is_stream()).map(|_| client.keepalive);
-    let Some(cookie) = edns.cookie else { return };
-    edns.cookie = snapshot.cookie_secrets().map(|secrets| match client.persona {
+/// The OPT record with the response's cookie in the place of the request's, and how long its connection may be idle.
+pub(super) fn prepare(snapshot: &Snapshot, client: &Client, edns: Edns) -> Edns {
+    let keepalive = edns.keepalive.filter(|_| client.transport.is_stream()).map(|_| client.keepalive);
+    let cookie = edns.cookie.zip(snapshot.cookie_secrets()).map(|(cookie, secrets)| match client.persona {
         Persona::Authoritative => secrets.answer(cookie, client.source, client.now),
         // As users' captures show it (dig says "echoed").
         Persona::AzureResolver { .. } => cookie.echoed(),
     });
+    Edns { keepalive, cookie, ..edns }
 }
 
 /// What the cookie of a request shows, once it is prepared.
@@ -31,13 +30,12 @@ pub(super) fn prepare_refusal<'a>(
 ) -> (Refusal<'a>, CookieState) {
     match *refusal {
         Refusal::Ignore => (Refusal::Ignore, CookieState::Absent),
-        Refusal::Reply { header, rcode, question_octets, mut edns, tsig } => {
-            prepare(snapshot, client, &mut edns);
+        Refusal::Reply { header, rcode, question_octets, edns, tsig } => {
+            let edns = edns.map(|edns| prepare(snapshot, client, edns));
             (Refusal::Reply { header, rcode, question_octets, edns, tsig }, state(&edns))
         }
         Refusal::NoQuestion { header, edns, tsig } => {
-            let mut edns = Some(edns);
-            prepare(snapshot, client, &mut edns);
+            let edns = Some(prepare(snapshot, client, edns));
             let rcode = match state(&edns) {
                 CookieState::Absent => Rcode::FormErr,
                 CookieState::Invalid => Rcode::BADCOOKIE,

@@ -66,7 +66,7 @@ pub enum SignatureState {
 ///
 /// Returns `None` where nothing may be sent: the request is cut off, or no request at all.
 pub fn respond(snapshot: &Snapshot, client: &Client, request: &[u8], response: &mut Response) -> Option<Disposition> {
-    respond_observed(snapshot, client, &Received::parse(request), &Replies::default(), response, &mut ())
+    respond_observed(snapshot, client, &Received::parse(request), Replies::NONE, response, &mut ())
 }
 
 /// As [`respond`], with what other servers have said so far, and telling an observer each step of the answer.
@@ -108,7 +108,7 @@ impl Responder {
         response: &mut Response,
     ) -> Option<Disposition> {
         self.cache.begin();
-        answer_received(snapshot, client, received, &Replies::default(), response, &mut (), &mut self.cache)
+        answer_received(snapshot, client, received, Replies::NONE, response, &mut (), &mut self.cache)
     }
 }
 
@@ -141,12 +141,12 @@ fn answer_verified<O: Observer, K: Keeper>(
     observer: &mut O,
     keeper: &mut K,
 ) -> Option<Disposition> {
-    match received.request {
+    match &received.request {
         Ok(request) => {
             let query = Query::new(snapshot, client, request);
             Some(answer(snapshot, &query, replies, response, observer, keeper))
         }
-        Err(refusal) => refuse(snapshot, client, &refusal, None, response),
+        Err(refusal) => refuse(snapshot, client, refusal, None, response),
     }
 }
 
@@ -216,10 +216,10 @@ fn answer<O: Observer, K: Keeper>(
     observer: &mut O,
     keeper: &mut K,
 ) -> Disposition {
-    let request = &query.request;
+    let Query { request, edns, .. } = query;
     let place = query.is_of_zones(snapshot).then(|| keeper.place(snapshot, query));
     if let Some((kept, is_private)) = place.as_ref().and_then(|place| keeper.find(snapshot, place)) {
-        response.write_kept(request, query.client, query.scope(|| is_private), kept);
+        response.write_kept(request, edns.as_ref(), query.client, query.scope(|| is_private), kept);
         return query.served(Rcode::NoError, None, false);
     }
     let mut answer = match request.question.qclass {
@@ -237,7 +237,8 @@ fn answer<O: Observer, K: Keeper>(
     }
     let is_private = || is_private(snapshot, &request.question, &answer);
     let scope = query.scope(is_private);
-    response.write_answer(request, &answer, query.client, snapshot.forwards(query.view()), scope);
+    let recursion_available = snapshot.forwards(query.view());
+    response.write_answer(request, edns.as_ref(), &answer, query.client, recursion_available, scope);
     if let Some(place) = &place {
         keeper.keep(snapshot, place, &answer, is_private, request, response);
     }

@@ -4,23 +4,24 @@ use super::{Disposition, Served, SignatureState, cookie, is_refused, view_of};
 use crate::dns::{DNSClass, ExtendedError, Rcode};
 use crate::snapshot::Snapshot;
 use crate::view::{Client, Identified, ViewId};
-use crate::wire::Request;
+use crate::wire::{Edns, Request};
 
 /// What every step of an answer needs to know.
 pub(super) struct Query<'a> {
     pub(super) client: &'a Client,
-    /// Its OPT record is that of the response.
-    pub(super) request: Request<'a>,
+    pub(super) request: &'a Request<'a>,
+    /// The OPT record of the request, with what the response says in its options.
+    pub(super) edns: Option<Edns>,
     pub(super) identified: Identified<'a>,
 }
 
 impl<'a> Query<'a> {
     // Every query comes by: a call would cost as much again.
     #[inline(always)]
-    pub(super) fn new(snapshot: &'a Snapshot, client: &'a Client, mut request: Request<'a>) -> Self {
-        cookie::prepare(snapshot, client, &mut request.edns);
-        let client_subnet = request.edns.as_ref().and_then(|edns| edns.client_subnet);
-        Self { client, request, identified: snapshot.identifier().identify(client, client_subnet) }
+    pub(super) fn new(snapshot: &'a Snapshot, client: &'a Client, request: &'a Request<'a>) -> Self {
+        let edns = request.edns.map(|edns| cookie::prepare(snapshot, client, edns));
+        let client_subnet = edns.as_ref().and_then(|edns| edns.client_subnet);
+        Self { client, request, edns, identified: snapshot.identifier().identify(client, client_subnet) }
     }
 
     pub(super) fn view(&self) -> ViewId {
@@ -50,7 +51,7 @@ impl<'a> Query<'a> {
             extended_error,
             is_alert,
             signature: SignatureState::Absent,
-            cookie: cookie::state(&self.request.edns),
+            cookie: cookie::state(&self.edns),
         })
     }
 }

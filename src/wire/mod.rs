@@ -16,4 +16,4 @@ pub use response::Response;
 pub use tsig::{Tsig, TsigFailure, TsigPlace};
 
 /// Octets of a message header (RFC 1035 §4.1.1).
-const HEADER: usize = 12;
+pub(crate) const HEADER: usize = 12;

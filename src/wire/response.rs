@@ -56,17 +56,19 @@ impl Response {
         &self.octets
     }
 
-    /// Writes an answer for a client. `recursion_available`: whether other servers are asked on its behalf; `scope`: how
+    /// Writes an answer for a client. `edns`: the OPT record of the request, with what the response says in its options;
+    /// `recursion_available`: whether other servers are asked on its behalf; `scope`: how
     /// wide the answer holds, in bits of the query's client subnet (RFC 7871 §7.2.1).
     pub fn write_answer(
         &mut self,
         request: &Request<'_>,
+        edns: Option<&Edns>,
         answer: &Answer<'_>,
         client: &Client,
         recursion_available: bool,
         scope: u8,
     ) {
-        self.begin(request.header, Some(request.question_octets), request.edns.as_ref(), client);
+        self.begin(request.header, Some(request.question_octets), edns, client);
         // Room for the signature comes first (RFC 8945 §5.3).
         self.signature_len = request.tsig.map_or(0, |tsig| tsig.response_len as usize);
         self.limit = self.limit.saturating_sub(self.signature_len);
@@ -89,7 +91,7 @@ impl Response {
                 (rcode, counts) = (Rcode::NoError, [0; 3]);
             }
         }
-        self.finish(rcode, counts, request.edns.as_ref(), answer.extended_error);
+        self.finish(rcode, counts, edns, answer.extended_error);
     }
 
     /// Whether the answer that was written last would be the same for clients that take more or less.
@@ -97,29 +99,31 @@ impl Response {
         self.is_whole && self.end + OPT_LEN + MAX_OPTIONS_LEN <= usize::from(LEAST_PAYLOAD_SIZE)
     }
 
-    /// Appends the answer that was written last to `kept`, without what is the request's: ID, question and OPT record.
-    /// Only for one that is keepable.
-    pub(crate) fn keep_answer(&self, request: &Request<'_>, kept: &mut SmallVec<impl Array<Item = u8>>) {
+    /// Appends the message that was written last to `kept`, without its OPT record. Only for one that is keepable.
+    pub(crate) fn keep(&self, request: &Request<'_>, kept: &mut SmallVec<impl Array<Item = u8>>) {
         debug_assert!(self.is_keepable());
         let has_opt = request.edns.is_some();
         let additional = u16::from_be_bytes([self.octets[10], self.octets[11]]) - u16::from(has_opt);
-        kept.extend_from_slice(&self.octets[2..4]);
-        kept.extend_from_slice(&self.octets[6..10]);
+        kept.extend_from_slice(&self.octets[..10]);
         kept.extend_from_slice(&additional.to_be_bytes());
-        kept.extend_from_slice(&self.octets[HEADER + request.question_octets.len()..self.end]);
+        kept.extend_from_slice(&self.octets[HEADER..self.end]);
     }
 
-    /// Writes an answer that [`Response::keep_answer`] kept, for a client of the same persona.
-    pub(crate) fn write_kept(&mut self, request: &Request<'_>, client: &Client, scope: u8, kept: &[u8]) {
-        let (head, records) = kept.split_at(8);
+    /// Writes a message that [`Response::keep`] kept as the answer to the same question, in any letter case, of a client of
+    /// the same persona. `edns` is as in [`Response::write_answer`].
+    pub(crate) fn write_kept(
+        &mut self,
+        request: &Request<'_>,
+        edns: Option<&Edns>,
+        client: &Client,
+        scope: u8,
+        kept: &[u8],
+    ) {
         self.octets.clear();
-        self.octets.extend_from_slice(&request.header.id.to_be_bytes());
-        self.octets.extend_from_slice(&head[..2]);
-        self.octets.extend_from_slice(&[0, 1]);
-        self.octets.extend_from_slice(&head[2..]);
-        self.octets.extend_from_slice(request.question_octets);
-        self.octets.extend_from_slice(records);
-        if let Some(edns) = &request.edns {
+        self.octets.extend_from_slice(kept);
+        self.octets[..2].copy_from_slice(&request.header.id.to_be_bytes());
+        self.octets[HEADER..][..request.question_octets.len()].copy_from_slice(request.question_octets);
+        if let Some(edns) = edns {
             self.payload_size = payload_size(client.persona);
             self.scope = scope;
             self.is_padded = is_padded(client.transport);
@@ -309,6 +313,9 @@ impl Response {
 
     /// Whether the name stands at that offset.
     fn is_at(&self, mut at: usize, name: NameRef<'_>) -> bool {
+        if self.octets[at..].starts_with(name.as_wire()) {
+            return true;
+        }
         // Every pointer that was written leads backwards, to a name that is complete.
         let follow = |mut at: usize| {
             while self.octets[at] >= 0xc0 {

@@ -31,7 +31,7 @@ fn write(request: &Request<'_>, text: usize, extended_error: Option<ExtendedErro
     });
     let client = Client::new([192, 0, 2, 1].into(), Transport::Udp);
     let mut response = Response::new();
-    response.write_answer(request, &answer, &client, false, 0);
+    response.write_answer(request, request.edns.as_ref(), &answer, &client, false, 0);
     let octets = response.as_octets().to_vec();
     let option = b"\0\x0f\0\x1d\0\x16no server responded in time";
     let found = octets.windows(option.len()).filter(|window| window == option).count();
@@ -79,7 +79,14 @@ fn write_over(transport: Transport, request: &Request<'_>, text: usize) -> Respo
         data: Data::Text(&text),
     });
     let mut response = Response::new();
-    response.write_answer(request, &answer, &Client::new([192, 0, 2, 1].into(), transport), false, 0);
+    response.write_answer(
+        request,
+        request.edns.as_ref(),
+        &answer,
+        &Client::new([192, 0, 2, 1].into(), transport),
+        false,
+        0,
+    );
     response
 }
 
