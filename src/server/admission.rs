@@ -57,6 +57,7 @@ impl Admission {
     }
 
     /// As [`Admission::describe`], for a query; `None` where the client asks too often, and is to hear nothing.
+    #[inline]
     pub(super) fn client(
         &self,
         identifier: &Identifier,
@@ -77,6 +78,7 @@ impl Admission {
 
     /// The client behind a sender, who asked at a local address where that is known. It is not admitted where whoever told
     /// of it, when a connection began, may not do so any more.
+    #[inline]
     pub(super) fn describe(
         &self,
         identifier: &Identifier,

@@ -54,7 +54,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Tells all who want to hear of it, for a worker that has counters and a tap of its own.
-    #[inline]
+    #[inline(always)]
     pub(super) fn finish(self, serving: &Serving, snapshot: &Snapshot, counters: &Counters, tap: &mut Tap) {
         if let Some(made) = &self.made {
             tap.record(&self, made, serving.address, snapshot);

@@ -78,13 +78,15 @@ fn network(snapshot: &Snapshot, sender: Sender) -> Option<&ResourceId> {
 }
 
 /// Who sent a datagram, and what it is without its header.
+#[inline]
 pub(super) fn split<'a>(
     identifier: &Identifier,
     peer: IpAddr,
     datagram: &'a [u8],
     is_required: bool,
 ) -> Result<(Sender, &'a [u8]), Refused> {
-    if datagram.len() < PROTOCOL_PREFIX.len() && !is_required {
+    // Nearly all have none.
+    if !is_required && !datagram.starts_with(PROTOCOL_PREFIX) {
         return Ok((Sender::direct(peer), datagram));
     }
     let (sender, len) = begin(identifier, peer, datagram, is_required)?.ok_or(Refused::Malformed)?;

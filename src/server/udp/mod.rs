@@ -153,6 +153,7 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, worker: &mu
 }
 
 /// Makes the response to one datagram.
+#[inline]
 fn answer<L: Late>(
     serving: &Arc<Serving>,
     Worker { responder, counters, tap }: &mut Worker,
@@ -172,14 +173,13 @@ fn answer<L: Late>(
             refused.report(&serving.incidents, from);
             // What stands behind such a header is not read.
             let nothing = Received::parse(&[]);
-            Exchange::dropped(Transport::Udp, from, &nothing, Kind::ProxyHeader)
-                .finish(serving, snapshot, counters, tap);
+            finish_dropped(serving, snapshot, (counters, tap), (from, &nothing), Kind::ProxyHeader);
             return Verdict::Ignore;
         }
     };
     let request = &Received::parse(request);
     let mut drop = |kind| {
-        Exchange::dropped(Transport::Udp, from, request, kind).finish(serving, snapshot, counters, tap);
+        finish_dropped(serving, snapshot, (counters, tap), (from, request), kind);
         Verdict::Ignore
     };
     let client = serving.admission.client(snapshot.identifier(), sender, local, Transport::Udp);
@@ -216,7 +216,20 @@ fn answer<L: Late>(
     }
 }
 
+/// Ends an exchange without a response.
+#[cold]
+fn finish_dropped(
+    serving: &Serving,
+    snapshot: &Snapshot,
+    (counters, tap): (&Counters, &mut Tap),
+    (from, request): (SocketAddr, &Received<'_>),
+    kind: Kind,
+) {
+    Exchange::dropped(Transport::Udp, from, request, kind).finish(serving, snapshot, counters, tap);
+}
+
 /// Puts a response under the listener's limit; what becomes of it is a kind of its own where that is not what was made.
+#[inline]
 fn limit(
     serving: &Serving,
     snapshot: &Snapshot,
