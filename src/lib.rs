@@ -36,6 +36,7 @@ pub mod incidents;
 #[cfg(test)]
 mod logged;
 pub mod observe;
+mod parallel;
 pub mod questions;
 pub mod resolve;
 pub mod respond;

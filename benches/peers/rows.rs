@@ -13,7 +13,7 @@ use super::report::Report;
 use super::servers::{Program, Running, find};
 use super::udp::{Clients, Counts, SOCKETS};
 use super::world::{APEX, Question, Workload, World, address, host_label, message};
-use super::{changes, dot, echo, instructions, links, process, seen, tcp};
+use super::{changes, dot, echo, instructions, links, process, publications, seen, tcp};
 
 /// Compares this server with NSD, Knot DNS and BIND.
 #[derive(Debug, Parser)]
@@ -22,7 +22,7 @@ struct Options {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "hit,kinds,instructions,networks,seen,dnsperf,latency,tcp,dot,start,reload,changes,links"
+        default_value = "hit,kinds,instructions,networks,seen,dnsperf,latency,tcp,dot,start,reload,changes,publications,links"
     )]
     rows: Vec<String>,
     /// Runs of each contestant, of which the median counts
@@ -86,6 +86,9 @@ pub(crate) fn main() {
     }
     if wants("changes") {
         changes::apply(&mut report);
+    }
+    if wants("publications") {
+        publications::publish(&mut report, effort);
     }
     if wants("links") {
         links::grow(&mut report);
@@ -321,7 +324,7 @@ fn over_tcp(report: &mut Report, effort: Effort, world: &World, servers: &[Runni
 /// From the start to the first answer, and the memory that is held then.
 fn start(report: &mut Report, what: &str, zones: usize, hosts: usize) {
     const RUNS: usize = 5;
-    let world = World::new(1, zones, hosts);
+    let world = World::without_aliases(1, zones, hosts);
     let sets = (zones * hosts) as f64;
     let programs: Vec<_> = [Program::Vnetdns].into_iter().chain(peers()).collect();
     let mut rows: Vec<_> = programs.iter().map(|_| (Figures::default(), Figures::default())).collect();
@@ -340,9 +343,15 @@ fn start(report: &mut Report, what: &str, zones: usize, hosts: usize) {
     let columns = ["", "seconds to the first answer", "octets a record set"];
     report.table(&format!("Start with {what}"), &columns, &table);
     for (program, (time, memory)) in programs.iter().zip(&rows).skip(1) {
-        let mark = format!("≤ 1.00 × {}", program.name());
-        report.at_most(&format!("time to first answer, {what}"), &mark, rows[0].0.median() / time.median(), 1.0);
-        report.at_most(&format!("memory, {what}"), &mark, rows[0].1.median() / memory.median(), 1.0);
+        let (of_time, of_memory) = match (program, zones) {
+            (Program::Knot, 1) => (0.9, 0.9),
+            (Program::Knot, _) => (0.75, 0.8),
+            _ => (1.0, 1.0),
+        };
+        let mark = |bound: f64| format!("≤ {bound:.2} × {}", program.name());
+        let (time, memory) = (rows[0].0.median() / time.median(), rows[0].1.median() / memory.median());
+        report.at_most(&format!("time to first answer, {what}"), &mark(of_time), time, of_time);
+        report.at_most(&format!("memory, {what}"), &mark(of_memory), memory, of_memory);
     }
 }
 
@@ -390,7 +399,7 @@ fn republish(report: &mut Report) {
     let query = message(1, &format!("{}.{APEX}", host_label(0)), 1, false);
     let mut times = Figures::default();
     for generation in 2..RUNS + 2 {
-        world.change(generation);
+        world.change(0, generation);
         let start = Instant::now();
         process::signal(server.process(), Signal::SIGHUP).expect("it runs");
         let mut buffer = [0; 1500];

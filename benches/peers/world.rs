@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -60,28 +60,27 @@ pub(crate) struct Workload {
 }
 
 impl World {
-    /// A world of so many networks, and private zones with so many hosts each.
+    /// A world of so many networks, and private zones with so many hosts each, to which a public zone has aliases.
     pub(crate) fn new(networks: usize, zones: usize, hosts: usize) -> Self {
-        let directory = tempfile::tempdir().expect("a place for zone files");
-        let zone = |apex: String, write: &dyn Fn(&mut dyn std::io::Write)| {
-            let file = directory.path().join(format!("{apex}.zone"));
-            let mut output = BufWriter::new(File::create(&file).expect("a zone file"));
-            write_apex(&mut output, &apex, 1);
-            write(&mut output);
-            output.flush().expect("room on the disk");
-            Zone { apex, file }
-        };
-        let private = |at: usize| {
-            let apex = if at == 0 { APEX.to_owned() } else { format!("zone{at}.contoso.internal") };
-            zone(apex, &|output| (0..hosts).for_each(|host| write_host(output, host, 1)))
-        };
-        let private: Vec<_> = (0..zones).map(private).collect();
-        let public = zone(PUBLIC.to_owned(), &|output| {
+        let mut world = Self::without_aliases(networks, zones, hosts);
+        let write = |output: &mut dyn std::io::Write| {
             for host in 0..hosts {
                 writeln!(output, "{} CNAME {}.{APEX}.", host_label(host), host_label(host)).expect("room");
             }
-        });
-        Self { public: vec![public], private, networks, hosts, directory }
+        };
+        world.public.push(Zone::new(world.directory.path(), PUBLIC.to_owned(), &write));
+        world
+    }
+
+    /// The same without public zones.
+    pub(crate) fn without_aliases(networks: usize, zones: usize, hosts: usize) -> Self {
+        let directory = tempfile::tempdir().expect("a place for zone files");
+        let private = |at: usize| {
+            let apex = if at == 0 { APEX.to_owned() } else { format!("zone{at}.contoso.internal") };
+            Zone::new(directory.path(), apex, &|output| (0..hosts).for_each(|host| write_host(output, host, 1)))
+        };
+        let private: Vec<_> = (0..zones).map(private).collect();
+        Self { public: Vec::new(), private, networks, hosts, directory }
     }
 
     pub(crate) fn all_zones(&self) -> impl Iterator<Item = &Zone> {
@@ -131,10 +130,11 @@ impl World {
         self.directory.path().join("vnetdns.toml")
     }
 
-    /// Writes the zone that is asked for again, with other data for its first host.
-    pub(crate) fn change(&self, generation: usize) {
-        let mut output = BufWriter::new(File::create(&self.private[0].file).expect("a zone file"));
-        write_apex(&mut output, APEX, generation);
+    /// Writes a zone again, the first of which is asked for, with other data for its first host.
+    pub(crate) fn change(&self, zone: usize, generation: usize) {
+        let Zone { apex, file } = &self.private[zone];
+        let mut output = BufWriter::new(File::create(file).expect("a zone file"));
+        write_apex(&mut output, apex, generation);
         (0..self.hosts).for_each(|host| write_host(&mut output, host, if host == 0 { generation } else { 1 }));
         output.flush().expect("room on the disk");
     }
@@ -167,6 +167,18 @@ impl World {
     /// Addresses of clients, in the last networks.
     pub(crate) fn clients(&self, count: usize) -> Vec<Ipv4Addr> {
         (0..count).map(|at| client(self.networks - 1 - at % self.networks.min(4))).collect()
+    }
+}
+
+impl Zone {
+    /// Writes the file of a zone, of which `write` writes the records behind those of its apex.
+    fn new(directory: &Path, apex: String, write: &dyn Fn(&mut dyn std::io::Write)) -> Self {
+        let file = directory.join(format!("{apex}.zone"));
+        let mut output = BufWriter::new(File::create(&file).expect("a zone file"));
+        write_apex(&mut output, &apex, 1);
+        write(&mut output);
+        output.flush().expect("room on the disk");
+        Self { apex, file }
     }
 }
 

@@ -350,7 +350,7 @@ impl Inventory {
                 names.insert(member.privatelink_name.clone(), reason.clone());
             }
         };
-        catalogue.shared_members().for_each(|member| add(&member));
+        catalogue.shared_members().iter().for_each(|member| add(member));
         let formed =
             self.formed.iter().flat_map(|formed| formed.iter()).filter_map(|formed| formed.members.as_ref().ok());
         formed.flatten().for_each(|member| add(member));

@@ -82,6 +82,13 @@ impl Allowance {
         }
     }
 
+    /// Counts a zone file that was read ahead; `false` where it may not be read.
+    pub(super) fn take(&mut self, octets: usize) -> bool {
+        let rest = self.octets.checked_sub(octets as u64).filter(|_| !self.is_over);
+        self.octets = rest.unwrap_or(self.octets);
+        rest.is_some()
+    }
+
     /// Reads a file that a zone file includes.
     pub(super) fn include(&mut self, files: &Files, path: &Path) -> Result<Vec<u8>, Unread> {
         match self.inclusions.checked_sub(1) {

@@ -2,17 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::mem;
+use std::sync::{Arc, LazyLock};
 
 use zeroize::Zeroizing;
 
 use super::imported::{self, Text};
 use super::mirror::ServiceType;
 use super::problem::{Place, Places, Problem, Problems, Source};
+use super::read_ahead::ReadAhead;
 use super::{
     Certificates, DnsCookies, Files, LoopbackClients, ServerSettings, Sources, declare, key_file, loopback, read,
 };
 use crate::azure::{Allocations, Catalogue, Declaration, Finding, ResourceId, Service, Topology};
 use crate::codes::Code;
+
+/// The catalogue that is part of the program, read once.
+static EMBEDDED: LazyLock<Arc<Catalogue>> = LazyLock::new(|| Arc::new(Catalogue::embedded()));
 
 /// A configuration that can be served.
 #[derive(Debug)]
@@ -26,7 +31,7 @@ pub struct Config {
     /// What it serves.
     pub topology: Topology,
     /// The services that are known, those that the configuration declares among them.
-    pub catalogue: Catalogue,
+    pub catalogue: Arc<Catalogue>,
     /// What is legal but may not be meant.
     pub warnings: Problems,
     /// What it was read from; `None` where the files are not all there is to compare, as one includes others or is
@@ -120,14 +125,16 @@ pub(super) fn load_text<T>(
     let mut places = Places::default();
     let source = Source::new(file, text.as_bytes()).with_origins(origins);
     let mirror = read::read(&source, &text, &mut problems);
-    let mut catalogue = Catalogue::embedded();
+    let named = |file: &str| Files::relative(&path, file);
+    let (read_ahead, mut catalogue) = ReadAhead::new(&mirror, files, named, || EMBEDDED.clone());
     for service_type in &mirror.service_types {
         let at = service_type.value.resource_type.span().start;
-        if let Err((what, mend)) = catalogue.declare(service(&service_type.value)) {
+        if let Err((what, mend)) = Arc::make_mut(&mut catalogue).declare(service(&service_type.value)) {
             problems.report(Code::BadServiceType, source.place(at), what, mend);
         }
     }
-    let mut declarer = declare::Declarer::new(&mirror, &catalogue, files, &path, &source, &mut places, &mut problems);
+    let mut declarer =
+        declare::Declarer::new(&mirror, &catalogue, read_ahead, files, &path, &source, &mut places, &mut problems);
     let mut server = declarer.server(&mirror.server);
     server.metrics = mirror.metrics.as_ref().and_then(|metrics| declarer.metrics(&metrics.value));
     server.dnstap = mirror.dnstap.as_ref().and_then(|dnstap| declarer.dnstap(dnstap));

@@ -16,6 +16,7 @@ mod loopback;
 mod mirror;
 mod problem;
 mod read;
+mod read_ahead;
 mod record_data;
 mod regular_file;
 mod secret_file;

@@ -55,6 +55,15 @@ impl Places {
         Origin(self.places.len() as u32 - 1)
     }
 
+    /// Adds other places behind these, and returns by how much their origins grow.
+    pub(super) fn append(&mut self, mut others: Self) -> u32 {
+        let (files, places) = (self.files.len() as u32, self.places.len() as u32);
+        others.places.iter_mut().for_each(|[file, ..]| *file += files);
+        self.files.append(&mut others.files);
+        self.places.append(&mut others.places);
+        places
+    }
+
     pub(super) fn place(&self, origin: Origin) -> Place {
         let [file, line, column] = self.places[origin.0 as usize];
         Place { file: self.files[file as usize].clone(), line, column }
@@ -118,6 +127,11 @@ impl Problems {
 
     pub(super) fn push(&mut self, problem: Problem) {
         self.0.push(problem);
+    }
+
+    /// Adds others behind these.
+    pub(super) fn append(&mut self, mut others: Self) {
+        self.0.append(&mut others.0);
     }
 
     /// How many there are.

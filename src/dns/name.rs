@@ -389,7 +389,11 @@ impl Ord for NameRef<'_> {
             }
         }
         // One that has no label left is the other's ancestor, and comes before it as an empty label would.
-        our_label.iter().map(u8::to_ascii_lowercase).cmp(their_label.iter().map(u8::to_ascii_lowercase))
+        // Most names of a zone begin alike.
+        let (ours, theirs) = (our_label.as_chunks::<8>().0, their_label.as_chunks::<8>().0);
+        let alike = 8 * ours.iter().zip(theirs).take_while(|(ours, theirs)| ours == theirs).count();
+        let (ours, theirs) = (our_label[alike..].iter(), their_label[alike..].iter());
+        ours.map(u8::to_ascii_lowercase).cmp(theirs.map(u8::to_ascii_lowercase))
     }
 }
 

@@ -1,8 +1,7 @@
 //! Topology → snapshot. Pure, and meant to run off the threads that serve.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
-use std::{iter, thread};
+use std::sync::Arc;
 
 use super::designated::Designated;
 use super::{
@@ -13,6 +12,7 @@ use crate::azure::{
     self, KeyNetworks, NetworkId, ResolutionPolicy, ResourceId, Scope, Strangers, Topology, UnknownNames, ZoneContents,
 };
 use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
+use crate::parallel;
 use crate::view::{
     Belonging, BySuffix, Certificate, CertificateHolder, Forwarder, ForwarderId, Identifier, Key, KeyHolder,
     LinkedZone, Selector, SelectorRule, SuffixTable, ViewId, ZoneId,
@@ -341,25 +341,7 @@ fn alike(views: &[View]) -> Box<[ViewId]> {
 }
 
 /// Fewer zones than that are compiled before another thread has started.
-const ITEMS_OF_A_THREAD: usize = 32;
-
-/// Does the work for each item, on as many threads as there are processors for them.
-fn in_parallel<T: Send, R: Send>(items: &mut [T], work: impl Fn(&mut T) -> R + Sync) -> Vec<R> {
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(items.len().div_ceil(ITEMS_OF_A_THREAD));
-    let queue = Mutex::new(items.iter_mut().enumerate());
-    let next = || queue.lock().expect("taking the next item does not panic").next();
-    let take = || iter::from_fn(next).map(|(at, item)| (at, work(item))).collect::<Vec<_>>();
-    let mut done = thread::scope(|scope| {
-        // Where no further thread can start, those that did have more to do.
-        let start = || thread::Builder::new().name("compile".to_owned()).spawn_scoped(scope, take);
-        let others: Vec<_> = iter::repeat_with(start).take(threads.saturating_sub(1)).map_while(Result::ok).collect();
-        let mut done = take();
-        done.extend(others.into_iter().flat_map(|thread| thread.join().expect("compiling does not panic")));
-        done
-    });
-    done.sort_unstable_by_key(|(at, _)| *at);
-    done.into_iter().map(|(_, result)| result).collect()
-}
+const ZONES_OF_A_THREAD: usize = 32;
 
 /// All zones, those compiled that are not yet.
 fn served_zones(
@@ -377,7 +359,9 @@ fn served_zones(
             known.entry(apex).or_default().push(&served.zone);
         }
     }
-    let compiled = in_parallel(&mut open, |zone| compile(zone, known.get(&zone.apex).map_or(&[][..], Vec::as_slice)));
+    let compiled = parallel::map(&mut open, ZONES_OF_A_THREAD, "compile", |zone| {
+        compile(zone, known.get(&zone.apex).map_or(&[][..], Vec::as_slice))
+    });
     compiled.into_iter().collect::<Result<(), _>>()?;
     Ok(topology.zones().iter().filter_map(|zone| served_zone(zone, changed)).collect())
 }

@@ -9,6 +9,7 @@ mod template;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 
@@ -22,14 +23,16 @@ use template::Filler;
 pub use template::variants as template_variants;
 
 /// All services that are known, and all regions.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Catalogue {
     sources: Vec<Source>,
     services: Vec<Service>,
     regions: BTreeMap<String, Region>,
+    /// The members whose public names all customers share, once somebody has asked for them.
+    shared: OnceLock<Vec<Arc<ResourceMember>>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Region {
     cloud: String,
     /// Short code; empty where it is not known.
@@ -104,7 +107,8 @@ impl Catalogue {
         let regions = clouds.into_iter().flat_map(|(cloud, regions)| {
             regions.into_iter().map(move |(name, code)| (name, Region { cloud: cloud.clone(), code }))
         });
-        Self { sources: file.source, services: file.service, regions: regions.collect() }
+        let (sources, services) = (file.source, file.service);
+        Self { sources, services, regions: regions.collect(), shared: OnceLock::new() }
     }
 
     /// What says the names of a member.
@@ -131,6 +135,7 @@ impl Catalogue {
         };
         self.services.retain(|other| !is_same(other));
         self.services.push(service);
+        self.shared = OnceLock::new();
         Ok(())
     }
 
@@ -249,7 +254,11 @@ impl Catalogue {
     }
 
     /// The members whose public names all customers of their service share: nothing of a resource is in them.
-    pub(super) fn shared_members(&self) -> impl Iterator<Item = ResourceMember> {
+    pub(super) fn shared_members(&self) -> &[Arc<ResourceMember>] {
+        self.shared.get_or_init(|| self.form_shared_members().map(Arc::new).collect())
+    }
+
+    fn form_shared_members(&self) -> impl Iterator<Item = ResourceMember> {
         let services = self.services.iter().filter(|service| service.each.is_none() && service.scope.is_none());
         services.flat_map(move |service| {
             let id = ResourceGroup::default().resource(&service.resource_type, "everybody");

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::template;
 
 /// A document, capture or template that says what a service's names are.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// What members refer to it by.

@@ -67,7 +67,7 @@ fn one_each<'a>(
     let mut ids = Vec::new();
     let mut of_network: HashMap<NetworkId, &ResourceId> = HashMap::new();
     for (id, links) in linked {
-        ids.push((Declared::new(&**id, id.origin), inventory.label(id)));
+        ids.push((Declared::new(&**id, id.origin), || inventory.label(id)));
         if links.is_empty() {
             findings.push(Finding::new(
                 Code::RulesetWithoutLink,

@@ -73,10 +73,9 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
 }
 
 fn internal_suffix(network: &VirtualNetwork, findings: &mut Vec<Finding>) {
+    let Some(suffix) = &network.internal_domain_name_suffix else { return };
     let apex: Name = INTERNAL_APEX.parse().expect("a constant");
-    if let Some(suffix) = &network.internal_domain_name_suffix
-        && (!suffix.as_ref().is_within(apex.as_ref()) || **suffix == apex)
-    {
+    if !suffix.as_ref().is_within(apex.as_ref()) || **suffix == apex {
         findings.push(Finding::new(
             Code::BadName,
             suffix.origin,
@@ -88,14 +87,10 @@ fn internal_suffix(network: &VirtualNetwork, findings: &mut Vec<Finding>) {
 
 /// Registration in reverse zones fails (private-reverse-dns.md).
 fn registration(inventory: &Inventory, findings: &mut Vec<Finding>) {
-    let is_reverse = |name: &Name| {
-        ["in-addr.arpa", "ip6.arpa"].iter().any(|apex| {
-            let apex: Name = apex.parse().expect("a constant");
-            name.as_ref().is_within(apex.as_ref())
-        })
-    };
-    for zone in inventory.private_dns_zones.iter().filter(|zone| is_reverse(&zone.name)) {
-        for link in zone.virtual_network_links.iter().filter(|link| link.registration_enabled) {
+    let apexes = ["in-addr.arpa", "ip6.arpa"].map(|apex| apex.parse::<Name>().expect("a constant"));
+    let is_reverse = |name: &Name| apexes.iter().any(|apex| name.as_ref().is_within(apex.as_ref()));
+    for (at, zone) in inventory.private_dns_zones.iter().enumerate() {
+        for link in inventory.registering(at).filter(|_| is_reverse(&zone.name)) {
             findings.push(Finding::new(
                 Code::RegistrationRefused,
                 link.link.virtual_network.origin,

@@ -36,7 +36,7 @@ pub(super) fn declaration(inventory: &Inventory, catalogue: &Catalogue, findings
 /// Checks resources against each other.
 fn resources(inventory: &Inventory, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
     let mut identities = |kind, ids: &mut dyn Iterator<Item = &Declared<ResourceId>>| {
-        let labelled = ids.map(|id| (Declared::new(&**id, id.origin), inventory.label(id)));
+        let labelled = ids.map(|id| (Declared::new(&**id, id.origin), || inventory.label(id)));
         unique_as(kind, labelled, findings);
     };
     identities("virtual network", &mut inventory.virtual_networks.iter().map(|network| &network.id));
@@ -71,14 +71,14 @@ fn resources(inventory: &Inventory, catalogue: &Catalogue, findings: &mut Vec<Fi
 
 /// Refuses two of a kind that have one name.
 fn unique<'a, T: ToString + 'a>(kind: &str, names: impl Iterator<Item = &'a Declared<T>>, findings: &mut Vec<Finding>) {
-    let named = names.map(|name| (Declared::new(name.to_string().to_lowercase(), name.origin), name.to_string()));
+    let named = names.map(|name| (Declared::new(name.to_string().to_lowercase(), name.origin), || name.to_string()));
     unique_as(kind, named, findings);
 }
 
-/// Refuses two of a kind that are the same by what is compared; each comes with what it is called.
-fn unique_as<T: Hash + Eq>(
+/// Refuses two of a kind that are the same by what is compared; each comes with what tells how it is called.
+fn unique_as<T: Hash + Eq, L: FnOnce() -> String>(
     kind: &str,
-    named: impl Iterator<Item = (Declared<T>, String)>,
+    named: impl Iterator<Item = (Declared<T>, L)>,
     findings: &mut Vec<Finding>,
 ) {
     let mut seen = HashSet::new();
@@ -88,7 +88,7 @@ fn unique_as<T: Hash + Eq>(
             findings.push(Finding::new(
                 Code::Duplicate,
                 origin,
-                format!("there is a {kind} \"{label}\" already"),
+                format!("there is a {kind} \"{}\" already", label()),
                 "give each a name of its own, or remove one",
             ));
         }

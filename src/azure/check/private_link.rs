@@ -150,7 +150,7 @@ pub(super) fn scope(
         ));
         return;
     }
-    let labelled = scope.scoped_resources.iter().map(|id| (Declared::new(&**id, id.origin), inventory.label(id)));
+    let labelled = scope.scoped_resources.iter().map(|id| (Declared::new(&**id, id.origin), || inventory.label(id)));
     unique_as("scoped resource", labelled, findings);
     for id in &scope.scoped_resources {
         let Some(scoped) = inventory.resource(id) else {

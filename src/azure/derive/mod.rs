@@ -19,12 +19,15 @@ use super::finding::Finding;
 use super::identity::ResourceId;
 use super::inventory::Inventory;
 use crate::dns::{Name, Rdatas, RecordType, Ttl, rdata};
+use crate::parallel;
 
 pub use forwarding::{Destination, Forwarding, Rule, SecurityRule, Targets};
 pub(super) use forwarding::{forwarding, has_custom_dns, standing_in};
 pub(super) use internal::INTERNAL_APEX;
 pub(super) use managed::ALIAS_APEX;
 
+/// Fewer zones than that have their record sets sorted before another thread has started.
+const ZONES_OF_A_THREAD: usize = 256;
 /// TTL of a private zone's SOA record, in seconds (seen in captures; private-dns-privatednszone.md).
 const SOA_TTL: u32 = 3600;
 /// Serial, refresh, retry, expire and minimum of a private zone's SOA record (seen in captures).
@@ -50,7 +53,7 @@ pub(super) fn zones(
 ) -> Vec<ZoneContents> {
     let declaration = inventory.declaration_mut();
     let take = |zone: &mut PrivateDnsZone| take_record_sets(&zone.name, &mut zone.record_sets);
-    let record_sets: Vec<_> = declaration.private_dns_zones.iter_mut().map(take).collect();
+    let record_sets = parallel::map(&mut declaration.private_dns_zones, ZONES_OF_A_THREAD, "derive", take);
     let declared_public: Vec<_> = declaration.public_zones.iter_mut().map(public_zone).collect();
     let inventory = &*inventory;
     let zones = inventory.private_dns_zones.iter().zip(record_sets);

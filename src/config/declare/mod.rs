@@ -26,6 +26,7 @@ use super::allowance::Allowance;
 use super::mirror::{self, Text};
 use super::problem::{Places, Problems, Source};
 use super::read::{Mirror, Read};
+use super::read_ahead::{ReadAhead, Ready};
 use super::secret_file::{SecretFile, SecretText};
 use super::sources::ZoneFile;
 use super::{Files, zone_file};
@@ -58,6 +59,7 @@ pub(super) struct Declarer<'a> {
     problems: &'a mut Problems,
     references: References<'a>,
     allowance: Allowance,
+    read_ahead: ReadAhead,
     /// The zone files that were read, and whether one includes others.
     pub(super) zone_files: Vec<ZoneFile>,
     pub(super) secrets: Vec<SecretFile>,
@@ -71,6 +73,7 @@ impl<'a> Declarer<'a> {
     pub(super) fn new(
         mirror: &Mirror,
         catalogue: &'a Catalogue,
+        read_ahead: ReadAhead,
         files: &'a Files,
         path: &'a Path,
         source: &'a Source<'a>,
@@ -85,6 +88,7 @@ impl<'a> Declarer<'a> {
             problems,
             references: References::new(mirror, catalogue),
             allowance: Allowance::new(),
+            read_ahead,
             limits: match mirror.limits {
                 mirror::Limits::Azure => Limits::Azure,
                 mirror::Limits::Off => Limits::Off,
@@ -368,6 +372,17 @@ impl<'a> Declarer<'a> {
 
     fn zone_file(&mut self, file: &Text, apex: &Declared<Name>, is_private: bool) -> Vec<RecordSet> {
         let path = Files::relative(self.path, file.get_ref());
+        let ready = self.read_ahead.take(path.clone(), apex);
+        if let Some(ready) = ready.filter(|ready| self.allowance.take(ready.text.len())) {
+            let Ready { text, contents, places, problems } = ready;
+            let behind = self.places.append(places);
+            self.problems.append(problems);
+            let file = ZoneFile::new(&path, apex, is_private, apex.origin, text);
+            self.zone_files.push(ZoneFile { marks: contents.marks, ..file });
+            let mut record_sets = contents.record_sets;
+            record_sets.iter_mut().for_each(|set| set.origin.0 += behind);
+            return record_sets;
+        }
         match self.allowance.read(self.files, &path) {
             Ok(mut text) => {
                 let input =

@@ -36,7 +36,7 @@ pub(super) fn add(
         let beside = || entries.iter().find(|entry| entry.member.public_zone == member.public_zone);
         zones.next().map(|zone| zone.origin).or_else(|| beside().map(|entry| entry.origin))
     };
-    let shared = catalogue.shared_members();
+    let shared = catalogue.shared_members().iter();
     let shared = shared.filter(|member| !known.contains(&member.public_name) && !is_declared(member));
     let shared = shared.filter_map(|member| Some((reason(&member)?, member)));
     let shared: Vec<_> = shared
@@ -46,7 +46,7 @@ pub(super) fn add(
             is_connected: member.always_connected,
             origin,
             writer: Writer::Service,
-            member: member.into(),
+            member: member.clone(),
         })
         .collect();
     entries.extend(shared);
