@@ -133,8 +133,8 @@ pub(super) fn load_text<T>(
             problems.report(Code::BadServiceType, source.place(at), what, mend);
         }
     }
-    let mut declarer =
-        declare::Declarer::new(&mirror, &catalogue, read_ahead, files, &path, &source, &mut places, &mut problems);
+    let mut declarer = declare::Declarer::new(&mirror, &catalogue, files, &path, &source, &mut places, &mut problems);
+    declarer.read_ahead = read_ahead;
     let mut server = declarer.server(&mirror.server);
     server.metrics = mirror.metrics.as_ref().and_then(|metrics| declarer.metrics(&metrics.value));
     server.dnstap = mirror.dnstap.as_ref().and_then(|dnstap| declarer.dnstap(dnstap));

@@ -59,7 +59,7 @@ pub(super) struct Declarer<'a> {
     problems: &'a mut Problems,
     references: References<'a>,
     allowance: Allowance,
-    read_ahead: ReadAhead,
+    pub(super) read_ahead: ReadAhead,
     /// The zone files that were read, and whether one includes others.
     pub(super) zone_files: Vec<ZoneFile>,
     pub(super) secrets: Vec<SecretFile>,
@@ -73,7 +73,6 @@ impl<'a> Declarer<'a> {
     pub(super) fn new(
         mirror: &Mirror,
         catalogue: &'a Catalogue,
-        read_ahead: ReadAhead,
         files: &'a Files,
         path: &'a Path,
         source: &'a Source<'a>,
@@ -88,7 +87,7 @@ impl<'a> Declarer<'a> {
             problems,
             references: References::new(mirror, catalogue),
             allowance: Allowance::new(),
-            read_ahead,
+            read_ahead: ReadAhead::default(),
             limits: match mirror.limits {
                 mirror::Limits::Azure => Limits::Azure,
                 mirror::Limits::Off => Limits::Off,

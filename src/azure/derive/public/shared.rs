@@ -38,7 +38,7 @@ pub(super) fn add(
     };
     let shared = catalogue.shared_members().iter();
     let shared = shared.filter(|member| !known.contains(&member.public_name) && !is_declared(member));
-    let shared = shared.filter_map(|member| Some((reason(&member)?, member)));
+    let shared = shared.filter_map(|member| Some((reason(member)?, member)));
     let shared: Vec<_> = shared
         .map(|(origin, member)| Entry {
             resource: None,
