@@ -45,6 +45,7 @@ pub mod snapshot;
 pub mod state;
 mod test_server;
 pub mod tls;
+pub mod trail;
 pub mod view;
 pub mod wire;
 pub mod world;

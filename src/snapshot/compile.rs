@@ -379,8 +379,13 @@ fn compile(contents: &mut ZoneContents, known: &[&Arc<Zone>]) -> Result<(), Comp
 
 /// `None` of a zone that is not compiled.
 fn served_zone(contents: &ZoneContents, changed: Generation) -> Option<ServedZone> {
+    let id = match &contents.scope {
+        Scope::Private { id, .. } => Some(id.clone()),
+        Scope::Public | Scope::Internal { .. } => None,
+    };
     Some(ServedZone {
         zone: contents.compiled()?.clone(),
+        id,
         is_public: contents.scope == Scope::Public,
         is_internal: matches!(contents.scope, Scope::Internal { .. }),
         is_private_link: contents.is_private_link(),

@@ -143,6 +143,8 @@ pub struct Network {
 pub struct ServedZone {
     /// The compiled zone.
     pub zone: Arc<Zone>,
+    /// The identity of a private zone.
+    pub id: Option<ResourceId>,
     /// Whether everyone sees the zone.
     pub is_public: bool,
     /// Whether it is what networks know of their own machines.

@@ -1,0 +1,179 @@
+//! What the engine did for one question, as a value: a hop for each name on the way, with its steps in their order.
+//!
+//! A [`Trail`] is an [`Observer`]: it is written while the engine answers, and has words for each step. It knows the snapshot
+//! alone, so that it can be written where queries are answered, and names nothing that the asker's own view does not decide.
+//! Who wrote a record, and where, is for those who have the declaration to add.
+
+mod step;
+
+use serde::Serialize;
+
+use crate::dns::{Name, NameRef, RecordType, TypeName, rdata};
+use crate::resolve::{self, Observer};
+use crate::snapshot::{self, OUTSIDE, Snapshot};
+use crate::view::{LinkedZone, ViewId};
+use crate::zone::{Landing, Node};
+
+pub use step::{Destination, Record, ResolutionPolicy, Rule, SecurityAction, Step, WriterOf, ZoneOf};
+
+/// The way to an answer.
+#[derive(Clone, Debug)]
+pub struct Trail<'a> {
+    /// The custom DNS servers of the asker's network, where it has any.
+    pub custom_dns: Option<CustomDns>,
+    /// The names on the way, in their order. A rule that leads to another network makes two of one name.
+    pub hops: Vec<Hop>,
+    snapshot: &'a Snapshot,
+    view: ViewId,
+    qtype: RecordType,
+}
+
+/// A network asks its custom DNS servers in place of Azure-provided DNS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CustomDns {
+    /// The network.
+    pub network: String,
+    /// Who answers.
+    pub leads_to: Destination,
+}
+
+/// One name on the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Hop {
+    /// The name that is looked up.
+    pub name: String,
+    /// The network as whose client it is; none for clients outside all networks.
+    pub network: Option<String>,
+    /// What happens, in order.
+    pub steps: Vec<Step>,
+    /// The view as whose client it is.
+    #[serde(skip)]
+    pub view: ViewId,
+    /// The name, to look up more of it.
+    #[serde(skip)]
+    pub qname: Name,
+}
+
+impl<'a> Trail<'a> {
+    /// One on which nothing has happened yet.
+    pub fn new(snapshot: &'a Snapshot, view: ViewId, qtype: RecordType) -> Self {
+        Self { custom_dns: None, hops: Vec::new(), snapshot, view, qtype }
+    }
+
+    /// What a network is called.
+    fn network(&self, view: ViewId) -> Option<String> {
+        self.snapshot.view(view).reference().map(str::to_owned)
+    }
+
+    fn destination(&self, destination: &snapshot::Destination) -> Destination {
+        match destination {
+            snapshot::Destination::View(view) => Destination::Network(self.network(*view).unwrap_or_default()),
+            snapshot::Destination::Servers(targets) => Destination::Servers(targets.addresses().to_vec()),
+            snapshot::Destination::Unknown => Destination::Unknown,
+        }
+    }
+
+    fn zone(&self, linked: LinkedZone) -> ZoneOf {
+        let served = self.snapshot.zone(linked.zone);
+        ZoneOf {
+            apex: served.zone.apex().name().to_string(),
+            resource_group: served.id.as_ref().map(|id| id.resource_group().name().to_owned()),
+            number: linked.zone,
+        }
+    }
+
+    fn push(&mut self, step: Step) {
+        if let Some(hop) = self.hops.last_mut() {
+            hop.steps.push(step);
+        }
+    }
+
+    fn begin(&mut self, name: NameRef<'_>) {
+        let network = self.network(self.view);
+        let (view, qname) = (self.view, name.to_name());
+        self.hops.push(Hop { name: name.to_string(), network, steps: Vec::new(), view, qname });
+    }
+
+    fn landed(&mut self, landing: Landing<'_>) {
+        let step = match landing {
+            Landing::Exact(node) => self.data(node, None),
+            Landing::Wildcard { source_of_synthesis: node } => self.data(node, Some(node.name().to_string())),
+            Landing::Cut { cut, at_cut: true } if self.qtype == RecordType::DS => self.data(cut, None),
+            Landing::Cut { cut, .. } => Step::Referral { zone_cut: cut.name().to_string() },
+            Landing::Dname(node) => Step::Dname { owner: node.name().to_string() },
+            Landing::Missing { closest_encloser: node } => Step::Missing { closest_encloser: node.name().to_string() },
+        };
+        self.push(step);
+    }
+
+    fn data(&self, node: Node<'_>, wildcard: Option<String>) -> Step {
+        let types: Vec<_> = node.rrsets().map(|rrset| rrset.rtype()).collect();
+        let is_wanted = |rtype: &RecordType| *rtype == self.qtype || self.qtype == RecordType::ANY;
+        let found = types.iter().copied().find(is_wanted).or_else(|| node.alias().map(|_| RecordType::CNAME));
+        let Some(rtype) = found else {
+            let types = types.into_iter().map(|rtype| TypeName(rtype).to_string()).collect();
+            return Step::NoData { r#type: TypeName(self.qtype).to_string(), types, wildcard };
+        };
+        let alias = node.alias().filter(|_| rtype == RecordType::CNAME);
+        let target = alias.and_then(|alias| alias.rdatas().next().and_then(rdata::target));
+        Step::Found(Record {
+            r#type: TypeName(rtype).to_string(),
+            wildcard,
+            alias_for: target.map(|target| target.to_string()),
+            writer: None,
+            place: None,
+            key: (node.name().to_name(), rtype),
+        })
+    }
+
+    /// Whether the name that is looked up is the target of an alias.
+    fn is_after_alias(&self) -> bool {
+        let first = self.hops.first();
+        first.is_some_and(|first| self.hops.iter().any(|hop| hop.qname != first.qname))
+    }
+}
+
+impl Observer for Trail<'_> {
+    fn observe(&mut self, step: resolve::Step<'_>) {
+        use resolve::Step as Seen;
+        let step = match step {
+            Seen::Name(name) => return self.begin(name),
+            Seen::View(view) => {
+                self.view = view;
+                return;
+            }
+            Seen::Landed(landing) => return self.landed(landing),
+            // The servers are told of with the question for them.
+            Seen::Reply(_) => return,
+            Seen::CustomDns(destination) => {
+                let network = self.network(self.view).unwrap_or_default();
+                self.custom_dns = Some(CustomDns { network, leads_to: self.destination(destination) });
+                return;
+            }
+            Seen::NoPrivateZone if self.view == OUTSIDE => return,
+            Seen::NoPrivateZone => Step::NoPrivateZone,
+            Seen::Security(action) => Step::SecurityPolicy { action: action.into() },
+            Seen::Rule(rule) => Step::ForwardingRule(Rule {
+                ruleset: rule.ruleset.to_string(),
+                domain: rule.domain_name.to_string(),
+                leads_to: self.destination(&rule.destination),
+            }),
+            Seen::Circle => Step::Circle,
+            Seen::Upstream => Step::Upstream,
+            Seen::PrivateZone(linked) => {
+                Step::PrivateZone { zone: self.zone(linked), resolution_policy: linked.resolution_policy.into() }
+            }
+            Seen::ResolverArpa => Step::ResolverArpa,
+            Seen::InternalZone(linked) => Step::InternalZone { zone: self.zone(linked) },
+            Seen::PublicZone(linked) => Step::PublicZone { zone: self.zone(linked) },
+            Seen::NotHeld => Step::NotHeld { after_alias: self.is_after_alias() },
+            Seen::NotKnown => Step::NotKnown,
+            Seen::Redirect { closest_encloser } => {
+                Step::Fallback { closest_encloser: closest_encloser.name().to_string() }
+            }
+            Seen::NotGiven(rrset) => Step::NotGiven { r#type: TypeName(rrset.rtype()).to_string() },
+            Seen::ChainEnds => Step::ChainEnds,
+        };
+        self.push(step);
+    }
+}
