@@ -82,6 +82,7 @@ fn the_rooms_of_azure_use_those_before_them() {
         "allocate",
         "derive",
         "check",
+        "mistakes",
         "advice",
         "topology",
         "edit",

@@ -9,7 +9,8 @@
 //! `declaration` (resources as declared), `finding`, `contents` (zones with their records), `catalogue` (what Private
 //! Link services are called), `change`, `touched` (what changes are about), `inventory` (finds declared resources by
 //! identity), `allocate` (the addresses of private endpoints), `derive` (what the platform writes), `check` (what is
-//! refused), `advice` (what is legal but bites), `topology` and `edit`, which put these together.
+//! refused), `mistakes` (the classic ones, as answers show them), `advice` (what is legal but bites), `topology` and `edit`,
+//! which put these together.
 
 mod advice;
 mod allocate;
@@ -23,6 +24,7 @@ mod edit;
 mod finding;
 mod identity;
 mod inventory;
+mod mistakes;
 mod topology;
 mod touched;
 
@@ -49,4 +51,5 @@ pub use edit::Certainty;
 pub(crate) use edit::{EditedZone, source};
 pub use finding::Finding;
 pub use identity::{Directory, Kind, ReferenceError, ResourceGroup, ResourceId, ResourceIdError, Subscription, types};
+pub use mistakes::{Lookup, Mistake, MistakeKind};
 pub use topology::Topology;

@@ -8,12 +8,13 @@ use super::change::Change;
 use super::contents::{NetworkId, Scope, ZoneContents};
 use super::declaration::{
     Address, Allocations, ClientCertificate, Declaration, Declared, Forwarder, Limits, NameServer, PrivateDnsZone,
-    Strangers, TsigKey, UnknownNames, VirtualNetwork, Word,
+    Strangers, TsigKey, UnknownNames, VirtualNetwork, Word, link_names,
 };
 use super::derive::{self, Forwarding, Known};
 use super::finding::Finding;
 use super::identity::{Kind, ReferenceError, ResourceId};
 use super::inventory::Inventory;
+use super::mistakes::{self, Lookup, Mistake};
 use super::touched::Touched;
 use super::{advice, allocate, check};
 use crate::codes::{Code, Severity};
@@ -281,6 +282,19 @@ impl Topology {
     /// Who is asked beside the zones.
     pub fn forwarding(&self) -> &Forwarding {
         &self.forwarding
+    }
+
+    /// The classic mistakes that the way of an answer shows.
+    pub fn mistakes(&self, catalogue: &Catalogue, lookups: &[Lookup]) -> Vec<Mistake> {
+        mistakes::recognise(&self.inventory, catalogue, &self.zones, &self.forwarding, lookups)
+    }
+
+    /// The name of the link from a private zone, by its place among all zones, to a network.
+    pub fn link_name(&self, zone: usize, network: NetworkId) -> Option<String> {
+        let links = &self.inventory.private_dns_zones.get(zone)?.virtual_network_links;
+        let id = &self.virtual_network(network).id;
+        let at = links.iter().position(|link| *link.link.virtual_network == **id)?;
+        link_names(links.iter().map(|link| &link.link)).into_iter().nth(at)
     }
 
     /// Names under which this server is delegated to.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::ops::Deref;
 
 use data_encoding::HEXUPPER;
@@ -124,6 +125,12 @@ pub const fn compressible_at(rtype: RecordType) -> Option<usize> {
         RecordType::MX => Some(2),
         _ => None,
     }
+}
+
+/// The address of an A or AAAA record.
+pub fn address(rdata: &[u8]) -> Option<IpAddr> {
+    let v4 = || <[u8; 4]>::try_from(rdata).map(IpAddr::from).ok();
+    v4().or_else(|| <[u8; 16]>::try_from(rdata).map(IpAddr::from).ok())
 }
 
 /// The name whose addresses help whoever reads this record: additional section processing

@@ -13,13 +13,13 @@ use ipnet::IpNet;
 use super::catalogue::{Catalogue, ResourceMember};
 use super::contents::{Links, NetworkId, Scope, ZoneContents};
 use super::declaration::{
-    ConnectionState, DnsForwardingRuleset, Link, Origin, PublicNetworkAccess, RecordSet, ResolutionPolicy,
-    VirtualNetwork, Writer,
+    ConnectionState, DnsForwardingRuleset, Link, Origin, PublicNetworkAccess, ResolutionPolicy, VirtualNetwork,
 };
 use super::derive::{Destination, Forwarding};
 use super::finding::{Finding, quoted};
 use super::identity::ResourceId;
 use super::inventory::Inventory;
+use super::mistakes::predicates::{holds_nothing, takes_away};
 use crate::codes::Code;
 use crate::dns::{Name, NameRef, RecordType, rdata};
 
@@ -69,10 +69,8 @@ fn links(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneContents], f
             ));
         }
         let takes_all = links.iter().find(|(_, policy)| *policy == ResolutionPolicy::Default);
-        let is_own = |set: &RecordSet| set.rtype != RecordType::SOA && set.writer != Writer::NameServers;
-        let holds_nothing = !zone.record_sets.values().any(is_own);
         // One that endpoints are meant to write to is reported with them, or waits for an approval.
-        let is_unused = holds_nothing && zone.is_private_link() && !in_groups.contains(id);
+        let is_unused = holds_nothing(zone) && zone.is_private_link() && !in_groups.contains(id);
         if let Some((network, _)) = takes_all.filter(|_| is_unused) {
             findings.push(Finding::new(
                 Code::ZoneWithoutRecords,
@@ -166,10 +164,7 @@ fn overridden(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneContent
         if !matches!(&zone.scope, Scope::Private { links, .. } if !links.is_empty()) {
             continue;
         }
-        let mut lost = by_zone.get(&zone.apex).into_iter().flatten().filter(|members| {
-            let mut names = members.iter().map(|member| member.public_name.as_ref());
-            !names.any(|name| zone.holds(name))
-        });
+        let mut lost = by_zone.get(&zone.apex).into_iter().flatten().filter(|members| takes_away(zone, members));
         if let Some(member) = lost.find_map(|members| members.first()) {
             findings.push(Finding::new(
                 Code::PublicZoneTaken,

@@ -208,6 +208,17 @@ impl Catalogue {
         service.map(|service| service.cloud.as_str())
     }
 
+    /// Whether a service has its resources' public names in a zone of this name.
+    pub(super) fn is_public_zone(&self, zone: &Name) -> bool {
+        let zone = zone.to_string().to_ascii_lowercase();
+        let labels: Vec<&str> = zone.trim_end_matches('.').split('.').collect();
+        let members = self.services.iter().flat_map(|service| &service.members);
+        members.filter(|member| !member.private_only).any(|member| {
+            let of_variants = member.variants.iter().filter_map(|variant| variant.public_zone.as_ref());
+            of_variants.chain([&member.public_zone]).any(|template| self.fits_labels(template, &labels))
+        })
+    }
+
     /// Whether a template of at least two labels fills in to these labels.
     fn fits_labels(&self, template: &str, labels: &[&str]) -> bool {
         let templates: Vec<_> = template.split('.').collect();

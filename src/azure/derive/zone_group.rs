@@ -57,10 +57,7 @@ fn member<'a>(
     findings: &mut Vec<Finding>,
 ) -> bool {
     let Some(address) = endpoint.ip_configurations.get(&Word::from(&*member.name)) else { return true };
-    // Zones have the places here that they have in the declaration.
-    let in_group = endpoint.private_dns_zone_group.iter().filter_map(|zone| inventory.zone(zone));
-    let fitting = in_group.filter(|(_, zone)| *zone.name == member.private_zone).map(|(number, _)| number);
-    let Some(number) = fitting.min() else { return false };
+    let Some(number) = zone_for(inventory, endpoint, member) else { return false };
     let writer = Writer::PrivateEndpoint(inventory.label(&endpoint.id));
     for record_set in
         address_set(&member.privatelink_name, [**address], seconds(ZONE_GROUP_TTL), writer, endpoint.id.origin)
@@ -90,6 +87,17 @@ fn member<'a>(
         }
     }
     true
+}
+
+/// The zone that an endpoint's zone group has for a member: its place among all zones.
+pub(in crate::azure) fn zone_for(
+    inventory: &Inventory,
+    endpoint: &PrivateEndpoint,
+    member: &ResourceMember,
+) -> Option<usize> {
+    // Zones have the places here that they have in the declaration.
+    let in_group = endpoint.private_dns_zone_group.iter().filter_map(|zone| inventory.zone(zone));
+    in_group.filter(|(_, zone)| *zone.name == member.private_zone).map(|(number, _)| number).min()
 }
 
 /// Says that a zone group lacks a zone, and for which members.
