@@ -34,6 +34,8 @@ pub struct Config {
     pub catalogue: Arc<Catalogue>,
     /// What is legal but may not be meant.
     pub warnings: Problems,
+    /// Where what is declared stands.
+    pub places: Places,
     /// What it was read from; `None` where the files are not all there is to compare, as one includes others or is
     /// that of two zones, or a deleted endpoint takes records away.
     pub sources: Option<Sources>,
@@ -168,7 +170,10 @@ pub(super) fn load_text<T>(
             let mut sources = Sources { config, zone_files, secrets, warnings, is_quiet };
             sources.assign_zones(&topology);
             let sources = is_comparable.then_some(sources);
-            Ok((Config { server, certificates, cookies, topology, catalogue, warnings: problems, sources }, seen))
+            Ok((
+                Config { server, certificates, cookies, topology, catalogue, warnings: problems, places, sources },
+                seen,
+            ))
         }
         Err(findings) => {
             findings.into_iter().map(found).for_each(|problem| problems.push(problem));

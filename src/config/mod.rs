@@ -31,7 +31,7 @@ pub use imported::{ImportError, Imported, imported};
 pub use listen_address::{ListenAddress, ListenAddressError};
 pub use load::{Config, load, load_after, load_on_loopback, resources};
 pub use loopback::LoopbackClients;
-pub use problem::{Place, Problem, Problems};
+pub use problem::{Place, Places, Problem, Problems};
 pub use settings::{
     BearerToken, Chaos, DnsCookies, DnstapSettings, EncryptedTransport, Encryption, Listen, MetricsSettings,
     ResponseRateLimit, ServerSettings,

@@ -36,7 +36,7 @@ pub struct Problems(Vec<Problem>);
 
 /// The places behind a declaration's origins. There is one for each record set, so that they are kept small.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+pub struct Places {
     files: Vec<Arc<str>>,
     /// File, line and column.
     places: Vec<[u32; 3]>,
@@ -64,7 +64,11 @@ impl Places {
         places
     }
 
-    pub(super) fn place(&self, origin: Origin) -> Place {
+    /// The place of an origin of the same configuration.
+    ///
+    /// # Panics
+    /// It is that of another.
+    pub fn place(&self, origin: Origin) -> Place {
         let [file, line, column] = self.places[origin.0 as usize];
         Place { file: self.files[file as usize].clone(), line, column }
     }

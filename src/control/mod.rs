@@ -152,7 +152,8 @@ impl Control {
         adjust: impl FnOnce(&mut ServerSettings),
     ) -> Result<(Self, Loaded), LoadError> {
         let (config, loopback) = read_config(&files, &Allocations::default(), on_loopback)?;
-        let Config { server: declared, certificates, cookies, mut topology, catalogue, warnings, sources } = config;
+        let Config { server: declared, certificates, cookies, mut topology, catalogue, warnings, sources, places: _ } =
+            config;
         let mut settings = declared.clone();
         adjust(&mut settings);
         topology.set_listener_networks(settings.listener_networks());
@@ -246,7 +247,7 @@ impl Control {
             return Ok(loaded);
         }
         let (config, loopback) = read_config(&self.files, held.world.topology().allocations(), self.on_loopback)?;
-        let Config { server, certificates, cookies, mut topology, catalogue, warnings, sources } = config;
+        let Config { server, certificates, cookies, mut topology, catalogue, warnings, sources, places: _ } = config;
         topology.set_listener_networks(self.settings.listener_networks());
         held.world.replace(topology, catalogue, identity(&self.settings), |snapshot| {
             let shown = shown(&self.settings, &certificates, Some(&snapshot));

@@ -3,12 +3,17 @@
 
 mod difference;
 mod expectation;
+mod explanation;
 mod matrix;
 mod names;
 mod seen;
 
 pub use difference::{AddressChange, Change, Difference, Kind, difference};
 pub use expectation::{Coverage, Expectation, Verdict};
+pub use explanation::{
+    Answer, AnswerRecord, AskerOf, Asking, Candidate, CandidateKind, Explained, Explanation, NotChosen, Recognised,
+    Refused, WhyNot, explain,
+};
 pub use matrix::{Row, matrix};
 pub use seen::{Outcome, Seen, ask, ask_view};
 

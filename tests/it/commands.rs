@@ -25,11 +25,11 @@ fn explain_says_who_which_zone_and_what_was_found_at_each_step() {
 1. k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com.
    no private zone linked to vnet-n1 fits the name
    public zone eastus.prometheus.monitor.azure.com. answers
-   an alias for k8s02-workspace-abcd.privatelink.eastus.prometheus.monitor.azure.com., follows from Private Link resource k8s02-workspace
+   an alias for k8s02-workspace-abcd.privatelink.eastus.prometheus.monitor.azure.com., follows from Private Link resource k8s02-workspace (config/lab.toml:42:8)
 
 2. k8s02-workspace-abcd.privatelink.eastus.prometheus.monitor.azure.com.
    private zone privatelink.eastus.prometheus.monitor.azure.com. in rg-n1, linked to vnet-n1, answers, and it alone
-   A found, written by private endpoint pe-k8s02
+   A found, written by private endpoint pe-k8s02 (config/lab.toml:59:8)
 
 ;; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 0
 ;; flags: qr aa rd; QUERY: 1, ANSWER: 2, AUTHORITY: 0, ADDITIONAL: 0
@@ -40,6 +40,9 @@ fn explain_says_who_which_zone_and_what_was_found_at_each_step() {
 ;; ANSWER SECTION:
 k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com. 300 IN CNAME k8s02-workspace-abcd.privatelink.eastus.prometheus.monitor.azure.com.
 k8s02-workspace-abcd.privatelink.eastus.prometheus.monitor.azure.com. 10 IN A 10.1.0.5
+
+Clients of vnet-n1 get the private answer, of private zone privatelink.eastus.prometheus.monitor.azure.com in rg-n1, written by \
+                    private endpoint pe-k8s02.
 ";
     assert_eq!(text, expected);
 }

@@ -21,6 +21,7 @@ mod documents;
 mod encrypted;
 #[allow(dead_code, reason = "other tests use the rest")]
 mod encrypted_client;
+mod explanations;
 mod extended_errors;
 #[cfg(unix)]
 mod harness;

@@ -1,6 +1,5 @@
-//! Who asks, as the arguments say it, and how its network is known, in words.
+//! Who asks, as the arguments say it.
 
-use std::fmt::Write;
 use std::net::IpAddr;
 
 use anyhow::{Context, bail};
@@ -10,12 +9,9 @@ use ipnet::IpNet;
 use crate::azure::{NetworkId, ReferenceError, Topology};
 use crate::config::{ListenAddress, ServerSettings};
 use crate::dns::Name;
-use crate::respond::is_refused;
+use crate::questions::Explanation;
 use crate::snapshot::Snapshot;
-use crate::view::{
-    Belonging, CertificateHolder, CertificateId, Client, Forwarder, ForwarderId, Identified, KeyId, ListenerId,
-    SelectorRule, Transport, Way,
-};
+use crate::view::{CertificateId, Client, ForwarderId, KeyId, ListenerId, Transport};
 
 /// Who asks, and by which way the query comes.
 #[derive(Debug, Args)]
@@ -164,100 +160,15 @@ impl Asker {
         self.interface.as_ref().map_or_else(String::new, |interface| format!(" of interface {interface}"))
     }
 
-    /// How the client's network is known, and what of the query did not count for that.
-    pub(super) fn who(&self, snapshot: &Snapshot, client: &Client, identified: &Identified<'_>) -> String {
-        let network = identified.view().and_then(|view| snapshot.view(view).reference()).unwrap_or_default();
-        let source = client.source;
-        let of = |rule: &SelectorRule| format!("is in virtual network {network}, by the prefix {}", rule.prefix);
-        let stranger = "it sees public zones only";
-        let of_forwarder = |who: String, forwarder: &Forwarder, how: &str, rule: Option<&SelectorRule>| {
-            let name = &forwarder.name;
-            match rule {
-                Some(rule) => format!("{who} {}; that it asks is the word of forwarder {name} ({how})\n", of(rule)),
-                None => format!(
-                    "{who} is no client that forwarder {name}, who tells of it ({how}), speaks for: {stranger}\n"
-                ),
-            }
-        };
-        let mut text = match identified.way {
-            Way::Listener | Way::InboundEndpoint(_) if identified.belonging == Belonging::Gone => {
-                format!("{source} asks at an address whose virtual network is gone: REFUSED\n")
-            }
-            Way::Given => format!("A client in virtual network {network}\n"),
-            Way::Proxy(forwarder, rule) => of_forwarder(source.to_string(), forwarder, "PROXY protocol", rule),
-            Way::ClientSubnet(forwarder, rule) => {
-                let subnet = self.client_subnet().map(|subnet| subnet.to_string()).unwrap_or_default();
-                match self.client_subnet() {
-                    Some(wide) if rule.is_none() && identified.scope > wide.prefix_len() => format!(
-                        "{subnet}, of which forwarder {} tells (EDNS Client Subnet), is too wide to say whose client it is: \
-                         {stranger}\n",
-                        forwarder.name
-                    ),
-                    _ => of_forwarder(subnet, forwarder, "EDNS Client Subnet", rule),
-                }
-            }
-            Way::Key(key) => {
-                format!("{source} is in virtual network {network}, whose key {} signs the query\n", key.key.name())
-            }
-            Way::Certificate(certificate) => {
-                format!("{source} is in virtual network {network}, by the certificate {}\n", certificate.name)
-            }
-            Way::Administrator(key, rule) => {
-                let subnet = self.client_subnet().map(|subnet| subnet.to_string()).unwrap_or_default();
-                let is_where = rule.map_or_else(|| format!("is in no virtual network: {stranger}"), of);
-                format!("{subnet} {is_where}; that it asks is the word of whoever has the key {}\n", key.key.name())
-            }
-            Way::Listener => {
-                format!("{source} is in virtual network {network}, as everybody is who asks at this listener\n")
-            }
-            Way::InboundEndpoint(rule) => format!(
-                "{source} is in virtual network {network}, as everybody is who asks at its inbound endpoint {}\n",
-                rule.prefix.addr()
-            ),
-            Way::Source(Some(rule)) => format!("{source} {}\n", of(rule)),
-            Way::Source(None) => format!("{source} is in no virtual network: {stranger}\n"),
-        };
-        let mut note = |note: std::fmt::Arguments<'_>| writeln!(text, "({note})").expect("a string takes it");
-        let decides = matches!(identified.way, Way::Key(_) | Way::Administrator(..));
-        if let Some(key) = client.key.filter(|_| !decides) {
-            note(format_args!("its key {} does not decide that", snapshot.identifier().key(key).key.name()));
-        }
-        if let Some(id) = client.certificate
-            && !matches!(identified.way, Way::Certificate(_))
-        {
-            let certificate = snapshot.identifier().certificate(id);
-            let is_sender = matches!(
-                (certificate.holder, identified.way),
-                (CertificateHolder::Forwarder(_), Way::ClientSubnet(..))
-            );
-            match is_sender {
-                true => note(format_args!("whoever asks is known by the certificate {}", certificate.name)),
-                false => note(format_args!("its certificate {} does not decide that", certificate.name)),
-            }
-        }
-        let has_counted = matches!(identified.way, Way::ClientSubnet(..) | Way::Administrator(..));
-        if let Some(subnet) = self.client_subnet().filter(|_| !has_counted) {
-            let why = match () {
-                () if matches!(identified.way, Way::Key(_)) => "the key comes before it",
-                () if matches!(identified.way, Way::Certificate(_)) => "the certificate comes before it",
-                () => "its sender is no forwarder with client_subnet = true",
-            };
-            note(format_args!("the client subnet {subnet} changes nothing: {why}"));
-        } else if let (Some(via), Way::Source(_) | Way::Listener | Way::InboundEndpoint(_)) =
-            (&self.via, identified.way)
-        {
-            note(format_args!(
-                "forwarder {via} asks from {source} and tells nothing of {}: give --ecs with what it sends",
-                self.from
-            ));
-        }
-        if is_refused(snapshot, client, identified) {
-            match client.is_admitted {
-                false => note(format_args!("the listener's allow_from does not hold {source}: REFUSED")),
-                true => note(format_args!("the server's strangers = \"refused\": REFUSED")),
-            }
-        }
-        text
+    /// A note on the forwarder that asks by its own address, and tells nothing of its client.
+    pub(super) fn silent_forwarder(&self, explanation: &Explanation) -> Option<String> {
+        let via = self.via.as_ref()?;
+        let is_by_address = matches!(explanation.asker.way, "source_address" | "listener" | "inbound_endpoint");
+        let source = explanation.asker.source.filter(|_| is_by_address && self.ecs.is_none())?;
+        Some(format!(
+            "forwarder {via} asks from {source} and tells nothing of {}: give --ecs with what it sends",
+            self.from
+        ))
     }
 }
 

@@ -1,0 +1,198 @@
+//! Why a client gets its answer: who it is, what could have answered at each name, what did, and what is likely not meant.
+
+mod answer;
+mod asker;
+mod candidates;
+mod conclusion;
+
+use std::net::SocketAddr;
+
+use domain::base::opt::ClientSubnet;
+use domain::base::{self, MessageBuilder, Rtype};
+use ipnet::IpNet;
+use serde::Serialize;
+
+use super::Asked;
+use crate::azure::{Catalogue, Lookup, NetworkId, Origin};
+use crate::codes::Code;
+use crate::dns::{NameRef, RecordType, TypeName};
+use crate::resolve::Replies;
+use crate::respond::{Disposition, is_refused, respond_observed, view_of};
+use crate::trail::{CustomDns, Hop, Step, Trail, WriterOf};
+use crate::view::Client;
+use crate::wire::{Received, Response};
+
+pub use answer::{Answer, AnswerRecord};
+pub use asker::{AskerOf, NotChosen, Refused, WhyNot};
+pub use candidates::{Candidate, CandidateKind};
+
+/// Why a client gets its answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// The name that is asked for.
+    pub name: String,
+    /// The type that is asked for.
+    pub r#type: String,
+    /// Who asks.
+    pub asker: AskerOf,
+    /// The custom DNS servers of the asker's network, where it has any.
+    pub custom_dns: Option<CustomDns>,
+    /// The names on the way, in their order; none where the question is refused before a zone is asked.
+    pub hops: Vec<Explained>,
+    /// The servers that have the answer, in the order in which they are asked; none where it is known here.
+    pub asks: Vec<SocketAddr>,
+    /// The answer; none where other servers have it.
+    pub answer: Option<Answer>,
+    /// The classic mistakes that the way shows.
+    pub mistakes: Vec<Recognised>,
+    /// What it comes to, with what is likely to mend it: a sentence or two.
+    pub conclusion: String,
+}
+
+/// A name on the way, with all that could have answered for it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explained {
+    /// What happened.
+    #[serde(flatten)]
+    pub hop: Hop,
+    /// Why the name is not certain, where the catalogue has it from no source.
+    pub unverified: Option<String>,
+    /// What could have answered, in the order in which it is looked for.
+    pub candidates: Vec<Candidate>,
+}
+
+/// A mistake that was recognised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Recognised {
+    /// Its name, which stays what it is.
+    pub name: &'static str,
+    /// The code of what `vnetdns check` finds of its kind.
+    pub code: Option<&'static str>,
+    /// What is the case.
+    pub what: String,
+    /// What is likely to mend it.
+    pub mend: String,
+}
+
+/// What is asked, and by whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// The client, as the server would know it.
+    pub client: &'a Client,
+    /// The query's EDNS Client Subnet.
+    pub client_subnet: Option<IpNet>,
+    /// The name.
+    pub name: NameRef<'a>,
+    /// The type.
+    pub qtype: RecordType,
+}
+
+/// Explains an answer. `place` says where what has an origin is declared. `None` where the query gets no response.
+pub fn explain(
+    world: &Asked,
+    catalogue: &Catalogue,
+    place: &dyn Fn(Origin) -> String,
+    asking: &Asking<'_>,
+) -> Option<Explanation> {
+    let Asked { topology, snapshot } = world;
+    let &Asking { client, client_subnet, name, qtype } = asking;
+    let identified = snapshot.identifier().identify(client, client_subnet);
+    let mut trail = Trail::new(snapshot, view_of(&identified), qtype);
+    let request = query(name, qtype, client_subnet);
+    let (replies, mut response) = (Replies::default(), Response::new());
+    let outcome = respond_observed(snapshot, client, &Received::parse(&request), &replies, &mut response, &mut trail)?;
+    let (answer, asks) = match outcome {
+        Disposition::Forward { question, .. } => (None, question.targets.addresses().to_vec()),
+        Disposition::Answered(_) => (Answer::read(response.as_octets()), Vec::new()),
+    };
+    let Trail { custom_dns, hops, .. } = trail;
+    let hops: Vec<_> = hops.into_iter().map(|hop| explained(world, place, hop)).collect();
+    let mistakes = topology.mistakes(catalogue, &lookups(world, &hops));
+    let mistakes = mistakes.into_iter().map(|mistake| Recognised {
+        name: mistake.kind.name(),
+        code: mistake.kind.code().map(Code::as_str),
+        what: mistake.what,
+        mend: mistake.mend,
+    });
+    let is_refused = is_refused(snapshot, client, &identified);
+    let mut explanation = Explanation {
+        name: name.to_string(),
+        r#type: TypeName(qtype).to_string(),
+        asker: asker::asker(world, client, client_subnet, &identified, is_refused),
+        custom_dns,
+        hops,
+        asks,
+        answer,
+        mistakes: mistakes.collect(),
+        conclusion: String::new(),
+    };
+    explanation.conclusion = conclusion::conclude(&explanation);
+    Some(explanation)
+}
+
+/// A query as a stub resolver without EDNS sends it, or as a forwarder does with a client subnet.
+fn query(qname: NameRef<'_>, qtype: RecordType, client_subnet: Option<IpNet>) -> Vec<u8> {
+    const FITS: &str = "a vector takes a query";
+    let mut builder = MessageBuilder::new_vec();
+    builder.header_mut().set_rd(true);
+    let mut builder = builder.question();
+    let qname = base::Name::from_slice(qname.as_wire()).expect("a name in wire format");
+    builder.push((qname, Rtype::from_int(qtype.into()))).expect(FITS);
+    let mut builder = builder.additional();
+    if let Some(subnet) = client_subnet {
+        let subnet = ClientSubnet::new(subnet.prefix_len(), 0, subnet.addr());
+        builder.opt(|opt| opt.push(&subnet)).expect(FITS);
+    }
+    builder.finish()
+}
+
+/// Adds what the declaration knows of a name on the way: who wrote the record and where, and what else could have answered.
+fn explained(world: &Asked, place: &dyn Fn(Origin) -> String, mut hop: Hop) -> Explained {
+    let mut zone = None;
+    for step in &mut hop.steps {
+        match step {
+            Step::PrivateZone { zone: chosen, .. }
+            | Step::InternalZone { zone: chosen }
+            | Step::PublicZone { zone: chosen } => zone = Some(chosen.number),
+            Step::Found(record) => {
+                // Zones of the snapshot have the numbers that they have in the topology.
+                let contents = zone.and_then(|zone| world.topology.zones().get(zone.index()));
+                if let Some(set) = contents.and_then(|contents| contents.record_sets.get(&record.key)) {
+                    (record.writer, record.place) = (Some(WriterOf::from(&set.writer)), Some(place(set.origin)));
+                }
+            }
+            _ => {}
+        }
+    }
+    let unverified = world.topology.unverified().get(&hop.qname).cloned();
+    let candidates = candidates::candidates(world, &hop);
+    Explained { hop, unverified, candidates }
+}
+
+/// The number of the network as whose client a name was looked up.
+fn network_of(world: &Asked, hop: &Hop) -> Option<NetworkId> {
+    world.snapshot.view(hop.view).network.as_ref().map(|network| network.number)
+}
+
+/// The way as those see it who look for mistakes.
+fn lookups(world: &Asked, hops: &[Explained]) -> Vec<Lookup> {
+    let lookup = |Explained { hop, .. }: &Explained| {
+        let zone = hop.steps.iter().find_map(|step| match step {
+            Step::PrivateZone { zone, .. } => Some(zone.number.index()),
+            _ => None,
+        });
+        let rule = hop.steps.iter().find_map(|step| match step {
+            Step::ForwardingRule(rule) => rule.domain.parse().ok(),
+            _ => None,
+        });
+        Some(Lookup {
+            name: hop.qname.clone(),
+            network: network_of(world, hop)?,
+            zone,
+            rule,
+            is_found: !hop.steps.iter().any(|step| matches!(step, Step::Missing { .. } | Step::Fallback { .. })),
+            falls_back: hop.steps.iter().any(|step| matches!(step, Step::Fallback { .. })),
+        })
+    };
+    hops.iter().filter_map(lookup).collect()
+}
