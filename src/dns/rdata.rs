@@ -12,6 +12,7 @@ use domain::base::rdata::ParseAnyRecordData;
 use domain::base::zonefile_fmt::{DisplayKind, ZonefileFmt};
 use domain::dep::octseq::Parser;
 use domain::rdata::AllRecordData;
+use smallvec::SmallVec;
 
 use super::{Name, NameRef, RecordType};
 
@@ -20,19 +21,19 @@ mod form;
 pub(crate) use form::{Field, Form, form};
 
 /// The data of a record set, each record once (RFC 2181 §5): of equal ones the first. None where the set exists and its
-/// records are not known.
+/// records are not known. Most sets have one record, which needs no list of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rdatas(Vec<Box<[u8]>>);
+pub struct Rdatas(SmallVec<[Box<[u8]>; 1]>);
 
 impl Rdatas {
     /// The data of one record.
     pub fn one(rdata: impl Into<Box<[u8]>>) -> Self {
-        Self(vec![rdata.into()])
+        Self(SmallVec::from_buf([rdata.into()]))
     }
 
     /// That of a set whose records are not known.
     pub fn unknown() -> Self {
-        Self(Vec::new())
+        Self(SmallVec::new())
     }
 
     /// Whether the records are not known.
@@ -50,7 +51,7 @@ impl Rdatas {
             let mut is_first = is_first.into_iter();
             rdatas.retain(|_| is_first.next().unwrap_or(true));
         }
-        Self(rdatas)
+        Self(rdatas.into_iter().collect())
     }
 
     /// Whether both are the same records in the same order.
@@ -63,7 +64,7 @@ impl Rdatas {
     /// Adds records.
     pub fn extend(&mut self, rtype: RecordType, more: impl IntoIterator<Item = Box<[u8]>>) {
         self.0.extend(more);
-        *self = Self::new(rtype, std::mem::take(&mut self.0));
+        *self = Self::new(rtype, std::mem::take(&mut self.0).into_vec());
     }
 }
 

@@ -125,7 +125,7 @@ fn public_zone(zone: &mut PublicZone) -> ZoneContents {
 fn take_record_sets(apex: &Name, record_sets: &mut Vec<RecordSet>) -> RecordSets {
     let mut record_sets: Vec<_> = std::mem::take(record_sets).into_iter().map(Some).collect();
     let set = |at: usize| record_sets[at].as_ref().map(|set| (&set.owner, set.rtype));
-    let hint = |at: usize| set(at).map(|(owner, _)| owner.as_ref().order_hint(apex.as_ref()));
+    let hint = |at: usize| set(at).map_or(0, |(owner, _)| owner.as_ref().order_hint(apex.as_ref()));
     // The map sorts too, but compares names, which takes long: here numbers are, and names where these are equal.
     let mut order: Vec<_> = (0..record_sets.len()).map(|at| (hint(at), at)).collect();
     order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| (set(a.1), a.1).cmp(&(set(b.1), b.1))));
