@@ -234,6 +234,18 @@ pub(super) fn is_edit_of_soa(zone: &PrivateDnsZone, set: &RecordSet) -> bool {
 
 /// The place of the link of a name, in whatever letters.
 pub(super) fn link_place(links: &[VirtualNetworkLink], name: &str) -> Option<usize> {
+    let is = |known: &str| known.eq_ignore_ascii_case(name);
+    let networks_name = |link: &VirtualNetworkLink| is(link.link.virtual_network.name());
+    let by_default = links.iter().filter(|link| link.link.name.is_none() && networks_name(link)).count();
+    // A name with a dot may be one that is made of several; and of two networks that are called alike, neither's link is
+    // called as they are.
+    if name.is_ascii() && !name.contains('.') && by_default <= 1 {
+        let is_it = |link: &VirtualNetworkLink| match &link.link.name {
+            Some(own) => is(own),
+            None => networks_name(link),
+        };
+        return links.iter().position(is_it);
+    }
     let names = link_names(links.iter().map(|link| &link.link));
     names.iter().position(|known| known.eq_ignore_ascii_case(name))
 }

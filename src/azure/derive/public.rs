@@ -149,7 +149,7 @@ enum Home {
 struct PublicSide {
     zones: Vec<ZoneContents>,
     /// Number of each zone.
-    by_apex: BTreeMap<Name, usize>,
+    by_apex: HashMap<Name, usize, foldhash::fast::RandomState>,
     record_sets: Vec<(RecordSet, Home)>,
     /// Zones of services that hold no record.
     empty: Vec<(Name, Origin)>,

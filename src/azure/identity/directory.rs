@@ -71,13 +71,13 @@ pub enum ReferenceError {
 pub struct Directory {
     /// The group of what does not say, whose resources are called by their names alone.
     default: ResourceGroup,
-    by_name: HashMap<(Kind, String), Vec<ResourceId>>,
+    by_name: HashMap<(Kind, String), Vec<ResourceId>, foldhash::fast::RandomState>,
 }
 
 impl Directory {
     /// A directory without resources.
     pub fn new(default: ResourceGroup) -> Self {
-        Self { default, by_name: HashMap::new() }
+        Self { default, by_name: HashMap::default() }
     }
 
     /// The resource group of resources that do not say.
