@@ -85,6 +85,7 @@ codes! {
     VN106 ShortName Warning "short-name" "the name of a resource is shorter than Azure allows"
     VN107 UnknownRegion Error "unknown-region" "a region is not known"
     VN108 UnknownResourceType Error "unknown-resource-type" "a resource type is not in the catalogue"
+    VN109 LostAtReload Error "lost-at-reload" "something made at run time has no place on what the files declare"
 
     VN201 ZoneFileEntry Error "zone-file-entry" "an entry of a zone file cannot be read"
     VN202 BadRecord Error "bad-record" "a record cannot be read"

@@ -165,6 +165,7 @@ impl World {
             virtual_network_links: networks.iter().map(link).collect(),
             record_sets: (0..self.hosts).map(host).chain([wildcard]).collect(),
             soa: SoaEdit::default(),
+            locked: false,
         }
     }
 

@@ -195,6 +195,31 @@ impl ZoneContents {
         sets.map(|(owner, rrset)| self.record_set(owner, rrset, Writer::Person)).chain(beneath).collect()
     }
 
+    /// Whether a person wrote a record set, be it that another stands in its place.
+    pub(super) fn is_by_hand(&self, owner: &Name, rtype: RecordType) -> bool {
+        let key = (owner.clone(), rtype);
+        if let Some(beneath) = self.beneath.get(&key) {
+            return beneath.is_some();
+        }
+        match &self.compiled {
+            Some(Compiled { zone, written }) => {
+                !written.contains_key(&key) && zone.rrset(owner.as_ref(), rtype).is_some()
+            }
+            None => self.record_sets.get(&key).is_some_and(|set| set.writer == Writer::Person),
+        }
+    }
+
+    /// A record set as a person wrote it.
+    pub(super) fn by_hand_at(&self, owner: &Name, rtype: RecordType) -> Option<RecordSet> {
+        let key = (owner.clone(), rtype);
+        if let Some(beneath) = self.beneath.get(&key) {
+            return beneath.clone();
+        }
+        let compiled = self.compiled.as_ref().filter(|compiled| !compiled.written.contains_key(&key))?;
+        let (owner, rrset) = compiled.zone.rrset(owner.as_ref(), rtype)?;
+        Some(self.record_set(owner, rrset, Writer::Person))
+    }
+
     /// A record set of the compiled zone with its writer.
     pub(super) fn record_set(&self, owner: NameRef<'_>, rrset: Rrset<'_>, writer: Writer) -> RecordSet {
         RecordSet {

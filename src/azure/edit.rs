@@ -100,7 +100,7 @@ impl Topology {
         }
     }
 
-    fn place_of_zone(&self, key: &ZoneKey) -> Option<usize> {
+    pub(super) fn place_of_zone(&self, key: &ZoneKey) -> Option<usize> {
         match key {
             ZoneKey::Private(id) => self.place(id),
             ZoneKey::Public(apex) => {

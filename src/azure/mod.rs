@@ -19,6 +19,7 @@ mod change;
 mod check;
 mod contents;
 mod declaration;
+mod declared;
 mod derive;
 mod edit;
 mod finding;
@@ -34,7 +35,8 @@ pub use catalogue::{
     Catalogue, CatalogueError, Host, ListRule, Member, PartNeed, Service, Source, Srv, SubResource, Variant,
     template_variants,
 };
-pub use change::{Change, Resource, ZoneKey};
+pub use change::{Change, Item, LinkKey, Resource, ZoneKey};
+pub(crate) use change::{Changing, Declares};
 pub use contents::{Links, NetworkId, Scope, ZoneContents};
 pub use declaration::{
     AZURE_PROVIDED_DNS, Address, Allocations, CertificateHolder, ClientCertificate, ConnectionState, Declaration,

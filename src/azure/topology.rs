@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::catalogue::Catalogue;
-use super::change::Change;
+use super::change::{Change, Changing};
 use super::contents::{NetworkId, Scope, ZoneContents};
 use super::declaration::{
     Address, Allocations, ClientCertificate, Declaration, Declared, Forwarder, Limits, NameServer, PrivateDnsZone,
@@ -104,7 +104,9 @@ impl Topology {
     /// As [`Topology::new`], or for a change of something that is not there.
     pub fn changed(&self, changes: Vec<Change>, catalogue: &Catalogue) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let mut declaration = self.declaration();
-        let missing: Vec<_> = changes.into_iter().filter_map(|change| declaration.change(change).err()).collect();
+        let mut changing = Changing::new(&mut declaration);
+        let missing: Vec<_> = changes.into_iter().filter_map(|change| changing.change(change).err()).collect();
+        changing.finish();
         if !missing.is_empty() {
             return Err(missing);
         }
@@ -123,7 +125,9 @@ impl Topology {
         let plain = zones.filter(|(zone, contents)| contents.is_plain() && !about.contains(&zone.id));
         let mut known: HashMap<_, _> = plain.map(|(zone, contents)| (zone.id.clone(), contents)).collect();
         let mut declaration = self.declaration_without(|zone| known.contains_key(zone));
-        changes.iter().try_for_each(|change| declaration.change(change.clone()).ok())?;
+        let mut changing = Changing::new(&mut declaration);
+        changes.iter().try_for_each(|change| changing.change(change.clone()).ok())?;
+        changing.finish();
         let groups = declaration.private_endpoints.iter().flat_map(|endpoint| &endpoint.private_dns_zone_group);
         let in_groups: HashSet<&ResourceId> = groups.map(|zone| &**zone).collect();
         for zone in &mut declaration.private_dns_zones {
@@ -146,7 +150,7 @@ impl Topology {
     }
 
     /// The same without the record sets of some private zones.
-    fn declaration_without(&self, is_left_out: impl Fn(&ResourceId) -> bool) -> Declaration {
+    pub(super) fn declaration_without(&self, is_left_out: impl Fn(&ResourceId) -> bool) -> Declaration {
         let mut declaration = Declaration::clone(&self.inventory);
         let private = declaration.private_dns_zones.iter_mut();
         let private = private.map(|zone| (&mut zone.record_sets, is_left_out(&zone.id)));

@@ -24,6 +24,7 @@ The response is one line of JSON, with \"ok\" and the \"schema\" of its form. Th
 Examples:
   vnetdns control status
   vnetdns control reload --wait                     what came of it: the generation, or every finding
+  vnetdns control reload --wait --force
   vnetdns control queries --network hub --one-in 10
   vnetdns control queries --off
   vnetdns control --socket run/control.sock stop")]
@@ -46,6 +47,9 @@ enum Command {
         /// Wait until it has ended: with the generation, or every finding
         #[arg(long)]
         wait: bool,
+        /// Delete what the management API has made where the files now declare the same, or no longer what it needs
+        #[arg(long)]
+        force: bool,
     },
     /// Log queries that fit all of what is given
     Queries {
@@ -77,7 +81,7 @@ impl Control {
         let request = match self.command {
             Command::Status => json!({ "command": "status" }),
             Command::Topology => json!({ "command": "topology" }),
-            Command::Reload { wait } => json!({ "command": "reload", "wait": wait }),
+            Command::Reload { wait, force } => json!({ "command": "reload", "wait": wait, "force": force }),
             Command::Queries { off: true, .. } => json!({ "command": "query_log", "filter": null }),
             Command::Queries { off: false, network, name, client, rcode, one_in } => json!({
                 "command": "query_log",

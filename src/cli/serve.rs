@@ -28,7 +28,7 @@ use super::print;
 use crate::config::{
     Files, Lab, Listen, ListenAddress, ListenAddressError, LoopbackClients, Problem, Problems, ServerSettings,
 };
-use crate::control::{Control, LoadError, Loaded};
+use crate::control::{Aside, Control, LoadError, Loaded};
 use crate::observe::MetricsListener;
 use crate::server::{Server, raise_limit};
 use crate::view::Transport;
@@ -101,11 +101,7 @@ impl Serve {
                 replaced = replace(&mut settings.listen, &listen);
             }
         };
-        let started = match self.loopback {
-            true => Control::start_on_loopback(files.clone(), adjust),
-            false => Control::start(files.clone(), adjust),
-        };
-        let (control, loaded) = match started {
+        let (control, loaded) = match Control::start_with(files.clone(), self.loopback, Vec::new(), adjust) {
             Ok(started) => started,
             Err(error) => return Err(report(error)),
         };
@@ -314,6 +310,21 @@ fn warn(loaded: &Loaded) {
     log_each(&loaded.warnings, |warning| {
         tracing::warn!(place = %warning.place, help = warning.mend, "{}", warning.what);
     });
+    warn_of_aside(&loaded.aside);
+}
+
+/// Tells what the management API has made and is not served.
+fn warn_of_aside(aside: &[Aside]) {
+    for Aside { item, place, why, .. } in aside.iter().take(MOST_LOGGED) {
+        tracing::warn!(
+            %place,
+            help = "take it out of the file to have that of the management API served again",
+            "{item} of the management API is not served: {why}"
+        );
+    }
+    if let Some(more @ 1..) = aside.len().checked_sub(MOST_LOGGED) {
+        tracing::warn!(more, "there is more that the management API has made and is not served");
+    }
 }
 
 fn log_each(problems: &Problems, log: impl Fn(&Problem)) {

@@ -9,7 +9,7 @@ use super::files::{Several, mend, shown, text as utf8};
 use super::load::{Config, load_text};
 use super::problem::{Place, Problem, Problems, Source};
 use super::{Files, key_file, read};
-use crate::azure::{Allocations, Catalogue};
+use crate::azure::Catalogue;
 use crate::codes::Code;
 use crate::import::{self, Import, Input, Mistake, Options, is_estate};
 
@@ -65,7 +65,7 @@ pub fn imported(several: Several) -> Result<Imported, ImportError> {
     let text = parts.text(&import);
     let written = text.text.clone();
     let files = Files::Several(Arc::new(several));
-    let loaded = load_text(&files, text, problems, &Allocations::default(), |_| ()).map(|(config, ())| config);
+    let loaded = load_text(&files, text, problems);
     Ok(Imported { text: written, import, loaded })
 }
 

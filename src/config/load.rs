@@ -10,11 +10,13 @@ use super::imported::{self, Text};
 use super::mirror::ServiceType;
 use super::problem::{Place, Places, Problem, Problems, Source};
 use super::read_ahead::ReadAhead;
+use super::sources::FilesRead;
 use super::{
     Certificates, DnsCookies, Files, LoopbackClients, ServerSettings, Sources, declare, key_file, loopback, read,
 };
-use crate::azure::{Allocations, Catalogue, Declaration, Finding, ResourceId, Service, Topology};
+use crate::azure::{Allocations, Catalogue, Change, Declaration, Finding, ResourceId, Service, Topology};
 use crate::codes::Code;
+use crate::world::Layered;
 
 /// The catalogue that is part of the program, read once.
 static EMBEDDED: LazyLock<Arc<Catalogue>> = LazyLock::new(|| Arc::new(Catalogue::embedded()));
@@ -36,9 +38,37 @@ pub struct Config {
     pub warnings: Problems,
     /// Where what is declared stands.
     pub places: Places,
-    /// What it was read from; `None` where the files are not all there is to compare, as one includes others or is
-    /// that of two zones, or a deleted endpoint takes records away.
-    pub sources: Option<Sources>,
+}
+
+/// A configuration as it was read.
+#[derive(Debug)]
+pub struct Read {
+    server: ServerSettings,
+    certificates: Certificates,
+    cookies: DnsCookies,
+    declaration: Declaration,
+    catalogue: Arc<Catalogue>,
+    problems: Problems,
+    places: Places,
+    files_read: FilesRead,
+    /// The clients that networks were given on this host.
+    loopback: Option<LoopbackClients>,
+}
+
+/// A configuration that can be served, with what the management API has made: see [`Config`].
+#[derive(Debug)]
+#[expect(missing_docs, reason = "as those of Config")]
+pub struct LayeredConfig {
+    pub server: ServerSettings,
+    pub certificates: Certificates,
+    pub cookies: DnsCookies,
+    pub layered: Layered,
+    pub catalogue: Arc<Catalogue>,
+    pub warnings: Problems,
+    /// What it was read from.
+    pub sources: Sources,
+    /// The clients that networks were given on this host.
+    pub loopback: LoopbackClients,
 }
 
 /// Reads, checks and derives.
@@ -63,7 +93,7 @@ pub fn load_after(files: &Files, before: &Allocations) -> Result<Config, Problem
 /// As for [`load`].
 pub fn load_on_loopback(files: &Files, before: &Allocations) -> Result<(Config, LoopbackClients), Problems> {
     let (config, clients) = load_with(files, before, loopback::give)?;
-    let example = loopback::example(&config);
+    let example = loopback::example(&config.topology);
     Ok((config, LoopbackClients { example, ..clients }))
 }
 
@@ -96,25 +126,50 @@ pub fn resources(files: &Files) -> Result<Vec<(ResourceId, bool)>, Problems> {
     load_with(files, &Allocations::default(), |declaration| declaration.resources()).map(|(_, resources)| resources)
 }
 
+/// Reads a configuration without checking what it declares, beyond what it says by itself; private endpoints had been given
+/// these addresses before. `on_loopback` gives clients in 127.0.0.0/8 to each network that has none there.
+///
+/// # Errors
+/// There is nothing to read.
+pub fn read_files(files: &Files, before: &Allocations, on_loopback: bool) -> Result<Read, Problems> {
+    let look = |declaration: &mut Declaration| on_loopback.then(|| loopback::give(declaration));
+    let (read, loopback) = read_with(files, before, look)?;
+    Ok(Read { loopback, ..read })
+}
+
 /// Loads, and looks at the declaration before it is checked, or adds to it.
 fn load_with<T>(
     files: &Files,
     before: &Allocations,
     look: impl FnOnce(&mut Declaration) -> T,
 ) -> Result<(Config, T), Problems> {
+    let (read, seen) = read_with(files, before, look)?;
+    Ok((read.check()?, seen))
+}
+
+fn read_with<T>(
+    files: &Files,
+    before: &Allocations,
+    look: impl FnOnce(&mut Declaration) -> T,
+) -> Result<(Read, T), Problems> {
     let mut problems = Problems::default();
     let text = imported::text(files, &mut problems)?;
-    load_text(files, text, problems, before, look)
+    read_text(files, text, problems, before, look)
 }
 
 /// Loads a text, about which there may be something to say already.
-pub(super) fn load_text<T>(
+pub(super) fn load_text(files: &Files, text: Text, problems: Problems) -> Result<Config, Problems> {
+    let (read, ()) = read_text(files, text, problems, &Allocations::default(), |_| ())?;
+    read.check()
+}
+
+fn read_text<T>(
     files: &Files,
     text: Text,
     mut problems: Problems,
     before: &Allocations,
     look: impl FnOnce(&mut Declaration) -> T,
-) -> Result<(Config, T), Problems> {
+) -> Result<(Read, T), Problems> {
     let Text { path, file, text, origins, is_imported } = text;
     // What is refused may be another file, with a secret.
     let mut text = Zeroizing::new(text);
@@ -150,34 +205,69 @@ pub(super) fn load_text<T>(
     let paths: BTreeSet<_> = zone_files.iter().map(|file| &file.path).collect();
     let has_deleted = declaration.private_endpoints.iter().any(|endpoint| endpoint.deleted || endpoint.was_approved);
     let is_comparable = !is_imported && !includes && !has_deleted && paths.len() == zone_files.len();
-    let found = |finding: Finding| Problem {
-        code: finding.code,
-        place: places.place(finding.origin),
-        what: finding.what,
-        mend: finding.mend,
-    };
     let seen = look(&mut declaration);
-    match Topology::new(declaration, &catalogue) {
-        Ok((topology, findings)) => {
-            let is_quiet = findings.is_empty();
-            findings.into_iter().map(found).for_each(|problem| problems.push(problem));
-            let problems = problems.sorted();
-            if problems.has_errors() {
-                return Err(problems);
-            }
-            let warnings = problems.clone();
-            let config = mem::take(&mut *text);
-            let mut sources = Sources { config, zone_files, secrets, warnings, is_quiet };
-            sources.assign_zones(&topology);
-            let sources = is_comparable.then_some(sources);
-            Ok((
-                Config { server, certificates, cookies, topology, catalogue, warnings: problems, places, sources },
-                seen,
-            ))
-        }
-        Err(findings) => {
-            findings.into_iter().map(found).for_each(|problem| problems.push(problem));
-            Err(problems.sorted())
-        }
+    let config = Zeroizing::new(mem::take(&mut *text));
+    let files_read = FilesRead::new(config, zone_files, secrets, is_comparable, &declaration);
+    let loopback = None;
+    Ok((Read { server, certificates, cookies, declaration, catalogue, problems, places, files_read, loopback }, seen))
+}
+
+impl Read {
+    /// Checks what is declared, and derives what follows.
+    ///
+    /// # Errors
+    /// Every problem that was found, warnings included, where at least one is an error.
+    pub fn check(self) -> Result<Config, Problems> {
+        let Self { server, certificates, cookies, declaration, catalogue, mut problems, places, .. } = self;
+        let checked = Topology::new(declaration, &catalogue);
+        let (topology, _) = found(checked, &mut problems, &places)?;
+        Ok(Config { server, certificates, cookies, topology, catalogue, warnings: problems, places })
+    }
+
+    /// As [`Read::check`], with what the management API has made laid on top.
+    ///
+    /// # Errors
+    /// As for [`Read::check`].
+    pub fn lay(self, changes: Vec<Change>) -> Result<LayeredConfig, Problems> {
+        let Self { server, certificates, cookies, declaration, catalogue, mut problems, places, files_read, loopback } =
+            self;
+        let layered = Layered::new(declaration, &catalogue, changes);
+        let layered = layered.map(|mut layered| {
+            let findings = mem::take(&mut layered.findings);
+            (layered, findings)
+        });
+        let (layered, is_quiet) = found(layered, &mut problems, &places)?;
+        let sources = Sources::new(files_read, places, &problems, is_quiet, layered.topology());
+        let loopback = loopback.map_or_else(LoopbackClients::default, |clients| LoopbackClients {
+            example: loopback::example(layered.topology()),
+            ..clients
+        });
+        Ok(LayeredConfig { server, certificates, cookies, layered, catalogue, warnings: problems, sources, loopback })
+    }
+
+    /// Whether what was read is refused, whatever it declares.
+    pub fn has_errors(&self) -> bool {
+        self.problems.has_errors()
+    }
+}
+
+/// Puts findings among the problems; tells whether there were none.
+fn found<T>(
+    checked: Result<(T, Vec<Finding>), Vec<Finding>>,
+    problems: &mut Problems,
+    places: &Places,
+) -> Result<(T, bool), Problems> {
+    let (checked, findings) = match checked {
+        Ok((checked, findings)) => (Some(checked), findings),
+        Err(findings) => (None, findings),
+    };
+    let is_quiet = findings.is_empty();
+    for Finding { code, origin, what, mend } in findings {
+        problems.push(Problem { code, place: places.place(origin), what, mend });
+    }
+    *problems = mem::take(problems).sorted();
+    match checked.filter(|_| !problems.has_errors()) {
+        Some(checked) => Ok((checked, is_quiet)),
+        None => Err(mem::take(problems)),
     }
 }

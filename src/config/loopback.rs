@@ -9,8 +9,7 @@ use std::net::Ipv4Addr;
 use ipnet::{IpNet, Ipv4Net};
 use sha2::{Digest, Sha256};
 
-use super::load::Config;
-use crate::azure::{Declaration, Declared, ResourceId, Scope};
+use crate::azure::{Declaration, Declared, ResourceId, Scope, Topology};
 use crate::dns::{Name, RecordType};
 
 /// The /24 of 127.1.0.0 to 127.254.255.255: 127.0.0.0/16 is the host's own, 127.255.255.255 a broadcast address.
@@ -92,8 +91,8 @@ fn blocks_of(prefix: &IpNet) -> std::ops::Range<u32> {
 }
 
 /// A name that is worth asking for from each network: one that public DNS leads into a private zone, or a record of a private zone.
-pub(super) fn example(config: &Config) -> Option<Name> {
-    let zones = config.topology.zones();
+pub(super) fn example(topology: &Topology) -> Option<Name> {
+    let zones = topology.zones();
     let private = || zones.iter().filter(|zone| matches!(zone.scope, Scope::Private { .. }));
     let is_host = |rtype: RecordType| matches!(rtype, RecordType::A | RecordType::AAAA | RecordType::CNAME);
     let first_label = |owner: &Name| owner.to_string().split('.').next().map(str::to_ascii_lowercase);

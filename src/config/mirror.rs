@@ -240,6 +240,8 @@ pub(super) struct PrivateDnsZone {
     pub(super) soa: Option<Soa>,
     pub(super) file: Option<Text>,
     #[serde(default)]
+    pub(super) locked: bool,
+    #[serde(default)]
     pub(super) record_set: Vec<RecordSet>,
 }
 

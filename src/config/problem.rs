@@ -1,7 +1,8 @@
 //! What is wrong, where, and what to do instead.
 
-use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
+use std::{fmt, iter};
 
 use crate::azure::Origin;
 use crate::codes::{Code, Severity};
@@ -42,6 +43,17 @@ pub struct Places {
     places: Vec<[u32; 3]>,
 }
 
+/// The places of what is not a record set of a zone file: those are found in the file when they are wanted.
+#[derive(Debug, Default)]
+pub(super) struct KeptPlaces {
+    files: Vec<Arc<str>>,
+    /// Places one after the other, each time from an origin on.
+    runs: Vec<(u32, Box<[[u32; 3]]>)>,
+}
+
+/// What stands for the place of what no file declares.
+const API: &str = "the management API";
+
 impl Places {
     pub(super) fn origin(&mut self, place: Place) -> Origin {
         // Records of one zone file come in order, often several from one line.
@@ -69,8 +81,42 @@ impl Places {
     /// # Panics
     /// It is that of another.
     pub fn place(&self, origin: Origin) -> Place {
+        if origin == Origin::API {
+            return Place::file(&API.into());
+        }
         let [file, line, column] = self.places[origin.0 as usize];
         Place { file: self.files[file as usize].clone(), line, column }
+    }
+
+    /// How many there are: the number of the next one.
+    pub(super) fn len(&self) -> u32 {
+        self.places.len() as u32
+    }
+
+    /// All but those in some ranges of origins, which stand in order.
+    pub(super) fn without(self, ranges: impl Iterator<Item = Range<u32>>) -> KeptPlaces {
+        let (mut runs, mut from) = (Vec::new(), 0);
+        let end = self.len();
+        for Range { start, end } in ranges.chain(iter::once(end..end)) {
+            if from < start {
+                runs.push((from, self.places[from as usize..start as usize].into()));
+            }
+            from = end;
+        }
+        KeptPlaces { files: self.files, runs }
+    }
+}
+
+impl KeptPlaces {
+    /// The place of an origin; `None` for a record set of a zone file.
+    pub(super) fn place(&self, origin: Origin) -> Option<Place> {
+        if origin == Origin::API {
+            return Some(Place::file(&API.into()));
+        }
+        let run = self.runs.partition_point(|(from, _)| *from <= origin.0).checked_sub(1)?;
+        let (from, places) = &self.runs[run];
+        let [file, line, column] = *places.get((origin.0 - from) as usize)?;
+        Some(Place { file: self.files[file as usize].clone(), line, column })
     }
 }
 
@@ -87,7 +133,7 @@ pub(super) struct Source<'t> {
 impl<'t> Source<'t> {
     pub(super) fn new(file: Arc<str>, text: &'t [u8]) -> Self {
         let after_newlines = text.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(at, _)| at + 1);
-        let line_starts = std::iter::once(0).chain(after_newlines).collect();
+        let line_starts = iter::once(0).chain(after_newlines).collect();
         Self { line_starts, file, text, origins: Vec::new() }
     }
 
@@ -129,7 +175,7 @@ impl Problems {
         self.0.push(Problem { code, place, what: what.into(), mend: mend.into() });
     }
 
-    pub(super) fn push(&mut self, problem: Problem) {
+    pub(crate) fn push(&mut self, problem: Problem) {
         self.0.push(problem);
     }
 
@@ -160,7 +206,7 @@ impl Problems {
         (place.line, place.column) = (line, column);
     }
 
-    pub(super) fn sorted(mut self) -> Self {
+    pub(crate) fn sorted(mut self) -> Self {
         self.0.sort_by(|a, b| (&a.place, a.severity()).cmp(&(&b.place, b.severity())));
         self.0.dedup();
         self
@@ -184,6 +230,12 @@ impl Problems {
     /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl FromIterator<Problem> for Problems {
+    fn from_iter<I: IntoIterator<Item = Problem>>(problems: I) -> Self {
+        Self(problems.into_iter().collect()).sorted()
     }
 }
 

@@ -2,31 +2,51 @@
 //! than that: of a file that has changed, the stretches are read that differ, as they were and as they are.
 
 use std::collections::{HashMap, HashSet};
+use std::mem;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::Files;
 use super::allowance::Allowance;
-use super::problem::{Places, Problems};
+use super::problem::{KeptPlaces, Place, Places, Problems};
 use super::secret_file::SecretFile;
 use super::zone_file::{self, Contents, Mark};
-use crate::azure::{Origin, RecordSet, Scope, SoaEdit, Topology, ZoneContents, ZoneKey, private_soa};
+use crate::azure::{
+    Declaration, Item, Origin, RecordSet, Scope, SoaEdit, Topology, ZoneContents, ZoneKey, private_soa,
+};
 use crate::dns::{Name, RecordType};
 
 /// How many octets and marks behind a difference the next mark is looked for.
 const REACH: (usize, usize) = (1 << 16, 8);
 
-/// The files of a configuration that is served.
+/// The files of a configuration that is served, and where in them each thing is declared.
 #[derive(Debug)]
 pub struct Sources {
-    pub(super) config: String,
-    pub(super) zone_files: Vec<ZoneFile>,
-    pub(super) secrets: Vec<SecretFile>,
+    config: String,
+    zone_files: Vec<ZoneFile>,
+    secrets: Vec<SecretFile>,
     /// What may not be meant.
     pub warnings: Problems,
     /// Whether the topology as a whole gave no warning, so that none can be gone with another record set.
-    pub(super) is_quiet: bool,
+    is_quiet: bool,
+    is_comparable: bool,
+    places: KeptPlaces,
+    inline: HashMap<Item, Origin>,
+}
+
+/// Files as they were read.
+#[derive(Debug)]
+pub(super) struct FilesRead {
+    config: Zeroizing<String>,
+    zone_files: Vec<ZoneFile>,
+    secrets: Vec<SecretFile>,
+    /// Whether the files are all there is to compare: none includes others or is that of two zones, and no deleted endpoint
+    /// takes records away.
+    is_comparable: bool,
+    /// Where record sets are declared that are not from zone files.
+    inline: HashMap<Item, Origin>,
 }
 
 /// A file with the record sets of one zone.
@@ -43,6 +63,8 @@ pub(super) struct ZoneFile {
     pub(super) below: Vec<Name>,
     pub(super) text: Vec<u8>,
     pub(super) marks: Vec<Mark>,
+    /// Those of its record sets.
+    pub(super) origins: Range<u32>,
 }
 
 /// What has changed in one zone file.
@@ -68,16 +90,91 @@ pub struct RecordSetChange {
     pub after: RecordSet,
 }
 
+impl FilesRead {
+    pub(super) fn new(
+        config: Zeroizing<String>,
+        zone_files: Vec<ZoneFile>,
+        secrets: Vec<SecretFile>,
+        is_comparable: bool,
+        declaration: &Declaration,
+    ) -> Self {
+        let files: HashMap<_, _> = zone_files.iter().map(|file| (file.origin, &file.origins)).collect();
+        let mut inline = HashMap::new();
+        for zone in &declaration.private_dns_zones {
+            let file = files.get(&zone.name.origin);
+            // They stand behind those of the file.
+            let of_zone = zone.record_sets.iter().rev();
+            for set in of_zone.take_while(|set| !file.is_some_and(|file| file.contains(&set.origin.0))) {
+                inline.insert(item(&ZoneKey::Private(zone.id.clone()), &set.owner, set.rtype), set.origin);
+            }
+        }
+        Self { config, zone_files, secrets, is_comparable, inline }
+    }
+}
+
+fn item(zone: &ZoneKey, owner: &Name, rtype: RecordType) -> Item {
+    Item::RecordSet { zone: zone.clone(), owner: owner.clone(), rtype }
+}
+
 impl Sources {
+    /// The files that a topology was read from.
+    pub(super) fn new(
+        read: FilesRead,
+        places: Places,
+        warnings: &Problems,
+        is_quiet: bool,
+        topology: &Topology,
+    ) -> Self {
+        let FilesRead { mut config, mut zone_files, secrets, is_comparable, inline } = read;
+        let places = places.without(zone_files.iter().map(|file| file.origins.clone()));
+        let config = mem::take(&mut *config);
+        if !is_comparable {
+            zone_files.iter_mut().for_each(|file| (file.text, file.marks) = (Vec::new(), Vec::new()));
+        }
+        let warnings = warnings.clone();
+        let mut sources = Self { config, zone_files, secrets, warnings, is_quiet, is_comparable, places, inline };
+        sources.assign_zones(topology);
+        sources
+    }
+
+    /// Where something is declared, or what it is in: the file and line.
+    pub fn place(&self, files: &Files, item: &Item, origin: Origin) -> Place {
+        let of_set = match item {
+            Item::RecordSet { zone, owner, rtype } => match self.inline.get(item) {
+                Some(origin) => self.places.place(*origin),
+                None => self.place_in_zone_file(files, zone, owner, *rtype),
+            },
+            Item::Resource(_) | Item::Machine { .. } | Item::Link { .. } => None,
+        };
+        of_set.unwrap_or_else(|| self.place_of(origin))
+    }
+
+    /// The place of an origin.
+    pub fn place_of(&self, origin: Origin) -> Place {
+        self.places.place(origin).unwrap_or_else(|| Place::file(&"the configuration".into()))
+    }
+
+    fn place_in_zone_file(&self, files: &Files, zone: &ZoneKey, owner: &Name, rtype: RecordType) -> Option<Place> {
+        let file = self.zone_files.iter().find(|file| file.zone == *zone)?;
+        let mut allowance = Allowance::new();
+        let read = (!self.is_comparable).then(|| allowance.read(files, &file.path).ok()).flatten();
+        let (mut places, mut problems) = (Places::default(), Problems::default());
+        let text = read.as_ref().unwrap_or(&file.text);
+        let input = zone_file::Input { files, allowance: &mut allowance, path: &file.path, text };
+        let contents = zone_file::read(input, &file.apex, &mut places, &mut problems);
+        let set = contents.record_sets.iter().find(|set| set.rtype == rtype && set.owner == *owner)?;
+        Some(places.place(set.origin))
+    }
+
     /// Notes for each file which zone of the topology is from it.
-    pub(super) fn assign_zones(&mut self, topology: &Topology) {
+    fn assign_zones(&mut self, topology: &Topology) {
         let mut declared = HashMap::new();
         for zone in topology.zones() {
             // Those that follow from it come later.
             declared.entry(zone.origin).or_insert(zone);
         }
         for file in &mut self.zone_files {
-            let zone = declared[&file.origin];
+            let Some(zone) = declared.get(&file.origin) else { continue };
             if let Scope::Private { id, .. } = &zone.scope {
                 file.zone = ZoneKey::Private(id.clone());
             }
@@ -91,6 +188,7 @@ impl Sources {
     /// What has changed since, where that is nothing but some record sets in zone files. `None` where it is more, or
     /// where others may depend on it: the configuration is to be loaded, which also tells what is wrong with it.
     pub fn changes(&self, files: &Files) -> Option<Vec<FileChange>> {
+        self.is_comparable.then_some(())?;
         let mut config = files.read(&files.config()).ok()?;
         if config != self.config {
             // Here as below: what has become of a file may be a secret by mistake.
@@ -121,7 +219,7 @@ impl Sources {
             (file.text, file.marks) = (change.text, change.marks);
             change.warnings.iter().for_each(|(number, line, column)| self.warnings.move_to(*number, *line, *column));
         }
-        self.warnings = std::mem::take(&mut self.warnings).sorted();
+        self.warnings = mem::take(&mut self.warnings).sorted();
     }
 
     /// What has changed in a file, without its text.
@@ -317,6 +415,6 @@ impl ZoneFile {
     pub(super) fn new(path: &Path, apex: &Name, is_private: bool, origin: Origin, text: Vec<u8>) -> Self {
         let path = path.to_owned();
         let (apex, zone) = (apex.clone(), ZoneKey::Public(apex.clone()));
-        Self { path, apex, is_private, origin, zone, below: Vec::new(), text, marks: Vec::new() }
+        Self { path, apex, is_private, origin, zone, below: Vec::new(), text, marks: Vec::new(), origins: 0..0 }
     }
 }

@@ -1,7 +1,9 @@
 //! Changes: the only place that publishes a snapshot.
 
+mod layers;
 mod retire;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,10 +14,10 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 
-use crate::azure::{Allocations, Change};
+use crate::azure::{Allocations, Change, Item};
 use crate::config::{
-    Certificates, Chaos, Config, DnsCookies, EncryptedTransport, FileChange, Files, Listen, LoopbackClients, Problems,
-    ServerSettings, Sources, load_after, load_on_loopback,
+    Certificates, Chaos, DnsCookies, EncryptedTransport, FileChange, Files, LayeredConfig, Listen, LoopbackClients,
+    Problems, ServerSettings, Sources, read_files,
 };
 use crate::dns::CookieSecrets;
 use crate::observe::{Condition, Metrics};
@@ -24,7 +26,10 @@ use crate::tls::ServerCertificate;
 use crate::view::{Belonging, ListenerId};
 use crate::world::{Applied, Refused, World};
 use crate::zone::CompileError;
+use layers::{Laid, lay};
 use retire::Retirement;
+
+pub use layers::{ApplyError, Aside, DeclaredBy, Locked};
 
 /// Most addresses that were inbound endpoints since the start and are none any more.
 const MAX_GONE: usize = 65_536;
@@ -55,7 +60,11 @@ pub struct Control {
 struct Held {
     world: World,
     /// What was read to declare it.
-    sources: Option<Sources>,
+    sources: Sources,
+    /// Whether nothing was applied since about which there may be something to say.
+    is_quiet: bool,
+    /// What the management API has made, and has no place on what files declare.
+    aside: Vec<Change>,
     unchanged_keys: Vec<String>,
 }
 
@@ -97,6 +106,9 @@ pub struct Loaded {
     pub orphans: Vec<Orphan>,
     /// The clients that networks were given on this host.
     pub loopback: LoopbackClients,
+    /// What the management API has made and is kept aside, for files declare the same or what it needs is gone; of a reload,
+    /// what it deletes.
+    pub aside: Vec<Aside>,
 }
 
 /// How a configuration was read.
@@ -132,32 +144,37 @@ impl Control {
     /// # Errors
     /// See [`LoadError`].
     pub fn start(files: Files, adjust: impl FnOnce(&mut ServerSettings)) -> Result<(Self, Loaded), LoadError> {
-        Self::start_as(files, false, adjust)
+        Self::start_with(files, false, Vec::new(), adjust)
     }
 
-    /// As [`Control::start`], with clients in 127.0.0.0/8 for each network that has none there, now and after each reload.
+    /// As [`Control::start`], with the changes that the management API has made, one after the other. Files win: what they
+    /// declare as well, or no longer have a place for, is kept aside, and is told. `on_loopback` gives clients in
+    /// 127.0.0.0/8 to each network that has none there, now and after each reload.
     ///
     /// # Errors
     /// See [`LoadError`].
-    pub fn start_on_loopback(
-        files: Files,
-        adjust: impl FnOnce(&mut ServerSettings),
-    ) -> Result<(Self, Loaded), LoadError> {
-        Self::start_as(files, true, adjust)
-    }
-
-    fn start_as(
+    pub fn start_with(
         files: Files,
         on_loopback: bool,
+        made: Vec<Change>,
         adjust: impl FnOnce(&mut ServerSettings),
     ) -> Result<(Self, Loaded), LoadError> {
-        let (config, loopback) = read_config(&files, &Allocations::default(), on_loopback)?;
-        let Config { server: declared, certificates, cookies, mut topology, catalogue, warnings, sources, places: _ } =
-            config;
+        let none = Allocations::default();
+        let (Laid { config, aside }, made) = lay(|| read_files(&files, &none, on_loopback), made)?;
+        let LayeredConfig {
+            server: declared,
+            certificates,
+            cookies,
+            mut layered,
+            catalogue,
+            warnings,
+            sources,
+            loopback,
+        } = config;
         let mut settings = declared.clone();
         adjust(&mut settings);
-        topology.set_listener_networks(settings.listener_networks());
-        let world = World::new(topology, catalogue, identity(&settings));
+        layered.topology_mut().set_listener_networks(settings.listener_networks());
+        let world = World::of(layered, catalogue, identity(&settings));
         let mut world = world.map_err(Refused::Compile)?;
         let (generation, counts) = (world.snapshot().generation(), world.snapshot().counts());
         let random_secret = random_secret()?;
@@ -173,7 +190,10 @@ impl Control {
         let outcomes = Arc::new(Outcomes::default());
         metrics.register(outcomes.clone());
         let retirement = Retirement::start();
-        let held = Mutex::new(Held { world, sources, unchanged_keys: Vec::new() });
+        let (unchanged_keys, orphans) = (Vec::new(), Vec::new());
+        let kept = aside.iter().filter_map(|aside| made.get(aside.change).cloned()).collect();
+        let aside = aside.iter().map(|why| Aside::new(why, &sources, &files)).collect();
+        let held = Held { world, sources, is_quiet: true, aside: kept, unchanged_keys: Vec::new() };
         let control = Self {
             files,
             on_loopback,
@@ -184,10 +204,10 @@ impl Control {
             metrics,
             outcomes,
             retirement,
-            held,
+            held: Mutex::new(held),
         };
-        let (unchanged_keys, orphans) = (Vec::new(), Vec::new());
-        Ok((control, Loaded { generation, counts, way: Way::Whole, warnings, unchanged_keys, orphans, loopback }))
+        let way = Way::Whole;
+        Ok((control, Loaded { generation, counts, way, warnings, unchanged_keys, orphans, loopback, aside }))
     }
 
     /// What queries read.
@@ -210,7 +230,21 @@ impl Control {
     /// # Errors
     /// See [`LoadError`]; what was published before is served on.
     pub fn reload(&self) -> Result<Loaded, LoadError> {
-        let result = self.load_again();
+        self.reload_with(false, |_| Ok::<_, Infallible>(())).map_err(ApplyError::without_commit)
+    }
+
+    /// As [`Control::reload`], where the management API has made something. What files declare now as well, and what stood on
+    /// something that they declare no more, has the reload refused; with `force` it is deleted. `commit` is called with the
+    /// changes that made it, when all is checked and nothing published yet; where it fails, nothing changes.
+    ///
+    /// # Errors
+    /// See [`ApplyError`]; what was published before is served on.
+    pub fn reload_with<E>(
+        &self,
+        force: bool,
+        commit: impl FnOnce(&[Change]) -> Result<(), E>,
+    ) -> Result<Loaded, ApplyError<E>> {
+        let result = self.load_again(force, commit);
         self.outcomes.count(result.is_ok());
         match &result {
             Ok(_) => self.metrics.health().clear(CONFIGURATION),
@@ -222,18 +256,34 @@ impl Control {
         result
     }
 
-    /// Applies changes to the world that is served, all or none, and publishes what they come to. What files declare is read
-    /// again with the next reload, which then counts in place of the changes. Not for a thread that serves.
+    /// Applies changes of the management API, all or none, and publishes what they come to. When all is checked and nothing
+    /// published yet, `commit` is called; where it fails, nothing changes. Not for a thread that serves.
     ///
     /// # Errors
-    /// See [`LoadError`]; what was published before is served on.
-    pub fn apply(&self, changes: Vec<Change>) -> Result<Applied, LoadError> {
+    /// See [`ApplyError`]; what was published before is served on.
+    pub fn apply<E>(
+        &self,
+        changes: Vec<Change>,
+        commit: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Applied, ApplyError<E>> {
         let mut held = self.hold();
-        let applied = held.world.apply_with(changes, |snapshot| self.finish(snapshot))?;
-        // The files say no more what is served.
-        held.sources = None;
+        let Held { world, sources, .. } = &mut *held;
+        let finish = |snapshot| self.finish(snapshot).map_err(ApplyError::from);
+        let applied = world.apply_with(changes, finish, || commit().map_err(ApplyError::Commit));
+        let applied = applied.map_err(|error| error.placed(sources, &self.files))?;
+        held.is_quiet = false;
         self.retirement.retire(self.published.swap(held.world.snapshot().clone()));
         Ok(applied)
+    }
+
+    /// Who declares something: the management API, or a file, at that place; `None` where it is not declared.
+    pub fn declared(&self, item: &Item) -> Option<DeclaredBy> {
+        let held = self.hold();
+        let origin = held.world.declared(item)?;
+        Some(match held.world.is_made(item) {
+            true => DeclaredBy::Api,
+            false => DeclaredBy::File(held.sources.place(&self.files, item, origin)),
+        })
     }
 
     fn hold(&self) -> MutexGuard<'_, Held> {
@@ -241,21 +291,44 @@ impl Control {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn load_again(&self) -> Result<Loaded, LoadError> {
+    fn load_again<E>(
+        &self,
+        force: bool,
+        commit: impl FnOnce(&[Change]) -> Result<(), E>,
+    ) -> Result<Loaded, ApplyError<E>> {
         let mut held = self.hold();
         if let Some(loaded) = self.reload_record_sets(&mut held) {
             return Ok(loaded);
         }
-        let (config, loopback) = read_config(&self.files, held.world.topology().allocations(), self.on_loopback)?;
-        let Config { server, certificates, cookies, mut topology, catalogue, warnings, sources, places: _ } = config;
-        topology.set_listener_networks(self.settings.listener_networks());
-        held.world.replace(topology, catalogue, identity(&self.settings), |snapshot| {
+        let Held { world, sources, aside: kept, .. } = &mut *held;
+        let mut made = world.made();
+        let count = made.len();
+        made.append(&mut kept.clone());
+        let allocations = world.topology().allocations();
+        let (Laid { config, aside }, made) = lay(|| read_files(&self.files, allocations, self.on_loopback), made)?;
+        let (lost, aside): (Vec<_>, Vec<_>) = aside.into_iter().partition(|aside| aside.change < count);
+        let LayeredConfig { server, certificates, cookies, mut layered, catalogue, warnings, sources: read, loopback } =
+            config;
+        let places = layers::Places { before: &*sources, now: &read, files: &self.files };
+        if !lost.is_empty() && !force {
+            return Err(LoadError::Problems(places.conflicts(&lost, world, warnings)).into());
+        }
+        let deleted: Vec<_> = lost.iter().map(|lost| made[lost.change].clone()).collect();
+        layered.topology_mut().set_listener_networks(self.settings.listener_networks());
+        let finish = |snapshot: Snapshot| {
             let shown = shown(&self.settings, &certificates, Some(&snapshot));
             let cookie_secrets = cookie_secrets(cookies, &self.random_secret);
-            self.finish(snapshot.with_certificates(shown).with_cookie_secrets(cookie_secrets))
-        })?;
-        (held.sources, held.unchanged_keys) = (sources, self.declared.differences(&server));
-        Ok(Loaded { loopback, ..self.publish(&held, Way::Whole, warnings) })
+            let snapshot = self.finish(snapshot.with_certificates(shown).with_cookie_secrets(cookie_secrets))?;
+            match deleted.is_empty() {
+                true => Ok(snapshot),
+                false => commit(&deleted).map(|()| snapshot).map_err(ApplyError::Commit),
+            }
+        };
+        world.replace(layered, catalogue, identity(&self.settings), finish)?;
+        *kept = aside.iter().map(|aside| made[aside.change].clone()).collect();
+        let told = lost.iter().chain(&aside).map(|aside| Aside::new(aside, &read, &self.files)).collect();
+        (held.sources, held.is_quiet, held.unchanged_keys) = (read, true, self.declared.differences(&server));
+        Ok(Loaded { loopback, aside: told, ..self.publish(&held, Way::Whole, warnings) })
     }
 
     /// Gives a snapshot that was compiled as a whole what is known here alone.
@@ -270,8 +343,8 @@ impl Control {
 
     /// Publishes what has changed, where that is no more than some record sets; `None` where all is to be loaded.
     fn reload_record_sets(&self, held: &mut Held) -> Option<Loaded> {
-        let Held { world, sources, .. } = held;
-        let sources = sources.as_mut()?;
+        let Held { world, sources, is_quiet, .. } = held;
+        is_quiet.then_some(())?;
         let changes = sources.changes(&self.files)?;
         let is_as_before = |change: &FileChange| {
             change.record_sets.iter().all(|set| match &set.before {
@@ -298,7 +371,7 @@ impl Control {
         let (generation, counts, orphans) = (snapshot.generation(), snapshot.counts(), self.orphans(snapshot));
         self.retirement.retire(self.published.swap(snapshot.clone()));
         let (unchanged_keys, loopback) = (held.unchanged_keys.clone(), LoopbackClients::default());
-        Loaded { generation, counts, way, warnings, unchanged_keys, orphans, loopback }
+        Loaded { generation, counts, way, warnings, unchanged_keys, orphans, loopback, aside: Vec::new() }
     }
 
     fn orphans(&self, snapshot: &Snapshot) -> Vec<Orphan> {
@@ -319,14 +392,6 @@ impl Control {
 }
 
 /// Addresses that were inbound endpoints in an earlier generation.
-fn read_config(files: &Files, before: &Allocations, on_loopback: bool) -> Result<(Config, LoopbackClients), LoadError> {
-    let read = match on_loopback {
-        true => load_on_loopback(files, before),
-        false => load_after(files, before).map(|config| (config, LoopbackClients::default())),
-    };
-    read.map_err(LoadError::Problems)
-}
-
 fn gone_endpoints(snapshot: &Snapshot) -> impl Iterator<Item = IpAddr> {
     let rules = snapshot.identifier().inbound_endpoints.rules().iter();
     rules.filter(|rule| rule.leads_to == Belonging::Gone).map(|rule| rule.prefix.addr())

@@ -387,13 +387,13 @@ mod tests {
         let zone = ZoneKey::Private(id.clone());
         let owner: crate::dns::Name = here.parse().unwrap();
         let change = Change::DeleteRecordSet { zone, owner, rtype: RecordType::A };
-        assert_eq!(world.apply(vec![change]).unwrap().way, Way::Edited);
+        assert_eq!(world.declare(vec![change]).unwrap().way, Way::Edited);
         // What came from the zone is old.
         assert_eq!(kept(&responder, world.snapshot()), 1);
         ask(&mut responder, world.snapshot(), &query(here, 1), Persona::Authoritative);
         // All is derived anew: what came from elsewhere is as it was.
         let config = load(&Files::default()).unwrap();
-        world.replace::<Refused>(config.topology, config.catalogue, Identity::default(), Ok).unwrap();
+        world.replace::<Refused>(config.topology.into(), config.catalogue, Identity::default(), Ok).unwrap();
         assert_eq!(kept(&responder, world.snapshot()), 1);
         ask(&mut responder, world.snapshot(), &query(elsewhere, 1), Persona::Authoritative);
         assert_eq!(kept(&responder, world.snapshot()), 1);

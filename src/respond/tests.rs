@@ -61,6 +61,7 @@ impl World {
             .into(),
             record_sets,
             soa: SoaEdit::default(),
+            locked: false,
         });
         self
     }

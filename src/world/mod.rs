@@ -6,11 +6,18 @@
 //! were. For all that is to be refused the whole world is. All ways come to the same: what a load from scratch of the same
 //! declaration comes to.
 
+mod layers;
+
 use std::sync::Arc;
 
-use crate::azure::{Catalogue, Certainty, Change, Declaration, Finding, RecordSet, Topology, ZoneKey, source};
+use crate::azure::{
+    Catalogue, Certainty, Change, Declaration, Declares, Finding, Item, Origin, RecordSet, Topology, ZoneKey, source,
+};
 use crate::snapshot::{Before, Generation, Identity, Snapshot};
 use crate::zone::CompileError;
+use layers::{Layer, made_twice, within};
+
+pub use layers::{Aside, Layered, Locked, Why};
 
 /// A declared world and what is served of it.
 #[derive(Debug)]
@@ -18,6 +25,8 @@ pub struct World {
     topology: Topology,
     catalogue: Arc<Catalogue>,
     snapshot: Arc<Snapshot>,
+    /// What of it no file declares.
+    layer: Layer,
 }
 
 /// What a change has come to.
@@ -44,6 +53,12 @@ pub enum Way {
 /// Why changes were not applied, not one of them.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
+    /// Files declare what these changes are about, each by its number.
+    #[error("{}", first_locked(_0))]
+    Locked(Vec<Locked>),
+    /// The management API has made what these changes of files are about.
+    #[error("{} was made by the management API", _0.first().map_or_else(String::new, ToString::to_string))]
+    Made(Vec<Item>),
     /// These findings, of which at least one is an error; the warnings of the whole world are among them.
     #[error("{}", first_error(_0))]
     Findings(Vec<Finding>),
@@ -57,8 +72,25 @@ fn first_error(findings: &[Finding]) -> String {
     error.map_or_else(String::new, |finding| format!("{}: {}", finding.what, finding.mend))
 }
 
+fn first_locked(locked: &[Locked]) -> String {
+    locked.first().map_or_else(String::new, |locked| format!("{} is declared in a file", locked.item))
+}
+
 impl World {
-    /// The world of a topology.
+    /// The world of what files declare, and of what the management API has made.
+    ///
+    /// # Errors
+    /// As [`Snapshot::compile`].
+    pub fn of(
+        layered: Layered,
+        catalogue: impl Into<Arc<Catalogue>>,
+        identity: Identity,
+    ) -> Result<Self, CompileError> {
+        let world = Self::new(layered.topology, catalogue, identity)?;
+        Ok(Self { layer: layered.layer, ..world })
+    }
+
+    /// The world of a topology, of which files declare all.
     ///
     /// # Errors
     /// As [`Snapshot::compile`].
@@ -68,7 +100,8 @@ impl World {
         identity: Identity,
     ) -> Result<Self, CompileError> {
         let snapshot = Snapshot::compile_from(&mut topology, identity, Generation::FIRST, None)?;
-        Ok(Self { topology, catalogue: catalogue.into(), snapshot: Arc::new(snapshot) })
+        let layer = Layer::default();
+        Ok(Self { topology, catalogue: catalogue.into(), snapshot: Arc::new(snapshot), layer })
     }
 
     /// What is served.
@@ -95,26 +128,62 @@ impl World {
         Ok(())
     }
 
-    /// Applies all changes, one after the other, or none; only the world after the last of them is checked.
+    /// Applies changes of the management API, one after the other, or none of them; only the world after the last is checked.
     ///
     /// # Errors
     /// See [`Refused`].
     pub fn apply(&mut self, changes: Vec<Change>) -> Result<Applied, Refused> {
-        self.apply_with(changes, Ok)
+        self.apply_with(changes, Ok, || Ok(()))
     }
 
-    /// As [`World::apply`]; a snapshot that was compiled as a whole goes through `finish`, which may refuse it.
+    /// As [`World::apply`]; a snapshot that was compiled as a whole goes through `finish`, which may refuse it. When all is
+    /// checked and nothing changed yet, `commit` is called, and may refuse it as well.
     ///
     /// # Errors
-    /// See [`Refused`], and those of `finish`.
+    /// See [`Refused`], and those of `finish` and `commit`.
     pub fn apply_with<E: From<Refused>>(
         &mut self,
         changes: Vec<Change>,
         finish: impl FnOnce(Snapshot) -> Result<Snapshot, E>,
+        commit: impl FnOnce() -> Result<(), E>,
     ) -> Result<Applied, E> {
-        if self.edit(&changes, Certainty::Sound).is_some() {
+        let journal = self.layer.check(&self.topology, &changes).map_err(Refused::Locked)?;
+        let applied = self.change(changes, finish, commit)?;
+        self.layer.take(journal);
+        Ok(applied)
+    }
+
+    /// Applies changes of what files declare, one after the other, or none of them.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn declare(&mut self, changes: Vec<Change>) -> Result<Applied, Refused> {
+        let items = changes.iter().filter_map(|change| (&self.topology).item(change));
+        let made: Vec<_> = items.filter(|item| self.layer.holds(item)).collect();
+        if !made.is_empty() {
+            return Err(Refused::Made(made));
+        }
+        self.change(changes, Ok, || Ok(()))
+    }
+
+    fn change<E: From<Refused>>(
+        &mut self,
+        changes: Vec<Change>,
+        finish: impl FnOnce(Snapshot) -> Result<Snapshot, E>,
+        commit: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Applied, E> {
+        if let Some(edited) = self.topology.edited(&changes, Certainty::Sound) {
+            let snapshot = self.snapshot.edited(&self.topology, &edited);
+            commit()?;
+            self.snapshot = Arc::new(snapshot);
+            self.topology.take(edited);
             return Ok(Applied { way: Way::Edited, warnings: Vec::new() });
         }
+        let finish = |snapshot| -> Result<_, E> {
+            let snapshot = finish(snapshot)?;
+            commit()?;
+            Ok(snapshot)
+        };
         let identity = self.snapshot.identity().clone();
         if let Some(topology) = self.topology.changed_in_part(&changes, &self.catalogue) {
             self.take(topology, identity, true, finish)?;
@@ -125,26 +194,78 @@ impl World {
         Ok(Applied { way: Way::Whole, warnings })
     }
 
+    /// Applies what the management API has made, as much of it as has a place: the rest is kept aside.
+    ///
+    /// # Errors
+    /// A zone is too large.
+    pub fn lay(&mut self, changes: Vec<Change>) -> Result<Vec<Aside>, CompileError> {
+        let (mut aside, mut rest) = (Vec::new(), Vec::new());
+        let twice = made_twice(&mut &self.topology, &changes);
+        for (number, change) in changes.into_iter().enumerate() {
+            let Some(item) = (&self.topology).item(&change) else { continue };
+            match within(&item, &twice) {
+                Some(zone) => aside.push(Aside { change: number, item, why: Why::Within(zone.clone()) }),
+                None => rest.push((number, change)),
+            }
+        }
+        self.lay_each(&rest, &mut aside)?;
+        Ok(aside)
+    }
+
+    fn lay_each(&mut self, changes: &[(usize, Change)], aside: &mut Vec<Aside>) -> Result<(), CompileError> {
+        let why = match self.apply(changes.iter().map(|(_, change)| change.clone()).collect()) {
+            Ok(_) => return Ok(()),
+            Err(Refused::Compile(error)) => return Err(error),
+            Err(Refused::Locked(mut locked)) => Why::Locked(locked.swap_remove(0)),
+            Err(Refused::Findings(findings)) => Why::Refused(findings),
+            Err(Refused::Made(_)) => unreachable!("these are no changes of files"),
+        };
+        if let [(number, change)] = changes {
+            let item = (&self.topology).item(change);
+            aside.extend(item.map(|item| Aside { change: *number, item, why }));
+            return Ok(());
+        }
+        let (former, latter) = changes.split_at(changes.len() / 2);
+        self.lay_each(former, aside)?;
+        self.lay_each(latter, aside)
+    }
+
+    /// The changes that make what the management API has made again.
+    pub fn made(&self) -> Vec<Change> {
+        self.layer.changes(&self.topology)
+    }
+
+    /// Whether the management API has made something.
+    pub fn is_made(&self, item: &Item) -> bool {
+        self.layer.holds(item)
+    }
+
+    /// Where something is declared, be it in a file or by the management API; `None` where it is not.
+    pub fn declared(&self, item: &Item) -> Option<Origin> {
+        (&self.topology).declared(item)
+    }
+
     /// Applies changes of which a look at them tells that they are right, and that there is nothing to say about them where
     /// nothing was said before; `None` where it does not, and nothing is applied.
     pub fn apply_quietly(&mut self, changes: &[Change]) -> Option<()> {
         self.edit(changes, Certainty::Quiet)
     }
 
-    /// Another declared world in place of this one. Zones and views that are the same in both stay what they were. The
-    /// snapshot goes through `finish`, which may refuse it; then the world is what it was.
+    /// What files declare now in place of what they declared, with what the management API has made on it. Zones and views that
+    /// are the same in both stay what they were. The snapshot goes through `finish`, which may refuse it; then the world is
+    /// what it was.
     ///
     /// # Errors
     /// A zone is too large, and those of `finish`.
     pub fn replace<E: From<Refused>>(
         &mut self,
-        topology: Topology,
+        layered: Layered,
         catalogue: impl Into<Arc<Catalogue>>,
         identity: Identity,
         finish: impl FnOnce(Snapshot) -> Result<Snapshot, E>,
     ) -> Result<(), E> {
-        self.take(topology, identity, false, finish)?;
-        self.catalogue = catalogue.into();
+        self.take(layered.topology, identity, false, finish)?;
+        (self.layer, self.catalogue) = (layered.layer, catalogue.into());
         Ok(())
     }
 

@@ -142,6 +142,7 @@ fn zone(number: usize) -> PrivateDnsZone {
         virtual_network_links: Shared::default(),
         record_sets: Vec::new(),
         soa: SoaEdit::default(),
+        locked: false,
     }
 }
 
@@ -568,7 +569,7 @@ fn a_changed_world_is_as_one_that_is_loaded_from_scratch() {
                 continue;
             }
             let old = answers(world.snapshot());
-            match (world.apply(changes.clone()), load(model.clone())) {
+            match (world.declare(changes.clone()), load(model.clone())) {
                 (Ok(applied), Ok(_)) => {
                     counted.borrow_mut()[applied.way as usize] += 1;
                     is_as_loaded(&world, &model).map_err(|error| {
@@ -577,9 +578,9 @@ fn a_changed_world_is_as_one_that_is_loaded_from_scratch() {
                     keeps_nothing_old(&mut responder, world.snapshot())
                         .map_err(|error| TestCaseError::fail(format!("after {changes:?}: {error}")))?;
                     if let Some(back) = undo(&first, &before).filter(|_| is_one) {
-                        world.apply(vec![back]).unwrap();
+                        world.declare(vec![back]).unwrap();
                         prop_assert!(answers(world.snapshot()) == old, "{changes:?} is not undone");
-                        world.apply(changes).unwrap();
+                        world.declare(changes).unwrap();
                     }
                 }
                 (Err(Refused::Findings(ours)), Err(theirs)) => {

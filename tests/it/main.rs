@@ -33,6 +33,7 @@ mod incidents;
 mod independence;
 mod lab;
 mod labs;
+mod layers;
 mod listen;
 mod loopback;
 mod machines;

@@ -138,6 +138,7 @@ impl World {
                         minimum_ttl: zone.minimum,
                         ..SoaEdit::default()
                     },
+                    locked: false,
                 }),
             }
         }

@@ -353,6 +353,7 @@ mod tests {
             record_sets: (0..record_sets).map(record_set).collect(),
             id: PrivateDnsZone::id(&ResourceGroup::default(), &name),
             soa: SoaEdit::default(),
+            locked: false,
             name: Declared::new(name, ORIGIN),
         }
     }

@@ -43,6 +43,11 @@ pub use zone::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin(pub u32);
 
+impl Origin {
+    /// No file: the management API.
+    pub const API: Self = Self(u32::MAX);
+}
+
 /// A value together with its origin; equality looks at the value alone.
 #[derive(Clone, Debug, Default)]
 pub struct Declared<T> {

@@ -19,6 +19,8 @@ pub struct PrivateDnsZone {
     pub record_sets: Vec<RecordSet>,
     /// Changes to the SOA record that Azure makes with the zone.
     pub soa: SoaEdit,
+    /// Whether the management API may add nothing to a zone that a file declares.
+    pub locked: bool,
 }
 
 /// What can be changed in a private zone's SOA record; host and serial number cannot (behaviour of Azure, seen in

@@ -160,6 +160,12 @@ impl PartialEq for ResourceGroup {
 
 impl Eq for ResourceGroup {}
 
+impl Hash for ResourceGroup {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        fold(&self.0.name).hash(state);
+    }
+}
+
 impl fmt::Debug for ResourceGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.0.subscription, self.0.name)

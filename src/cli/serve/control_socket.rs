@@ -63,6 +63,9 @@ enum Request {
         /// Whether the response comes when the reload has ended, and says how.
         #[serde(default)]
         wait: bool,
+        /// Whether what the management API has made is deleted, where the files now declare it or what it needs is gone.
+        #[serde(default)]
+        force: bool,
     },
     /// Which queries are logged; without a filter none.
     QueryLog {
@@ -198,9 +201,9 @@ impl ControlSocket {
         match request {
             Request::Status {} => self.status(reloads),
             Request::Topology {} => topology(reloads),
-            Request::Reload { wait } => {
-                tracing::info!(uid, "a reload is asked for by the control socket");
-                match (start_reload(reloads.clone()), wait) {
+            Request::Reload { wait, force } => {
+                tracing::info!(uid, force, "a reload is asked for by the control socket");
+                match (start_reload(reloads.clone(), force), wait) {
                     (Err(error), _) => failure(format!("a reload cannot start: {error}")),
                     (Ok(_), false) => json!({ "ok": true, "started": true }),
                     (Ok(ended), true) => ended.await.unwrap_or_else(|_| failure("the reload failed".to_owned())),
@@ -299,13 +302,20 @@ fn zone_name(apex: NameRef<'_>) -> String {
 }
 
 /// Starts a reload in a thread of its own; what is returned ends with it. Reloads come one after the other.
-fn start_reload(reloads: Arc<Reloads>) -> io::Result<oneshot::Receiver<Value>> {
+fn start_reload(reloads: Arc<Reloads>, force: bool) -> io::Result<oneshot::Receiver<Value>> {
     let (ended, end) = oneshot::channel();
     let run = move || {
-        let outcome = match reload(&reloads) {
-            Ok(Loaded { generation, warnings, unchanged_keys, .. }) => {
+        let outcome = match reload(&reloads, force) {
+            Ok(Loaded { generation, warnings, unchanged_keys, aside, .. }) => {
                 let warnings: Vec<_> = warnings.iter().map(findings::as_json).collect();
-                json!({ "ok": true, "generation": generation.number(), "findings": warnings, "unchanged_keys": unchanged_keys })
+                let aside: Vec<_> = aside.iter().map(|aside| aside.item.to_string()).collect();
+                json!({
+                    "ok": true,
+                    "generation": generation.number(),
+                    "findings": warnings,
+                    "unchanged_keys": unchanged_keys,
+                    "without_place": aside,
+                })
             }
             Err(Refused::Problems(problems)) => {
                 let findings: Vec<_> = problems.iter().map(findings::as_json).collect();

@@ -1,12 +1,13 @@
 //! A reload, and what the log says of it.
 
+use std::convert::Infallible;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::{log_each, notify, warn};
 use crate::config::Problems;
-use crate::control::{Control, LoadError, Loaded, Lost, Orphan};
+use crate::control::{ApplyError, Control, LoadError, Loaded, Lost, Orphan};
 use crate::faults::{self, Fault};
 use crate::observe::Condition;
 
@@ -94,12 +95,13 @@ fn warn_of_unchanged(keys: &[String]) {
 }
 
 /// Loads the configuration again and logs what came of it. Takes as long as that takes: not for a thread that serves.
-pub(super) fn reload(reloads: &Reloads) -> Result<Loaded, Refused> {
+pub(super) fn reload(reloads: &Reloads, force: bool) -> Result<Loaded, Refused> {
     faults::at(Fault::Reload);
     let control = &reloads.control;
     let start = Instant::now();
     notify::reloading();
-    let result = control.reload();
+    // Nobody keeps what the management API makes.
+    let result = control.reload_with(force, |_| Ok::<_, Infallible>(()));
     notify::ready();
     match result {
         Ok(loaded) => {
@@ -118,7 +120,7 @@ pub(super) fn reload(reloads: &Reloads) -> Result<Loaded, Refused> {
             );
             Ok(loaded)
         }
-        Err(LoadError::Problems(problems)) => {
+        Err(ApplyError::Load(LoadError::Problems(problems))) => {
             log_each(&problems, |problem| {
                 tracing::error!(place = %problem.place, help = problem.mend, "{}", problem.what);
             });

@@ -123,7 +123,7 @@ mod unix {
             let (ended, end) = oneshot::channel();
             let run = move || {
                 // What came of it is logged.
-                let _ = reload(&reloads);
+                let _ = reload(&reloads, false);
                 let _ = ended.send(());
             };
             thread::Builder::new().name("reload".to_owned()).spawn(run)?;

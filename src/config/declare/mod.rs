@@ -218,6 +218,7 @@ impl<'a> Declarer<'a> {
             virtual_network_links: virtual_network_links.into_iter().collect::<Option<_>>()?,
             record_sets,
             soa,
+            locked: zone.locked,
         })
     }
 
@@ -377,13 +378,15 @@ impl<'a> Declarer<'a> {
             let behind = self.places.append(places);
             self.problems.append(problems);
             let file = ZoneFile::new(&path, apex, is_private, apex.origin, text);
-            self.zone_files.push(ZoneFile { marks: contents.marks, ..file });
+            let origins = behind..self.places.len();
+            self.zone_files.push(ZoneFile { marks: contents.marks, origins, ..file });
             let mut record_sets = contents.record_sets;
             record_sets.iter_mut().for_each(|set| set.origin.0 += behind);
             return record_sets;
         }
         match self.allowance.read(self.files, &path) {
             Ok(mut text) => {
+                let first = self.places.len();
                 let input =
                     zone_file::Input { files: self.files, allowance: &mut self.allowance, path: &path, text: &text };
                 let contents = zone_file::read(input, apex, self.places, self.problems);
@@ -392,7 +395,8 @@ impl<'a> Declarer<'a> {
                     text.zeroize();
                 }
                 let file = ZoneFile::new(&path, apex, is_private, apex.origin, text);
-                self.zone_files.push(ZoneFile { marks: contents.marks, ..file });
+                let origins = first..self.places.len();
+                self.zone_files.push(ZoneFile { marks: contents.marks, origins, ..file });
                 self.includes |= contents.includes;
                 contents.record_sets
             }
