@@ -603,3 +603,158 @@ fn a_changed_world_is_as_one_that_is_loaded_from_scratch() {
     let [edited, derived, _, refused] = ways;
     assert!([edited, derived, refused].iter().all(|count| *count > CASES / 4), "each way is gone: {ways:?}");
 }
+
+/// What is done to a world whose files stand beneath what the management API makes.
+#[derive(Clone, Debug)]
+enum Step {
+    /// By the management API.
+    Made(Vec<Raw>),
+    /// To the files, which are read again.
+    Files(Vec<Raw>),
+}
+
+/// Whether it is about what a file declares.
+fn is_files(raw: &Raw, files: &Declaration) -> bool {
+    let of_zone = |zone: usize| files.private_dns_zones.iter().find(|known| known.id == zone_id(zone));
+    match raw {
+        Raw::Set { zone, owner, rtype, .. } => {
+            let (key, apex) = zone_key(*zone);
+            let (owner, rtype) = (Name::relative(OWNERS[*owner], apex.as_ref()).unwrap(), TYPES[*rtype]);
+            let is_it = |set: &RecordSet| set.owner == owner && set.rtype == rtype;
+            match key {
+                ZoneKey::Private(_) => of_zone(*zone).is_some_and(|zone| {
+                    zone.record_sets.iter().any(is_it) || rtype == RecordType::SOA && owner == apex
+                }),
+                ZoneKey::Public(_) => files.public_zones[0].record_sets.iter().any(is_it),
+            }
+        }
+        Raw::Link { zone, network, .. } => of_zone(*zone).is_some_and(|zone| {
+            zone.virtual_network_links.iter().any(|link| *link.link.virtual_network == network_id(*network))
+        }),
+        Raw::Zone { zone, .. } => of_zone(*zone).is_some(),
+        Raw::Endpoint { number, .. } => {
+            files.private_endpoints.iter().any(|known| known.id.name() == format!("pe{number}"))
+        }
+        Raw::Machine { number, .. } => files.virtual_machines.iter().any(|known| *known.name == format!("m{number}")),
+        Raw::Account { number, .. } => {
+            files.private_link_resources.iter().any(|known| *known.id == *account(*number).id)
+        }
+        Raw::Ruleset { .. } => !files.dns_forwarding_rulesets.is_empty(),
+        Raw::Policy { .. } => !files.dns_security_policies.is_empty(),
+        Raw::Network { network, .. } => files.virtual_networks.iter().any(|known| *known.id == network_id(*network)),
+    }
+}
+
+/// Makes again, without an index, what the management API has made.
+fn made_again(model: &mut Declaration, change: &Change) {
+    fn zone_of<'m>(model: &'m mut Declaration, id: &ResourceId) -> &'m mut PrivateDnsZone {
+        model.private_dns_zones.iter_mut().find(|zone| zone.id == *id).unwrap()
+    }
+    match change.clone() {
+        Change::Put(Resource::PrivateDnsZone(zone)) => model.private_dns_zones.push(zone),
+        Change::Put(Resource::VirtualNetwork(network)) => model.virtual_networks.push(network),
+        Change::Put(Resource::VirtualMachine(machine)) => model.virtual_machines.push(machine),
+        Change::Put(Resource::PrivateEndpoint(endpoint)) => model.private_endpoints.push(endpoint),
+        Change::Put(Resource::PrivateLinkResource(resource)) => model.private_link_resources.push(resource),
+        Change::Put(Resource::DnsForwardingRuleset(ruleset)) => model.dns_forwarding_rulesets.push(ruleset),
+        Change::Put(Resource::DnsSecurityPolicy(policy)) => model.dns_security_policies.push(policy),
+        Change::PutLink { zone, link } => {
+            zone_of(model, &zone).virtual_network_links.push(link);
+        }
+        Change::PutRecordSet { zone: ZoneKey::Private(zone), record_set } => {
+            zone_of(model, &zone).record_sets.push(record_set);
+        }
+        Change::PutRecordSet { record_set, .. } => model.public_zones[0].record_sets.push(record_set),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The changes that steps come to; the model is what is declared afterwards.
+fn changes(raws: &[Raw], model: &mut Declaration) -> (Vec<Raw>, Vec<Change>) {
+    raws.iter().filter_map(|raw| Some((raw.clone(), change(raw.clone(), model)?))).unzip()
+}
+
+#[test]
+fn files_beneath_what_the_api_makes_are_as_one_world_that_is_loaded_from_scratch() {
+    let counts = std::cell::RefCell::new([0; 5]);
+    let count = |at: usize| counts.borrow_mut()[at] += 1;
+    let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+    let raws = || vec(raw(), 1..3);
+    let step = prop_oneof![3 => raws().prop_map(Step::Made), 2 => raws().prop_map(Step::Files)];
+    let outcome = runner.run(&vec(step, 1..12), |steps| {
+        let mut files = lab(Limits::Off);
+        let mut model = files.clone();
+        let (mut world, _) = load(files.clone()).unwrap();
+        for step in steps {
+            let (before, old) = (model.clone(), answers(world.snapshot()));
+            match step {
+                Step::Made(raws) => {
+                    let (raws, changes) = changes(&raws, &mut model);
+                    let is_locked = raws.iter().any(|raw| is_files(raw, &files));
+                    match (world.apply(changes.clone()), load(model.clone())) {
+                        (Err(Refused::Locked(_)), _) => {
+                            count(0);
+                            prop_assert!(is_locked, "{:?} is nobody's", changes);
+                        }
+                        (Ok(_), Ok(_)) => {
+                            count(1);
+                            prop_assert!(!is_locked, "{:?} is a file's", changes);
+                            is_as_loaded(&world, &model)
+                                .map_err(|error| TestCaseError::fail(format!("after {changes:?}: {error}")))?;
+                            continue;
+                        }
+                        (Err(Refused::Findings(ours)), Err(theirs)) => {
+                            count(2);
+                            prop_assert_eq!(texts(&ours), texts(&theirs), "{:?}", changes);
+                        }
+                        (ours, theirs) => {
+                            let theirs = theirs.map(|_| ()).map_err(|findings| texts(&findings));
+                            prop_assert!(false, "{:?}: {:?} but {:?}", changes, ours, theirs);
+                        }
+                    }
+                }
+                Step::Files(raws) => {
+                    let mut next = files.clone();
+                    let (_, done) = changes(&raws, &mut next);
+                    let made = world.made();
+                    match Layered::new(next.clone(), &CATALOGUE, made.clone()) {
+                        Ok(layered) if layered.aside.is_empty() => {
+                            count(3);
+                            model = next.clone();
+                            made.iter().for_each(|change| made_again(&mut model, change));
+                            world.replace::<Refused>(layered, Arc::clone(&CATALOGUE), Identity::default(), Ok).unwrap();
+                            is_as_loaded(&world, &model).map_err(|error| {
+                                TestCaseError::fail(format!("after a reload with {done:?}: {error}"))
+                            })?;
+                            files = next;
+                            continue;
+                        }
+                        Ok(layered) => {
+                            count(4);
+                            for aside in &layered.aside {
+                                let needs = made[aside.change].needs();
+                                let is_gone = needs.iter().any(|id| {
+                                    let zones = next.private_dns_zones.iter().map(|zone| &zone.id);
+                                    let networks = next.virtual_networks.iter().map(|network| &*network.id);
+                                    let resources = next.private_link_resources.iter().map(|resource| &*resource.id);
+                                    !zones.chain(networks).chain(resources).any(|known| known == id)
+                                });
+                                let is_twice = !matches!(aside.why, Why::Gone(_));
+                                prop_assert!(is_gone || is_twice, "{:?} has a place", aside);
+                            }
+                        }
+                        Err(_) => count(4),
+                    }
+                }
+            }
+            prop_assert!(answers(world.snapshot()) == old, "half applied");
+            model = before;
+        }
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+    let counts = counts.into_inner();
+    assert!(counts.iter().all(|count| *count > CASES / 8), "each outcome is gone: {counts:?}");
+}
