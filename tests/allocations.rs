@@ -25,7 +25,7 @@ const ROUNDS: usize = 10;
 /// Starts a server of the default lab and returns its address.
 fn start(stop: CancellationToken) -> (SocketAddr, thread::JoinHandle<()>) {
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-    let (control, _) = Control::start(Files::default(), |settings| settings.listen = vec![any.into()]).unwrap();
+    let (control, _) = Control::start(Files::default(), move |settings| settings.listen = vec![any.into()]).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (settings, published) = (control.settings().clone(), control.published().clone());
     let metrics = control.metrics().clone();

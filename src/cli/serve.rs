@@ -14,7 +14,7 @@ use std::panic::resume_unwind;
 #[cfg(unix)]
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, bail};
@@ -90,15 +90,14 @@ impl Serve {
             let _within = runtime.enter();
             Signals::install().context("cannot listen for signals")?
         };
-        let mut replaced = Vec::new();
-        let adjust = |settings: &mut ServerSettings| {
-            settings.udp_workers = self.udp_workers.or(settings.udp_workers);
-            #[cfg(unix)]
-            if self.control_socket.is_some() {
-                settings.control_socket.clone_from(&self.control_socket);
-            }
-            if !listen.is_empty() {
-                replaced = replace(&mut settings.listen, &listen);
+        let (udp_workers, replaced) = (self.udp_workers, Arc::new(Mutex::new(Vec::new())));
+        let adjust = {
+            let replaced = replaced.clone();
+            move |settings: &mut ServerSettings| {
+                settings.udp_workers = udp_workers.or(settings.udp_workers);
+                if !listen.is_empty() {
+                    *replaced.lock().unwrap_or_else(PoisonError::into_inner) = replace(&mut settings.listen, &listen);
+                }
             }
         };
         let (control, loaded) = match Control::start_with(files.clone(), self.loopback, Vec::new(), adjust) {
@@ -113,8 +112,8 @@ impl Serve {
             );
         }
         warn(&loaded);
-        for listen in &replaced {
-            warn_replaced(listen);
+        for listen in replaced.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            warn_replaced(&listen);
         }
         let served = runtime.block_on(serve(control, &loaded, &files, self.ready, signals, log));
         // A reload that still runs has nobody left to serve.
@@ -156,7 +155,9 @@ async fn serve(
             ready_line(loaded, &listeners, clients, metrics.as_ref().map(MetricsListener::address))
         }
     };
-    let mut stopped = tokio::spawn(server.start(stop.clone())?.stopped());
+    let running = server.start(stop.clone())?;
+    control.serve_by(running.listeners().clone());
+    let mut stopped = tokio::spawn(running.stopped());
     control.metrics().register(log.clone());
     if let Some(listener) = metrics {
         tracing::info!(listen = %listener.address(), "metrics and health are shown");
@@ -165,7 +166,7 @@ async fn serve(
     print_aside(message)?;
     tracing::info!(generation = loaded.generation.number(), listen = ?addresses, "serving");
     let health = control.metrics().clone();
-    let reloads = Arc::new(Reloads { control, addresses });
+    let reloads = Arc::new(Reloads { control });
     #[cfg(unix)]
     if let Some(socket) = control_socket {
         tokio::spawn(socket.serve(reloads.clone(), query_log, stop.clone()));

@@ -1,53 +1,44 @@
-//! Which keys of `[server]` differ between two configurations: a reload cannot change them, and says so by name.
+//! Which listeners of two configurations are one, and which keys of `[server]` a reload cannot change: it says so by name.
 
 use std::fmt;
 
 use super::settings::{EncryptedTransport, Encryption, Listen, ServerSettings};
-use crate::view::Persona;
 
 impl ServerSettings {
-    /// The keys that are other than in `new`, those of a listener behind its address: `udp_workers`,
-    /// `listen 127.0.0.1:53: allow_from`, `listen [::1]:53 (new)`.
+    /// The keys that are other than in `new` and that only a restart changes, those of a listener behind its address:
+    /// `udp_workers`, `listen 127.0.0.1:443 over https: path`.
     pub fn differences(&self, new: &Self) -> Vec<String> {
         let Self {
             listen,
-            chaos,
-            id,
+            // What a reload changes.
+            chaos: _,
+            id: _,
+            designated_resolvers: _,
             udp_workers,
             tcp_connections,
             tcp_connections_per_client,
             tcp_idle_timeout,
-            designated_resolvers,
             control_socket,
             metrics,
             dnstap,
         } = self;
         let keys = [
-            ("chaos", *chaos == new.chaos),
-            ("id", *id == new.id),
             ("udp_workers", *udp_workers == new.udp_workers),
             ("tcp_connections", *tcp_connections == new.tcp_connections),
             ("tcp_connections_per_client", *tcp_connections_per_client == new.tcp_connections_per_client),
             ("tcp_idle_seconds", *tcp_idle_timeout == new.tcp_idle_timeout),
-            ("designated_resolvers", *designated_resolvers == new.designated_resolvers),
             ("control_socket", *control_socket == new.control_socket),
             ("[metrics]", *metrics == new.metrics),
             ("[dnstap]", *dnstap == new.dnstap),
         ];
-        let mut differences: Vec<String> = differing(keys).map(str::to_owned).collect();
-        // One after the other, as several may have port 0.
-        let mut new: Vec<&Listen> = new.listen.iter().collect();
+        let differing = keys.into_iter().filter(|(_, is_same)| !is_same);
+        let mut differences: Vec<String> = differing.map(|(key, _)| key.to_owned()).collect();
         for old in listen {
-            let Some(at) = new.iter().position(|new| Place(old) == Place(new)) else {
-                differences.push(format!("{} (gone)", Place(old)));
-                continue;
-            };
-            let keys = old.differences(new.remove(at));
-            if !keys.is_empty() {
-                differences.push(format!("{}: {}", Place(old), keys.join(", ")));
+            let same = new.listen.iter().find(|new| new.is_at_place_of(old));
+            if same.is_some_and(|new| new.path() != old.path()) {
+                differences.push(format!("{}: path", Place(old)));
             }
         }
-        differences.extend(new.into_iter().map(|new| format!("{} (new)", Place(new))));
         differences
     }
 }
@@ -61,57 +52,24 @@ impl Listen {
         }
     }
 
-    fn differences(&self, new: &Self) -> Vec<&'static str> {
-        let Self {
-            // What they have in common.
-            address: _,
-            interface: _,
-            encryption,
-            virtual_network,
-            allow_from,
-            requires_proxy_protocol,
-            persona,
-            queries_per_second,
-            pending_queries,
-            response_rate_limit,
-        } = self;
-        let is_resolver = |persona| matches!(persona, Persona::AzureResolver { .. });
-        let is_same_persona = is_resolver(*persona) == is_resolver(new.persona);
-        let files = |encryption: &Option<Encryption>| {
-            let Encryption { transport: _, certificate, key } = encryption.as_ref()?;
-            Some((certificate.clone(), key.clone()))
+    /// Whether another one is where this one is, so that the two have the same sockets.
+    pub fn is_at_place_of(&self, other: &Self) -> bool {
+        let place = |listen: &Self| (listen.address.clone(), listen.interface.clone(), listen.transport());
+        place(self) == place(other)
+    }
+
+    /// The same with all that another one at its place says, but for the path that is asked.
+    pub fn with_rules_of(&self, other: &Self) -> Self {
+        let encryption = match (&self.encryption, &other.encryption) {
+            (Some(old), Some(new)) => Some(Encryption { transport: old.transport.clone(), ..new.clone() }),
+            _ => other.encryption.clone(),
         };
-        let (old_files, new_files) = (files(encryption).unzip(), files(&new.encryption).unzip());
-        let keys = [
-            ("certificate", old_files.0 == new_files.0),
-            ("key", old_files.1 == new_files.1),
-            ("path", self.path() == new.path()),
-            ("virtual_network", *virtual_network == new.virtual_network),
-            ("allow_from", *allow_from == new.allow_from),
-            ("require_proxy_protocol", *requires_proxy_protocol == new.requires_proxy_protocol),
-            ("persona", is_same_persona),
-            ("ttl_cap", !is_same_persona || *persona == new.persona),
-            ("queries_per_second", *queries_per_second == new.queries_per_second),
-            ("pending_queries", *pending_queries == new.pending_queries),
-            ("response_rate_limit", *response_rate_limit == new.response_rate_limit),
-        ];
-        differing(keys).collect()
+        Self { encryption, ..other.clone() }
     }
 }
 
-fn differing<const N: usize>(keys: [(&'static str, bool); N]) -> impl Iterator<Item = &'static str> {
-    keys.into_iter().filter(|(_, is_same)| !is_same).map(|(key, _)| key)
-}
-
-/// Where a listener is: what makes it the same one in another configuration.
+/// Where a listener is, in words.
 struct Place<'a>(&'a Listen);
-
-impl PartialEq for Place<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        let place = |listen: &'_ Listen| (listen.address.clone(), listen.interface.clone(), listen.transport());
-        place(self.0) == place(other.0)
-    }
-}
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -149,55 +107,32 @@ mod tests {
         };
         let https =
             |path: &str, certificate| encrypted(EncryptedTransport::Https { path: path.to_owned() }, certificate);
-        let old = settings(&[
-            https("/dns-query", "a.pem"),
-            encrypted(EncryptedTransport::Http3 { path: "/".to_owned() }, "a.pem"),
-        ]);
-        assert_eq!(old.differences(&old), [""; 0]);
-        let new = settings(&[encrypted(EncryptedTransport::Quic, "a.pem"), https("/", "b.pem")]);
-        assert_eq!(
-            old.differences(&new),
-            [
-                "listen 127.0.0.1:443 over https: certificate, path",
-                "listen 127.0.0.1:443 over http3 (gone)",
-                "listen 127.0.0.1:443 over quic (new)"
-            ]
-        );
+        let old = https("/dns-query", "a.pem");
+        let others = [
+            encrypted(EncryptedTransport::Http3 { path: "/dns-query".to_owned() }, "a.pem"),
+            encrypted(EncryptedTransport::Quic, "a.pem"),
+            listen("127.0.0.1:443"),
+            Listen { interface: Some("eth0".to_owned()), ..old.clone() },
+        ];
+        for other in &others {
+            assert!(!other.is_at_place_of(&old), "{other:?}");
+        }
+        let new = Listen { allow_from: Some(Vec::new()), ..https("/", "b.pem") };
+        assert!(new.is_at_place_of(&old));
+        assert_eq!(old.with_rules_of(&new), Listen { allow_from: Some(Vec::new()), ..https("/dns-query", "b.pem") });
+        assert_eq!(settings(&[old]).differences(&settings(&[new])), ["listen 127.0.0.1:443 over https: path"]);
     }
 
     #[test]
-    fn what_differs_is_named_and_nothing_else() {
-        let old =
-            settings(&[listen("127.0.0.1:53"), listen("127.0.0.2:53"), listen("127.0.0.1:0"), listen("127.0.0.1:0")]);
-        assert_eq!(old.differences(&old), [""; 0]);
-        let mut reordered = old.clone();
-        reordered.listen.swap(0, 1);
-        assert_eq!(old.differences(&reordered), [""; 0]);
-
+    fn what_only_a_restart_changes_is_named_and_nothing_else() {
+        let old = settings(&[listen("127.0.0.1:53"), listen("127.0.0.2:53")]);
         let new = ServerSettings {
             udp_workers: NonZero::new(2),
+            tcp_connections: 7,
             id: Some("a".to_owned()),
-            ..settings(&[
-                Listen { interface: Some("eth0".to_owned()), ..listen("127.0.0.1:53") },
-                Listen {
-                    allow_from: Some(Vec::new()),
-                    persona: Persona::AzureResolver { ttl_cap: None },
-                    ..listen("127.0.0.2:53")
-                },
-                listen("127.0.0.1:0"),
-                Listen { pending_queries: NonZero::new(1), ..listen("127.0.0.1:0") },
-            ])
+            ..settings(&[Listen { allow_from: Some(Vec::new()), ..listen("127.0.0.2:53") }, listen("127.0.0.3:53")])
         };
-        assert_eq!(
-            old.differences(&new),
-            [
-                "id",
-                "udp_workers",
-                "listen 127.0.0.1:53 (gone)",
-                "listen 127.0.0.2:53: allow_from, persona",
-                "listen 127.0.0.1:0: pending_queries",
-                "listen 127.0.0.1:53 of interface eth0 (new)",
-            ]
-        );
+        assert_eq!(old.differences(&old), [""; 0]);
+        assert_eq!(old.differences(&new), ["udp_workers", "tcp_connections"]);
     }
 }

@@ -14,7 +14,7 @@ use crate::azure::ResourceId;
 use crate::dns::CookieSecrets;
 use crate::view::{Persona, Transport};
 
-/// How the server runs. A reload does not change it.
+/// How the server runs. A reload changes some of it: see [`ServerSettings::differences`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
     /// Where to answer.

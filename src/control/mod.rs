@@ -1,13 +1,14 @@
 //! Changes: the only place that publishes a snapshot.
 
 mod layers;
+mod listeners;
 mod retire;
 
 use std::convert::Infallible;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -22,7 +23,6 @@ use crate::config::{
 use crate::dns::CookieSecrets;
 use crate::observe::{Condition, Metrics};
 use crate::snapshot::{Counts, Designation, Generation, Identity, Published, Snapshot};
-use crate::tls::ServerCertificate;
 use crate::view::{Belonging, ListenerId};
 use crate::world::{Applied, Refused, World};
 use crate::zone::CompileError;
@@ -30,6 +30,8 @@ use layers::{Laid, lay};
 use retire::Retirement;
 
 pub use layers::{ApplyError, Aside, DeclaredBy, Locked};
+pub use listeners::Listeners;
+use listeners::{Adjust, Slots};
 
 /// Most addresses that were inbound endpoints since the start and are none any more.
 const MAX_GONE: usize = 65_536;
@@ -45,7 +47,11 @@ pub struct Control {
     on_loopback: bool,
     /// As the file declared them, to tell what a reload cannot change.
     declared: ServerSettings,
+    /// As the server was started.
     settings: ServerSettings,
+    adjust: Adjust,
+    /// What has other listeners served; without it they are as they were at the start.
+    listeners: OnceLock<Arc<dyn Listeners>>,
     /// What cookies are signed with where the configuration has no secret.
     random_secret: CookieSecrets,
     published: Arc<Published>,
@@ -65,6 +71,8 @@ struct Held {
     is_quiet: bool,
     /// What the management API has made, and has no place on what files declare.
     aside: Vec<Change>,
+    /// The listeners by their numbers.
+    slots: Slots,
     unchanged_keys: Vec<String>,
 }
 
@@ -83,6 +91,9 @@ pub enum LoadError {
          have them forgotten"
     )]
     Gone(usize),
+    /// A listener cannot be opened.
+    #[error("{0}")]
+    Listener(String),
     /// The system gives no random numbers.
     #[error("no secret can be made for DNS cookies; set cookie_secret_file")]
     Random(#[source] getrandom::Error),
@@ -139,11 +150,15 @@ pub enum Lost {
 }
 
 impl Control {
-    /// Loads a configuration for the first time. `adjust` may change the server's settings before they count.
+    /// Loads a configuration for the first time. `adjust` may change the server's settings before they count, now and at each
+    /// reload.
     ///
     /// # Errors
     /// See [`LoadError`].
-    pub fn start(files: Files, adjust: impl FnOnce(&mut ServerSettings)) -> Result<(Self, Loaded), LoadError> {
+    pub fn start(
+        files: Files,
+        adjust: impl Fn(&mut ServerSettings) + Send + Sync + 'static,
+    ) -> Result<(Self, Loaded), LoadError> {
         Self::start_with(files, false, Vec::new(), adjust)
     }
 
@@ -157,7 +172,7 @@ impl Control {
         files: Files,
         on_loopback: bool,
         made: Vec<Change>,
-        adjust: impl FnOnce(&mut ServerSettings),
+        adjust: impl Fn(&mut ServerSettings) + Send + Sync + 'static,
     ) -> Result<(Self, Loaded), LoadError> {
         let none = Allocations::default();
         let (Laid { config, aside }, made) = lay(|| read_files(&files, &none, on_loopback), made)?;
@@ -173,7 +188,8 @@ impl Control {
         } = config;
         let mut settings = declared.clone();
         adjust(&mut settings);
-        layered.topology_mut().set_listener_networks(settings.listener_networks());
+        let slots = Slots::new(&settings);
+        layered.topology_mut().set_listener_networks(slots.networks());
         let world = World::of(layered, catalogue, identity(&settings));
         let mut world = world.map_err(Refused::Compile)?;
         let (generation, counts) = (world.snapshot().generation(), world.snapshot().counts());
@@ -183,8 +199,8 @@ impl Control {
             let snapshot = snapshot
                 .with_cookie_secrets(cookie_secrets(cookies, &random_secret))
                 .with_network_slots(|name| metrics.networks().slot(name))
-                .with_certificates(shown(&settings, &certificates, None));
-            with_designations(snapshot, &settings).map_err(Refused::Compile)
+                .with_certificates(slots.shown(&certificates, None));
+            designated(snapshot, &slots).map_err(Refused::Compile)
         })?;
         let published = Arc::new(Published::new(world.snapshot().clone()));
         let outcomes = Arc::new(Outcomes::default());
@@ -193,12 +209,14 @@ impl Control {
         let (unchanged_keys, orphans) = (Vec::new(), Vec::new());
         let kept = aside.iter().filter_map(|aside| made.get(aside.change).cloned()).collect();
         let aside = aside.iter().map(|why| Aside::new(why, &sources, &files)).collect();
-        let held = Held { world, sources, is_quiet: true, aside: kept, unchanged_keys: Vec::new() };
+        let held = Held { world, sources, is_quiet: true, aside: kept, slots, unchanged_keys: Vec::new() };
         let control = Self {
             files,
             on_loopback,
             declared,
             settings,
+            adjust: Adjust::new(adjust),
+            listeners: OnceLock::new(),
             random_secret,
             published,
             metrics,
@@ -220,9 +238,25 @@ impl Control {
         &self.metrics
     }
 
-    /// How the server runs.
+    /// How the server was started.
     pub fn settings(&self) -> &ServerSettings {
         &self.settings
+    }
+
+    /// Has listeners come and go, and change their rules, as the files say from the next reload on.
+    pub fn serve_by(&self, listeners: Arc<dyn Listeners>) {
+        // Whoever serves it first serves it on.
+        let _ = self.listeners.set(listeners);
+    }
+
+    /// The listeners by their numbers; `None` for one that is gone.
+    pub fn listening(&self) -> Vec<Option<Listen>> {
+        self.hold().slots.all().to_vec()
+    }
+
+    /// Where the listeners answer, by their numbers; `None` for one that is gone.
+    pub fn addresses(&self) -> Vec<Option<SocketAddr>> {
+        self.listeners.get().map_or_else(Vec::new, |listeners| listeners.addresses())
     }
 
     /// Loads the configuration again and publishes it. Takes as long as that takes: not for a thread that serves.
@@ -267,8 +301,8 @@ impl Control {
         commit: impl FnOnce() -> Result<(), E>,
     ) -> Result<Applied, ApplyError<E>> {
         let mut held = self.hold();
-        let Held { world, sources, .. } = &mut *held;
-        let finish = |snapshot| self.finish(snapshot).map_err(ApplyError::from);
+        let Held { world, sources, slots, .. } = &mut *held;
+        let finish = |snapshot| self.finish(snapshot, slots).map_err(ApplyError::from);
         let applied = world.apply_with(changes, finish, || commit().map_err(ApplyError::Commit));
         let applied = applied.map_err(|error| error.placed(sources, &self.files))?;
         held.is_quiet = false;
@@ -300,7 +334,7 @@ impl Control {
         if let Some(loaded) = self.reload_record_sets(&mut held) {
             return Ok(loaded);
         }
-        let Held { world, sources, aside: kept, .. } = &mut *held;
+        let Held { world, sources, aside: kept, slots, .. } = &mut *held;
         let mut made = world.made();
         let count = made.len();
         made.append(&mut kept.clone());
@@ -314,31 +348,42 @@ impl Control {
             return Err(LoadError::Problems(places.conflicts(&lost, world, warnings)).into());
         }
         let deleted: Vec<_> = lost.iter().map(|lost| made[lost.change].clone()).collect();
-        layered.topology_mut().set_listener_networks(self.settings.listener_networks());
+        let unchanged_keys = self.declared.differences(&server);
+        let settings = self.adjust.adjusted(server);
+        let next = slots.next(&settings)?;
+        let listeners = self.listeners.get().map(|listeners| listeners.prepare(next.all()));
+        let listeners = listeners.transpose().map_err(LoadError::Listener)?;
+        layered.topology_mut().set_listener_networks(next.networks());
         let finish = |snapshot: Snapshot| {
-            let shown = shown(&self.settings, &certificates, Some(&snapshot));
+            let shown = next.shown(&certificates, Some(&snapshot));
             let cookie_secrets = cookie_secrets(cookies, &self.random_secret);
-            let snapshot = self.finish(snapshot.with_certificates(shown).with_cookie_secrets(cookie_secrets))?;
+            let snapshot = snapshot.with_certificates(shown).with_cookie_secrets(cookie_secrets);
+            let snapshot = self.finish(snapshot, &next)?;
             match deleted.is_empty() {
                 true => Ok(snapshot),
                 false => commit(&deleted).map(|()| snapshot).map_err(ApplyError::Commit),
             }
         };
-        world.replace(layered, catalogue, identity(&self.settings), finish)?;
+        world.replace(layered, catalogue, identity(&settings), finish)?;
         *kept = aside.iter().map(|aside| made[aside.change].clone()).collect();
         let told = lost.iter().chain(&aside).map(|aside| Aside::new(aside, &read, &self.files)).collect();
-        (held.sources, held.is_quiet, held.unchanged_keys) = (read, true, self.declared.differences(&server));
-        Ok(Loaded { loopback, aside: told, ..self.publish(&held, Way::Whole, warnings) })
+        (held.sources, held.is_quiet, held.slots, held.unchanged_keys) = (read, true, next, unchanged_keys);
+        let loaded = self.publish(&held, Way::Whole, warnings);
+        // What belongs to a new listener is known by now.
+        if let Some(carry_out) = listeners {
+            carry_out();
+        }
+        Ok(Loaded { loopback, aside: told, ..loaded })
     }
 
     /// Gives a snapshot that was compiled as a whole what is known here alone.
-    fn finish(&self, snapshot: Snapshot) -> Result<Snapshot, LoadError> {
+    fn finish(&self, snapshot: Snapshot, slots: &Slots) -> Result<Snapshot, LoadError> {
         let gone = gone_endpoints(&snapshot).count();
         if gone > MAX_GONE {
             return Err(LoadError::Gone(gone));
         }
         let snapshot = snapshot.with_network_slots(|name| self.metrics.networks().slot(name));
-        Ok(with_designations(snapshot, &self.settings).map_err(Refused::Compile)?)
+        Ok(designated(snapshot, slots).map_err(Refused::Compile)?)
     }
 
     /// Publishes what has changed, where that is no more than some record sets; `None` where all is to be loaded.
@@ -368,27 +413,27 @@ impl Control {
 
     fn publish(&self, held: &Held, way: Way, warnings: Problems) -> Loaded {
         let snapshot = held.world.snapshot();
-        let (generation, counts, orphans) = (snapshot.generation(), snapshot.counts(), self.orphans(snapshot));
+        let (generation, counts, orphans) = (snapshot.generation(), snapshot.counts(), orphans(snapshot, &held.slots));
         self.retirement.retire(self.published.swap(snapshot.clone()));
         let (unchanged_keys, loopback) = (held.unchanged_keys.clone(), LoopbackClients::default());
         Loaded { generation, counts, way, warnings, unchanged_keys, orphans, loopback, aside: Vec::new() }
     }
+}
 
-    fn orphans(&self, snapshot: &Snapshot) -> Vec<Orphan> {
-        let gone: Vec<_> = gone_endpoints(snapshot).collect();
-        let orphans = (0..).map(ListenerId::new).zip(&self.settings.listen).filter_map(|(listener, listen)| {
-            let lost = match (snapshot.identifier().belonging(listener), &listen.virtual_network) {
-                (Belonging::Gone, Some(network)) => Lost::Network(network.group_and_names()),
-                (Belonging::Network(_) | Belonging::Gone, _) => return None,
-                (Belonging::Nobody, _) => {
-                    let here = gone.iter().copied().filter(|address| listen.is_at(*address)).collect::<Vec<_>>();
-                    (!here.is_empty()).then_some(Lost::InboundEndpoints(here))?
-                }
-            };
-            Some(Orphan { listener, lost })
-        });
-        orphans.collect()
-    }
+fn orphans(snapshot: &Snapshot, slots: &Slots) -> Vec<Orphan> {
+    let gone: Vec<_> = gone_endpoints(snapshot).collect();
+    let orphans = slots.iter().filter_map(|(listener, listen)| {
+        let lost = match (snapshot.identifier().belonging(listener), &listen.virtual_network) {
+            (Belonging::Gone, Some(network)) => Lost::Network(network.group_and_names()),
+            (Belonging::Network(_) | Belonging::Gone, _) => return None,
+            (Belonging::Nobody, _) => {
+                let here = gone.iter().copied().filter(|address| listen.is_at(*address)).collect::<Vec<_>>();
+                (!here.is_empty()).then_some(Lost::InboundEndpoints(here))?
+            }
+        };
+        Some(Orphan { listener, lost })
+    });
+    orphans.collect()
 }
 
 /// Addresses that were inbound endpoints in an earlier generation.
@@ -437,30 +482,20 @@ fn cookie_secrets(cookies: DnsCookies, random: &CookieSecrets) -> Option<CookieS
     }
 }
 
-/// What each listener shows of itself. One whose files are others in the configuration than they were at the start keeps
-/// what it has: that takes a restart.
-fn shown(
-    settings: &ServerSettings,
-    certificates: &Certificates,
-    last: Option<&Snapshot>,
-) -> Box<[Option<Arc<ServerCertificate>>]> {
-    let of_listener = |(listen, id): (&Listen, usize)| {
-        let read = listen.encryption.as_ref().and_then(|encryption| certificates.of(encryption));
-        read.or_else(|| last?.certificate(ListenerId::new(id))).cloned()
-    };
-    settings.listen.iter().zip(0..).map(of_listener).collect()
-}
-
 /// A snapshot that tells clients of the encrypted listeners of some settings, where these want it. Its certificates have
 /// their names.
 ///
 /// # Errors
 /// There are too many listeners.
 pub fn with_designations(snapshot: Snapshot, settings: &ServerSettings) -> Result<Snapshot, CompileError> {
+    designated(snapshot, &Slots::new(settings))
+}
+
+fn designated(snapshot: Snapshot, slots: &Slots) -> Result<Snapshot, CompileError> {
     let mut all: Vec<Designation> = Vec::new();
-    for (listen, id) in settings.listen.iter().zip(0..).filter(|_| settings.designated_resolvers) {
+    for (id, listen) in slots.iter().filter(|_| slots.are_designated) {
         let (Some(encryption), address) = (&listen.encryption, listen.address.socket) else { continue };
-        let name = snapshot.certificate(ListenerId::new(id)).and_then(|certificate| certificate.first_name());
+        let name = snapshot.certificate(id).and_then(|certificate| certificate.first_name());
         let Some(name) = name.and_then(|name| name.to_string().parse().ok()) else { continue };
         if address.port() == 0 {
             continue;

@@ -48,6 +48,9 @@ pub struct Observation {
     pub cookie: CookieState,
 }
 
+/// In place of the number of beats: the worker has ended.
+const ENDED: u64 = u64::MAX;
+
 /// Counts of queries. One worker writes, anybody reads: a write costs a load and a store, and no other processor waits.
 /// Where nobody is shown them, nothing is counted, and no clock is read.
 #[derive(Debug)]
@@ -145,6 +148,16 @@ impl Counters {
     /// How often the worker has said that it goes on.
     pub(super) fn beats(&self) -> u64 {
         self.beats.load(Ordering::Relaxed)
+    }
+
+    /// Says that the worker has ended as it was to.
+    pub fn end(&self) {
+        self.beats.store(ENDED, Ordering::Relaxed);
+    }
+
+    /// Whether the worker has said that it has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.beats() == ENDED
     }
 
     /// Counts a query. For the one worker that these counters belong to.

@@ -79,6 +79,7 @@ impl Metrics {
     pub fn stalled_workers(&self) -> Vec<(String, Duration)> {
         let now = Instant::now();
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.retain(|worker| !worker.counters.has_ended());
         let stalled = watched.iter_mut().filter_map(|worker| {
             let beats = worker.counters.beats();
             if beats != worker.seen.0 {

@@ -46,11 +46,6 @@ impl Admission {
         }
     }
 
-    /// The listener's number.
-    pub(super) fn listener(&self) -> ListenerId {
-        self.listener
-    }
-
     /// Whether whatever comes must begin with a PROXY header.
     pub(super) fn requires_proxy_protocol(&self) -> bool {
         self.requires_proxy_protocol

@@ -7,12 +7,9 @@ use std::sync::Arc;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-use super::admission::Admission;
 use super::hickory::Relay;
 use super::udp::{self, Datagrams};
 use crate::config::{EncryptedTransport, Listen, ListenAddress};
-use crate::incidents::Incidents;
-use crate::view::ListenerId;
 
 /// TCP connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -75,7 +72,6 @@ fn is_no_device(_: &io::Error) -> bool {
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) address: SocketAddr,
-    pub(super) admission: Admission,
     pub(super) sockets: Sockets,
 }
 
@@ -118,6 +114,15 @@ impl Sockets {
         }
     }
 
+    /// What tells the drops of those for UDP in the clear.
+    pub(super) fn drops(&self) -> impl Iterator<Item = udp::Source> {
+        let udp = match self {
+            Self::Plain { udp, .. } => &udp[..],
+            _ => &[],
+        };
+        udp.iter().map(Datagrams::drops)
+    }
+
     /// Descriptors that each connection has.
     pub(super) fn descriptors_each(&self) -> usize {
         match self {
@@ -136,31 +141,25 @@ impl Sockets {
 
 impl Listener {
     /// Binds an address, for that many UDP workers; must be called within a tokio runtime.
-    pub(super) fn bind(
-        id: ListenerId,
-        listen: &Listen,
-        udp_workers: usize,
-        incidents: &Arc<Incidents>,
-    ) -> Result<Self, BindError> {
+    pub(super) fn bind(listen: &Listen, udp_workers: usize) -> Result<Self, BindError> {
         let interface = listen.interface.as_deref();
         let failed = |transport, source| {
             let (address, interface) = (listen.address.clone(), listen.interface.clone());
             BindError { address, interface, transport, source }
         };
         let address = scoped(&listen.address).map_err(|source| failed("TCP", source))?;
-        let bound =
-            |address, sockets| Self { address, admission: Admission::new(id, listen, incidents.clone()), sockets };
         if let Some(encryption) = &listen.encryption {
             let is_tcp = listen.sockets().0;
             let sockets = encrypted(address, interface, &encryption.transport);
             let sockets = sockets.map_err(|source| failed(if is_tcp { "TCP" } else { "UDP" }, source))?;
-            return Ok(bound(sockets.0, sockets.1));
+            let (address, sockets) = sockets;
+            return Ok(Self { address, sockets });
         }
         for attempt in 1.. {
             let tcp = tcp_listener(address, interface).map_err(|source| failed("TCP", source))?;
             let address = tcp.local_addr().map_err(|source| failed("TCP", source))?;
             match udp::Socket::bind(address, interface, udp_workers) {
-                Ok(udp) => return Ok(bound(address, Sockets::Plain { udp, tcp })),
+                Ok(udp) => return Ok(Self { address, sockets: Sockets::Plain { udp, tcp } }),
                 Err(error)
                     if error.kind() == io::ErrorKind::AddrInUse
                         && listen.address.socket.port() == 0

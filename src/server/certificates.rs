@@ -29,7 +29,7 @@ pub(super) struct Shown {
 
 impl Shown {
     pub(super) fn new(serving: &Serving) -> Arc<Self> {
-        Arc::new(Self { published: serving.published.clone(), listener: serving.admission.listener() })
+        Arc::new(Self { published: serving.published.clone(), listener: serving.listener })
     }
 }
 

@@ -89,7 +89,7 @@ fn look_elsewhere(
             Some(Disposition::Forward { question: next, .. }) => question = *next,
         }
     }
-    match serving.admission.wait(waiting, view, client.source) {
+    match serving.rules.load().admission.wait(waiting, view, client.source) {
         Ok(place) => Begun::Waits(Box::new(Waits { question, replies, place })),
         Err(_) => Begun::Dropped(Kind::Pending),
     }

@@ -17,6 +17,7 @@ mod forwarding;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hickory;
+mod listeners;
 mod proxy;
 mod query_log;
 mod rate_limit;
@@ -29,15 +30,16 @@ mod waiting;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::ServerSettings;
+use crate::config::{Listen, ServerSettings};
 use crate::faults::{self, Fault};
 use crate::forward::ForwardLimits;
 use crate::incidents::{Incident, Incidents, PACE};
@@ -45,18 +47,16 @@ use crate::observe::{Metrics, MetricsListener};
 use crate::snapshot::Published;
 use crate::view::ListenerId;
 
-use bind::Sockets;
 use descriptors::Bounds;
 use dnstap::Dnstap;
 use forwarding::Forwarding;
-use hickory::{Carried, Hickory};
+use listeners::Shared;
 use rate_limit::RateLimit;
-use stream::Carrier;
-use udp::Datagrams;
 
 pub use bind::BindError;
 pub use descriptors::raise_limit;
 pub(crate) use hickory::THREAD as HICKORY_THREAD;
+pub use listeners::Listeners;
 pub use query_log::{QueryFilter, QueryLog};
 pub use udp::UdpDrops;
 
@@ -72,6 +72,8 @@ pub(crate) const CONTROL_REQUESTS: usize = 8;
 #[derive(Debug)]
 pub struct Server {
     listeners: Vec<bind::Listener>,
+    /// Threads that answer over UDP for each address.
+    workers: usize,
     settings: ServerSettings,
     bounds: Bounds,
     published: Arc<Published>,
@@ -84,13 +86,7 @@ pub struct Server {
 /// A server that answers.
 #[derive(Debug)]
 pub struct Running {
-    tasks: TaskTracker,
-    stop: CancellationToken,
-    drain_until: Arc<OnceLock<Instant>>,
-    udp_drops: UdpDrops,
-    incidents: Arc<Incidents>,
-    hickory: Option<Hickory>,
-    dnstap: Arc<Dnstap>,
+    listeners: Arc<Listeners>,
 }
 
 /// A server cannot start: one of its threads cannot.
@@ -109,9 +105,9 @@ pub struct StartError {
 #[derive(Debug)]
 struct Serving {
     published: Arc<Published>,
-    admission: admission::Admission,
+    listener: ListenerId,
+    rules: ArcSwap<Rules>,
     incidents: Arc<Incidents>,
-    rate_limit: Option<RateLimit>,
     forwarding: Forwarding,
     metrics: Arc<Metrics>,
     query_log: Arc<QueryLog>,
@@ -123,6 +119,22 @@ struct Serving {
     runtime: Handle,
 }
 
+/// What a listener makes of clients: a reload may change it.
+#[derive(Debug)]
+struct Rules {
+    admission: admission::Admission,
+    rate_limit: Option<RateLimit>,
+}
+
+impl Rules {
+    fn new(listener: ListenerId, listen: &Listen, incidents: &Arc<Incidents>) -> Self {
+        Self {
+            admission: admission::Admission::new(listener, listen, incidents.clone()),
+            rate_limit: listen.response_rate_limit.map(|limit| RateLimit::new(limit, incidents.clone())),
+        }
+    }
+}
+
 impl Server {
     /// Binds every listen address of the settings, UDP and TCP; port 0 takes a free port, the same for both. Where the
     /// process may not have as many file descriptors as its bounds add up to, they are lowered, and the log says so.
@@ -132,14 +144,9 @@ impl Server {
     pub fn bind(settings: ServerSettings, published: Arc<Published>, metrics: Arc<Metrics>) -> Result<Self, BindError> {
         let workers = settings.udp_workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
         let incidents = Arc::new(Incidents::default());
-        let bind = |(listen, at)| bind::Listener::bind(ListenerId::new(at), listen, workers, &incidents);
-        let listeners = settings.listen.iter().zip(0..).map(bind);
+        let listeners = settings.listen.iter().map(|listen| bind::Listener::bind(listen, workers));
         let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
-        let of_workers = listeners.iter().flat_map(|listener| match &listener.sockets {
-            Sockets::Plain { udp, .. } => &udp[..],
-            _ => &[],
-        });
-        let udp_drops = UdpDrops::new(of_workers.map(Datagrams::drops));
+        let udp_drops = UdpDrops::new(listeners.iter().flat_map(|listener| listener.sockets.drops()));
         let bounds = Bounds {
             connections: settings.tcp_connections,
             descriptors_each: listeners.iter().map(|listener| listener.sockets.descriptors_each()).max().unwrap_or(0),
@@ -152,7 +159,8 @@ impl Server {
         let of_dnstap = settings.dnstap.as_ref().map_or(0, |_| Dnstap::DESCRIPTORS);
         let of_control = settings.control_socket.as_ref().map_or(0, |_| CONTROL_REQUESTS);
         let bounds = bounds.fitting(sockets, of_hickory + of_metrics + of_dnstap + of_control);
-        Ok(Self { listeners, settings, bounds, published, metrics, query_log: Arc::default(), udp_drops, incidents })
+        let query_log = Arc::default();
+        Ok(Self { listeners, workers, settings, bounds, published, metrics, query_log, udp_drops, incidents })
     }
 
     /// The addresses that were bound, in the order of the settings.
@@ -190,7 +198,6 @@ impl Server {
             self.metrics.clone(),
             dnstap.clone(),
         ));
-        let drain_until = Arc::new(OnceLock::new());
         let forwarding = Forwarding::new(self.bounds.forward, self.incidents.clone());
         self.metrics.register(collect::ServerCollector {
             published: self.published.clone(),
@@ -199,102 +206,54 @@ impl Server {
             connections: connections.clone(),
             upstreams: forwarding.upstreams().clone(),
         });
-        let (mut accept_loops, mut carried, mut hickory) = (Vec::new(), Vec::new(), None);
-        for (listener, listen) in self.listeners.into_iter().zip(&self.settings.listen) {
-            let serving = Arc::new(Serving {
-                published: self.published.clone(),
-                admission: listener.admission,
-                incidents: self.incidents.clone(),
-                rate_limit: listen.response_rate_limit.map(|limit| RateLimit::new(limit, self.incidents.clone())),
-                forwarding: forwarding.clone(),
-                metrics: self.metrics.clone(),
-                query_log: self.query_log.clone(),
-                dnstap: dnstap.clone(),
-                address: listener.address,
-                tasks: tasks.clone(),
-                runtime: Handle::current(),
-            });
-            let cannot_start = |source| {
-                let _ = drain_until.set(Instant::now());
-                StartError { what: format!("answers on {}", listener.address), source }
-            };
-            let mut accept = |tcp, carrier| {
-                let what = format!("the accept loop of {}", listener.address);
-                let (tcp, serving, connections) = (Arc::new(tcp), serving.clone(), connections.clone());
-                let (of_all, stop) = (tasks.clone(), stop.clone());
-                let serve = move || {
-                    let (tcp, carrier) = (Arc::clone(&tcp), Carrier::clone(&carrier));
-                    stream::serve(tcp, carrier, serving.clone(), connections.clone(), of_all.clone(), stop.clone())
-                };
-                accept_loops.push(supervise::restarted(tasks.clone(), what, serve));
-            };
-            let mut carry = |what| -> Result<(), StartError> {
-                if hickory.is_none() {
-                    hickory = Some(Hickory::start().map_err(&cannot_start)?);
-                }
-                carried.push((what, serving.clone()));
-                Ok(())
-            };
-            match listener.sockets {
-                Sockets::Plain { udp, tcp } => {
-                    let workers = udp.len();
-                    for (worker, socket) in udp.into_iter().enumerate() {
-                        let (serving, stop, drops) = (serving.clone(), drain_until.clone(), self.udp_drops.clone());
-                        let token = tasks.token();
-                        let name = format!("UDP worker {worker} of {}", listener.address);
-                        let counters = self.metrics.watched_worker(name);
-                        let serve = move || {
-                            udp::pin(worker, workers);
-                            udp::serve(socket, &serving, counters, &stop);
-                            // While the socket is open, it tells.
-                            drops.count();
-                            drop(token);
-                        };
-                        start_thread(format!("udp-{worker}"), serve).map_err(&cannot_start)?;
-                    }
-                    accept(tcp, Carrier::Plain);
-                }
-                Sockets::Tls(tcp) => accept(tcp, Carrier::Tls(Arc::new(certificates::dot_config(&serving)).into())),
-                Sockets::Https { tcp, relay, path } => {
-                    carry(Carried::Https { relay: relay.clone(), path })?;
-                    accept(tcp, Carrier::Relayed(relay));
-                }
-                Sockets::Http3 { udp, path } => carry(Carried::http3(udp, &path))?,
-                Sockets::Quic(udp) => carry(Carried::quic(udp))?,
-            }
-        }
-        for (what, serving) in carried {
-            if let Some(hickory) = &hickory {
-                hickory.serve(what, serving, connections.clone(), &tasks, stop.clone());
-            }
-        }
-        for accept_loop in accept_loops {
-            tasks.spawn(accept_loop);
-        }
         let watch = {
             let (incidents, udp_drops, stop) = (self.incidents.clone(), self.udp_drops.clone(), stop.clone());
             move || watch(incidents.clone(), udp_drops.clone(), stop.clone())
         };
-        tasks.spawn(supervise::restarted(tasks.clone(), "the task that logs incidents".to_owned(), watch));
-        Ok(Running { tasks, stop, drain_until, udp_drops: self.udp_drops, incidents: self.incidents, hickory, dnstap })
+        let what = "the task that logs incidents".to_owned();
+        let watch = supervise::restarted(tasks.clone(), what, watch);
+        let listeners = Listeners::new(Shared {
+            published: self.published,
+            incidents: self.incidents,
+            forwarding,
+            metrics: self.metrics,
+            query_log: self.query_log,
+            dnstap,
+            connections,
+            udp_drops: self.udp_drops,
+            workers: self.workers,
+            hickory: Mutex::default(),
+            tasks: tasks.clone(),
+            runtime: Handle::current(),
+            stop,
+        });
+        listeners.start(self.listeners.into_iter().zip(self.settings.listen))?;
+        tasks.spawn(watch);
+        Ok(Running { listeners: Arc::new(listeners) })
     }
 }
 
 impl Running {
+    /// What takes other listeners, and other rules for those that there are.
+    pub fn listeners(&self) -> &Arc<Listeners> {
+        &self.listeners
+    }
+
     /// Waits until the server has been told to stop and has answered what had already come: half a second at most.
     pub async fn stopped(self) {
-        self.stop.cancelled().await;
-        let drained = tokio::time::timeout(DRAIN, self.tasks.wait());
-        let _ = self.drain_until.set(Instant::now() + DRAIN);
-        self.tasks.close();
+        let Shared { tasks, stop, udp_drops, incidents, dnstap, .. } = self.listeners.shared();
+        stop.cancelled().await;
+        let drained = tokio::time::timeout(DRAIN, tasks.wait());
+        self.listeners.stop(Instant::now() + DRAIN);
+        tasks.close();
         if drained.await.is_err() {
-            let unfinished = self.tasks.len();
+            let unfinished = tasks.len();
             tracing::warn!(unfinished, "stopped while queries still came or waited for other servers");
         }
-        drop(self.hickory);
-        self.dnstap.stop().await;
-        count_drops(&self.incidents, &self.udp_drops);
-        self.incidents.log_totals();
+        drop(self.listeners.take_hickory());
+        dnstap.stop().await;
+        count_drops(incidents, udp_drops);
+        incidents.log_totals();
     }
 }
 

@@ -35,6 +35,7 @@ mod lab;
 mod labs;
 mod layers;
 mod listen;
+mod listeners;
 mod loopback;
 mod machines;
 mod managed;

@@ -246,7 +246,7 @@ impl ControlSocket {
             "version": env!("CARGO_PKG_VERSION"),
             "process": std::process::id(),
             "uptime_seconds": self.started.elapsed().as_secs(),
-            "listen": reloads.addresses,
+            "listen": control.addresses().into_iter().flatten().collect::<Vec<_>>(),
             "generation": snapshot.generation().number(),
             "virtual_networks": counts.networks,
             "private_dns_zones": counts.private_zones,

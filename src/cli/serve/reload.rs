@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::fmt::Write;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::{log_each, notify, warn};
@@ -17,14 +16,16 @@ const MAX_LISTED: usize = 10;
 /// What a reload needs.
 pub(super) struct Reloads {
     pub(super) control: Control,
-    /// Where the listeners answer, by their numbers.
-    pub(super) addresses: Vec<SocketAddr>,
 }
 
 impl Reloads {
     fn listener(&self, at: usize) -> String {
-        let mut listener = format!("the listener on {}", self.addresses[at]);
-        if let Some(interface) = &self.control.settings().listen[at].interface {
+        let address = self.control.addresses().get(at).copied().flatten();
+        let mut listener =
+            format!("the listener on {}", address.map_or_else(String::new, |address| address.to_string()));
+        let listening = self.control.listening();
+        let interface = listening.get(at).and_then(|listen| listen.as_ref()?.interface.as_ref());
+        if let Some(interface) = interface {
             write!(listener, " of interface {interface}").expect("a string takes it");
         }
         listener
@@ -47,7 +48,7 @@ pub(super) enum Refused {
 /// Tells the log and probes which listeners refuse everybody, for their networks are gone.
 fn warn_of_orphans(reloads: &Reloads, orphans: &[Orphan]) {
     let health = reloads.control.metrics().health();
-    for at in 0..reloads.addresses.len() {
+    for (at, _) in reloads.control.listening().iter().enumerate().filter(|(_, listen)| listen.is_some()) {
         if !orphans.iter().any(|orphan| orphan.listener.index() == at) {
             health.clear(&reloads.network_of_listener(at));
         }

@@ -105,7 +105,8 @@ impl Handler {
         let dropped = |kind| {
             Exchange::dropped(*transport, *address, received, kind).finish_shared(serving, &snapshot);
         };
-        let Some(mut client) = serving.admission.client(snapshot.identifier(), *sender, *local, *transport) else {
+        let client = serving.rules.load().admission.client(snapshot.identifier(), *sender, *local, *transport);
+        let Some(mut client) = client else {
             dropped(Kind::QueryRate);
             return None;
         };

@@ -198,6 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         if unwritten.1 == 0 {
             unwritten.0 = Instant::now();
         }
+        let rules = serving.rules.load();
         connections.with_worker(|Worker { responder, counters, tap }| {
             let dropped = |request: &Received<'_>, tap: &mut Tap, kind| {
                 Exchange::dropped(transport, from, request, kind).finish(serving, &snapshot, counters, tap);
@@ -208,7 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             {
                 rest = after;
                 let request = &Received::parse(request);
-                let client = serving.admission.client(snapshot.identifier(), *sender, local, transport);
+                let client = rules.admission.client(snapshot.identifier(), *sender, local, transport);
                 let Some(mut client) = client else {
                     dropped(request, tap, Kind::QueryRate);
                     continue;

@@ -42,8 +42,8 @@ pub(super) async fn read(
         }
         let snapshot = serving.published.load();
         let (identifier, peer) = (snapshot.identifier(), origin.peer.ip());
-        let is_required =
-            serving.admission.requires_proxy_protocol() && !(may_follow && identifier.proxy(peer).is_some());
+        let is_required = serving.rules.load().admission.requires_proxy_protocol()
+            && !(may_follow && identifier.proxy(peer).is_some());
         let (sender, len) = match proxy::begin(identifier, peer, &octets, is_required) {
             Ok(None) => continue,
             Ok(Some(begun)) => begun,

@@ -66,7 +66,8 @@ impl Standing {
         certificate: Option<CertificateId>,
     ) -> Self {
         let identifier = snapshot.identifier();
-        let client = serving.admission.describe(identifier, sender, origin.local, origin.transport);
+        let rules = serving.rules.load();
+        let client = rules.admission.describe(identifier, sender, origin.local, origin.transport);
         let client = Client { certificate, ..client };
         let holder = certificate.map(|certificate| identifier.certificate(certificate).holder);
         if matches!(holder, Some(CertificateHolder::Forwarder(_))) {

@@ -49,10 +49,16 @@ impl UdpDrops {
         Self(Arc::new(Mutex::new(Count { sources: sources.collect(), total: 0 })))
     }
 
+    /// Counts those of more sockets too.
+    pub(in crate::server) fn add(&self, sources: impl Iterator<Item = Source>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).sources.extend(sources);
+    }
+
     /// Datagrams dropped since the sockets were bound; always 0 where the system does not tell (all but Linux).
     pub fn count(&self) -> u64 {
         let mut count = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Count { sources, total } = &mut *count;
+        sources.retain(|source| source.socket.strong_count() > 0);
         *total += sources.iter_mut().map(|source| u64::from(source.rise())).sum::<u64>();
         *total
     }

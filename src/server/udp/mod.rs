@@ -18,7 +18,7 @@ use super::dnstap::Tap;
 use super::exchange::{Exchange, Made};
 use super::forwarding::Begun;
 use super::rate_limit::Sent;
-use super::{Serving, forwarding, now, proxy, supervise};
+use super::{Rules, Serving, forwarding, now, proxy, supervise};
 use crate::faults::{self, Fault};
 use crate::incidents::Incident;
 use crate::observe::{Counters, Kind};
@@ -27,6 +27,7 @@ use crate::snapshot::Snapshot;
 use crate::view::{Client, Transport};
 use crate::wire::{Received, Response};
 
+pub(super) use drops::Source;
 pub use drops::UdpDrops;
 #[cfg(target_os = "linux")]
 pub(super) use linux::Socket;
@@ -51,7 +52,7 @@ pub(super) trait Datagrams: Sized {
     fn bind(address: SocketAddr, interface: Option<&str>, workers: usize) -> io::Result<Vec<Self>>;
 
     /// What tells the drops of this socket.
-    fn drops(&self) -> drops::Source;
+    fn drops(&self) -> Source;
 
     /// Receives what has come, up to a batch, and returns the number of datagrams; 0 where none came.
     fn receive(&mut self, wait: Wait) -> io::Result<usize>;
@@ -133,9 +134,11 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, worker: &mu
         Ok(count) => {
             faults::at(Fault::Batch);
             let (start, snapshot, now) = (Instant::now(), serving.published.load(), now());
+            let rules = serving.rules.load();
             let mut answered = 0;
             socket.reply(|from, local, request, response| {
-                let verdict = answer(serving, worker, &snapshot, (from, local, now, start), request, response);
+                let verdict =
+                    answer((serving, &rules), worker, &snapshot, (from, local, now, start), request, response);
                 answered += u64::from(matches!(verdict, Verdict::Send));
                 verdict
             });
@@ -155,7 +158,7 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, worker: &mu
 /// Makes the response to one datagram.
 #[inline]
 fn answer<L: Late>(
-    serving: &Arc<Serving>,
+    (serving, rules): (&Arc<Serving>, &Rules),
     Worker { responder, counters, tap }: &mut Worker,
     snapshot: &Arc<Snapshot>,
     (from, local, now, start): (SocketAddr, Option<IpAddr>, u64, Instant),
@@ -166,7 +169,7 @@ fn answer<L: Late>(
     if from.port() == 0 {
         return Verdict::Ignore;
     }
-    let is_required = serving.admission.requires_proxy_protocol();
+    let is_required = rules.admission.requires_proxy_protocol();
     let (sender, request) = match proxy::split(snapshot.identifier(), from.ip(), request, is_required) {
         Ok(split) => split,
         Err(refused) => {
@@ -182,13 +185,13 @@ fn answer<L: Late>(
         finish_dropped(serving, snapshot, (counters, tap), (from, request), kind);
         Verdict::Ignore
     };
-    let client = serving.admission.client(snapshot.identifier(), sender, local, Transport::Udp);
+    let client = rules.admission.client(snapshot.identifier(), sender, local, Transport::Udp);
     let Some(mut client) = client else { return drop(Kind::QueryRate) };
     client.now = now;
     match forwarding::begin(serving, responder, snapshot, &client, request, response) {
         Begun::Dropped(kind) => drop(kind),
         Begun::Answered(kind, served) => {
-            let kind = limit(serving, snapshot, (&client, request), (kind, served), response);
+            let kind = limit(rules, snapshot, (&client, request), (kind, served), response);
             let made = Made { client: &client, served, response: response.as_octets(), since: start };
             Exchange::answered(from, request, kind, made).finish(serving, snapshot, counters, tap);
             if kind == Kind::ResponseRate { Verdict::Ignore } else { Verdict::Send }
@@ -202,7 +205,7 @@ fn answer<L: Late>(
                     let served = waits.answer(&serving, &snapshot, &client, request, &mut response).await;
                     let Some((served, _place)) = served else { return };
                     let made = (Kind::Forwarded, served);
-                    let kind = limit(&serving, &snapshot, (&client, request), made, &mut response);
+                    let kind = limit(&serving.rules.load(), &snapshot, (&client, request), made, &mut response);
                     let made = Made { client: &client, served, response: response.as_octets(), since: start };
                     Exchange::answered(from, request, kind, made).finish_shared(&serving, &snapshot);
                     if kind != Kind::ResponseRate {
@@ -231,13 +234,13 @@ fn finish_dropped(
 /// Puts a response under the listener's limit; what becomes of it is a kind of its own where that is not what was made.
 #[inline]
 fn limit(
-    serving: &Serving,
+    rules: &Rules,
     snapshot: &Snapshot,
     (client, request): (&Client, &Received<'_>),
     (kind, served): (Kind, Served),
     response: &mut Response,
 ) -> Kind {
-    let Some(limit) = &serving.rate_limit else { return kind };
+    let Some(limit) = &rules.rate_limit else { return kind };
     match limit.limit(snapshot, client, request, served, response) {
         Sent::Whole => kind,
         Sent::Slipped => Kind::Slipped,

@@ -7,7 +7,6 @@ use super::*;
 use crate::config::{Files, Listen, load};
 use crate::forward::ForwardLimits;
 use crate::respond::respond;
-use crate::server::admission::Admission;
 use crate::server::dnstap::Dnstap;
 use crate::server::forwarding::Forwarding;
 use crate::snapshot::{Generation, Identity, Published};
@@ -20,13 +19,13 @@ fn serving() -> Arc<Serving> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     Arc::new(Serving {
         published: Arc::new(Published::new(snapshot)),
-        admission: Admission::new(
+        listener: crate::view::ListenerId::new(0),
+        rules: arc_swap::ArcSwap::from_pointee(Rules::new(
             crate::view::ListenerId::new(0),
             &Listen::from(SocketAddr::from(([127, 0, 0, 1], 0))),
-            Arc::default(),
-        ),
+            &Arc::default(),
+        )),
         incidents: Default::default(),
-        rate_limit: None,
         forwarding: Forwarding::new(ForwardLimits::default(), Arc::default()),
         metrics: crate::observe::Metrics::new(None),
         query_log: Default::default(),
@@ -82,7 +81,14 @@ fn answer_all(socket: &mut impl Datagrams, serving: &Arc<Serving>) -> usize {
         }
         let snapshot = serving.published.load();
         socket.reply(|from, local, request, response| {
-            answer(serving, &mut worker, &snapshot, (from, local, 0, Instant::now()), request, response)
+            answer(
+                (serving, &serving.rules.load()),
+                &mut worker,
+                &snapshot,
+                (from, local, 0, Instant::now()),
+                request,
+                response,
+            )
         });
     }
 }
@@ -182,7 +188,7 @@ impl Datagrams for Flood {
         Ok(vec![Self])
     }
 
-    fn drops(&self) -> drops::Source {
+    fn drops(&self) -> Source {
         unreachable!("nobody counts them")
     }
 

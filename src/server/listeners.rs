@@ -1,0 +1,299 @@
+//! Listeners that come and go while the server runs. Those that stay keep their sockets, with all that waits in them.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::bind::{self, Sockets};
+use super::dnstap::Dnstap;
+use super::forwarding::Forwarding;
+use super::hickory::{Carried, Hickory};
+use super::stream::{self, Carrier};
+use super::udp::{self, UdpDrops};
+use super::{DRAIN, QueryLog, Rules, Serving, StartError, certificates, start_thread, supervise};
+use crate::config::Listen;
+use crate::control;
+use crate::incidents::Incidents;
+use crate::observe::Metrics;
+use crate::snapshot::Published;
+use crate::view::ListenerId;
+
+/// The listeners of a server that runs, by their numbers. The number of one that is gone is not given again.
+#[derive(Debug)]
+pub struct Listeners {
+    shared: Shared,
+    active: Mutex<Vec<Option<Active>>>,
+}
+
+/// What all listeners have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) published: Arc<Published>,
+    pub(super) incidents: Arc<Incidents>,
+    pub(super) forwarding: Forwarding,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) query_log: Arc<QueryLog>,
+    pub(super) dnstap: Arc<Dnstap>,
+    pub(super) connections: Arc<stream::Connections>,
+    pub(super) udp_drops: UdpDrops,
+    /// Threads that answer over UDP for each address.
+    pub(super) workers: usize,
+    /// Started with the first listener that needs it.
+    pub(super) hickory: Mutex<Option<Hickory>>,
+    pub(super) tasks: TaskTracker,
+    pub(super) runtime: Handle,
+    pub(super) stop: CancellationToken,
+}
+
+/// A listener that answers.
+#[derive(Debug)]
+struct Active {
+    listen: Listen,
+    serving: Arc<Serving>,
+    stop: CancellationToken,
+    /// Until when UDP workers answer what has come; none while they go on.
+    drain_until: Arc<OnceLock<Instant>>,
+}
+
+/// A listener whose threads wait for its start. Dropped before, it is gone.
+struct Ready {
+    active: Active,
+    workers: Vec<Sender<()>>,
+    accept_loop: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    carried: Option<Carried>,
+}
+
+/// What is to become of listeners.
+struct Plan {
+    changed: Vec<(usize, Listen)>,
+    gone: Vec<usize>,
+    new: Vec<(usize, Ready)>,
+}
+
+impl Listeners {
+    pub(super) fn new(shared: Shared) -> Self {
+        Self { shared, active: Mutex::default() }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The addresses of all listeners, by their numbers; `None` for one that is gone.
+    pub fn addresses(&self) -> Vec<Option<SocketAddr>> {
+        self.active().iter().map(|active| active.as_ref().map(|active| active.serving.address)).collect()
+    }
+
+    /// Starts the first listeners.
+    ///
+    /// # Errors
+    /// A thread cannot be started; nothing answers then.
+    pub(super) fn start(&self, bound: impl Iterator<Item = (bind::Listener, Listen)>) -> Result<(), StartError> {
+        let ready =
+            bound.zip(0..).map(|((listener, listen), at)| self.shared.ready(ListenerId::new(at), listener, listen));
+        let ready = ready.collect::<Result<Vec<_>, _>>()?;
+        let started = ready.into_iter().map(|ready| Some(self.shared.begin(ready)));
+        *self.active() = started.collect();
+        Ok(())
+    }
+
+    /// Has the UDP workers of all listeners answer what has come, until then.
+    pub(super) fn stop(&self, deadline: Instant) {
+        for active in self.active().iter().flatten() {
+            let _ = active.drain_until.set(deadline);
+        }
+    }
+
+    /// Takes the threads of hickory-server, for the caller to drop.
+    pub(super) fn take_hickory(&self) -> Option<Hickory> {
+        self.shared.hickory.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn active(&self) -> MutexGuard<'_, Vec<Option<Active>>> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn plan(&self, next: &[Option<Listen>]) -> Result<Plan, String> {
+        let _within = self.shared.runtime.enter();
+        let active = self.active();
+        let mut plan = Plan { changed: Vec::new(), gone: Vec::new(), new: Vec::new() };
+        for (at, listen) in next.iter().enumerate() {
+            match (active.get(at).and_then(Option::as_ref), listen) {
+                (Some(active), Some(listen)) if active.listen != *listen => plan.changed.push((at, listen.clone())),
+                (Some(_), None) => plan.gone.push(at),
+                (None, Some(listen)) => {
+                    let cause = |error: &dyn std::error::Error| match error.source() {
+                        Some(source) => format!("{error}: {source}"),
+                        None => error.to_string(),
+                    };
+                    let bound = bind::Listener::bind(listen, self.shared.workers).map_err(|error| cause(&error))?;
+                    let drops: Vec<_> = bound.sockets.drops().collect();
+                    let ready =
+                        self.shared.ready(ListenerId::new(at), bound, listen.clone()).map_err(|error| cause(&error))?;
+                    self.shared.udp_drops.add(drops.into_iter());
+                    plan.new.push((at, ready));
+                }
+                (Some(_), Some(_)) | (None, None) => {}
+            }
+        }
+        Ok(plan)
+    }
+
+    fn carry_out(&self, plan: Plan) {
+        let _within = self.shared.runtime.enter();
+        let mut all = self.active();
+        for (at, listen) in plan.changed {
+            let Some(active) = &mut all[at] else { continue };
+            let rules = Rules::new(active.serving.listener, &listen, &self.shared.incidents);
+            active.serving.rules.store(Arc::new(rules));
+            tracing::info!(listen = %active.serving.address, "a listener has other rules");
+            active.listen = listen;
+        }
+        for at in plan.gone {
+            let Some(Active { serving, stop, drain_until, .. }) = all[at].take() else { continue };
+            tracing::info!(listen = %serving.address, "a listener is closed");
+            let _ = drain_until.set(Instant::now() + DRAIN);
+            stop.cancel();
+        }
+        for (at, ready) in plan.new {
+            tracing::info!(listen = %ready.active.serving.address, "a listener is opened");
+            if all.len() <= at {
+                all.resize_with(at + 1, || None);
+            }
+            all[at] = Some(self.shared.begin(ready));
+        }
+    }
+}
+
+impl control::Listeners for Listeners {
+    fn prepare(&self, next: &[Option<Listen>]) -> Result<Box<dyn FnOnce() + '_>, String> {
+        let plan = self.plan(next)?;
+        Ok(Box::new(move || self.carry_out(plan)))
+    }
+
+    fn addresses(&self) -> Vec<Option<SocketAddr>> {
+        self.addresses()
+    }
+}
+
+impl Shared {
+    /// Makes all that a bound listener needs; its threads wait.
+    fn ready(&self, id: ListenerId, listener: bind::Listener, listen: Listen) -> Result<Ready, StartError> {
+        let serving = Arc::new(Serving {
+            published: self.published.clone(),
+            listener: id,
+            rules: ArcSwap::from_pointee(Rules::new(id, &listen, &self.incidents)),
+            incidents: self.incidents.clone(),
+            forwarding: self.forwarding.clone(),
+            metrics: self.metrics.clone(),
+            query_log: self.query_log.clone(),
+            dnstap: self.dnstap.clone(),
+            address: listener.address,
+            tasks: self.tasks.clone(),
+            runtime: self.runtime.clone(),
+        });
+        let (stop, drain_until) = (self.stop.child_token(), Arc::default());
+        let active = Active { listen, serving: serving.clone(), stop, drain_until };
+        let mut ready = Ready { active, workers: Vec::new(), accept_loop: None, carried: None };
+        let address = listener.address;
+        let cannot_start = |source| StartError { what: format!("answers on {address}"), source };
+        match listener.sockets {
+            Sockets::Plain { udp, tcp } => {
+                let workers = udp.len();
+                for (worker, socket) in udp.into_iter().enumerate() {
+                    let begin = self.worker((worker, workers), socket, &ready.active).map_err(cannot_start)?;
+                    ready.workers.push(begin);
+                }
+                ready.accept_loop = Some(self.accept_loop(tcp, Carrier::Plain, &ready.active));
+            }
+            Sockets::Tls(tcp) => {
+                let carrier = Carrier::Tls(Arc::new(certificates::dot_config(&serving)).into());
+                ready.accept_loop = Some(self.accept_loop(tcp, carrier, &ready.active));
+            }
+            Sockets::Https { tcp, relay, path } => {
+                ready.carried = Some(Carried::Https { relay: relay.clone(), path });
+                ready.accept_loop = Some(self.accept_loop(tcp, Carrier::Relayed(relay), &ready.active));
+            }
+            Sockets::Http3 { udp, path } => ready.carried = Some(Carried::http3(udp, &path)),
+            Sockets::Quic(udp) => ready.carried = Some(Carried::quic(udp)),
+        }
+        if ready.carried.is_some() {
+            let mut hickory = self.hickory.lock().unwrap_or_else(PoisonError::into_inner);
+            if hickory.is_none() {
+                *hickory = Some(Hickory::start().map_err(cannot_start)?);
+            }
+        }
+        Ok(ready)
+    }
+
+    /// Starts a thread that answers what comes to a socket, as soon as it is told to begin.
+    fn worker(
+        &self,
+        (worker, workers): (usize, usize),
+        socket: udp::Socket,
+        active: &Active,
+    ) -> std::io::Result<Sender<()>> {
+        let (serving, drain_until, drops) =
+            (active.serving.clone(), active.drain_until.clone(), self.udp_drops.clone());
+        let (metrics, token) = (self.metrics.clone(), self.tasks.token());
+        let name = format!("UDP worker {worker} of {}", serving.address);
+        let (begin, begun) = mpsc::channel();
+        let serve = move || {
+            if begun.recv().is_err() {
+                return;
+            }
+            let counters = metrics.watched_worker(name);
+            udp::pin(worker, workers);
+            udp::serve(socket, &serving, counters.clone(), &drain_until);
+            counters.end();
+            // While the socket is open, it tells.
+            drops.count();
+            drop(token);
+        };
+        start_thread(format!("udp-{worker}"), serve)?;
+        Ok(begin)
+    }
+
+    fn accept_loop(
+        &self,
+        tcp: tokio::net::TcpListener,
+        carrier: Carrier,
+        active: &Active,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let what = format!("the accept loop of {}", active.serving.address);
+        let (tcp, serving, connections) = (Arc::new(tcp), active.serving.clone(), self.connections.clone());
+        let (of_all, stop) = (self.tasks.clone(), active.stop.clone());
+        let serve = move || {
+            let (tcp, carrier) = (Arc::clone(&tcp), Carrier::clone(&carrier));
+            stream::serve(tcp, carrier, serving.clone(), connections.clone(), of_all.clone(), stop.clone())
+        };
+        Box::pin(supervise::restarted(self.tasks.clone(), what, serve))
+    }
+
+    /// Has a listener answer.
+    fn begin(&self, ready: Ready) -> Active {
+        let Ready { active, workers, accept_loop, carried } = ready;
+        for worker in workers {
+            // One that has ended has said why.
+            let _ = worker.send(());
+        }
+        if let Some(carried) = carried {
+            let hickory = self.hickory.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(hickory) = &*hickory {
+                let (serving, connections) = (active.serving.clone(), self.connections.clone());
+                hickory.serve(carried, serving, connections, &self.tasks, active.stop.clone());
+            }
+        }
+        if let Some(accept_loop) = accept_loop {
+            self.tasks.spawn_on(accept_loop, &self.runtime);
+        }
+        active
+    }
+}
