@@ -201,6 +201,17 @@ name = "spoke-cert"
 public_key_sha256 = "AAAlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaU="
 virtual_network = "spoke"
 
+[[tsig_key]]
+name = "spoke-key"
+file = "spoke.key"
+virtual_network = "spoke"
+
+# Of its names no page, capture or template prints one.
+[[private_link_resource]]
+type = "Microsoft.BotService/botServices"
+name = "contoso"
+region = "global"
+
 [[public_zone]]
 name = "example.test"
 file = "example.test.zone"
@@ -221,6 +232,9 @@ a.b A 203.0.113.3
 fn the_documents_list_every_member_of_the_json_and_no_other() {
     let (folder, path) = configured(ALL);
     std::fs::write(folder.path().join("example.test.zone"), ZONE).unwrap();
+    let key = "key spoke-key { algorithm hmac-sha256; secret \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"; };";
+    std::fs::write(folder.path().join("spoke.key"), key).unwrap();
+    let (_refusing, refusing) = configured(&format!("[server]\nstrangers = \"refused\"\n{STORAGE}"));
     let mut seen: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut take = |arguments: &[&str]| members(&explained(arguments), "", &mut seen);
     for arguments in [
@@ -245,10 +259,13 @@ fn the_documents_list_every_member_of_the_json_and_no_other() {
         "--from 10.1.0.9 --via edge --ecs 10.1.0.0/24 --certificate spoke-cert www.corp.test",
         "--from 10.0.0.9 --to 127.0.0.2:5300 www.corp.test",
         "--from 10.1.0.9 --certificate spoke-cert --ecs 10.1.0.0/24 www.corp.test",
+        "--from 10.8.0.1 --key spoke-key www.corp.test",
+        "--from hub contoso.token.botframework.com",
     ] {
         let arguments: Vec<_> = ["--config", &path].into_iter().chain(arguments.split(' ')).collect();
         take(&arguments);
     }
+    take(&["--config", &refusing, "--from", "192.0.2.77", "www.corp.test"]);
     for (network, name, _) in IN_THE_LAB {
         take(&["--lab", "classic-mistakes", "--from", network, name]);
     }
