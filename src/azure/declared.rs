@@ -89,8 +89,8 @@ impl Topology {
         zone().or_else(network).or_else(resource).or_else(other).or_else(managed)
     }
 
-    /// The changes that declare again what is picked, each thing behind what it needs: resources as a whole, and the links and
-    /// record sets that are picked by themselves.
+    /// The changes that declare again what is picked, each thing behind what it needs: resources as a whole, the links of zones
+    /// by themselves, and the links and record sets that are picked by themselves.
     pub(crate) fn again<'i>(
         &self,
         is_picked: impl Fn(&Item) -> bool,
@@ -104,10 +104,18 @@ impl Topology {
         all.extend(given.private_link_resources.into_iter().map(Resource::PrivateLinkResource).filter_map(picked));
         all.extend(given.private_link_services.into_iter().map(Resource::PrivateLinkService).filter_map(picked));
         all.extend(given.virtual_machines.into_iter().map(Resource::VirtualMachine).filter_map(picked));
+        let mut links = Vec::new();
         for (zone, contents) in inventory.private_dns_zones.iter().zip(&self.zones) {
             if is_picked(&Item::Resource(zone.id.clone())) {
-                let zone = PrivateDnsZone { record_sets: contents.by_hand(), ..zone.clone() };
-                all.push(Resource::PrivateDnsZone(zone));
+                // Each by itself, as each needs a network of its own.
+                let put = |link: &VirtualNetworkLink| Change::PutLink { zone: zone.id.clone(), link: link.clone() };
+                links.extend(zone.virtual_network_links.iter().map(put));
+                let (record_sets, virtual_network_links) = (contents.by_hand(), Vec::new().into());
+                all.push(Resource::PrivateDnsZone(PrivateDnsZone {
+                    record_sets,
+                    virtual_network_links,
+                    ..zone.clone()
+                }));
             }
         }
         all.extend(given.private_endpoints.into_iter().map(Resource::PrivateEndpoint).filter_map(picked));
@@ -116,7 +124,8 @@ impl Topology {
         all.extend(managed.map(Resource::ManagedPrivateEndpoint).filter_map(picked));
         all.extend(given.dns_forwarding_rulesets.into_iter().map(Resource::DnsForwardingRuleset).filter_map(picked));
         all.extend(given.dns_security_policies.into_iter().map(Resource::DnsSecurityPolicy).filter_map(picked));
-        all.into_iter().map(Change::Put).chain(children.filter_map(|child| self.child_again(child))).collect()
+        let children = children.filter_map(|child| self.child_again(child));
+        all.into_iter().map(Change::Put).chain(links).chain(children).collect()
     }
 
     fn child_again(&self, child: &Item) -> Option<Change> {

@@ -11,6 +11,7 @@ impl ServerSettings {
         let Self {
             listen,
             // What a reload changes.
+            names_listeners: _,
             chaos: _,
             id: _,
             designated_resolvers: _,

@@ -19,6 +19,8 @@ use crate::view::{Persona, Transport};
 pub struct ServerSettings {
     /// Where to answer.
     pub listen: Vec<Listen>,
+    /// Whether the configuration says where. A reload of one that does not leaves the listeners as they are.
+    pub names_listeners: bool,
     /// Who is told the server's version and name in class CHAOS.
     pub chaos: Chaos,
     /// Answer to `id.server`, for everybody; without it the host's name.
@@ -323,6 +325,7 @@ impl Default for ServerSettings {
                 SocketAddr::from(([127, 0, 0, 1], 5300)).into(),
                 SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 5300)).into(),
             ],
+            names_listeners: false,
             chaos: Chaos::default(),
             id: None,
             udp_workers: None,

@@ -61,11 +61,15 @@ impl Slots {
         Self { all, networks: settings.listener_networks(), are_designated }
     }
 
-    /// The listeners of other settings: one at the place of another has its number and its sockets.
+    /// The listeners of other settings: one at the place of another has its number and its sockets. Where these do not say, the
+    /// listeners stay.
     ///
     /// # Errors
     /// There have been too many.
     pub(super) fn next(&self, settings: &ServerSettings) -> Result<Self, LoadError> {
+        if !settings.names_listeners {
+            return Ok(Self { are_designated: settings.designated_resolvers, ..self.clone() });
+        }
         let mut new: Vec<&Listen> = settings.listen.iter().collect();
         let mut stays = |old: &Listen| {
             let at = new.iter().position(|new| new.is_at_place_of(old))?;

@@ -271,8 +271,19 @@ impl Shared {
         let (tcp, serving, connections) = (Arc::new(tcp), active.serving.clone(), self.connections.clone());
         let (of_all, stop) = (self.tasks.clone(), active.stop.clone());
         let serve = move || {
-            let (tcp, carrier) = (Arc::clone(&tcp), Carrier::clone(&carrier));
-            stream::serve(tcp, carrier, serving.clone(), connections.clone(), of_all.clone(), stop.clone())
+            let (tcp, carrier, stop) = (Arc::clone(&tcp), Carrier::clone(&carrier), stop.clone());
+            let serve = stream::serve(tcp, carrier, serving.clone(), connections.clone(), of_all.clone(), stop.clone());
+            async move {
+                // Clients that go on to connect do not keep it open.
+                let end = async {
+                    stop.cancelled().await;
+                    tokio::time::sleep(DRAIN).await;
+                };
+                tokio::select! {
+                    () = serve => {}
+                    () = end => {}
+                }
+            }
         };
         Box::pin(supervise::restarted(self.tasks.clone(), what, serve))
     }

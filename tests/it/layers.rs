@@ -162,7 +162,7 @@ fn what_a_file_declares_is_refused_with_its_line() {
         (Change::Delete(zone_id("CORP.test")), "lab.toml:8:8"),
         (link("corp.test", "v0", "v1"), "lab.toml:10:46"),
         (Change::Delete(delete_link), "lab.toml:10:46"),
-        (set("corp.test", "toml", [10, 0, 0, 9]), "lab.toml:11:25"),
+        (set("corp.test", "toml", [10, 0, 0, 9]), "lab.toml:11:24"),
         (set("corp.test", "WWW", [10, 0, 0, 9]), "corp.zone:3:1"),
         (gone("corp.test", "www"), "corp.zone:3:1"),
         (soa, "corp.zone:2:1"),

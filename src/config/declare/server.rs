@@ -57,6 +57,7 @@ impl Declarer<'_> {
         }
         ServerSettings {
             listen,
+            names_listeners: server.listen.is_some(),
             designated_resolvers: designated_resolvers.is_some(),
             chaos: match server.chaos {
                 None => Chaos::default(),

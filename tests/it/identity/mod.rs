@@ -336,10 +336,16 @@ fn another_network_of_the_same_name_is_not_the_one_that_is_gone() {
     };
     let server = Server::configured(&config("rg-a"));
     assert_eq!(server.ask("127.1.0.4", "www.corp.test", A).answers.len(), 1);
-    server.configure(&config("rg-b"));
+    // Listeners stay where the file says nothing of them.
+    let config = config("rg-b");
+    server.configure(&config[config.find("[[virtual_network]]").unwrap()..]);
     server.signal("HUP");
     server.wait_for_log("reloaded generation=2");
     assert_eq!(server.ask("127.1.0.4", "www.corp.test", A).answers.len(), 0);
+    server.configure(&config);
+    server.signal("HUP");
+    server.wait_for_log("reloaded generation=3");
+    assert_eq!(server.ask("127.1.0.4", "www.corp.test", A).answers.len(), 1, "it is the other network's now");
 }
 
 #[test]
