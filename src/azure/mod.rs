@@ -9,8 +9,8 @@
 //! `declaration` (resources as declared), `finding`, `contents` (zones with their records), `catalogue` (what Private
 //! Link services are called), `change`, `touched` (what changes are about), `inventory` (finds declared resources by
 //! identity), `allocate` (the addresses of private endpoints), `derive` (what the platform writes), `check` (what is
-//! refused), `mistakes` (the classic ones, as answers show them), `advice` (what is legal but bites), `topology` and `edit`,
-//! which put these together.
+//! refused), `mistakes` (the classic ones, as answers show them), `advice` (what is legal but bites), `topology`,
+//! `declared` (what of one is declared) and `edit`, which put these together.
 
 mod advice;
 mod allocate;
