@@ -54,6 +54,13 @@ macro_rules! codes {
                 match self { $(Self::$variant => $title),+ }
             }
 
+            /// The page about the code in Markdown: what it means, an example, and its mend.
+            pub fn page(self) -> &'static str {
+                match self {
+                    $(Self::$variant => include_str!(concat!("../docs/codes/", stringify!($code), ".md"))),+
+                }
+            }
+
             /// How much findings of the kind matter.
             pub fn severity(self) -> Severity {
                 match self { $(Self::$variant => Severity::$severity),+ }
@@ -76,6 +83,7 @@ codes! {
     VN011 NotAConfiguration Error "not-a-configuration" "the file is not a configuration"
     VN012 BadServiceType Error "bad-service-type" "a service type of one's own is not one"
     VN013 NothingDeclaredYet Warning "nothing-declared-yet" "nothing is declared, and strangers are refused"
+    VN014 BadAllow Error "bad-allow" "a code cannot be allowed"
 
     VN101 Duplicate Error "duplicate" "something is declared twice"
     VN102 MissingResource Error "missing-resource" "a reference leads to nothing"
@@ -161,6 +169,10 @@ codes! {
     VN516 BadRule Error "bad-rule" "a rule cannot be so"
     VN517 RulesetLinkedTwice Error "ruleset-linked-twice" "a network is linked to two rulesets or policies"
     VN518 AmbiguousDnsServer Error "ambiguous-dns-server" "a DNS server may stand in several networks"
+    VN519 AskedElsewhere Warning "asked-elsewhere" "a rule takes names elsewhere, before a Private Link zone is met"
+    VN520 ZoneNeverAsked Warning "zone-never-asked" "no public name leads to a zone"
+    VN521 DeniedName Warning "denied-name" "a linked zone denies public resources that it does not hold"
+    VN522 StaleRecord Warning "stale-record" "a record by hand has none of the addresses of an endpoint"
 
     VN601 BadListener Error "bad-listener" "nothing can be served at an address"
     VN602 BadCertificate Error "bad-certificate" "a certificate or its key cannot be used"

@@ -1,5 +1,10 @@
 //! `vnetdns check`: everything that is wrong or doubtful in a configuration.
 
+mod github;
+mod sarif;
+
+use std::env;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -8,24 +13,36 @@ use serde_json::{Value, json};
 use super::config_option::ConfigArgument;
 use super::{findings, print};
 use crate::azure::{Severity, Topology};
-use crate::config::{Problems, load};
+use crate::codes::Code;
+use crate::config::{Place, Problems, load};
 
-/// Check a configuration: all problems at once, each with its place and what to do
+/// Check a configuration: all problems at once, each with its code, its place and what to do
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit code: 0 without errors, warnings or not; 1 with errors.
+Codes are listed in docs/codes.md. [check] allow = [\"CODE\"] in the configuration allows them for good.
+
+Exit code: 0 without errors, warnings or not; 1 with errors; 2 for arguments that are none.
 
 Examples:
   vnetdns check config/lab.toml
   vnetdns check --lab classic-mistakes            a built-in lab
+  vnetdns check --allow VN509 --allow VN417 my.toml
+  vnetdns check --explain VN509                   what the code means, with an example and its mend
   vnetdns check --addresses my.toml               and the addresses that private endpoints are given
-  vnetdns check --format json my.toml             for programs: see docs/checking.md")]
+  vnetdns check --format json my.toml             for programs: see docs/checking.md
+  vnetdns check --format sarif my.toml > vnetdns.sarif")]
 pub(super) struct Check {
     #[command(flatten)]
     config: ConfigArgument,
     /// Print the addresses that private endpoints are given, as they have none of their own
     #[arg(long)]
     addresses: bool,
+    /// Leave out warnings with this code, and count them; may be repeated
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = allowable)]
+    allow: Vec<Code>,
+    /// Print the page about a code, and check nothing
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["files", "lab", "allow", "addresses", "format"])]
+    explain: Option<Code>,
     /// Form of the report
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -37,25 +54,45 @@ enum Format {
     Text,
     /// JSON for programs
     Json,
+    /// Annotations of files, as commands of a GitHub workflow
+    Github,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
 }
 
-/// The version of the JSON form: another where a member is gone or means something else.
+/// The schema of the JSON form: another where a member is gone or means something else.
 const SCHEMA: &str = "vnetdns.check/1";
 
 impl Check {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        if let Some(code) = self.explain {
+            print(code.page())?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let files = self.config.files();
         let (problems, topology) = match load(&files) {
             Ok(config) => (config.warnings, Some(config.topology)),
             Err(problems) => (problems, None),
         };
+        let problems = problems.allowing(&self.allow);
         let given = topology.as_ref().filter(|_| self.addresses);
         let text = match self.format {
             Format::Text => given.map(addresses).unwrap_or_default() + &report(&problems),
             Format::Json => format!("{:#}\n", as_json(&problems, given)),
+            Format::Github => github::report(&problems) + &summary(&problems),
+            Format::Sarif => format!("{:#}\n", sarif::report(&problems)),
         };
         print(&text)?;
         Ok(if topology.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// Reads a code that may be allowed.
+fn allowable(text: &str) -> Result<Code, String> {
+    let code: Code = text.parse().map_err(|error| format!("{error}"))?;
+    match code.severity() {
+        Severity::Warning => Ok(code),
+        Severity::Error => Err(format!("{code} ({}) is an error, and warnings alone can be allowed", code.name())),
     }
 }
 
@@ -64,6 +101,7 @@ fn as_json(problems: &Problems, given: Option<&Topology>) -> Value {
         "schema": SCHEMA,
         "errors": problems.count(Severity::Error),
         "warnings": problems.count(Severity::Warning),
+        "allowed": problems.allowed(),
         "findings": problems.iter().map(findings::as_json).collect::<Vec<_>>(),
     });
     if let Some(topology) = given {
@@ -89,10 +127,31 @@ fn addresses(topology: &Topology) -> String {
 }
 
 fn report(problems: &Problems) -> String {
+    let separator = if problems.is_empty() { "" } else { "\n" };
+    format!("{problems}{separator}{}", summary(problems))
+}
+
+/// How many there are of each severity, and how many were left out.
+fn summary(problems: &Problems) -> String {
     let count = |severity, word| match problems.count(severity) {
         1 => format!("1 {word}"),
         count => format!("{count} {word}s"),
     };
-    let separator = if problems.is_empty() { "" } else { "\n" };
-    format!("{problems}{separator}{}, {}\n", count(Severity::Error, "error"), count(Severity::Warning, "warning"))
+    let allowed = match problems.allowed() {
+        0 => String::new(),
+        allowed => format!(", {allowed} allowed"),
+    };
+    format!("{}, {}{allowed}\n", count(Severity::Error, "error"), count(Severity::Warning, "warning"))
+}
+
+/// The file of a place, from the folder in which the program runs, and the address in a file without lines.
+fn artifact(place: &Place) -> (String, Option<&str>) {
+    let (file, address) = match place.line {
+        // What is imported has its place in words: `FILE: ADDRESS`.
+        0 => place.file.split_once(": ").map_or((&*place.file, None), |(file, address)| (file, Some(address))),
+        _ => (&*place.file, None),
+    };
+    let here = env::current_dir().ok();
+    let relative = here.and_then(|here| Path::new(file).strip_prefix(here).ok().map(|file| file.display().to_string()));
+    (relative.unwrap_or_else(|| file.to_owned()), address)
 }

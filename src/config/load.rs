@@ -9,13 +9,14 @@ use zeroize::Zeroizing;
 use super::imported::{self, Text};
 use super::mirror::ServiceType;
 use super::problem::{Place, Places, Problem, Problems, Source};
+use super::read::Mirror;
 use super::read_ahead::ReadAhead;
 use super::sources::FilesRead;
 use super::{
     Certificates, DnsCookies, Files, LoopbackClients, ServerSettings, Sources, declare, key_file, loopback, read,
 };
 use crate::azure::{Allocations, Catalogue, Change, Declaration, Finding, ResourceId, Service, Topology};
-use crate::codes::Code;
+use crate::codes::{Code, Severity};
 use crate::world::Layered;
 
 /// The catalogue that is part of the program, read once.
@@ -190,6 +191,8 @@ fn read_text<T>(
             problems.report(Code::BadServiceType, source.place(at), what, mend);
         }
     }
+    let allow = allowed(&mirror, &source, &mut problems);
+    problems.allow(allow);
     let mut declarer = declare::Declarer::new(&mirror, &catalogue, files, &path, &source, &mut places, &mut problems);
     declarer.read_ahead = read_ahead;
     let mut server = declarer.server(&mirror.server);
@@ -270,4 +273,22 @@ fn found<T>(
         Some(checked) => Ok((checked, is_quiet)),
         None => Err(mem::take(problems)),
     }
+}
+
+/// The codes of warnings that a configuration allows.
+fn allowed(mirror: &Mirror, source: &Source<'_>, problems: &mut Problems) -> Vec<Code> {
+    let mut codes = Vec::new();
+    for text in &mirror.check.allow {
+        let mend = "write the codes of warnings, for instance allow = [\"VN509\"]";
+        let what = match text.get_ref().parse::<Code>() {
+            Ok(code) if code.severity() == Severity::Warning => {
+                codes.push(code);
+                continue;
+            }
+            Ok(code) => format!("{code} ({}) is an error, and warnings alone can be allowed", code.name()),
+            Err(error) => error.to_string(),
+        };
+        problems.report(Code::BadAllow, source.place(text.span().start), what, mend);
+    }
+    codes
 }

@@ -62,6 +62,13 @@ pub(super) struct Server {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Check {
+    #[serde(default)]
+    pub(super) allow: Vec<Text>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Metrics {
     pub(super) listen: Option<Text>,
     pub(super) max_networks: Option<Spanned<u32>>,

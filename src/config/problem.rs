@@ -33,7 +33,13 @@ pub struct Problem {
 
 /// All problems of one configuration, ordered by place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    list: Vec<Problem>,
+    /// Warnings with these codes are left out.
+    allow: Vec<Code>,
+    /// How many were.
+    allowed: usize,
+}
 
 /// The places behind a declaration's origins. There is one for each record set, so that they are kept small.
 #[derive(Debug, Default)]
@@ -172,27 +178,27 @@ impl Problem {
 
 impl Problems {
     pub(super) fn report(&mut self, code: Code, place: Place, what: impl Into<String>, mend: impl Into<String>) {
-        self.0.push(Problem { code, place, what: what.into(), mend: mend.into() });
+        self.list.push(Problem { code, place, what: what.into(), mend: mend.into() });
     }
 
     pub(crate) fn push(&mut self, problem: Problem) {
-        self.0.push(problem);
+        self.list.push(problem);
     }
 
     /// Adds others behind these.
     pub(super) fn append(&mut self, mut others: Self) {
-        self.0.append(&mut others.0);
+        self.list.append(&mut others.list);
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.list.len()
     }
 
     /// Takes the words of files out of what was said since there were so many problems: they are in quotes, which are words
     /// themselves at times.
     pub(super) fn withhold_words(&mut self, from: usize) {
-        for problem in &mut self.0[from..] {
+        for problem in &mut self.list[from..] {
             if let (Some(begin), Some(end)) = (problem.what.find('"'), problem.what.rfind('"')) {
                 problem.what.replace_range(begin..=end, "…");
                 problem.mend += "; words are repeated from files with a record or a directive only";
@@ -202,24 +208,25 @@ impl Problems {
 
     /// Gives a problem another place in its file.
     pub(super) fn move_to(&mut self, number: usize, line: u32, column: u32) {
-        let place = &mut self.0[number].place;
+        let place = &mut self.list[number].place;
         (place.line, place.column) = (line, column);
     }
 
     pub(crate) fn sorted(mut self) -> Self {
-        self.0.sort_by(|a, b| (&a.place, a.severity()).cmp(&(&b.place, b.severity())));
-        self.0.dedup();
-        self
+        self.list.sort_by(|a, b| (&a.place, a.severity()).cmp(&(&b.place, b.severity())));
+        self.list.dedup();
+        let codes = std::mem::take(&mut self.allow);
+        Self { allow: codes.clone(), ..self.allowing(&codes) }
     }
 
     /// The problems, ordered by place.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
+        self.list.iter()
     }
 
     /// How many there are of one severity.
     pub fn count(&self, severity: Severity) -> usize {
-        self.0.iter().filter(|problem| problem.severity() == severity).count()
+        self.list.iter().filter(|problem| problem.severity() == severity).count()
     }
 
     /// Whether the configuration is refused.
@@ -227,15 +234,33 @@ impl Problems {
         self.count(Severity::Error) > 0
     }
 
+    /// Has warnings with these codes left out, as soon as the problems are sorted.
+    pub(super) fn allow(&mut self, codes: Vec<Code>) {
+        self.allow = codes;
+    }
+
+    /// Those that are left where warnings with these codes are allowed.
+    pub fn allowing(mut self, codes: &[Code]) -> Self {
+        let before = self.list.len();
+        self.list.retain(|problem| problem.severity() == Severity::Error || !codes.contains(&problem.code));
+        self.allowed += before - self.list.len();
+        self
+    }
+
+    /// How many warnings were left out, as their codes are allowed.
+    pub fn allowed(&self) -> usize {
+        self.allowed
+    }
+
     /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 }
 
 impl FromIterator<Problem> for Problems {
     fn from_iter<I: IntoIterator<Item = Problem>>(problems: I) -> Self {
-        Self(problems.into_iter().collect()).sorted()
+        Self { list: problems.into_iter().collect(), ..Self::default() }.sorted()
     }
 }
 
@@ -258,7 +283,7 @@ impl fmt::Display for Problem {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, problem) in self.0.iter().enumerate() {
+        for (at, problem) in self.list.iter().enumerate() {
             if at > 0 {
                 f.write_str("\n")?;
             }

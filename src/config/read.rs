@@ -11,10 +11,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::mirror::{
-    ClientCertificate, DnsForwardingRuleset, DnsSecurityPolicy, Dnstap, Forwarder, Limits, ManagedPrivateEndpoint,
-    ManagedServiceEndpoint, Metrics, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService,
-    PublicCnameFrom, PublicZone, Server, ServiceEndpoint, ServiceType, Text, TsigKey, UnknownNames, Upstream,
-    VirtualMachine, VirtualNetwork,
+    Check, ClientCertificate, DnsForwardingRuleset, DnsSecurityPolicy, Dnstap, Forwarder, Limits,
+    ManagedPrivateEndpoint, ManagedServiceEndpoint, Metrics, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource,
+    PrivateLinkService, PublicCnameFrom, PublicZone, Server, ServiceEndpoint, ServiceType, Text, TsigKey, UnknownNames,
+    Upstream, VirtualMachine, VirtualNetwork,
 };
 use super::problem::{Problems, Source};
 use super::syntax::Legible;
@@ -29,6 +29,7 @@ const FILLED_IN: Range<usize> = usize::MAX..usize::MAX;
 #[derive(Debug, Default)]
 pub(super) struct Mirror {
     pub(super) server: Server,
+    pub(super) check: Check,
     pub(super) metrics: Option<Read<Metrics>>,
     pub(super) dnstap: Option<Spanned<Read<Dnstap>>>,
     pub(super) subscription: Option<Text>,
@@ -82,6 +83,10 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
                 DeValue::Table(_) => mirror.server = reader.table(value).map(|read| read.value).unwrap_or_default(),
                 _ => reader.problem(Code::WrongKind, value.span().start, "\"server\" is not a table", "write [server], once"),
             },
+            "check" => match value.get_ref() {
+                DeValue::Table(_) => mirror.check = reader.table(value).map(|read| read.value).unwrap_or_default(),
+                _ => reader.problem(Code::WrongKind, value.span().start, "\"check\" is not a table", "write [check], once"),
+            },
             "metrics" => match value.get_ref() {
                 DeValue::Table(_) => mirror.metrics = reader.table(value),
                 _ => reader.problem(Code::WrongKind, value.span().start, "\"metrics\" is not a table", "write [metrics], once"),
@@ -124,10 +129,10 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
             }
             "public_zone" => mirror.public_zones = reader.tables(&key, value),
             unknown => reader.problem(
-Code::UnknownKey,
+                Code::UnknownKey,
                 at,
                 format!("unknown table or key \"{unknown}\""),
-                "known are subscription, resource_group, limits, public_cname_from, unknown_names, [server], [metrics], [dnstap], [upstream] and [[virtual_network]], [[virtual_machine]], \
+                "known are subscription, resource_group, limits, public_cname_from, unknown_names, [server], [check], [metrics], [dnstap], [upstream] and [[virtual_network]], [[virtual_machine]], \
                  [[private_dns_zone]], [[private_link_resource]], [[private_endpoint]], [[private_link_service]], [[private_link_service_type]], \
                  [[managed_private_endpoint]], [[public_zone]], [[dns_forwarding_ruleset]], [[dns_security_policy]], [[forwarder]], [[tsig_key]], \
                  [[client_certificate]]",

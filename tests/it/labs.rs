@@ -78,7 +78,8 @@ fn warnings(arguments: &[&str]) -> Vec<String> {
 #[test]
 fn the_labs_that_are_right_have_no_warnings() {
     for name in ["default", "hub-and-spokes", "aks-monitoring", "data-explorer"] {
-        assert_eq!(warnings(&["--lab", name]), ["0 errors, 0 warnings"], "{name}");
+        let allowed = if name == "default" { ", 2 allowed" } else { "" };
+        assert_eq!(warnings(&["--lab", name]), [format!("0 errors, 0 warnings{allowed}")], "{name}");
     }
 }
 

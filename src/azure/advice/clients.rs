@@ -229,7 +229,7 @@ fn advise_on_endpoints(inventory: &Inventory, listener: SocketAddr, findings: &m
         };
         let Some(endpoint) = network.inbound_endpoints.iter().find(answers) else { continue };
         findings.push(Finding::new(
-Code::OpenListener,
+            Code::OpenListener,
             endpoint.origin,
             format!(
                 "whoever asks this inbound endpoint of \"{}\", where {listener} listens, is its client: strangers = \"refused\" \

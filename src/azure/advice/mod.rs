@@ -4,6 +4,7 @@ mod addresses;
 mod aliases;
 mod clients;
 mod custom_dns;
+mod mistakes;
 mod record_sets;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -51,6 +52,7 @@ pub(super) fn topology(
         record_sets(zone, findings);
     }
     aliases::advise(inventory, zones, findings);
+    mistakes::advise(inventory, catalogue, zones, forwarding, findings);
 }
 
 fn links(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
@@ -126,7 +128,7 @@ fn hidden(inventory: &Inventory, zones: &[ZoneContents], findings: &mut Vec<Find
             let mut below = from_here.take_while(|set| set.owner.as_ref().is_within(zone.apex.as_ref()));
             if let Some(set) = below.find(|set| !zone.holds(set.owner.as_ref())) {
                 findings.push(Finding::new(
-Code::ShadowedZone,
+                    Code::ShadowedZone,
                     zone.origin,
                     format!(
                         "the private zone {} hides {} ({}) in {} from clients of \"{}\": the zone with the longest name \
@@ -314,7 +316,7 @@ fn endpoints(
             if !links.contains(network) && !is_asked_elsewhere(&zone.apex) {
                 let (resource_group, network) = (id.resource_group().name(), inventory.network_label(network));
                 findings.push(Finding::new(
-Code::ZoneNotLinked,
+                    Code::ZoneNotLinked,
                     reference.origin,
                     format!(
                         "the zone {} in \"{resource_group}\" is not linked to \"{network}\", {role} of private endpoint \
@@ -377,7 +379,7 @@ fn public_access(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneCont
         if let Some(name) = name {
             let networks = networks.into_iter().map(|network| inventory.network_label(network));
             findings.push(Finding::new(
-Code::PublicAccessRefused,
+                Code::PublicAccessRefused,
                 resource.id.origin,
                 format!(
                     "public network access of \"{}\" is Disabled, and clients of {} resolve {name} publicly: it refuses them",

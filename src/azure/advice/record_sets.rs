@@ -101,7 +101,7 @@ fn size(record_set: &RecordSet, findings: &mut Vec<Finding>) {
 fn signatures(zone: &ZoneContents, findings: &mut Vec<Finding>) {
     if let Some(set) = zone.record_sets.values().find(|set| set.rtype == RecordType::RRSIG) {
         findings.push(Finding::new(
-Code::SignedZone,
+            Code::SignedZone,
             set.origin,
             format!("the zone {} is signed, and answers are given without their signatures", zone.apex),
             "a resolver that validates takes them for forged where a DS record or a trust anchor leads to the zone: serve it \

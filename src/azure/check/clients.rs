@@ -100,13 +100,13 @@ fn check_certificates(inventory: &Inventory, findings: &mut Vec<Finding>) {
         match inventory.forwarders.iter().find(|forwarder| *forwarder.name == **holder) {
             None if inventory.incomplete => {}
             None => findings.push(Finding::new(
-Code::MissingResource,
+                Code::MissingResource,
                 holder.origin,
                 format!("there is no forwarder \"{}\"", **holder),
                 format!("declare it{}", suggestion(holder, known())),
             )),
             Some(forwarder) if !forwarder.client_subnet => findings.push(Finding::new(
-Code::BadClientCertificate,
+                Code::BadClientCertificate,
                 holder.origin,
                 format!(
                     "forwarder \"{}\" tells of its clients by PROXY headers alone, which are believed for its addresses, \

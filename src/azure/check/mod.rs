@@ -169,7 +169,7 @@ fn overlapping(inventory: &Inventory, zones: &[&PrivateDnsZone], findings: &mut 
         for network in links.filter(|network| inventory.number(network).is_some() && networks.insert(&***network)) {
             let Some(other) = linked.insert(network, zone) else { continue };
             findings.push(Finding::new(
-Code::LinkedTwice,
+                Code::LinkedTwice,
                 network.origin,
                 format!(
                     "virtual network \"{}\" is linked to two zones named {} (resource groups \"{}\" and \"{}\"); Azure \

@@ -234,7 +234,7 @@ fn unverified(
     }
     for (reason, names) in names {
         findings.push(Finding::new(
-Code::UnverifiedNames,
+            Code::UnverifiedNames,
             endpoint.id.origin,
             format!(
                 "names of private endpoint \"{}\" are unverified ({reason}): {}",

@@ -25,6 +25,7 @@ pub use forwarding::{Destination, Forwarding, Rule, SecurityRule, Targets};
 pub(super) use forwarding::{forwarding, has_custom_dns, standing_in};
 pub(super) use internal::INTERNAL_APEX;
 pub(super) use managed::ALIAS_APEX;
+pub(super) use name_servers::is_private;
 pub(super) use zone_group::zone_for;
 
 /// Fewer zones than that have their record sets sorted before another thread has started.

@@ -106,7 +106,7 @@ fn addresses(server: &NameServer, zone: &mut ZoneContents, findings: &mut Vec<Fi
 }
 
 /// Whether an address means something within a network alone (RFC 1918, RFC 4193).
-const fn is_private(address: IpAddr) -> bool {
+pub(in crate::azure) const fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_private(),
         IpAddr::V6(address) => address.is_unique_local(),

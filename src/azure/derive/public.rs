@@ -298,7 +298,7 @@ impl PublicSide {
             // Resources of one region share a public endpoint.
             Some(replaced) if !replaced.rdatas.is_equal(rtype, &rdatas) || replaced.writer == Writer::Person => {
                 findings.push(Finding::new(
-Code::PublicRecordTaken,
+                    Code::PublicRecordTaken,
                     origin,
                     format!("the record of {owner} that {writer} is there already, {}", replaced.writer),
                     "take it out of the zone file, or give the resources one public address, or each its public_endpoint",
