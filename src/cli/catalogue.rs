@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use super::print;
+use super::{print, table};
 use crate::azure::{Catalogue, Member, PartNeed, Service, template_variants};
 use crate::dns::Name;
+
+/// The schemas of the JSON forms: of the list, and of what a name belongs to.
+const SCHEMA: &str = "vnetdns.catalogue/1";
+const NAME_SCHEMA: &str = "vnetdns.catalogue-name/1";
 
 /// List Private Link services: their group IDs, members, zones and names
 #[derive(Debug, Args)]
@@ -104,9 +108,9 @@ impl CatalogueCommand {
         let text = match self.format {
             Format::Json => {
                 let services: Result<Vec<_>, _> = services.iter().map(|service| as_json(&catalogue, service)).collect();
-                serde_json::to_string_pretty(&services?)? + "\n"
+                format!("{:#}\n", json!({ "schema": SCHEMA, "services": services? }))
             }
-            Format::Table => table(&services, self.filter.region.as_deref()),
+            Format::Table => listed(&services, self.filter.region.as_deref()),
         };
         print(&text)?;
         Ok(ExitCode::SUCCESS)
@@ -123,7 +127,7 @@ impl Filter {
     }
 }
 
-fn table(services: &[&Service], region: Option<&str>) -> String {
+fn listed(services: &[&Service], region: Option<&str>) -> String {
     let fill =
         |template: &str| region.map_or_else(|| template.to_owned(), |region| template.replace("{region}", region));
     let heads = [
@@ -156,14 +160,7 @@ fn table(services: &[&Service], region: Option<&str>) -> String {
             ]
         }));
     }
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let widths: [usize; 9] = std::array::from_fn(width);
-    let mut text = String::new();
-    for row in &rows {
-        let line: Vec<_> = row.iter().zip(widths).map(|(word, width)| format!("{word:width$}")).collect();
-        writeln!(text, "{}", line.join("  ").trim_end()).expect("a string takes it");
-    }
-    text
+    table::table(&rows, table::terminal_width())
 }
 
 /// A service as the data file has it, with what it needs of a resource.
@@ -215,16 +212,16 @@ impl NameQuery {
         };
         let best = matches.iter().map(rank).max();
         matches.retain(|found| Some(rank(found)) == best);
+        matches.sort_by_key(Match::oddness);
         let text = match self.format {
             Format::Json => {
                 let matches: Vec<_> = matches.iter().map(|found| found.as_json(catalogue)).collect();
-                serde_json::to_string_pretty(&matches)? + "\n"
+                format!("{:#}\n", json!({ "schema": NAME_SCHEMA, "name": name, "matches": matches }))
             }
             Format::Table => matches.iter().map(|found| found.as_text(catalogue)).collect::<Vec<_>>().join("\n"),
         };
         if matches.is_empty() {
-            tracing::error!("no service of the catalogue has names like \"{name}\"");
-            return Ok(ExitCode::FAILURE);
+            bail!("no service of the catalogue has names like \"{name}\"");
         }
         print(&text)?;
         Ok(ExitCode::SUCCESS)
@@ -232,6 +229,21 @@ impl NameQuery {
 }
 
 impl Match<'_> {
+    /// How far the name is from what people call a resource of the service: the service comes first whose resources have the
+    /// name themselves, for which a source has it, which needs no scope, and which has little else.
+    fn oddness(&self) -> (usize, bool, bool, bool, usize) {
+        let record = &self.member.record_name;
+        let own = match record.strip_prefix("{name}") {
+            Some("") => 0,
+            Some(_) => 1,
+            None if record.contains("{name}") => 2,
+            None => 3,
+        };
+        let is_unverified = self.service.unverified(self.member).is_some();
+        let is_elsewhere = self.service.cloud != "global";
+        (own, is_unverified, self.service.scope.is_some(), is_elsewhere, self.service.members.len())
+    }
+
     fn as_text(&self, catalogue: &Catalogue) -> String {
         let service = self.service;
         let source = catalogue.source(service, self.member).map_or_else(String::new, |source| match &source.url {

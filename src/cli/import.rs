@@ -135,7 +135,7 @@ impl ImportCommand {
         }
         let Imported { text, import, loaded } = match imported(several) {
             Ok(imported) => imported,
-            Err(ImportError::Problems(problems)) => bail!("{problems}"),
+            Err(ImportError::Problems(problems)) => return Err(problems.into()),
             Err(error) => return Err(error.into()),
         };
         let written = match &self.output {

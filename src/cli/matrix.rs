@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::config_option::ConfigOption;
 use super::print;
+use super::table::terminal_width;
 use super::worlds::{load_world, name, record_type};
 use crate::dns::TypeName;
 use crate::questions::{Row, matrix};
@@ -77,19 +78,25 @@ impl Matrix {
     }
 }
 
+/// Before askers.
+const INDENT: &str = "           ";
+/// Columns of a line where there is no terminal.
+const WIDTH: usize = 91;
+
 fn text(asked: &[Asked]) -> String {
     let mut text = String::new();
     for (at, Asked { name, rtype, rows }) in asked.iter().enumerate() {
         let gap = if at > 0 { "\n" } else { "" };
         writeln!(text, "{gap}{name} {rtype}").expect("a string takes it");
+        let width = terminal_width().unwrap_or(WIDTH).saturating_sub(INDENT.len());
         for Row { askers, seen } in rows {
             let side = if seen.private { "private" } else { "public " };
             writeln!(text, "  {side}  {}", seen.summary()).expect("a string takes it");
             for alias in &seen.aliases {
                 writeln!(text, "             by {alias}").expect("a string takes it");
             }
-            for line in lines(askers) {
-                writeln!(text, "           {line}").expect("a string takes it");
+            for line in lines(askers, width) {
+                writeln!(text, "{INDENT}{line}").expect("a string takes it");
             }
         }
     }
@@ -97,14 +104,13 @@ fn text(asked: &[Asked]) -> String {
 }
 
 /// Labels in lines that fit a terminal.
-fn lines(labels: &[String]) -> Vec<String> {
-    const WIDTH: usize = 80;
+fn lines(labels: &[String], width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for label in labels {
         let line = lines.last_mut().expect("there is one");
         if line.is_empty() {
             line.push_str(label);
-        } else if line.chars().count() + label.chars().count() + 2 > WIDTH {
+        } else if line.chars().count() + label.chars().count() + 3 > width {
             line.push(',');
             lines.push(label.clone());
         } else {

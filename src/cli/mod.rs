@@ -3,6 +3,7 @@
 mod catalogue;
 mod certificate;
 mod check;
+mod completions;
 mod config_option;
 #[cfg(unix)]
 mod control;
@@ -16,10 +17,12 @@ mod import;
 mod init;
 mod lab;
 mod log;
+mod manual;
 mod markup;
 mod matrix;
 mod resources;
 mod serve;
+mod table;
 mod test;
 mod worlds;
 
@@ -27,7 +30,9 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::Problems;
 
 /// An authoritative private DNS server that answers as Azure Private DNS does: by the asking virtual network.
 #[derive(Debug, Parser)]
@@ -66,17 +71,27 @@ enum Command {
     #[cfg(unix)]
     Control(control::Control),
     Health(health::Health),
+    Completions(completions::Completions),
+    Man(manual::Manual),
 }
 
+/// An error of a command whose exit code 1 is an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+struct NoAnswer(anyhow::Error);
+
+/// The exit code where there is no answer, as for arguments that are none.
+const NO_ANSWER: u8 = 2;
+
 /// Runs the command that the arguments ask for, says on standard error what kept it from running, and returns the exit
-/// code: 1 where it could not run, 2 for arguments that are none, 70 after a panic.
+/// code: 1 where it could not run, 2 for arguments that are none, 70 after a panic. docs/operations.md lists all.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let log = match cli.log.start() {
         Ok(log) => log,
         Err(error) => {
             // The one place outside the log that writes to standard error: there is no log.
-            let _ = writeln!(std::io::stderr(), "{error:#}");
+            let _ = write!(std::io::stderr(), "{}", shown(&error));
             return ExitCode::FAILURE;
         }
     };
@@ -96,15 +111,33 @@ pub fn run() -> ExitCode {
         #[cfg(unix)]
         Command::Control(control) => control.run(),
         Command::Health(health) => health.run(),
+        Command::Completions(completions) => completions.run(&mut Cli::command()),
+        Command::Man(manual) => manual.run(Cli::command()),
     };
     let (code, last) = match catch_unwind(AssertUnwindSafe(command)) {
         Ok(Ok(code)) => (code, String::new()),
-        Ok(Err(error)) => (ExitCode::FAILURE, format!("{error:#}\n")),
+        Ok(Err(error)) => {
+            let has_answers = error.downcast_ref::<NoAnswer>().is_some();
+            (if has_answers { ExitCode::from(NO_ANSWER) } else { ExitCode::FAILURE }, shown(&error))
+        }
         // What it was is logged.
         Err(_) => (ExitCode::from(log::EXIT_SOFTWARE), String::new()),
     };
     log.finish(&last);
     code
+}
+
+/// What kept a command from running, as every command says it.
+fn shown(error: &anyhow::Error) -> String {
+    let error = match error.downcast_ref::<NoAnswer>() {
+        Some(NoAnswer(error)) => error,
+        None => error,
+    };
+    // Problems of a configuration say themselves that they are errors, and where.
+    match error.downcast_ref::<Problems>() {
+        Some(_) => format!("{error:#}\n"),
+        None => format!("error: {error:#}\n"),
+    }
 }
 
 /// Writes to standard output; a reader that has gone away is no error.
@@ -118,8 +151,6 @@ fn print(text: &str) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::config_option::ConfigArgument;
 use super::print;
-use crate::azure::Allocations;
+use super::table::{table, terminal_width};
+use crate::azure::{Allocations, ResourceId};
 use crate::config::{load_on_loopback, resources};
 
 /// List the Azure resource IDs of all that a configuration declares
@@ -33,22 +34,20 @@ pub(super) struct Resources {
 impl Resources {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let files = self.config.files();
-        let mut text = String::new();
-        if self.loopback {
+        let rows: Vec<[String; 2]> = if self.loopback {
             let (_, clients) = load_on_loopback(&files, &Allocations::default())?;
-            for (id, prefix) in clients.prefixes {
-                text += &format!("{id}  {prefix}\n");
-            }
-            print(&text)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        for (id, is_unknown) in resources(&files)? {
-            if self.resource_type.as_ref().is_none_or(|wanted| id.is_of_type(wanted)) {
-                let note = if is_unknown { "  address not known" } else { "" };
-                text += &format!("{id}{note}\n");
-            }
-        }
-        print(&text)?;
+            clients.prefixes.into_iter().map(|(id, prefix)| [id.to_string(), prefix.to_string()]).collect()
+        } else {
+            let is_wanted = |id: &ResourceId| self.resource_type.as_ref().is_none_or(|wanted| id.is_of_type(wanted));
+            let resources = resources(&files)?.into_iter().filter(|(id, _)| is_wanted(id));
+            let note = |is_unknown| if is_unknown { "address not known".to_owned() } else { String::new() };
+            resources.map(|(id, is_unknown)| [id.to_string(), note(is_unknown)]).collect()
+        };
+        let lines = |[id, note]: &[String; 2]| format!("{id}  {note}").trim_end().to_owned() + "\n";
+        print(&match terminal_width() {
+            Some(width) => table(&rows, Some(width)),
+            None => rows.iter().map(lines).collect(),
+        })?;
         Ok(ExitCode::SUCCESS)
     }
 }
