@@ -1,18 +1,23 @@
 //! `vnetdns diff`: which clients' answers to which names differ between two worlds.
 
+mod server;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::import::ImportOptions;
-use super::print;
+use super::test::Server;
 use super::worlds::{askers, load_named};
+use super::{NoAnswer, print};
 use crate::import::{Side, is_plan};
 use crate::questions::{Change, Difference, Kind, Seen, difference};
+use server::NotCompared;
 
 /// The schema of the JSON output.
 const SCHEMA: &str = "vnetdns.difference/1";
@@ -24,17 +29,31 @@ Every owner, alias target, apex and empty non-terminal of both is asked, and one
 names that do not exist), in every network that both have, outside, and from every range of addresses whose network changes; with
 the types that are there, A, AAAA and one that is not.
 
-Exit code: 0 where nothing differs, or only TTLs; 1 where answers do; 2 where a configuration cannot be loaded.
+With --server, a running server is asked all questions about the new configuration, as each of its networks that can be played
+from here: by the [from.NAME] tables of --clients, else from an address in 127.0.0.0/8 of the network, where the server is on this
+host. What cannot be asked is counted and listed, and never called equal.
+
+Exit code: 0 where nothing differs, or only TTLs; 1 where answers do; 2 where a configuration cannot be loaded, or a server does
+not answer.
 
 Examples:
   vnetdns diff before.toml after.toml
   terraform show -json plan.out > plan.json && vnetdns diff plan.json    what a plan alters: both of its sides
+  vnetdns diff --server 127.0.0.1:5300 after.toml          what a reload would alter for clients
+  vnetdns diff --server 10.0.0.4 --clients clients.toml after.toml
   vnetdns diff --format markdown before.toml after.toml    for a pull request")]
 pub(super) struct Diff {
-    /// The old configuration, or a Terraform plan as `terraform show -json` prints it
+    /// The old configuration, or a Terraform plan as `terraform show -json` prints it; with --server the new configuration
     old: PathBuf,
     /// The new configuration
+    #[arg(conflicts_with = "server")]
     new: Option<PathBuf>,
+    /// A running server in place of the old configuration
+    #[arg(long, value_name = "ADDR")]
+    server: Option<String>,
+    /// With --server a file whose [from.NAME] tables say how to be a client, as in an expectation file
+    #[arg(long, value_name = "FILE", requires = "server")]
+    clients: Option<PathBuf>,
     #[command(flatten)]
     import: ImportOptions,
     /// Form of the output
@@ -54,32 +73,11 @@ enum Format {
 
 impl Diff {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let (old, new) = match &self.new {
-            Some(new) => (self.import.of_side(&self.old, None), self.import.of_side(new, None)),
-            None if fs::read(&self.old).is_ok_and(|octets| is_plan(&octets)) => {
-                (self.import.of_side(&self.old, Some(Side::Before)), self.import.of_side(&self.old, Some(Side::After)))
-            }
-            None => {
-                tracing::error!(
-                    "{} is no Terraform plan, which has two sides: name two configurations",
-                    self.old.display()
-                );
-                return Ok(ExitCode::from(2));
-            }
-        };
-        let worlds = load_named("old", old).and_then(|old| Ok((old, load_named("new", new)?)));
-        let (old, new) = match worlds {
-            Ok(worlds) => worlds,
-            Err(error) => {
-                tracing::error!("{error:#}");
-                return Ok(ExitCode::from(2));
-            }
-        };
-        let difference = difference(&old, &new);
+        let Compared { difference, not_compared } = self.compared().map_err(NoAnswer)?;
         print(&match self.format {
-            Format::Text => text(&difference),
-            Format::Json => json(&difference)?,
-            Format::Markdown => markdown(&difference),
+            Format::Text => text(&difference, &not_compared),
+            Format::Json => json(&difference, self.server.is_some().then_some(&not_compared))?,
+            Format::Markdown => markdown(&difference, &not_compared),
         })?;
         let differs = difference.changes.iter().any(|change| change.kind != Kind::Ttl)
             || !difference.networks_lost.is_empty()
@@ -87,6 +85,34 @@ impl Diff {
             || !difference.addresses.is_empty();
         Ok(if differs { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
+
+    fn compared(&self) -> anyhow::Result<Compared> {
+        if let Some(address) = &self.server {
+            let server = Server::new(address)?;
+            let clients = server::clients(self.clients.as_deref())?;
+            let world = load_named("new", self.import.of_side(&self.old, None))?;
+            let (difference, not_compared) = server::difference(&server, &clients, &world)?;
+            return Ok(Compared { difference, not_compared });
+        }
+        let (old, new) = match &self.new {
+            Some(new) => (self.import.of_side(&self.old, None), self.import.of_side(new, None)),
+            None if fs::read(&self.old).is_ok_and(|octets| is_plan(&octets)) => {
+                (self.import.of_side(&self.old, Some(Side::Before)), self.import.of_side(&self.old, Some(Side::After)))
+            }
+            None => bail!(
+                "{} is no Terraform plan, which has two sides: name two configurations, or a server with --server",
+                self.old.display()
+            ),
+        };
+        let (old, new) = (load_named("old", old)?, load_named("new", new)?);
+        Ok(Compared { difference: difference(&old, &new), not_compared: Vec::new() })
+    }
+}
+
+/// What differs, and what could not be compared.
+struct Compared {
+    difference: Difference,
+    not_compared: Vec<NotCompared>,
 }
 
 const FITS: &str = "a string takes it";
@@ -94,7 +120,7 @@ const FITS: &str = "a string takes it";
 /// Askers that are listed in a line.
 const MOST_ASKERS: usize = 6;
 
-fn text(difference: &Difference) -> String {
+fn text(difference: &Difference, not_compared: &[NotCompared]) -> String {
     let mut text = String::new();
     for (what, networks) in [("lost", &difference.networks_lost), ("gained", &difference.networks_gained)] {
         for network in networks {
@@ -117,7 +143,15 @@ fn text(difference: &Difference) -> String {
             writeln!(text, "    + {}", shown(&change.new, kind)).expect(FITS);
         }
     }
-    if text.is_empty() { "nothing differs\n".to_owned() } else { text }
+    if text.is_empty() {
+        text += if not_compared.is_empty() { "nothing differs\n" } else { "nothing differs of what was compared\n" };
+    }
+    if !not_compared.is_empty() {
+        let count: usize = not_compared.iter().map(|left| left.questions).sum();
+        writeln!(text, "\nnot compared ({count})").expect(FITS);
+        not_compared.iter().for_each(|left| writeln!(text, "  {}", left.line()).expect(FITS));
+    }
+    text
 }
 
 fn of_kind(difference: &Difference, kind: Kind) -> impl Iterator<Item = &Change> {
@@ -138,15 +172,18 @@ fn shown(seen: &Seen, kind: Kind) -> String {
     format!("{side}: {}{through}{ttl}", seen.summary())
 }
 
-fn json(difference: &Difference) -> anyhow::Result<String> {
+fn json(difference: &Difference, not_compared: Option<&Vec<NotCompared>>) -> anyhow::Result<String> {
     let mut value = serde_json::to_value(difference)?;
     if let Value::Object(members) = &mut value {
         members.insert("schema".to_owned(), json!(SCHEMA));
+        if let Some(not_compared) = not_compared {
+            members.insert("not_compared".to_owned(), json!(not_compared));
+        }
     }
     Ok(format!("{value:#}\n"))
 }
 
-fn markdown(difference: &Difference) -> String {
+fn markdown(difference: &Difference, not_compared: &[NotCompared]) -> String {
     let mut text = "### What changes for DNS clients\n".to_owned();
     let counts: Vec<_> = Kind::ALL
         .into_iter()
@@ -179,6 +216,10 @@ fn markdown(difference: &Difference) -> String {
             )
             .expect(FITS);
         }
+    }
+    if !not_compared.is_empty() {
+        text.push_str("\nNot compared:\n\n");
+        not_compared.iter().for_each(|left| writeln!(text, "- {}", cell(&left.line())).expect(FITS));
     }
     text
 }

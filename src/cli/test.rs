@@ -10,12 +10,14 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::config_option::ConfigOption;
-use super::print;
 use super::worlds::load_world;
+use super::{NoAnswer, print};
 use crate::questions::{Asked, Coverage, Seen, Verdict, ask};
 use expectations::{Case, File, read};
 use report::Report;
-use server::Server;
+
+pub(super) use expectations::From;
+pub(super) use server::{Server, Unasked};
 
 /// Check that answers are as expected: offline, or those of any server
 #[derive(Debug, Args)]
@@ -31,7 +33,8 @@ An expectation file:
 Further keys: rcode, chain (all alias targets), ttl_min, ttl_max, same_as (another asker).
 With --server, [from.NAME] says how to be that client: source = \"127.1.0.4\", or client_subnet = \"10.1.0.0/24\".
 
-Exit code: 0 where all that could be asked is as expected; 1 where something is not; 2 where a file cannot be read.
+Exit code: 0 where all that could be asked is as expected; 1 where something is not; 2 where a file cannot be
+read.
 
 Examples:
   vnetdns test expectations.toml
@@ -73,19 +76,16 @@ enum Format {
 
 impl Test {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        self.asked().map_err(|error| NoAnswer(error).into())
+    }
+
+    fn asked(self) -> anyhow::Result<ExitCode> {
         if self.record {
             let world = load_world(&self.config.files())?;
             print(&expectations::record(&world, &self.files, &self.from)?)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let read: Result<Vec<File>, _> = self.files.iter().map(|file| read(&PathBuf::from(file))).collect();
-        let files = match read {
-            Ok(files) => files,
-            Err(error) => {
-                tracing::error!("{error:#}");
-                return Ok(ExitCode::from(2));
-            }
-        };
+        let files: Vec<File> = self.files.iter().map(|file| read(&PathBuf::from(file))).collect::<Result<_, _>>()?;
         let mut report = Report::default();
         match &self.server {
             Some(address) => {

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::names::{self, NameAndTypes};
 use super::seen::{Hop, fingerprint, seen, with_answer};
-use super::{Asked, Outcome, Seen};
+use super::{Asked, Asker, Outcome, Seen};
 use crate::azure::SecurityAction;
 use crate::dns::{Folded, Name, RecordType, TypeName};
 use crate::resolve::Answer;
@@ -97,6 +97,34 @@ impl Kind {
 
     /// All kinds, the worst first.
     pub const ALL: [Self; 5] = [Self::PrivateToPublic, Self::Lost, Self::Changed, Self::Gained, Self::Ttl];
+}
+
+impl Change {
+    /// What one asker sees otherwise than before; `None` where nothing is another, or only who has the last word.
+    pub fn new(name: &Name, rtype: RecordType, asker: &Asker, old: Seen, new: Seen) -> Option<Self> {
+        let is_same = old.outcome == new.outcome && old.aliases == new.aliases && old.records == new.records;
+        if is_same && old.ttl == new.ttl {
+            return None;
+        }
+        let kind = if is_same { Kind::Ttl } else { kind(&old, &new) };
+        let (name, r#type) = (name.to_string(), TypeName(rtype).to_string());
+        Some(Self { kind, name, r#type, askers: vec![asker.label.clone()], old, new })
+    }
+}
+
+impl Difference {
+    /// Takes askers together for whom the same changes, and puts the changes in order.
+    pub fn join(&mut self) {
+        let mut joined: BTreeMap<(Kind, String, String), Vec<Change>> = BTreeMap::new();
+        for change in std::mem::take(&mut self.changes) {
+            let of_name = joined.entry((change.kind, change.name.clone(), change.r#type.clone())).or_default();
+            match of_name.iter_mut().find(|known| known.old == change.old && known.new == change.new) {
+                Some(known) => known.askers.extend(change.askers),
+                None => of_name.push(change),
+            }
+        }
+        self.changes = joined.into_values().flatten().collect();
+    }
 }
 
 /// Askers whose view is one in the old world and one in the new.

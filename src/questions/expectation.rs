@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::{Asked, Outcome, Seen};
-use crate::dns::{Name, RecordType};
+use crate::dns::{Name, RecordType, rdata};
 
 /// What is expected of the answer to one question. What is not set is not judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -173,13 +173,15 @@ impl Seen {
     pub fn from_message(octets: &[u8], qtype: RecordType) -> Option<Self> {
         use hickory_proto::op::{Message, ResponseCode};
         use hickory_proto::rr::RData;
+        use hickory_proto::serialize::binary::BinEncodable as _;
         let message = Message::from_vec(octets).ok()?;
         let (mut aliases, mut records, mut ttl, mut addresses) = (Vec::new(), Vec::new(), None, Vec::new());
         for record in &message.answers {
             match &record.data {
                 RData::CNAME(target) if qtype != RecordType::CNAME => aliases.push(absolute(&target.0.to_utf8())),
                 data if record.record_type() == qtype => {
-                    records.push(data.to_string());
+                    let octets = data.to_bytes().ok()?;
+                    records.push(rdata::display(qtype, &octets));
                     ttl = Some(record.ttl);
                     addresses.extend(data.ip_addr());
                 }

@@ -15,6 +15,7 @@ pub use explanation::{
     Refused, WhyNot, explain,
 };
 pub use matrix::{Row, matrix};
+pub use names::all_questions;
 pub use seen::{Outcome, Seen, ask, ask_view};
 
 use crate::azure::Topology;

@@ -14,6 +14,11 @@ const MADE_UP: &str = "vnetdns-made-up";
 /// Types of which one that is absent is asked for.
 const ABSENT: [RecordType; 4] = [RecordType::TXT, RecordType::HINFO, RecordType::MX, RecordType::SRV];
 
+/// All questions about a world: its names, and the types that are asked for at each.
+pub fn all_questions(world: &Asked) -> Vec<(Name, Vec<RecordType>)> {
+    questions(&[world])
+}
+
 /// A name and the types that are asked for.
 pub(super) type NameAndTypes = (Name, Vec<RecordType>);
 

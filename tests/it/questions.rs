@@ -287,3 +287,57 @@ fn a_terraform_plan_is_a_difference_by_itself() {
     assert_eq!(lonely.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&lonely.stderr).contains("name two configurations"));
 }
+
+/// The lab without the record of one workspace, and what a server that serves the lab would lose by it.
+#[test]
+fn a_running_server_is_compared_with_a_configuration() {
+    let server = Server::start(&["--lab", "default"]);
+    let address = server.address.to_string();
+    // From this host all networks of the lab can be asked, as they have addresses in 127.0.0.0/8.
+    let (folder, same, changed) = labs(|lab| {
+        lab.replace(
+            "virtual_network_links = [{ virtual_network = \"vnet-n1\" }]",
+            "virtual_network_links = [{ virtual_network = \"vnet-hub\" }]",
+        )
+    });
+    let output = run(&["diff", "--server", &address, &same]);
+    let said = text(&output);
+    assert!(said.starts_with("nothing differs of what was compared\n\nnot compared ("), "{said}");
+    assert!(said.contains("questions of outside: no [from.\"outside\"] says how to be outside"), "{said}");
+    assert_eq!((output.status.code(), said.contains("questions of vnet-")), (Some(0), false), "{said}");
+    // With a way to be outside, nothing is left.
+    let clients = folder.path().join("clients.toml");
+    fs::write(&clients, "[from.outside]\nsource = \"127.99.0.1\"\n").unwrap();
+    let clients = clients.to_str().unwrap();
+    let output = run(&["diff", "--server", &address, "--clients", clients, &same]);
+    assert_eq!((text(&output).as_str(), output.status.code()), ("nothing differs\n", Some(0)));
+    // The same changes as between the two configurations.
+    let by_server = printed_json(&["diff", "--format", "json", "--server", &address, "--clients", clients, &changed]);
+    let by_files = printed_json(&["diff", "--format", "json", &same, &changed]);
+    let key = |change: &Value| {
+        let [old, new] = ["old", "new"].map(|side| {
+            let mut seen = change[side].clone();
+            // A message does not tell which zone had the last word.
+            seen.as_object_mut().unwrap().retain(|member, _| member != "private");
+            seen
+        });
+        format!("{} {} {} {old} {new}", change["name"], change["type"], change["askers"])
+    };
+    let keys = |difference: &Value| {
+        let mut keys: Vec<_> = difference["changes"].as_array().unwrap().iter().map(key).collect();
+        keys.sort();
+        keys
+    };
+    assert!(!keys(&by_files).is_empty());
+    assert_eq!(keys(&by_server), keys(&by_files));
+    assert_eq!(by_server["not_compared"], json!([]));
+    let first = &by_server["changes"][0];
+    assert_eq!(first["kind"], "private_to_public", "{first}");
+    let output = run(&["diff", "--server", &address, "--clients", clients, &changed]);
+    assert_eq!(output.status.code(), Some(1));
+    // A server that does not answer is no server without differences.
+    let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let output = run(&["diff", "--server", &closed, &same]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: "), "{output:?}");
+}

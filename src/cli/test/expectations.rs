@@ -31,11 +31,11 @@ struct Mirror {
 /// How to be a client of a server.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct From {
+pub(in crate::cli) struct From {
     /// The address that is asked from.
-    pub(super) source: Option<IpAddr>,
+    pub(in crate::cli) source: Option<IpAddr>,
     /// The EDNS Client Subnet that is sent.
-    pub(super) client_subnet: Option<IpNet>,
+    pub(in crate::cli) client_subnet: Option<IpNet>,
 }
 
 #[derive(Debug, Deserialize)]

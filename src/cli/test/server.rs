@@ -18,12 +18,12 @@ use crate::questions::{Seen, Verdict};
 const PATIENCE: Duration = Duration::from_secs(3);
 const TRIES: usize = 3;
 
-pub(super) struct Server {
+pub(in crate::cli) struct Server {
     address: SocketAddr,
 }
 
 impl Server {
-    pub(super) fn new(text: &str) -> anyhow::Result<Self> {
+    pub(in crate::cli) fn new(text: &str) -> anyhow::Result<Self> {
         let address = text.parse().or_else(|_| text.parse::<IpAddr>().map(|address| (address, 53).into()));
         let address =
             address.with_context(|| format!("\"{text}\" is not an address; write for instance 10.0.0.4:53"))?;
@@ -51,7 +51,13 @@ impl Server {
         }
     }
 
-    fn ask(&self, from: &From, name: NameRef<'_>, rtype: RecordType) -> Result<Seen, Unasked> {
+    /// Whether the server is on this host.
+    pub(in crate::cli) fn is_on_loopback(&self) -> bool {
+        self.address.ip().is_loopback()
+    }
+
+    /// Asks for a name and type as a client.
+    pub(in crate::cli) fn ask(&self, from: &From, name: NameRef<'_>, rtype: RecordType) -> Result<Seen, Unasked> {
         let query = query(name, rtype, from.client_subnet);
         let mut failure = None;
         for _ in 0..TRIES {
@@ -110,7 +116,7 @@ impl Server {
 }
 
 /// Why there is no answer to judge.
-enum Unasked {
+pub(in crate::cli) enum Unasked {
     /// The question cannot be asked from here.
     Unknown(String),
     /// The server does not answer.

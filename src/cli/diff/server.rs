@@ -1,0 +1,124 @@
+//! A running server against a configuration: what the server answers now, and what it would answer with that.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::super::test::{From, Server, Unasked};
+use crate::azure::Topology;
+use crate::questions::{Asked, Asker, Change, Difference, Outcome, Seen, all_questions, ask};
+
+/// A file that says how to be a client of a server, as an expectation file does; what else is in it is passed over.
+#[derive(Debug, Deserialize)]
+struct Clients {
+    #[serde(default)]
+    from: BTreeMap<String, From>,
+}
+
+/// What could not be compared: it is never taken for equal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct NotCompared {
+    /// Whose questions.
+    asker: String,
+    /// Why they cannot be asked from here, or what their answers hang on.
+    pub(super) why: String,
+    /// How many.
+    pub(super) questions: usize,
+}
+
+impl NotCompared {
+    /// In a line.
+    pub(super) fn line(&self) -> String {
+        let Self { asker, why, questions } = self;
+        let s = if *questions == 1 { "" } else { "s" };
+        format!("{questions} question{s} of {asker}: {why}")
+    }
+}
+
+/// Reads how to be each client.
+pub(super) fn clients(path: Option<&Path>) -> anyhow::Result<BTreeMap<String, From>> {
+    let Some(path) = path else { return Ok(BTreeMap::new()) };
+    let shown = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    let Clients { from } = toml::from_str(&text).with_context(|| format!("{shown} does not say who asks"))?;
+    Ok(from)
+}
+
+/// Asks the server all questions about a world, as each of its askers who can be played from here.
+pub(super) fn difference(
+    server: &Server,
+    clients: &BTreeMap<String, From>,
+    world: &Asked,
+) -> anyhow::Result<(Difference, Vec<NotCompared>)> {
+    let questions = all_questions(world);
+    let count: usize = questions.iter().map(|(_, types)| types.len()).sum();
+    let mut compared = Difference::default();
+    let mut not_compared = Vec::new();
+    for asker in world.askers() {
+        let Some(from) = from(server, clients, world, &asker) else {
+            let why = format!("no [from.\"{0}\"] says how to be {0}", asker.label);
+            not_compared.push(NotCompared { asker: asker.label, why, questions: count });
+            continue;
+        };
+        let mut unknown: BTreeMap<String, usize> = BTreeMap::new();
+        for (name, rtype) in questions.iter().flat_map(|(name, types)| types.iter().map(move |rtype| (name, *rtype))) {
+            let new = ask(world, &asker, name.as_ref(), rtype);
+            if let Outcome::Asks(_) | Outcome::AddressNotKnown | Outcome::Blocked = new.outcome {
+                *unknown.entry(format!("with the configuration it is \"{}\"", new.outcome)).or_default() += 1;
+                continue;
+            }
+            match server.ask(&from, name.as_ref(), rtype) {
+                Ok(old) => {
+                    compared.questions += 1;
+                    let change = Change::new(name, rtype, &asker, comparable(old), comparable(new));
+                    compared.changes.extend(change);
+                }
+                Err(Unasked::Unknown(why)) => *unknown.entry(why).or_default() += 1,
+                Err(Unasked::Failed(why)) => bail!("{why}"),
+            }
+        }
+        let of_asker = |(why, questions)| NotCompared { asker: asker.label.clone(), why, questions };
+        not_compared.extend(unknown.into_iter().map(of_asker));
+    }
+    if compared.questions == 0 {
+        bail!("no question can be asked from here: say who asks with --clients FILE; see vnetdns diff --help");
+    }
+    compared.join();
+    Ok((compared, not_compared))
+}
+
+/// How to be an asker: as it is said, else from an address of this host that only its clients have, where the server is on it.
+fn from(server: &Server, clients: &BTreeMap<String, From>, world: &Asked, asker: &Asker) -> Option<From> {
+    if let Some(from) = clients.get(&asker.label) {
+        return Some(from.clone());
+    }
+    let own = server.is_on_loopback().then(|| loopback(&world.topology, world, asker))??;
+    Some(From { source: Some(own), client_subnet: None })
+}
+
+/// An address in 127.0.0.0/8 whose clients are in the network, in the configuration.
+fn loopback(topology: &Topology, world: &Asked, asker: &Asker) -> Option<IpAddr> {
+    let number = topology.find_network(&asker.label).ok()?;
+    let (_, network) = topology.numbered_networks().find(|(other, _)| *other == number)?;
+    let in_loopback = |prefix: &&IpNet| prefix.addr().is_ipv4() && prefix.addr().is_loopback();
+    let mut prefixes = network.client_prefixes.iter().map(|prefix| &**prefix).filter(in_loopback);
+    let addresses = prefixes.by_ref().flat_map(|prefix| prefix.hosts().take(8).collect::<Vec<_>>());
+    addresses.into_iter().find(|address| Asker::at(world, *address).label == asker.label)
+}
+
+/// What of an answer a message tells: a referral has no records of its own, a name that is not known here is REFUSED, and where
+/// aliases lead to a name that is refused, there are the aliases alone.
+fn comparable(seen: Seen) -> Seen {
+    let outcome = match seen.outcome {
+        Outcome::Refused | Outcome::NotKnownHere if !seen.aliases.is_empty() => Outcome::NoData,
+        Outcome::NotKnownHere => Outcome::Refused,
+        Outcome::Referral => Outcome::NoData,
+        outcome => outcome,
+    };
+    Seen { outcome, ..seen }
+}
