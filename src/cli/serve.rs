@@ -198,10 +198,14 @@ fn print_aside(message: String) -> anyhow::Result<()> {
 /// An address that was bound, and what was to be.
 type Listening<'a> = (SocketAddr, &'a Listen);
 
+/// The schema of the ready line.
+const READY_SCHEMA: &str = "vnetdns.ready/1";
+
 fn ready_line(loaded: &Loaded, listeners: &[Listening<'_>], clients: Value, metrics: Option<SocketAddr>) -> String {
     let addresses: Vec<_> = listeners.iter().map(|(address, _)| address).collect();
     let transports: Vec<_> = listeners.iter().map(|(_, listen)| listen.transport_name()).collect();
     let mut line = json!({
+        "schema": READY_SCHEMA,
         "ready": true,
         "listen": addresses,
         "transports": transports,

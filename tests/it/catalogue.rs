@@ -189,18 +189,18 @@ fn the_catalogue_is_listed_and_a_name_is_found_in_it() {
     assert!(in_region.contains("privatelink.northeurope.kusto.windows.net"), "{in_region}");
     assert!(!in_region.contains("china"), "{in_region}");
     let listed: serde_json::Value = serde_json::from_str(&stdout(&["--zone", "azurecr", "--format", "json"])).unwrap();
-    assert_eq!(listed[0]["type"], "Microsoft.ContainerRegistry/registries");
+    assert_eq!(listed["services"][0]["type"], "Microsoft.ContainerRegistry/registries");
 
     let found = stdout(&["name", "--format", "json", "ingest-c1.westeurope.kusto.windows.net"]);
     let found: serde_json::Value = serde_json::from_str(&found).unwrap();
-    assert_eq!(found[0]["member"], "DataManagement");
-    assert_eq!(found[0]["private_zone"], "privatelink.westeurope.kusto.windows.net");
-    assert_eq!(found[0]["forwarder_zone"], "westeurope.kusto.windows.net");
+    assert_eq!(found["matches"][0]["member"], "DataManagement");
+    assert_eq!(found["matches"][0]["private_zone"], "privatelink.westeurope.kusto.windows.net");
+    assert_eq!(found["matches"][0]["forwarder_zone"], "westeurope.kusto.windows.net");
     let found = stdout(&["name", "Site.SCM.azurewebsites.net"]);
     assert!(found.contains("member          sites"), "{found}");
     let found = |name: &str| {
         let found: serde_json::Value = serde_json::from_str(&stdout(&["name", "--format", "json", name])).unwrap();
-        let text = |key: &str| found[0][key].as_str().unwrap_or_default().to_owned();
+        let text = |key: &str| found["matches"][0][key].as_str().unwrap_or_default().to_owned();
         [text("type"), text("private_zone"), text("forwarder_zone")]
     };
     let components = "Microsoft.Insights/privateLinkScopes";
@@ -216,4 +216,21 @@ fn the_catalogue_is_listed_and_a_name_is_found_in_it() {
     }
     assert_eq!(run(&["name", "www.example.com"]).status.code(), Some(1));
     assert_eq!(run(&["--region", "nowhere"]).status.code(), Some(1));
+}
+
+#[test]
+fn the_service_comes_first_whose_resources_have_the_name() {
+    for (name, first) in [
+        ("contoso.blob.core.windows.net", "Microsoft.Storage/storageAccounts"),
+        ("contoso.privatelink.blob.core.windows.net", "Microsoft.Storage/storageAccounts"),
+        ("privatelink.blob.core.windows.net", "Microsoft.Storage/storageAccounts"),
+        ("privatelink.azurewebsites.net", "Microsoft.Web/sites"),
+        ("privatelink.documents.azure.com", "Microsoft.DocumentDB/databaseAccounts"),
+        ("privatelink.database.windows.net", "Microsoft.Sql/servers"),
+    ] {
+        let output = Command::new(PROGRAM).args(["catalogue", "name", "--format", "json", name]).output().unwrap();
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(found["schema"], "vnetdns.catalogue-name/1");
+        assert_eq!(found["matches"][0]["type"], first, "{name}");
+    }
 }
