@@ -103,7 +103,7 @@ def test_another_text_is_served_when_reload_returns_and_a_refused_one_is_not():
         assert "spoke" not in server.clients
         assert server.ask("renamed", "www.corp.test").addresses == ["10.1.0.80", "10.1.0.9"]
         for _ in range(2):
-            with pytest.raises(Refused, match=r"topology\.toml:\d+:\d+: error: .*nowhere[\s\S]*help: "):
+            with pytest.raises(Refused, match=r"topology\.toml:\d+:\d+: error\[VN\d+\]: .*nowhere[\s\S]*help: "):
                 server.reload(WORLD + '[[private_dns_zone]]\nname = "b.test"\nvirtual_network_links = [{ virtual_network = "nowhere" }]\n')
         assert server.ask("renamed", "www.corp.test").addresses == ["10.1.0.80", "10.1.0.9"]
         # What is served is what the files say.
