@@ -73,12 +73,12 @@ fn raw() -> impl Strategy<Value = Raw> {
     let network = (0..NETWORKS + 2, prop::option::weighted(0.7, 0..4_u8))
         .prop_map(|(network, value)| Raw::Network { network, value });
     let account =
-        (0..3_usize, prop::option::weighted(0.7, 0..3_u8)).prop_map(|(number, value)| Raw::Account { number, value });
+        (0..3_usize, prop::option::weighted(0.7, 0..4_u8)).prop_map(|(number, value)| Raw::Account { number, value });
     let ruleset =
         prop::option::weighted(0.7, (0..NETWORKS, 0..APEXES.len(), 0..3_u8)).prop_map(|value| Raw::Ruleset { value });
     let policy = prop::option::weighted(0.7, (0..NETWORKS, 0..APEXES.len())).prop_map(|value| Raw::Policy { value });
     prop_oneof![
-        10 => set, 5 => link, 2 => zone, 4 => endpoint, 2 => machine, 2 => network, 1 => account, 1 => ruleset, 1 => policy
+        10 => set, 5 => link, 2 => zone, 4 => endpoint, 2 => machine, 2 => network, 2 => account, 1 => ruleset, 1 => policy
     ]
 }
 
@@ -175,7 +175,7 @@ fn endpoint(number: usize, (state, zones, host): (u8, Vec<usize>, u8)) -> Privat
     }
 }
 
-/// The account with other public addresses, or without any.
+/// The account with other public addresses, without any, or with another public host.
 fn varied_account(number: usize, variant: u8) -> PrivateLinkResource {
     let mut account = account(number);
     match variant {
@@ -184,6 +184,7 @@ fn varied_account(number: usize, variant: u8) -> PrivateLinkResource {
             let address = declared(vec![IpAddr::from([192, 0, 2, 7])]);
             account.public_ip_addresses = [(Word::from("blob"), address)].into();
         }
+        3 => account.public_endpoint = Some(declared(name("blob.host.test"))),
         _ => {}
     }
     account
