@@ -26,6 +26,7 @@ mod finding;
 mod identity;
 mod inventory;
 mod mistakes;
+mod seen;
 mod topology;
 mod touched;
 

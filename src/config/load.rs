@@ -227,6 +227,11 @@ impl Read {
         Ok(Config { server, certificates, cookies, topology, catalogue, warnings: problems, places })
     }
 
+    /// How the server runs.
+    pub fn server(&self) -> &ServerSettings {
+        &self.server
+    }
+
     /// As [`Read::check`], with what the management API has made laid on top.
     ///
     /// # Errors

@@ -144,13 +144,13 @@ pub(super) struct Laid {
     pub(super) aside: Vec<world::Aside>,
 }
 
-/// Reads files and lays on them what the management API has made, which is returned.
+/// Lays what the management API has made, which is returned, on files as they were read; `read` reads them again.
 pub(super) fn lay(
+    files: Read,
     read: impl Fn() -> Result<Read, Problems>,
     made: Vec<Change>,
 ) -> Result<(Laid, Vec<Change>), LoadError> {
     let read = || read().map_err(LoadError::Problems);
-    let files = read()?;
     if made.is_empty() || files.has_errors() {
         let config = files.lay(Vec::new()).map_err(LoadError::Problems)?;
         return Ok((Laid { config, aside: Vec::new() }, made));

@@ -3,6 +3,7 @@
 mod layers;
 mod listeners;
 mod retire;
+mod writer;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -23,6 +24,7 @@ use crate::config::{
 use crate::dns::CookieSecrets;
 use crate::observe::{Condition, Metrics};
 use crate::snapshot::{Counts, Designation, Generation, Identity, Published, Snapshot};
+use crate::state::{OpenError, StoreError};
 use crate::view::{Belonging, ListenerId};
 use crate::world::{Applied, Refused, World};
 use crate::zone::CompileError;
@@ -32,6 +34,7 @@ use retire::Retirement;
 pub use layers::{ApplyError, Aside, DeclaredBy, Locked};
 pub use listeners::Listeners;
 use listeners::{Adjust, Slots};
+pub use writer::{Transaction, View, WriteError, Writer, Written, record_set_id};
 
 /// Most addresses that were inbound endpoints since the start and are none any more.
 const MAX_GONE: usize = 65_536;
@@ -85,6 +88,9 @@ pub enum LoadError {
     /// It is too large.
     #[error("it cannot be served")]
     Refused(#[from] Refused),
+    /// What clients have made cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// Too many inbound endpoints have lost their networks since the start.
     #[error(
         "{0} addresses were inbound endpoints since the start and are none any more, {MAX_GONE} are the most: restart to \
@@ -97,6 +103,16 @@ pub enum LoadError {
     /// The system gives no random numbers.
     #[error("no secret can be made for DNS cookies; set cookie_secret_file")]
     Random(#[source] getrandom::Error),
+}
+
+/// The state cannot be opened or read.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each says what it is")]
+pub enum StateError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Read(#[from] StoreError),
 }
 
 /// What was published.
@@ -162,7 +178,7 @@ impl Control {
         Self::start_with(files, false, Vec::new(), adjust)
     }
 
-    /// As [`Control::start`], with the changes that the management API has made, one after the other. Files win: what they
+    /// As [`Control::start`], with the changes that clients have made, one after the other. Files win: what they
     /// declare as well, or no longer have a place for, is kept aside, and is told. `on_loopback` gives clients in
     /// 127.0.0.0/8 to each network that has none there, now and after each reload.
     ///
@@ -174,8 +190,25 @@ impl Control {
         made: Vec<Change>,
         adjust: impl Fn(&mut ServerSettings) + Send + Sync + 'static,
     ) -> Result<(Self, Loaded), LoadError> {
+        Self::start_from(files, on_loopback, adjust, |_| Ok(made))
+    }
+
+    /// As [`Control::start_with`]; `made` tells what clients have made, by the settings that count.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub fn start_from(
+        files: Files,
+        on_loopback: bool,
+        adjust: impl Fn(&mut ServerSettings) + Send + Sync + 'static,
+        made: impl FnOnce(&ServerSettings) -> Result<Vec<Change>, StateError>,
+    ) -> Result<(Self, Loaded), LoadError> {
         let none = Allocations::default();
-        let (Laid { config, aside }, made) = lay(|| read_files(&files, &none, on_loopback), made)?;
+        let read = || read_files(&files, &none, on_loopback);
+        let first = read().map_err(LoadError::Problems)?;
+        let mut settings = first.server().clone();
+        adjust(&mut settings);
+        let (Laid { config, aside }, made) = lay(first, read, made(&settings)?)?;
         let LayeredConfig {
             server: declared,
             certificates,
@@ -186,8 +219,6 @@ impl Control {
             sources,
             loopback,
         } = config;
-        let mut settings = declared.clone();
-        adjust(&mut settings);
         let slots = Slots::new(&settings);
         layered.topology_mut().set_listener_networks(slots.networks());
         let world = World::of(layered, catalogue, identity(&settings));
@@ -300,8 +331,16 @@ impl Control {
         changes: Vec<Change>,
         commit: impl FnOnce() -> Result<(), E>,
     ) -> Result<Applied, ApplyError<E>> {
-        let mut held = self.hold();
-        let Held { world, sources, slots, .. } = &mut *held;
+        self.apply_held(&mut self.hold(), changes, commit)
+    }
+
+    fn apply_held<E>(
+        &self,
+        held: &mut Held,
+        changes: Vec<Change>,
+        commit: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Applied, ApplyError<E>> {
+        let Held { world, sources, slots, .. } = held;
         let finish = |snapshot| self.finish(snapshot, slots).map_err(ApplyError::from);
         let applied = world.apply_with(changes, finish, || commit().map_err(ApplyError::Commit));
         let applied = applied.map_err(|error| error.placed(sources, &self.files))?;
@@ -339,7 +378,10 @@ impl Control {
         let count = made.len();
         made.append(&mut kept.clone());
         let allocations = world.topology().allocations();
-        let (Laid { config, aside }, made) = lay(|| read_files(&self.files, allocations, self.on_loopback), made)?;
+        let (Laid { config, aside }, made) = {
+            let read = || read_files(&self.files, allocations, self.on_loopback);
+            lay(read().map_err(LoadError::Problems)?, read, made)?
+        };
         let (lost, aside): (Vec<_>, Vec<_>) = aside.into_iter().partition(|aside| aside.change < count);
         let LayeredConfig { server, certificates, cookies, mut layered, catalogue, warnings, sources: read, loopback } =
             config;

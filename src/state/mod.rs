@@ -5,10 +5,14 @@
 //! under way. What is served of them is the world, which is in memory. What a document means, and whether it may be written, is
 //! for others: here it is octets under a key.
 
+#[cfg(test)]
+pub(crate) mod disk;
 mod document;
+mod export;
 mod history;
 mod store;
 
 pub use document::{Document, Edit, Key, Revision, StoreId};
+pub use export::{Export, ExportError, ImportError};
 pub use history::{Past, RestoreError};
-pub use store::{OpenError, Store, StoreError};
+pub use store::{OpenError, Reader, Store, StoreError};
