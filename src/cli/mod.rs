@@ -22,6 +22,7 @@ mod markup;
 mod matrix;
 mod resources;
 mod serve;
+mod state;
 mod table;
 mod test;
 mod worlds;
@@ -68,6 +69,7 @@ enum Command {
     Forwarders(forwarders::Forwarders),
     Resources(resources::Resources),
     Certificate(certificate::Certificate),
+    State(state::StateCommand),
     #[cfg(unix)]
     Control(control::Control),
     Health(health::Health),
@@ -108,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Forwarders(forwarders) => forwarders.run(),
         Command::Resources(resources) => resources.run(),
         Command::Certificate(certificate) => certificate.run(),
+        Command::State(state) => state.run(),
         #[cfg(unix)]
         Command::Control(control) => control.run(),
         Command::Health(health) => health.run(),
