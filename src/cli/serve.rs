@@ -11,7 +11,6 @@ use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::panic::resume_unwind;
-#[cfg(unix)]
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,9 +27,10 @@ use super::print;
 use crate::config::{
     Files, Lab, Listen, ListenAddress, ListenAddressError, LoopbackClients, Problem, Problems, ServerSettings,
 };
-use crate::control::{Aside, Control, LoadError, Loaded};
+use crate::control::{Aside, Control, LoadError, Loaded, Writer};
 use crate::observe::MetricsListener;
-use crate::server::{Server, raise_limit};
+use crate::server::{Server, made, raise_limit};
+use crate::state::Store;
 use crate::view::Transport;
 use reload::{Refused, Reloads, reload};
 use signals::Signals;
@@ -66,6 +66,9 @@ pub(super) struct Serve {
     #[cfg(unix)]
     #[arg(long, value_name = "FILE")]
     control_socket: Option<PathBuf>,
+    /// Folder of what clients write, instead of the one that the configuration says; made where it is not there
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
     /// Form of the message on standard output that says what is served
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     ready: Ready,
@@ -90,17 +93,24 @@ impl Serve {
             let _within = runtime.enter();
             Signals::install().context("cannot listen for signals")?
         };
-        let (udp_workers, replaced) = (self.udp_workers, Arc::new(Mutex::new(Vec::new())));
+        let (udp_workers, state, replaced) = (self.udp_workers, self.state, Arc::new(Mutex::new(Vec::new())));
         let adjust = {
             let replaced = replaced.clone();
             move |settings: &mut ServerSettings| {
                 settings.udp_workers = udp_workers.or(settings.udp_workers);
+                settings.state = state.clone().or_else(|| settings.state.take());
                 if !listen.is_empty() {
                     *replaced.lock().unwrap_or_else(PoisonError::into_inner) = replace(&mut settings.listen, &listen);
                 }
             }
         };
-        let (control, loaded) = match Control::start_with(files.clone(), self.loopback, Vec::new(), adjust) {
+        let mut store = None;
+        let made = |settings: &ServerSettings| {
+            let Some(folder) = &settings.state else { return Ok(Vec::new()) };
+            let opened = store.insert(Store::open(folder)?);
+            Ok(made(&opened.read()?)?)
+        };
+        let (control, loaded) = match Control::start_from(files.clone(), self.loopback, adjust, made) {
             Ok(started) => started,
             Err(error) => return Err(report(error)),
         };
@@ -115,7 +125,7 @@ impl Serve {
         for listen in replaced.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             warn_replaced(&listen);
         }
-        let served = runtime.block_on(serve(control, &loaded, &files, self.ready, signals, log));
+        let served = runtime.block_on(serve(control, store, &loaded, &files, self.ready, signals, log));
         // A reload that still runs has nobody left to serve.
         runtime.shutdown_background();
         served.map(|()| ExitCode::SUCCESS)
@@ -124,6 +134,7 @@ impl Serve {
 
 async fn serve(
     control: Control,
+    store: Option<Store>,
     loaded: &Loaded,
     files: &Files,
     ready: Ready,
@@ -135,7 +146,11 @@ async fn serve(
     log.set_serving();
     // Before the ready message: whoever reads it may send a signal at once.
     let signals = signals.with_stop().context("cannot listen for signals")?;
+    let control = Arc::new(control);
+    let writer = store.map(|store| Writer::start(control.clone(), Arc::new(store))).transpose();
+    let writer = writer.context("cannot start the thread that writes")?;
     let server = Server::bind(control.settings().clone(), control.published().clone(), control.metrics().clone())?;
+    let server = server.with_writer(writer.clone());
     let metrics = match control.settings().metrics.clone() {
         Some(settings) => Some(MetricsListener::bind(settings).await?),
         None => None,
@@ -166,7 +181,7 @@ async fn serve(
     print_aside(message)?;
     tracing::info!(generation = loaded.generation.number(), listen = ?addresses, "serving");
     let health = control.metrics().clone();
-    let reloads = Arc::new(Reloads { control });
+    let reloads = Arc::new(Reloads { control, writer });
     #[cfg(unix)]
     if let Some(socket) = control_socket {
         tokio::spawn(socket.serve(reloads.clone(), query_log, stop.clone()));

@@ -20,6 +20,7 @@ impl ServerSettings {
             tcp_connections_per_client,
             tcp_idle_timeout,
             control_socket,
+            state,
             metrics,
             dnstap,
         } = self;
@@ -29,6 +30,7 @@ impl ServerSettings {
             ("tcp_connections_per_client", *tcp_connections_per_client == new.tcp_connections_per_client),
             ("tcp_idle_seconds", *tcp_idle_timeout == new.tcp_idle_timeout),
             ("control_socket", *control_socket == new.control_socket),
+            ("state", *state == new.state),
             ("[metrics]", *metrics == new.metrics),
             ("[dnstap]", *dnstap == new.dnstap),
         ];

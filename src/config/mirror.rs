@@ -55,6 +55,7 @@ pub(super) struct Server {
     pub(super) cookie_secret_file: Option<Text>,
     pub(super) designated_resolvers: Option<Spanned<bool>>,
     pub(super) control_socket: Option<Text>,
+    pub(super) state: Option<Text>,
     #[serde(default)]
     pub(super) strangers: Strangers,
     pub(super) name_servers: Option<Spanned<Vec<NameServer>>>,
@@ -477,6 +478,7 @@ pub(super) struct TsigKey {
     pub(super) file: Text,
     pub(super) virtual_network: Option<Text>,
     pub(super) all_virtual_networks: Option<Spanned<bool>>,
+    pub(super) update: Option<Spanned<Vec<Text>>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -38,6 +38,8 @@ pub struct ServerSettings {
     pub designated_resolvers: bool,
     /// The socket by which the server's user asks and steers it; without it nobody does.
     pub control_socket: Option<PathBuf>,
+    /// The folder of what clients write; without it nothing is kept, and nobody can write.
+    pub state: Option<PathBuf>,
     /// Where metrics and health are shown; without it nowhere.
     pub metrics: Option<MetricsSettings>,
     /// Where queries and responses are written as dnstap frames; without it nowhere.
@@ -334,6 +336,7 @@ impl Default for ServerSettings {
             tcp_idle_timeout: Duration::from_secs(10),
             designated_resolvers: false,
             control_socket: None,
+            state: None,
             metrics: None,
             dnstap: None,
         }

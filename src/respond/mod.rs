@@ -14,7 +14,7 @@ use cache::{Cache, Keeper, NothingKept};
 use query::Query;
 
 pub use cookie::respond_slipped;
-pub(crate) use signed::key_name;
+pub(crate) use signed::{key_name, signer};
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +81,26 @@ pub fn respond_observed<O: Observer>(
     answer_received(snapshot, client, received, replies, response, observer, &mut NothingKept)
 }
 
+/// Answers a request with this response code alone; but what is wrong with its signature comes first.
+pub fn respond_with_code(
+    snapshot: &Snapshot,
+    client: &Client,
+    received: &Received<'_>,
+    code: Rcode,
+    response: &mut Response,
+) -> Option<Disposition> {
+    let refusal = received.refused(code);
+    match received.tsig() {
+        Some(place) => {
+            let tsig = Tsig::new(received.octets, place);
+            signed::respond(snapshot, client, received, &tsig, response, |client, response| {
+                refuse(snapshot, client, &refusal, None, response)
+            })
+        }
+        None => refuse(snapshot, client, &refusal, None, response),
+    }
+}
+
 /// Answers as [`respond`] does, and keeps answers that are likely to be wanted again. One for each worker.
 #[derive(Debug)]
 pub struct Responder {
@@ -125,7 +145,10 @@ fn answer_received<O: Observer, K: Keeper>(
     match received.tsig() {
         Some(place) => {
             let tsig = Tsig::new(received.octets, place);
-            signed::respond(snapshot, client, received, &tsig, replies, response, observer)
+            // What is signed costs more than what is kept would spare.
+            signed::respond(snapshot, client, received, &tsig, response, |client, response| {
+                answer_verified(snapshot, client, received, replies, response, observer, &mut NothingKept)
+            })
         }
         None => answer_verified(snapshot, client, received, replies, response, observer, keeper),
     }

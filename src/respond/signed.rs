@@ -4,24 +4,21 @@
 //! by the key. Over a transport where responses are encoded anew, so that a signature would not fit them, nothing signed is
 //! answered.
 
-use super::cache::NothingKept;
-use super::{Disposition, SignatureState, answer_verified, refuse};
-use crate::dns::{ExtendedError, Folded, Rcode};
-use crate::resolve::{Observer, Replies};
+use super::{Disposition, SignatureState, is_refused, refuse, view_of};
+use crate::dns::{ExtendedError, Folded, Name, Rcode};
 use crate::snapshot::Snapshot;
-use crate::view::Client;
+use crate::view::{Client, ViewId};
 use crate::wire::{Received, Response, Tsig, TsigFailure};
 
-/// Answers a request that has that signature, as few have.
+/// Answers a request that has that signature, as few have: by `answer`, where it is valid, and the client has its key.
 #[cold]
-pub(super) fn respond<O: Observer>(
+pub(super) fn respond(
     snapshot: &Snapshot,
     client: &Client,
     received: &Received<'_>,
     tsig: &Tsig<'_>,
-    replies: &Replies,
     response: &mut Response,
-    observer: &mut O,
+    answer: impl FnOnce(&Client, &mut Response) -> Option<Disposition>,
 ) -> Option<Disposition> {
     if !client.transport.sends_octets() {
         let refusal = received.refused(Rcode::Refused);
@@ -33,9 +30,7 @@ pub(super) fn respond<O: Observer>(
     match tsig.verify(key, client.now) {
         Ok(key) => {
             let client = Client { key: id, ..*client };
-            // What is signed costs more than what is kept would spare.
-            let keeper = &mut NothingKept;
-            let mut outcome = answer_verified(snapshot, &client, received, replies, response, observer, keeper)?;
+            let mut outcome = answer(&client, response)?;
             if let Disposition::Answered(served) = &mut outcome {
                 served.signature = SignatureState::Valid;
                 tsig.sign(response, key, None, client.now);
@@ -58,6 +53,18 @@ pub(super) fn respond<O: Observer>(
             Some(outcome)
         }
     }
+}
+
+/// The view of whoever has signed a request, and the name of the key; `None` where there is no signature that counts, or who
+/// has made it gets no answer.
+pub(crate) fn signer(snapshot: &Snapshot, client: &Client, received: &Received<'_>) -> Option<(ViewId, Name)> {
+    let tsig = Tsig::new(received.octets, received.tsig()?);
+    let identifier = snapshot.identifier();
+    let id = identifier.key_named(tsig.key_name().as_ref())?;
+    tsig.verify(Some(&identifier.key(id).key), client.now).ok()?;
+    let client = Client { key: Some(id), ..*client };
+    let identified = identifier.identify(&client, None);
+    (!is_refused(snapshot, &client, &identified)).then(|| (view_of(&identified), tsig.key_name().as_ref().to_name()))
 }
 
 /// The name of the key that a request is signed with, in lower case; `None` where it is not signed.

@@ -1,9 +1,9 @@
-//! Requests whose answer needs a word of other servers.
+//! Requests whose answer has to wait: for a word of other servers, or for the writer.
 
 use std::sync::Arc;
 
-use super::waiting::{Place, Waiting};
-use super::{Serving, supervise};
+use super::waiting::{NoPlace, Place, Waiting};
+use super::{Serving, supervise, update};
 use crate::dns::ExtendedError;
 use crate::faults::{self, Fault};
 use crate::forward::{ForwardError, ForwardLimits, Upstreams};
@@ -39,15 +39,16 @@ pub(super) enum Begun {
     Answered(Kind, Served),
     /// There is none, for this reason.
     Dropped(Kind),
-    /// Other servers must be asked.
+    /// Other servers must be asked, or the writer.
     Waits(Box<Waits>),
 }
 
-/// A request that waits for other servers.
-pub(super) struct Waits {
-    question: ForwardQuestion,
-    replies: Replies,
-    place: Place,
+/// A request that waits.
+pub(super) enum Waits {
+    /// For other servers.
+    Servers { question: ForwardQuestion, replies: Replies, place: Place },
+    /// For the writer.
+    Update(update::Asked),
 }
 
 /// Answers a request, also from what is remembered of other servers' words, or has it wait for them, where it may.
@@ -60,6 +61,10 @@ pub(super) fn begin(
     received: &Received<'_>,
     response: &mut Response,
 ) -> Begun {
+    // Over the transports whose responses are encoded anew there are no signatures, and so no updates.
+    if serving.writer.is_some() && received.is_update() && client.transport.sends_octets() {
+        return update::begin(serving, snapshot, client, received, response);
+    }
     match supervise::respond(responder, snapshot, client, received, response) {
         None => Begun::Dropped(Kind::Malformed),
         Some(Disposition::Answered(served)) => {
@@ -79,7 +84,7 @@ fn look_elsewhere(
     (view, question): (ViewId, Box<ForwardQuestion>),
     response: &mut Response,
 ) -> Begun {
-    let Forwarding { upstreams, waiting } = &serving.forwarding;
+    let upstreams = &serving.forwarding.upstreams;
     let (mut question, mut replies) = (*question, Replies::default());
     while let Some(reply) = upstreams.cached(&question) {
         replies.push(question, reply.unwrap_or_else(failure));
@@ -89,14 +94,21 @@ fn look_elsewhere(
             Some(Disposition::Forward { question: next, .. }) => question = *next,
         }
     }
-    match serving.rules.load().admission.wait(waiting, view, client.source) {
-        Ok(place) => Begun::Waits(Box::new(Waits { question, replies, place })),
+    match serving.place(view, client) {
+        Ok(place) => Begun::Waits(Box::new(Waits::Servers { question, replies, place })),
         Err(_) => Begun::Dropped(Kind::Pending),
     }
 }
 
+impl Serving {
+    /// A place for a request of a client that has to wait.
+    pub(super) fn place(&self, view: ViewId, client: &Client) -> Result<Place, NoPlace> {
+        self.rules.load().admission.wait(&self.forwarding.waiting, view, client.source)
+    }
+}
+
 impl Waits {
-    /// Asks other servers until the request can be answered, and answers it; SERVFAIL as soon as it has to give way to
+    /// Has the writer carry out an update, or asks other servers until the request can be answered, and answers it; SERVFAIL as soon as it has to give way to
     /// others. The engine bounds how often other servers are asked, as it bounds chains of aliases.
     ///
     /// Returns what was served, and the place: a response takes memory until it is sent.
@@ -108,8 +120,13 @@ impl Waits {
         received: &Received<'_>,
         response: &mut Response,
     ) -> Option<(Served, Place)> {
-        let Serving { forwarding: Forwarding { upstreams, .. }, incidents, .. } = serving;
-        let Self { mut question, mut replies, mut place } = self;
+        let Serving { forwarding: Forwarding { upstreams, .. }, incidents, writer, .. } = serving;
+        let (mut question, mut replies, mut place) = match self {
+            Self::Servers { question, replies, place } => (question, replies, place),
+            Self::Update(asked) => {
+                return asked.answer(writer.as_ref()?, snapshot, client, received, response).await;
+            }
+        };
         loop {
             faults::at(Fault::Forward);
             let reply = tokio::select! {

@@ -19,7 +19,7 @@ use super::stream::{self, Carrier};
 use super::udp::{self, UdpDrops};
 use super::{DRAIN, QueryLog, Rules, Serving, StartError, certificates, start_thread, supervise};
 use crate::config::Listen;
-use crate::control;
+use crate::control::{self, Writer};
 use crate::incidents::Incidents;
 use crate::observe::Metrics;
 use crate::snapshot::Published;
@@ -45,6 +45,8 @@ pub(super) struct Shared {
     pub(super) udp_drops: UdpDrops,
     /// Threads that answer over UDP for each address.
     pub(super) workers: usize,
+    /// What carries out updates (RFC 2136).
+    pub(super) writer: Option<Writer>,
     /// Started with the first listener that needs it.
     pub(super) hickory: Mutex<Option<Hickory>>,
     pub(super) tasks: TaskTracker,
@@ -195,6 +197,7 @@ impl Shared {
             metrics: self.metrics.clone(),
             query_log: self.query_log.clone(),
             dnstap: self.dnstap.clone(),
+            writer: self.writer.clone(),
             address: listener.address,
             tasks: self.tasks.clone(),
             runtime: self.runtime.clone(),

@@ -25,6 +25,7 @@ mod responsible;
 mod stream;
 mod supervise;
 mod udp;
+mod update;
 mod waiting;
 
 use std::io;
@@ -40,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Listen, ServerSettings};
+use crate::control::Writer;
 use crate::faults::{self, Fault};
 use crate::forward::ForwardLimits;
 use crate::incidents::{Incident, Incidents, PACE};
@@ -59,6 +61,7 @@ pub(crate) use hickory::THREAD as HICKORY_THREAD;
 pub use listeners::Listeners;
 pub use query_log::{QueryFilter, QueryLog};
 pub use udp::UdpDrops;
+pub(crate) use update::made;
 
 /// How often it is looked whether there are incidents to log.
 const WATCH: Duration = Duration::from_millis(200);
@@ -81,6 +84,7 @@ pub struct Server {
     query_log: Arc<QueryLog>,
     udp_drops: UdpDrops,
     incidents: Arc<Incidents>,
+    writer: Option<Writer>,
 }
 
 /// A server that answers.
@@ -112,6 +116,8 @@ struct Serving {
     metrics: Arc<Metrics>,
     query_log: Arc<QueryLog>,
     dnstap: Arc<Dnstap>,
+    /// What carries out updates (RFC 2136); without it there are none.
+    writer: Option<Writer>,
     /// The address that the listener was bound to.
     address: SocketAddr,
     /// Where queries wait for other servers.
@@ -159,8 +165,14 @@ impl Server {
         let of_dnstap = settings.dnstap.as_ref().map_or(0, |_| Dnstap::DESCRIPTORS);
         let of_control = settings.control_socket.as_ref().map_or(0, |_| CONTROL_REQUESTS);
         let bounds = bounds.fitting(sockets, of_hickory + of_metrics + of_dnstap + of_control);
-        let query_log = Arc::default();
-        Ok(Self { listeners, workers, settings, bounds, published, metrics, query_log, udp_drops, incidents })
+        let (query_log, writer) = (Arc::default(), None);
+        Ok(Self { listeners, workers, settings, bounds, published, metrics, query_log, udp_drops, incidents, writer })
+    }
+
+    /// The same with what carries out updates (RFC 2136).
+    #[must_use]
+    pub fn with_writer(self, writer: Option<Writer>) -> Self {
+        Self { writer, ..self }
     }
 
     /// The addresses that were bound, in the order of the settings.
@@ -222,6 +234,7 @@ impl Server {
             connections,
             udp_drops: self.udp_drops,
             workers: self.workers,
+            writer: self.writer,
             hickory: Mutex::default(),
             tasks: tasks.clone(),
             runtime: Handle::current(),

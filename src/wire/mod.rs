@@ -8,12 +8,14 @@ mod received;
 mod request;
 mod response;
 mod tsig;
+mod update;
 
 pub use edns::{Edns, OUR_PAYLOAD_SIZE, PADDING_BLOCK, padding_len};
 pub use received::{Kept, Received};
 pub use request::{Header, Refusal, Request};
 pub use response::Response;
 pub use tsig::{Tsig, TsigFailure, TsigPlace};
+pub use update::{Update, UpdateRecord};
 
 /// Octets of a message header (RFC 1035 §4.1.1).
 pub(crate) const HEADER: usize = 12;

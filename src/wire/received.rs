@@ -13,11 +13,11 @@ pub struct Received<'a> {
     pub request: Result<Request<'a>, Refusal<'a>>,
 }
 
-/// A query that outlives the buffer it came in.
+/// A message that outlives the buffer it came in.
 #[derive(Clone, Debug)]
 pub struct Kept {
     octets: Box<[u8]>,
-    /// The query without what it borrows, and the octets of its question.
+    /// A query without what it borrows, and the octets of its question.
     request: Option<(Request<'static>, usize)>,
 }
 
@@ -34,6 +34,11 @@ impl<'a> Received<'a> {
             Err(Refusal::Reply { question_octets: Some(mut octets), .. }) => Some(read_question(&mut octets)?.0),
             Err(_) => None,
         }
+    }
+
+    /// Whether it asks for a change of a zone (RFC 2136), which is no query.
+    pub fn is_update(&self) -> bool {
+        matches!(self.request, Err(Refusal::Reply { header, .. }) if header.is_update())
     }
 
     /// Where the signature is, if there is one.
@@ -56,7 +61,7 @@ impl<'a> Received<'a> {
         Refusal::Reply { header, rcode, question_octets, edns, tsig: None }
     }
 
-    /// A copy for later; one of a message that is no query is ignored then.
+    /// A copy for later.
     pub fn keep(&self) -> Kept {
         const NOTHING: NameRef<'static> = NameRef::constant(b"\0");
         let request = self.request.ok().map(|request| {
@@ -68,7 +73,7 @@ impl<'a> Received<'a> {
 }
 
 impl Kept {
-    /// The message again, which is not read again.
+    /// The message again; a query is not read again.
     pub fn received(&self) -> Received<'_> {
         let request = self.request.and_then(|(request, len)| {
             // The one question of a query comes first.
@@ -76,7 +81,7 @@ impl Kept {
             let question = Question { qname: NameRef::parse(question_octets)?, ..request.question };
             Some(Request { question, question_octets, ..request })
         });
-        Received { octets: &self.octets, request: request.ok_or(Refusal::Ignore) }
+        Received { octets: &self.octets, request: request.map_or_else(|| Request::parse(&self.octets), Ok) }
     }
 }
 
@@ -99,7 +104,7 @@ mod tests {
         assert_eq!(format!("{one:?}"), format!("{other:?}"));
         assert_eq!(other.question.qname.to_string(), "www.example.");
         let fragment = Received::parse(&octets[..20]).keep();
-        assert!(matches!(fragment.received().request, Err(Refusal::Ignore)));
+        assert!(matches!(fragment.received().request, Err(Refusal::Reply { rcode: Rcode::FormErr, .. })));
     }
 
     #[test]

@@ -68,6 +68,11 @@ impl Header {
         self.flags & 0x01 != 0
     }
 
+    /// Whether it asks for a change of a zone (RFC 2136).
+    pub fn is_update(self) -> bool {
+        self.opcode() == u8::from(OpCode::Update)
+    }
+
     fn opcode(self) -> u8 {
         self.flags >> 3 & 0x0f
     }

@@ -69,5 +69,6 @@ mod topology;
 mod transports;
 mod tsig;
 mod unknown_names;
+mod update;
 mod upstream;
 mod world;

@@ -177,6 +177,7 @@ impl Served {
             network.client_prefixes.push(Declared::new(prefix, Origin(0)));
             let key = signer(number).key;
             declaration.tsig_keys.push(TsigKey {
+                update: Vec::new(),
                 name: Declared::new(key.name().to_name(), Origin(0)),
                 key,
                 networks: Some(KeyNetworks::One(network_id(number))),

@@ -42,6 +42,18 @@ pub struct TsigKey {
     pub key: dns::TsigKey,
     /// Whom those who have it may ask for; nobody in particular where it is not said.
     pub networks: Option<KeyNetworks>,
+    /// The apexes of the zones that those who have it may change (RFC 2136), as the key's network sees them.
+    pub update: Vec<Declared<Name>>,
+}
+
+impl TsigKey {
+    /// The one network whose client it is that has the key.
+    pub fn network(&self) -> Option<&ResourceId> {
+        match &self.networks {
+            Some(KeyNetworks::One(network)) => Some(network),
+            Some(KeyNetworks::All) | None => None,
+        }
+    }
 }
 
 /// The networks of a key.

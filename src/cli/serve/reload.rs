@@ -1,12 +1,12 @@
 //! A reload, and what the log says of it.
 
-use std::convert::Infallible;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{log_each, notify, warn};
 use crate::config::Problems;
-use crate::control::{ApplyError, Control, LoadError, Loaded, Lost, Orphan};
+use crate::control::{ApplyError, Control, LoadError, Loaded, Lost, Orphan, Writer};
 use crate::faults::{self, Fault};
 use crate::observe::Condition;
 
@@ -15,7 +15,9 @@ const MAX_LISTED: usize = 10;
 
 /// What a reload needs.
 pub(super) struct Reloads {
-    pub(super) control: Control,
+    pub(super) control: Arc<Control>,
+    /// What writes to the state, where there is one.
+    pub(super) writer: Option<Writer>,
 }
 
 impl Reloads {
@@ -102,7 +104,10 @@ pub(super) fn reload(reloads: &Reloads, force: bool) -> Result<Loaded, Refused> 
     let start = Instant::now();
     notify::reloading();
     // Nobody keeps what the management API makes.
-    let result = control.reload_with(force, |_| Ok::<_, Infallible>(()));
+    let result = control.reload_with(force, |deleted| match &reloads.writer {
+        Some(writer) => writer.forget(deleted),
+        None => Ok(()),
+    });
     notify::ready();
     match result {
         Ok(loaded) => {

@@ -24,8 +24,15 @@ impl Declarer<'_> {
                 None
             }
         };
+        let update = key.update.iter().flat_map(|zones| zones.get_ref()).filter_map(|zone| self.name(zone)).collect();
+        if let Some(update) = &key.update
+            && key.virtual_network.is_none()
+        {
+            let mend = "add virtual_network: of several zones of one name it changes the one that this network sees";
+            self.problem(Code::ContradictingKeys, update, "a key that may update zones is of one network", mend);
+        }
         let name = name?;
-        Some(TsigKey { key: self.key_file(&key.file, &name)?, name, networks })
+        Some(TsigKey { key: self.key_file(&key.file, &name)?, name, networks, update })
     }
 
     fn key_file(&mut self, file: &Text, name: &Name) -> Option<dns::TsigKey> {

@@ -70,6 +70,7 @@ impl Declarer<'_> {
             tcp_connections_per_client: per_client,
             tcp_idle_timeout: Duration::from_secs(idle as u64),
             control_socket: server.control_socket.as_ref().map(|path| Files::relative(self.path, path.get_ref())),
+            state: server.state.as_ref().map(|path| Files::relative(self.path, path.get_ref())),
             metrics: None,
             dnstap: None,
         }

@@ -18,6 +18,7 @@ fn serving() -> Arc<Serving> {
     let snapshot = Snapshot::compile(topology, Identity::default(), Generation::FIRST).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     Arc::new(Serving {
+        writer: None,
         published: Arc::new(Published::new(snapshot)),
         listener: crate::view::ListenerId::new(0),
         rules: arc_swap::ArcSwap::from_pointee(Rules::new(

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use vnetdns::dns::{MacOctets, Name, TsigAlgorithm, TsigKey};
 
 /// Secret of every key of these tests: enough for the longest code.
-pub(super) const SECRET: [u8; 64] = *b"hush-0123456789abcdef-0123456789abcdef-0123456789abcdef-01234567";
+pub(crate) const SECRET: [u8; 64] = *b"hush-0123456789abcdef-0123456789abcdef-0123456789abcdef-01234567";
 
 /// Octets of a header.
 const HEADER: usize = 12;
@@ -13,7 +13,7 @@ const TSIG: u16 = 250;
 
 /// How a query is signed.
 #[derive(Clone)]
-pub(super) struct Signer {
+pub(crate) struct Signer {
     pub(super) key: TsigKey,
     /// Seconds that its clock is ahead.
     pub(super) ahead: i64,
@@ -26,8 +26,8 @@ pub(super) struct Signer {
 }
 
 /// A signed query.
-pub(super) struct Signed {
-    pub(super) octets: Vec<u8>,
+pub(crate) struct Signed {
+    pub(crate) octets: Vec<u8>,
     /// Where the TSIG record begins.
     pub(super) at: usize,
     mac: MacOctets,
@@ -36,10 +36,10 @@ pub(super) struct Signed {
 
 /// The TSIG record of a response.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Signature {
+pub(crate) struct Signature {
     pub(super) error: u16,
     /// The code is right, for a response to this query; `None` where there is none.
-    pub(super) is_right: Option<bool>,
+    pub(crate) is_right: Option<bool>,
     /// Whether the time is the client's own, as it is where the server says that it is wrong.
     pub(super) has_time_of_query: bool,
     pub(super) other: Vec<u8>,
@@ -50,11 +50,11 @@ pub(super) fn now() -> u64 {
 }
 
 impl Signer {
-    pub(super) fn new(name: &str, algorithm: TsigAlgorithm) -> Self {
+    pub(crate) fn new(name: &str, algorithm: TsigAlgorithm) -> Self {
         Self::with_secret(name, algorithm, &SECRET)
     }
 
-    pub(super) fn with_secret(name: &str, algorithm: TsigAlgorithm, secret: &[u8]) -> Self {
+    pub(crate) fn with_secret(name: &str, algorithm: TsigAlgorithm, secret: &[u8]) -> Self {
         Self {
             key: TsigKey::new(name.parse::<Name>().unwrap().as_ref(), algorithm, secret),
             ahead: 0,
@@ -65,7 +65,7 @@ impl Signer {
     }
 
     /// Signs a message (RFC 8945 §4.3).
-    pub(super) fn sign(&self, message: &[u8]) -> Signed {
+    pub(crate) fn sign(&self, message: &[u8]) -> Signed {
         let time: [u8; 6] = now().checked_add_signed(self.ahead).unwrap().to_be_bytes()[2..].try_into().unwrap();
         let variables = self.variables(&time, 0, &[]);
         let mut mac = self.key.mac(&[message, &variables]);
@@ -91,7 +91,7 @@ impl Signer {
     }
 
     /// The signature of a response to a query of this signer; `None` where it has none.
-    pub(super) fn signature(&self, query: &Signed, response: &[u8]) -> Option<Signature> {
+    pub(crate) fn signature(&self, query: &Signed, response: &[u8]) -> Option<Signature> {
         let (at, rtype, rdata) = last_record(response)?;
         if rtype != TSIG {
             return None;

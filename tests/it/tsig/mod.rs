@@ -16,7 +16,8 @@ use vnetdns::dns::TsigAlgorithm;
 
 use crate::support::{PROGRAM, Server, plain_query, query, receive, send};
 use crate::topology::{Target, a, found};
-use message::{SECRET, Signature, Signer, now};
+pub(crate) use message::{SECRET, Signer};
+use message::{Signature, now};
 
 /// Two networks with a host of one name each, a forwarder that speaks for the second, a key of each kind.
 const WORLD: &str = r#"

@@ -1,0 +1,182 @@
+//! RFC 2136 UPDATE: clients with a key change record sets of zones that their network sees.
+//!
+//! A worker looks at no more than the signature; what an update comes to is decided by the writer, by what is committed and
+//! served then, and the response waits for it in a task. What it writes are documents as the management API writes them.
+
+mod body;
+mod decide;
+
+use crate::azure::{
+    Change, Origin, PRIVATE_TYPES, RecordSet, ResourceId, Topology, Writer as WrittenBy, ZoneKey, types,
+};
+use crate::control::{Transaction, View, WriteError, Writer, record_set_id};
+use crate::dns::{Name, Rcode, Rdatas, TypeName};
+use crate::observe::Kind;
+use crate::respond::{Disposition, Served, respond_with_code, signer};
+use crate::snapshot::Snapshot;
+use crate::state::{Document, Edit, Key, Reader, StoreError};
+use crate::view::Client;
+use crate::wire::{Received, Response, Update};
+use crate::zone::Zone;
+use body::{body, read};
+use decide::{Changed, Set, decide};
+
+use super::Serving;
+use super::forwarding::{Begun, Waits};
+use super::waiting::Place;
+
+/// An update that waits for the writer.
+pub(super) struct Asked {
+    /// The name of the key that it is signed with.
+    key: Name,
+    place: Place,
+}
+
+/// Why an update comes to nothing.
+enum Rejected {
+    Code(Rcode),
+    Store(StoreError),
+}
+
+impl From<Rcode> for Rejected {
+    fn from(code: Rcode) -> Self {
+        Self::Code(code)
+    }
+}
+
+/// Has an update wait for the writer, or refuses it. Where the response is not sent as it is made, it is not signed, and
+/// there are no updates.
+#[cold]
+pub(super) fn begin(
+    serving: &Serving,
+    snapshot: &Snapshot,
+    client: &Client,
+    received: &Received<'_>,
+    response: &mut Response,
+) -> Begun {
+    let Some((view, key)) = signer(snapshot, client, received) else {
+        return match respond_with_code(snapshot, client, received, Rcode::Refused, response) {
+            Some(Disposition::Answered(served)) => Begun::Answered(Kind::Resolved, served),
+            _ => Begun::Dropped(Kind::Malformed),
+        };
+    };
+    match serving.place(view, client) {
+        Ok(place) => Begun::Waits(Box::new(Waits::Update(Asked { key, place }))),
+        Err(_) => Begun::Dropped(Kind::Pending),
+    }
+}
+
+impl Asked {
+    /// Carries the update out, and answers it when that is on disk and served.
+    pub(super) async fn answer(
+        self,
+        writer: &Writer,
+        snapshot: &Snapshot,
+        client: &Client,
+        received: &Received<'_>,
+        response: &mut Response,
+    ) -> Option<(Served, Place)> {
+        let Self { key, place } = self;
+        let code = match Update::parse(received.octets) {
+            Ok(update) => carry_out(writer, key, update).await,
+            Err(code) => code,
+        };
+        match respond_with_code(snapshot, client, received, code, response)? {
+            Disposition::Answered(served) => Some((served, place)),
+            Disposition::Forward { .. } => None,
+        }
+    }
+}
+
+async fn carry_out(writer: &Writer, key: Name, update: Update) -> Rcode {
+    let written = writer.write(move |view| transaction(view, &key, &update).map(|transaction| (transaction, ()))).await;
+    match written {
+        Ok(_) => Rcode::NoError,
+        Err(WriteError::Rejected(Rejected::Code(code))) => code,
+        Err(WriteError::Rejected(Rejected::Store(error))) => {
+            tracing::error!(%error, "an update cannot be carried out");
+            Rcode::ServFail
+        }
+        // Files declare it, or the world would not be right.
+        Err(WriteError::Refused(error)) => {
+            tracing::info!(%error, "an update is refused");
+            Rcode::Refused
+        }
+        Err(WriteError::Store(_) | WriteError::Lost) => Rcode::ServFail,
+    }
+}
+
+/// What an update comes to, by what is committed and served now.
+fn transaction(view: &View<'_>, key: &Name, update: &Update) -> Result<Transaction, Rejected> {
+    let topology = view.world().topology();
+    let (id, zone) = zone_of(topology, key, update)?;
+    let zone_key = ZoneKey::Private(id.clone());
+    let records = update.prerequisites.iter().chain(&update.changes);
+    records.for_each(|record| view.looks_at(&zone_key, &record.owner));
+    let mut transaction = Transaction::default();
+    for Changed { owner, rtype, was_there, set } in decide(update, zone)? {
+        let is_written_elsewhere = || topology.written_by(id, &owner, rtype).is_some_and(|by| by != WrittenBy::Person);
+        if !PRIVATE_TYPES.contains(&rtype) || was_there && is_written_elsewhere() {
+            return Err(Rcode::Refused.into());
+        }
+        let document = record_set_id(id, &owner, rtype).ok_or(Rcode::Refused)?.to_string();
+        let key = Key::new(&document);
+        let before = view.get(&key).map_err(Rejected::Store)?;
+        let zone = zone_key.clone();
+        match set {
+            Some(Set { ttl, rdatas }) => {
+                let body = body(rtype, ttl, &rdatas, before.as_ref().map(|before| &*before.body));
+                let body = body.ok_or(Rcode::Refused)?;
+                let id = before.map_or_else(|| document.into(), |before| before.id);
+                transaction.edits.push(Edit::Put { id, body });
+                let rdatas = Rdatas::new(rtype, rdatas);
+                let record_set =
+                    RecordSet { owner, rtype, ttl, rdatas, writer: WrittenBy::Person, origin: Origin::API };
+                transaction.changes.push(Change::PutRecordSet { zone, record_set });
+            }
+            None => {
+                transaction.edits.push(Edit::Delete(key));
+                transaction.changes.push(Change::DeleteRecordSet { zone, owner, rtype });
+            }
+        }
+    }
+    Ok(transaction)
+}
+
+/// The zone that an update is about: the one of that apex that the network of the key sees.
+fn zone_of<'t>(topology: &'t Topology, key: &Name, update: &Update) -> Result<(&'t ResourceId, &'t Zone), Rcode> {
+    let key = topology.tsig_keys().iter().find(|known| *known.name == *key).ok_or(Rcode::Refused)?;
+    let network = key.network().ok_or(Rcode::Refused)?;
+    let seen = topology.zone_seen(network, &update.zone);
+    // Whether there is a zone is for those to know who may change it.
+    if !key.update.iter().any(|apex| **apex == update.zone) {
+        return Err(if seen.is_some() { Rcode::Refused } else { Rcode::NotAuth });
+    }
+    seen.ok_or(Rcode::NotAuth)
+}
+
+/// The changes that have made what a store holds: of record sets, each in its zone.
+pub(crate) fn made(reader: &Reader) -> Result<Vec<Change>, StoreError> {
+    let mut changes = Vec::new();
+    reader.each(|document| {
+        let change = change_of(&document);
+        if change.is_none() {
+            tracing::error!(id = %document.id, "a document of the state is no record set and is not served");
+        }
+        changes.extend(change);
+    })?;
+    Ok(changes)
+}
+
+fn change_of(document: &Document) -> Option<Change> {
+    let id: ResourceId = document.id.parse().ok()?;
+    let zone = id.parent().filter(|zone| zone.is_of_type(types::PRIVATE_DNS_ZONE))?;
+    let (_, rtype) = id.resource_type().rsplit_once('/')?;
+    let rtype = PRIVATE_TYPES.into_iter().find(|known| TypeName(*known).to_string().eq_ignore_ascii_case(rtype))?;
+    let (ttl, rdatas) = read(rtype, &document.body)?;
+    let apex: Name = zone.name().parse().ok()?;
+    let owner = Name::relative(id.name(), apex.as_ref()).ok()?;
+    let rdatas = Rdatas::new(rtype, rdatas);
+    let record_set = RecordSet { owner, rtype, ttl, rdatas, writer: WrittenBy::Person, origin: Origin::API };
+    Some(Change::PutRecordSet { zone: ZoneKey::Private(zone), record_set })
+}
