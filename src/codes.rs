@@ -195,6 +195,7 @@ codes! {
     VN619 ListenerOfAnotherNetwork Warning "listener-of-another-network" "a listener at one network's endpoint is for another's clients"
     VN620 NobodyCanAsk Warning "nobody-can-ask" "nobody can ask a listener"
     VN621 NoBoundForOne Warning "no-bound-for-one" "one client may use up what all of a network have"
+    VN622 ExplainedToEverybody Error "explained-to-everybody" "strangers would be told why they get their answers"
 
     VN701 NotImported Error "not-imported" "a file cannot be imported"
     VN702 ImportDoubt Warning "import-doubt" "something that is imported may not be all"

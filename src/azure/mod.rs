@@ -41,11 +41,11 @@ pub(crate) use change::{Changing, Declares};
 pub use contents::{Links, NetworkId, Scope, ZoneContents};
 pub use declaration::{
     AZURE_PROVIDED_DNS, Address, Allocations, CertificateHolder, ClientCertificate, ConnectionState, Declaration,
-    Declared, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, Forwarder, ForwardingRule, KeyNetworks, Limits,
-    Link, Listener, ManagedPrivateEndpoint, ManagedTarget, NameServer, NetworkInterface, Origin, PRIVATE_TYPES,
-    PowerState, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService, PublicCnameFrom,
-    PublicNetworkAccess, PublicZone, RecordSet, ResolutionPolicy, SecurityAction, ServiceEndpoint, ServiceTarget,
-    Shared, SoaEdit, Strangers, Subnet, TsigKey, UnknownNames, Upstream, VirtualMachine, VirtualNetwork,
+    Declared, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, Explanations, Forwarder, ForwardingRule,
+    KeyNetworks, Limits, Link, Listener, ManagedPrivateEndpoint, ManagedTarget, NameServer, NetworkInterface, Origin,
+    PRIVATE_TYPES, PowerState, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService,
+    PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet, ResolutionPolicy, SecurityAction, ServiceEndpoint,
+    ServiceTarget, Shared, SoaEdit, Strangers, Subnet, TsigKey, UnknownNames, Upstream, VirtualMachine, VirtualNetwork,
     VirtualNetworkLink, Word, Writer, link_names,
 };
 pub(crate) use derive::private_soa;

@@ -7,8 +7,8 @@ use super::catalogue::Catalogue;
 use super::change::{Change, Changing};
 use super::contents::{NetworkId, Scope, ZoneContents};
 use super::declaration::{
-    Address, Allocations, ClientCertificate, Declaration, Declared, Forwarder, Limits, NameServer, PrivateDnsZone,
-    Strangers, TsigKey, UnknownNames, VirtualNetwork, Word, link_names,
+    Address, Allocations, ClientCertificate, Declaration, Declared, Explanations, Forwarder, Limits, NameServer,
+    PrivateDnsZone, Strangers, TsigKey, UnknownNames, VirtualNetwork, Word, link_names,
 };
 use super::derive::{self, Forwarding, Known};
 use super::finding::Finding;
@@ -256,6 +256,11 @@ impl Topology {
     /// Hosts that speak for clients.
     pub fn forwarders(&self) -> &[Forwarder] {
         &self.inventory.forwarders
+    }
+
+    /// Who is told why it gets its answers; nobody without it.
+    pub fn explanations(&self) -> Option<&Explanations> {
+        self.inventory.explanations.as_ref()
     }
 
     /// Keys that clients sign with.

@@ -473,6 +473,19 @@ pub(super) struct Forwarder {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Explanations {
+    #[serde(default)]
+    pub(super) virtual_networks: Vec<Text>,
+    #[serde(default)]
+    pub(super) client_prefixes: Vec<Text>,
+    #[serde(default)]
+    pub(super) tsig_keys: Vec<Text>,
+    #[serde(default)]
+    pub(super) forwarders: Vec<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct TsigKey {
     pub(super) name: Text,
     pub(super) file: Text,

@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::mirror::{
-    Check, ClientCertificate, DnsForwardingRuleset, DnsSecurityPolicy, Dnstap, Forwarder, Limits,
+    Check, ClientCertificate, DnsForwardingRuleset, DnsSecurityPolicy, Dnstap, Explanations, Forwarder, Limits,
     ManagedPrivateEndpoint, ManagedServiceEndpoint, Metrics, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource,
     PrivateLinkService, PublicCnameFrom, PublicZone, Server, ServiceEndpoint, ServiceType, Text, TsigKey, UnknownNames,
     Upstream, VirtualMachine, VirtualNetwork,
@@ -52,6 +52,7 @@ pub(super) struct Mirror {
     pub(super) dns_security_policies: Vec<Read<DnsSecurityPolicy>>,
     pub(super) upstream: Option<Read<Upstream>>,
     pub(super) forwarders: Vec<Read<Forwarder>>,
+    pub(super) explanations: Option<Read<Explanations>>,
     pub(super) tsig_keys: Vec<Read<TsigKey>>,
     pub(super) client_certificates: Vec<Read<ClientCertificate>>,
 }
@@ -115,6 +116,13 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
                 DeValue::Table(_) => mirror.upstream = reader.table(value),
                 _ => reader.problem(Code::WrongKind, value.span().start, "\"upstream\" is not a table", "write [upstream], once"),
             },
+            "explanations" => match value.get_ref() {
+                DeValue::Table(_) => mirror.explanations = reader.table(value),
+                _ => {
+                    let mend = "write [explanations], once";
+                    reader.problem(Code::WrongKind, value.span().start, "\"explanations\" is not a table", mend);
+                }
+            },
             "private_endpoint" => {
                 let (of_services, of_resources) = divided(value, "private_link_service");
                 mirror.private_endpoints = reader.tables(&key, of_resources);
@@ -132,7 +140,7 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
                 Code::UnknownKey,
                 at,
                 format!("unknown table or key \"{unknown}\""),
-                "known are subscription, resource_group, limits, public_cname_from, unknown_names, [server], [check], [metrics], [dnstap], [upstream] and [[virtual_network]], [[virtual_machine]], \
+                "known are subscription, resource_group, limits, public_cname_from, unknown_names, [server], [check], [metrics], [dnstap], [upstream], [explanations] and [[virtual_network]], [[virtual_machine]], \
                  [[private_dns_zone]], [[private_link_resource]], [[private_endpoint]], [[private_link_service]], [[private_link_service_type]], \
                  [[managed_private_endpoint]], [[public_zone]], [[dns_forwarding_ruleset]], [[dns_security_policy]], [[forwarder]], [[tsig_key]], \
                  [[client_certificate]]",

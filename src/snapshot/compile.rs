@@ -14,8 +14,8 @@ use crate::azure::{
 use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
 use crate::parallel;
 use crate::view::{
-    Belonging, BySuffix, Certificate, CertificateHolder, Forwarder, ForwarderId, Identifier, Key, KeyHolder,
-    LinkedZone, Selector, SelectorRule, SuffixTable, ViewId, ZoneId,
+    Belonging, BySuffix, Certificate, CertificateHolder, ExplainedClients, Forwarder, ForwarderId, Identifier, Key,
+    KeyHolder, KeyId, LinkedZone, Selector, SelectorRule, SuffixTable, ViewId, ZoneId,
 };
 use crate::zone::{CompileError, Zone};
 
@@ -231,7 +231,9 @@ impl<'a> Networks<'a> {
         let mut certificates: Vec<_> =
             topology.client_certificates().iter().filter_map(|shown| self.certificate(topology, shown)).collect();
         certificates.sort_by(|a, b| a.name.cmp(&b.name));
+        let explained = topology.explanations().map(|listed| self.explained(listed, views, &keys));
         Identifier {
+            explained,
             keys: keys.into(),
             certificates: certificates.into(),
             forwarders: forwarders.collect(),
@@ -239,6 +241,28 @@ impl<'a> Networks<'a> {
             listeners: listeners.collect(),
             inbound_endpoints: Selector::new(inbound_endpoints),
             sources: Selector::new(sources),
+        }
+    }
+
+    /// `keys` are those of clients, by number.
+    fn explained(&self, listed: &azure::Explanations, views: &[View], keys: &[Key]) -> ExplainedClients {
+        let is_of_listed = |(_, view): &(usize, &View)| {
+            let network = view.network.as_ref();
+            network.is_some_and(|network| listed.virtual_networks.iter().any(|listed| **listed == network.id))
+        };
+        let views = views.iter().enumerate().filter(is_of_listed).map(|(at, _)| ViewId::new(at));
+        let prefixes =
+            listed.client_prefixes.iter().map(|prefix| SelectorRule { prefix: prefix.trunc(), leads_to: () });
+        let is_listed =
+            |(_, key): &(usize, &Key)| listed.tsig_keys.iter().any(|name| (**name).as_ref() == key.key.name());
+        let forwarders = self.topology.forwarders().iter().enumerate();
+        let forwarders = forwarders
+            .filter(|(_, forwarder)| listed.forwarders.iter().any(|name| name.eq_ignore_ascii_case(&forwarder.name)));
+        ExplainedClients {
+            views: views.collect(),
+            prefixes: Selector::new(prefixes),
+            keys: keys.iter().enumerate().filter(is_listed).map(|(at, _)| KeyId::new(at)).collect(),
+            forwarders: forwarders.map(|(at, _)| ForwarderId::new(at)).collect(),
         }
     }
 

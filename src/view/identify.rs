@@ -18,7 +18,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{CertificateId, Client, ForwarderId, KeyId, ListenerId, Selector, SelectorRule, ViewId};
+use super::{CertificateId, Client, ExplainedClients, ForwarderId, KeyId, ListenerId, Selector, SelectorRule, ViewId};
 use crate::dns::{NameRef, TsigKey};
 use crate::tls::{ClientProof, Presented};
 
@@ -39,6 +39,8 @@ pub struct Identifier {
     pub listeners: Box<[Belonging]>,
     /// By the addresses of inbound endpoints: those of this generation, and those that an earlier one had.
     pub inbound_endpoints: Selector<Belonging>,
+    /// Who is told why it gets its answers; nobody without it.
+    pub explained: Option<ExplainedClients>,
 }
 
 /// Whose something is that clients ask at, or who a client is.
@@ -349,6 +351,12 @@ impl Identifier {
             }
         };
         by_key.or_else(by_certificate).or(proxied)
+    }
+
+    /// Whether a client is told why it gets its answers.
+    #[inline]
+    pub fn explains(&self, client: &Client, client_subnet: Option<IpNet>, identified: &Identified<'_>) -> bool {
+        self.explained.as_ref().is_some_and(|listed| listed.hold(self, client, client_subnet, identified))
     }
 
     /// The certificate with that number.

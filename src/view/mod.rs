@@ -1,12 +1,14 @@
 //! Who is asking, and what they may see.
 
 mod client;
+mod explained;
 mod identify;
 mod ids;
 mod select;
 mod suffixes;
 
 pub use client::{Client, CountedClient, NetworkSlot, Persona, Transport};
+pub use explained::ExplainedClients;
 pub use identify::{
     Belonging, Certificate, CertificateHolder, Forwarder, Identified, Identifier, Key, KeyHolder, Way, WayKind,
 };

@@ -23,7 +23,8 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
         CertificateHolder::VirtualNetwork(network) => Some(network),
         CertificateHolder::Forwarder(_) => None,
     });
-    for network in of_forwarders.chain(of_listeners).chain(of_keys).chain(of_certificates) {
+    let explained = inventory.explanations.iter().flat_map(|listed| &listed.virtual_networks);
+    for network in of_forwarders.chain(of_listeners).chain(of_keys).chain(of_certificates).chain(explained) {
         if inventory.number(network).is_none() {
             missing_network(inventory, network, findings);
         }
@@ -31,6 +32,7 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
     unique("forwarder", inventory.forwarders.iter().map(|forwarder| &forwarder.name), findings);
     unique("TSIG key", inventory.tsig_keys.iter().map(|key| &key.name), findings);
     check_certificates(inventory, findings);
+    check_explanations(inventory, findings);
     let mut addresses: BTreeMap<IpNet, &Forwarder> = BTreeMap::new();
     for forwarder in &inventory.forwarders {
         let name = &forwarder.name;
@@ -70,6 +72,39 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
                     addresses.insert(address.trunc(), forwarder);
                 }
             }
+        }
+    }
+}
+
+/// Refuses to explain answers to everybody, and references to nothing.
+fn check_explanations(inventory: &Inventory, findings: &mut Vec<Finding>) {
+    let Some(listed) = &inventory.explanations else { return };
+    for prefix in listed.client_prefixes.iter().filter(|prefix| prefix.prefix_len() == 0) {
+        findings.push(Finding::new(
+            Code::ExplainedToEverybody,
+            prefix.origin,
+            format!("{} is everybody: strangers would be told what networks see", **prefix),
+            "list the addresses of those who are to be told",
+        ));
+    }
+    if inventory.incomplete {
+        return;
+    }
+    let mut missing = |origin, what: String, near: String| {
+        findings.push(Finding::new(Code::MissingResource, origin, what, format!("declare it{near}")));
+    };
+    let keys: Vec<_> = inventory.tsig_keys.iter().map(|key| key.name.to_string()).collect();
+    for key in &listed.tsig_keys {
+        if !inventory.tsig_keys.iter().any(|known| *known.name == **key) {
+            let near = suggestion(&key.to_string(), keys.iter().map(String::as_str));
+            missing(key.origin, format!("there is no key \"{}\"", **key), near);
+        }
+    }
+    let forwarders = || inventory.forwarders.iter().map(|forwarder| forwarder.name.as_str());
+    for forwarder in &listed.forwarders {
+        if !forwarders().any(|known| known.eq_ignore_ascii_case(forwarder)) {
+            let near = suggestion(forwarder, forwarders());
+            missing(forwarder.origin, format!("there is no forwarder \"{}\"", **forwarder), near);
         }
     }
 }

@@ -33,6 +33,19 @@ impl Forwarder {
     }
 }
 
+/// Who is told in its responses why it gets them.
+#[derive(Clone, Debug, Default)]
+pub struct Explanations {
+    /// Clients of these networks.
+    pub virtual_networks: Vec<Declared<ResourceId>>,
+    /// Clients with these addresses.
+    pub client_prefixes: Vec<Declared<IpNet>>,
+    /// Those who sign with these keys.
+    pub tsig_keys: Vec<Declared<Name>>,
+    /// Forwarders that may hand explanations on to such clients.
+    pub forwarders: Vec<Declared<String>>,
+}
+
 /// A key that clients sign with (TSIG, RFC 8945).
 #[derive(Clone, Debug)]
 pub struct TsigKey {

@@ -23,7 +23,9 @@ mod zone;
 pub use address::Address;
 pub use allocations::Allocations;
 pub(super) use allocations::Holder;
-pub use clients::{CertificateHolder, ClientCertificate, Forwarder, KeyNetworks, Listener, Strangers, TsigKey};
+pub use clients::{
+    CertificateHolder, ClientCertificate, Explanations, Forwarder, KeyNetworks, Listener, Strangers, TsigKey,
+};
 pub use forwarding::{
     AZURE_PROVIDED_DNS, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule, SecurityAction,
     Upstream,
@@ -168,6 +170,8 @@ pub struct Declaration {
     pub forwarders: Vec<Forwarder>,
     /// Keys that clients sign with.
     pub tsig_keys: Vec<TsigKey>,
+    /// Who is told why it gets its answers; nobody without it.
+    pub explanations: Option<Explanations>,
     /// Certificates that clients show.
     pub client_certificates: Vec<ClientCertificate>,
     /// Where the server answers.

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use toml::Spanned;
 
 use super::{Declarer, canonical};
-use crate::azure::{Declared, Forwarder, Listener, Strangers};
+use crate::azure::{Declared, Explanations, Forwarder, Listener, Strangers};
 use crate::config::ListenAddress;
 use crate::config::mirror::{self, Text};
 
@@ -25,6 +25,18 @@ impl Declarer<'_> {
             proxy_protocol: forwarder.proxy_protocol,
             virtual_networks: virtual_networks.into_iter().collect::<Option<_>>()?,
             client_prefixes: client_prefixes?,
+        })
+    }
+
+    /// `None` where a prefix is bad: who is listed would be another one than was meant.
+    pub(super) fn explanations(&mut self, listed: &mirror::Explanations) -> Option<Explanations> {
+        let networks: Vec<_> = listed.virtual_networks.iter().map(|network| self.network(network)).collect();
+        let keys: Vec<_> = listed.tsig_keys.iter().map(|key| self.name(key)).collect();
+        Some(Explanations {
+            virtual_networks: networks.into_iter().collect::<Option<_>>()?,
+            client_prefixes: self.sources(&listed.client_prefixes)?,
+            tsig_keys: keys.into_iter().collect::<Option<_>>()?,
+            forwarders: listed.forwarders.iter().map(|forwarder| self.label(forwarder)).collect(),
         })
     }
 

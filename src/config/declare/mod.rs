@@ -127,6 +127,8 @@ impl<'a> Declarer<'a> {
             dns_security_policies: declared(&mirror.dns_security_policies, |policy| self.security_policy(policy)),
             upstream: declared(mirror.upstream.as_slice(), |upstream| self.upstream(upstream)).pop(),
             forwarders: declared(&mirror.forwarders, |forwarder| self.forwarder(forwarder)),
+            explanations: declared(mirror.explanations.as_slice(), |explanations| self.explanations(explanations))
+                .pop(),
             listeners: self.listeners(&mirror.server),
             tsig_keys: declared(&mirror.tsig_keys, |key| self.tsig_key(key)),
             client_certificates: declared(&mirror.client_certificates, |shown| self.client_certificate(shown)),

@@ -31,6 +31,7 @@ fn identifier() -> Identifier {
     let address = SelectorRule { prefix: "192.0.2.53/32".parse().unwrap(), leads_to: PROXY };
     Identifier {
         sources: rules(&[("10.1.0.0/16", ONE), ("10.2.0.0/16", TWO)]),
+        explained: None,
         keys: [
             key("admin", KeyHolder::Administrator),
             key("anyone", KeyHolder::Anyone),
@@ -247,5 +248,60 @@ fn a_certificate_comes_after_the_key_and_before_what_addresses_tell() {
         let client = Client { certificate: Some(shown(certificate)), ..client };
         let identified = identifier.identify(&client, client_subnet.map(|subnet| subnet.parse().unwrap()));
         assert_eq!((identified.way, identified.view()), (way, view), "{source} {key_name:?} {certificate}");
+    }
+}
+
+#[test]
+fn explanations_are_for_those_who_are_listed_and_not_for_those_behind_a_forwarder_that_is_not() {
+    let base = identifier();
+    let of = |views: &[ViewId], prefixes: &[&str], keys: &[&str], forwarders: &[ForwarderId]| Identifier {
+        explained: Some(ExplainedClients {
+            views: views.into(),
+            prefixes: Selector::new(
+                prefixes.iter().map(|prefix| SelectorRule { prefix: prefix.parse().unwrap(), leads_to: () }),
+            ),
+            keys: keys.iter().map(|key| base.key_named(key.parse::<Name>().unwrap().as_ref()).unwrap()).collect(),
+            forwarders: forwarders.into(),
+        }),
+        ..identifier()
+    };
+    let nobody = of(&[], &[], &[], &[]);
+    let networks = of(&[ONE, TWO], &[], &[], &[]);
+    let with_forwarder = of(&[ONE, TWO], &[], &[], &[PROXY]);
+    let prefix = of(&[], &["10.2.0.0/24"], &[], &[PROXY]);
+    let keys = of(&[], &[], &["one"], &[]);
+    let explains = |identifier: &Identifier, client: &Client, subnet: Option<&str>| {
+        let subnet = subnet.map(|subnet| subnet.parse().unwrap());
+        identifier.explains(client, subnet, &identifier.identify(client, subnet))
+    };
+    let plain = client(&base, "10.2.0.4", None, false, 0);
+    let proxied = client(&base, "10.2.0.4", None, true, 0);
+    let at_listener = client(&base, "192.0.2.1", None, false, 1);
+    let forwarder = client(&base, "192.0.2.53", None, false, 0);
+    let signed = client(&base, "192.0.2.1", Some("one"), false, 0);
+    let stranger = client(&base, "192.0.2.1", None, false, 0);
+    let edge = Client { certificate: base.certificate_named("edge"), ..stranger };
+    for (name, identifier, client, subnet, expected) in [
+        ("off", &base, &plain, None, false),
+        ("nobody is listed", &nobody, &plain, None, false),
+        ("of the network", &networks, &plain, None, true),
+        ("a stranger", &networks, &stranger, None, false),
+        ("behind a proxy", &networks, &proxied, None, false),
+        ("behind a listed proxy", &with_forwarder, &proxied, None, true),
+        ("told of by an unlisted forwarder", &networks, &forwarder, Some("10.2.0.4/32"), false),
+        ("told of by a listed one", &with_forwarder, &forwarder, Some("10.2.0.4/32"), true),
+        ("a stranger whom a listed one tells of", &with_forwarder, &forwarder, Some("192.0.2.7/32"), false),
+        ("told of by a certificate", &networks, &edge, Some("10.2.0.4/32"), false),
+        ("told of by a listed one's certificate", &with_forwarder, &edge, Some("10.2.0.4/32"), true),
+        ("brings a client subnet", &networks, &plain, Some("10.2.0.4/32"), false),
+        ("wants nobody told of", &networks, &plain, Some("0.0.0.0/0"), true),
+        ("at the network's listener", &networks, &at_listener, None, false),
+        ("in the prefix", &prefix, &plain, None, true),
+        ("told of within the prefix", &prefix, &forwarder, Some("10.2.0.0/25"), true),
+        ("told of beyond the prefix", &prefix, &forwarder, Some("10.2.0.0/16"), false),
+        ("by the key", &keys, &signed, None, true),
+        ("without the key", &keys, &plain, None, false),
+    ] {
+        assert_eq!(explains(identifier, client, subnet), expected, "{name}");
     }
 }
