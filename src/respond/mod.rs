@@ -2,6 +2,7 @@
 
 mod cache;
 mod cookie;
+mod explained;
 mod query;
 mod signed;
 
@@ -239,6 +240,11 @@ fn answer<O: Observer, K: Keeper>(
     observer: &mut O,
     keeper: &mut K,
 ) -> Disposition {
+    if query.is_explained
+        && let Some(disposition) = explained::answer(snapshot, query, replies, response, observer)
+    {
+        return disposition;
+    }
     let Query { request, edns, .. } = query;
     let place = query.is_of_zones(snapshot).then(|| keeper.place(snapshot, query));
     if let Some((kept, is_private)) = place.as_ref().and_then(|place| keeper.find(snapshot, place)) {

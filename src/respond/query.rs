@@ -13,6 +13,8 @@ pub(super) struct Query<'a> {
     /// The OPT record of the request, with what the response says in its options.
     pub(super) edns: Option<Edns>,
     pub(super) identified: Identified<'a>,
+    /// Whether the client is told why it gets its answer.
+    pub(super) is_explained: bool,
 }
 
 impl<'a> Query<'a> {
@@ -21,7 +23,10 @@ impl<'a> Query<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, client: &'a Client, request: &'a Request<'a>) -> Self {
         let edns = request.edns.map(|edns| cookie::prepare(snapshot, client, edns));
         let client_subnet = edns.as_ref().and_then(|edns| edns.client_subnet);
-        Self { client, request, edns, identified: snapshot.identifier().identify(client, client_subnet) }
+        let identifier = snapshot.identifier();
+        let identified = identifier.identify(client, client_subnet);
+        let is_explained = identifier.explains(client, client_subnet, &identified);
+        Self { client, request, edns, identified, is_explained }
     }
 
     pub(super) fn view(&self) -> ViewId {

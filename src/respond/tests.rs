@@ -6,7 +6,7 @@ use hickory_proto::op::Message;
 
 use super::*;
 use crate::azure::{
-    Catalogue, Declaration, Declared, Limits, Link, Origin, PrivateDnsZone, PublicZone, ResolutionPolicy,
+    Catalogue, Declaration, Declared, Explanations, Limits, Link, Origin, PrivateDnsZone, PublicZone, ResolutionPolicy,
     ResourceGroup, ResourceId, SoaEdit, Topology, VirtualNetwork, VirtualNetworkLink, types,
 };
 use crate::config::record_sets;
@@ -529,4 +529,30 @@ fn only_private_link_zones_redirect() {
 fn a_redirect_to_nowhere_leaves_nxdomain() {
     let world = World::example("").private("privatelink.test", ResolutionPolicy::NxDomainRedirect, "");
     world.check_from("10.0.0.1", "a.privatelink.test A", &["NXDomain aa", "N privatelink.test. 10 SOA"]);
+}
+
+#[test]
+fn who_is_told_why_takes_nothing_from_what_is_kept_and_leaves_nothing_there() {
+    let mut world = World::example("").private("corp", ResolutionPolicy::Default, "host A 10.0.0.80");
+    let listed = Declared::new("10.0.0.1/32".parse().unwrap(), ORIGIN);
+    world.declaration.explanations = Some(Explanations { client_prefixes: vec![listed], ..Explanations::default() });
+    let snapshot = world.snapshot();
+    let question = query("host.corp A", Some(1232));
+    let mut responder = Responder::new();
+    let mut ask = |source: &str| {
+        let client = Client::new(source.parse().unwrap(), Transport::Udp);
+        let mut response = Response::new();
+        responder.respond(&snapshot, &client, &Received::parse(&question), &mut response).unwrap();
+        (responder.is_kept(), response.as_octets().to_vec())
+    };
+    let told = |octets: &[u8]| octets.windows(16).any(|octets| octets == b"private zone cor");
+    let (is_kept, listed) = ask("10.0.0.1");
+    assert!(!is_kept && told(&listed));
+    let (is_kept, first) = ask("10.0.0.2");
+    assert!(!is_kept && !told(&first), "what the listed client was told is not kept");
+    let (is_kept, again) = ask("10.0.0.2");
+    assert!(is_kept, "everybody else's answers are kept");
+    assert_eq!(again, first);
+    assert_eq!(ask("10.0.0.1"), (false, listed));
+    assert_eq!(ask("10.0.0.2"), (true, first));
 }

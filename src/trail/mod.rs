@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::dns::{Name, NameRef, RecordType, TypeName, rdata};
 use crate::resolve::{self, Observer};
-use crate::snapshot::{self, OUTSIDE, Snapshot};
+use crate::snapshot::{self, OUTSIDE, ServedZone, Snapshot};
 use crate::view::{LinkedZone, ViewId};
 use crate::zone::{Landing, Node};
 
@@ -24,6 +24,9 @@ pub struct Trail<'a> {
     /// The names on the way, in their order. A rule that leads to another network makes two of one name.
     pub hops: Vec<Hop>,
     snapshot: &'a Snapshot,
+    /// That of the asker.
+    asker: ViewId,
+    /// The one as whose client the next name is looked up.
     view: ViewId,
     qtype: RecordType,
 }
@@ -57,7 +60,71 @@ pub struct Hop {
 impl<'a> Trail<'a> {
     /// One on which nothing has happened yet.
     pub fn new(snapshot: &'a Snapshot, view: ViewId, qtype: RecordType) -> Self {
-        Self { custom_dns: None, hops: Vec::new(), snapshot, view, qtype }
+        Self { custom_dns: None, hops: Vec::new(), snapshot, asker: view, view, qtype }
+    }
+
+    /// Leaves out what is of other networks than the asker's: what they look up, and what they are called.
+    pub fn hide_others(&mut self) {
+        let number = |view| self.snapshot.view(view).network.as_ref().map(|network| network.number);
+        let own = number(self.asker);
+        self.hops.retain(|hop| number(hop.view) == own);
+        let reference = self.network(self.asker);
+        let hide = |destination: &mut Destination| {
+            if matches!(destination, Destination::Network(network) if Some(&*network) != reference.as_ref()) {
+                *destination = Destination::AnotherNetwork;
+            }
+        };
+        self.custom_dns.iter_mut().for_each(|custom_dns| hide(&mut custom_dns.leads_to));
+        for step in self.hops.iter_mut().flat_map(|hop| &mut hop.steps) {
+            if let Step::ForwardingRule(rule) = step {
+                hide(&mut rule.leads_to);
+            }
+        }
+    }
+
+    /// The last name on the way in one line: what decided about it, and what came of it.
+    pub fn summary(&self) -> String {
+        let custom_dns =
+            self.custom_dns.iter().map(|custom_dns| format!("custom DNS servers: {}", custom_dns.leads_to));
+        let steps = self.hops.last().into_iter().flat_map(|hop| &hop.steps).map(Step::brief);
+        custom_dns.chain(steps).collect::<Vec<_>>().join("; ")
+    }
+
+    /// All names on the way in lines, `with_others` with the private zones that fit them and are linked to other networks only.
+    pub fn lines(&self, with_others: bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(CustomDns { network, leads_to }) = &self.custom_dns {
+            lines.push(format!("{network} has custom DNS servers: {leads_to}"));
+        }
+        for hop in &self.hops {
+            lines.push(hop.name.clone());
+            let network = hop.network.as_deref().unwrap_or_default();
+            lines.extend(hop.steps.iter().flat_map(|step| step.lines(network)).map(|line| format!("  {line}")));
+            if with_others {
+                lines.extend(self.zones_of_others(hop));
+            }
+        }
+        lines
+    }
+
+    fn zones_of_others(&self, hop: &Hop) -> Vec<String> {
+        let folded = hop.qname.as_ref().fold();
+        let zones = self.snapshot.zones().enumerate();
+        let fitting = zones.filter(|(_, served)| hop.qname.as_ref().is_within(served.zone.apex().name()));
+        let line = |(at, served): (usize, &ServedZone)| {
+            let id = served.id.as_ref()?;
+            let linked = self.snapshot.private_zone(hop.view, &served.zone.apex().name().fold());
+            if linked.is_some_and(|linked| linked.zone.index() == at) {
+                return None;
+            }
+            let holds = match served.zone.lookup(&folded) {
+                Landing::Missing { .. } => "fits it",
+                _ => "holds it",
+            };
+            let (apex, group) = (served.zone.apex().name(), id.resource_group().name());
+            Some(format!("  (the zone {apex} in {group} {holds}, and is not linked)"))
+        };
+        fitting.filter_map(line).collect()
     }
 
     /// What a network is called.

@@ -125,6 +125,8 @@ pub enum Destination {
     Servers(Vec<SocketAddr>),
     /// A server whose address is not known.
     Unknown,
+    /// Azure-provided DNS, as a network sees it that is not named.
+    AnotherNetwork,
 }
 
 /// A record set that answers.
@@ -234,11 +236,43 @@ impl fmt::Display for Destination {
             Self::Network(network) => write!(f, "Azure-provided DNS as {network} sees it"),
             Self::Servers(_) => f.write_str("servers outside the declared networks"),
             Self::Unknown => f.write_str("a DNS server, address not known (SERVFAIL),"),
+            Self::AnotherNetwork => f.write_str("Azure-provided DNS as another network sees it"),
         }
     }
 }
 
 impl Step {
+    /// The step in as few words as tell it.
+    pub(super) fn brief(&self) -> String {
+        match self {
+            Self::SecurityPolicy { action: SecurityAction::Block } => "blocked by the DNS security policy".to_owned(),
+            Self::SecurityPolicy { action } => format!("DNS security policy: {action:?}"),
+            Self::PrivateZone { zone: ZoneOf { apex, resource_group, .. }, resolution_policy } => {
+                let resource_group = resource_group.as_deref().unwrap_or_default();
+                format!("private zone {apex} in {resource_group}, linked, policy {resolution_policy}")
+            }
+            Self::NoPrivateZone => "no linked zone fits".to_owned(),
+            Self::ForwardingRule(Rule { ruleset, domain, leads_to }) => {
+                format!("ruleset {ruleset}, rule for {domain}: {leads_to}")
+            }
+            Self::InternalZone { zone } => format!("internal zone {}", zone.apex),
+            Self::PublicZone { zone } => format!("public zone {}", zone.apex),
+            Self::Upstream => "upstream".to_owned(),
+            Self::ResolverArpa => "resolver.arpa".to_owned(),
+            Self::Circle => "rules lead in a circle".to_owned(),
+            Self::NotHeld { .. } => "no zone fits".to_owned(),
+            Self::NotKnown => "not known here".to_owned(),
+            Self::Found(record) => format!("{} found", record.r#type),
+            Self::NoData { .. } => "NODATA".to_owned(),
+            Self::Missing { .. } => "NXDOMAIN".to_owned(),
+            Self::Fallback { .. } => "not there, fallback to public DNS".to_owned(),
+            Self::Referral { zone_cut } => format!("delegated at {zone_cut}"),
+            Self::Dname { owner } => format!("DNAME at {owner}"),
+            Self::NotGiven { r#type } => format!("{type} not known"),
+            Self::ChainEnds => "the chain ends".to_owned(),
+        }
+    }
+
     /// The step in words, a line each, as seen by clients of a network.
     pub fn lines(&self, network: &str) -> Vec<String> {
         let line = match self {

@@ -32,6 +32,8 @@ const PADDING: u16 = 12;
 pub const PADDING_BLOCK: usize = 468;
 /// The option code of Extended DNS Errors (RFC 8914 §2).
 const EXTENDED_ERROR: u16 = 15;
+/// The code of an extended error that no other code fits (RFC 8914 §4.1).
+const OTHER: u16 = 0;
 /// Octets of an extended error before its text.
 const INFO_CODE: usize = 2;
 /// Octets of the option that tells a client how long its connection may be idle.
@@ -161,12 +163,26 @@ pub(super) fn extended_error_len(error: ExtendedError) -> usize {
     OPTION_HEADER + INFO_CODE + error.extra_text().len()
 }
 
+/// Octets of the option that an explanation makes; none has no option.
+pub(super) fn explanation_len(explanation: &str) -> usize {
+    if explanation.is_empty() { 0 } else { OPTION_HEADER + INFO_CODE + explanation.len() }
+}
+
 /// Appends the option of an extended error.
 pub(super) fn write_extended_error(error: ExtendedError, octets: &mut Vec<u8>) {
+    write_error(error.info_code(), error.extra_text(), octets);
+}
+
+/// Appends an explanation as the option of an extended error: it is no error, and has the code of what no other code fits.
+pub(super) fn write_explanation(explanation: &str, octets: &mut Vec<u8>) {
+    write_error(OTHER, explanation, octets);
+}
+
+fn write_error(info_code: u16, extra_text: &str, octets: &mut Vec<u8>) {
     octets.extend_from_slice(&EXTENDED_ERROR.to_be_bytes());
-    octets.extend_from_slice(&((INFO_CODE + error.extra_text().len()) as u16).to_be_bytes());
-    octets.extend_from_slice(&error.info_code().to_be_bytes());
-    octets.extend_from_slice(error.extra_text().as_bytes());
+    octets.extend_from_slice(&((INFO_CODE + extra_text.len()) as u16).to_be_bytes());
+    octets.extend_from_slice(&info_code.to_be_bytes());
+    octets.extend_from_slice(extra_text.as_bytes());
 }
 
 /// Reads a client subnet of a query: as many octets of address as the length needs, no bit set beyond it, and no scope

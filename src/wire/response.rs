@@ -1,5 +1,7 @@
 //! Answer → message: flags, sections in order, name compression, truncation at record set borders.
 
+use std::mem;
+
 use smallvec::{Array, SmallVec};
 
 use super::edns::{self, AZURE_PAYLOAD_SIZE, LEAST_PAYLOAD_SIZE, MAX_OPTIONS_LEN, OPT_LEN, OUR_PAYLOAD_SIZE};
@@ -43,6 +45,8 @@ pub struct Response {
     is_padded: bool,
     /// Octets of the signature that follows.
     signature_len: usize,
+    /// Why the client gets this answer, for those who are told; mostly nothing.
+    explanation: String,
 }
 
 impl Response {
@@ -94,6 +98,22 @@ impl Response {
         self.finish(rcode, counts, edns, answer.extended_error);
     }
 
+    /// As [`Response::write_answer`], with why the client gets it, if there is room: in an extended error of code 0 (RFC 8914).
+    pub fn write_explained(
+        &mut self,
+        request: &Request<'_>,
+        edns: Option<&Edns>,
+        answer: &Answer<'_>,
+        client: &Client,
+        (recursion_available, scope): (bool, u8),
+        explanation: String,
+    ) {
+        self.explanation = explanation;
+        self.write_answer(request, edns, answer, client, recursion_available, scope);
+        // A request without EDNS has nothing to carry it.
+        self.explanation = String::new();
+    }
+
     /// Whether the answer that was written last would be the same for clients that take more or less.
     pub(crate) fn is_keepable(&self) -> bool {
         self.is_whole && self.end + OPT_LEN + MAX_OPTIONS_LEN <= usize::from(LEAST_PAYLOAD_SIZE)
@@ -128,7 +148,7 @@ impl Response {
             self.scope = scope;
             self.is_padded = is_padded(client.transport);
             (self.size, self.signature_len) = (usize::from(u16::MAX), 0);
-            self.opt(Rcode::NoError.into(), edns, None);
+            self.opt(Rcode::NoError.into(), edns, None, "");
         }
     }
 
@@ -344,7 +364,11 @@ impl Response {
         if let Some(edns) = edns {
             // Records come first: what only explains takes the room that is left.
             let has_room = |error: &ExtendedError| self.end + edns::extended_error_len(*error) <= self.limit;
-            self.opt(rcode, edns, extended_error.filter(has_room));
+            let extended_error = extended_error.filter(has_room);
+            let taken = self.end + extended_error.map_or(0, edns::extended_error_len);
+            let explanation = mem::take(&mut self.explanation);
+            let has_room = taken + edns::explanation_len(&explanation) <= self.limit;
+            self.opt(rcode, edns, extended_error, if has_room { &explanation } else { "" });
         }
     }
 
@@ -366,8 +390,9 @@ impl Response {
     }
 
     /// Writes the OPT record, the last one but for a signature.
-    fn opt(&mut self, rcode: u16, edns: &Edns, extended_error: Option<ExtendedError>) {
-        let options = edns.response_len() - OPT_LEN + extended_error.map_or(0, edns::extended_error_len);
+    fn opt(&mut self, rcode: u16, edns: &Edns, extended_error: Option<ExtendedError>, explanation: &str) {
+        let errors = extended_error.map_or(0, edns::extended_error_len) + edns::explanation_len(explanation);
+        let options = edns.response_len() - OPT_LEN + errors;
         let len = self.octets.len() + OPT_LEN + options + self.signature_len;
         let padding = if self.is_padded { edns::padding_len(len, self.size) } else { None };
         let options = options + padding.map_or(0, |padding| edns::OPTION_HEADER + padding);
@@ -381,6 +406,9 @@ impl Response {
         edns.write_response_options(self.scope, &mut self.octets);
         if let Some(error) = extended_error {
             edns::write_extended_error(error, &mut self.octets);
+        }
+        if !explanation.is_empty() {
+            edns::write_explanation(explanation, &mut self.octets);
         }
         if let Some(padding) = padding {
             edns::write_padding(padding, &mut self.octets);

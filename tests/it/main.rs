@@ -65,6 +65,7 @@ mod statements;
 mod support;
 mod targets;
 mod tcp;
+mod told;
 mod topology;
 mod transports;
 mod tsig;
