@@ -210,7 +210,7 @@ virtual_network = "spoke"
 [[private_link_resource]]
 type = "Microsoft.BotService/botServices"
 name = "contoso"
-region = "global"
+region = "westeurope"
 
 [[public_zone]]
 name = "example.test"
