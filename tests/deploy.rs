@@ -215,3 +215,12 @@ fn the_python_package_has_the_version_of_the_program() {
     let version = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
     assert!(project.lines().any(|line| line == version), "write {version} into python/pyproject.toml");
 }
+
+#[test]
+fn a_fresh_installation_refuses_everybody_and_is_yet_to_be_given_its_topology() {
+    for file in ["packages/vnetdns.toml", "packages/container.toml"] {
+        let lines = printed(&["check", file]);
+        assert!(lines.contains("nothing is declared: every query would be refused"), "{file}: {lines}");
+        assert_eq!(lines.lines().last(), Some("0 errors, 1 warning"), "{file}: {lines}");
+    }
+}

@@ -258,4 +258,4 @@ def _left(deadline: float) -> float:
 
 def _finding(finding: dict) -> str:
     place = ":".join(str(finding[key]) for key in ("file", "line", "column") if finding.get(key) is not None)
-    return f"{place}: {finding['severity']}: {finding['what']}\n  help: {finding['help']}"
+    return f"{place}: {finding['severity']}[{finding['code']}]: {finding['what']}\n  help: {finding['help']}"
