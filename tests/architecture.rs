@@ -85,6 +85,7 @@ fn the_rooms_of_azure_use_those_before_them() {
         "mistakes",
         "advice",
         "topology",
+        "seen",
         "declared",
         "edit",
     ];
