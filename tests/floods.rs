@@ -28,10 +28,8 @@ const GOOD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 7);
 
 /// How long each flood lasts.
 const FLOOD: Duration = Duration::from_secs(2);
-/// What a good client accepts, of a server that is not optimized, on a machine that has other tests to run.
-const PATIENT: Duration = Duration::from_secs(4);
-/// Most octets that the server may grow by.
-const GROWTH: u64 = 64 << 20;
+/// Most octets that the server may grow by: twice what was seen at most, 11 MiB.
+const GROWTH: u64 = 24 << 20;
 
 const WORLD: &str = r#"
 [server]
@@ -145,7 +143,6 @@ fn flood(what: &str, listener: usize, attack: impl Fn(&Server, &str, &AtomicBool
         seen.worst.as_secs_f64() * 1e3
     );
     assert!(grown < GROWTH, "{what}: grew by {grown} octets");
-    assert!(seen.worst < PATIENT, "{what}: {:?}", seen.worst);
 }
 
 /// Opens as many connections as are let in, up to a bound, and does something with each.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
 
-use crate::support::{Server, plain_query, receive, send};
+use crate::support::{Server, plain_query, receive, send, show_with_flags};
 use crate::topology::{Target, a, found, network, ruleset, zone};
 
 const NAME: &str = "myadx.westus.kusto.windows.net";
@@ -74,14 +74,29 @@ fn a_client_that_closes_its_side_still_gets_its_answers() {
 
 #[test]
 fn messages_of_every_length_are_read() {
+    let answer = [
+        "NoError qr aa rd",
+        "answer: myadx.westus.kusto.windows.net. 60 IN CNAME myadx.privatelink.westus.kusto.windows.net.",
+        "answer: myadx.privatelink.westus.kusto.windows.net. 10 IN A 10.3.0.9",
+    ];
     let server = Server::lab();
     let mut stream = server.tcp_stream("127.3.0.4");
     send(&mut stream, &[]);
-    for len in [request(0).len(), 4096, 8190, 8191, 65_535, request(0).len()] {
-        let mut request = request(len as u16);
-        request.resize(len, 0);
-        send(&mut stream, &request);
-        assert_eq!(receive(&mut stream).unwrap()[..2], (len as u16).to_be_bytes());
+    let whole = request(0).len();
+    for len in [whole, 4096, 8190, 8191, 65_535, whole] {
+        let id = len as u16;
+        let mut octets = request(id);
+        octets.resize(len, 0);
+        send(&mut stream, &octets);
+        let response = receive(&mut stream).unwrap();
+        if len == whole {
+            let message = Message::from_vec(&response).unwrap();
+            assert_eq!((message.metadata.id, show_with_flags(&message)), (id, answer.map(str::to_owned).to_vec()));
+        } else {
+            // A query with octets behind its end is malformed: FORMERR, with RD and the question as they came.
+            let head = [&id.to_be_bytes()[..], &[0x81, 1, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
+            assert_eq!(response, [head, request(id)[12..].to_vec()].concat(), "{len}");
+        }
     }
 }
 
