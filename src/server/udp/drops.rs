@@ -33,13 +33,13 @@ impl Source {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(portable_sockets)))]
 fn dropped(socket: &UdpSocket) -> Option<u32> {
     super::linux::dropped(socket)
 }
 
 /// Other systems count drops for all sockets together, where they do.
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), portable_sockets))]
 fn dropped(_: &UdpSocket) -> Option<u32> {
     None
 }

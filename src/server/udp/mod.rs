@@ -1,12 +1,13 @@
 //! UDP workers: receive a batch, respond, send.
 //!
 //! Each worker is a thread with a socket of its own, and the system spreads the clients of an address over its sockets.
-//! What a system offers for that lies behind [`Datagrams`]: batches on Linux, one datagram a call elsewhere.
+//! What a system offers for that lies behind [`Datagrams`]: batches on Linux, one datagram a call elsewhere. With
+//! `--cfg portable_sockets` Linux does as others do, so that it can be tested there.
 
 mod drops;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(portable_sockets)))]
 mod linux;
-#[cfg(any(not(target_os = "linux"), test))]
+#[cfg(any(not(target_os = "linux"), portable_sockets, test))]
 mod portable;
 
 use std::io;
@@ -29,13 +30,13 @@ use crate::wire::{Received, Response};
 
 pub(super) use drops::Source;
 pub use drops::UdpDrops;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(portable_sockets)))]
 pub(super) use linux::Socket;
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), portable_sockets))]
 pub(super) use portable::Socket;
 
 /// Datagrams of one batch.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(portable_sockets)))]
 const BATCH: usize = 64;
 /// Receive buffer of a socket, in octets, as far as the system allows: the default holds few datagrams.
 pub(super) const RECEIVE_BUFFER: usize = 4 << 20;
@@ -253,9 +254,9 @@ fn limit(
 /// Fewer workers than processors are better moved about by the system, as are those of a container that may use a
 /// share of all processors: every such container would choose the first ones.
 pub(super) fn pin(worker: usize, workers: usize) {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(portable_sockets)))]
     linux::pin(worker, workers);
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(any(not(target_os = "linux"), portable_sockets))]
     let _ = (worker, workers);
 }
 

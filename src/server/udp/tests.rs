@@ -230,7 +230,7 @@ fn the_portable_socket_answers() {
     check_waiting::<portable::Socket>();
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(portable_sockets)))]
 mod on_linux {
     use super::linux::Socket;
     use super::*;
