@@ -1,10 +1,9 @@
-//! Whole answers, kept by one worker: what a chain of aliases through several zones comes to is put together once.
+//! The answer cache of one worker. A chain of aliases through several zones is put together once.
 //!
-//! What is kept is the message without its OPT record, its question in lower case: it is found by that. ID, question and OPT
-//! record of a response are the request's. Only answers of names that exist are
-//! kept, and those only for types that the name has, or that everyone asks for: random names and types do not come
-//! in, and so push nothing out. What was kept of an earlier generation counts while the zones and views that it came from are
-//! as they were; after that it is as if it were not there.
+//! An entry is a whole message without its OPT record. Its question is in lower case, and is what the entry is found by; a
+//! response gets ID, question and OPT record from its request. Only answers for names that exist are kept, and only for types
+//! that the name has or that every client asks for, so that random names and types never evict an entry. An entry of an
+//! earlier generation stays valid while the zones and views that it came from are unchanged.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -26,15 +25,15 @@ const NONE: u16 = u16::MAX;
 const _: () = assert!(PLACES * WAYS <= NONE as usize, "every entry has a number");
 /// Inline capacity for a kept message; longer ones go to the heap.
 const SHORT: usize = 128;
-/// How many newcomers an answer that was often asked for outlasts.
+/// How many new answers an entry outlasts that was asked for often.
 const MOST_USES: u8 = 15;
 
 /// Where answers are kept from one query to the next.
 pub(super) trait Keeper {
-    /// A question on its way through.
+    /// The cache key of a query.
     type Place;
 
-    /// Where the answer to a query would be that zones have the answer to.
+    /// The key of a query that is answered from zones.
     fn place(&self, snapshot: &Snapshot, query: &Query<'_>) -> Self::Place;
 
     /// The answer to a question, if it is kept, and whether another view may have another.
@@ -58,7 +57,7 @@ pub(super) struct NothingKept;
 /// The answers that a worker keeps.
 #[derive(Debug)]
 pub(super) struct Cache {
-    /// What an entry is found by without a look at it: the ways of one place share a line of the processor's cache.
+    /// A part of each entry's hash, so that most entries need not be read; the ways of a place share a cache line.
     ways: Box<[[Way; WAYS]]>,
     entries: Vec<Entry>,
     hasher: foldhash::fast::RandomState,
@@ -188,7 +187,7 @@ impl Keeper for Cache {
         let value_of = |way: &Way| self.entries.get(usize::from(way.entry)).map_or(0, value);
         let way = ways.iter_mut().min_by_key(|way| value_of(way)).expect("there is more than one way");
         if value_of(way) > 1 {
-            // Whoever is not asked for any more makes room in the end.
+            // Every way ages, so that entries no longer asked for are evicted.
             ways.iter().for_each(|way| self.entries[usize::from(way.entry)].uses -= 1);
             return;
         }
@@ -238,16 +237,16 @@ impl Place {
     }
 }
 
-/// Whether the answer is the same for everyone with this key, and one of few: of random names and types there is no end.
+/// Whether the answer is the same for every client with this key, and no client can make such answers without end.
 fn is_worth_keeping(answer: &Answer<'_>, request: &Request<'_>) -> bool {
     let qtype = request.question.qtype;
-    // What was synthesized has the letter case of the question in it; what others said has a TTL that runs.
+    // A synthesized record has the letter case of the question; the TTL of a forwarded record counts down.
     let is_held = |set: &AnswerSet<'_>| matches!((&set.owner, &set.data), (OwnerName::Held(_), Data::Stored(_)));
     answer.rcode == Rcode::NoError
         && answer.names_exist
         && answer.origins.are_all()
         && !answer.is_alert
-        // It is no part of what is kept.
+        // An extended error is not kept.
         && answer.extended_error.is_none()
         && [&answer.answer, &answer.authority, &answer.additional].into_iter().flatten().all(is_held)
         && (matches!(qtype, RecordType::A | RecordType::AAAA) || answer.answer.iter().any(|set| set.rtype() == qtype))

@@ -1,4 +1,4 @@
-//! What becomes of a request's DNS cookie, and what is sent in place of a response where there are too many.
+//! DNS cookies: the response's cookie, and the short response that is sent to a client over its limit.
 
 use crate::dns::{Cookie, CookieState, Rcode};
 use crate::snapshot::Snapshot;
@@ -46,8 +46,8 @@ pub(super) fn prepare_refusal<'a>(
     }
 }
 
-/// Writes, in place of the response to a request, one without records that has an honest client ask again: with the
-/// cookie that comes with it where it knows of cookies (RFC 7873 §5.2.3), else over TCP, for it is truncated.
+/// Writes a response without records in place of the full one, so that an honest client asks again: with the cookie in the
+/// response if the client sent one (RFC 7873 §5.2.3), else over TCP, since the response is truncated.
 ///
 /// Returns whether there is one.
 pub fn respond_slipped(
@@ -210,7 +210,7 @@ mod tests {
         request[11] = 0;
         let expected = [b"\x12\x34\x83\x03\0\x01\0\0\0\0\0\0", QUESTION].concat();
         assert_eq!(slip(&client(), &request), expected);
-        // With one that does not do, BADCOOKIE and one that does.
+        // With an invalid cookie: BADCOOKIE, and a valid one.
         for cookie in [CLIENT_COOKIE, &[CLIENT_COOKIE, &[1; 16]].concat()] {
             let message = slip(&client(), &query(QUESTION, cookie));
             assert_eq!(message[2..4], [0x81, 7]);

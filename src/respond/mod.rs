@@ -22,7 +22,7 @@ pub(crate) use signed::{key_name, signer};
 pub enum Disposition {
     /// The response is written.
     Answered(Served),
-    /// Other servers must say something first: the request is to be answered again with their reply. Nothing is written.
+    /// Other servers must be asked first; the request is answered again with their reply. No response is written.
     Forward {
         /// The view of the client.
         view: ViewId,
@@ -40,7 +40,7 @@ pub struct Served {
     pub way: WayKind,
     /// The response's RCODE.
     pub rcode: Rcode,
-    /// Why there is no answer, where there are words for it. A client without EDNS is not told.
+    /// The extended error (RFC 8914). A client without EDNS does not receive it.
     pub extended_error: Option<ExtendedError>,
     /// Whether the view's DNS security policy wants an alert.
     pub is_alert: bool,
@@ -58,7 +58,7 @@ pub enum SignatureState {
     Absent,
     /// The client has the key.
     Valid,
-    /// It does not count, for this reason.
+    /// The signature is invalid, for this reason.
     Invalid(TsigFailure),
 }
 
@@ -70,7 +70,7 @@ pub fn respond(snapshot: &Snapshot, client: &Client, request: &[u8], response: &
     respond_observed(snapshot, client, &Received::parse(request), Replies::NONE, response, &mut ())
 }
 
-/// As [`respond`], with what other servers have said so far, and telling an observer each step of the answer.
+/// As [`respond`], with the replies of other servers so far; the observer sees each step of the answer.
 pub fn respond_observed<O: Observer>(
     snapshot: &Snapshot,
     client: &Client,
@@ -102,7 +102,7 @@ pub fn respond_with_code(
     }
 }
 
-/// Answers as [`respond`] does, and keeps answers that are likely to be wanted again. One for each worker.
+/// Answers as [`respond`] does, and caches answers. Each worker has one.
 #[derive(Debug)]
 pub struct Responder {
     cache: Cache,
@@ -115,7 +115,7 @@ impl Responder {
         Self { cache: Cache::new() }
     }
 
-    /// Whether the last response was one of the answers that are kept.
+    /// Whether the last response came from the cache.
     pub fn is_kept(&self) -> bool {
         self.cache.is_hit()
     }
@@ -174,7 +174,7 @@ fn answer_verified<O: Observer, K: Keeper>(
     }
 }
 
-/// Answers a request SERVFAIL, whatever it asks for: what should have answered it has failed.
+/// Answers a request with SERVFAIL, after answering it has panicked.
 pub fn respond_failed(
     snapshot: &Snapshot,
     client: &Client,
@@ -217,7 +217,7 @@ pub fn is_refused(snapshot: &Snapshot, client: &Client, identified: &Identified<
 
 /// Whether another view may have another answer.
 fn is_private(snapshot: &Snapshot, question: &Question<'_>, answer: &Answer<'_>) -> bool {
-    // Their hosts' addresses, or the lack of them, are as the view sees them.
+    // The addresses of their hosts, in the additional section, depend on the view.
     let has_hosts = |set: &AnswerSet<'_>| matches!(set.rtype(), RecordType::MX | RecordType::NS | RecordType::SRV);
     let leads_to_private = |set: &AnswerSet<'_>| match &set.data {
         Data::Alias(target) => snapshot.is_private(target.as_ref().as_ref()),

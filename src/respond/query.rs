@@ -6,7 +6,7 @@ use crate::snapshot::Snapshot;
 use crate::view::{Client, Identified, ViewId};
 use crate::wire::{Edns, Request};
 
-/// What every step of an answer needs to know.
+/// One query: the client, its request, and the network that the client was found to be in.
 pub(super) struct Query<'a> {
     pub(super) client: &'a Client,
     pub(super) request: &'a Request<'a>,
@@ -18,7 +18,7 @@ pub(super) struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    // Every query comes by: a call would cost as much again.
+    // Inlined because every query runs it.
     #[inline(always)]
     pub(super) fn new(snapshot: &'a Snapshot, client: &'a Client, request: &'a Request<'a>) -> Self {
         let edns = request.edns.map(|edns| cookie::prepare(snapshot, client, edns));

@@ -1,8 +1,8 @@
-//! Requests with a signature (RFC 8945 §5): it is verified before all else, and what is answered is signed.
+//! Signed requests (RFC 8945 §5): the signature is verified before anything else, and the response is signed.
 //!
-//! A signature that does not count costs the client every answer, whatever its address is: whoever signs wants to be known
-//! by the key. Over a transport where responses are encoded anew, so that a signature would not fit them, nothing signed is
-//! answered.
+//! A request with an invalid signature gets no data, whatever the client's address is: a client that signs wants to be
+//! identified by its key. Signed requests are refused over transports that encode responses again, since a signature would
+//! no longer match.
 
 use super::{Disposition, SignatureState, is_refused, refuse, view_of};
 use crate::dns::{ExtendedError, Folded, Name, Rcode};
@@ -44,7 +44,7 @@ pub(super) fn respond(
                 served.signature = SignatureState::Invalid(failure);
             }
             match (failure, key) {
-                // Whoever has the key may know that these words are ours.
+                // The client has the key, so that the response can be signed with it.
                 (TsigFailure::BadTime | TsigFailure::BadTrunc, Some(key)) => {
                     tsig.sign(response, key, Some(failure), client.now);
                 }

@@ -1,4 +1,4 @@
-//! What is known of whoever sent a request, apart from the request itself.
+//! The client: what is known of the sender of a request, apart from the request.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,8 +13,8 @@ pub struct Client {
     pub source: IpAddr,
     /// When the request came, in seconds since 1970 in UTC: signatures and cookies are for a time.
     pub now: u64,
-    /// The key that the client has shown to have. A server leaves it out: where a request is signed, that is found out when
-    /// it is answered.
+    /// The key that the client has proven to have. Servers leave it empty: the signature is verified when the request is
+    /// answered.
     pub key: Option<KeyId>,
     /// The certificate that the client has shown.
     pub certificate: Option<CertificateId>,
@@ -26,11 +26,11 @@ pub struct Client {
     pub local: Option<IpAddr>,
     /// What carried the request.
     pub transport: Transport,
-    /// The view of this client where it is given, whatever all else says.
+    /// The view, where it is given; it overrides every other way to identify the client.
     pub view: Option<ViewId>,
     /// Whether the listener takes queries from the source address at all.
     pub is_admitted: bool,
-    /// Whom the client asked, as it were.
+    /// The kind of server that the listener appears to be.
     pub persona: Persona,
     /// How long its connection may be idle, in units of 100 milliseconds, for clients that want to know (RFC 7828).
     pub keepalive: u16,
@@ -56,7 +56,8 @@ impl Client {
     }
 }
 
-/// A client as every bound counts it: an IPv4 address, or the /64 of an IPv6 address, for one host can have all of it.
+/// The client as rate limits and other bounds count it: an IPv4 address, or the /64 of an IPv6 address, since one host can
+/// use a whole /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CountedClient(IpAddr);
 

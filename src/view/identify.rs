@@ -1,14 +1,14 @@
-//! Which network a client belongs to: the first of several ways that knows.
+//! Identifies the network of a client: the first of several ways that gives a result decides.
 //!
 //! A proxy's word (PROXY protocol), then the key that signs the request (TSIG), then the certificate that the client has
-//! shown (mutual TLS), then a forwarder's word (EDNS Client Subnet), then the listener, then the source address. Who speaks for others is listed by the operator, with the clients
-//! that it may speak for; nobody else's word counts. Such a word is the last one about addresses: a client of whom a
-//! forwarder says that it is in no network is in none, whatever network the forwarder itself is in. Its key or certificate
-//! still counts, for that is the client's own proof.
+//! shown (mutual TLS), then a forwarder's word (EDNS Client Subnet), then the listener, then the source address. The operator
+//! lists forwarders with the clients that they may speak for; nobody else's word counts. What a forwarder says of its
+//! client's address overrides every other address: if that address is in no network, neither is the client, whatever network
+//! the forwarder itself is in. A key or certificate of the client still counts, since it is the client's own proof.
 //!
-//! What belongs to a network goes on belonging to it: a listener, or the address of an inbound endpoint, whose network a
-//! reload has taken away is nobody else's, and who asks there is refused. To fall back to the next way would hand the
-//! answers of another network to the clients of the one that is gone, for two may have one address space.
+//! A listener or inbound endpoint whose network a reload has removed stays bound to that network, and its clients are
+//! refused. Falling back to the next way could give clients of the removed network the answers of another one that has the
+//! same address space.
 //!
 //! An administrator's key is of no network: it lets whoever has it speak for the clients of all of them, as a forwarder that
 //! is listed for all may. Without a client subnet such a request is anyone's, and the search goes on. A certificate may be a
@@ -124,9 +124,9 @@ pub enum CertificateHolder {
     Forwarder(ForwarderId),
 }
 
-/// Who a client subnet tells of, and for how many bits of it that is so. A subnet of no length tells of nobody: the client
-/// does not want to be told of (RFC 7871 §7.1.2). Nor does one in which there are clients of several kinds; its scope
-/// then asks for a longer one.
+/// The rule that a client subnet selects, and the scope: for how many bits of the subnet the rule holds. A subnet of length
+/// 0 selects none, since the client opted out (RFC 7871 §7.1.2). A subnet that spans several rules selects none either; its
+/// scope then asks for a longer one.
 fn select_subnet(clients: &Selector, subnet: IpNet) -> (Option<&SelectorRule>, u8) {
     if subnet.prefix_len() == 0 {
         return (None, 0);
@@ -279,7 +279,7 @@ impl Eq for Certificate {}
 
 impl Identifier {
     /// Which network a client belongs to. `client_subnet` is what its query says.
-    // Every query comes by: a call would cost as much again.
+    // Inlined because every query runs it.
     #[inline(always)]
     pub fn identify(&self, client: &Client, client_subnet: Option<IpNet>) -> Identified<'_> {
         let by = |way, belonging| Identified { belonging, way, scope: 0 };
@@ -309,7 +309,7 @@ impl Identifier {
         by_rule(Way::Source(rule), rule)
     }
 
-    /// By a proxy, a key or a certificate. Apart, for most clients have none.
+    /// Identifies by a proxy, a key or a certificate. In a function of its own because most clients have none.
     #[cold]
     fn by_proof(&self, client: &Client, client_subnet: Option<IpNet>) -> Option<Identified<'_>> {
         let by_rule = |way, rule: Option<&SelectorRule>| Identified {

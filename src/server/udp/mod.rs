@@ -44,7 +44,7 @@ pub(super) const RECEIVE_BUFFER: usize = 4 << 20;
 pub(super) const SEND_BUFFER: usize = 1 << 20;
 /// How long a worker waits for a datagram before it looks whether it should stop.
 pub(super) const TICK: Duration = Duration::from_millis(100);
-/// Pause after receiving failed for another reason than that nothing came.
+/// Pause after a receive error.
 const ERROR_PAUSE: Duration = Duration::from_millis(1);
 
 /// A socket with room for a batch of datagrams and for the responses to them.
@@ -52,7 +52,7 @@ pub(super) trait Datagrams: Sized {
     /// Binds an address, on one network interface where it is named, with a socket for each of `workers`.
     fn bind(address: SocketAddr, interface: Option<&str>, workers: usize) -> io::Result<Vec<Self>>;
 
-    /// What tells the drops of this socket.
+    /// The drop counter of this socket.
     fn drops(&self) -> Source;
 
     /// Receives what has come, up to a batch, and returns the number of datagrams; 0 where none came.
@@ -78,7 +78,7 @@ pub(super) enum Verdict<L> {
     Send,
     /// There is none.
     Ignore,
-    /// There will be one: who makes it is given the way back.
+    /// The response is made later, and sent by what the closure is given.
     Later(Box<dyn FnOnce(L)>),
 }
 
@@ -91,9 +91,9 @@ pub(super) enum Wait {
     Not,
 }
 
-/// Answers datagrams until `stop` has a deadline, and then those that have already come, until that.
+/// Answers datagrams until `stop` is set, then the datagrams already received, until the deadline in it.
 ///
-/// Takes the thread that it is called on: clients that never pause hold up nobody but each other.
+/// Runs on the calling thread, which does nothing else, so that a flood delays no other work.
 pub(super) fn serve(
     mut socket: impl Datagrams,
     serving: &Arc<Serving>,
@@ -147,7 +147,7 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, worker: &mu
             count
         }
         Err(error) => {
-            // Such as an ICMP error that a client's host sent for an earlier response, where a system tells of it.
+            // For example an ICMP error for an earlier response, which some systems report here.
             tracing::debug!(%error, "receiving a datagram failed");
             serving.incidents.report(Incident::ReceiveError, error.raw_os_error(), || &error);
             std::thread::sleep(ERROR_PAUSE);
@@ -175,7 +175,7 @@ fn answer<L: Late>(
         Ok(split) => split,
         Err(refused) => {
             refused.report(&serving.incidents, from);
-            // What stands behind such a header is not read.
+            // The rest of the datagram is not read.
             let nothing = Received::parse(&[]);
             finish_dropped(serving, snapshot, (counters, tap), (from, &nothing), Kind::ProxyHeader);
             return Verdict::Ignore;
@@ -232,7 +232,7 @@ fn finish_dropped(
     Exchange::dropped(Transport::Udp, from, request, kind).finish(serving, snapshot, counters, tap);
 }
 
-/// Puts a response under the listener's limit; what becomes of it is a kind of its own where that is not what was made.
+/// Applies the listener's response rate limit; a response that is not sent whole gets a kind of its own.
 #[inline]
 fn limit(
     rules: &Rules,

@@ -123,7 +123,7 @@ impl Socket {
                 Ok(_) => return,
                 Err(refused) => {
                     let Refused { joined, rest } = *refused;
-                    // Where one alone is taken, it was not the client that could not be reached.
+                    // A single response was accepted, so that the client is reachable.
                     if self.try_send(&joined, false).unwrap_or(false) {
                         tracing::debug!("responses to one client cannot be joined; from now on each is sent alone");
                         self.joins = false;
@@ -157,7 +157,7 @@ impl Socket {
                     is_any_sent |= sent > 0;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // The time to wait for room has passed: the rest would wait as long again.
+                // The send time-out has passed, and the rest would wait as long again.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     tracing::debug!(
                         responses = messages.len() - at,
