@@ -25,11 +25,11 @@ fn explain_says_who_which_zone_and_what_was_found_at_each_step() {
 1. k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com.
    no private zone linked to vnet-n1 fits the name
    public zone eastus.prometheus.monitor.azure.com. answers
-   an alias for k8s02-workspace-abcd.privatelink.eastus.prometheus.monitor.azure.com., follows from Private Link resource k8s02-workspace (config/lab.toml:42:8)
+   an alias for k8s02-workspace-abcd.privatelink.eastus.prometheus.monitor.azure.com., follows from Private Link resource k8s02-workspace (config/lab.toml:LINE_OF_RESOURCE:8)
 
 2. k8s02-workspace-abcd.privatelink.eastus.prometheus.monitor.azure.com.
    private zone privatelink.eastus.prometheus.monitor.azure.com. in rg-n1, linked to vnet-n1, answers, and it alone
-   A found, written by private endpoint pe-k8s02 (config/lab.toml:59:8)
+   A found, written by private endpoint pe-k8s02 (config/lab.toml:LINE_OF_ENDPOINT:8)
 
 ;; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 0
 ;; flags: qr aa rd; QUERY: 1, ANSWER: 2, AUTHORITY: 0, ADDITIONAL: 0
@@ -44,6 +44,13 @@ k8s02-workspace-abcd.privatelink.eastus.prometheus.monitor.azure.com. 10 IN A 10
 Clients of vnet-n1 get the private answer, of private zone privatelink.eastus.prometheus.monitor.azure.com in rg-n1, written by \
                     private endpoint pe-k8s02.
 ";
+    let lab = include_str!("../../config/lab.toml");
+    let line = |name: &str| {
+        let declared = format!("name = \"{name}\"");
+        (lab.lines().position(|line| line == declared).unwrap() + 1).to_string()
+    };
+    let expected =
+        expected.replace("LINE_OF_RESOURCE", &line("k8s02-workspace")).replace("LINE_OF_ENDPOINT", &line("pe-k8s02"));
     assert_eq!(text, expected);
 }
 
