@@ -237,6 +237,12 @@ fn taken(inventory: &Inventory) -> HashSet<(ResourceId, IpAddr)> {
     taken
 }
 
+/// The first addresses that nobody has in a subnet of a network, so many at most.
+pub(super) fn free(inventory: &Inventory, network: &ResourceId, subnet: IpNet, most: usize) -> Vec<IpAddr> {
+    let taken = taken(inventory);
+    usable(subnet).filter(|address| !taken.contains(&(network.clone(), *address))).take(most).collect()
+}
+
 /// Where a network has not divided its address space, the first of its prefixes, one of IPv4 before others.
 fn first_subnet(network: &VirtualNetwork) -> Option<IpNet> {
     if let Some(subnet) = network.subnets.first() {

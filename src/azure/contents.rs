@@ -128,7 +128,7 @@ impl FromIterator<(NetworkId, ResolutionPolicy)> for Links {
 }
 
 /// Whether a zone's name has the label `privatelink`, or that of the one zone that differs, of Azure Virtual Desktop.
-pub(super) fn is_private_link(apex: NameRef<'_>) -> bool {
+pub(crate) fn is_private_link(apex: NameRef<'_>) -> bool {
     let is = |label: &[u8], known: &[u8]| label.eq_ignore_ascii_case(known);
     apex.labels().any(|label| is(label, b"privatelink") || is(label, b"privatelink-global"))
 }
@@ -233,7 +233,7 @@ impl ZoneContents {
     }
 
     /// Who wrote a record set of the compiled zone.
-    pub(super) fn writer(&self, owner: &Name, rtype: RecordType) -> Writer {
+    pub(crate) fn writer(&self, owner: &Name, rtype: RecordType) -> Writer {
         let written = self.compiled.as_ref().map(|compiled| &compiled.written);
         let writer = written.and_then(|written| written.get(&(owner.clone(), rtype)));
         writer.cloned().unwrap_or(Writer::Person)

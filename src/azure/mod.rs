@@ -38,6 +38,7 @@ pub use catalogue::{
 };
 pub use change::{Change, Item, LinkKey, Resource, ZoneKey};
 pub(crate) use change::{Changing, Declares};
+pub(crate) use contents::is_private_link;
 pub use contents::{Links, NetworkId, Scope, ZoneContents};
 pub use declaration::{
     AZURE_PROVIDED_DNS, Address, Allocations, CertificateHolder, ClientCertificate, ConnectionState, Declaration,

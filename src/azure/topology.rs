@@ -20,6 +20,8 @@ use super::{advice, allocate, check};
 use crate::codes::{Code, Severity};
 use crate::dns::Name;
 
+mod resources;
+
 /// A declared world that can be served: its resources, and all zones that follow from them.
 #[derive(Clone, Debug)]
 pub struct Topology {

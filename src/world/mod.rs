@@ -109,6 +109,11 @@ impl World {
         &self.snapshot
     }
 
+    /// The services that are known.
+    pub(crate) fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
     /// What is declared, and what follows from it.
     pub fn topology(&self) -> &Topology {
         &self.topology

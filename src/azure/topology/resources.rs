@@ -1,0 +1,97 @@
+//! Resources of the declared world, by identity: what the management API shows of it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::Topology;
+use crate::azure::allocate;
+use crate::azure::catalogue::{Catalogue, ResourceMember};
+use crate::azure::contents::ZoneContents;
+use crate::azure::declaration::{
+    PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService, ServiceEndpoint, VirtualNetwork,
+};
+use crate::azure::identity::{ResourceGroup, ResourceId};
+
+impl Topology {
+    /// A private zone, as declared without its record sets, and with all that it holds.
+    pub(crate) fn zone_and_contents(&self, id: &ResourceId) -> Option<(&PrivateDnsZone, &ZoneContents)> {
+        self.inventory.zone(id).map(|(at, zone)| (zone, &self.zones[at]))
+    }
+
+    /// The virtual network of an identity.
+    pub(crate) fn network_of(&self, id: &ResourceId) -> Option<&VirtualNetwork> {
+        self.inventory.network(id).map(|(_, network)| network)
+    }
+
+    /// All virtual networks, as declared.
+    pub(crate) fn virtual_networks(&self) -> impl Iterator<Item = &VirtualNetwork> {
+        self.inventory.virtual_networks.iter()
+    }
+
+    /// The Private Link resource of an identity.
+    pub(crate) fn private_link_resource(&self, id: &ResourceId) -> Option<&PrivateLinkResource> {
+        self.inventory.resource(id)
+    }
+
+    /// All Private Link resources.
+    pub(crate) fn private_link_resources(&self) -> impl Iterator<Item = &PrivateLinkResource> {
+        self.inventory.private_link_resources.iter()
+    }
+
+    /// All private link services.
+    pub(crate) fn private_link_services(&self) -> impl Iterator<Item = &PrivateLinkService> {
+        self.inventory.private_link_services.iter()
+    }
+
+    /// All private endpoints of Private Link resources that are there, each with its addresses.
+    pub(crate) fn private_endpoints(&self) -> impl Iterator<Item = &PrivateEndpoint> {
+        self.inventory.private_endpoints.iter().filter(|endpoint| !endpoint.deleted)
+    }
+
+    /// All private endpoints of private link services.
+    pub(crate) fn service_endpoints(&self) -> impl Iterator<Item = &ServiceEndpoint> {
+        self.inventory.service_endpoints.iter()
+    }
+
+    /// What an endpoint of a resource and a sub-resource has names for, where they can be formed.
+    pub(crate) fn members(
+        &self,
+        catalogue: &Catalogue,
+        resource: &ResourceId,
+        group_id: &str,
+    ) -> Vec<Arc<ResourceMember>> {
+        let resource = self.inventory.resource(resource);
+        resource.map(|resource| self.inventory.members(catalogue, resource, group_id)).unwrap_or_default()
+    }
+
+    /// The first addresses that nobody has in a subnet of a network, so many at most.
+    pub(crate) fn free_addresses(&self, network: &ResourceId, subnet: IpNet, most: usize) -> Vec<IpAddr> {
+        allocate::free(&self.inventory, network, subnet, most)
+    }
+
+    /// The resource groups that something is in, each at least once.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = ResourceGroup> {
+        self.ids().map(|id| id.resource_group().clone())
+    }
+
+    /// A resource group as it was declared, where something is in it.
+    pub(crate) fn in_group(&self, group: &ResourceGroup) -> Option<ResourceGroup> {
+        self.ids().map(ResourceId::resource_group).find(|known| *known == group).cloned()
+    }
+
+    /// The identities of resources that are within no other one.
+    fn ids(&self) -> impl Iterator<Item = &ResourceId> {
+        let networks = self.virtual_networks().map(|network| &*network.id);
+        let zones = self.private_zones().iter().map(|zone| &zone.id);
+        let resources = self.private_link_resources().map(|resource| &*resource.id);
+        let endpoints = self.private_endpoints().map(|endpoint| &*endpoint.id);
+        let service_endpoints = self.service_endpoints().map(|endpoint| &*endpoint.id);
+        let services = self.private_link_services().map(|service| &*service.id);
+        let rulesets = self.inventory.dns_forwarding_rulesets.iter().map(|ruleset| &*ruleset.id);
+        let policies = self.inventory.dns_security_policies.iter().map(|policy| &*policy.id);
+        let of_networks = networks.chain(zones).chain(resources).chain(endpoints);
+        of_networks.chain(service_endpoints).chain(services).chain(rulesets).chain(policies)
+    }
+}
