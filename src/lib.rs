@@ -35,6 +35,7 @@ pub mod import;
 pub mod incidents;
 #[cfg(test)]
 mod logged;
+pub mod management;
 pub mod observe;
 mod parallel;
 pub mod questions;

@@ -1,8 +1,7 @@
 //! `vnetdns certificate`: certificates for a lab, by an authority of its own.
 
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -12,6 +11,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::print;
+use crate::management::key_files;
 use crate::tls::{Authority, HostName, IssueError, Issued, Usage};
 
 /// How long an authority is valid, in days: ten years.
@@ -130,41 +130,13 @@ fn listed(hosts: &[HostName]) -> String {
 
 /// A file's text; `None` where there is no such file.
 fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<String>>> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(Zeroizing::new(text))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
-    }
+    key_files::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 fn write_key(path: &Path, key: &str) -> anyhow::Result<()> {
     replace(path, key, true)
 }
 
-/// Puts a whole file in the place of the one that is there, so that a server that reads it finds one or the other.
 fn replace(path: &Path, text: &str, is_secret: bool) -> anyhow::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = path.with_file_name(name);
-    let write = || {
-        // One that is left from a run that failed may be readable by others.
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt;
-            options.mode(if is_secret { 0o600 } else { 0o644 });
-        }
-        #[cfg(not(unix))]
-        let _ = is_secret;
-        let mut file = options.open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, path)
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    key_files::replace(path, text, is_secret).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -3,6 +3,7 @@
 mod catalogue;
 mod certificate;
 mod check;
+mod clients;
 mod completions;
 mod config_option;
 #[cfg(unix)]
@@ -20,6 +21,7 @@ mod log;
 mod manual;
 mod markup;
 mod matrix;
+mod resource;
 mod resources;
 mod serve;
 mod state;
@@ -67,6 +69,8 @@ enum Command {
     Test(test::Test),
     Catalogue(catalogue::CatalogueCommand),
     Forwarders(forwarders::Forwarders),
+    Clients(clients::Clients),
+    Resource(resource::Resource),
     Resources(resources::Resources),
     Certificate(certificate::Certificate),
     State(state::StateCommand),
@@ -108,6 +112,8 @@ pub fn run() -> ExitCode {
         Command::Test(test) => test.run(),
         Command::Catalogue(catalogue) => catalogue.run(),
         Command::Forwarders(forwarders) => forwarders.run(),
+        Command::Clients(clients) => clients.run(),
+        Command::Resource(resource) => resource.run(),
         Command::Resources(resources) => resources.run(),
         Command::Certificate(certificate) => certificate.run(),
         Command::State(state) => state.run(),

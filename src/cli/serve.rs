@@ -28,8 +28,9 @@ use crate::config::{
     Files, Lab, Listen, ListenAddress, ListenAddressError, LoopbackClients, Problem, Problems, ServerSettings,
 };
 use crate::control::{Aside, Control, LoadError, Loaded, Writer};
+use crate::management::{ManagementListener, made};
 use crate::observe::MetricsListener;
-use crate::server::{Server, made, raise_limit};
+use crate::server::{Server, raise_limit};
 use crate::state::Store;
 use crate::view::Transport;
 use reload::{Refused, Reloads, reload};
@@ -151,6 +152,10 @@ async fn serve(
     let writer = writer.context("cannot start the thread that writes")?;
     let server = Server::bind(control.settings().clone(), control.published().clone(), control.metrics().clone())?;
     let server = server.with_writer(writer.clone());
+    let management = match (control.settings().management.clone(), &control.settings().state) {
+        (Some(settings), Some(folder)) => Some(ManagementListener::bind(settings, folder).await?),
+        _ => None,
+    };
     let metrics = match control.settings().metrics.clone() {
         Some(settings) => Some(MetricsListener::bind(settings).await?),
         None => None,
@@ -167,7 +172,11 @@ async fn serve(
         Ready::Text => welcome(loaded, files, &listeners),
         Ready::Json => {
             let clients = clients::clients(&control.published().load());
-            ready_line(loaded, &listeners, clients, metrics.as_ref().map(MetricsListener::address))
+            let others = [
+                ("metrics", metrics.as_ref().map(MetricsListener::address)),
+                ("management", management.as_ref().map(ManagementListener::address)),
+            ];
+            ready_line(loaded, &listeners, clients, &others)
         }
     };
     let running = server.start(stop.clone())?;
@@ -177,6 +186,10 @@ async fn serve(
     if let Some(listener) = metrics {
         tracing::info!(listen = %listener.address(), "metrics and health are shown");
         tokio::spawn(listener.serve(control.metrics().clone(), control.published().clone(), stop.clone()));
+    }
+    if let (Some(listener), Some(writer)) = (management, writer.clone()) {
+        tracing::info!(listen = %listener.address(), "the management API is served");
+        tokio::spawn(listener.serve(writer, stop.clone()));
     }
     print_aside(message)?;
     tracing::info!(generation = loaded.generation.number(), listen = ?addresses, "serving");
@@ -216,7 +229,12 @@ type Listening<'a> = (SocketAddr, &'a Listen);
 /// The schema of the ready line.
 const READY_SCHEMA: &str = "vnetdns.ready/1";
 
-fn ready_line(loaded: &Loaded, listeners: &[Listening<'_>], clients: Value, metrics: Option<SocketAddr>) -> String {
+fn ready_line(
+    loaded: &Loaded,
+    listeners: &[Listening<'_>],
+    clients: Value,
+    others: &[(&str, Option<SocketAddr>)],
+) -> String {
     let addresses: Vec<_> = listeners.iter().map(|(address, _)| address).collect();
     let transports: Vec<_> = listeners.iter().map(|(_, listen)| listen.transport_name()).collect();
     let mut line = json!({
@@ -230,8 +248,8 @@ fn ready_line(loaded: &Loaded, listeners: &[Listening<'_>], clients: Value, metr
         "public_zones": loaded.counts.public_zones,
         "record_sets": loaded.counts.record_sets,
     });
-    if let Some(metrics) = metrics {
-        line["metrics"] = json!(metrics);
+    for (name, address) in others.iter().filter_map(|(name, address)| Some((name, (*address)?))) {
+        line[name] = json!(address);
     }
     if clients::are_of_networks(&clients) {
         line["clients"] = clients;

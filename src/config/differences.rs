@@ -23,6 +23,7 @@ impl ServerSettings {
             state,
             metrics,
             dnstap,
+            management,
         } = self;
         let keys = [
             ("udp_workers", *udp_workers == new.udp_workers),
@@ -33,6 +34,7 @@ impl ServerSettings {
             ("state", *state == new.state),
             ("[metrics]", *metrics == new.metrics),
             ("[dnstap]", *dnstap == new.dnstap),
+            ("[management]", *management == new.management),
         ];
         let differing = keys.into_iter().filter(|(_, is_same)| !is_same);
         let mut differences: Vec<String> = differing.map(|(key, _)| key.to_owned()).collect();

@@ -197,6 +197,10 @@ fn read_text<T>(
     declarer.read_ahead = read_ahead;
     let mut server = declarer.server(&mirror.server);
     server.metrics = mirror.metrics.as_ref().and_then(|metrics| declarer.metrics(&metrics.value));
+    server.management = mirror.management.as_ref().and_then(|management| declarer.management(&management.value));
+    if server.management.is_some() && server.state.is_none() {
+        server.state = Some(Files::relative(&path, declare::management::DEFAULT_STATE));
+    }
     server.dnstap = mirror.dnstap.as_ref().and_then(|dnstap| declarer.dnstap(dnstap));
     let cookies = declarer.cookies(&mirror.server);
     let mut declaration = declarer.declaration(mirror);

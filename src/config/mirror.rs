@@ -80,6 +80,45 @@ pub(super) struct Metrics {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Management {
+    pub(super) listen: Option<Text>,
+    #[serde(default)]
+    pub(super) mode: ManagementMode,
+    pub(super) operation_seconds: Option<Spanned<u32>>,
+    #[serde(default)]
+    pub(super) hosts: Vec<Text>,
+    #[serde(default)]
+    pub(super) client: Vec<Spanned<ManagementClient>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ManagementMode {
+    #[default]
+    Azure,
+    Fast,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ManagementClient {
+    pub(super) id: Text,
+    pub(super) secret_file: Text,
+    pub(super) access: Access,
+    #[serde(default)]
+    pub(super) subscriptions: Vec<Text>,
+    pub(super) resource_groups: Option<Spanned<Vec<Text>>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Dnstap {
     pub(super) socket: Option<Text>,
     pub(super) file: Option<Text>,

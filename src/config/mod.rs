@@ -33,8 +33,8 @@ pub use load::{Config, LayeredConfig, Read, load, load_after, load_on_loopback, 
 pub use loopback::LoopbackClients;
 pub use problem::{Place, Places, Problem, Problems};
 pub use settings::{
-    BearerToken, Chaos, DnsCookies, DnstapSettings, EncryptedTransport, Encryption, Listen, MetricsSettings,
-    ResponseRateLimit, ServerSettings,
+    BearerToken, Chaos, DnsCookies, DnstapSettings, EncryptedTransport, Encryption, Listen, ManagementClient,
+    ManagementMode, ManagementSettings, MetricsSettings, ResponseRateLimit, ServerSettings,
 };
 pub use sources::{FileChange, RecordSetChange, Sources};
 

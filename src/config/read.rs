@@ -12,9 +12,9 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::mirror::{
     Check, ClientCertificate, DnsForwardingRuleset, DnsSecurityPolicy, Dnstap, Explanations, Forwarder, Limits,
-    ManagedPrivateEndpoint, ManagedServiceEndpoint, Metrics, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource,
-    PrivateLinkService, PublicCnameFrom, PublicZone, Server, ServiceEndpoint, ServiceType, Text, TsigKey, UnknownNames,
-    Upstream, VirtualMachine, VirtualNetwork,
+    ManagedPrivateEndpoint, ManagedServiceEndpoint, Management, Metrics, PrivateDnsZone, PrivateEndpoint,
+    PrivateLinkResource, PrivateLinkService, PublicCnameFrom, PublicZone, Server, ServiceEndpoint, ServiceType, Text,
+    TsigKey, UnknownNames, Upstream, VirtualMachine, VirtualNetwork,
 };
 use super::problem::{Problems, Source};
 use super::syntax::Legible;
@@ -31,6 +31,7 @@ pub(super) struct Mirror {
     pub(super) server: Server,
     pub(super) check: Check,
     pub(super) metrics: Option<Read<Metrics>>,
+    pub(super) management: Option<Read<Management>>,
     pub(super) dnstap: Option<Spanned<Read<Dnstap>>>,
     pub(super) subscription: Option<Text>,
     pub(super) resource_group: Option<Text>,
@@ -92,6 +93,10 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
                 DeValue::Table(_) => mirror.metrics = reader.table(value),
                 _ => reader.problem(Code::WrongKind, value.span().start, "\"metrics\" is not a table", "write [metrics], once"),
             },
+            "management" => match value.get_ref() {
+                DeValue::Table(_) => mirror.management = reader.table(value),
+                _ => reader.problem(Code::WrongKind, value.span().start, "\"management\" is not a table", "write [management], once"),
+            },
             "subscription" => mirror.subscription = reader.value(value),
             "resource_group" => mirror.resource_group = reader.value(value),
             "dnstap" => match value.get_ref() {
@@ -140,7 +145,7 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
                 Code::UnknownKey,
                 at,
                 format!("unknown table or key \"{unknown}\""),
-                "known are subscription, resource_group, limits, public_cname_from, unknown_names, [server], [check], [metrics], [dnstap], [upstream], [explanations] and [[virtual_network]], [[virtual_machine]], \
+                "known are subscription, resource_group, limits, public_cname_from, unknown_names, [server], [check], [management], [metrics], [dnstap], [upstream], [explanations] and [[virtual_network]], [[virtual_machine]], \
                  [[private_dns_zone]], [[private_link_resource]], [[private_endpoint]], [[private_link_service]], [[private_link_service_type]], \
                  [[managed_private_endpoint]], [[public_zone]], [[dns_forwarding_ruleset]], [[dns_security_policy]], [[forwarder]], [[tsig_key]], \
                  [[client_certificate]]",

@@ -44,6 +44,49 @@ pub struct ServerSettings {
     pub metrics: Option<MetricsSettings>,
     /// Where queries and responses are written as dnstap frames; without it nowhere.
     pub dnstap: Option<DnstapSettings>,
+    /// The management API; without it there is none.
+    pub management: Option<ManagementSettings>,
+}
+
+/// The management API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManagementSettings {
+    /// The address; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How writes are answered.
+    pub mode: ManagementMode,
+    /// How long an operation takes in the mode of Azure.
+    pub operation_time: Duration,
+    /// Names that requests may ask for in their `Host` header, beside addresses and `localhost`; its certificate is for
+    /// them as well.
+    pub hosts: Vec<String>,
+    /// Who may ask. Without any, everybody may, which is for loopback addresses alone.
+    pub clients: Vec<ManagementClient>,
+}
+
+/// How writes are answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ManagementMode {
+    /// As Azure does: with operations, of which clients ask how they go.
+    #[default]
+    Azure,
+    /// When they are done, so that no known client waits.
+    Fast,
+}
+
+/// A client of the management API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManagementClient {
+    /// What it gives as `client_id`.
+    pub id: String,
+    /// What it gives as `client_secret`.
+    pub secret: BearerToken,
+    /// Whether it may write; it may always read.
+    pub may_write: bool,
+    /// The subscriptions that it is for; none stands for all.
+    pub subscriptions: Vec<String>,
+    /// The resource groups that it is for; none stands for all.
+    pub resource_groups: Vec<String>,
 }
 
 /// Where dnstap frames are written.
@@ -339,6 +382,7 @@ impl Default for ServerSettings {
             state: None,
             metrics: None,
             dnstap: None,
+            management: None,
         }
     }
 }

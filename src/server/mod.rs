@@ -45,6 +45,7 @@ use crate::control::Writer;
 use crate::faults::{self, Fault};
 use crate::forward::ForwardLimits;
 use crate::incidents::{Incident, Incidents, PACE};
+use crate::management::ManagementListener;
 use crate::observe::{Metrics, MetricsListener};
 use crate::snapshot::Published;
 use crate::view::ListenerId;
@@ -61,7 +62,6 @@ pub(crate) use hickory::THREAD as HICKORY_THREAD;
 pub use listeners::Listeners;
 pub use query_log::{QueryFilter, QueryLog};
 pub use udp::UdpDrops;
-pub(crate) use update::made;
 
 /// How often it is looked whether there are incidents to log.
 const WATCH: Duration = Duration::from_millis(200);
@@ -162,9 +162,10 @@ impl Server {
         let of_hickory =
             if listeners.iter().any(|listener| listener.sockets.are_hickorys()) { hickory::DESCRIPTORS } else { 0 };
         let of_metrics = settings.metrics.as_ref().map_or(0, |_| MetricsListener::DESCRIPTORS);
+        let of_management = settings.management.as_ref().map_or(0, |_| ManagementListener::DESCRIPTORS);
         let of_dnstap = settings.dnstap.as_ref().map_or(0, |_| Dnstap::DESCRIPTORS);
         let of_control = settings.control_socket.as_ref().map_or(0, |_| CONTROL_REQUESTS);
-        let bounds = bounds.fitting(sockets, of_hickory + of_metrics + of_dnstap + of_control);
+        let bounds = bounds.fitting(sockets, of_hickory + of_metrics + of_management + of_dnstap + of_control);
         let (query_log, writer) = (Arc::default(), None);
         Ok(Self { listeners, workers, settings, bounds, published, metrics, query_log, udp_drops, incidents, writer })
     }

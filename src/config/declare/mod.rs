@@ -41,6 +41,7 @@ use crate::dns::{Name, RecordType, Ttl};
 mod dnstap;
 mod machines;
 mod managed;
+pub(super) mod management;
 mod metrics;
 
 pub use encryption::Certificates;

@@ -73,6 +73,7 @@ impl Declarer<'_> {
             state: server.state.as_ref().map(|path| Files::relative(self.path, path.get_ref())),
             metrics: None,
             dnstap: None,
+            management: None,
         }
     }
 

@@ -37,7 +37,7 @@ pub(super) fn body(rtype: RecordType, ttl: Ttl, rdatas: &[Box<[u8]>], before: Op
 }
 
 /// The TTL and the records of a body; `None` where it has none.
-pub(crate) fn read(rtype: RecordType, body: &[u8]) -> Option<(Ttl, Vec<Box<[u8]>>)> {
+fn read(rtype: RecordType, body: &[u8]) -> Option<(Ttl, Vec<Box<[u8]>>)> {
     let (member, fields) = members(rtype)?;
     let body: Value = serde_json::from_slice(body).ok()?;
     let properties = body.get("properties")?;

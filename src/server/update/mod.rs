@@ -6,19 +6,17 @@
 mod body;
 mod decide;
 
-use crate::azure::{
-    Change, Origin, PRIVATE_TYPES, RecordSet, ResourceId, Topology, Writer as WrittenBy, ZoneKey, types,
-};
+use crate::azure::{Change, Origin, PRIVATE_TYPES, RecordSet, ResourceId, Topology, Writer as WrittenBy, ZoneKey};
 use crate::control::{Transaction, View, WriteError, Writer, record_set_id};
-use crate::dns::{Name, Rcode, Rdatas, TypeName};
+use crate::dns::{Name, Rcode, Rdatas};
 use crate::observe::Kind;
 use crate::respond::{Disposition, Served, respond_with_code, signer};
 use crate::snapshot::Snapshot;
-use crate::state::{Document, Edit, Key, Reader, StoreError};
+use crate::state::{Edit, Key, StoreError};
 use crate::view::Client;
 use crate::wire::{Received, Response, Update};
 use crate::zone::Zone;
-use body::{body, read};
+use body::body;
 use decide::{Changed, Set, decide};
 
 use super::Serving;
@@ -153,30 +151,4 @@ fn zone_of<'t>(topology: &'t Topology, key: &Name, update: &Update) -> Result<(&
         return Err(if seen.is_some() { Rcode::Refused } else { Rcode::NotAuth });
     }
     seen.ok_or(Rcode::NotAuth)
-}
-
-/// The changes that have made what a store holds: of record sets, each in its zone.
-pub(crate) fn made(reader: &Reader) -> Result<Vec<Change>, StoreError> {
-    let mut changes = Vec::new();
-    reader.each(|document| {
-        let change = change_of(&document);
-        if change.is_none() {
-            tracing::error!(id = %document.id, "a document of the state is no record set and is not served");
-        }
-        changes.extend(change);
-    })?;
-    Ok(changes)
-}
-
-fn change_of(document: &Document) -> Option<Change> {
-    let id: ResourceId = document.id.parse().ok()?;
-    let zone = id.parent().filter(|zone| zone.is_of_type(types::PRIVATE_DNS_ZONE))?;
-    let (_, rtype) = id.resource_type().rsplit_once('/')?;
-    let rtype = PRIVATE_TYPES.into_iter().find(|known| TypeName(*known).to_string().eq_ignore_ascii_case(rtype))?;
-    let (ttl, rdatas) = read(rtype, &document.body)?;
-    let apex: Name = zone.name().parse().ok()?;
-    let owner = Name::relative(id.name(), apex.as_ref()).ok()?;
-    let rdatas = Rdatas::new(rtype, rdatas);
-    let record_set = RecordSet { owner, rtype, ttl, rdatas, writer: WrittenBy::Person, origin: Origin::API };
-    Some(Change::PutRecordSet { zone: ZoneKey::Private(zone), record_set })
 }

@@ -1,0 +1,476 @@
+//! Answers requests for resources.
+
+use std::sync::Arc;
+
+use hyper::header::AUTHORIZATION;
+use hyper::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::audit::{Asked, Audit};
+use super::body::text;
+use super::conditions::Conditions;
+use super::error::ApiError;
+use super::identity::{Identity, Principal, TENANT};
+use super::kinds::{self, Found, Kind, Manner};
+use super::operations::{Operation, Provider};
+use super::order::{Order, Outcome};
+use super::path::{List, Scope, Target, group_id};
+use super::request::{ApiVersion, Request};
+use super::response::Response;
+use super::state::{Live, State, Unavailable, Written, refusal};
+use super::{Clock, group, list};
+use crate::azure::{ResourceGroup, ResourceId, Subscription};
+use crate::config::{ManagementMode, ManagementSettings};
+use crate::control::{Transaction, View, Writer};
+
+/// Answers requests.
+#[derive(Debug)]
+pub(super) struct Arm {
+    writer: Writer,
+    identity: Identity,
+    settings: ManagementSettings,
+    audit: Arc<Audit>,
+    clock: Clock,
+}
+
+impl Arm {
+    pub(super) fn new(
+        writer: Writer,
+        identity: Identity,
+        settings: ManagementSettings,
+        audit: Audit,
+        clock: Clock,
+    ) -> Self {
+        Self { writer, identity, settings, audit: Arc::new(audit), clock }
+    }
+
+    /// Whether a request is answered without a look at resources.
+    pub(super) fn is_about_identity(&self, request: &Request) -> bool {
+        request.segments.first().is_none_or(|first| {
+            !["subscriptions", "tenants", "providers"].iter().any(|known| first.eq_ignore_ascii_case(known))
+        })
+    }
+
+    /// Whether somebody may ask for resources at all.
+    ///
+    /// # Errors
+    /// A token is wanted, and there is none that counts.
+    pub(super) fn admit(&self, authorization: Option<&str>) -> Result<(), ApiError> {
+        self.identity.principal(authorization, self.clock.now() / 1000).map(|_| ())
+    }
+
+    /// Answers a request.
+    pub(super) async fn answer(self: Arc<Self>, request: Request) -> Response {
+        let now = self.clock.now() / 1000;
+        if let Some(answer) = self.identity.answer(&request, now) {
+            return answer.unwrap_or_else(Response::from);
+        }
+        match self.answer_about(Arc::new(request), now).await {
+            Ok(answer) => answer,
+            Err(error) => error.into(),
+        }
+    }
+
+    async fn answer_about(self: Arc<Self>, request: Arc<Request>, now: u64) -> Result<Response, ApiError> {
+        let principal = self.identity.principal(request.header(AUTHORIZATION), now)?;
+        let target = Target::parse(&request.segments)?;
+        let version = request.api_version()?;
+        let target = match (target, &request.method) {
+            (Target::List(List::Within(id, action)), &Method::POST) => Target::Action(id, action),
+            (target, _) => target,
+        };
+        let is_write = !matches!(request.method, Method::GET | Method::HEAD);
+        permitted(principal, &target, is_write)?;
+        let asked = || self.audit.asked(principal.name(), format!("{} {}", request.method, request.path), now);
+        match (target, request.method.as_str()) {
+            (Target::Resource(id), "PUT" | "PATCH") => {
+                let asked = asked();
+                self.put(id, &request, &version, asked).await
+            }
+            (Target::Resource(id), "DELETE") => {
+                let asked = asked();
+                self.delete(id, &request, &version, asked).await
+            }
+            (Target::Group(group), "PUT" | "PATCH") => {
+                let order = group::Order::new(group.clone(), &request)?;
+                let key = group.clone();
+                let decide = move |state: &dyn State, outcome: &mut Outcome| {
+                    let (is_new, written) = order.decide(state)?;
+                    outcome.is_new = is_new;
+                    Ok(written)
+                };
+                let outcome = self.submit(asked(), decide, group::refused).await?;
+                self.read_group(key, status(outcome.is_new)).await
+            }
+            (Target::Group(group), "DELETE") => {
+                let of_group = group.clone();
+                self.submit(asked(), move |state, _| group::delete(&of_group, state), group::refused).await?;
+                let operation = self.operation("DeleteResourceGroup", None);
+                if self.settings.mode == ManagementMode::Fast {
+                    return Ok(Response::empty(StatusCode::OK).finished());
+                }
+                let subscription = group.subscription();
+                Ok(operation.told_of_group(
+                    &request.base,
+                    &subscription.to_string(),
+                    version.as_str(),
+                    self.clock.now(),
+                ))
+            }
+            (Target::ProviderAction(subscription, namespace), "POST") => {
+                Ok(Response::ok(list::provider(&subscription, &namespace)))
+            }
+            (Target::Validate, "POST") => Ok(Response::ok(json!({}))),
+            (Target::Action(id, action), "POST") => Err(no_action(&id, &action)),
+            (target, "GET" | "HEAD") => {
+                let arm = self.clone();
+                let read = move || arm.read(target, &request, &version);
+                let answer = tokio::task::spawn_blocking(read).await;
+                answer.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+            }
+            _ => {
+                let message = format!("The requested resource does not support http method '{}'.", request.method);
+                Err(ApiError::front(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message))
+            }
+        }
+    }
+
+    /// Answers what changes nothing. May wait.
+    fn read(&self, target: Target, request: &Request, version: &ApiVersion) -> Result<Response, ApiError> {
+        let principal = self.identity.principal(request.header(AUTHORIZATION), self.clock.now() / 1000)?;
+        self.look(|state| self.read_of(target, request, version, principal, state))
+    }
+
+    /// Looks at what is committed and served. May wait.
+    fn look<T>(&self, look: impl FnOnce(&dyn State) -> Result<T, ApiError>) -> Result<T, ApiError> {
+        let looked = self.writer.look(|view| look(&Live(view)));
+        looked.map_err(|error| ApiError::from(Unavailable::from(error)))?
+    }
+
+    /// The same from a task: looks on a thread of its own.
+    async fn looked<T: Send + 'static>(
+        self: Arc<Self>,
+        look: impl FnOnce(&dyn State) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let looked = tokio::task::spawn_blocking(move || self.look(look)).await;
+        looked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    fn read_of(
+        &self,
+        target: Target,
+        request: &Request,
+        version: &ApiVersion,
+        principal: Principal<'_>,
+        state: &dyn State,
+    ) -> Result<Response, ApiError> {
+        let now = self.clock.now();
+        let page = list::Page::of(request)?;
+        Ok(match target {
+            Target::Tenants => {
+                let id = format!("/tenants/{TENANT}");
+                Response::ok(json!({ "value": [{ "id": id, "tenantId": TENANT, "displayName": "vnetdns",
+                                                 "countryCode": "", "domains": [], "tenantCategory": "Home" }] }))
+            }
+            Target::Subscriptions => {
+                let known = list::subscriptions(state)?;
+                let known = known.iter().filter(|id| principal.may(false, &id.to_string(), None));
+                Response::ok(json!({ "value": known.map(subscription).collect::<Vec<_>>() }))
+            }
+            Target::Subscription(id) => Response::ok(subscription(&id)),
+            Target::Providers(subscription, None) => Response::ok(json!({ "value": list::providers(&subscription) })),
+            Target::Providers(subscription, Some(namespace)) => Response::ok(list::provider(&subscription, &namespace)),
+            Target::Groups(subscription) => {
+                let groups = group::all(&subscription, state)?;
+                let groups = groups.into_iter().filter(|(key, _)| {
+                    let name = key.rsplit('/').next().unwrap_or_default();
+                    principal.may_read(&subscription.to_string(), name)
+                });
+                Response::ok(page.of_values(groups.collect(), request))
+            }
+            Target::Group(group) => match group::find(&group, state)? {
+                Some(_) if request.method == Method::HEAD => Response::empty(StatusCode::NO_CONTENT),
+                Some(found) => Response::ok(found),
+                None => return Err(ApiError::group_not_found(&group)),
+            },
+            Target::Resources(scope) => {
+                let found = list::resources(&scope, principal, state)?;
+                Response::ok(page.of_values(found, request))
+            }
+            Target::Resource(id) => self.get(&id, version, state)?,
+            Target::List(List::Within(parent, child_type)) => {
+                list::within(&parent, &child_type, &page, request, version, state)?
+            }
+            Target::List(List::In(scope, resource_type)) => {
+                if let Scope::Group(group) = &scope
+                    && group::find(group, state)?.is_none()
+                {
+                    return Err(ApiError::group_not_found(group));
+                }
+                list::in_scope(&scope, &resource_type, (&page, request, version), principal, state)?
+            }
+            Target::Operation { id, wants_result } => {
+                let url = format!("{}{}?api-version={}", request.base, request.path, version.as_str());
+                let is_private_dns = request.path.to_ascii_lowercase().contains("/privatednsoperation");
+                match Operation::from_id(&id) {
+                    Some(operation) if wants_result => operation.result(&url, now),
+                    Some(operation) => operation.status(&url, is_private_dns, now),
+                    None => {
+                        let message = format!("The operation '{id}' was not found.");
+                        return Err(ApiError::front(StatusCode::NOT_FOUND, "OperationNotFound", message));
+                    }
+                }
+            }
+            Target::ProviderAction(..) | Target::Action(..) | Target::Validate => {
+                let message = "The requested resource does not support http method 'GET'.";
+                return Err(ApiError::front(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message));
+            }
+        })
+    }
+
+    /// The kind of a resource. Those of the catalogue are looked up.
+    async fn kind_of(self: Arc<Self>, id: &ResourceId) -> Result<Arc<dyn Kind>, ApiError> {
+        if let Some(kind) = kinds::fixed(id.resource_type()) {
+            return Ok(kind);
+        }
+        let id = id.clone();
+        self.looked(move |state| kind_of(&id, state)).await
+    }
+
+    async fn read_group(self: Arc<Self>, group: ResourceGroup, status: StatusCode) -> Result<Response, ApiError> {
+        let found = self.looked(move |state| Ok(group::find(&group, state)?)).await?;
+        Ok(Response::json(status, found.unwrap_or_default()).finished())
+    }
+
+    fn get(&self, id: &ResourceId, version: &ApiVersion, state: &dyn State) -> Result<Response, ApiError> {
+        let kind = kind_of(id, state)?;
+        match kinds::find(&*kind, id, state)? {
+            Some(found) => Ok(Response::ok(kinds::show(&*kind, &found, version, state)?).with_etag()),
+            None if group::find(id.resource_group(), state)?.is_none() => {
+                Err(ApiError::group_not_found(id.resource_group()))
+            }
+            None => Err(ApiError::not_found(&kinds::canonical(&*kind, id))),
+        }
+    }
+
+    async fn put(
+        self: Arc<Self>,
+        id: ResourceId,
+        request: &Arc<Request>,
+        version: &ApiVersion,
+        asked: Asked,
+    ) -> Result<Response, ApiError> {
+        let kind = self.clone().kind_of(&id).await?;
+        let body = request.json()?;
+        let order = Order {
+            id: kinds::canonical(&*kind, &id),
+            conditions: Conditions::of(request),
+            body,
+            is_patch: request.method == Method::PATCH,
+        };
+        let of_writer = (order.clone(), kind.clone());
+        let decide =
+            move |state: &dyn State, outcome: &mut Outcome| of_writer.0.decide_put(&*of_writer.1, state, outcome);
+        let outcome = self.submit(asked, decide, |why| kind.refused(why)).await;
+        let outcome = match outcome {
+            Err(error) if self.fails_later(&*kind, &error) => {
+                return Ok(self.accepted(&*kind, "Upsert", &order.id, request, version, Some(error)));
+            }
+            outcome => outcome?,
+        };
+        let is_azure = self.settings.mode == ManagementMode::Azure;
+        match kind.manner() {
+            Manner::PrivateDns(_) if is_azure => Ok(self.accepted(&*kind, "Upsert", &order.id, request, version, None)),
+            manner => {
+                let found = outcome.found.ok_or_else(|| ApiError::not_found(&order.id))?;
+                let shown = self.clone().shown(kind.clone(), found, version.clone()).await?;
+                let answer = Response::json(status(outcome.is_new), shown).with_etag();
+                Ok(match manner {
+                    Manner::Network if is_azure => self.begun(&*kind, answer, &order, request, version),
+                    _ => answer.finished(),
+                })
+            }
+        }
+    }
+
+    async fn delete(
+        self: Arc<Self>,
+        id: ResourceId,
+        request: &Arc<Request>,
+        version: &ApiVersion,
+        asked: Asked,
+    ) -> Result<Response, ApiError> {
+        let kind = self.clone().kind_of(&id).await?;
+        let id = kinds::canonical(&*kind, &id);
+        let order = Order { id: id.clone(), conditions: Conditions::of(request), body: Value::Null, is_patch: false };
+        let of_writer = kind.clone();
+        let decide = move |state: &dyn State, outcome: &mut Outcome| order.decide_delete(&*of_writer, state, outcome);
+        let outcome = self.submit(asked, decide, |why| kind.refused(why)).await?;
+        if outcome.was_missing {
+            return Ok(Response::empty(StatusCode::NO_CONTENT).finished());
+        }
+        match kind.manner() {
+            Manner::AtOnce => Ok(Response::empty(StatusCode::OK).finished()),
+            _ if self.settings.mode == ManagementMode::Fast => Ok(Response::empty(StatusCode::OK).finished()),
+            _ => Ok(self.accepted(&*kind, "Delete", &id, request, version, None)),
+        }
+    }
+
+    /// Writes, and returns what the decision has left of what it did. `refused` says that the world does not allow it.
+    async fn submit(
+        &self,
+        asked: Asked,
+        mut decide: impl FnMut(&dyn State, &mut Outcome) -> Result<Written, ApiError> + Send + 'static,
+        refused: impl Fn(&str) -> ApiError,
+    ) -> Result<Outcome, ApiError> {
+        let (audit, of_writer) = (self.audit.clone(), asked.clone());
+        let mut is_logged = false;
+        let decided = move |view: &View<'_>| {
+            let (mut outcome, state) = (Outcome::default(), Live(view));
+            let written = decide(&state, &mut outcome)?;
+            // It may be decided again, where others get in the way.
+            if !is_logged && !written.edits.is_empty() {
+                audit.before(&of_writer, &written, &state)?;
+                is_logged = true;
+            }
+            Ok((Transaction::from(written), outcome))
+        };
+        let written = self.writer.write(decided).await.map_err(|error| refusal(error, refused));
+        self.audit.after(&asked, written.as_ref().map(|written| written.revision.0));
+        let written = written?;
+        let mut outcome = written.value;
+        if let Some(found) = &mut outcome.found {
+            found.mark = self.writer.store().id().etag(written.revision);
+        }
+        Ok(outcome)
+    }
+
+    async fn shown(self: Arc<Self>, kind: Arc<dyn Kind>, found: Found, version: ApiVersion) -> Result<Value, ApiError> {
+        let show = move |state: &dyn State| {
+            let again = match kind.has_document() {
+                true => None,
+                false => kinds::find(&*kind, &found.id, state)?,
+            };
+            Ok(kinds::show(&*kind, &again.unwrap_or(found), &version, state)?)
+        };
+        self.looked(show).await
+    }
+
+    /// Whether the service says so of an error only where it is asked how the operation goes.
+    fn fails_later(&self, kind: &dyn Kind, error: &ApiError) -> bool {
+        self.settings.mode == ManagementMode::Azure
+            && matches!(kind.manner(), Manner::PrivateDns(_))
+            && error.status == StatusCode::PRECONDITION_FAILED
+    }
+
+    fn operation(&self, kind: impl Into<String>, failure: Option<ApiError>) -> Operation {
+        let mut octets = [0; 16];
+        // Where the system gives none, the time tells operations apart as well.
+        if getrandom::fill(&mut octets).is_err() {
+            octets[..8].copy_from_slice(&self.clock.now().to_be_bytes());
+        }
+        Operation {
+            kind: kind.into(),
+            guid: super::guid(&octets),
+            ends: self.clock.now() + self.settings.operation_time.as_millis() as u64,
+            failure: failure.map(|error| (error.code, error.message)),
+        }
+    }
+
+    /// 202, and where to ask how it goes.
+    fn accepted(
+        &self,
+        kind: &dyn Kind,
+        verb: &str,
+        id: &ResourceId,
+        request: &Request,
+        version: &ApiVersion,
+        failure: Option<ApiError>,
+    ) -> Response {
+        let is_delete = verb == "Delete";
+        let (provider, name) = match kind.manner() {
+            Manner::PrivateDns(name) => (Provider::PrivateDns, name),
+            _ => (Provider::Network, "NetworkResource"),
+        };
+        let operation = self.operation(format!("{verb}{name}"), failure);
+        let answer = match is_delete {
+            true => Response::empty(StatusCode::ACCEPTED),
+            false => Response::json(StatusCode::ACCEPTED, json!({})),
+        };
+        let place = match provider {
+            Provider::PrivateDns => group_id(id.resource_group()),
+            Provider::Network => format!("/subscriptions/{}", id.resource_group().subscription()),
+        };
+        let version = version.as_str();
+        operation.told(answer, (provider, &request.base, &place, "global", version), self.clock.now())
+    }
+
+    /// The answer of the network provider to a PUT: the resource, and where to ask how it goes.
+    fn begun(
+        &self,
+        kind: &dyn Kind,
+        mut answer: Response,
+        order: &Order,
+        request: &Request,
+        version: &ApiVersion,
+    ) -> Response {
+        let operation = self.operation("UpsertNetworkResource", None);
+        let properties = answer.body.as_mut().and_then(|body| body.get_mut("properties")?.as_object_mut());
+        if let Some(properties) = properties {
+            kind.show_begun(properties);
+        }
+        let location = text(&order.body, "location").unwrap_or("global").replace(' ', "").to_ascii_lowercase();
+        let place = format!("/subscriptions/{}", order.id.resource_group().subscription());
+        let place = (Provider::Network, &*request.base, &*place, &*location, version.as_str());
+        operation.told(answer, place, self.clock.now())
+    }
+}
+
+pub(super) fn kind_of(id: &ResourceId, state: &dyn State) -> Result<Arc<dyn Kind>, ApiError> {
+    kinds::of(id.resource_type(), state.catalogue()).ok_or_else(|| {
+        let resource_type = id.resource_type();
+        let (namespace, name) = resource_type.split_once('/').unwrap_or((resource_type, ""));
+        let message = format!(
+            "The resource type '{name}' could not be found in the namespace '{namespace}': it is none of those that this \
+             server knows."
+        );
+        ApiError::front(StatusCode::NOT_FOUND, "InvalidResourceType", message)
+    })
+}
+
+fn no_action(id: &ResourceId, action: &str) -> ApiError {
+    let message = format!("The action '{action}' is not known for '{id}'.");
+    ApiError::front(StatusCode::NOT_FOUND, "InvalidAction", message)
+}
+
+fn permitted(principal: Principal<'_>, target: &Target, is_write: bool) -> Result<(), ApiError> {
+    let is_permitted = match target.scope() {
+        None => true,
+        Some((subscription, group)) => principal.may(is_write, &subscription.to_string(), group),
+    };
+    match is_permitted {
+        true => Ok(()),
+        false => {
+            let verb = if is_write { "write" } else { "read" };
+            let message = format!(
+                "The client '{}' does not have authorization to perform action '{verb}' over this scope: see \
+                 [[management.client]].",
+                principal.name()
+            );
+            Err(ApiError::front(StatusCode::FORBIDDEN, "AuthorizationFailed", message))
+        }
+    }
+}
+
+fn status(is_new: bool) -> StatusCode {
+    if is_new { StatusCode::CREATED } else { StatusCode::OK }
+}
+
+fn subscription(id: &Subscription) -> Value {
+    json!({
+        "id": format!("/subscriptions/{id}"), "subscriptionId": id.to_string(), "tenantId": TENANT,
+        "displayName": "vnetdns", "state": "Enabled", "authorizationSource": "RoleBased", "managedByTenants": [],
+        "subscriptionPolicies": { "locationPlacementId": "Public_2014-09-01", "quotaId": "PayAsYouGo_2014-09-01",
+                                  "spendingLimit": "Off" },
+    })
+}

@@ -1,0 +1,172 @@
+//! The audit log: who wrote what, as lines of JSON in a file of the state's folder.
+//!
+//! Each write has two lines of one number: what is asked, with each document before and after, which is written before the write
+//! counts; and what became of it. Where the first one cannot be written, the write is refused: nothing changes unlogged.
+
+use std::fs::{File, OpenOptions, rename};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::error::ApiError;
+use super::state::{Edit, State, Written};
+
+/// The file in the folder of the state.
+const FILE: &str = "audit.log";
+/// Most octets of a file; then another one begins, and so many of the old ones are kept.
+const MAX_OCTETS: u64 = 64 << 20;
+const KEPT: usize = 4;
+/// Most documents that a line shows.
+const MAX_SHOWN: usize = 100;
+
+/// Where lines go.
+#[derive(Debug)]
+pub(super) struct Audit {
+    path: PathBuf,
+    next: AtomicU64,
+    open: Mutex<Option<(File, u64)>>,
+}
+
+/// Who asks for what.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) client: String,
+    /// Method and path.
+    pub(super) request: String,
+    /// Seconds since 1970 in UTC.
+    pub(super) time: u64,
+    number: u64,
+}
+
+impl Audit {
+    /// That of a folder. The file is opened when there is something to write.
+    pub(super) fn new(folder: &Path) -> Self {
+        Self { path: folder.join(FILE), next: AtomicU64::new(1), open: Mutex::new(None) }
+    }
+
+    /// A write to come.
+    pub(super) fn asked(&self, client: &str, request: String, time: u64) -> Asked {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        Asked { client: client.to_owned(), request, time, number }
+    }
+
+    /// Writes down what a write comes to, before it counts.
+    ///
+    /// # Errors
+    /// It cannot be written: the disk is full or read-only.
+    pub(super) fn before(&self, asked: &Asked, written: &Written, state: &dyn State) -> Result<(), ApiError> {
+        let mut documents = Vec::new();
+        for edit in written.edits.iter().take(MAX_SHOWN) {
+            let (key, id, after) = match edit {
+                Edit::Put { id, body } => (id.to_ascii_lowercase(), id.clone(), body.clone()),
+                Edit::Delete(key) => (key.clone(), key.clone(), Value::Null),
+            };
+            let before = state.document(&key)?.map(|document| document.body);
+            documents.push(json!({ "id": id, "before": before, "after": after }));
+        }
+        let mut line = json!({
+            "time": asked.time, "write": asked.number, "client": asked.client, "request": asked.request,
+            "documents": documents,
+        });
+        let more = written.edits.len().saturating_sub(MAX_SHOWN);
+        if more > 0 {
+            line["more"] = json!(more);
+        }
+        self.write(&line).map_err(|error| {
+            let message = format!("The audit log cannot be written, so that nothing is changed: {error}.");
+            ApiError::front(hyper::StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", message)
+        })
+    }
+
+    /// Writes down what became of it: its revision, or why nothing has changed.
+    pub(super) fn after(&self, asked: &Asked, outcome: Result<u64, &ApiError>) {
+        let line = match outcome {
+            Ok(revision) => json!({ "time": asked.time, "write": asked.number, "revision": revision }),
+            Err(error) => json!({
+                "time": asked.time, "write": asked.number, "client": asked.client, "request": asked.request,
+                "refused": error.code,
+            }),
+        };
+        if let Err(error) = self.write(&line) {
+            tracing::error!(write = asked.number, path = %self.path.display(), "the audit log lacks an outcome: {error}");
+        }
+    }
+
+    fn write(&self, line: &Value) -> io::Result<()> {
+        let line = format!("{line}\n");
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.as_ref().is_some_and(|(_, octets)| octets + line.len() as u64 > MAX_OCTETS) {
+            *open = None;
+            self.rotate()?;
+        }
+        let (file, octets) = match &mut *open {
+            Some(open) => open,
+            empty => empty.insert(opened(&self.path)?),
+        };
+        match file.write_all(line.as_bytes()) {
+            Ok(()) => {
+                *octets += line.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                // A part of it may be there.
+                *open = None;
+                Err(error)
+            }
+        }
+    }
+
+    fn rotate(&self) -> io::Result<()> {
+        let old = |number: usize| self.path.with_extension(format!("log.{number}"));
+        for number in (1..KEPT).rev() {
+            match rename(old(number), old(number + 1)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        rename(&self.path, old(1))
+    }
+}
+
+fn opened(path: &Path) -> io::Result<(File, u64)> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    let octets = file.metadata()?.len();
+    if octets > 0 {
+        // Whatever was cut off ends here.
+        file.write_all(b"\n")?;
+    }
+    Ok((file, octets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_rotated_and_so_many_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit::new(folder.path());
+        for round in 0..7 {
+            audit.write(&json!({ "round": round })).unwrap();
+            // As if it were full.
+            if let Some((_, octets)) = &mut *audit.open.lock().unwrap() {
+                *octets = MAX_OCTETS;
+            }
+        }
+        let mut names: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["audit.log", "audit.log.1", "audit.log.2", "audit.log.3", "audit.log.4"]);
+        let oldest = std::fs::read_to_string(folder.path().join("audit.log.4")).unwrap();
+        assert_eq!(oldest, "{\"round\":2}\n");
+    }
+}

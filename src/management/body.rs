@@ -1,0 +1,115 @@
+//! Members of what clients send. Letter case carries no meaning, and `null` is no value.
+
+use serde_json::{Map, Value};
+
+use super::error::ApiError;
+
+/// A member of an object; `None` where it is missing or null.
+pub(super) fn get<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    let object = value.as_object()?;
+    let exact = object.get(name);
+    let found = exact.or_else(|| object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value));
+    found.filter(|value| !value.is_null())
+}
+
+/// A member of the member `properties`.
+pub(super) fn property<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    get(get(value, "properties")?, name)
+}
+
+/// A member that is text.
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    get(value, name)?.as_str()
+}
+
+/// The elements of a member that is a list.
+pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    get(value, name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// The `id` of a member that refers to a resource.
+pub(super) fn reference<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    text(get(value, name)?, "id")
+}
+
+/// `location` and `tags` of what was sent, and what else is kept of it.
+///
+/// # Errors
+/// The tags are no texts by name.
+pub(super) fn kept(body: &Value, properties: Map<String, Value>) -> Result<Value, ApiError> {
+    let mut members = Map::new();
+    if let Some(location) = text(body, "location") {
+        members.insert("location".to_owned(), Value::from(location));
+    }
+    if let Some(tags) = get(body, "tags") {
+        let tags = texts_by_name(tags, "tags")?;
+        if !tags.is_empty() {
+            members.insert("tags".to_owned(), Value::Object(tags));
+        }
+    }
+    members.insert("properties".to_owned(), Value::Object(properties));
+    Ok(Value::Object(members))
+}
+
+/// An object of texts, such as tags and metadata. Numbers and the like are written as texts; null is an empty one.
+///
+/// # Errors
+/// It is something else.
+pub(super) fn texts_by_name(value: &Value, what: &str) -> Result<Map<String, Value>, ApiError> {
+    let refused = || {
+        let message = format!("The request content was invalid: '{what}' is not an object of strings.");
+        ApiError::bad_request("InvalidRequestContent", message)
+    };
+    let members = value.as_object().ok_or_else(refused)?;
+    let member = |(name, value): (&String, &Value)| match value {
+        Value::String(_) => Ok((name.clone(), value.clone())),
+        Value::Null => Ok((name.clone(), Value::from(""))),
+        Value::Bool(_) | Value::Number(_) => Ok((name.clone(), Value::from(value.to_string()))),
+        _ => Err(refused()),
+    };
+    members.iter().map(member).collect()
+}
+
+/// What was there with the members of a PATCH in their place; within `properties` each member stands for itself.
+pub(super) fn patched(before: &Value, patch: &Value) -> Value {
+    let mut merged = before.as_object().cloned().unwrap_or_default();
+    for (name, value) in patch.as_object().into_iter().flatten() {
+        if name.eq_ignore_ascii_case("properties") {
+            let mut properties = get(before, "properties").and_then(Value::as_object).cloned().unwrap_or_default();
+            for (name, value) in value.as_object().into_iter().flatten() {
+                properties.retain(|known, _| !known.eq_ignore_ascii_case(name));
+                properties.insert(name.clone(), value.clone());
+            }
+            merged.insert("properties".to_owned(), Value::Object(properties));
+        } else {
+            merged.retain(|known, _| !known.eq_ignore_ascii_case(name));
+            merged.insert(name.clone(), value.clone());
+        }
+    }
+    Value::Object(merged)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_patch_replaces_the_members_that_it_names() {
+        let before =
+            json!({"location": "global", "tags": {"a": "1"}, "properties": {"ttl": 1, "metadata": {"k": "v"}}});
+        let patch = json!({"Tags": {"b": "2"}, "properties": {"TTL": 5}});
+        let after = json!({"location": "global", "Tags": {"b": "2"}, "properties": {"TTL": 5, "metadata": {"k": "v"}}});
+        assert_eq!(patched(&before, &patch), after);
+    }
+
+    #[test]
+    fn tags_are_texts() {
+        let tags = json!({"a": "x", "b": 1, "c": null});
+        assert_eq!(Value::Object(texts_by_name(&tags, "tags").unwrap()), json!({"a": "x", "b": "1", "c": ""}));
+        for bad in [json!([]), json!("x"), json!({"a": {}})] {
+            assert!(texts_by_name(&bad, "tags").is_err(), "{bad}");
+        }
+    }
+}

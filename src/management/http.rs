@@ -1,0 +1,291 @@
+//! The listener: HTTP/1.1 and HTTP/2 over TLS, bounded in connections, requests, octets and time.
+//!
+//! Some clients open a connection for each request and leave it idle: where there are too many, the one that has been idle
+//! for longest gives way. Requests whose `Host` is a name that is not listed are refused, so that no page that a browser on
+//! this machine shows can write under a name of its own (DNS rebinding).
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{AUTHORIZATION, HOST};
+use hyper::service::service_fn;
+use hyper::{Method, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{interval, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::Clock;
+use super::arm::Arm;
+use super::audit::Audit;
+use super::authority::{Authority, AuthorityError};
+use super::connections::{CONNECTIONS, Connection, Connections};
+use super::error::ApiError;
+use super::identity::Identity;
+use super::request::Request;
+use crate::config::ManagementSettings;
+use crate::control::Writer;
+
+/// How long a connection may take for its handshake, for the head of a request, and for its body.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often idle connections are looked for.
+const SWEEP: Duration = Duration::from_secs(5);
+/// Octets of the head of a request, at most.
+const MAX_HEAD: usize = 32 << 10;
+/// Octets of a body, at most: as Azure Resource Manager takes them. Of one that asks for a token less.
+const MAX_BODY: usize = 4 << 20;
+const MAX_FORM: usize = 64 << 10;
+/// Octets of all bodies at one time, at most, in units of 1024.
+const ALL_BODIES: usize = 64 << 10;
+/// Requests of one connection at one time, at most.
+const STREAMS: u32 = 128;
+/// Pause after an accept call failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The listener could not be bound.
+#[derive(Debug, thiserror::Error)]
+pub enum ManagementBindError {
+    /// The address is not free, or not this host's.
+    #[error("cannot listen on {address} for the management API; choose another address with [management] listen")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// It has no certificate to show.
+    #[error("the management API has no certificate to show")]
+    Authority(#[from] AuthorityError),
+}
+
+/// A bound listener that does not answer yet.
+#[derive(Debug)]
+pub struct ManagementListener {
+    listener: TcpListener,
+    address: SocketAddr,
+    settings: ManagementSettings,
+    authority: Authority,
+    audit: Audit,
+}
+
+/// What all connections have in common.
+struct Shared {
+    arm: Arc<Arm>,
+    hosts: Vec<String>,
+    bodies: Semaphore,
+    requests: AtomicU64,
+}
+
+impl ManagementListener {
+    /// Most file descriptors that it has open at one time.
+    pub const DESCRIPTORS: usize = 2 + CONNECTIONS;
+
+    /// Binds the address of the settings; port 0 takes a free one. What it shows of itself is in the folder of the state.
+    ///
+    /// # Errors
+    /// See [`ManagementBindError`].
+    pub async fn bind(settings: ManagementSettings, folder: &Path) -> Result<Self, ManagementBindError> {
+        let address = settings.listen;
+        let failed = |source| ManagementBindError::Bind { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let authority = Authority::open(folder, &settings, address.ip(), now() / 1000)?;
+        Ok(Self { listener, address, settings, authority, audit: Audit::new(folder) })
+    }
+
+    /// The address that was bound.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `stop` is cancelled; what is written goes to `writer`.
+    pub async fn serve(self, writer: Writer, stop: CancellationToken) {
+        let Self { listener, address: _, settings, authority, audit } = self;
+        let hosts = settings.hosts.clone();
+        let identity = Identity::new(authority.tokens(), settings.clients.clone());
+        let shared = Arc::new(Shared {
+            arm: Arc::new(Arm::new(writer, identity, settings, audit, Clock(Arc::new(now)))),
+            hosts,
+            bodies: Semaphore::new(ALL_BODIES),
+            requests: AtomicU64::new(0),
+        });
+        let acceptor = TlsAcceptor::from(authority.server_config());
+        let connections = Arc::new(Connections::default());
+        let mut sweep = interval(SWEEP);
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = sweep.tick() => {
+                    connections.close_idle();
+                    continue;
+                }
+                () = stop.cancelled() => break,
+            };
+            let Ok((stream, peer)) = accepted else {
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            let connection = connections.enter();
+            let (shared, acceptor) = (shared.clone(), acceptor.clone());
+            tokio::spawn(async move {
+                let closed = connection.close.clone();
+                let served = tokio::select! {
+                    served = shared.serve(stream, &acceptor, &connection) => served,
+                    () = closed.cancelled() => Ok(()),
+                };
+                if let Err(error) = served {
+                    tracing::debug!(client = %peer, error, "a connection of the management API ended");
+                }
+            });
+        }
+        connections.close_all();
+    }
+}
+
+impl Shared {
+    async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        acceptor: &TlsAcceptor,
+        connection: &Connection,
+    ) -> Result<(), String> {
+        let _ = stream.set_nodelay(true);
+        let handshake = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await;
+        let stream =
+            handshake.map_err(|_| "the handshake took too long".to_owned())?.map_err(|error| error.to_string())?;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let answer = service_fn(|request| {
+            let (shared, busy) = (self.clone(), connection.busy());
+            async move {
+                let answer = shared.answer(request).await;
+                drop(busy);
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        let io = TokioIo::new(stream);
+        let served = match is_http2 {
+            true => {
+                let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                server.timer(TokioTimer::new()).max_concurrent_streams(STREAMS).max_header_list_size(MAX_HEAD as u32);
+                server.serve_connection(io, answer).await
+            }
+            false => {
+                let mut server = hyper::server::conn::http1::Builder::new();
+                server.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEAD);
+                server.serve_connection(io, answer).await
+            }
+        };
+        served.map_err(|error| error.to_string())
+    }
+
+    async fn answer(self: Arc<Self>, request: hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let id = format!("00000000-0000-4000-8000-{number:012x}");
+        let is_head = request.method() == Method::HEAD;
+        let mut answer = match self.read(request).await {
+            Ok(request) => self.arm.clone().answer(request).await,
+            Err(error) => error.into(),
+        };
+        if is_head {
+            answer.body = None;
+        }
+        answer.into_http(&id)
+    }
+
+    /// The request with its body, where it is for this server.
+    async fn read(&self, request: hyper::Request<Incoming>) -> Result<Request, ApiError> {
+        let authority = self.own_host(&request).ok_or_else(|| {
+            let message = "This host is not served here: list it in [management] hosts.";
+            ApiError::front(StatusCode::MISDIRECTED_REQUEST, "InvalidHost", message)
+        })?;
+        if is_of_foreign_page(&request, &authority) {
+            let message = "Pages of other hosts are not answered.";
+            return Err(ApiError::front(StatusCode::FORBIDDEN, "InvalidOrigin", message));
+        }
+        let (parts, body) = request.into_parts();
+        let head = Request::new(parts.method, &parts.uri, parts.headers, Bytes::new(), &authority)?;
+        let most = match self.arm.is_about_identity(&head) {
+            true => MAX_FORM,
+            // Nobody who is not known is waited for.
+            false => self.arm.admit(head.header(AUTHORIZATION)).map(|()| MAX_BODY)?,
+        };
+        let body = self.body(body, most).await?;
+        Ok(Request { body, ..head })
+    }
+
+    async fn body(&self, body: Incoming, most: usize) -> Result<Bytes, ApiError> {
+        let too_large = || {
+            let message = format!("The request content has more than {most} octets.");
+            ApiError::front(StatusCode::PAYLOAD_TOO_LARGE, "RequestContentTooLarge", message)
+        };
+        if body.is_end_stream() {
+            return Ok(Bytes::new());
+        }
+        let expected = body.size_hint().upper().map_or(most, |octets| usize::try_from(octets).unwrap_or(usize::MAX));
+        if expected > most {
+            return Err(too_large());
+        }
+        let units = u32::try_from(expected / 1024 + 1).unwrap_or(u32::MAX);
+        let read = async {
+            let _permit = self.bodies.acquire_many(units).await;
+            Limited::new(body, most).collect().await
+        };
+        match timeout(BODY_TIMEOUT, read).await {
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+            Ok(Err(_)) => Err(ApiError::bad_request("InvalidRequestContent", "The request content could not be read.")),
+            Err(_) => {
+                let message = "The request content did not come in time.";
+                Err(ApiError::front(StatusCode::REQUEST_TIMEOUT, "RequestTimeout", message))
+            }
+        }
+    }
+
+    /// The host and port that a request is for, if that is this server: an address, which no foreign name can be,
+    /// `localhost`, or a listed name.
+    fn own_host(&self, request: &hyper::Request<Incoming>) -> Option<String> {
+        let mut hosts = request.headers().get_all(HOST).iter();
+        let host = match (request.uri().authority(), hosts.next(), hosts.next()) {
+            (Some(authority), None, None) => authority.as_str(),
+            (None, Some(host), None) => host.to_str().ok()?,
+            (Some(authority), Some(host), None) if host.as_bytes() == authority.as_str().as_bytes() => {
+                authority.as_str()
+            }
+            _ => return None,
+        };
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|octet| octet.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let address = name.trim_start_matches('[').trim_end_matches(']');
+        let is_own = address.parse::<IpAddr>().is_ok()
+            || name.eq_ignore_ascii_case("localhost")
+            || self.hosts.iter().any(|listed| listed.eq_ignore_ascii_case(name));
+        is_own.then(|| host.to_owned())
+    }
+}
+
+/// Milliseconds since 1970 in UTC.
+fn now() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as u64)
+}
+
+/// Whether a browser sends the request for a page of another host.
+fn is_of_foreign_page(request: &hyper::Request<Incoming>, own: &str) -> bool {
+    let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
+    let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, host)| host.eq_ignore_ascii_case(own));
+    header("origin").is_some_and(|origin| !is_own(origin))
+        || header("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"))
+}

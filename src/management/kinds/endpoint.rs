@@ -1,0 +1,355 @@
+//! Private endpoints, as far as the resource goes that they are.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::network::{invalid, precondition};
+use super::{Found, Kind, Manner, Put, Shown, key, zone_group};
+use crate::azure::{
+    Address, Change, ConnectionState, Declared, Origin, PrivateEndpoint, Resource, ResourceId, ResourceMember, Word,
+    types,
+};
+use crate::management::body::{get, kept, list, property, reference, text};
+use crate::management::conditions::{Failed, Spelling};
+use crate::management::error::ApiError;
+use crate::management::state::{Edit, State, Unavailable, Written};
+
+pub(super) struct Endpoint;
+
+/// The lists of connections: those that are approved by whoever makes the endpoint, and those that others approve.
+pub(super) const CONNECTIONS: [(&str, ConnectionState); 2] = [
+    ("privateLinkServiceConnections", ConnectionState::Approved),
+    ("manualPrivateLinkServiceConnections", ConnectionState::Pending),
+];
+/// Where the addresses are kept that an endpoint was given: beside its properties, and never shown so.
+const ADDRESSES: &str = "addresses";
+/// Whether the connection was approved before it was turned down, kept beside them.
+pub(super) const WAS_APPROVED: &str = "wasApproved";
+/// Members of a request that come back as they were given.
+const GIVEN: [&str; 3] = ["ipConfigurations", "customNetworkInterfaceName", "applicationSecurityGroups"];
+
+impl Kind for Endpoint {
+    fn resource_type(&self) -> String {
+        types::PRIVATE_ENDPOINT.to_owned()
+    }
+
+    fn spelling(&self) -> Spelling {
+        Spelling::Weak
+    }
+
+    fn manner(&self) -> Manner {
+        Manner::Network
+    }
+
+    fn failed(&self, failed: Failed, name: &str) -> ApiError {
+        precondition(failed, name)
+    }
+
+    fn refused(&self, why: &str) -> ApiError {
+        invalid(why)
+    }
+
+    fn keep(&self, put: &Put<'_>, state: &dyn State) -> Result<Value, ApiError> {
+        let sent = get(put.body, "properties").unwrap_or(&Value::Null);
+        let mut properties = Map::new();
+        let subnet = reference(sent, "subnet").ok_or_else(|| invalid("The property 'subnet.id' is required."))?;
+        subnet
+            .parse::<ResourceId>()
+            .map_err(|error| invalid(format!("The subnet ID '{subnet}' is invalid: {error}.")))?;
+        properties.insert("subnet".to_owned(), json!({ "id": subnet }));
+        let mut count = 0;
+        for (member, initial) in CONNECTIONS {
+            let connections = list(sent, member);
+            count += connections.len();
+            let before = put.before.and_then(|before| property(before, member));
+            let connections = connections.iter().map(|sent| kept_connection(sent, before, initial));
+            properties.insert(member.to_owned(), connections.collect::<Result<_, _>>()?);
+        }
+        if count != 1 {
+            return Err(invalid("A private endpoint has one connection."));
+        }
+        for name in GIVEN {
+            if let Some(value) = get(sent, name) {
+                properties.insert(name.to_owned(), value.clone());
+            }
+        }
+        let mut body = kept(put.body, properties)?;
+        let addresses = addresses(put, &body, state)?;
+        body[ADDRESSES] = addresses.into_iter().map(|(member, address)| (member, json!(address.to_string()))).collect();
+        if let Some(was_approved) = put.before.and_then(|before| before.get(WAS_APPROVED)) {
+            body[WAS_APPROVED] = was_approved.clone();
+        }
+        Ok(body)
+    }
+
+    fn rank(&self) -> u8 {
+        3
+    }
+
+    fn changes(&self, put: &Put<'_>, kept: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError> {
+        let zones = zone_group::zones_of(put.id, state)?;
+        Ok(vec![change(put.id, kept, zones)?])
+    }
+
+    fn delete(&self, id: &ResourceId, _: &Value, state: &dyn State) -> Result<Written, ApiError> {
+        let children = state.keys(&format!("{}/", key(id)))?;
+        let edits = children.into_iter().map(Edit::Delete).collect();
+        Ok(Written { edits, changes: vec![Change::Delete(id.clone())] })
+    }
+
+    fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value> {
+        let endpoint = find(id, state)?;
+        let status = format!("{:?}", endpoint.connection_state);
+        let is_manual = endpoint.connection_state == ConnectionState::Pending;
+        let connection = json!({ "name": endpoint.id.name(), "properties": {
+            "privateLinkServiceId": endpoint.private_link_resource.to_string(), "groupIds": [*endpoint.group_id],
+            "privateLinkServiceConnectionState": { "status": status, "description": "", "actionsRequired": "None" },
+        }});
+        let subnet = endpoint.subnet.as_ref().map_or("default", |subnet| subnet.as_str());
+        let subnet = endpoint.virtual_network.child(types::SUBNET, subnet).ok()?;
+        let lists = CONNECTIONS.map(|(member, initial)| {
+            let is_it = (initial == ConnectionState::Pending) == is_manual;
+            (member.to_owned(), if is_it { json!([connection]) } else { json!([]) })
+        });
+        let mut properties = Map::from_iter(lists);
+        properties.insert("subnet".to_owned(), json!({ "id": subnet.to_string() }));
+        Some(json!({ "location": crate::management::group::LOCATION, "properties": properties }))
+    }
+
+    fn all_declared(&self, _: Option<&ResourceId>, state: &dyn State) -> Vec<ResourceId> {
+        state.topology().private_endpoints().map(|endpoint| (*endpoint.id).clone()).collect()
+    }
+
+    fn show(&self, found: &Found, shown: &mut Shown, state: &dyn State) -> Result<(), Unavailable> {
+        shown.members.remove(ADDRESSES);
+        shown.members.remove(WAS_APPROVED);
+        let etag = shown.members.get("etag").cloned().unwrap_or_default();
+        let interface = interface_id(&found.id, &found.body);
+        let properties = shown.properties();
+        properties.insert("provisioningState".to_owned(), json!("Succeeded"));
+        properties.insert("resourceGuid".to_owned(), json!(guid_of(&found.id, "endpoint")));
+        for (member, _) in CONNECTIONS {
+            let connections = properties.get_mut(member).and_then(Value::as_array_mut);
+            for connection in connections.into_iter().flatten() {
+                let name = text(connection, "name").unwrap_or_default().to_owned();
+                connection["id"] = json!(format!("{}/{member}/{name}", found.id));
+                connection["etag"] = etag.clone();
+                connection["type"] = json!(format!("{}/{member}", types::PRIVATE_ENDPOINT));
+                connection["properties"]["provisioningState"] = json!("Succeeded");
+            }
+        }
+        properties.insert("networkInterfaces".to_owned(), json!([{ "id": interface.to_string() }]));
+        let configs = find(&found.id, state).map(|endpoint| custom_dns_configs(endpoint, state));
+        properties.insert("customDnsConfigs".to_owned(), json!(configs.unwrap_or_default()));
+        Ok(())
+    }
+
+    fn show_begun(&self, properties: &mut Map<String, Value>) {
+        properties.insert("provisioningState".to_owned(), json!("Updating"));
+        properties.insert("customDnsConfigs".to_owned(), json!([]));
+        for (member, _) in CONNECTIONS {
+            let connections = properties.get_mut(member).and_then(Value::as_array_mut);
+            for connection in connections.into_iter().flatten() {
+                connection["properties"]["privateLinkServiceConnectionState"]["description"] = json!("");
+            }
+        }
+    }
+}
+
+/// The endpoint of the world.
+pub(super) fn find<'a>(id: &ResourceId, state: &'a dyn State) -> Option<&'a PrivateEndpoint> {
+    state.topology().private_endpoints().find(|endpoint| *endpoint.id == *id)
+}
+
+/// A GUID that a resource always has.
+pub(in crate::management) fn guid_of(id: &ResourceId, what: &str) -> String {
+    crate::management::guid(&Sha256::digest(format!("{what} {}", key(id)).as_bytes()))
+}
+
+/// The network interface of an endpoint.
+pub(super) fn interface_id(id: &ResourceId, body: &Value) -> ResourceId {
+    let custom = property(body, "customNetworkInterfaceName").and_then(Value::as_str).filter(|name| !name.is_empty());
+    let by_default = || format!("{}.nic.{}", id.name(), guid_of(id, "interface"));
+    let name = custom.map_or_else(by_default, str::to_owned);
+    id.resource_group().resource(types::NETWORK_INTERFACE, &name).unwrap_or_else(|_| id.clone())
+}
+
+/// The members of an endpoint, each with its address.
+pub(super) fn members(endpoint: &PrivateEndpoint, state: &dyn State) -> Vec<(Arc<ResourceMember>, IpAddr)> {
+    let members = state.topology().members(state.catalogue(), &endpoint.private_link_resource, &endpoint.group_id);
+    let with_address = members.into_iter().filter_map(|member| {
+        let address = endpoint.ip_configurations.get(&Word::from(&*member.name))?.known()?;
+        Some((member, address))
+    });
+    with_address.collect()
+}
+
+/// Its public names, each with its private addresses.
+fn custom_dns_configs(endpoint: &PrivateEndpoint, state: &dyn State) -> Vec<Value> {
+    if endpoint.connection_state != ConnectionState::Approved {
+        return Vec::new();
+    }
+    let configs = members(endpoint, state).into_iter().map(|(member, address)| {
+        let fqdn = member.public_name.to_string();
+        json!({ "fqdn": fqdn.trim_end_matches('.'), "ipAddresses": [address.to_string()] })
+    });
+    configs.collect()
+}
+
+fn kept_connection(sent: &Value, before: Option<&Value>, initial: ConnectionState) -> Result<Value, ApiError> {
+    let name = text(sent, "name").ok_or_else(|| invalid("A connection has no name."))?;
+    let target = property(sent, "privateLinkServiceId").and_then(Value::as_str);
+    let target = target.ok_or_else(|| invalid("The property 'privateLinkServiceId' of a connection is required."))?;
+    target
+        .parse::<ResourceId>()
+        .map_err(|error| invalid(format!("The ID '{target}' of 'privateLinkServiceId' is invalid: {error}.")))?;
+    let mut properties = Map::from_iter([
+        ("privateLinkServiceId".to_owned(), json!(target)),
+        ("groupIds".to_owned(), property(sent, "groupIds").cloned().unwrap_or_else(|| json!([]))),
+    ]);
+    if let Some(message) = property(sent, "requestMessage") {
+        properties.insert("requestMessage".to_owned(), message.clone());
+    }
+    // Whoever writes the endpoint does not decide about the connection that is there.
+    let before = before.and_then(Value::as_array).into_iter().flatten();
+    let mut before =
+        before.filter(|before| property(before, "privateLinkServiceId").and_then(Value::as_str) == Some(target));
+    let known = before.find_map(|before| property(before, "privateLinkServiceConnectionState")).cloned();
+    let state = known.unwrap_or_else(|| match initial {
+        ConnectionState::Approved => connection_state("Approved", "Auto-Approved"),
+        _ => connection_state("Pending", "Awaiting Approval"),
+    });
+    properties.insert("privateLinkServiceConnectionState".to_owned(), state);
+    Ok(json!({ "name": name, "properties": properties }))
+}
+
+/// The state of a connection as endpoints show it.
+pub(super) fn connection_state(status: &str, description: &str) -> Value {
+    json!({ "status": status, "description": description, "actionsRequired": "None" })
+}
+
+/// The one connection of a body.
+pub(super) fn connection(body: &Value) -> Option<&Value> {
+    let properties = get(body, "properties")?;
+    CONNECTIONS.iter().flat_map(|(member, _)| list(properties, member)).next()
+}
+
+/// What an endpoint points at: the resource and its sub-resource.
+fn target(body: &Value) -> Result<(ResourceId, String), ApiError> {
+    let connection = connection(body).ok_or_else(|| invalid("A private endpoint has one connection."))?;
+    let id = property(connection, "privateLinkServiceId").and_then(Value::as_str);
+    let id = id.and_then(|id| id.parse().ok()).ok_or_else(|| invalid("The connection has no target."))?;
+    let groups = property(connection, "groupIds").and_then(Value::as_array);
+    let group = groups.and_then(|groups| groups.first()?.as_str()).unwrap_or_default();
+    Ok((id, group.to_owned()))
+}
+
+fn subnet(body: &Value) -> Result<ResourceId, ApiError> {
+    let id = property(body, "subnet").and_then(|subnet| text(subnet, "id"));
+    id.and_then(|id| id.parse().ok()).ok_or_else(|| invalid("The property 'subnet.id' is invalid."))
+}
+
+/// The addresses of the members: those that are given, those that they have, and the next free ones of the subnet.
+fn addresses(put: &Put<'_>, body: &Value, state: &dyn State) -> Result<BTreeMap<String, IpAddr>, ApiError> {
+    let (target, group) = target(body)?;
+    if state.topology().private_link_resource(&target).is_none() {
+        return Err(missing(put.id, &target));
+    }
+    let subnet = subnet(body)?;
+    let network = subnet.parent().ok_or_else(|| missing(put.id, &subnet))?;
+    let found = state.topology().network_of(&network).and_then(|network| network.subnet(subnet.name()));
+    let prefix = *found.ok_or_else(|| missing(put.id, &subnet))?.address_prefix;
+    let members = state.topology().members(state.catalogue(), &target, &group);
+    let given = given_addresses(body)?;
+    let is_same = |before: &&Value| self::subnet(before).is_ok_and(|before| before == subnet);
+    let before = put.before.filter(is_same).and_then(|before| before.get(ADDRESSES)).and_then(Value::as_object);
+    let mut found = BTreeMap::new();
+    for member in &members {
+        let given = given.get(&member.name.to_lowercase()).copied();
+        let had = || before.and_then(|before| before.get(&member.name)?.as_str()?.parse().ok());
+        if let Some(address) = given.or_else(had) {
+            found.insert(member.name.clone(), address);
+        }
+    }
+    let open: Vec<_> = members.iter().filter(|member| !found.contains_key(&member.name)).collect();
+    let wanted = open.len() + found.len();
+    let free = state.topology().free_addresses(&network, prefix, wanted);
+    let mut free = free
+        .into_iter()
+        .filter(|address| !found.values().any(|taken| taken == address))
+        .collect::<Vec<_>>()
+        .into_iter();
+    for member in open {
+        if found.contains_key(&member.name) {
+            continue;
+        }
+        let Some(address) = free.next() else {
+            let message = format!("Subnet {} does not have enough capacity for the IP addresses.", subnet.name());
+            return Err(ApiError::network(StatusCode::BAD_REQUEST, "SubnetIsFull", message));
+        };
+        found.insert(member.name.clone(), address);
+    }
+    Ok(found)
+}
+
+/// The addresses that a request gives, by member in lower case.
+fn given_addresses(body: &Value) -> Result<BTreeMap<String, IpAddr>, ApiError> {
+    let properties = get(body, "properties").unwrap_or(&Value::Null);
+    let mut given = BTreeMap::new();
+    for configuration in list(properties, "ipConfigurations") {
+        let member = property(configuration, "memberName").and_then(Value::as_str).unwrap_or_default();
+        let Some(address) = property(configuration, "privateIPAddress").and_then(Value::as_str) else { continue };
+        let parsed = address.parse().map_err(|_| invalid(format!("The address '{address}' is invalid.")))?;
+        given.insert(member.to_lowercase(), parsed);
+    }
+    Ok(given)
+}
+
+fn missing(id: &ResourceId, target: &ResourceId) -> ApiError {
+    let message = format!(
+        "Resource {target} referenced by resource {id} was not found. Please make sure that the referenced resource exists, \
+         and that both resources are in the same region."
+    );
+    ApiError::network(StatusCode::BAD_REQUEST, "InvalidResourceReference", message)
+}
+
+/// The endpoint as the world takes it.
+pub(super) fn change(id: &ResourceId, body: &Value, zones: Vec<ResourceId>) -> Result<Change, ApiError> {
+    let origin = Origin::API;
+    let (target, group) = target(body)?;
+    let subnet = subnet(body)?;
+    let network = subnet.parent().ok_or_else(|| missing(id, &subnet))?;
+    let status = connection(body).and_then(|connection| property(connection, "privateLinkServiceConnectionState"));
+    let connection_state = match status.and_then(|status| text(status, "status")) {
+        Some("Approved") => ConnectionState::Approved,
+        Some("Rejected") => ConnectionState::Rejected,
+        Some("Disconnected") => ConnectionState::Disconnected,
+        _ => ConnectionState::Pending,
+    };
+    let kept = body.get(ADDRESSES).and_then(Value::as_object);
+    let addresses = kept.into_iter().flatten().filter_map(|(member, address)| {
+        let address: IpAddr = address.as_str()?.parse().ok()?;
+        Some((Word::from(&**member), Declared::new(Address::Known(address), origin)))
+    });
+    let endpoint = PrivateEndpoint {
+        id: Declared::new(id.clone(), origin),
+        virtual_network: Declared::new(network, origin),
+        subnet: Some(Declared::new(subnet.name().to_owned(), origin)),
+        private_link_resource: Declared::new(target, origin),
+        group_id: Declared::new(group, origin),
+        connection_state,
+        ip_configurations: addresses.collect(),
+        has_unknown_addresses: false,
+        private_dns_zone_group: zones.into_iter().map(|zone| Declared::new(zone, origin)).collect(),
+        // What a connection that is turned down has written goes with it.
+        was_approved: matches!(connection_state, ConnectionState::Rejected | ConnectionState::Disconnected)
+            && body.get(WAS_APPROVED) == Some(&Value::Bool(true)),
+        deleted: false,
+    };
+    Ok(Change::Put(Resource::PrivateEndpoint(endpoint)))
+}

@@ -1,0 +1,172 @@
+//! Virtual network links of private DNS zones.
+
+use serde_json::{Map, Value, json};
+
+use super::zone::bad_request;
+use super::{Found, Kind, Manner, Put, Shown};
+use crate::azure::{
+    self, Change, Declared, Origin, ResolutionPolicy, ResourceId, VirtualNetworkLink, link_names, types,
+};
+use crate::management::body::{kept, property, reference, text};
+use crate::management::conditions::{Failed, Spelling};
+use crate::management::error::ApiError;
+use crate::management::state::{State, Unavailable, Written};
+
+pub(super) struct Link;
+
+impl Kind for Link {
+    fn resource_type(&self) -> String {
+        format!("{}/{}", types::PRIVATE_DNS_ZONE, types::VIRTUAL_NETWORK_LINK)
+    }
+
+    fn spelling(&self) -> Spelling {
+        Spelling::Quoted
+    }
+
+    fn manner(&self) -> Manner {
+        Manner::PrivateDns("VirtualNetworkLink")
+    }
+
+    fn failed(&self, failed: Failed, name: &str) -> ApiError {
+        failed.of("Virtual Network Link", name)
+    }
+
+    fn refused(&self, why: &str) -> ApiError {
+        bad_request(why)
+    }
+
+    fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {
+        let properties = put.body.get("properties").unwrap_or(&Value::Null);
+        let network = reference(properties, "virtualNetwork");
+        // A PATCH may leave it out, and it never changes.
+        let before = put.before.and_then(|before| reference(property_object(before), "virtualNetwork"));
+        let network = network.or(before).ok_or_else(|| bad_request("The property 'virtualNetwork.id' is required."))?;
+        let named: ResourceId = network
+            .parse()
+            .map_err(|error| bad_request(format!("The virtual network ID '{network}' is invalid: {error}.")))?;
+        if before.is_some_and(|before| before.parse() != Ok(named.clone())) {
+            return Err(bad_request("The property 'virtualNetwork' cannot be changed."));
+        }
+        let registration = property(put.body, "registrationEnabled").map_or(Some(false), Value::as_bool);
+        let registration =
+            registration.ok_or_else(|| bad_request("The property 'registrationEnabled' must be true or false."))?;
+        let policy = match text(properties, "resolutionPolicy") {
+            None => "Default",
+            Some(policy) if policy.eq_ignore_ascii_case("Default") => "Default",
+            Some(policy) if policy.eq_ignore_ascii_case("NxDomainRedirect") => "NxDomainRedirect",
+            Some(policy) => return Err(bad_request(format!("The resolution policy '{policy}' is invalid."))),
+        };
+        let kept_properties = Map::from_iter([
+            ("virtualNetwork".to_owned(), json!({ "id": network })),
+            ("registrationEnabled".to_owned(), json!(registration)),
+            ("resolutionPolicy".to_owned(), json!(policy)),
+        ]);
+        let mut body = kept(put.body, kept_properties)?;
+        body["location"] = json!("global");
+        Ok(body)
+    }
+
+    fn check(&self, put: &Put<'_>, kept: &Value, state: &dyn State) -> Result<(), ApiError> {
+        let zone = put.id.parent().ok_or_else(|| ApiError::not_found(put.id))?;
+        let network = network_of(kept)?;
+        if state.topology().network(&network).is_none() {
+            return Err(bad_request(format!("The virtual network '{network}' could not be found.")));
+        }
+        overlap(put.id, &zone, &network, state)
+    }
+
+    fn rank(&self) -> u8 {
+        1
+    }
+
+    fn changes(&self, put: &Put<'_>, kept: &Value, _: &dyn State) -> Result<Vec<Change>, ApiError> {
+        let zone = put.id.parent().ok_or_else(|| ApiError::not_found(put.id))?;
+        let properties = property_object(kept);
+        let network = network_of(kept)?;
+        let origin = Origin::API;
+        // The service takes it for every zone, and falls back for those of Private Link.
+        let falls_back = super::zone::apex(&zone).is_some_and(|apex| azure::is_private_link(apex.as_ref()));
+        let policy = match text(properties, "resolutionPolicy") {
+            Some("NxDomainRedirect") if falls_back => ResolutionPolicy::NxDomainRedirect,
+            _ => ResolutionPolicy::Default,
+        };
+        let link = VirtualNetworkLink {
+            link: azure::Link {
+                name: Some(Declared::new(put.id.name().to_owned(), origin)),
+                virtual_network: Declared::new(network, origin),
+            },
+            registration_enabled: property(kept, "registrationEnabled").and_then(Value::as_bool).unwrap_or(false),
+            resolution_policy: policy,
+        };
+        Ok(vec![Change::PutLink { zone, link }])
+    }
+
+    fn delete(&self, id: &ResourceId, _: &Value, _: &dyn State) -> Result<Written, ApiError> {
+        Ok(Written { edits: Vec::new(), changes: vec![Change::Delete(id.clone())] })
+    }
+
+    fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value> {
+        let (zone, _) = state.topology().zone_and_contents(&id.parent()?)?;
+        let links = &zone.virtual_network_links;
+        let names = link_names(links.iter().map(|link| &link.link));
+        let at = names.iter().position(|name| name.eq_ignore_ascii_case(id.name()))?;
+        let link = &links[at];
+        let policy = match link.resolution_policy {
+            ResolutionPolicy::Default => "Default",
+            ResolutionPolicy::NxDomainRedirect => "NxDomainRedirect",
+        };
+        Some(json!({ "location": "global", "properties": {
+            "virtualNetwork": { "id": link.link.virtual_network.to_string() },
+            "registrationEnabled": link.registration_enabled,
+            "resolutionPolicy": policy,
+        }}))
+    }
+
+    fn all_declared(&self, parent: Option<&ResourceId>, state: &dyn State) -> Vec<ResourceId> {
+        let zone = parent.and_then(|zone| state.topology().zone_and_contents(zone));
+        let Some((zone, _)) = zone else { return Vec::new() };
+        let names = link_names(zone.virtual_network_links.iter().map(|link| &link.link));
+        names.iter().filter_map(|name| zone.id.child(types::VIRTUAL_NETWORK_LINK, name).ok()).collect()
+    }
+
+    fn show(&self, _: &Found, shown: &mut Shown, _: &dyn State) -> Result<(), Unavailable> {
+        let knows_policy = shown.version.is_since("2024-06-01");
+        let properties = shown.properties();
+        if !knows_policy {
+            properties.remove("resolutionPolicy");
+        }
+        properties.insert("provisioningState".to_owned(), json!("Succeeded"));
+        properties.insert("virtualNetworkLinkState".to_owned(), json!("Completed"));
+        Ok(())
+    }
+}
+
+fn property_object(body: &Value) -> &Value {
+    body.get("properties").unwrap_or(&Value::Null)
+}
+
+fn network_of(body: &Value) -> Result<ResourceId, ApiError> {
+    let network = reference(property_object(body), "virtualNetwork").and_then(|id| id.parse().ok());
+    network.ok_or_else(|| bad_request("The property 'virtualNetwork.id' is required."))
+}
+
+/// A network is linked to one zone of a name.
+fn overlap(id: &ResourceId, zone: &ResourceId, network: &ResourceId, state: &dyn State) -> Result<(), ApiError> {
+    let apex = super::zone::apex(zone);
+    let same_name = state.topology().private_zones().iter().filter(|other| Some(&*other.name) == apex.as_ref());
+    for other in same_name {
+        let names = link_names(other.virtual_network_links.iter().map(|link| &link.link));
+        let links = other.virtual_network_links.iter().zip(names);
+        let is_another = |(link, name): &(&VirtualNetworkLink, String)| {
+            *link.link.virtual_network == *network && !(other.id == *zone && name.eq_ignore_ascii_case(id.name()))
+        };
+        if links.into_iter().any(|link| is_another(&link)) {
+            let (one, two) = (zone.name(), other.id.name());
+            return Err(bad_request(format!(
+                "A virtual network cannot be linked to multiple zones with overlapping namespaces. You tried to link \
+                 virtual network with '{one}' and '{two}' zones."
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,351 @@
+//! Virtual networks and their subnets. A network and its subnets are one thing, whichever of the two is written: each subnet
+//! has a document of its own, and a network shows those that are within it.
+
+use hyper::StatusCode;
+use ipnet::IpNet;
+use serde_json::{Map, Value, json};
+
+use super::{Found, Kind, Manner, Put, Shown, find, key, of_document};
+use crate::azure::{Address, Change, Declared, Origin, Resource, ResourceId, VirtualNetwork, types};
+use crate::management::body::{get, kept, list, property, text};
+use crate::management::conditions::{Failed, Spelling};
+use crate::management::error::ApiError;
+use crate::management::kinds::endpoint;
+use crate::management::state::{Edit, State, Unavailable, Written};
+
+pub(super) struct Network;
+pub(super) struct Subnet;
+
+/// Members that only the service writes.
+const OWN: [&str; 3] = ["provisioningState", "resourceGuid", "subnets"];
+
+impl Kind for Network {
+    fn resource_type(&self) -> String {
+        types::VIRTUAL_NETWORK.to_owned()
+    }
+
+    fn spelling(&self) -> Spelling {
+        Spelling::Weak
+    }
+
+    fn manner(&self) -> Manner {
+        Manner::Network
+    }
+
+    fn failed(&self, failed: Failed, name: &str) -> ApiError {
+        precondition(failed, name)
+    }
+
+    fn refused(&self, why: &str) -> ApiError {
+        invalid(why)
+    }
+
+    fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {
+        if text(put.body, "location").is_none() {
+            let message = "The location property is required for this definition.";
+            return Err(ApiError::bad_request("LocationRequired", message));
+        }
+        prefixes(put.body)?;
+        servers(put.body)?;
+        let mut properties = get(put.body, "properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        properties.retain(|name, _| !OWN.iter().any(|own| own.eq_ignore_ascii_case(name)));
+        let mut body = kept(put.body, properties)?;
+        // The network provider keeps tags of which there are none.
+        if let Some(tags) = get(put.body, "tags").filter(|tags| tags.as_object().is_some_and(Map::is_empty)) {
+            body["tags"] = tags.clone();
+        }
+        Ok(body)
+    }
+
+    fn edits(&self, put: &Put<'_>, state: &dyn State) -> Result<Vec<Edit>, ApiError> {
+        let Some(after) = sent_subnets(put)? else { return Ok(Vec::new()) };
+        let prefix = format!("{}/{}/", key(put.id), types::SUBNET.to_ascii_lowercase());
+        let mut edits = Vec::new();
+        for before in state.keys(&prefix)? {
+            if !after.iter().any(|(id, _)| key(id) == before) {
+                let name = before.rsplit('/').next().unwrap_or_default();
+                unused(put.id, name, state)?;
+                edits.push(Edit::Delete(before));
+            }
+        }
+        for (id, body) in after {
+            // One that stays as it was keeps its ETag.
+            let before = state.document(&key(&id))?;
+            if before.is_none_or(|before| before.body != body) {
+                edits.push(Edit::Put { id: id.to_string(), body });
+            }
+        }
+        Ok(edits)
+    }
+
+    fn changes(&self, put: &Put<'_>, kept: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError> {
+        let subnets = match sent_subnets(put)? {
+            Some(subnets) => subnets,
+            None => subnets_of(put.id, state)?,
+        };
+        Ok(vec![change(put.id, kept, &subnets, state)?])
+    }
+
+    fn delete(&self, id: &ResourceId, _: &Value, state: &dyn State) -> Result<Written, ApiError> {
+        for (subnet, _) in subnets_of(id, state)? {
+            unused(id, subnet.name(), state)?;
+        }
+        let children = state.keys(&format!("{}/", key(id)))?;
+        let edits = children.into_iter().map(Edit::Delete).collect();
+        Ok(Written { edits, changes: vec![Change::Delete(id.clone())] })
+    }
+
+    fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value> {
+        let network = state.topology().network_of(id)?;
+        let prefixes: Vec<_> = network.address_space.iter().map(ToString::to_string).collect();
+        let servers = network.dns_servers.iter().filter_map(|server| server.known());
+        let servers: Vec<_> = servers.map(|server| server.ip().to_string()).collect();
+        Some(json!({ "location": crate::management::group::LOCATION, "properties": {
+            "addressSpace": { "addressPrefixes": prefixes }, "dhcpOptions": { "dnsServers": servers },
+        }}))
+    }
+
+    fn all_declared(&self, _: Option<&ResourceId>, state: &dyn State) -> Vec<ResourceId> {
+        state.topology().virtual_networks().map(|network| (*network.id).clone()).collect()
+    }
+
+    fn show(&self, found: &Found, shown: &mut Shown, state: &dyn State) -> Result<(), Unavailable> {
+        let mut subnets = Vec::new();
+        for (id, body) in subnets_of(&found.id, state)? {
+            let of_subnet = match state.document(&key(&id))? {
+                Some(document) => of_document(&Subnet, &id, document),
+                None => super::of_declared(&Subnet, &id, body),
+            };
+            subnets.push(super::show(&Subnet, &of_subnet, &shown.version, state)?);
+        }
+        let has_policies = shown.version.is_since("2024-05-01");
+        let properties = shown.properties();
+        properties.insert("provisioningState".to_owned(), json!("Succeeded"));
+        properties.insert("resourceGuid".to_owned(), json!(endpoint::guid_of(&found.id, "network")));
+        properties.insert("subnets".to_owned(), json!(subnets));
+        properties.entry("virtualNetworkPeerings").or_insert(json!([]));
+        properties.entry("enableDdosProtection").or_insert(json!(false));
+        if has_policies {
+            properties.entry("privateEndpointVNetPolicies").or_insert(json!("Disabled"));
+        }
+        let options = properties.entry("dhcpOptions").or_insert(json!({}));
+        if let Some(options) = options.as_object_mut() {
+            options.entry("dnsServers").or_insert(json!([]));
+        }
+        Ok(())
+    }
+}
+
+impl Kind for Subnet {
+    fn resource_type(&self) -> String {
+        format!("{}/{}", types::VIRTUAL_NETWORK, types::SUBNET)
+    }
+
+    fn spelling(&self) -> Spelling {
+        Spelling::Weak
+    }
+
+    fn manner(&self) -> Manner {
+        Manner::Network
+    }
+
+    fn failed(&self, failed: Failed, name: &str) -> ApiError {
+        precondition(failed, name)
+    }
+
+    fn refused(&self, why: &str) -> ApiError {
+        ApiError::network(StatusCode::BAD_REQUEST, "NetcfgInvalidSubnet", why)
+    }
+
+    fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {
+        kept_subnet(put.id, put.body)
+    }
+
+    fn changes(&self, put: &Put<'_>, kept: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError> {
+        let network = put.id.parent().ok_or_else(|| ApiError::not_found(put.id))?;
+        let parent = find(&Network, &network, state)?.ok_or_else(|| ApiError::parent_not_found(put.id, &network))?;
+        let mut subnets = subnets_of(&network, state)?;
+        match subnets.iter_mut().find(|(id, _)| id == put.id) {
+            Some((_, body)) => body.clone_from(kept),
+            None => subnets.push((put.id.clone(), kept.clone())),
+        }
+        Ok(vec![change(&network, &parent.body, &subnets, state)?])
+    }
+
+    fn delete(&self, id: &ResourceId, _: &Value, state: &dyn State) -> Result<Written, ApiError> {
+        let network = id.parent().ok_or_else(|| ApiError::not_found(id))?;
+        unused(&network, id.name(), state)?;
+        let parent = find(&Network, &network, state)?.ok_or_else(|| ApiError::parent_not_found(id, &network))?;
+        let mut subnets = subnets_of(&network, state)?;
+        subnets.retain(|(known, _)| known != id);
+        Ok(Written { edits: Vec::new(), changes: vec![change(&network, &parent.body, &subnets, state)?] })
+    }
+
+    fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value> {
+        let subnet = state.topology().network_of(&id.parent()?)?.subnet(id.name())?;
+        Some(json!({ "properties": { "addressPrefix": subnet.address_prefix.to_string() } }))
+    }
+
+    fn all_declared(&self, parent: Option<&ResourceId>, state: &dyn State) -> Vec<ResourceId> {
+        let network = parent.and_then(|network| state.topology().network_of(network));
+        let subnets =
+            network.into_iter().flat_map(|network| network.subnets.iter().map(|subnet| network.subnet_id(subnet)));
+        subnets.collect()
+    }
+
+    fn show(&self, _: &Found, shown: &mut Shown, _: &dyn State) -> Result<(), Unavailable> {
+        let properties = shown.properties();
+        properties.insert("provisioningState".to_owned(), json!("Succeeded"));
+        properties.entry("delegations").or_insert(json!([]));
+        properties.entry("privateEndpointNetworkPolicies").or_insert(json!("Disabled"));
+        properties.entry("privateLinkServiceNetworkPolicies").or_insert(json!("Enabled"));
+        Ok(())
+    }
+}
+
+/// The subnets that a network is sent with; `None` where it leaves them as they are.
+fn sent_subnets(put: &Put<'_>) -> Result<Option<Vec<(ResourceId, Value)>>, ApiError> {
+    let Some(Value::Array(sent)) = property(put.body, "subnets") else { return Ok(None) };
+    let subnet = |sent: &Value| {
+        let name = text(sent, "name").ok_or_else(|| invalid("A subnet has no name."))?;
+        let id =
+            put.id.child(types::SUBNET, name).map_err(|_| invalid(format!("The subnet name '{name}' is invalid.")))?;
+        let body = kept_subnet(&id, sent)?;
+        Ok((id, body))
+    };
+    sent.iter().map(subnet).collect::<Result<_, _>>().map(Some)
+}
+
+fn kept_subnet(id: &ResourceId, body: &Value) -> Result<Value, ApiError> {
+    prefix(body).ok_or_else(|| {
+        let message = format!("The address prefix of subnet '{}' is missing or invalid.", id.name());
+        ApiError::network(StatusCode::BAD_REQUEST, "InvalidAddressPrefixFormat", message)
+    })?;
+    let mut properties = get(body, "properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    for own in ["provisioningState", "privateEndpoints", "ipConfigurations", "purpose"] {
+        properties.retain(|name, _| !own.eq_ignore_ascii_case(name));
+    }
+    Ok(json!({ "properties": properties }))
+}
+
+/// The prefix of a subnet, one of IPv4 before others.
+fn prefix(body: &Value) -> Option<IpNet> {
+    let properties = get(body, "properties")?;
+    let many = list(properties, "addressPrefixes").iter().filter_map(Value::as_str);
+    let all: Option<Vec<IpNet>> =
+        text(properties, "addressPrefix").into_iter().chain(many).map(|text| text.parse().ok()).collect();
+    let all = all?;
+    all.iter().find(|prefix| matches!(prefix, IpNet::V4(_))).or_else(|| all.first()).copied()
+}
+
+/// The subnets of a network: documents, and what else the world has.
+fn subnets_of(network: &ResourceId, state: &dyn State) -> Result<Vec<(ResourceId, Value)>, Unavailable> {
+    let mut found = Vec::new();
+    for document in state.keys(&format!("{}/{}/", key(network), types::SUBNET.to_ascii_lowercase()))? {
+        if let Some(document) = state.document(&document)?
+            && let Ok(id) = document.id.parse::<ResourceId>()
+        {
+            found.push((id, document.body));
+        }
+    }
+    for id in Subnet.all_declared(Some(network), state) {
+        if !found.iter().any(|(known, _)| *known == id)
+            && let Some(body) = Subnet.declared(&id, state)
+        {
+            found.push((id, body));
+        }
+    }
+    Ok(found)
+}
+
+/// The network as the world takes it. What the API does not know of it, such as inbound endpoints, stays.
+fn change(
+    id: &ResourceId,
+    body: &Value,
+    subnets: &[(ResourceId, Value)],
+    state: &dyn State,
+) -> Result<Change, ApiError> {
+    let origin = Origin::API;
+    let mut network = match state.topology().network_of(id) {
+        Some(network) => network.clone(),
+        None => VirtualNetwork::new(Declared::new(id.clone(), origin)),
+    };
+    let prefixes = prefixes(body)?;
+    network.address_space = prefixes.into_iter().map(|prefix| Declared::new(prefix, origin)).collect();
+    let servers = servers(body)?.into_iter().map(|address| Declared::new(Address::Known((address, 53).into()), origin));
+    network.dns_servers = servers.collect();
+    network.subnets.clear();
+    for (subnet, body) in subnets {
+        let prefix = prefix(body).ok_or_else(|| invalid("The address prefix of a subnet is invalid."))?;
+        let is_within = network.address_space.iter().any(|space| space.contains(&prefix));
+        if !is_within {
+            let message = format!(
+                "Subnet '{}' is not valid because its IP address range is outside the IP address range of virtual network \
+                 '{}'.",
+                subnet.name(),
+                id.name()
+            );
+            return Err(ApiError::network(StatusCode::BAD_REQUEST, "NetcfgSubnetRangeOutsideVnet", message));
+        }
+        network.subnets.push(crate::azure::Subnet {
+            name: Declared::new(subnet.name().to_owned(), origin),
+            address_prefix: Declared::new(prefix, origin),
+        });
+    }
+    Ok(Change::Put(Resource::VirtualNetwork(network)))
+}
+
+fn prefixes(body: &Value) -> Result<Vec<IpNet>, ApiError> {
+    let space = property(body, "addressSpace").unwrap_or(&Value::Null);
+    let sent = list(space, "addressPrefixes");
+    let parse = |sent: &Value| {
+        let text = sent.as_str().unwrap_or_default();
+        let parsed = text.parse::<IpNet>();
+        parsed.map_err(|_| {
+            let message = format!("The address prefix '{text}' is not formatted correctly.");
+            ApiError::network(StatusCode::BAD_REQUEST, "InvalidAddressPrefixFormat", message)
+        })
+    };
+    match sent.is_empty() {
+        true => Err(invalid("The property 'addressSpace.addressPrefixes' is required.")),
+        false => sent.iter().map(parse).collect(),
+    }
+}
+
+fn servers(body: &Value) -> Result<Vec<std::net::IpAddr>, ApiError> {
+    let options = property(body, "dhcpOptions").unwrap_or(&Value::Null);
+    let parse = |sent: &Value| {
+        let text = sent.as_str().unwrap_or_default();
+        text.parse().map_err(|_| invalid(format!("The DNS server '{text}' is not an IP address.")))
+    };
+    list(options, "dnsServers").iter().map(parse).collect()
+}
+
+/// Refuses what an endpoint's subnet would be taken away by.
+fn unused(network: &ResourceId, subnet: &str, state: &dyn State) -> Result<(), ApiError> {
+    let in_use = state.topology().private_endpoints().find(|endpoint| {
+        *endpoint.virtual_network == *network
+            && endpoint.subnet.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(subnet))
+    });
+    let Some(endpoint) = in_use else { return Ok(()) };
+    let message = format!(
+        "Subnet {subnet} is in use by {} and cannot be deleted. In order to delete the subnet, delete all the resources \
+         within the subnet.",
+        *endpoint.id
+    );
+    Err(ApiError::network(StatusCode::BAD_REQUEST, "InUseSubnetCannotBeDeleted", message))
+}
+
+/// 400 of the network provider.
+pub(super) fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::network(StatusCode::BAD_REQUEST, "InvalidRequestFormat", message)
+}
+
+/// What the network provider says of a condition.
+pub(super) fn precondition(failed: Failed, name: &str) -> ApiError {
+    let message = match failed {
+        Failed::Exists => format!("Precondition failed: '{name}' exists already."),
+        Failed::Modified => format!("Precondition failed: the ETag of '{name}' does not match."),
+    };
+    ApiError::network(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", message)
+}

@@ -1,0 +1,178 @@
+//! Resources that private endpoints point at: every type of the catalogue, in one way.
+
+use hyper::StatusCode;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{Found, Kind, Manner, Put, Shown, connection, key};
+use crate::azure::{
+    Catalogue, Change, Declared, Origin, PartNeed, PrivateLinkResource, PublicNetworkAccess, Resource, ResourceId,
+};
+use crate::management::body::{get, kept, property, text};
+use crate::management::conditions::{Failed, Spelling};
+use crate::management::error::ApiError;
+use crate::management::state::{Edit, State, Unavailable, Written};
+
+/// Resources of one type of the catalogue.
+pub(super) struct Target(String);
+
+/// Members beside the properties that come back as they were sent.
+const GIVEN: [&str; 5] = ["kind", "sku", "identity", "zones", "extendedLocation"];
+/// Words in the names of members that hold secrets: such members are neither kept nor shown.
+const SECRETS: [&str; 5] = ["password", "secret", "connectionstring", "accesskey", "sharedkey"];
+
+impl Target {
+    /// The kind of a type of the catalogue, in whatever letters.
+    pub(super) fn of(resource_type: &str, catalogue: &Catalogue) -> Option<Self> {
+        let mut services = catalogue.services().iter();
+        let found = services.find(|service| service.resource_type.eq_ignore_ascii_case(resource_type));
+        found.map(|service| Self(service.resource_type.clone()))
+    }
+
+    fn services<'a>(&'a self, catalogue: &'a Catalogue) -> impl Iterator<Item = &'a crate::azure::Service> {
+        catalogue.services().iter().filter(|service| service.resource_type == self.0)
+    }
+}
+
+impl Kind for Target {
+    fn resource_type(&self) -> String {
+        self.0.clone()
+    }
+
+    fn spelling(&self) -> Spelling {
+        Spelling::Absent
+    }
+
+    fn manner(&self) -> Manner {
+        Manner::AtOnce
+    }
+
+    fn failed(&self, failed: Failed, name: &str) -> ApiError {
+        let message = match failed {
+            Failed::Exists => format!("The resource '{name}' exists already."),
+            Failed::Modified => format!("The resource '{name}' has been modified (etag mismatch)."),
+        };
+        ApiError::front(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", message)
+    }
+
+    fn refused(&self, why: &str) -> ApiError {
+        ApiError::front(StatusCode::BAD_REQUEST, "BadRequest", why)
+    }
+
+    fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {
+        if text(put.body, "location").is_none() {
+            let message = "The location property is required for this definition.";
+            return Err(ApiError::bad_request("LocationRequired", message));
+        }
+        let sent = get(put.body, "properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        let mut sent = Value::Object(sent);
+        forget_secrets(&mut sent);
+        let mut body = kept(put.body, sent.as_object().cloned().unwrap_or_default())?;
+        for name in GIVEN {
+            if let Some(value) = get(put.body, name) {
+                body[name] = value.clone();
+                forget_secrets(&mut body[name]);
+            }
+        }
+        Ok(body)
+    }
+
+    fn changes(&self, put: &Put<'_>, kept: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError> {
+        let origin = Origin::API;
+        let catalogue = state.catalogue();
+        let location = text(kept, "location").unwrap_or_default();
+        // Resources without a region have the names of the public cloud.
+        let region = match location.eq_ignore_ascii_case("global") {
+            true => Some(crate::management::group::LOCATION),
+            false => catalogue.region(location),
+        };
+        let region = region.ok_or_else(|| {
+            let message =
+                format!("The provided location '{location}' is not available for resource type '{}'.", self.0);
+            ApiError::bad_request("LocationNotAvailableForResourceType", message)
+        })?;
+        let before = state.topology().private_link_resource(put.id);
+        let mut resource =
+            PrivateLinkResource::new(Declared::new(put.id.clone(), origin), Declared::new(region.to_owned(), origin));
+        // Elsewhere it decides about no name.
+        let has_skus = self.services(catalogue).any(|service| !service.skus.is_empty());
+        resource.sku = get(kept, "sku")
+            .filter(|_| has_skus)
+            .and_then(|sku| text(sku, "name"))
+            .map(|sku| Declared::new(sku.to_owned(), origin));
+        if property(kept, "publicNetworkAccess")
+            .and_then(Value::as_str)
+            .is_some_and(|access| access.eq_ignore_ascii_case("Disabled"))
+        {
+            resource.public_network_access = PublicNetworkAccess::Disabled;
+        }
+        for (part, need) in self.services(catalogue).flat_map(crate::azure::Service::name_parts) {
+            if need == PartNeed::Required {
+                let made = made_up(put.id, part);
+                resource.name_parts.entry(part.to_owned()).or_insert_with(|| Declared::new(made, origin));
+            }
+        }
+        if let Some(before) = before {
+            resource.scoped_resources.clone_from(&before.scoped_resources);
+        }
+        Ok(vec![Change::Put(Resource::PrivateLinkResource(resource))])
+    }
+
+    fn delete(&self, id: &ResourceId, _: &Value, state: &dyn State) -> Result<Written, ApiError> {
+        let connections: Vec<_> = connection::endpoints(id, state).map(|endpoint| endpoint.id.to_string()).collect();
+        if let Some(endpoint) = connections.first() {
+            let message = format!("The resource '{id}' has private endpoint connections: delete '{endpoint}' first.");
+            return Err(ApiError::front(StatusCode::CONFLICT, "CannotDeleteResource", message));
+        }
+        let children = state.keys(&format!("{}/", key(id)))?;
+        let edits = children.into_iter().map(Edit::Delete).collect();
+        Ok(Written { edits, changes: vec![Change::Delete(id.clone())] })
+    }
+
+    fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value> {
+        let resource = state.topology().private_link_resource(id)?;
+        let access = match resource.public_network_access {
+            PublicNetworkAccess::Enabled => "Enabled",
+            PublicNetworkAccess::Disabled => "Disabled",
+        };
+        let mut body = json!({ "location": *resource.region, "properties": { "publicNetworkAccess": access } });
+        if let Some(sku) = &resource.sku {
+            body["sku"] = json!({ "name": **sku });
+        }
+        Some(body)
+    }
+
+    fn all_declared(&self, _: Option<&ResourceId>, state: &dyn State) -> Vec<ResourceId> {
+        let resources = state.topology().private_link_resources();
+        resources.filter(|resource| resource.id.is_of_type(&self.0)).map(|resource| (*resource.id).clone()).collect()
+    }
+
+    fn show(&self, found: &Found, shown: &mut Shown, state: &dyn State) -> Result<(), Unavailable> {
+        let connections: Vec<_> = connection::all(&found.id, state);
+        let properties: &mut Map<_, _> = shown.properties();
+        properties.insert("provisioningState".to_owned(), json!("Succeeded"));
+        properties.insert("privateEndpointConnections".to_owned(), json!(connections));
+        Ok(())
+    }
+}
+
+/// What Azure makes up for a resource, such as the code in its host name: always the same.
+fn made_up(id: &ResourceId, part: &str) -> String {
+    let hash = Sha256::digest(format!("{part} of {}", key(id)).as_bytes());
+    hash.iter().take(4).map(|octet| char::from(b'a' + octet % 26)).collect()
+}
+
+/// Takes members away whose names say that they are secret, at every depth.
+fn forget_secrets(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|name, _| {
+                let name = name.to_ascii_lowercase();
+                !SECRETS.iter().any(|word| name.contains(word))
+            });
+            members.values_mut().for_each(forget_secrets);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(forget_secrets),
+        _ => {}
+    }
+}

@@ -1,0 +1,112 @@
+//! Private DNS zones.
+
+use hyper::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Found, Kind, Manner, Put, Shown, key, link, record_set};
+use crate::azure::{Change, Declared, Origin, PrivateDnsZone, Resource, ResourceId, SoaEdit, types};
+use crate::dns::Name;
+use crate::management::body::kept;
+use crate::management::conditions::{Failed, Spelling};
+use crate::management::error::ApiError;
+use crate::management::state::{Edit, State, Unavailable, Written};
+
+pub(super) struct Zone;
+
+impl Kind for Zone {
+    fn resource_type(&self) -> String {
+        types::PRIVATE_DNS_ZONE.to_owned()
+    }
+
+    fn spelling(&self) -> Spelling {
+        Spelling::Bare
+    }
+
+    fn manner(&self) -> Manner {
+        Manner::PrivateDns("PrivateDnsZone")
+    }
+
+    fn failed(&self, failed: Failed, name: &str) -> ApiError {
+        failed.of("Zone", name)
+    }
+
+    fn refused(&self, why: &str) -> ApiError {
+        bad_request(why)
+    }
+
+    fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {
+        let name = put.id.name();
+        apex(put.id).ok_or_else(|| bad_request(format!("The zone name '{name}' is invalid.")))?;
+        let mut body = kept(put.body, serde_json::Map::new())?;
+        body["location"] = json!("global");
+        Ok(body)
+    }
+
+    fn changes(&self, put: &Put<'_>, _: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError> {
+        // Tags change nothing in the world, and a zone that is put brings its record sets along. A file's zone is refused.
+        let is_own = || state.document(&key(put.id)).map(|document| document.is_some());
+        if state.topology().zone_and_contents(put.id).is_some() && is_own()? {
+            return Ok(Vec::new());
+        }
+        let name = apex(put.id).ok_or_else(|| bad_request("The zone name is invalid."))?;
+        let zone = PrivateDnsZone {
+            name: Declared::new(name, Origin::API),
+            id: put.id.clone(),
+            virtual_network_links: Default::default(),
+            record_sets: Vec::new(),
+            soa: SoaEdit::default(),
+            locked: false,
+        };
+        Ok(vec![Change::Put(Resource::PrivateDnsZone(zone))])
+    }
+
+    fn delete(&self, id: &ResourceId, _: &Value, state: &dyn State) -> Result<Written, ApiError> {
+        let links = link::Link.all_declared(Some(id), state);
+        if !links.is_empty() {
+            let ids: Vec<_> = links.iter().map(ToString::to_string).collect();
+            return Err(ApiError::nested(&ids));
+        }
+        let children = state.keys(&format!("{}/", key(id)))?;
+        let edits = children.into_iter().map(Edit::Delete).collect();
+        Ok(Written { edits, changes: vec![Change::Delete(id.clone())] })
+    }
+
+    fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value> {
+        state.topology().zone_and_contents(id)?;
+        Some(json!({ "location": "global", "properties": {} }))
+    }
+
+    fn all_declared(&self, _: Option<&ResourceId>, state: &dyn State) -> Vec<ResourceId> {
+        state.topology().private_zones().iter().map(|zone| zone.id.clone()).collect()
+    }
+
+    fn show(&self, found: &Found, shown: &mut Shown, state: &dyn State) -> Result<(), Unavailable> {
+        let count = record_set::names(&found.id, None, state)?.len();
+        let links =
+            state.topology().zone_and_contents(&found.id).map_or(&[][..], |(zone, _)| &zone.virtual_network_links[..]);
+        let registering = links.iter().filter(|link| link.registration_enabled).count();
+        let properties = shown.properties();
+        for (name, value) in [
+            ("maxNumberOfRecordSets", json!(25_000)),
+            ("maxNumberOfVirtualNetworkLinks", json!(1000)),
+            ("maxNumberOfVirtualNetworkLinksWithRegistration", json!(100)),
+            ("numberOfRecordSets", json!(count)),
+            ("numberOfVirtualNetworkLinks", json!(links.len())),
+            ("numberOfVirtualNetworkLinksWithRegistration", json!(registering)),
+            ("provisioningState", json!("Succeeded")),
+        ] {
+            properties.insert(name.to_owned(), value);
+        }
+        Ok(())
+    }
+}
+
+/// The apex of the zone of an identity.
+pub(super) fn apex(id: &ResourceId) -> Option<Name> {
+    id.name().parse().ok()
+}
+
+/// 400 of the provider of private DNS zones.
+pub(super) fn bad_request(message: impl Into<String>) -> ApiError {
+    ApiError::flat(StatusCode::BAD_REQUEST, "BadRequest", message)
+}

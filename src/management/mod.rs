@@ -1,0 +1,61 @@
+//! The management API: Azure Resource Manager as far as private DNS and Private Link go, over HTTPS.
+//!
+//! `http` carries requests, bounded in number, size and time; `arm` answers them. What a path is about is told by `path`, what
+//! each type of resources keeps and shows by `kinds`; `identity` answers what clients ask before they ask for resources. What
+//! is written goes to the [`Writer`](crate::control::Writer): a write is decided where all writes are, one after the other, so
+//! that conditions hold.
+
+mod arm;
+mod audit;
+mod authority;
+mod body;
+mod conditions;
+mod connections;
+mod error;
+mod group;
+mod http;
+mod identity;
+pub(crate) mod key_files;
+mod kinds;
+mod list;
+mod operations;
+mod order;
+mod path;
+mod request;
+mod response;
+mod restore;
+mod state;
+mod token;
+
+pub use authority::AuthorityError;
+pub use http::{ManagementBindError, ManagementListener};
+pub use restore::made;
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Tells the time in milliseconds since 1970 in UTC.
+#[derive(Clone)]
+struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl Clock {
+    fn now(&self) -> u64 {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// The first 16 octets as a GUID prints.
+fn guid(octets: &[u8]) -> String {
+    let hex: String = octets.iter().take(16).map(|octet| format!("{octet:02x}")).collect();
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
+}
+
+#[cfg(test)]
+mod tests;

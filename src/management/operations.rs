@@ -1,0 +1,179 @@
+//! Long-running operations. Their work is done before they are answered; what they are told of it, they hold themselves: any
+//! server can be asked for any operation, before and after a restart, and none is kept in memory.
+
+use data_encoding::BASE64URL_NOPAD;
+use hyper::StatusCode;
+use hyper::header::{HeaderName, LOCATION, RETRY_AFTER};
+use serde_json::json;
+
+use super::error::ApiError;
+use super::response::Response;
+
+const ASYNC_OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
+/// What stands in front of an operation's kind, as in the service's own identifiers.
+const FRONT_END: &str = "FrontEndAsyncOperation";
+
+/// An operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Operation {
+    /// Such as `UpsertPrivateDnsZone`.
+    pub(super) kind: String,
+    /// Told apart from all others.
+    pub(super) guid: String,
+    /// When it is finished, in milliseconds since 1970 in UTC.
+    pub(super) ends: u64,
+    /// How it failed: code and message.
+    pub(super) failure: Option<(String, String)>,
+}
+
+/// Whose operation it is: the URLs differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Provider {
+    PrivateDns,
+    Network,
+}
+
+impl Operation {
+    /// Its identifier, as it stands in a URL.
+    fn id(&self) -> String {
+        let (code, message) = self.failure.clone().unwrap_or_default();
+        let text = [FRONT_END, &self.kind, &self.guid, &self.ends.to_string(), &code, &message].join(";");
+        BASE64URL_NOPAD.encode(text.as_bytes())
+    }
+
+    /// Reads an identifier; `None` where it is none that was made here.
+    pub(super) fn from_id(id: &str) -> Option<Self> {
+        let text = String::from_utf8(BASE64URL_NOPAD.decode(id.as_bytes()).ok()?).ok()?;
+        let mut parts = text.splitn(6, ';');
+        let mut next = || parts.next().map(str::to_owned);
+        let (front_end, kind, guid, ends, code, message) = (next()?, next()?, next()?, next()?, next()?, next()?);
+        let failure = Some((code, message)).filter(|(code, _)| !code.is_empty());
+        (front_end == FRONT_END).then_some(Self { kind, guid, ends: ends.parse().ok()?, failure })
+    }
+
+    /// Adds the headers that lead to it, which all have whole URLs, to the answer of a request. `place` is the path in front
+    /// of `/providers`.
+    pub(super) fn told(
+        &self,
+        answer: Response,
+        (provider, base, place, location, version): (Provider, &str, &str, &str, &str),
+        now: u64,
+    ) -> Response {
+        let id = self.id();
+        let (status, result) = match provider {
+            Provider::PrivateDns => {
+                let network = format!("{base}{place}/providers/Microsoft.Network");
+                (
+                    format!("{network}/privateDnsOperationStatuses/{id}?api-version={version}"),
+                    Some(format!("{network}/privateDnsOperationResults/{id}?api-version={version}")),
+                )
+            }
+            Provider::Network => {
+                let at = format!("{base}{place}/providers/Microsoft.Network/locations/{location}");
+                let result = (answer.status == StatusCode::ACCEPTED)
+                    .then(|| format!("{at}/operationResults/{id}?api-version={version}"));
+                (format!("{at}/operations/{id}?api-version={version}"), result)
+            }
+        };
+        let answer = answer.with(ASYNC_OPERATION, &status);
+        let answer = match result {
+            Some(result) => answer.with(LOCATION, &result),
+            None => answer,
+        };
+        self.paced(answer, now)
+    }
+
+    /// 202 to the removal of a resource group: the result is asked for by subscription.
+    pub(super) fn told_of_group(&self, base: &str, subscription: &str, version: &str, now: u64) -> Response {
+        let id = self.id();
+        let url = format!("{base}/subscriptions/{subscription}/operationresults/{id}?api-version={version}");
+        self.paced(Response::empty(StatusCode::ACCEPTED).with(LOCATION, &url), now)
+    }
+
+    /// The answer to whoever asks how it goes. `url` is the one that was asked.
+    pub(super) fn status(&self, url: &str, is_private_dns: bool, now: u64) -> Response {
+        if now < self.ends {
+            let status = if is_private_dns { StatusCode::ACCEPTED } else { StatusCode::OK };
+            let answer = Response::json(status, json!({ "status": "InProgress" })).with(ASYNC_OPERATION, url);
+            let answer = match is_private_dns {
+                true => answer.with(LOCATION, &url.replace("OperationStatuses", "OperationResults")),
+                false => answer,
+            };
+            return self.paced(answer, now);
+        }
+        let body = match &self.failure {
+            Some((code, message)) => ApiError::of_operation(code, message),
+            None => json!({ "status": "Succeeded" }),
+        };
+        self.paced(Response::ok(body), now)
+    }
+
+    /// The answer to whoever asks what came of it.
+    pub(super) fn result(&self, url: &str, now: u64) -> Response {
+        if now < self.ends {
+            return self.paced(Response::empty(StatusCode::ACCEPTED).with(LOCATION, url), now);
+        }
+        match &self.failure {
+            Some((code, message)) => ApiError::bad_request(code, message).into(),
+            None if self.kind.starts_with("Delete") => Response::empty(StatusCode::NO_CONTENT).finished(),
+            None => Response::ok(json!({ "status": "Succeeded" })).finished(),
+        }
+    }
+
+    /// How long clients are to wait: nothing is said where they need not, for some take 0 for 30 seconds.
+    fn paced(&self, answer: Response, now: u64) -> Response {
+        match now < self.ends {
+            true => answer.with(RETRY_AFTER, "1"),
+            false => answer.with(HeaderName::from_static("x-ms-retry-after-ms"), "50").finished(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_is_read_from_its_identifier() {
+        let done =
+            Operation { kind: "UpsertPrivateDnsZone".to_owned(), guid: "g".to_owned(), ends: 1000, failure: None };
+        let failed = Operation {
+            failure: Some(("PreconditionFailed".to_owned(), "The Zone a;b exists already".to_owned())),
+            ..done.clone()
+        };
+        for operation in [&done, &failed] {
+            assert_eq!(Operation::from_id(&operation.id()).as_ref(), Some(operation));
+        }
+        for id in ["", "%", "QUJD", &BASE64URL_NOPAD.encode(b"a;b;c;1;;")] {
+            assert_eq!(Operation::from_id(id), None, "{id}");
+        }
+        assert_eq!(done.status("u", true, 999).body, Some(json!({ "status": "InProgress" })));
+        assert_eq!(done.status("u", true, 999).status, StatusCode::ACCEPTED);
+        assert_eq!(done.status("u", false, 999).status, StatusCode::OK);
+        assert_eq!(done.status("u", true, 1000).body, Some(json!({ "status": "Succeeded" })));
+        let body = failed.status("u", true, 1000).body.unwrap();
+        assert_eq!(
+            (body["status"].as_str(), body["error"]["code"].as_str()),
+            (Some("Failed"), Some("PreconditionFailed"))
+        );
+    }
+
+    #[test]
+    fn a_pending_operation_never_lets_a_client_poll_without_a_pause() {
+        let operation =
+            Operation { kind: "DeletePrivateDnsZone".to_owned(), guid: "g".to_owned(), ends: 10, failure: None };
+        let names = |answer: Response| -> Vec<String> {
+            answer.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
+        };
+        for answer in [operation.status("u", true, 9), operation.result("u", 9)] {
+            let headers = names(answer);
+            assert!(headers.contains(&"retry-after: 1".to_owned()), "{headers:?}");
+            assert!(!headers.iter().any(|header| header.starts_with("x-go")), "{headers:?}");
+        }
+        for answer in [operation.status("u", true, 10), operation.result("u", 10)] {
+            let headers = names(answer);
+            assert!(headers.contains(&"x-go-azure-sdk-skip-polling-delay: true".to_owned()), "{headers:?}");
+            assert!(!headers.iter().any(|header| header.starts_with("retry-after")), "{headers:?}");
+        }
+    }
+}

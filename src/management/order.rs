@@ -1,0 +1,99 @@
+//! Writes of resources, as they are decided on the writer's side.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::arm::kind_of;
+use super::body::patched;
+use super::conditions::Conditions;
+use super::error::ApiError;
+use super::group;
+use super::kinds::{self, Found, Kind, Put};
+use super::state::{Edit, State, Written};
+use crate::azure::ResourceId;
+
+/// What a write has done.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// There was nothing before.
+    pub(super) is_new: bool,
+    /// There was nothing to delete.
+    pub(super) was_missing: bool,
+    pub(super) found: Option<Found>,
+}
+
+/// What is written of a request.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    pub(super) id: ResourceId,
+    pub(super) conditions: Conditions,
+    pub(super) body: Value,
+    pub(super) is_patch: bool,
+}
+
+impl Order {
+    pub(super) fn decide_put(
+        &self,
+        kind: &dyn Kind,
+        state: &dyn State,
+        outcome: &mut Outcome,
+    ) -> Result<Written, ApiError> {
+        let Self { id, conditions, body, is_patch } = self;
+        let (id, is_patch) = (id.clone(), *is_patch);
+        match id.parent() {
+            Some(parent) if !exists(&parent, state)? => return Err(ApiError::parent_not_found(&id, &parent)),
+            None if group::find(id.resource_group(), state)?.is_none() => {
+                return Err(ApiError::group_not_found(id.resource_group()));
+            }
+            _ => {}
+        }
+        let before = kinds::find(kind, &id, state)?;
+        let mark = before.as_ref().map(|found| &found.mark[..]);
+        conditions.check(mark).map_err(|failed| kind.failed(failed, id.name()))?;
+        if is_patch && before.is_none() {
+            return Err(ApiError::not_found(&id));
+        }
+        // It keeps the letters it was made with.
+        let id = before.as_ref().map_or(id, |found| found.id.clone());
+        let body = match &before {
+            Some(found) if is_patch => Cow::Owned(patched(&found.body, body)),
+            _ => Cow::Borrowed(body),
+        };
+        let put = Put { id: &id, body: &body, before: before.as_ref().map(|found| &found.body) };
+        let kept = kind.keep(&put, state)?;
+        kind.check(&put, &kept, state)?;
+        let changes = kind.changes(&put, &kept, state)?;
+        outcome.is_new = before.is_none();
+        outcome.found = Some(Found { id: id.clone(), body: kept.clone(), mark: [0; 16], is_declared: false });
+        let mut edits = kind.edits(&put, state)?;
+        if kind.has_document() {
+            edits.push(Edit::Put { id: id.to_string(), body: kept });
+        }
+        Ok(Written { edits, changes })
+    }
+
+    pub(super) fn decide_delete(
+        &self,
+        kind: &dyn Kind,
+        state: &dyn State,
+        outcome: &mut Outcome,
+    ) -> Result<Written, ApiError> {
+        let Self { id, conditions, .. } = self;
+        let Some(found) = kinds::find(kind, id, state)? else {
+            outcome.was_missing = true;
+            return Ok(Written::default());
+        };
+        conditions.check(Some(&found.mark)).map_err(|failed| kind.failed(failed, id.name()))?;
+        let mut written = kind.delete(&found.id, &found.body, state)?;
+        if kind.has_document() {
+            written.edits.push(Edit::Delete(kinds::key(id)));
+        }
+        Ok(written)
+    }
+}
+
+/// Whether a resource is there, of whatever kind.
+fn exists(id: &ResourceId, state: &dyn State) -> Result<bool, ApiError> {
+    Ok(kinds::find(&*kind_of(id, state)?, id, state)?.is_some())
+}

@@ -1,0 +1,34 @@
+//! What documents declare, when a server starts with them.
+
+use crate::azure::{Catalogue, Change, Declaration, ResourceId, Topology};
+use crate::state::{Reader, StoreError};
+
+use super::kinds::{self, Put};
+use super::state::Stored;
+
+/// The changes that have made what a store holds, each behind those that it needs.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn made(reader: &Reader) -> Result<Vec<Change>, StoreError> {
+    let catalogue = Catalogue::embedded();
+    // What is not there yet is not missed.
+    let nothing = Declaration { incomplete: true, ..Declaration::default() };
+    let Ok((topology, _)) = Topology::new(nothing, &catalogue) else { return Ok(Vec::new()) };
+    let state = Stored { reader, topology: &topology, catalogue: &catalogue };
+    let mut changes: Vec<(u8, Vec<Change>)> = Vec::new();
+    reader.each(|document| {
+        let Ok(id) = document.id.parse::<ResourceId>() else { return };
+        let Some(kind) = kinds::of(id.resource_type(), &catalogue) else { return };
+        let body = serde_json::from_slice(&document.body).unwrap_or_default();
+        let put = Put { id: &id, body: &body, before: None };
+        match kind.changes(&put, &body, &state) {
+            Ok(made) => changes.push((kind.rank(), made)),
+            Err(error) => {
+                tracing::error!(id = %document.id, "a document of the state is not served: {}", error.message);
+            }
+        }
+    })?;
+    changes.sort_by_key(|(rank, _)| *rank);
+    Ok(changes.into_iter().flat_map(|(_, changes)| changes).collect())
+}

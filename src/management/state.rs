@@ -1,0 +1,181 @@
+//! What the handlers ask: documents, and the world that is served.
+
+use serde_json::Value;
+
+use super::error::ApiError;
+use crate::azure::{Catalogue, Change, Topology, ZoneKey};
+use crate::control::{ApplyError, Transaction, View, WriteError};
+use crate::dns::Name;
+use crate::state::{Edit as StoredEdit, Key, Reader, StoreError, StoreId};
+
+/// A resource as it was written last.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Document {
+    /// Its ID, in the letters it was made with.
+    pub(super) id: String,
+    /// What it says: `location`, `tags`, `properties`.
+    pub(super) body: Value,
+    /// What its ETag is made of: another one after each write.
+    pub(super) mark: [u8; 16],
+}
+
+/// An edit of the documents. Keys are IDs in lower case.
+#[derive(Clone, Debug)]
+pub(super) enum Edit {
+    /// It is there as it is given.
+    Put { id: String, body: Value },
+    /// It is gone.
+    Delete(String),
+}
+
+/// What a write comes to.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub(super) edits: Vec<Edit>,
+    pub(super) changes: Vec<Change>,
+}
+
+/// Documents and the world as of one moment.
+pub(super) trait State {
+    /// The document of an ID in lower case.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    fn document(&self, key: &str) -> Result<Option<Document>, Unavailable>;
+
+    /// The IDs of documents behind `after` that begin so, in lower case, in their order; `most` at most.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    fn keys_after(&self, prefix: &str, after: Option<&str>, most: usize) -> Result<Vec<String>, Unavailable>;
+
+    /// Says that what a zone has at a name decides about a write.
+    fn looks_at(&self, zone: &ZoneKey, owner: &Name);
+
+    /// What is served.
+    fn topology(&self) -> &Topology;
+
+    /// The services that are known.
+    fn catalogue(&self) -> &Catalogue;
+
+    /// The IDs of all documents that begin so, in lower case, in their order.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    fn keys(&self, prefix: &str) -> Result<Vec<String>, Unavailable> {
+        self.keys_after(prefix, None, usize::MAX)
+    }
+}
+
+/// The state cannot be read or written now: a request that can be repeated.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unavailable(String);
+
+impl From<StoreError> for Unavailable {
+    fn from(error: StoreError) -> Self {
+        Self(format!("The state cannot be read: {error}."))
+    }
+}
+
+impl From<Unavailable> for ApiError {
+    fn from(error: Unavailable) -> Self {
+        Self::front(hyper::StatusCode::SERVICE_UNAVAILABLE, "ServerBusy", error.to_string())
+    }
+}
+
+/// What is committed and served.
+pub(super) struct Live<'a>(pub(super) &'a View<'a>);
+
+impl State for Live<'_> {
+    fn document(&self, key: &str) -> Result<Option<Document>, Unavailable> {
+        Ok(self.0.get(&Key::new(key))?.and_then(|document| read(&document, self.0.store())))
+    }
+
+    fn keys_after(&self, prefix: &str, after: Option<&str>, most: usize) -> Result<Vec<String>, Unavailable> {
+        let after = after.map(Key::new);
+        let listed = self.0.list(&Key::new(prefix), after.as_ref(), most)?;
+        Ok(listed.iter().map(|document| document.key().as_str().to_owned()).collect())
+    }
+
+    fn looks_at(&self, zone: &ZoneKey, owner: &Name) {
+        self.0.looks_at(zone, owner);
+    }
+
+    fn topology(&self) -> &Topology {
+        self.0.world().topology()
+    }
+
+    fn catalogue(&self) -> &Catalogue {
+        self.0.world().catalogue()
+    }
+}
+
+/// Documents alone: of the world nothing is known yet.
+pub(super) struct Stored<'a> {
+    pub(super) reader: &'a Reader,
+    pub(super) topology: &'a Topology,
+    pub(super) catalogue: &'a Catalogue,
+}
+
+impl State for Stored<'_> {
+    fn document(&self, key: &str) -> Result<Option<Document>, Unavailable> {
+        let found = self.reader.get(&Key::new(key))?;
+        // Nobody is told its ETag.
+        Ok(found.and_then(|document| read(&document, StoreId([0; 16]))))
+    }
+
+    fn keys_after(&self, prefix: &str, after: Option<&str>, most: usize) -> Result<Vec<String>, Unavailable> {
+        let after = after.map(Key::new);
+        let listed = self.reader.list(&Key::new(prefix), after.as_ref(), most)?;
+        Ok(listed.iter().map(|document| document.key().as_str().to_owned()).collect())
+    }
+
+    fn looks_at(&self, _: &ZoneKey, _: &Name) {}
+
+    fn topology(&self) -> &Topology {
+        self.topology
+    }
+
+    fn catalogue(&self) -> &Catalogue {
+        self.catalogue
+    }
+}
+
+/// A document of the store; `None` where it says nothing, which nothing here writes.
+fn read(document: &crate::state::Document, store: StoreId) -> Option<Document> {
+    let body = serde_json::from_slice(&document.body).ok()?;
+    Some(Document { id: document.id.to_string(), body, mark: store.etag(document.modified) })
+}
+
+impl From<Written> for Transaction {
+    fn from(written: Written) -> Self {
+        let edit = |edit| match edit {
+            Edit::Put { id, body } => StoredEdit::Put { id: id.into(), body: body.to_string().into_bytes().into() },
+            Edit::Delete(key) => StoredEdit::Delete(Key::new(&key)),
+        };
+        Self { edits: written.edits.into_iter().map(edit).collect(), changes: written.changes }
+    }
+}
+
+/// A write that did not come to pass, as it is answered; `refused` says that the world does not allow it.
+pub(super) fn refusal(error: WriteError<ApiError>, refused: impl Fn(&str) -> ApiError) -> ApiError {
+    let busy = |why: String| ApiError::front(hyper::StatusCode::SERVICE_UNAVAILABLE, "ServerBusy", why);
+    match error {
+        WriteError::Rejected(error) => error,
+        WriteError::Refused(ApplyError::Locked(locked)) => match locked.first() {
+            Some(locked) => ApiError::scope_locked(&locked.item, &locked.place.to_string()),
+            None => refused("A file declares it."),
+        },
+        WriteError::Refused(ApplyError::Problems(problems)) => {
+            let error = problems.iter().find(|problem| problem.severity() == crate::codes::Severity::Error);
+            refused(&error.map_or_else(String::new, |problem| format!("{}: {}.", problem.what, problem.mend)))
+        }
+        WriteError::Refused(error) => refused(&error.to_string()),
+        WriteError::Store(error) => {
+            let why = format!("The change cannot be kept: {error}.");
+            ApiError::front(hyper::StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", why)
+        }
+        WriteError::Lost => busy("The server stops: ask again.".to_owned()),
+    }
+}
