@@ -39,6 +39,7 @@ mod listeners;
 mod loopback;
 mod machines;
 mod managed;
+mod management;
 mod metrics;
 mod monitoring;
 mod name_servers;
