@@ -234,13 +234,14 @@ impl FromStr for Code {
 /// The code that was meant, if one is called so, or nearly so.
 fn nearest(written: &str) -> String {
     let written = written.to_lowercase();
-    // A code has so few letters that two of them are half of what tells codes apart.
+    // A code has so few letters that two others make another code.
     let distance = |code: &Code| {
         let by_name = strsim::osa_distance(&written, code.name());
         let by_code = strsim::osa_distance(&written, &code.as_str().to_lowercase());
-        if by_name <= written.chars().count() / 4 { by_name } else { by_code }
+        let is_near = by_name <= written.chars().count() / 4;
+        is_near.then_some(by_name).or_else(|| (by_code <= 1).then_some(by_code))
     };
-    let near = Code::ALL.iter().map(|code| (distance(code), *code)).min().filter(|(distance, _)| *distance <= 3);
+    let near = Code::ALL.iter().filter_map(|code| Some((distance(code)?, *code))).min();
     near.map_or_else(String::new, |(_, code)| format!("; did you mean {code} ({})?", code.name()))
 }
 
