@@ -95,11 +95,17 @@ impl Serve {
             Signals::install().context("cannot listen for signals")?
         };
         let (udp_workers, state, replaced) = (self.udp_workers, self.state, Arc::new(Mutex::new(Vec::new())));
+        #[cfg(unix)]
+        let control_socket = self.control_socket;
         let adjust = {
             let replaced = replaced.clone();
             move |settings: &mut ServerSettings| {
                 settings.udp_workers = udp_workers.or(settings.udp_workers);
                 settings.state = state.clone().or_else(|| settings.state.take());
+                #[cfg(unix)]
+                if control_socket.is_some() {
+                    settings.control_socket.clone_from(&control_socket);
+                }
                 if !listen.is_empty() {
                     *replaced.lock().unwrap_or_else(PoisonError::into_inner) = replace(&mut settings.listen, &listen);
                 }
