@@ -169,11 +169,18 @@ fn what_is_hostile_is_turned_away_and_others_are_served() {
         assert_eq!(api.ask_with("GET", &uri, &headers, "").status, status, "{headers}");
     }
     let deep = format!("{}{}", "{\"a\":".repeat(5000), "1");
-    let large = format!("{{\"tags\":{{\"a\":\"{}\"}}}}", "x".repeat(5 << 20));
-    for (body, status) in [(deep.as_str(), 400), ("[]", 400), ("{", 400), (&large, 413)] {
+    for body in [deep.as_str(), "[]", "{"] {
         let answer = api.ask_with("PUT", &uri, "", body);
-        assert_eq!(answer.status, status, "{} {}", &body[..body.len().min(40)], answer.head);
+        assert_eq!(answer.status, 400, "{} {}", &body[..body.len().min(40)], answer.head);
     }
+    // A body that is too large is refused before it comes.
+    let head = format!("PUT {uri} HTTP/1.1\r\nHost: {own}\r\nContent-Length: {}\r\n\r\n", 5 << 20);
+    assert!(api.send(head.as_bytes()).starts_with(b"HTTP/1.1 413 "));
+    // One that does not say how large it is counts as it comes, and one that is too large is not waited for.
+    let head = format!("PUT {uri} HTTP/1.1\r\nHost: {own}\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let chunk = format!("{:x}\r\n{}\r\n", 64 << 10, "x".repeat(64 << 10));
+    let answer = api.send((head + &chunk.repeat(80)).as_bytes());
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 413 "), "{}", answer.escape_ascii());
     for path in
         ["/subscriptions/../../etc/passwd", "/subscriptions/%2e%2e", "//", "/subscriptions/x/y", "/%00", "/etc/passwd"]
     {

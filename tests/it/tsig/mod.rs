@@ -512,7 +512,7 @@ fn a_key_file_that_others_may_read_is_warned_of() {
         let output = Command::new(PROGRAM).arg("check").arg(&config).output().unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
         assert_eq!(
-            said.contains(":3:8: warning: others than its owner may read the key file"),
+            said.contains(":3:8: warning[VN604]: others than its owner may read the key file"),
             warns,
             "{mode:o}: {said}"
         );
