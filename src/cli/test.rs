@@ -57,7 +57,7 @@ pub(super) struct Test {
     /// With --record who asks: networks, addresses, outside [default: everybody]
     #[arg(long, value_name = "ASKER", value_delimiter = ',', requires = "record")]
     from: Vec<String>,
-    /// List the record sets of private zones that no expectation touches
+    /// List the record sets of private zones, the links and the private endpoints that no expectation touches
     #[arg(long, conflicts_with = "server")]
     coverage: bool,
     #[command(flatten)]
@@ -98,15 +98,13 @@ impl Test {
             }
             None => {
                 let world = load_world(&self.config.files())?;
-                let mut coverage = Coverage::default();
+                let mut coverage = self.coverage.then(Coverage::default);
                 for file in &files {
                     for case in &file.cases {
-                        report.add(file, case, judge(&world, case, &mut coverage));
+                        report.add(file, case, judge(&world, case, coverage.as_mut()));
                     }
                 }
-                if self.coverage {
-                    report.coverage = Some(coverage.untouched(&world));
-                }
+                report.coverage = coverage.map(|coverage| coverage.untouched(&world));
             }
         }
         print(&match self.format {
@@ -119,9 +117,12 @@ impl Test {
 }
 
 /// Judges one case offline.
-fn judge(world: &Asked, case: &Case, coverage: &mut Coverage) -> Verdict {
-    let seen = |label: &str| -> Result<Seen, String> {
+fn judge(world: &Asked, case: &Case, mut coverage: Option<&mut Coverage>) -> Verdict {
+    let mut seen = |label: &str| -> Result<Seen, String> {
         let asker = expectations::asker(world, label)?;
+        if let Some(coverage) = coverage.as_deref_mut() {
+            coverage.touch(world, &asker, case.name.as_ref(), case.rtype);
+        }
         Ok(ask(world, &asker, case.name.as_ref(), case.rtype))
     };
     let asked = seen(&case.from).and_then(|own| {
@@ -131,9 +132,6 @@ fn judge(world: &Asked, case: &Case, coverage: &mut Coverage) -> Verdict {
     match asked {
         // A network that is not there is no answer as expected.
         Err(what) => Verdict::Failed(vec![what]),
-        Ok((own, other)) => {
-            coverage.touch(&case.name, case.rtype, &own);
-            case.expectation.judge(&own, other.as_ref().map(|(label, seen)| (*label, seen)))
-        }
+        Ok((own, other)) => case.expectation.judge(&own, other.as_ref().map(|(label, seen)| (*label, seen))),
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::{Asked, Outcome, Seen};
-use crate::dns::{Name, RecordType, rdata};
+use super::{Outcome, Seen};
+use crate::dns::{RecordType, rdata};
 
 /// What is expected of the answer to one question. What is not set is not judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -123,49 +123,6 @@ fn canonical(record: &str) -> String {
 
 fn listed(texts: &[String]) -> String {
     if texts.is_empty() { "none".to_owned() } else { texts.join(", ") }
-}
-
-/// What of a world expectations touch: owners and types of record sets in private zones, asked in a network that sees the zone.
-#[derive(Clone, Debug, Default)]
-pub struct Coverage {
-    touched: BTreeSet<(String, u16)>,
-}
-
-impl Coverage {
-    /// Notes a question that was asked, with the aliases that it went through.
-    pub fn touch(&mut self, name: &Name, rtype: RecordType, seen: &Seen) {
-        self.touched.insert((name.to_string().to_lowercase(), rtype.into()));
-        for alias in &seen.aliases {
-            self.touched.insert((alias.clone(), rtype.into()));
-            self.touched.insert((alias.clone(), RecordType::CNAME.into()));
-        }
-    }
-
-    /// Record sets of private zones that no expectation has touched, SOA and NS records aside, and how many there are in all.
-    pub fn untouched(&self, world: &Asked) -> (Vec<(String, RecordType)>, usize) {
-        let (mut untouched, mut all) = (Vec::new(), 0);
-        for zone in world.snapshot.zones().filter(|zone| !zone.is_public && !zone.is_internal) {
-            for node in zone.zone.nodes() {
-                let name = node.name().to_string().to_lowercase();
-                for rrset in node.rrsets() {
-                    let rtype = rrset.rtype();
-                    if matches!(rtype, RecordType::SOA | RecordType::NS) {
-                        continue;
-                    }
-                    all += 1;
-                    let is_touched = |rtype: RecordType| self.touched.contains(&(name.clone(), rtype.into()));
-                    let is_alias =
-                        || rtype == RecordType::CNAME && self.touched.iter().any(|(touched, _)| *touched == name);
-                    if !is_touched(rtype) && !is_alias() {
-                        untouched.push((name.clone(), rtype));
-                    }
-                }
-            }
-        }
-        untouched.sort_by(|one, other| (&one.0, u16::from(one.1)).cmp(&(&other.0, u16::from(other.1))));
-        untouched.dedup();
-        (untouched, all)
-    }
 }
 
 impl Seen {

@@ -1,6 +1,7 @@
 //! Questions asked offline, by the engine that answers queries: what each network sees, and in what of it two worlds differ, or
 //! a world differs from what is expected of it.
 
+mod coverage;
 mod difference;
 mod expectation;
 mod explanation;
@@ -8,8 +9,9 @@ mod matrix;
 mod names;
 mod seen;
 
+pub use coverage::{Coverage, Untouched};
 pub use difference::{AddressChange, Change, Difference, Kind, difference};
-pub use expectation::{Coverage, Expectation, Verdict};
+pub use expectation::{Expectation, Verdict};
 pub use explanation::{
     Answer, AnswerRecord, AskerOf, Asking, Candidate, CandidateKind, Explained, Explanation, NotChosen, Recognised,
     Refused, WhyNot, explain,

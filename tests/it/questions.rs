@@ -230,6 +230,12 @@ fn what_is_recorded_holds_and_coverage_names_what_is_untouched() {
         "{report}"
     );
     assert!(!report.contains("untouched: k8s02-workspace-abcd.privatelink"), "{report}");
+    let untouched: Vec<_> = report.lines().filter_map(|line| line.strip_prefix("  untouched: ")).collect();
+    // Every network was asked from, so that links to the zones that were asked are touched, and the others are not.
+    let of_links: Vec<_> = untouched.iter().filter(|line| line.contains(" in ")).collect();
+    assert!(!of_links.is_empty() && of_links.iter().all(|line| !line.contains("prometheus")), "{report}");
+    assert!(untouched.iter().all(|line| !line.contains("k8s02")), "{report}");
+    assert!(untouched.contains(&"pe-a2"), "{report}");
 }
 
 /// What `terraform show -json` prints of a plan that takes a link away, as its JSON Output Format has it.

@@ -6,21 +6,21 @@ use serde_json::json;
 
 use super::super::markup::escape;
 use super::expectations::{Case, File};
-use crate::dns::{RecordType, TypeName};
-use crate::questions::Verdict;
+use crate::dns::TypeName;
+use crate::questions::{Untouched, Verdict};
 
 /// The schema of the JSON output.
 const SCHEMA: &str = "vnetdns.test/1";
 const FITS: &str = "a string takes it";
-/// Record sets that are listed as untouched.
+/// Most of a kind that are listed as untouched.
 const MOST_UNTOUCHED: usize = 50;
 
 /// All verdicts, in the order of the files.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     results: Vec<Line>,
-    /// What no expectation touches, and how many record sets there are.
-    pub(super) coverage: Option<(Vec<(String, RecordType)>, usize)>,
+    /// What no expectation touches.
+    pub(super) coverage: Option<Untouched>,
 }
 
 #[derive(Debug)]
@@ -64,14 +64,13 @@ impl Report {
                 Verdict::Skipped(why) => writeln!(text, "skipped {}  {}: {why}", line.place, line.title).expect(FITS),
             }
         }
-        if let Some((untouched, all)) = &self.coverage {
-            writeln!(text, "{} of {all} record sets of private zones are touched", all - untouched.len()).expect(FITS);
-            for (name, rtype) in untouched.iter().take(MOST_UNTOUCHED) {
-                writeln!(text, "  untouched: {name} {}", TypeName(*rtype)).expect(FITS);
-            }
-            if untouched.len() > MOST_UNTOUCHED {
-                writeln!(text, "  and {} more", untouched.len() - MOST_UNTOUCHED).expect(FITS);
-            }
+        if let Some(untouched) = &self.coverage {
+            let sets = untouched.record_sets.iter().map(|(name, rtype)| format!("{name} {}", TypeName(*rtype)));
+            list_untouched(&mut text, "record sets of private zones", untouched.all_record_sets, sets);
+            let links = untouched.links.iter().map(|(zone, network)| format!("{zone} in {network}"));
+            list_untouched(&mut text, "virtual network links", untouched.all_links, links);
+            let endpoints = untouched.private_endpoints.iter().cloned();
+            list_untouched(&mut text, "private endpoints", untouched.all_private_endpoints, endpoints);
         }
         writeln!(text, "{} passed, {} failed, {} skipped", self.passed(), self.failed(), self.skipped()).expect(FITS);
         text
@@ -117,10 +116,27 @@ impl Report {
             "skipped": self.skipped(),
             "results": results.collect::<Vec<_>>(),
         });
-        if let Some((untouched, all)) = &self.coverage {
-            let untouched = untouched.iter().map(|(name, rtype)| json!([name, TypeName(*rtype).to_string()]));
-            value["coverage"] = json!({ "record_sets": all, "untouched": untouched.collect::<Vec<_>>() });
+        if let Some(untouched) = &self.coverage {
+            let sets = untouched.record_sets.iter().map(|(name, rtype)| json!([name, TypeName(*rtype).to_string()]));
+            value["coverage"] = json!({
+                "record_sets": untouched.all_record_sets,
+                "untouched": sets.collect::<Vec<_>>(),
+                "virtual_network_links": untouched.all_links,
+                "untouched_virtual_network_links": untouched.links,
+                "private_endpoints": untouched.all_private_endpoints,
+                "untouched_private_endpoints": untouched.private_endpoints,
+            });
         }
         format!("{value:#}\n")
+    }
+}
+
+/// Writes how many of a kind are touched, and which are not.
+fn list_untouched(text: &mut String, kind: &str, all: usize, untouched: impl ExactSizeIterator<Item = String>) {
+    let left = untouched.len();
+    writeln!(text, "{} of {all} {kind} are touched", all - left).expect(FITS);
+    untouched.take(MOST_UNTOUCHED).for_each(|one| writeln!(text, "  untouched: {one}").expect(FITS));
+    if left > MOST_UNTOUCHED {
+        writeln!(text, "  and {} more", left - MOST_UNTOUCHED).expect(FITS);
     }
 }
