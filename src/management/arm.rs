@@ -79,7 +79,8 @@ impl Arm {
             (Target::List(List::Within(id, action)), &Method::POST) => Target::Action(id, action),
             (target, _) => target,
         };
-        let is_write = !matches!(request.method, Method::GET | Method::HEAD);
+        let asks = matches!(target, Target::NameAvailability(_));
+        let is_write = !asks && !matches!(request.method, Method::GET | Method::HEAD);
         permitted(principal, &target, is_write)?;
         let asked = || self.audit.asked(principal.name(), format!("{} {}", request.method, request.path), now);
         match (target, request.method.as_str()) {
@@ -119,6 +120,11 @@ impl Arm {
             }
             (Target::ProviderAction(subscription, namespace), "POST") => {
                 Ok(Response::ok(list::provider(&subscription, &namespace)))
+            }
+            (Target::NameAvailability(_), "POST") => {
+                let asked = request.json()?;
+                let said = self.looked(move |state| Ok(list::name_availability(&asked, state)?)).await?;
+                Ok(Response::ok(said))
             }
             (Target::Validate, "POST") => Ok(Response::ok(json!({}))),
             (Target::Action(id, action), "POST") => Err(no_action(&id, &action)),
@@ -221,7 +227,7 @@ impl Arm {
                     }
                 }
             }
-            Target::ProviderAction(..) | Target::Action(..) | Target::Validate => {
+            Target::ProviderAction(..) | Target::NameAvailability(_) | Target::Action(..) | Target::Validate => {
                 let message = "The requested resource does not support http method 'GET'.";
                 return Err(ApiError::front(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message));
             }
@@ -284,7 +290,8 @@ impl Arm {
             manner => {
                 let found = outcome.found.ok_or_else(|| ApiError::not_found(&order.id))?;
                 let shown = self.clone().shown(kind.clone(), found, version.clone()).await?;
-                let answer = Response::json(status(outcome.is_new), shown).with_etag();
+                let answer =
+                    Response::json(if outcome.is_new { kind.made() } else { StatusCode::OK }, shown).with_etag();
                 Ok(match manner {
                     Manner::Network if is_azure => self.begun(&*kind, answer, &order, request, version),
                     _ => answer.finished(),

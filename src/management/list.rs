@@ -201,6 +201,26 @@ pub(super) fn resources(
     Ok(found)
 }
 
+/// Whether a name is free for a resource of a type whose names everybody shares, as clients ask before they make one (REST API of
+/// Azure Storage, "Storage Accounts - Check Name Availability"): among all subscriptions that there are.
+///
+/// # Errors
+/// The state cannot be read.
+pub(super) fn name_availability(asked: &Value, state: &dyn State) -> Result<Value, Unavailable> {
+    let text = |member| get(asked, member).and_then(Value::as_str).unwrap_or_default();
+    let (name, resource_type) = (text("name"), text("type"));
+    let mut is_taken = false;
+    for subscription in subscriptions(state)? {
+        let mut ids = top_level(&Scope::Subscription(subscription), state)?.into_iter();
+        is_taken |= ids.any(|id| id.is_of_type(resource_type) && id.name().eq_ignore_ascii_case(name));
+    }
+    if !is_taken {
+        return Ok(json!({ "nameAvailable": true }));
+    }
+    let message = format!("The name {name} is already taken.");
+    Ok(json!({ "nameAvailable": false, "reason": "AlreadyExists", "message": message }))
+}
+
 /// The resources of a type in a scope.
 ///
 /// # Errors

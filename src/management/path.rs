@@ -13,6 +13,8 @@ pub(super) enum Target {
     Providers(Subscription, Option<String>),
     /// `register` or the like of a provider.
     ProviderAction(Subscription, String),
+    /// `checkNameAvailability` of a provider.
+    NameAvailability(Subscription),
     Groups(Subscription),
     Group(ResourceGroup),
     /// All resources of a subscription, or of one of its groups.
@@ -92,6 +94,7 @@ impl Target {
             ["providers"] => Ok(Self::Providers(subscription, None)),
             ["providers", _] => Ok(Self::Providers(subscription, Some(segments[3].clone()))),
             ["providers", _, "register" | "unregister"] => Ok(Self::ProviderAction(subscription, segments[3].clone())),
+            ["providers", _, "checknameavailability"] => Ok(Self::NameAvailability(subscription)),
             ["providers", "microsoft.network", "locations", _, kind @ ("operations" | "operationresults"), _] => {
                 Ok(Self::Operation { id: segments[7].clone(), wants_result: *kind == "operationresults" })
             }
@@ -138,6 +141,7 @@ impl Target {
             Self::Subscription(subscription)
             | Self::Providers(subscription, _)
             | Self::ProviderAction(subscription, _)
+            | Self::NameAvailability(subscription)
             | Self::Groups(subscription) => Some((subscription, None)),
             Self::Group(group) => Some((group.subscription(), Some(group.name()))),
             Self::Resources(scope) | Self::List(List::In(scope, _)) => match scope {

@@ -15,6 +15,7 @@ pub(super) use connection::private_link_resources;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::conditions::{Failed, Spelling};
@@ -62,6 +63,11 @@ pub(super) trait Kind: Send + Sync {
     fn spelling(&self) -> Spelling;
 
     fn manner(&self) -> Manner;
+
+    /// The status of an answer that says that it was made.
+    fn made(&self) -> StatusCode {
+        StatusCode::CREATED
+    }
 
     /// What a condition that does not hold says.
     fn failed(&self, failed: Failed, name: &str) -> ApiError;

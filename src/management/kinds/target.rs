@@ -43,6 +43,12 @@ impl Kind for Target {
         Spelling::Absent
     }
 
+    /// The clients of Azure Storage take 200 and 202 (its REST API, "Storage Accounts - Create"), all others 201 as well.
+    fn made(&self) -> StatusCode {
+        let is_storage = self.resource_type().eq_ignore_ascii_case("Microsoft.Storage/storageAccounts");
+        if is_storage { StatusCode::OK } else { StatusCode::CREATED }
+    }
+
     fn manner(&self) -> Manner {
         Manner::AtOnce
     }

@@ -142,6 +142,10 @@ impl Lab {
         self.ask("PUT", &format!("{path}?api-version=2024-06-01"), &[], Some(&body)).await
     }
 
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        self.ask("POST", &format!("{path}?api-version=2025-08-01"), &[], Some(&body)).await
+    }
+
     async fn delete(&self, path: &str) -> Answer {
         self.ask("DELETE", &format!("{path}?api-version=2024-06-01"), &[], None).await
     }

@@ -49,6 +49,21 @@ async fn a_linked_client_sees_what_was_put_and_nobody_else() {
     assert_eq!(lab.dig(Some("hub"), "web.corp.test", "A").0, "REFUSED");
 }
 
+/// As `az storage account create` asks before it makes one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_everybody_shares_is_free_or_taken() {
+    let lab = with_zone().await;
+    let path = format!("{S}/providers/Microsoft.Storage/checkNameAvailability");
+    let asked = |name: &str| json!({"name": name, "type": "Microsoft.Storage/storageAccounts"});
+    let free = lab.post(&path, asked("contosodata")).await;
+    assert_eq!((free.status, &free.body), (hyper::StatusCode::OK, &json!({"nameAvailable": true})));
+    let account = format!("{S}/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/contosodata");
+    let made = lab.put(&account, json!({"location": "westeurope", "sku": {"name": "Standard_LRS"}})).await;
+    assert_eq!(made.status, 200, "the clients of Azure Storage do not take 201");
+    let taken = lab.post(&path, asked("ContosoData")).await.body;
+    assert_eq!((&taken["nameAvailable"], &taken["reason"]), (&json!(false), &json!("AlreadyExists")), "{taken}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn values_come_back_as_they_were_sent() {
     let lab = with_zone().await;
