@@ -155,17 +155,18 @@ impl Listeners {
             let Some(active) = &mut all[at] else { continue };
             let rules = Rules::new(active.serving.listener, &listen, &self.shared.incidents);
             active.serving.rules.store(Arc::new(rules));
-            tracing::info!(listen = %active.serving.address, "a listener has other rules");
+            tracing::info!(listen = %active.serving.address, interface = listen.interface.as_deref(), "a listener has other rules");
             active.listen = listen;
         }
         for at in plan.gone {
-            let Some(Active { serving, stop, drain_until, .. }) = all[at].take() else { continue };
-            tracing::info!(listen = %serving.address, "a listener is closed");
+            let Some(Active { listen, serving, stop, drain_until }) = all[at].take() else { continue };
+            tracing::info!(listen = %serving.address, interface = listen.interface.as_deref(), "a listener is closed");
             let _ = drain_until.set(Instant::now() + DRAIN);
             stop.cancel();
         }
         for (at, ready) in plan.new {
-            tracing::info!(listen = %ready.active.serving.address, "a listener is opened");
+            let interface = ready.active.listen.interface.as_deref();
+            tracing::info!(listen = %ready.active.serving.address, interface, "a listener is opened");
             if all.len() <= at {
                 all.resize_with(at + 1, || None);
             }
