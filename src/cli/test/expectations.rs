@@ -102,8 +102,12 @@ pub(super) fn read(path: &Path) -> anyhow::Result<File> {
         bail!("{shown} expects nothing: write [[expect]] with from and name; see vnetdns test --help");
     }
     let mut cases = Vec::new();
+    // Tables come in the order of the file, so that its lines are counted once.
+    let (mut line, mut counted) = (1, 0);
     for expect in mirror.expect {
-        let line = 1 + text[..expect.span().start].matches('\n').count();
+        let start = expect.span().start;
+        line += text.get(counted..start).map_or(0, |lines| lines.matches('\n').count());
+        counted = start;
         let here = || format!("{shown}:{line}");
         let expect = expect.into_inner();
         let name = worlds::name(&expect.name).with_context(here)?;
