@@ -1,6 +1,6 @@
 //! `vnetdns serve`: the daemon.
 
-mod clients;
+pub(super) mod clients;
 #[cfg(unix)]
 mod control_socket;
 mod notify;

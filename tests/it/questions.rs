@@ -295,6 +295,24 @@ fn a_terraform_plan_is_a_difference_by_itself() {
 }
 
 /// The lab without the record of one workspace, and what a server that serves the lab would lose by it.
+/// Networks without prefixes of clients are told by their address space.
+#[test]
+fn a_running_server_is_asked_as_networks_of_this_hosts_addresses() {
+    let world = "[[virtual_network]]\nname = \"n\"\naddress_space = [\"127.88.0.0/16\"]\n\
+        [[private_dns_zone]]\nname = \"corp.test\"\nvirtual_network_links = [{ virtual_network = \"n\" }]\n\
+        [[private_dns_zone.record_set]]\nname = \"web\"\ntype = \"A\"\nttl = 60\nrecords = [\"10.0.0.1\"]\n";
+    let folder = tempfile::tempdir().unwrap();
+    let [old, new] = ["old.toml", "new.toml"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
+    fs::write(&old, world).unwrap();
+    fs::write(&new, world.replace("10.0.0.1", "10.0.0.2")).unwrap();
+    let server = Server::start(&["--config", &old]);
+    let address = server.address.to_string();
+    assert_eq!(run(&["diff", "--server", &address, &old]).status.code(), Some(0));
+    let output = run(&["diff", "--server", &address, &new]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("web.corp.test."), "{}", text(&output));
+}
+
 #[test]
 fn a_running_server_is_compared_with_a_configuration() {
     let server = Server::start(&["--lab", "default"]);

@@ -1,17 +1,17 @@
 //! A running server against a configuration: what the server answers now, and what it would answer with that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::super::serve::clients::addresses;
 use super::super::test::{From, Server, Unasked};
-use crate::azure::Topology;
 use crate::questions::{Asked, Asker, Change, Difference, Outcome, Seen, all_questions, ask};
+use crate::view::ViewId;
 
 /// A file that says how to be a client of a server, as an expectation file does; what else is in it is passed over.
 #[derive(Debug, Deserialize)]
@@ -59,8 +59,10 @@ pub(super) fn difference(
     let count: usize = questions.iter().map(|(_, types)| types.len()).sum();
     let mut compared = Difference::default();
     let mut not_compared = Vec::new();
+    // Only a server on this host sees such addresses.
+    let addresses = if server.is_on_loopback() { addresses(&world.snapshot) } else { HashMap::new() };
     for asker in world.askers() {
-        let Some(from) = from(server, clients, world, &asker) else {
+        let Some(from) = from(clients, &addresses, world, &asker) else {
             let why = format!("no [from.\"{0}\"] says how to be {0}", asker.label);
             not_compared.push(NotCompared { asker: asker.label, why, questions: count });
             continue;
@@ -92,23 +94,19 @@ pub(super) fn difference(
     Ok((compared, not_compared))
 }
 
-/// How to be an asker: as it is said, else from an address of this host that only its clients have, where the server is on it.
-fn from(server: &Server, clients: &BTreeMap<String, From>, world: &Asked, asker: &Asker) -> Option<From> {
+/// How to be an asker: as it is said, else from an address of this host that only its clients have.
+fn from(
+    clients: &BTreeMap<String, From>,
+    addresses: &HashMap<ViewId, Ipv4Addr>,
+    world: &Asked,
+    asker: &Asker,
+) -> Option<From> {
     if let Some(from) = clients.get(&asker.label) {
         return Some(from.clone());
     }
-    let own = server.is_on_loopback().then(|| loopback(&world.topology, world, asker))??;
-    Some(From { source: Some(own), client_subnet: None })
-}
-
-/// An address in 127.0.0.0/8 whose clients are in the network, in the configuration.
-fn loopback(topology: &Topology, world: &Asked, asker: &Asker) -> Option<IpAddr> {
-    let number = topology.find_network(&asker.label).ok()?;
-    let (_, network) = topology.numbered_networks().find(|(other, _)| *other == number)?;
-    let in_loopback = |prefix: &&IpNet| prefix.addr().is_ipv4() && prefix.addr().is_loopback();
-    let mut prefixes = network.client_prefixes.iter().map(|prefix| &**prefix).filter(in_loopback);
-    let addresses = prefixes.by_ref().flat_map(|prefix| prefix.hosts().take(8).collect::<Vec<_>>());
-    addresses.into_iter().find(|address| Asker::at(world, *address).label == asker.label)
+    let network = world.topology.find_network(&asker.label).ok()?;
+    let own = addresses.get(&world.snapshot.view_of(network)).copied().map(IpAddr::V4)?;
+    (Asker::at(world, own).label == asker.label).then_some(From { source: Some(own), client_subnet: None })
 }
 
 /// What of an answer a message tells: a referral has no records of its own, a name that is not known here is REFUSED, and where

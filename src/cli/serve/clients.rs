@@ -6,15 +6,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::{IpNet, Ipv4Net};
 use serde_json::{Map, Value};
 
-use crate::snapshot::Snapshot;
+use crate::snapshot::{self, Snapshot};
 use crate::view::ViewId;
 
 /// What clients of no network are called.
 const OUTSIDE: &str = "outside";
 
-/// An address for each network that has one, by the network's name, or its label where several have that name, and one for
-/// clients outside all networks. A listener, a key or a forwarder may say otherwise of a client.
-pub(super) fn clients(snapshot: &Snapshot) -> Value {
+/// An address in 127.0.0.0/8 for each view whose clients have one, and for clients outside all networks.
+pub(in crate::cli) fn addresses(snapshot: &Snapshot) -> HashMap<ViewId, Ipv4Addr> {
     let sources = &snapshot.identifier().sources;
     let mut addresses: HashMap<ViewId, Ipv4Addr> = HashMap::new();
     for rule in sources.rules() {
@@ -27,13 +26,23 @@ pub(super) fn clients(snapshot: &Snapshot) -> Value {
             addresses.entry(rule.leads_to).or_insert(address);
         }
     }
+    if sources.select(Ipv4Addr::LOCALHOST.into()).is_none() {
+        addresses.insert(snapshot::OUTSIDE, Ipv4Addr::LOCALHOST);
+    }
+    addresses
+}
+
+/// An address for each network that has one, by the network's name, or its label where several have that name, and one for
+/// clients outside all networks. A listener, a key or a forwarder may say otherwise of a client.
+pub(super) fn clients(snapshot: &Snapshot) -> Value {
+    let addresses = addresses(snapshot);
     let mut namesakes: HashMap<String, usize> = HashMap::new();
     for (_, network) in snapshot.views_of_networks() {
         *namesakes.entry(network.id.name().to_ascii_lowercase()).or_default() += 1;
     }
     let mut clients = Map::new();
-    if sources.select(Ipv4Addr::LOCALHOST.into()).is_none() {
-        clients.insert(OUTSIDE.to_owned(), Ipv4Addr::LOCALHOST.to_string().into());
+    if let Some(address) = addresses.get(&snapshot::OUTSIDE) {
+        clients.insert(OUTSIDE.to_owned(), address.to_string().into());
     }
     for (view, network) in snapshot.views_of_networks() {
         let Some(address) = addresses.get(&view) else { continue };
