@@ -89,7 +89,7 @@ fn what_the_pages_show_is_what_happens() {
 
 #[test]
 fn the_reference_names_every_key_of_a_configuration() {
-    let mirror = fs::read_to_string(Path::new(ROOT).join("src/config/mirror.rs")).unwrap();
+    let mirror = fs::read_to_string(Path::new(ROOT).join("src/config/mirror/mod.rs")).unwrap();
     let pages = ["configuration", "service-types"].map(|name| format!("{ROOT}/docs/{name}.md"));
     let text: String = pages.iter().map(|page| fs::read_to_string(page).unwrap()).collect();
     let mut keys = 0;

@@ -1,7 +1,7 @@
 //! The same zones, the same questions: this server beside NSD, Knot DNS and BIND.
 //!
 //! Each server is started with the master files in `zones/` and sent the same messages over UDP and TCP. Decoded
-//! replies must agree, but for what `differences.rs` lists: there each entry names an RFC and the servers it is about,
+//! replies must agree, but for what `differences` lists: there each entry names an RFC and the servers it is about,
 //! and an entry that nothing needs fails the test as well. A peer that is not installed is skipped.
 //!
 //! ```text
