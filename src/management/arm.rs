@@ -12,9 +12,10 @@ use super::conditions::Conditions;
 use super::error::ApiError;
 use super::identity::{Identity, Principal, TENANT};
 use super::kinds::{self, Found, Kind, Manner};
-use super::operations::{Operation, Provider};
+use super::operations::Operation;
 use super::order::{Order, Outcome};
 use super::path::{List, Scope, Target, group_id};
+use super::provider::Provider;
 use super::request::{ApiVersion, Request};
 use super::response::Response;
 use super::state::{Live, State, Unavailable, Written, refusal};
@@ -280,20 +281,20 @@ impl Arm {
         let outcome = self.submit(asked, decide, |why| kind.refused(why)).await;
         let outcome = match outcome {
             Err(error) if self.fails_later(&*kind, &error) => {
-                return Ok(self.accepted(&*kind, "Upsert", &order.id, request, version, Some(error)));
+                return Ok(self.accepted(&*kind, "Upsert", &order, request, version, Some(error)));
             }
             outcome => outcome?,
         };
         let is_azure = self.settings.mode == ManagementMode::Azure;
         match kind.manner() {
-            Manner::PrivateDns(_) if is_azure => Ok(self.accepted(&*kind, "Upsert", &order.id, request, version, None)),
+            Manner::Accepted(_) if is_azure => Ok(self.accepted(&*kind, "Upsert", &order, request, version, None)),
             manner => {
                 let found = outcome.found.ok_or_else(|| ApiError::not_found(&order.id))?;
                 let shown = self.clone().shown(kind.clone(), found, version.clone()).await?;
                 let answer =
                     Response::json(if outcome.is_new { kind.made() } else { StatusCode::OK }, shown).with_etag();
                 Ok(match manner {
-                    Manner::Network if is_azure => self.begun(&*kind, answer, &order, request, version),
+                    Manner::Begun if is_azure => self.begun(&*kind, answer, &order, request, version),
                     _ => answer.finished(),
                 })
             }
@@ -309,9 +310,10 @@ impl Arm {
     ) -> Result<Response, ApiError> {
         let kind = self.clone().kind_of(&id).await?;
         let id = kinds::canonical(&*kind, &id);
-        let order = Order { id: id.clone(), conditions: Conditions::of(request), body: Value::Null, is_patch: false };
-        let of_writer = kind.clone();
-        let decide = move |state: &dyn State, outcome: &mut Outcome| order.decide_delete(&*of_writer, state, outcome);
+        let order = Order { id, conditions: Conditions::of(request), body: Value::Null, is_patch: false };
+        let of_writer = (order.clone(), kind.clone());
+        let decide =
+            move |state: &dyn State, outcome: &mut Outcome| of_writer.0.decide_delete(&*of_writer.1, state, outcome);
         let outcome = self.submit(asked, decide, |why| kind.refused(why)).await?;
         if outcome.was_missing {
             return Ok(Response::empty(StatusCode::NO_CONTENT).finished());
@@ -319,7 +321,7 @@ impl Arm {
         match kind.manner() {
             Manner::AtOnce => Ok(Response::empty(StatusCode::OK).finished()),
             _ if self.settings.mode == ManagementMode::Fast => Ok(Response::empty(StatusCode::OK).finished()),
-            _ => Ok(self.accepted(&*kind, "Delete", &id, request, version, None)),
+            _ => Ok(self.accepted(&*kind, "Delete", &order, request, version, None)),
         }
     }
 
@@ -366,7 +368,8 @@ impl Arm {
     /// Whether the service says so of an error only where it is asked how the operation goes.
     fn fails_later(&self, kind: &dyn Kind, error: &ApiError) -> bool {
         self.settings.mode == ManagementMode::Azure
-            && matches!(kind.manner(), Manner::PrivateDns(_))
+            && matches!(kind.provider(), Provider::PrivateDns(_))
+            && kind.manner() != Manner::AtOnce
             && error.status == StatusCode::PRECONDITION_FAILED
     }
 
@@ -389,30 +392,43 @@ impl Arm {
         &self,
         kind: &dyn Kind,
         verb: &str,
-        id: &ResourceId,
+        order: &Order,
         request: &Request,
         version: &ApiVersion,
         failure: Option<ApiError>,
     ) -> Response {
         let is_delete = verb == "Delete";
-        let (provider, name) = match kind.manner() {
-            Manner::PrivateDns(name) => (Provider::PrivateDns, name),
-            _ => (Provider::Network, "NetworkResource"),
+        let name = match kind.manner() {
+            Manner::Accepted(name) => name,
+            _ => "Resource",
         };
         let operation = self.operation(format!("{verb}{name}"), failure);
         let answer = match is_delete {
             true => Response::empty(StatusCode::ACCEPTED),
             false => Response::json(StatusCode::ACCEPTED, json!({})),
         };
-        let place = match provider {
-            Provider::PrivateDns => group_id(id.resource_group()),
-            Provider::Network => format!("/subscriptions/{}", id.resource_group().subscription()),
-        };
-        let version = version.as_str();
-        operation.told(answer, (provider, &request.base, &place, "global", version), self.clock.now())
+        self.told(&operation, answer, kind, order, request, version)
     }
 
-    /// The answer of the network provider to a PUT: the resource, and where to ask how it goes.
+    /// Says where to ask how an operation goes.
+    fn told(
+        &self,
+        operation: &Operation,
+        answer: Response,
+        kind: &dyn Kind,
+        order: &Order,
+        request: &Request,
+        version: &ApiVersion,
+    ) -> Response {
+        let location = text(&order.body, "location").unwrap_or("global").replace(' ', "").to_ascii_lowercase();
+        let is_word = !location.is_empty() && location.bytes().all(|octet| octet.is_ascii_alphanumeric());
+        let location = if is_word { location.as_str() } else { "global" };
+        let group = group_id(order.id.resource_group());
+        let place = (kind.provider(), &*request.base, &*group, location, version.as_str());
+        operation.told(answer, place, self.clock.now())
+    }
+
+    /// The answer to a PUT that has begun: the resource, and where to ask how it goes.
     fn begun(
         &self,
         kind: &dyn Kind,
@@ -421,15 +437,12 @@ impl Arm {
         request: &Request,
         version: &ApiVersion,
     ) -> Response {
-        let operation = self.operation("UpsertNetworkResource", None);
+        let operation = self.operation("UpsertResource", None);
         let properties = answer.body.as_mut().and_then(|body| body.get_mut("properties")?.as_object_mut());
         if let Some(properties) = properties {
             kind.show_begun(properties);
         }
-        let location = text(&order.body, "location").unwrap_or("global").replace(' ', "").to_ascii_lowercase();
-        let place = format!("/subscriptions/{}", order.id.resource_group().subscription());
-        let place = (Provider::Network, &*request.base, &*place, &*location, version.as_str());
-        operation.told(answer, place, self.clock.now())
+        self.told(&operation, answer, kind, order, request, version)
     }
 }
 

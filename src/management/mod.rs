@@ -21,6 +21,7 @@ mod list;
 mod operations;
 mod order;
 mod path;
+mod provider;
 mod request;
 mod response;
 mod restore;

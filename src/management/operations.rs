@@ -7,6 +7,7 @@ use hyper::header::{HeaderName, LOCATION, RETRY_AFTER};
 use serde_json::json;
 
 use super::error::ApiError;
+use super::provider::Provider;
 use super::response::Response;
 
 const ASYNC_OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
@@ -24,13 +25,6 @@ pub(super) struct Operation {
     pub(super) ends: u64,
     /// How it failed: code and message.
     pub(super) failure: Option<(String, String)>,
-}
-
-/// Whose operation it is: the URLs differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Provider {
-    PrivateDns,
-    Network,
 }
 
 impl Operation {
@@ -51,34 +45,20 @@ impl Operation {
         (front_end == FRONT_END).then_some(Self { kind, guid, ends: ends.parse().ok()?, failure })
     }
 
-    /// Adds the headers that lead to it, which all have whole URLs, to the answer of a request. `place` is the path in front
-    /// of `/providers`.
+    /// Adds the headers that lead to it, which all have whole URLs, to the answer of a request. `group` is the ID of the
+    /// resource group that it is about.
     pub(super) fn told(
         &self,
         answer: Response,
-        (provider, base, place, location, version): (Provider, &str, &str, &str, &str),
+        (provider, base, group, location, version): (Provider, &str, &str, &str, &str),
         now: u64,
     ) -> Response {
-        let id = self.id();
-        let (status, result) = match provider {
-            Provider::PrivateDns => {
-                let network = format!("{base}{place}/providers/Microsoft.Network");
-                (
-                    format!("{network}/privateDnsOperationStatuses/{id}?api-version={version}"),
-                    Some(format!("{network}/privateDnsOperationResults/{id}?api-version={version}")),
-                )
-            }
-            Provider::Network => {
-                let at = format!("{base}{place}/providers/Microsoft.Network/locations/{location}");
-                let result = (answer.status == StatusCode::ACCEPTED)
-                    .then(|| format!("{at}/operationResults/{id}?api-version={version}"));
-                (format!("{at}/operations/{id}?api-version={version}"), result)
-            }
-        };
-        let answer = answer.with(ASYNC_OPERATION, &status);
-        let answer = match result {
-            Some(result) => answer.with(LOCATION, &result),
-            None => answer,
+        let (status, result) = provider.operation_paths(group, location, &self.id());
+        let is_accepted = answer.status == StatusCode::ACCEPTED;
+        let answer = answer.with(ASYNC_OPERATION, &format!("{base}{status}?api-version={version}"));
+        let answer = match is_accepted {
+            true => answer.with(LOCATION, &format!("{base}{result}?api-version={version}")),
+            false => answer,
         };
         self.paced(answer, now)
     }

@@ -10,7 +10,7 @@ use super::conditions::Conditions;
 use super::error::ApiError;
 use super::group;
 use super::kinds::{self, Found, Kind, Put};
-use super::state::{Edit, State, Written};
+use super::state::{After, Edit, State, Written};
 use crate::azure::ResourceId;
 
 /// What a write has done.
@@ -50,7 +50,7 @@ impl Order {
         }
         let before = kinds::find(kind, &id, state)?;
         let mark = before.as_ref().map(|found| &found.mark[..]);
-        conditions.check(mark).map_err(|failed| kind.failed(failed, id.name()))?;
+        conditions.check(mark).map_err(|failed| kind.provider().failed(failed, id.name()))?;
         if is_patch && before.is_none() {
             return Err(ApiError::not_found(&id));
         }
@@ -60,16 +60,17 @@ impl Order {
             Some(found) if is_patch => Cow::Owned(patched(&found.body, body)),
             _ => Cow::Borrowed(body),
         };
-        let put = Put { id: &id, body: &body, before: before.as_ref().map(|found| &found.body) };
+        let is_declared = before.as_ref().is_some_and(|found| found.is_declared);
+        let put = Put { id: &id, body: &body, before: before.as_ref().map(|found| &found.body), is_declared };
         let kept = kind.keep(&put, state)?;
         kind.check(&put, &kept, state)?;
-        let changes = kind.changes(&put, &kept, state)?;
         outcome.is_new = before.is_none();
         outcome.found = Some(Found { id: id.clone(), body: kept.clone(), mark: [0; 16], is_declared: false });
         let mut edits = kind.edits(&put, state)?;
         if kind.has_document() {
-            edits.push(Edit::Put { id: id.to_string(), body: kept });
+            edits.push(Edit::Put { id: id.to_string(), body: kept.clone() });
         }
+        let changes = kind.changes(&put, &kept, &After::new(state, &edits))?;
         Ok(Written { edits, changes })
     }
 
@@ -84,7 +85,7 @@ impl Order {
             outcome.was_missing = true;
             return Ok(Written::default());
         };
-        conditions.check(Some(&found.mark)).map_err(|failed| kind.failed(failed, id.name()))?;
+        conditions.check(Some(&found.mark)).map_err(|failed| kind.provider().failed(failed, id.name()))?;
         let mut written = kind.delete(&found.id, &found.body, state)?;
         if kind.has_document() {
             written.edits.push(Edit::Delete(kinds::key(id)));

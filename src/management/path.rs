@@ -33,6 +33,14 @@ pub(super) enum Target {
     Validate,
 }
 
+/// The paths of operations of DNS resolvers and their policies, in lower case.
+const RESOLVER_OPERATIONS: [&str; 4] = [
+    "dnsresolveroperationstatuses",
+    "dnsresolveroperationresults",
+    "dnsresolverpolicyoperationstatuses",
+    "dnsresolverpolicyoperationresults",
+];
+
 /// Where resources are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
@@ -95,7 +103,9 @@ impl Target {
             ["providers", _] => Ok(Self::Providers(subscription, Some(segments[3].clone()))),
             ["providers", _, "register" | "unregister"] => Ok(Self::ProviderAction(subscription, segments[3].clone())),
             ["providers", _, "checknameavailability"] => Ok(Self::NameAvailability(subscription)),
-            ["providers", "microsoft.network", "locations", _, kind @ ("operations" | "operationresults"), _] => {
+            ["providers", "microsoft.network" | "microsoft.compute", "locations", _, kind, _]
+                if matches!(*kind, "operations" | "operationresults") =>
+            {
                 Ok(Self::Operation { id: segments[7].clone(), wants_result: *kind == "operationresults" })
             }
             ["operationresults", _] => Ok(Self::Operation { id: segments[3].clone(), wants_result: true }),
@@ -120,6 +130,9 @@ impl Target {
                 if matches!(*kind, "privatednsoperationstatuses" | "privatednsoperationresults") =>
             {
                 Ok(Self::Operation { id: own[3].clone(), wants_result: kind.ends_with("results") })
+            }
+            ["providers", "microsoft.network", "locations", _, kind, _] if RESOLVER_OPERATIONS.contains(kind) => {
+                Ok(Self::Operation { id: own[5].clone(), wants_result: kind.ends_with("results") })
             }
             ["providers", _, _] => Ok(Self::List(List::In(Scope::Group(group), format!("{}/{}", own[1], own[2])))),
             ["providers", _, ..] if words.len().is_multiple_of(2) => {

@@ -19,9 +19,9 @@ pub fn made(reader: &Reader) -> Result<Vec<Change>, StoreError> {
     let mut changes: Vec<(u8, Vec<Change>)> = Vec::new();
     reader.each(|document| {
         let Ok(id) = document.id.parse::<ResourceId>() else { return };
-        let Some(kind) = kinds::of(id.resource_type(), &catalogue) else { return };
+        let Some(kind) = kinds::of(id.resource_type(), &catalogue).filter(|kind| !kind.is_part()) else { return };
         let body = serde_json::from_slice(&document.body).unwrap_or_default();
-        let put = Put { id: &id, body: &body, before: None };
+        let put = Put { id: &id, body: &body, before: None, is_declared: false };
         match kind.changes(&put, &body, &state) {
             Ok(made) => changes.push((kind.rank(), made)),
             Err(error) => {

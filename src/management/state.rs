@@ -1,5 +1,7 @@
 //! What the handlers ask: documents, and the world that is served.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value;
 
 use super::error::ApiError;
@@ -81,6 +83,58 @@ impl From<StoreError> for Unavailable {
 impl From<Unavailable> for ApiError {
     fn from(error: Unavailable) -> Self {
         Self::front(hyper::StatusCode::SERVICE_UNAVAILABLE, "ServerBusy", error.to_string())
+    }
+}
+
+/// A state with some edits of its documents, before they are carried out. The world is the one that is served.
+pub(super) struct After<'a> {
+    state: &'a dyn State,
+    edits: BTreeMap<String, Option<Document>>,
+}
+
+impl<'a> After<'a> {
+    pub(super) fn new(state: &'a dyn State, edits: &[Edit]) -> Self {
+        let edit = |edit: &Edit| match edit {
+            Edit::Put { id, body } => {
+                (id.to_ascii_lowercase(), Some(Document { id: id.clone(), body: body.clone(), mark: [0; 16] }))
+            }
+            Edit::Delete(key) => (key.clone(), None),
+        };
+        Self { state, edits: edits.iter().map(edit).collect() }
+    }
+}
+
+impl State for After<'_> {
+    fn document(&self, key: &str) -> Result<Option<Document>, Unavailable> {
+        match self.edits.get(key) {
+            Some(edited) => Ok(edited.clone()),
+            None => self.state.document(key),
+        }
+    }
+
+    fn keys_after(&self, prefix: &str, after: Option<&str>, most: usize) -> Result<Vec<String>, Unavailable> {
+        let known = self.state.keys_after(prefix, after, most.saturating_add(self.edits.len()))?;
+        let mut keys: BTreeSet<_> = known.into_iter().collect();
+        let is_asked = |key: &str| key.starts_with(prefix) && after.is_none_or(|after| key > after);
+        for (key, edited) in self.edits.iter().filter(|(key, _)| is_asked(key)) {
+            match edited {
+                Some(_) => keys.insert(key.clone()),
+                None => keys.remove(key),
+            };
+        }
+        Ok(keys.into_iter().take(most).collect())
+    }
+
+    fn looks_at(&self, zone: &ZoneKey, owner: &Name) {
+        self.state.looks_at(zone, owner);
+    }
+
+    fn topology(&self) -> &Topology {
+        self.state.topology()
+    }
+
+    fn catalogue(&self) -> &Catalogue {
+        self.state.catalogue()
     }
 }
 

@@ -1,13 +1,12 @@
 //! Private endpoint connections of a resource: its owner approves, rejects and removes them.
 
-use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Found, Kind, Manner, Put, Shown, endpoint, key, zone_group};
 use crate::azure::{Change, ConnectionState, PrivateEndpoint, ResourceId};
 use crate::management::body::{get, property, text};
-use crate::management::conditions::{Failed, Spelling};
 use crate::management::error::ApiError;
+use crate::management::provider::Provider;
 use crate::management::state::{Edit, State, Unavailable, Written};
 
 /// The connections of one type of resources.
@@ -21,21 +20,12 @@ impl Kind for Connection {
         format!("{}/{CHILD}", self.0)
     }
 
-    fn spelling(&self) -> Spelling {
-        Spelling::Absent
+    fn provider(&self) -> Provider {
+        Provider::Other
     }
 
     fn manner(&self) -> Manner {
         Manner::AtOnce
-    }
-
-    fn failed(&self, _: Failed, name: &str) -> ApiError {
-        let message = format!("The private endpoint connection '{name}' has been modified.");
-        ApiError::front(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", message)
-    }
-
-    fn refused(&self, why: &str) -> ApiError {
-        ApiError::front(StatusCode::BAD_REQUEST, "BadRequest", why)
     }
 
     fn has_document(&self) -> bool {

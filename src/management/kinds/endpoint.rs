@@ -8,15 +8,15 @@ use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::network::{invalid, precondition};
+use super::network::invalid;
 use super::{Found, Kind, Manner, Put, Shown, key, zone_group};
 use crate::azure::{
     Address, Change, ConnectionState, Declared, Origin, PrivateEndpoint, Resource, ResourceId, ResourceMember, Word,
     types,
 };
 use crate::management::body::{get, kept, list, property, reference, text};
-use crate::management::conditions::{Failed, Spelling};
 use crate::management::error::ApiError;
+use crate::management::provider::Provider;
 use crate::management::state::{Edit, State, Unavailable, Written};
 
 pub(super) struct Endpoint;
@@ -38,20 +38,12 @@ impl Kind for Endpoint {
         types::PRIVATE_ENDPOINT.to_owned()
     }
 
-    fn spelling(&self) -> Spelling {
-        Spelling::Weak
+    fn provider(&self) -> Provider {
+        Provider::Network
     }
 
     fn manner(&self) -> Manner {
-        Manner::Network
-    }
-
-    fn failed(&self, failed: Failed, name: &str) -> ApiError {
-        precondition(failed, name)
-    }
-
-    fn refused(&self, why: &str) -> ApiError {
-        invalid(why)
+        Manner::Begun
     }
 
     fn keep(&self, put: &Put<'_>, state: &dyn State) -> Result<Value, ApiError> {

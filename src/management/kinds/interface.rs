@@ -3,12 +3,11 @@
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::network::precondition;
 use super::{Found, Kind, Manner, Put, Shown, endpoint, find};
 use crate::azure::{Change, ResourceId, types};
 use crate::management::body::{get, reference};
-use crate::management::conditions::{Failed, Spelling};
 use crate::management::error::ApiError;
+use crate::management::provider::Provider;
 use crate::management::state::{State, Unavailable, Written};
 
 pub(super) struct Interface;
@@ -18,20 +17,12 @@ impl Kind for Interface {
         types::NETWORK_INTERFACE.to_owned()
     }
 
-    fn spelling(&self) -> Spelling {
-        Spelling::Weak
+    fn provider(&self) -> Provider {
+        Provider::Network
     }
 
     fn manner(&self) -> Manner {
-        Manner::Network
-    }
-
-    fn failed(&self, failed: Failed, name: &str) -> ApiError {
-        precondition(failed, name)
-    }
-
-    fn refused(&self, why: &str) -> ApiError {
-        ApiError::network(StatusCode::BAD_REQUEST, "BadRequest", why)
+        Manner::Begun
     }
 
     fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {

@@ -8,8 +8,9 @@ use crate::azure::{
     self, Change, Declared, Origin, ResolutionPolicy, ResourceId, VirtualNetworkLink, link_names, types,
 };
 use crate::management::body::{kept, property, reference, text};
-use crate::management::conditions::{Failed, Spelling};
+use crate::management::conditions::Spelling;
 use crate::management::error::ApiError;
+use crate::management::provider::Provider;
 use crate::management::state::{State, Unavailable, Written};
 
 pub(super) struct Link;
@@ -19,20 +20,16 @@ impl Kind for Link {
         format!("{}/{}", types::PRIVATE_DNS_ZONE, types::VIRTUAL_NETWORK_LINK)
     }
 
+    fn provider(&self) -> Provider {
+        Provider::PrivateDns("Virtual Network Link")
+    }
+
     fn spelling(&self) -> Spelling {
         Spelling::Quoted
     }
 
     fn manner(&self) -> Manner {
-        Manner::PrivateDns("VirtualNetworkLink")
-    }
-
-    fn failed(&self, failed: Failed, name: &str) -> ApiError {
-        failed.of("Virtual Network Link", name)
-    }
-
-    fn refused(&self, why: &str) -> ApiError {
-        bad_request(why)
+        Manner::Accepted("VirtualNetworkLink")
     }
 
     fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {

@@ -18,8 +18,9 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::conditions::{Failed, Spelling};
+use super::conditions::Spelling;
 use super::error::ApiError;
+use super::provider::Provider;
 use super::request::ApiVersion;
 use super::state::{Document, Edit, State, Unavailable, Written};
 use crate::azure::{Catalogue, Change, ResourceId};
@@ -29,10 +30,10 @@ use crate::azure::{Catalogue, Change, ResourceId};
 pub(super) enum Manner {
     /// At once, with the resource.
     AtOnce,
-    /// With 202 and an operation of that provider: `Upsert…` and `Delete…` of this.
-    PrivateDns(&'static str),
-    /// With the resource and an operation of the network provider.
-    Network,
+    /// With 202 and an operation: `Upsert…` and `Delete…` of this.
+    Accepted(&'static str),
+    /// With the resource and an operation.
+    Begun,
 }
 
 /// A write of one resource.
@@ -43,6 +44,8 @@ pub(super) struct Put<'a> {
     pub(super) body: &'a Value,
     /// What was there.
     pub(super) before: Option<&'a Value>,
+    /// Whether that is the world's, and no document.
+    pub(super) is_declared: bool,
 }
 
 /// A resource as it is found, with its ETag's mark.
@@ -60,24 +63,33 @@ pub(super) trait Kind: Send + Sync {
     /// Its type in Azure's own letters.
     fn resource_type(&self) -> String;
 
-    fn spelling(&self) -> Spelling;
+    fn provider(&self) -> Provider;
 
     fn manner(&self) -> Manner;
+
+    fn spelling(&self) -> Spelling {
+        self.provider().spelling()
+    }
 
     /// The status of an answer that says that it was made.
     fn made(&self) -> StatusCode {
         StatusCode::CREATED
     }
 
-    /// What a condition that does not hold says.
-    fn failed(&self, failed: Failed, name: &str) -> ApiError;
-
     /// What the provider says where the world does not allow a change.
-    fn refused(&self, why: &str) -> ApiError;
+    fn refused(&self, why: &str) -> ApiError {
+        self.provider().refused(why)
+    }
 
     /// Whether what is kept of a write is a document of its own.
     fn has_document(&self) -> bool {
         true
+    }
+
+    /// Whether the world has it as a part of the resource that it is within, or of another one: the changes of that one tell the
+    /// world of it when a server starts.
+    fn is_part(&self) -> bool {
+        false
     }
 
     /// What is kept of a write.
@@ -107,7 +119,7 @@ pub(super) trait Kind: Send + Sync {
         0
     }
 
-    /// What the world is told of what is kept.
+    /// What the world is told of what is kept. In `state` the documents are as they will be.
     ///
     /// # Errors
     /// It cannot be.
@@ -243,6 +255,26 @@ pub(super) fn show(
     let mut shown = Shown { members, version: version.clone() };
     kind.show(found, &mut shown, state)?;
     Ok(Value::Object(shown.members))
+}
+
+/// The documents of one type within a resource.
+///
+/// # Errors
+/// The state cannot be read.
+pub(super) fn children(
+    parent: &ResourceId,
+    child_type: &str,
+    state: &dyn State,
+) -> Result<Vec<(ResourceId, Value)>, Unavailable> {
+    let mut found = Vec::new();
+    for child in state.keys(&format!("{}/{}/", key(parent), child_type.to_ascii_lowercase()))? {
+        if let Some(document) = state.document(&child)?
+            && let Ok(id) = document.id.parse::<ResourceId>()
+        {
+            found.push((id, document.body));
+        }
+    }
+    Ok(found)
 }
 
 /// The key of a resource's document.

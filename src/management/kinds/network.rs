@@ -5,13 +5,13 @@ use hyper::StatusCode;
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
-use super::{Found, Kind, Manner, Put, Shown, find, key, of_document};
+use super::{Found, Kind, Manner, Put, Shown, children, find, key, of_document};
 use crate::azure::{Address, Change, Declared, Origin, Resource, ResourceId, VirtualNetwork, types};
 use crate::management::body::{get, kept, list, property, text};
-use crate::management::conditions::{Failed, Spelling};
 use crate::management::error::ApiError;
 use crate::management::kinds::endpoint;
-use crate::management::state::{Edit, State, Unavailable, Written};
+use crate::management::provider::Provider;
+use crate::management::state::{After, Edit, State, Unavailable, Written};
 
 pub(super) struct Network;
 pub(super) struct Subnet;
@@ -24,20 +24,12 @@ impl Kind for Network {
         types::VIRTUAL_NETWORK.to_owned()
     }
 
-    fn spelling(&self) -> Spelling {
-        Spelling::Weak
+    fn provider(&self) -> Provider {
+        Provider::Network
     }
 
     fn manner(&self) -> Manner {
-        Manner::Network
-    }
-
-    fn failed(&self, failed: Failed, name: &str) -> ApiError {
-        precondition(failed, name)
-    }
-
-    fn refused(&self, why: &str) -> ApiError {
-        invalid(why)
+        Manner::Begun
     }
 
     fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {
@@ -79,11 +71,7 @@ impl Kind for Network {
     }
 
     fn changes(&self, put: &Put<'_>, kept: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError> {
-        let subnets = match sent_subnets(put)? {
-            Some(subnets) => subnets,
-            None => subnets_of(put.id, state)?,
-        };
-        Ok(vec![change(put.id, kept, &subnets, state)?])
+        Ok(vec![change(put.id, kept, state)?])
     }
 
     fn delete(&self, id: &ResourceId, _: &Value, state: &dyn State) -> Result<Written, ApiError> {
@@ -141,16 +129,16 @@ impl Kind for Subnet {
         format!("{}/{}", types::VIRTUAL_NETWORK, types::SUBNET)
     }
 
-    fn spelling(&self) -> Spelling {
-        Spelling::Weak
+    fn provider(&self) -> Provider {
+        Provider::Network
     }
 
     fn manner(&self) -> Manner {
-        Manner::Network
+        Manner::Begun
     }
 
-    fn failed(&self, failed: Failed, name: &str) -> ApiError {
-        precondition(failed, name)
+    fn is_part(&self) -> bool {
+        true
     }
 
     fn refused(&self, why: &str) -> ApiError {
@@ -161,24 +149,18 @@ impl Kind for Subnet {
         kept_subnet(put.id, put.body)
     }
 
-    fn changes(&self, put: &Put<'_>, kept: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError> {
+    fn changes(&self, put: &Put<'_>, _: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError> {
         let network = put.id.parent().ok_or_else(|| ApiError::not_found(put.id))?;
         let parent = find(&Network, &network, state)?.ok_or_else(|| ApiError::parent_not_found(put.id, &network))?;
-        let mut subnets = subnets_of(&network, state)?;
-        match subnets.iter_mut().find(|(id, _)| id == put.id) {
-            Some((_, body)) => body.clone_from(kept),
-            None => subnets.push((put.id.clone(), kept.clone())),
-        }
-        Ok(vec![change(&network, &parent.body, &subnets, state)?])
+        Ok(vec![change(&network, &parent.body, state)?])
     }
 
     fn delete(&self, id: &ResourceId, _: &Value, state: &dyn State) -> Result<Written, ApiError> {
         let network = id.parent().ok_or_else(|| ApiError::not_found(id))?;
         unused(&network, id.name(), state)?;
         let parent = find(&Network, &network, state)?.ok_or_else(|| ApiError::parent_not_found(id, &network))?;
-        let mut subnets = subnets_of(&network, state)?;
-        subnets.retain(|(known, _)| known != id);
-        Ok(Written { edits: Vec::new(), changes: vec![change(&network, &parent.body, &subnets, state)?] })
+        let after = After::new(state, &[Edit::Delete(key(id))]);
+        Ok(Written { edits: Vec::new(), changes: vec![change(&network, &parent.body, &after)?] })
     }
 
     fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value> {
@@ -240,14 +222,7 @@ fn prefix(body: &Value) -> Option<IpNet> {
 
 /// The subnets of a network: documents, and what else the world has.
 fn subnets_of(network: &ResourceId, state: &dyn State) -> Result<Vec<(ResourceId, Value)>, Unavailable> {
-    let mut found = Vec::new();
-    for document in state.keys(&format!("{}/{}/", key(network), types::SUBNET.to_ascii_lowercase()))? {
-        if let Some(document) = state.document(&document)?
-            && let Ok(id) = document.id.parse::<ResourceId>()
-        {
-            found.push((id, document.body));
-        }
-    }
+    let mut found = children(network, types::SUBNET, state)?;
     for id in Subnet.all_declared(Some(network), state) {
         if !found.iter().any(|(known, _)| *known == id)
             && let Some(body) = Subnet.declared(&id, state)
@@ -258,13 +233,8 @@ fn subnets_of(network: &ResourceId, state: &dyn State) -> Result<Vec<(ResourceId
     Ok(found)
 }
 
-/// The network as the world takes it. What the API does not know of it, such as inbound endpoints, stays.
-fn change(
-    id: &ResourceId,
-    body: &Value,
-    subnets: &[(ResourceId, Value)],
-    state: &dyn State,
-) -> Result<Change, ApiError> {
+/// The network as the world takes it. What the API does not know of it, such as the prefixes of clients elsewhere, stays.
+fn change(id: &ResourceId, body: &Value, state: &dyn State) -> Result<Change, ApiError> {
     let origin = Origin::API;
     let mut network = match state.topology().network_of(id) {
         Some(network) => network.clone(),
@@ -275,8 +245,8 @@ fn change(
     let servers = servers(body)?.into_iter().map(|address| Declared::new(Address::Known((address, 53).into()), origin));
     network.dns_servers = servers.collect();
     network.subnets.clear();
-    for (subnet, body) in subnets {
-        let prefix = prefix(body).ok_or_else(|| invalid("The address prefix of a subnet is invalid."))?;
+    for (subnet, body) in children(id, types::SUBNET, state)? {
+        let prefix = prefix(&body).ok_or_else(|| invalid("The address prefix of a subnet is invalid."))?;
         let is_within = network.address_space.iter().any(|space| space.contains(&prefix));
         if !is_within {
             let message = format!(
@@ -338,14 +308,5 @@ fn unused(network: &ResourceId, subnet: &str, state: &dyn State) -> Result<(), A
 
 /// 400 of the network provider.
 pub(super) fn invalid(message: impl Into<String>) -> ApiError {
-    ApiError::network(StatusCode::BAD_REQUEST, "InvalidRequestFormat", message)
-}
-
-/// What the network provider says of a condition.
-pub(super) fn precondition(failed: Failed, name: &str) -> ApiError {
-    let message = match failed {
-        Failed::Exists => format!("Precondition failed: '{name}' exists already."),
-        Failed::Modified => format!("Precondition failed: the ETag of '{name}' does not match."),
-    };
-    ApiError::network(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", message)
+    Provider::Network.refused(message)
 }

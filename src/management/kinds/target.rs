@@ -9,8 +9,8 @@ use crate::azure::{
     Catalogue, Change, Declared, Origin, PartNeed, PrivateLinkResource, PublicNetworkAccess, Resource, ResourceId,
 };
 use crate::management::body::{get, kept, property, text};
-use crate::management::conditions::{Failed, Spelling};
 use crate::management::error::ApiError;
+use crate::management::provider::Provider;
 use crate::management::state::{Edit, State, Unavailable, Written};
 
 /// Resources of one type of the catalogue.
@@ -39,8 +39,8 @@ impl Kind for Target {
         self.0.clone()
     }
 
-    fn spelling(&self) -> Spelling {
-        Spelling::Absent
+    fn provider(&self) -> Provider {
+        Provider::Other
     }
 
     /// The clients of Azure Storage take 200 and 202 (its REST API, "Storage Accounts - Create"), all others 201 as well.
@@ -51,18 +51,6 @@ impl Kind for Target {
 
     fn manner(&self) -> Manner {
         Manner::AtOnce
-    }
-
-    fn failed(&self, failed: Failed, name: &str) -> ApiError {
-        let message = match failed {
-            Failed::Exists => format!("The resource '{name}' exists already."),
-            Failed::Modified => format!("The resource '{name}' has been modified (etag mismatch)."),
-        };
-        ApiError::front(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", message)
-    }
-
-    fn refused(&self, why: &str) -> ApiError {
-        ApiError::front(StatusCode::BAD_REQUEST, "BadRequest", why)
     }
 
     fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {

@@ -1,14 +1,13 @@
 //! Private DNS zones.
 
-use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Found, Kind, Manner, Put, Shown, key, link, record_set};
 use crate::azure::{Change, Declared, Origin, PrivateDnsZone, Resource, ResourceId, SoaEdit, types};
 use crate::dns::Name;
 use crate::management::body::kept;
-use crate::management::conditions::{Failed, Spelling};
 use crate::management::error::ApiError;
+use crate::management::provider::Provider;
 use crate::management::state::{Edit, State, Unavailable, Written};
 
 pub(super) struct Zone;
@@ -18,20 +17,12 @@ impl Kind for Zone {
         types::PRIVATE_DNS_ZONE.to_owned()
     }
 
-    fn spelling(&self) -> Spelling {
-        Spelling::Bare
+    fn provider(&self) -> Provider {
+        Provider::PrivateDns("Zone")
     }
 
     fn manner(&self) -> Manner {
-        Manner::PrivateDns("PrivateDnsZone")
-    }
-
-    fn failed(&self, failed: Failed, name: &str) -> ApiError {
-        failed.of("Zone", name)
-    }
-
-    fn refused(&self, why: &str) -> ApiError {
-        bad_request(why)
+        Manner::Accepted("PrivateDnsZone")
     }
 
     fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {
@@ -44,8 +35,7 @@ impl Kind for Zone {
 
     fn changes(&self, put: &Put<'_>, _: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError> {
         // Tags change nothing in the world, and a zone that is put brings its record sets along. A file's zone is refused.
-        let is_own = || state.document(&key(put.id)).map(|document| document.is_some());
-        if state.topology().zone_and_contents(put.id).is_some() && is_own()? {
+        if put.before.is_some() && !put.is_declared && state.topology().zone_and_contents(put.id).is_some() {
             return Ok(Vec::new());
         }
         let name = apex(put.id).ok_or_else(|| bad_request("The zone name is invalid."))?;
@@ -108,5 +98,5 @@ pub(super) fn apex(id: &ResourceId) -> Option<Name> {
 
 /// 400 of the provider of private DNS zones.
 pub(super) fn bad_request(message: impl Into<String>) -> ApiError {
-    ApiError::flat(StatusCode::BAD_REQUEST, "BadRequest", message)
+    Provider::PrivateDns("").refused(message)
 }

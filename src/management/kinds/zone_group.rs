@@ -6,13 +6,13 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::network::{invalid, precondition};
+use super::network::invalid;
 use super::{Found, Kind, Manner, Put, Shown, endpoint, key};
 use crate::azure::{Change, Declared, PrivateEndpoint, Resource, ResourceId, ResourceMember, types};
 use crate::dns::Name;
 use crate::management::body::{get, list, property, text};
-use crate::management::conditions::{Failed, Spelling};
 use crate::management::error::ApiError;
+use crate::management::provider::Provider;
 use crate::management::state::{Document, State, Unavailable, Written};
 
 pub(super) struct ZoneGroup;
@@ -27,20 +27,16 @@ impl Kind for ZoneGroup {
         format!("{}/{}", types::PRIVATE_ENDPOINT, types::PRIVATE_DNS_ZONE_GROUP)
     }
 
-    fn spelling(&self) -> Spelling {
-        Spelling::Weak
+    fn provider(&self) -> Provider {
+        Provider::Network
     }
 
     fn manner(&self) -> Manner {
-        Manner::Network
+        Manner::Begun
     }
 
-    fn failed(&self, failed: Failed, name: &str) -> ApiError {
-        precondition(failed, name)
-    }
-
-    fn refused(&self, why: &str) -> ApiError {
-        invalid(why)
+    fn is_part(&self) -> bool {
+        true
     }
 
     fn keep(&self, put: &Put<'_>, state: &dyn State) -> Result<Value, ApiError> {
@@ -75,10 +71,6 @@ impl Kind for ZoneGroup {
         };
         let message = format!("Resource {zone} referenced by resource {} was not found.", put.id);
         Err(ApiError::network(StatusCode::BAD_REQUEST, "InvalidResourceReference", message))
-    }
-
-    fn rank(&self) -> u8 {
-        4
     }
 
     fn changes(&self, put: &Put<'_>, kept: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError> {

@@ -12,8 +12,8 @@ use super::{Found, Kind, Manner, Put, Shown, key};
 use crate::azure::{Change, Origin, PRIVATE_TYPES, RecordSet, ResourceId, Writer, ZoneContents, ZoneKey, types};
 use crate::dns::{Name, RecordType, Ttl, TypeName};
 use crate::management::body::{get, property, texts_by_name};
-use crate::management::conditions::{Failed, Spelling};
 use crate::management::error::ApiError;
+use crate::management::provider::Provider;
 use crate::management::state::{State, Unavailable, Written};
 
 /// Record sets of one type.
@@ -41,20 +41,12 @@ impl Kind for RecordSets {
         format!("{}/{}", types::PRIVATE_DNS_ZONE, TypeName(self.0))
     }
 
-    fn spelling(&self) -> Spelling {
-        Spelling::Bare
+    fn provider(&self) -> Provider {
+        Provider::PrivateDns("Record set")
     }
 
     fn manner(&self) -> Manner {
         Manner::AtOnce
-    }
-
-    fn failed(&self, failed: Failed, name: &str) -> ApiError {
-        failed.of("Record set", name)
-    }
-
-    fn refused(&self, why: &str) -> ApiError {
-        bad_request(why)
     }
 
     fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {
