@@ -258,7 +258,18 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !thread::panicking() {
+            // Whatever the test is about, what it did must not have found a bug, but for those that are put there.
+            let log = self.log();
+            let bugs: Vec<_> = log.lines().filter(|line| is_bug(line)).collect();
+            assert!(bugs.is_empty(), "{}", bugs.join("\n"));
+        }
     }
+}
+
+/// Whether a line of the log tells of a panic, or of what else only a bug causes.
+fn is_bug(line: &str) -> bool {
+    line.contains("a bug of vnetdns") && !line.contains("src/faults.rs")
 }
 
 /// A query with EDNS and the usual buffer size.

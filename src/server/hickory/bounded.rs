@@ -1,4 +1,7 @@
 //! Streams of HTTP/3 with an end: h3 keeps whatever comes until a frame is whole, and frames may be as long as they like.
+//!
+//! h3-quinn gives a stream away to the future that waits for its next octets, and panics when it is asked meanwhile for the
+//! stream's number or to stop it. A client decides when that is, so neither reaches it then.
 
 use std::task::{Context, Poll, ready};
 
@@ -19,7 +22,11 @@ pub(super) struct Bounded(h3_quinn::Connection);
 /// A stream of which so many octets more are read.
 pub(super) struct BoundedStream<S> {
     stream: S,
+    /// Octets that may still come.
     left: usize,
+    /// Whether the stream is away, with the future that waits for its octets. Whoever drops that future stops the stream.
+    is_away: bool,
+    id: StreamId,
 }
 
 /// What opens streams.
@@ -31,9 +38,15 @@ impl Bounded {
     }
 }
 
-/// A request, with its frames and fields.
-fn request<S>(stream: S) -> BoundedStream<S> {
-    BoundedStream { stream, left: REQUEST + (REQUEST >> 1) }
+impl<S: RecvStream> BoundedStream<S> {
+    fn new(stream: S, left: usize) -> Self {
+        Self { id: stream.recv_id(), stream, left, is_away: false }
+    }
+
+    /// A request, with its frames and fields.
+    fn request(stream: S) -> Self {
+        Self::new(stream, REQUEST + (REQUEST >> 1))
+    }
 }
 
 impl quic::Connection<Bytes> for Bounded {
@@ -42,11 +55,11 @@ impl quic::Connection<Bytes> for Bounded {
 
     fn poll_accept_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Self::RecvStream, ConnectionErrorIncoming>> {
         let stream = ready!(quic::Connection::<Bytes>::poll_accept_recv(&mut self.0, cx))?;
-        Poll::Ready(Ok(BoundedStream { stream, left: CONTROL }))
+        Poll::Ready(Ok(BoundedStream::new(stream, CONTROL)))
     }
 
     fn poll_accept_bidi(&mut self, cx: &mut Context<'_>) -> Poll<Result<Self::BidiStream, ConnectionErrorIncoming>> {
-        quic::Connection::<Bytes>::poll_accept_bidi(&mut self.0, cx).map_ok(request)
+        quic::Connection::<Bytes>::poll_accept_bidi(&mut self.0, cx).map_ok(BoundedStream::request)
     }
 
     fn opener(&self) -> Opener {
@@ -62,7 +75,7 @@ macro_rules! open_streams {
             type SendStream = h3_quinn::SendStream<Bytes>;
 
             fn poll_open_bidi(&mut self, cx: &mut Context<'_>) -> Poll<Result<Self::BidiStream, StreamErrorIncoming>> {
-                OpenStreams::<Bytes>::poll_open_bidi(&mut self.0, cx).map_ok(request)
+                OpenStreams::<Bytes>::poll_open_bidi(&mut self.0, cx).map_ok(BoundedStream::request)
             }
 
             fn poll_open_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<Self::SendStream, StreamErrorIncoming>> {
@@ -83,7 +96,9 @@ impl<S: RecvStream> RecvStream for BoundedStream<S> {
     type Buf = S::Buf;
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<S::Buf>, StreamErrorIncoming>> {
-        let data = ready!(self.stream.poll_data(cx))?;
+        let polled = self.stream.poll_data(cx);
+        self.is_away = polled.is_pending();
+        let data = ready!(polled)?;
         let len = data.as_ref().map_or(0, Buf::remaining);
         if len > self.left {
             let error_code = Code::H3_EXCESSIVE_LOAD.value();
@@ -95,11 +110,13 @@ impl<S: RecvStream> RecvStream for BoundedStream<S> {
     }
 
     fn stop_sending(&mut self, error_code: u64) {
-        self.stream.stop_sending(error_code);
+        if !self.is_away {
+            self.stream.stop_sending(error_code);
+        }
     }
 
     fn recv_id(&self) -> StreamId {
-        self.stream.recv_id()
+        self.id
     }
 }
 
