@@ -98,9 +98,10 @@ fn the_rooms_of_azure_use_those_before_them() {
         }
         let own = rank(&room).unwrap_or_else(|| panic!("{room} is a room without a place in the order"));
         let code = code(file);
-        let is_root = file.parent() == Some(source) || file.ends_with("mod.rs");
-        let beside = if is_root { "super::" } else { "super::super::" };
-        for used in named(&code, "azure::").chain(named(&code, beside)) {
+        // How far up the rooms are: `super::` leads out of a file, or out of the folder of a root.
+        let inside = file.strip_prefix(source).unwrap().components().count();
+        let beside = "super::".repeat(if file.ends_with("mod.rs") { inside - 1 } else { inside });
+        for used in named(&code, "azure::").chain(named(&code, &beside)) {
             assert!(rank(used).is_none_or(|used| used <= own), "{} uses {used}", file.display());
             let is_item = used.starts_with(char::is_uppercase);
             assert!(!is_item, "{}: name the room of {used}, so that the order can be seen", file.display());
