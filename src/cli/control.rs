@@ -2,11 +2,11 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use ipnet::IpNet;
 use serde_json::{Value, json};
@@ -89,18 +89,26 @@ impl Control {
             }),
             Command::Stop => json!({ "command": "stop" }),
         };
-        let waits = request["wait"] == true;
-        let shown = self.socket.display();
-        let mend = "start the server with [server] control_socket, and name that file with --socket";
-        let mut stream = UnixStream::connect(&self.socket)
-            .with_context(|| format!("cannot reach a server by the control socket {shown}; {mend}"))?;
-        stream.set_read_timeout((!waits).then_some(PATIENCE))?;
-        stream.write_all(format!("{request}\n").as_bytes()).context("the server does not take the request")?;
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line).context("the server does not respond")?;
-        let response: Value = serde_json::from_str(&line)
-            .context("the server closed the connection: run this as its user, or as root")?;
+        let (line, _) = ask(&self.socket, &request, request["wait"] != true)?;
+        let response: Value = serde_json::from_str(&line)?;
         print(&line)?;
         Ok(if response["ok"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// Sends a request to the server behind a control socket, and returns its response, a line of JSON, and what follows it.
+/// One that is not answered soon is waited for.
+pub(super) fn ask(socket: &Path, request: &Value, is_soon: bool) -> anyhow::Result<(String, BufReader<UnixStream>)> {
+    let mend = "start the server with [server] control_socket, and name that file with --socket";
+    let mut stream = UnixStream::connect(socket)
+        .with_context(|| format!("cannot reach a server by the control socket {}; {mend}", socket.display()))?;
+    stream.set_read_timeout(is_soon.then_some(PATIENCE))?;
+    stream.write_all(format!("{request}\n").as_bytes()).context("the server does not take the request")?;
+    let mut line = String::new();
+    let mut rest = BufReader::new(stream);
+    rest.read_line(&mut line).context("the server does not respond")?;
+    if line.is_empty() {
+        bail!("the server closed the connection: run this as its user, or as root");
+    }
+    Ok((line, rest))
 }

@@ -2,10 +2,10 @@
 
 mod layers;
 mod listeners;
+mod reload;
 mod retire;
 mod writer;
 
-use std::convert::Infallible;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,11 +18,11 @@ use prometheus_client::metrics::counter::ConstCounter;
 
 use crate::azure::{Allocations, Change, Item};
 use crate::config::{
-    Certificates, Chaos, DnsCookies, EncryptedTransport, FileChange, Files, LayeredConfig, Listen, LoopbackClients,
-    Problems, ServerSettings, Sources, read_files,
+    Certificates, Chaos, DnsCookies, EncryptedTransport, Files, LayeredConfig, Listen, LoopbackClients, Problems,
+    ServerSettings, Sources, read_files,
 };
 use crate::dns::CookieSecrets;
-use crate::observe::{Condition, Metrics};
+use crate::observe::Metrics;
 use crate::snapshot::{Counts, Designation, Generation, Identity, Published, Snapshot};
 use crate::state::{OpenError, StoreError};
 use crate::view::{Belonging, ListenerId};
@@ -34,7 +34,7 @@ use retire::Retirement;
 pub use layers::{ApplyError, Aside, DeclaredBy, Locked};
 pub use listeners::Listeners;
 use listeners::{Adjust, Slots};
-pub use writer::{Transaction, View, WriteError, Writer, Written, record_set_id};
+pub use writer::{GoBackError, Restored, Transaction, View, WriteError, Writer, Written, record_set_id};
 
 /// Most addresses that were inbound endpoints since the start and are none any more.
 const MAX_GONE: usize = 65_536;
@@ -290,37 +290,6 @@ impl Control {
         self.listeners.get().map_or_else(Vec::new, |listeners| listeners.addresses())
     }
 
-    /// Loads the configuration again and publishes it. Takes as long as that takes: not for a thread that serves.
-    ///
-    /// # Errors
-    /// See [`LoadError`]; what was published before is served on.
-    pub fn reload(&self) -> Result<Loaded, LoadError> {
-        self.reload_with(false, |_| Ok::<_, Infallible>(())).map_err(ApplyError::without_commit)
-    }
-
-    /// As [`Control::reload`], where the management API has made something. What files declare now as well, and what stood on
-    /// something that they declare no more, has the reload refused; with `force` it is deleted. `commit` is called with the
-    /// changes that made it, when all is checked and nothing published yet; where it fails, nothing changes.
-    ///
-    /// # Errors
-    /// See [`ApplyError`]; what was published before is served on.
-    pub fn reload_with<E>(
-        &self,
-        force: bool,
-        commit: impl FnOnce(&[Change]) -> Result<(), E>,
-    ) -> Result<Loaded, ApplyError<E>> {
-        let result = self.load_again(force, commit);
-        self.outcomes.count(result.is_ok());
-        match &result {
-            Ok(_) => self.metrics.health().clear(CONFIGURATION),
-            Err(_) => {
-                let why = "the last reload was refused: what was declared before is served";
-                self.metrics.health().set(CONFIGURATION, Condition::Degraded(why.to_owned()));
-            }
-        }
-        result
-    }
-
     /// Applies changes of the management API, all or none, and publishes what they come to. When all is checked and nothing
     /// published yet, `commit` is called; where it fails, nothing changes. Not for a thread that serves.
     ///
@@ -364,60 +333,6 @@ impl Control {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn load_again<E>(
-        &self,
-        force: bool,
-        commit: impl FnOnce(&[Change]) -> Result<(), E>,
-    ) -> Result<Loaded, ApplyError<E>> {
-        let mut held = self.hold();
-        if let Some(loaded) = self.reload_record_sets(&mut held) {
-            return Ok(loaded);
-        }
-        let Held { world, sources, aside: kept, slots, .. } = &mut *held;
-        let mut made = world.made();
-        let count = made.len();
-        made.append(&mut kept.clone());
-        let allocations = world.topology().allocations();
-        let (Laid { config, aside }, made) = {
-            let read = || read_files(&self.files, allocations, self.on_loopback);
-            lay(read().map_err(LoadError::Problems)?, read, made)?
-        };
-        let (lost, aside): (Vec<_>, Vec<_>) = aside.into_iter().partition(|aside| aside.change < count);
-        let LayeredConfig { server, certificates, cookies, mut layered, catalogue, warnings, sources: read, loopback } =
-            config;
-        let places = layers::Places { before: &*sources, now: &read, files: &self.files };
-        if !lost.is_empty() && !force {
-            return Err(LoadError::Problems(places.conflicts(&lost, world, warnings)).into());
-        }
-        let deleted: Vec<_> = lost.iter().map(|lost| made[lost.change].clone()).collect();
-        let unchanged_keys = self.declared.differences(&server);
-        let settings = self.adjust.adjusted(server);
-        let next = slots.next(&settings)?;
-        let listeners = self.listeners.get().map(|listeners| listeners.prepare(next.all()));
-        let listeners = listeners.transpose().map_err(LoadError::Listener)?;
-        layered.topology_mut().set_listener_networks(next.networks());
-        let finish = |snapshot: Snapshot| {
-            let shown = next.shown(&certificates, Some(&snapshot));
-            let cookie_secrets = cookie_secrets(cookies, &self.random_secret);
-            let snapshot = snapshot.with_certificates(shown).with_cookie_secrets(cookie_secrets);
-            let snapshot = self.finish(snapshot, &next)?;
-            match deleted.is_empty() {
-                true => Ok(snapshot),
-                false => commit(&deleted).map(|()| snapshot).map_err(ApplyError::Commit),
-            }
-        };
-        world.replace(layered, catalogue, identity(&settings), finish)?;
-        *kept = aside.iter().map(|aside| made[aside.change].clone()).collect();
-        let told = lost.iter().chain(&aside).map(|aside| Aside::new(aside, &read, &self.files)).collect();
-        (held.sources, held.is_quiet, held.slots, held.unchanged_keys) = (read, true, next, unchanged_keys);
-        let loaded = self.publish(&held, Way::Whole, warnings);
-        // What belongs to a new listener is known by now.
-        if let Some(carry_out) = listeners {
-            carry_out();
-        }
-        Ok(Loaded { loopback, aside: told, ..loaded })
-    }
-
     /// Gives a snapshot that was compiled as a whole what is known here alone.
     fn finish(&self, snapshot: Snapshot, slots: &Slots) -> Result<Snapshot, LoadError> {
         let gone = gone_endpoints(&snapshot).count();
@@ -426,31 +341,6 @@ impl Control {
         }
         let snapshot = snapshot.with_network_slots(|name| self.metrics.networks().slot(name));
         Ok(designated(snapshot, slots).map_err(Refused::Compile)?)
-    }
-
-    /// Publishes what has changed, where that is no more than some record sets; `None` where all is to be loaded.
-    fn reload_record_sets(&self, held: &mut Held) -> Option<Loaded> {
-        let Held { world, sources, is_quiet, .. } = held;
-        is_quiet.then_some(())?;
-        let changes = sources.changes(&self.files)?;
-        let is_as_before = |change: &FileChange| {
-            change.record_sets.iter().all(|set| match &set.before {
-                Some(before) => world.holds(&change.zone, before),
-                None => world.lacks(&change.zone, &set.after),
-            })
-        };
-        if !changes.iter().all(is_as_before) {
-            return None;
-        }
-        let put = |change: &FileChange| {
-            let zone = change.zone.clone();
-            let record_sets: Vec<_> = change.record_sets.iter().map(|set| set.after.clone()).collect();
-            record_sets.into_iter().map(move |record_set| Change::PutRecordSet { zone: zone.clone(), record_set })
-        };
-        world.apply_quietly(&changes.iter().flat_map(put).collect::<Vec<_>>())?;
-        sources.apply(changes);
-        let warnings = sources.warnings.clone();
-        Some(self.publish(held, Way::Changes, warnings))
     }
 
     fn publish(&self, held: &Held, way: Way, warnings: Problems) -> Loaded {

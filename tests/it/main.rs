@@ -62,6 +62,8 @@ mod service_types;
 mod shared_names;
 mod shells;
 mod starter;
+#[cfg(unix)]
+mod state_socket;
 mod statements;
 mod support;
 mod targets;

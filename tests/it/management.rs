@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 
 use crate::support::{PATIENCE, Server};
 
-const GROUP: &str = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg";
-const NETWORKS: &str = r#"
+pub(crate) const GROUP: &str = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg";
+pub(crate) const NETWORKS: &str = r#"
 subscription = "0b1f6471-1bf0-4dda-aec3-cb9272f09590"
 resource_group = "net"
 [server]
@@ -29,22 +29,22 @@ address_space = ["127.1.0.0/16"]
 name = "spoke"
 address_space = ["127.2.0.0/16"]
 "#;
-const MANAGEMENT: &str = "[management]\nlisten = \"127.0.0.1:0\"\nmode = \"fast\"\n";
+pub(crate) const MANAGEMENT: &str = "[management]\nlisten = \"127.0.0.1:0\"\nmode = \"fast\"\n";
 
 /// A client that trusts the authority of a server's state.
-struct Api {
-    address: SocketAddr,
+pub(crate) struct Api {
+    pub(crate) address: SocketAddr,
     config: Arc<ClientConfig>,
 }
 
-struct Answer {
-    status: u16,
-    head: String,
-    body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Value,
 }
 
 impl Api {
-    fn of(server: &Server, folder: &Path) -> Self {
+    pub(crate) fn of(server: &Server, folder: &Path) -> Self {
         let authority = std::fs::read(folder.join("vnetdns-state/ca.pem")).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(&authority).unwrap()).unwrap();
@@ -68,7 +68,7 @@ impl Api {
         answer
     }
 
-    fn ask_with(&self, method: &str, target: &str, headers: &str, body: &str) -> Answer {
+    pub(crate) fn ask_with(&self, method: &str, target: &str, headers: &str, body: &str) -> Answer {
         let (host, length) = (self.address, body.len());
         let host = if headers.contains("Host: ") { String::new() } else { format!("Host: {host}\r\n") };
         let head = format!(
@@ -80,23 +80,23 @@ impl Api {
         Answer { status, head: head.to_lowercase(), body: serde_json::from_str(body).unwrap_or_default() }
     }
 
-    fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         self.ask_with(method, &format!("{path}?api-version=2024-06-01"), "", &body)
     }
 
     #[track_caller]
-    fn put(&self, path: &str, body: &Value) {
+    pub(crate) fn put(&self, path: &str, body: &Value) {
         let answer = self.ask("PUT", path, body);
         assert!([200, 201].contains(&answer.status), "{path}: {} {}", answer.status, answer.body);
     }
 }
 
-fn zone() -> String {
+pub(crate) fn zone() -> String {
     format!("{GROUP}/providers/Microsoft.Network/privateDnsZones/corp.test")
 }
 
-fn write_world(api: &Api) {
+pub(crate) fn write_world(api: &Api) {
     api.put(GROUP, &json!({"location": "westeurope"}));
     api.put(&zone(), &json!({"location": "global"}));
     let records = json!({"properties": {"ttl": 60, "aRecords": [{"ipv4Address": "10.0.0.4"}]}});
@@ -106,7 +106,7 @@ fn write_world(api: &Api) {
 }
 
 #[track_caller]
-fn assert_served(server: &Server) {
+pub(crate) fn assert_served(server: &Server) {
     let linked = server.ask("127.1.0.4", "web.corp.test.", RecordType::A);
     assert_eq!(linked.answers.len(), 1, "{linked:?}");
     for stranger in ["127.2.0.4", "127.0.0.1"] {

@@ -22,7 +22,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Refused, Reloads, clients, reload};
+use super::{Refused, Reloads, clients, reload, state_socket};
 use crate::azure::ResolutionPolicy;
 use crate::cli::findings;
 use crate::control::Loaded;
@@ -70,6 +70,14 @@ enum Request {
     /// Which queries are logged; without a filter none.
     QueryLog {
         filter: Option<Filter>,
+    },
+    /// All documents of the state, behind a line that says so.
+    StateExport {},
+    StateHistory {
+        limit: usize,
+    },
+    StateRestore {
+        revision: u64,
     },
     Stop {},
 }
@@ -143,13 +151,22 @@ impl ControlSocket {
                     let permit = permits.try_acquire_owned();
                     // Whoever has asked is not closed for others: it may wait for a reload.
                     tokio::spawn(async move {
-                        let response = match &permit {
-                            Ok(_) => socket.respond(&line, uid, &reloads, &query_log, &stop).await,
-                            Err(_) => {
-                                failure(format!("{CONTROL_REQUESTS} other requests are being carried out: ask again"))
-                            }
+                        let request = match &permit {
+                            Ok(_) => serde_json::from_str(&line)
+                                .map_err(|error| failure(format!("a request that is not understood: {error}"))),
+                            Err(_) => Err(failure(format!(
+                                "{CONTROL_REQUESTS} other requests are being carried out: ask again"
+                            ))),
                         };
-                        if let Err(error) = send(stream, response).await {
+                        let sent = match request {
+                            Ok(Request::StateExport {}) => state_socket::export(reloads, SCHEMA, stream).await,
+                            Ok(request) => {
+                                let response = socket.carry_out(request, uid, &reloads, &query_log, &stop).await;
+                                send(stream, response).await
+                            }
+                            Err(failure) => send(stream, failure).await,
+                        };
+                        if let Err(error) = sent {
                             tracing::debug!(%error, "the response of the control socket is lost");
                         }
                     });
@@ -174,20 +191,6 @@ impl ControlSocket {
         let mut line = String::new();
         tokio::time::timeout(REQUEST_TIMEOUT, lines.read_line(&mut line)).await??;
         Ok((uid, lines.into_inner().into_inner(), line))
-    }
-
-    async fn respond(
-        &self,
-        line: &str,
-        uid: u32,
-        reloads: &Arc<Reloads>,
-        query_log: &QueryLog,
-        stop: &CancellationToken,
-    ) -> Value {
-        match serde_json::from_str(line) {
-            Ok(request) => self.carry_out(request, uid, reloads, query_log, stop).await,
-            Err(error) => failure(format!("a request that is not understood: {error}")),
-        }
     }
 
     async fn carry_out(
@@ -221,6 +224,10 @@ impl ControlSocket {
                 }
                 Err(error) => failure(error),
             },
+            // It is sent as it is read.
+            Request::StateExport {} => failure("an export is no line".to_owned()),
+            Request::StateHistory { limit } => state_socket::history(reloads.clone(), limit).await,
+            Request::StateRestore { revision } => state_socket::go_back(reloads.clone(), uid, revision).await,
             Request::Stop {} => {
                 tracing::warn!(uid, "the server is stopped by the control socket");
                 stop.cancel();
@@ -317,11 +324,7 @@ fn start_reload(reloads: Arc<Reloads>, force: bool) -> io::Result<oneshot::Recei
                     "without_place": aside,
                 })
             }
-            Err(Refused::Problems(problems)) => {
-                let findings: Vec<_> = problems.iter().map(findings::as_json).collect();
-                json!({ "ok": false, "error": "the configuration is refused", "findings": findings })
-            }
-            Err(Refused::Other(error)) => failure(error),
+            Err(refused) => refusal(refused),
         };
         // Nobody may be waiting any more.
         let _ = ended.send(outcome);
@@ -330,7 +333,18 @@ fn start_reload(reloads: Arc<Reloads>, force: bool) -> io::Result<oneshot::Recei
     Ok(end)
 }
 
-fn failure(error: String) -> Value {
+/// What is said of a configuration that was refused.
+pub(super) fn refusal(refused: Refused) -> Value {
+    match refused {
+        Refused::Problems(problems) => {
+            let findings: Vec<_> = problems.iter().map(findings::as_json).collect();
+            json!({ "ok": false, "error": "the configuration is refused", "findings": findings })
+        }
+        Refused::Other(error) => failure(error),
+    }
+}
+
+pub(super) fn failure(error: String) -> Value {
     json!({ "ok": false, "error": error })
 }
 

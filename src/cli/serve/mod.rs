@@ -6,6 +6,8 @@ mod control_socket;
 mod notify;
 mod reload;
 mod signals;
+#[cfg(unix)]
+mod state_socket;
 
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,14 +1,17 @@
 //! A reload, and what the log says of it.
 
+use std::error::Error;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::{log_each, notify, warn};
 use crate::config::Problems;
-use crate::control::{ApplyError, Control, LoadError, Loaded, Lost, Orphan, Writer};
+use crate::control::{ApplyError, Control, LoadError, Loaded, Lost, Orphan, Restored, Writer};
 use crate::faults::{self, Fault};
+use crate::management::made;
 use crate::observe::Condition;
+use crate::state::Revision;
 
 /// Most addresses that a line of the log lists.
 const MAX_LISTED: usize = 10;
@@ -111,33 +114,62 @@ pub(super) fn reload(reloads: &Reloads, force: bool) -> Result<Loaded, Refused> 
     notify::ready();
     match result {
         Ok(loaded) => {
-            warn(&loaded);
-            warn_of_orphans(reloads, &loaded.orphans);
-            warn_of_unchanged(&loaded.unchanged_keys);
-            let counts = loaded.counts;
-            tracing::info!(
-                generation = loaded.generation.number(),
-                virtual_networks = counts.networks,
-                private_dns_zones = counts.private_zones,
-                public_zones = counts.public_zones,
-                record_sets = counts.record_sets,
-                took = ?start.elapsed(),
-                "reloaded"
-            );
+            tell(reloads, &loaded, start, "reloaded");
             Ok(loaded)
         }
-        Err(ApplyError::Load(LoadError::Problems(problems))) => {
+        Err(error) => Err(refused(reloads, error, "the reload")),
+    }
+}
+
+/// Has the state be as it was after a revision, and serves that; the files are loaded again with it. Takes as long as that
+/// takes: not for a thread that serves.
+#[cfg(unix)]
+pub(super) fn restore(reloads: &Reloads, writer: &Writer, revision: Revision) -> Result<Restored, Refused> {
+    let start = Instant::now();
+    match writer.go_back(revision, made) {
+        Ok((loaded, restored)) => {
+            tell(reloads, &loaded, start, "restored");
+            Ok(restored)
+        }
+        Err(error) => Err(refused(reloads, error, "the restoration")),
+    }
+}
+
+/// Logs what is served now.
+fn tell(reloads: &Reloads, loaded: &Loaded, start: Instant, what: &str) {
+    warn(loaded);
+    warn_of_orphans(reloads, &loaded.orphans);
+    warn_of_unchanged(&loaded.unchanged_keys);
+    let counts = loaded.counts;
+    tracing::info!(
+        generation = loaded.generation.number(),
+        virtual_networks = counts.networks,
+        private_dns_zones = counts.private_zones,
+        public_zones = counts.public_zones,
+        record_sets = counts.record_sets,
+        took = ?start.elapsed(),
+        "{what}"
+    );
+}
+
+/// Logs why something was not loaded.
+fn refused<E: Error + Send + Sync + 'static>(reloads: &Reloads, error: ApplyError<E>, what: &str) -> Refused {
+    match error {
+        ApplyError::Load(LoadError::Problems(problems)) => {
             log_each(&problems, |problem| {
                 tracing::error!(place = %problem.place, help = problem.mend, "{}", problem.what);
             });
-            let generation = control.published().load().generation().number();
-            tracing::error!(generation, "the reload is refused, the old configuration is served on");
-            Err(Refused::Problems(problems))
+            let generation = reloads.control.published().load().generation().number();
+            tracing::error!(generation, "{what} is refused, the old configuration is served on");
+            Refused::Problems(problems)
         }
-        Err(error) => {
-            let error = format!("{:#}", anyhow::Error::new(error));
-            tracing::error!("the reload is refused, the old configuration is served on: {error}");
-            Err(Refused::Other(error))
+        error => {
+            let error = match error {
+                ApplyError::Commit(error) => format!("{:#}", anyhow::Error::new(error)),
+                error => format!("{:#}", anyhow::Error::new(error)),
+            };
+            tracing::error!("{what} is refused, the old configuration is served on: {error}");
+            Refused::Other(error)
         }
     }
 }

@@ -21,11 +21,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{ApplyError, Control, Held};
+use super::{ApplyError, Control, Held, Loaded};
 use crate::azure::{Change, ResourceId, ZoneKey};
 use crate::dns::{Name, RecordType, TypeName};
 use crate::observe::Condition;
-use crate::state::{Document, Edit, Key, Reader, Revision, Store, StoreError, StoreId};
+use crate::state::{Document, Edit, Key, OpenError, Reader, RestoreError, Revision, Store, StoreError, StoreId};
 use crate::world::World;
 
 /// Most writes of a group.
@@ -82,6 +82,29 @@ pub enum WriteError<E> {
     /// The server stops, or the write has panicked.
     #[error("the change was not carried out")]
     Lost,
+}
+
+/// The state is as it was once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// How many documents have changed.
+    pub documents: usize,
+    /// The last revision now.
+    pub revision: Revision,
+}
+
+/// Why the state is not as it was once.
+#[derive(Debug, thiserror::Error)]
+pub enum GoBackError {
+    /// How it was is not known.
+    #[error(transparent)]
+    History(#[from] RestoreError),
+    /// It cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no room to see what it comes to.
+    #[error(transparent)]
+    Open(#[from] OpenError),
 }
 
 /// What is committed and served when a write is carried out.
@@ -215,6 +238,30 @@ impl Writer {
         self.store.commit(reader.head(), &[edits]).map(|_| ())
     }
 
+    /// Goes back to how the state was after a revision, as a revision of its own, and serves that: the files are loaded
+    /// again, and on them what the documents of then declare, which `made` says. Takes as long as that takes: not for a thread
+    /// that serves.
+    ///
+    /// # Errors
+    /// See [`ApplyError`] and [`GoBackError`]; then nothing has changed.
+    pub fn go_back(
+        &self,
+        wanted: Revision,
+        made: impl FnOnce(&Reader) -> Result<Vec<Change>, StoreError>,
+    ) -> Result<(Loaded, Restored), ApplyError<GoBackError>> {
+        let prepare = || {
+            let reader = self.store.read()?;
+            let edits = reader.back_to(wanted)?;
+            let made = made(&after(&reader, &edits)?.read()?)?;
+            Ok((made, (reader.head(), edits)))
+        };
+        let commit = |(head, edits): (Revision, Vec<Edit>)| match edits.len() {
+            0 => Ok(Restored { documents: 0, revision: head }),
+            documents => Ok(Restored { documents, revision: self.store.commit(head, &[edits])? }),
+        };
+        self.control.remake(prepare, commit)
+    }
+
     /// Where documents are.
     pub fn store(&self) -> &Arc<Store> {
         &self.store
@@ -229,6 +276,16 @@ pub fn record_set_id(zone: &ResourceId, owner: &Name, rtype: RecordType) -> Opti
         length => whole[..length].trim_end_matches('.'),
     };
     zone.child(&TypeName(rtype).to_string(), name).ok()
+}
+
+/// What documents there are after some edits, in memory alone.
+fn after(reader: &Reader, edits: &[Edit]) -> Result<Store, GoBackError> {
+    let store = Store::in_memory()?;
+    let mut documents = Vec::new();
+    reader.each(|document| documents.push(Edit::Put { id: document.id, body: document.body }))?;
+    documents.extend(edits.iter().cloned());
+    store.commit(store.head(), &[documents])?;
+    Ok(store)
 }
 
 fn view<'a>(reader: &'a Reader, store: &Store, held: &'a Held, revision: Revision) -> View<'a> {

@@ -88,7 +88,7 @@ pub enum OpenError {
         source: io::Error,
     },
     /// Another process has it.
-    #[error("another process has {} open: stop that server, or ask it by its control socket", _0.display())]
+    #[error("another process has {} open: stop that server, or ask it by its control socket (--socket FILE)", _0.display())]
     InUse(PathBuf),
     /// It is something else.
     #[error("{} is no state of vnetdns: name another folder, or move the file away", _0.display())]

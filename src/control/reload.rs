@@ -1,0 +1,156 @@
+//! Reloads: the files anew, and on them what the management API has made.
+
+use std::convert::Infallible;
+
+use super::layers::{ApplyError, Aside, Laid, Places, lay};
+use super::{CONFIGURATION, Control, Held, LoadError, Loaded, Way, cookie_secrets, identity};
+use crate::azure::Change;
+use crate::config::{FileChange, LayeredConfig, read_files};
+use crate::observe::Condition;
+use crate::snapshot::Snapshot;
+
+impl Control {
+    /// Loads the configuration again and publishes it. Takes as long as that takes: not for a thread that serves.
+    ///
+    /// # Errors
+    /// See [`LoadError`]; what was published before is served on.
+    pub fn reload(&self) -> Result<Loaded, LoadError> {
+        self.reload_with(false, |_| Ok::<_, Infallible>(())).map_err(ApplyError::without_commit)
+    }
+
+    /// As [`Control::reload`], where the management API has made something. What files declare now as well, and what stood on
+    /// something that they declare no more, has the reload refused; with `force` it is deleted. `commit` is called with the
+    /// changes that made it, when all is checked and nothing published yet; where it fails, nothing changes.
+    ///
+    /// # Errors
+    /// See [`ApplyError`]; what was published before is served on.
+    pub fn reload_with<E>(
+        &self,
+        force: bool,
+        commit: impl FnOnce(&[Change]) -> Result<(), E>,
+    ) -> Result<Loaded, ApplyError<E>> {
+        let result = self.load_again(force, commit);
+        self.outcomes.count(result.is_ok());
+        match &result {
+            Ok(_) => self.metrics.health().clear(CONFIGURATION),
+            Err(_) => {
+                let why = "the last reload was refused: what was declared before is served";
+                self.metrics.health().set(CONFIGURATION, Condition::Degraded(why.to_owned()));
+            }
+        }
+        result
+    }
+
+    /// Puts what the management API is to have made in place of what it has made, and loads the files again. `prepare` says
+    /// what that is, while nothing else is written; what it returns beside is for `commit`, which is called when all is checked
+    /// and nothing published yet; where either fails, nothing changes. What has no place on the files is kept aside, as at a
+    /// start.
+    ///
+    /// # Errors
+    /// See [`ApplyError`]; what was published before is served on.
+    pub fn remake<P, T, E>(
+        &self,
+        prepare: impl FnOnce() -> Result<(Vec<Change>, P), E>,
+        commit: impl FnOnce(P) -> Result<T, E>,
+    ) -> Result<(Loaded, T), ApplyError<E>> {
+        let mut held = self.hold();
+        let (made, prepared) = prepare().map_err(ApplyError::Commit)?;
+        let mut committed = None;
+        let commit = |_: &[Change]| {
+            committed = Some(commit(prepared)?);
+            Ok(())
+        };
+        let loaded = self.lay_again(&mut held, (made, 0), false, commit)?;
+        let committed = committed.expect("nothing is published that was not committed");
+        Ok((loaded, committed))
+    }
+
+    fn load_again<E>(
+        &self,
+        force: bool,
+        commit: impl FnOnce(&[Change]) -> Result<(), E>,
+    ) -> Result<Loaded, ApplyError<E>> {
+        let mut held = self.hold();
+        if let Some(loaded) = self.reload_record_sets(&mut held) {
+            return Ok(loaded);
+        }
+        let mut made = held.world.made();
+        let served = made.len();
+        made.extend(held.aside.iter().cloned());
+        let commit = |deleted: &[Change]| if deleted.is_empty() { Ok(()) } else { commit(deleted) };
+        self.lay_again(&mut held, (made, served), force, commit)
+    }
+
+    /// Loads the files again, and lays on them what the management API has made: the first `served` of these changes are
+    /// refused a loss, unless it is forced; the others are kept aside where they have no place.
+    fn lay_again<E>(
+        &self,
+        held: &mut Held,
+        (made, served): (Vec<Change>, usize),
+        force: bool,
+        commit: impl FnOnce(&[Change]) -> Result<(), E>,
+    ) -> Result<Loaded, ApplyError<E>> {
+        let Held { world, sources, aside: kept, slots, .. } = held;
+        let allocations = world.topology().allocations();
+        let (Laid { config, aside }, made) = {
+            let read = || read_files(&self.files, allocations, self.on_loopback);
+            lay(read().map_err(LoadError::Problems)?, read, made)?
+        };
+        let (lost, aside): (Vec<_>, Vec<_>) = aside.into_iter().partition(|aside| aside.change < served);
+        let LayeredConfig { server, certificates, cookies, mut layered, catalogue, warnings, sources: read, loopback } =
+            config;
+        let places = Places { before: &*sources, now: &read, files: &self.files };
+        if !lost.is_empty() && !force {
+            return Err(LoadError::Problems(places.conflicts(&lost, world, warnings)).into());
+        }
+        let deleted: Vec<_> = lost.iter().map(|lost| made[lost.change].clone()).collect();
+        let unchanged_keys = self.declared.differences(&server);
+        let settings = self.adjust.adjusted(server);
+        let next = slots.next(&settings)?;
+        let listeners = self.listeners.get().map(|listeners| listeners.prepare(next.all()));
+        let listeners = listeners.transpose().map_err(LoadError::Listener)?;
+        layered.topology_mut().set_listener_networks(next.networks());
+        let finish = |snapshot: Snapshot| {
+            let shown = next.shown(&certificates, Some(&snapshot));
+            let cookie_secrets = cookie_secrets(cookies, &self.random_secret);
+            let snapshot = snapshot.with_certificates(shown).with_cookie_secrets(cookie_secrets);
+            let snapshot = self.finish(snapshot, &next)?;
+            commit(&deleted).map(|()| snapshot).map_err(ApplyError::Commit)
+        };
+        world.replace(layered, catalogue, identity(&settings), finish)?;
+        *kept = aside.iter().map(|aside| made[aside.change].clone()).collect();
+        let told = lost.iter().chain(&aside).map(|aside| Aside::new(aside, &read, &self.files)).collect();
+        (held.sources, held.is_quiet, held.slots, held.unchanged_keys) = (read, true, next, unchanged_keys);
+        let loaded = self.publish(held, Way::Whole, warnings);
+        // What belongs to a new listener is known by now.
+        if let Some(carry_out) = listeners {
+            carry_out();
+        }
+        Ok(Loaded { loopback, aside: told, ..loaded })
+    }
+
+    /// Publishes what has changed, where that is no more than some record sets; `None` where all is to be loaded.
+    fn reload_record_sets(&self, held: &mut Held) -> Option<Loaded> {
+        let Held { world, sources, is_quiet, .. } = held;
+        is_quiet.then_some(())?;
+        let changes = sources.changes(&self.files)?;
+        let is_as_before = |change: &FileChange| {
+            change.record_sets.iter().all(|set| match &set.before {
+                Some(before) => world.holds(&change.zone, before),
+                None => world.lacks(&change.zone, &set.after),
+            })
+        };
+        if !changes.iter().all(is_as_before) {
+            return None;
+        }
+        let put = |change: &FileChange| {
+            let zone = change.zone.clone();
+            let record_sets: Vec<_> = change.record_sets.iter().map(|set| set.after.clone()).collect();
+            record_sets.into_iter().map(move |record_set| Change::PutRecordSet { zone: zone.clone(), record_set })
+        };
+        world.apply_quietly(&changes.iter().flat_map(put).collect::<Vec<_>>())?;
+        sources.apply(changes);
+        let warnings = sources.warnings.clone();
+        Some(self.publish(held, Way::Changes, warnings))
+    }
+}
