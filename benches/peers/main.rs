@@ -39,6 +39,8 @@ mod tcp;
 mod udp;
 #[cfg(target_os = "linux")]
 mod world;
+#[cfg(target_os = "linux")]
+mod writes;
 
 #[cfg(target_os = "linux")]
 fn main() {

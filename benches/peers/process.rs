@@ -38,10 +38,18 @@ impl std::ops::Sub for CpuTime {
 
 /// Processor time used so far.
 pub(crate) fn cpu_time(root: u32) -> CpuTime {
+    cpu_time_of(root, "")
+}
+
+/// The same of threads alone whose names begin so.
+pub(crate) fn cpu_time_of(root: u32, name: &str) -> CpuTime {
     let mut time = CpuTime::default();
     for process in tree(root) {
         for task in fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten() {
             let read = |file: &str| fs::read_to_string(task.path().join(file)).unwrap_or_default();
+            if !read("comm").starts_with(name) {
+                continue;
+            }
             let number = |text: &str| text.parse::<u64>().unwrap_or(0);
             let run = read("schedstat").split(' ').next().map_or(0, number);
             time.total += Duration::from_nanos(run);

@@ -13,7 +13,7 @@ use super::report::Report;
 use super::servers::{Program, Running, find};
 use super::udp::{Clients, Counts, SOCKETS};
 use super::world::{APEX, Question, Workload, World, address, host_label, message};
-use super::{changes, dot, echo, instructions, links, process, publications, seen, tcp};
+use super::{changes, dot, echo, instructions, links, process, publications, seen, tcp, writes};
 
 /// Compares this server with NSD, Knot DNS and BIND.
 #[derive(Debug, Parser)]
@@ -22,7 +22,7 @@ struct Options {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "hit,kinds,instructions,networks,seen,dnsperf,latency,tcp,dot,start,reload,changes,publications,links"
+        default_value = "hit,kinds,instructions,networks,seen,dnsperf,latency,tcp,dot,start,reload,changes,publications,links,writes,beside_writes,state"
     )]
     rows: Vec<String>,
     /// Runs of each contestant, of which the median counts
@@ -89,6 +89,15 @@ pub(crate) fn main() {
     }
     if wants("publications") {
         publications::publish(&mut report, effort);
+    }
+    if wants("writes") {
+        writes::writes(&mut report, effort);
+    }
+    if wants("beside_writes") {
+        writes::beside(&mut report, effort);
+    }
+    if wants("state") {
+        writes::large(&mut report);
     }
     if wants("links") {
         links::grow(&mut report);

@@ -267,7 +267,7 @@ pub(crate) fn find(program: &str) -> PathBuf {
 }
 
 /// A port that is free for UDP and TCP at this moment.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     loop {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("bound");
