@@ -202,6 +202,8 @@ impl NameQuery {
             .services()
             .iter()
             .flat_map(|service| service.members.iter().map(move |member| (service, member)))
+            // A service whose names are in a zone of the user's own would have every name.
+            .filter(|(_, member)| literal_len(&member.private_zone) > 0)
             .filter_map(|(service, member)| find(catalogue, service, member, name))
             .collect();
         // The longest zone is the one that answers; `ingest-x` is more than any name.

@@ -82,6 +82,7 @@ fn errors_look_the_same_in_every_command() {
         (&["matrix", "--lab", "default", "a..b"], 1),
         (&["matrix", "--lab", "default", "--type", "NONE", "a.test"], 1),
         (&["catalogue", "name", "a.b.c.nobody.example"], 1),
+        (&["catalogue", "name", "nobody.example"], 1),
         (&["catalogue", "--region", "atlantis"], 1),
         (&["diff", file], 2),
         (&["diff", "--server", "nobody", file], 2),
