@@ -104,6 +104,7 @@ fn check(text: &str) -> String {
 fn every_form_is_as_its_schema_says() {
     let run = |arguments: &[&str]| {
         let output = Command::new(PROGRAM).args(arguments).env_remove("RUST_LOG").output().unwrap();
+        assert!(!output.stdout.is_empty(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         check(&String::from_utf8(output.stdout).unwrap())
     };
     let files = tempfile::tempdir().unwrap();
@@ -140,6 +141,30 @@ fn every_form_is_as_its_schema_says() {
         &["catalogue", "name", "--format", "json", "contoso.blob.core.windows.net"],
     ] {
         seen.insert(run(arguments));
+    }
+    // An alias, a wildcard or none, a name that does not exist, one that other servers have, and those who get no answer.
+    let n1 = ["explain", "--format", "json", "--lab", "default", "--from", "vnet-n1"];
+    for name in [name, "nobody.contoso.internal", "nobody.example", "contoso.internal"] {
+        seen.insert(run(&[&n1[..], &[name]].concat()));
+    }
+    for from in ["hub", "10.0.0.4", "192.0.2.1"] {
+        let arguments = ["explain", "--format", "json", "--config", &old, "--from", from];
+        for asked in ["www.a.test", "b.a.test", "example.com"] {
+            seen.insert(run(&[&arguments[..], &[asked]].concat()));
+            if from != "hub" {
+                seen.insert(run(&[&arguments[..], &["--ecs", "10.0.0.0/8", asked]].concat()));
+            }
+        }
+    }
+    for name in ["classic-mistakes", "hub-and-spokes"] {
+        let server = Server::start(&["--lab", name]);
+        for client in server.ready["clients"].as_object().unwrap().values() {
+            for asked in ["kusto.windows.net", "contoso.blob.core.windows.net", "nobody.example"] {
+                let arguments =
+                    ["explain", "--format", "json", "--lab", name, "--from", client.as_str().unwrap(), asked];
+                seen.insert(run(&arguments));
+            }
+        }
     }
     seen.insert(check(&server.ready.to_string()));
     let documented = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
