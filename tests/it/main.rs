@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod addresses;
+mod api;
+mod azure_clients;
 mod belonging;
 mod bounds;
 mod catalogue;
@@ -70,6 +72,7 @@ mod targets;
 mod tcp;
 mod told;
 mod topology;
+mod transparent;
 mod transports;
 mod tsig;
 mod unknown_names;

@@ -2,95 +2,15 @@
 //! hostile is turned away.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::sync::Arc;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
 
+use crate::api::{Api, GROUP, MANAGEMENT, NETWORKS, started};
 use crate::support::{PATIENCE, Server};
-
-pub(crate) const GROUP: &str = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg";
-pub(crate) const NETWORKS: &str = r#"
-subscription = "0b1f6471-1bf0-4dda-aec3-cb9272f09590"
-resource_group = "net"
-[server]
-listen = ["127.0.0.1:0"]
-[[virtual_network]]
-name = "hub"
-address_space = ["127.1.0.0/16"]
-[[virtual_network]]
-name = "spoke"
-address_space = ["127.2.0.0/16"]
-"#;
-pub(crate) const MANAGEMENT: &str = "[management]\nlisten = \"127.0.0.1:0\"\nmode = \"fast\"\n";
-
-/// A client that trusts the authority of a server's state.
-pub(crate) struct Api {
-    pub(crate) address: SocketAddr,
-    config: Arc<ClientConfig>,
-}
-
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: Value,
-}
-
-impl Api {
-    pub(crate) fn of(server: &Server, folder: &Path) -> Self {
-        let authority = std::fs::read(folder.join("vnetdns-state/ca.pem")).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(&authority).unwrap()).unwrap();
-        let builder = ClientConfig::builder_with_provider(vnetdns::tls::provider());
-        let builder = builder.with_safe_default_protocol_versions().unwrap();
-        let config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
-        Self { address: server.ready["management"].as_str().unwrap().parse().unwrap(), config }
-    }
-
-    /// Sends octets over TLS and reads until the server closes.
-    fn send(&self, octets: &[u8]) -> Vec<u8> {
-        let name = ServerName::from(self.address.ip());
-        let connection = ClientConnection::new(self.config.clone(), name).unwrap();
-        let socket = TcpStream::connect(self.address).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut stream = StreamOwned::new(connection, socket);
-        // A server that has refused what came so far takes no more.
-        let _ = stream.write_all(octets);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        answer
-    }
-
-    pub(crate) fn ask_with(&self, method: &str, target: &str, headers: &str, body: &str) -> Answer {
-        let (host, length) = (self.address, body.len());
-        let host = if headers.contains("Host: ") { String::new() } else { format!("Host: {host}\r\n") };
-        let head = format!(
-            "{method} {target} HTTP/1.1\r\n{host}Connection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
-        );
-        let answer = String::from_utf8(self.send((head + body).as_bytes())).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{method} {target}: {answer:?}"));
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, head: head.to_lowercase(), body: serde_json::from_str(body).unwrap_or_default() }
-    }
-
-    pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        self.ask_with(method, &format!("{path}?api-version=2024-06-01"), "", &body)
-    }
-
-    #[track_caller]
-    pub(crate) fn put(&self, path: &str, body: &Value) {
-        let answer = self.ask("PUT", path, body);
-        assert!([200, 201].contains(&answer.status), "{path}: {} {}", answer.status, answer.body);
-    }
-}
 
 pub(crate) fn zone() -> String {
     format!("{GROUP}/providers/Microsoft.Network/privateDnsZones/corp.test")
@@ -113,13 +33,6 @@ pub(crate) fn assert_served(server: &Server) {
         let refused = server.ask(stranger, "web.corp.test.", RecordType::A);
         assert_eq!(refused.metadata.response_code, ResponseCode::Refused, "{stranger}");
     }
-}
-
-/// A server whose folder outlives it.
-fn started(folder: &Path) -> Server {
-    let path = folder.join("test.toml");
-    std::fs::write(&path, format!("{NETWORKS}{MANAGEMENT}")).unwrap();
-    Server::start(&["--config", path.to_str().unwrap()])
 }
 
 #[test]
@@ -285,44 +198,6 @@ fn a_write_is_in_the_audit_log_or_does_not_count() {
     let refused = api.ask("DELETE", &format!("{}/A/web", zone()), &Value::Null);
     assert_eq!((refused.status, &refused.body["error"]["code"]), (507, &json!("InsufficientStorage")));
     assert_served(&server);
-}
-
-/// Azure's packages for Python, where they are: `pip install azure-identity azure-mgmt-network azure-mgmt-privatedns`, into the
-/// Python that VNETDNS_AZURE_PYTHON names, or else python3.
-#[test]
-fn azures_own_packages_for_python_work_unmodified() {
-    let python = std::env::var("VNETDNS_AZURE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let needs = "import azure.identity, azure.mgmt.network, azure.mgmt.privatedns";
-    let found = std::process::Command::new(&python).args(["-c", needs]).output();
-    if !found.is_ok_and(|output| output.status.success()) {
-        // Past the test harness, which keeps the output of tests that pass.
-        let missing = "azure-identity, azure-mgmt-network and azure-mgmt-privatedns";
-        let _ = writeln!(std::io::stdout(), "skipped: {python} has no {missing}");
-        return;
-    }
-    for mode in ["mode = \"fast\"", "mode = \"azure\"\noperation_seconds = 0"] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("test.toml");
-        std::fs::write(&path, format!("{NETWORKS}[management]\nlisten = \"127.0.0.1:0\"\n{mode}\n")).unwrap();
-        let server = Server::start(&["--config", path.to_str().unwrap()]);
-        let api = Api::of(&server, folder.path());
-        api.put(GROUP, &json!({"location": "westeurope"}));
-        let account = json!({"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}});
-        api.put(&format!("{GROUP}/providers/Microsoft.Storage/storageAccounts/sdkacct"), &account);
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/azure_sdk.py");
-        let mut command = std::process::Command::new(&python);
-        command.arg(script).arg(api.address.to_string()).arg(folder.path().join("vnetdns-state/ca.pem"));
-        let subscription = GROUP.split('/').nth(2).unwrap();
-        let output = command.arg(subscription).env_remove("HTTPS_PROXY").output().unwrap();
-        assert!(output.status.success(), "{mode}: {}", String::from_utf8_lossy(&output.stderr));
-        // What was linked sees it, and nobody else.
-        let linked = server.ask("127.3.0.4", "h1.corp.test.", RecordType::A);
-        assert_eq!(linked.answers.len(), 1, "{linked:?}");
-        for stranger in ["127.1.0.4", "127.0.0.1"] {
-            let refused = server.ask(stranger, "h1.corp.test.", RecordType::A);
-            assert_eq!(refused.metadata.response_code, ResponseCode::Refused, "{stranger}");
-        }
-    }
 }
 
 #[test]

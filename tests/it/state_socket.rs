@@ -8,8 +8,9 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use serde_json::{Value, json};
 
+use crate::api::{Api, GROUP, MANAGEMENT, NETWORKS};
 use crate::control::Folder;
-use crate::management::{Api, GROUP, MANAGEMENT, NETWORKS, assert_served, write_world, zone};
+use crate::management::{assert_served, write_world, zone};
 use crate::support::{PROGRAM, Server};
 
 fn started(folder: &Path, socket: &Path) -> Server {

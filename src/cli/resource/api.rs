@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const MAX_ANSWER: u64 = 64 << 20;
 
 /// A server.
-pub(super) struct Api {
+pub(in crate::cli) struct Api {
     /// Host and port.
     authority: String,
     config: Arc<ClientConfig>,
@@ -57,7 +57,7 @@ impl Reply {
 
 impl Api {
     /// The server at a host and port, which shows a certificate of an authority.
-    pub(super) fn new(authority: String, ca: &Path, version: String) -> anyhow::Result<Self> {
+    pub(in crate::cli) fn new(authority: String, ca: &Path, version: String) -> anyhow::Result<Self> {
         let pem = std::fs::read(ca).with_context(|| format!("cannot read {}; name ca.pem with --ca", ca.display()))?;
         let certificate =
             CertificateDer::from_pem_slice(&pem).map_err(|_| anyhow!("{} is no certificate in PEM", ca.display()))?;
@@ -110,11 +110,22 @@ impl Api {
         self.send(method, target, &body.map(Value::to_string).unwrap_or_default())
     }
 
-    fn send(&self, method: &str, target: &str, body: &str) -> anyhow::Result<Reply> {
-        if target.contains(|letter: char| letter.is_control() || letter == ' ') {
-            bail!("{target:?} is no resource ID");
+    /// Whether the server's certificate is for a host.
+    pub(in crate::cli) fn is(&self, host: &str) -> anyhow::Result<bool> {
+        use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
+        let mut stream = self.connect(host)?;
+        while stream.conn.is_handshaking() {
+            let Err(error) = stream.conn.complete_io(&mut stream.sock) else { continue };
+            return match error.get_ref().and_then(|error| error.downcast_ref()) {
+                Some(rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => Ok(false),
+                _ => Err(error).context("the connection fails: is --ca the server's authority?"),
+            };
         }
-        let (host, _) = self.authority.rsplit_once(':').context("write --api as HOST:PORT")?;
+        Ok(true)
+    }
+
+    /// A connection, of which nothing has been sent yet.
+    fn connect(&self, host: &str) -> anyhow::Result<StreamOwned<ClientConnection, TcpStream>> {
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
         let name = name.map_err(|_| anyhow!("{host} is no host"))?;
         let connection = ClientConnection::new(self.config.clone(), name)?;
@@ -123,7 +134,15 @@ impl Api {
             socket.with_context(|| format!("no server answers on {}; configure [management]", self.authority))?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
-        let mut stream = StreamOwned::new(connection, socket);
+        Ok(StreamOwned::new(connection, socket))
+    }
+
+    fn send(&self, method: &str, target: &str, body: &str) -> anyhow::Result<Reply> {
+        if target.contains(|letter: char| letter.is_control() || letter == ' ') {
+            bail!("{target:?} is no resource ID");
+        }
+        let (host, _) = self.authority.rsplit_once(':').context("write --api as HOST:PORT")?;
+        let mut stream = self.connect(host)?;
         let token = self.token.as_ref().map(|token| format!("Authorization: Bearer {}\r\n", token.as_str()));
         let head = Zeroizing::new(format!(
             "{method} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n{}\r\n",

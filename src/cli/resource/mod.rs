@@ -13,7 +13,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::print;
-use api::{Api, Reply};
+pub(super) use api::Api;
+use api::Reply;
 
 /// How often a resource is looked at that is watched.
 const LOOK: Duration = Duration::from_millis(500);

@@ -1,40 +1,12 @@
-//! `vnetdns clients`: settings for clients of the management API.
+//! The settings of each client, as text that it or a shell reads.
 
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::net::SocketAddr;
+use std::path::Path;
 
-use anyhow::Context;
-use clap::{Args, ValueEnum};
-
-use super::print;
-
-/// Print settings that point a client of Azure at the management API
-#[derive(Debug, Args)]
-#[command(after_help = "\
-What is printed leaves the settings of the machine as they are: the client trusts ca.pem in the folder of the server's state, and
-is told the address. Any tenant, subscription, client and secret will do, but where the server lists clients.
-
-Examples:
-  vnetdns clients --for az
-  vnetdns clients --for terraform --ca state/ca.pem
-  eval \"$(vnetdns clients --for curl)\"")]
-pub(super) struct Clients {
-    /// The client
-    #[arg(long = "for", value_name = "CLIENT")]
-    client: Client,
-    /// Address and port of the management API, as the client sees it
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8443")]
-    api: String,
-    /// ca.pem in the folder of the server's state
-    #[arg(long, value_name = "FILE", default_value = "vnetdns-state/ca.pem")]
-    ca: PathBuf,
-    /// The subscription to write into
-    #[arg(long, value_name = "GUID", default_value = "00000000-0000-0000-0000-000000000000")]
-    subscription: String,
-}
+use clap::ValueEnum;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Client {
+pub(super) enum Client {
     /// The Azure CLI
     Az,
     /// azure-mgmt-privatedns, azure-mgmt-network
@@ -45,6 +17,8 @@ enum Client {
     Go,
     /// The providers azurerm and azapi
     Terraform,
+    /// The collection azure.azcollection, by way of the proxy
+    Ansible,
     /// octodns-azure, AzurePrivateProvider
     Octodns,
     /// Requests by hand
@@ -54,21 +28,29 @@ enum Client {
 /// A tenant that is as good as any other.
 const TENANT: &str = "00000000-0000-0000-0000-000000000001";
 
-impl Clients {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let ca = std::path::absolute(&self.ca).with_context(|| format!("{} is no path", self.ca.display()))?;
-        let (api, ca, subscription) = (&self.api, ca.display(), &self.subscription);
-        let text = match self.client {
-            Client::Az => format!(
-                "export AZURE_CONFIG_DIR=\"$PWD/vnetdns-az\" REQUESTS_CA_BUNDLE='{ca}' AZURE_CORE_INSTANCE_DISCOVERY=false\n\
+/// Text between apostrophes, as a POSIX shell reads it.
+pub(super) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+impl Client {
+    /// What a client needs for the API at `api`, whose authority is in the file `ca`.
+    pub(super) fn settings(self, api: &str, ca: &Path, subscription: &str, proxy: SocketAddr) -> String {
+        let ca = ca.display().to_string();
+        // Python, JavaScript and JSON write such a text in the same way.
+        let ca_text = serde_json::Value::from(ca.as_str());
+        let ca = quoted(&ca);
+        match self {
+            Self::Az => format!(
+                "export AZURE_CONFIG_DIR=\"$PWD/vnetdns-az\" REQUESTS_CA_BUNDLE={ca} AZURE_CORE_INSTANCE_DISCOVERY=false\n\
                  az cloud register -n vnetdns --endpoint-resource-manager https://{api}/\n\
                  az cloud set -n vnetdns\n\
                  az login --service-principal -u any -p any --tenant {TENANT}\n\
                  az account set --subscription {subscription}\n"
             ),
-            Client::Python => format!(
+            Self::Python => format!(
                 "import os\n\
-                 os.environ[\"REQUESTS_CA_BUNDLE\"] = \"{ca}\"\n\
+                 os.environ[\"REQUESTS_CA_BUNDLE\"] = {ca_text}\n\
                  from azure.identity import ClientSecretCredential\n\
                  from azure.mgmt.privatedns import PrivateDnsManagementClient\n\
                  credential = ClientSecretCredential(\"{TENANT}\", \"any\", \"any\", authority=\"https://{api}\",\n\
@@ -76,22 +58,23 @@ impl Clients {
                  client = PrivateDnsManagementClient(credential, \"{subscription}\", base_url=\"https://{api}\",\n\
                  \x20                                   credential_scopes=[\"https://management.azure.com/.default\"])\n"
             ),
-            Client::Node => format!(
-                "// NODE_EXTRA_CA_CERTS='{ca}'\n\
+            Self::Node => format!(
+                "// NODE_EXTRA_CA_CERTS={ca}\n\
                  const {{ ClientSecretCredential }} = require(\"@azure/identity\");\n\
                  const {{ PrivateDnsManagementClient }} = require(\"@azure/arm-privatedns\");\n\
                  const credential = new ClientSecretCredential(\"{TENANT}\", \"any\", \"any\",\n\
                  \x20 {{ authorityHost: \"https://{api}\", disableInstanceDiscovery: true }});\n\
                  const client = new PrivateDnsManagementClient(credential, \"{subscription}\", {{ endpoint: \"https://{api}\" }});\n"
             ),
-            Client::Go => format!(
-                "# SSL_CERT_FILE='{ca}' AZURE_ENVIRONMENT=AZURESTACKCLOUD AZURE_ENVIRONMENT_FILEPATH=env.json; env.json is:\n\
+            Self::Go => format!(
+                "# SSL_CERT_FILE={ca} AZURE_ENVIRONMENT=AZURESTACKCLOUD AZURE_ENVIRONMENT_FILEPATH=env.json\n\
+                 # AZURE_TENANT_ID={TENANT} AZURE_CLIENT_ID=any AZURE_CLIENT_SECRET=any; env.json is:\n\
                  {{\"name\": \"AzureStackCloud\", \"resourceManagerEndpoint\": \"https://{api}/\",\n\
                  \x20\"activeDirectoryEndpoint\": \"https://{api}/\", \"tokenAudience\": \"https://management.azure.com/\",\n\
                  \x20\"serviceManagementEndpoint\": \"https://management.core.windows.net/\"}}\n"
             ),
-            Client::Terraform => format!(
-                "# SSL_CERT_FILE='{ca}' ARM_TENANT_ID={TENANT} ARM_SUBSCRIPTION_ID={subscription}\n\
+            Self::Terraform => format!(
+                "# SSL_CERT_FILE={ca} ARM_TENANT_ID={TENANT} ARM_SUBSCRIPTION_ID={subscription}\n\
                  # ARM_CLIENT_ID=any ARM_CLIENT_SECRET=any GO_AZURE_SDK_SKIP_POLLING_DELAY=true\n\
                  provider \"azurerm\" {{\n\
                  \x20 features {{}}\n\
@@ -106,8 +89,14 @@ impl Clients {
                  \x20 disable_instance_discovery = true\n\
                  }}\n"
             ),
-            Client::Octodns => format!(
-                "# REQUESTS_CA_BUNDLE='{ca}'; create the zone first: the provider cannot\n\
+            Self::Ansible => format!(
+                "# With hosts = [\"management.azure.com\", \"login.microsoftonline.com\"] in [management], and while\n\
+                 # vnetdns clients --transparent --proxy {proxy} --api {api} --ca {ca} runs\n\
+                 export HTTPS_PROXY=http://{proxy} REQUESTS_CA_BUNDLE={ca}\n\
+                 export AZURE_TENANT={TENANT} AZURE_CLIENT_ID=any AZURE_SECRET=any AZURE_SUBSCRIPTION_ID={subscription}\n"
+            ),
+            Self::Octodns => format!(
+                "# REQUESTS_CA_BUNDLE={ca}; create the zone first: the provider cannot\n\
                  providers:\n\
                  \x20 vnetdns:\n\
                  \x20   class: octodns_azure.AzurePrivateProvider\n\
@@ -120,12 +109,10 @@ impl Clients {
                  \x20   base_url: https://{api}\n\
                  \x20   client_total_retries: 1\n"
             ),
-            Client::Curl => format!(
-                "curl --cacert '{ca}' 'https://{api}/subscriptions/{subscription}/providers/Microsoft.Network/privateDnsZones\
+            Self::Curl => format!(
+                "curl --cacert {ca} 'https://{api}/subscriptions/{subscription}/providers/Microsoft.Network/privateDnsZones\
                  ?api-version=2024-06-01'\n"
             ),
-        };
-        print(&text)?;
-        Ok(ExitCode::SUCCESS)
+        }
     }
 }
