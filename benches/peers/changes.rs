@@ -260,6 +260,7 @@ fn put_endpoint(number: usize, connection_state: ConnectionState, has_zone_group
 fn machine(number: usize, power_state: PowerState) -> VirtualMachine {
     let address = common::World::address(1, 10 + number as u8);
     VirtualMachine {
+        resource_name: None,
         name: declared(format!("vm{number}")),
         resource_group: ResourceGroup::default(),
         virtual_network: declared(network_id(1)),

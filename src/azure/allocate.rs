@@ -215,7 +215,7 @@ fn taken(inventory: &Inventory) -> HashSet<(ResourceId, IpAddr)> {
     let mut taken = HashSet::new();
     for network in &inventory.virtual_networks {
         let servers = network.dns_servers.iter().filter_map(|server| Some(server.known()?.ip()));
-        let own = network.inbound_endpoints.iter().filter_map(|address| address.known()).chain(servers);
+        let own = inventory.inbound_endpoints(network).filter_map(|address| address.known()).chain(servers);
         taken.extend(own.map(|address| ((*network.id).clone(), address)));
     }
     for machine in &inventory.virtual_machines {
@@ -241,6 +241,11 @@ fn taken(inventory: &Inventory) -> HashSet<(ResourceId, IpAddr)> {
 pub(super) fn free(inventory: &Inventory, network: &ResourceId, subnet: IpNet, most: usize) -> Vec<IpAddr> {
     let taken = taken(inventory);
     usable(subnet).filter(|address| !taken.contains(&(network.clone(), *address))).take(most).collect()
+}
+
+/// Whether somebody has an address in a network.
+pub(super) fn is_taken(inventory: &Inventory, network: &ResourceId, address: IpAddr) -> bool {
+    taken(inventory).contains(&(network.clone(), address))
 }
 
 /// Where a network has not divided its address space, the first of its prefixes, one of IPv4 before others.

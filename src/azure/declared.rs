@@ -80,7 +80,8 @@ impl Topology {
         let services = inventory.private_link_services.iter().map(|service| &service.id);
         let rulesets = inventory.dns_forwarding_rulesets.iter().map(|ruleset| &ruleset.id);
         let policies = inventory.dns_security_policies.iter().map(|policy| &policy.id);
-        let mut others = endpoints.chain(services).chain(rulesets).chain(policies);
+        let inbound = inventory.inbound_endpoints.iter().map(|endpoint| &endpoint.id);
+        let mut others = endpoints.chain(services).chain(rulesets).chain(policies).chain(inbound);
         let other = || others.find(|known| ***known == *id).map(|known| known.origin);
         let managed = || {
             let mut managed = inventory.managed_private_endpoints.iter();
@@ -122,6 +123,7 @@ impl Topology {
         all.extend(given.service_endpoints.into_iter().map(Resource::ServiceEndpoint).filter_map(picked));
         let managed = given.managed_private_endpoints.into_iter();
         all.extend(managed.map(Resource::ManagedPrivateEndpoint).filter_map(picked));
+        all.extend(given.inbound_endpoints.into_iter().map(Resource::InboundEndpoint).filter_map(picked));
         all.extend(given.dns_forwarding_rulesets.into_iter().map(Resource::DnsForwardingRuleset).filter_map(picked));
         all.extend(given.dns_security_policies.into_iter().map(Resource::DnsSecurityPolicy).filter_map(picked));
         let children = children.filter_map(|child| self.child_again(child));

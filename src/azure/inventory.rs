@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::catalogue::{Catalogue, CatalogueError, Formed, ResourceMember, SubResource};
 use super::contents::{Links, NetworkId};
 use super::declaration::{
-    Declaration, PrivateDnsZone, PrivateLinkResource, PrivateLinkService, ServiceTarget, VirtualMachine,
-    VirtualNetwork, VirtualNetworkLink,
+    Address, Declaration, Declared, PrivateDnsZone, PrivateLinkResource, PrivateLinkService, ServiceTarget,
+    VirtualMachine, VirtualNetwork, VirtualNetworkLink,
 };
 use super::identity::{Directory, ResourceId};
 use super::touched::Touched;
@@ -29,6 +29,8 @@ pub(super) struct Inventory {
     services: Index,
     /// By the resource that manages a network.
     managed: Index,
+    /// The places of inbound endpoints that are declared by themselves, by their network.
+    inbound: HashMap<ResourceId, Vec<usize>, foldhash::fast::RandomState>,
     /// Numbers of networks by their place in the declaration.
     numbers: Vec<NetworkId>,
     /// Places of networks in the declaration by their number.
@@ -77,6 +79,10 @@ impl Inventory {
                 managed.entry((**manager).clone()).or_insert(at);
             }
         }
+        let mut inbound: HashMap<_, Vec<_>, _> = HashMap::default();
+        for (at, endpoint) in declaration.inbound_endpoints.iter().enumerate() {
+            inbound.entry((*endpoint.virtual_network).clone()).or_default().push(at);
+        }
         let endpoints = declaration.private_endpoints.iter().map(|endpoint| &*endpoint.id);
         let endpoints = endpoints.chain(declaration.service_endpoints.iter().map(|endpoint| &*endpoint.id));
         let rulesets = declaration.dns_forwarding_rulesets.iter().map(|ruleset| &*ruleset.id);
@@ -108,6 +114,7 @@ impl Inventory {
             resources,
             services,
             managed,
+            inbound,
             numbers,
             by_number,
             labels,
@@ -313,6 +320,16 @@ impl Inventory {
     pub(super) fn managed_network(&self, manager: &ResourceId) -> Option<(NetworkId, &VirtualNetwork)> {
         let at = *self.managed.get(manager)?;
         Some((self.numbers[at], &self.declaration.virtual_networks[at]))
+    }
+
+    /// The inbound endpoints of a network: those that it declares, and those that are declared by themselves.
+    pub(super) fn inbound_endpoints<'a>(
+        &'a self,
+        network: &'a VirtualNetwork,
+    ) -> impl Iterator<Item = &'a Declared<Address>> + Clone {
+        let places = self.inbound.get(&*network.id).map_or(&[][..], Vec::as_slice);
+        let others = places.iter().map(|at| &self.declaration.inbound_endpoints[*at].address);
+        network.inbound_endpoints.iter().chain(others)
     }
 
     /// The members of one sub-resource that private endpoints have, those of scoped resources included.

@@ -43,11 +43,11 @@ pub use contents::{Links, NetworkId, Scope, ZoneContents};
 pub use declaration::{
     AZURE_PROVIDED_DNS, Address, Allocations, CertificateHolder, ClientCertificate, ConnectionState, Declaration,
     Declared, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, Explanations, Forwarder, ForwardingRule,
-    KeyNetworks, Limits, Link, Listener, ManagedPrivateEndpoint, ManagedTarget, NameServer, NetworkInterface, Origin,
-    PRIVATE_TYPES, PowerState, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService,
-    PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet, ResolutionPolicy, SecurityAction, ServiceEndpoint,
-    ServiceTarget, Shared, SoaEdit, Strangers, Subnet, TsigKey, UnknownNames, Upstream, VirtualMachine, VirtualNetwork,
-    VirtualNetworkLink, Word, Writer, link_names,
+    InboundEndpoint, KeyNetworks, Limits, Link, Listener, ManagedPrivateEndpoint, ManagedTarget, NameServer,
+    NetworkInterface, Origin, PRIVATE_TYPES, PowerState, PrivateDnsZone, PrivateEndpoint, PrivateLinkResource,
+    PrivateLinkService, PublicCnameFrom, PublicNetworkAccess, PublicZone, RecordSet, ResolutionPolicy, SecurityAction,
+    ServiceEndpoint, ServiceTarget, Shared, SoaEdit, Strangers, Subnet, TsigKey, UnknownNames, Upstream,
+    VirtualMachine, VirtualNetwork, VirtualNetworkLink, Word, Writer, link_names,
 };
 pub(crate) use derive::private_soa;
 pub use derive::{Destination, Forwarding, Rule, SecurityRule, Targets};

@@ -50,6 +50,7 @@ fn touches_public_side(change: &Change) -> bool {
         Change::Put(resource) => match resource {
             Resource::VirtualNetwork(_)
             | Resource::VirtualMachine(_)
+            | Resource::InboundEndpoint(_)
             | Resource::DnsForwardingRuleset(_)
             | Resource::DnsSecurityPolicy(_) => false,
             Resource::PrivateDnsZone(_)

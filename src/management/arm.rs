@@ -11,7 +11,7 @@ use super::body::text;
 use super::conditions::Conditions;
 use super::error::ApiError;
 use super::identity::{Identity, Principal, TENANT};
-use super::kinds::{self, Found, Kind, Manner};
+use super::kinds::{self, Acted, Found, Kind, Manner};
 use super::operations::Operation;
 use super::order::{Order, Outcome};
 use super::path::{List, Scope, Target, group_id};
@@ -128,7 +128,10 @@ impl Arm {
                 Ok(Response::ok(said))
             }
             (Target::Validate, "POST") => Ok(Response::ok(json!({}))),
-            (Target::Action(id, action), "POST") => Err(no_action(&id, &action)),
+            (Target::Action(id, action), "POST") => {
+                let asked = asked();
+                self.act(id, action, &request, &version, asked).await
+            }
             (target, "GET" | "HEAD") => {
                 let arm = self.clone();
                 let read = move || arm.read(target, &request, &version);
@@ -204,7 +207,7 @@ impl Arm {
                 let found = list::resources(&scope, principal, state)?;
                 Response::ok(page.of_values(found, request))
             }
-            Target::Resource(id) => self.get(&id, version, state)?,
+            Target::Resource(id) => self.get(&id, request, version, state)?,
             Target::List(List::Within(parent, child_type)) => {
                 list::within(&parent, &child_type, &page, request, version, state)?
             }
@@ -249,10 +252,23 @@ impl Arm {
         Ok(Response::json(status, found.unwrap_or_default()).finished())
     }
 
-    fn get(&self, id: &ResourceId, version: &ApiVersion, state: &dyn State) -> Result<Response, ApiError> {
+    fn get(
+        &self,
+        id: &ResourceId,
+        request: &Request,
+        version: &ApiVersion,
+        state: &dyn State,
+    ) -> Result<Response, ApiError> {
         let kind = kind_of(id, state)?;
         match kinds::find(&*kind, id, state)? {
-            Some(found) => Ok(Response::ok(kinds::show(&*kind, &found, version, state)?).with_etag()),
+            Some(found) => {
+                let mut shown = kinds::show(&*kind, &found, version, state)?;
+                let expanded = request.query.get("$expand");
+                if let Some((name, part)) = expanded.and_then(|name| Some((name, kind.part(&found, name, state)?))) {
+                    shown["properties"][name] = part;
+                }
+                Ok(Response::ok(shown).with_etag())
+            }
             None if group::find(id.resource_group(), state)?.is_none() => {
                 Err(ApiError::group_not_found(id.resource_group()))
             }
@@ -323,6 +339,40 @@ impl Arm {
             _ if self.settings.mode == ManagementMode::Fast => Ok(Response::empty(StatusCode::OK).finished()),
             _ => Ok(self.accepted(&*kind, "Delete", &order, request, version, None)),
         }
+    }
+
+    /// Does something with a resource that a client asks for by POST.
+    async fn act(
+        self: Arc<Self>,
+        id: ResourceId,
+        action: String,
+        request: &Arc<Request>,
+        version: &ApiVersion,
+        asked: Asked,
+    ) -> Result<Response, ApiError> {
+        let kind = self.clone().kind_of(&id).await?;
+        let acts = move |kind: &dyn Kind, state: &dyn State| {
+            let found = kinds::find(kind, &id, state)?;
+            let found = found.ok_or_else(|| ApiError::not_found(&kinds::canonical(kind, &id)))?;
+            kind.act(&found, &action, state)?.ok_or_else(|| no_action(&id, &action)).map(|acted| (found.id, acted))
+        };
+        let (of_look, looking) = (acts.clone(), kind.clone());
+        let (id, acted) = self.clone().looked(move |state| of_look(&*looking, state)).await?;
+        if let Acted::Says(said) = acted {
+            return Ok(Response::ok(said));
+        }
+        let of_writer = kind.clone();
+        let decide = move |state: &dyn State, _: &mut Outcome| match acts(&*of_writer, state)?.1 {
+            Acted::Writes(written) => Ok(written),
+            Acted::Says(_) => Ok(Written::default()),
+        };
+        self.submit(asked, decide, |why| kind.refused(why)).await?;
+        if self.settings.mode == ManagementMode::Fast {
+            return Ok(Response::empty(StatusCode::OK).finished());
+        }
+        let order = Order { id, conditions: Conditions::default(), body: Value::Null, is_patch: false };
+        let operation = self.operation("DeleteNothing", None);
+        Ok(self.told(&operation, Response::empty(StatusCode::ACCEPTED), &*kind, &order, request, version))
     }
 
     /// Writes, and returns what the decision has left of what it did. `refused` says that the world does not allow it.

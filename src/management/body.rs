@@ -3,6 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
+use super::provider::Provider;
+use crate::azure::ResourceId;
 
 /// A member of an object; `None` where it is missing or null.
 pub(super) fn get<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
@@ -30,6 +32,51 @@ pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
 /// The `id` of a member that refers to a resource.
 pub(super) fn reference<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     text(get(value, name)?, "id")
+}
+
+/// The location of a resource that is in a region.
+///
+/// # Errors
+/// There is none.
+pub(super) fn location(body: &Value) -> Result<&str, ApiError> {
+    text(body, "location").ok_or_else(|| {
+        let message = "The location property is required for this definition.";
+        ApiError::bad_request("LocationRequired", message)
+    })
+}
+
+/// The identity in a member that refers to a resource, and the letters that it was sent in.
+///
+/// # Errors
+/// There is none.
+pub(super) fn referred<'a>(
+    value: &'a Value,
+    name: &str,
+    provider: Provider,
+) -> Result<(&'a str, ResourceId), ApiError> {
+    let sent = reference(value, name);
+    let sent = sent.ok_or_else(|| provider.refused(format!("The property '{name}.id' is required.")))?;
+    match sent.parse() {
+        Ok(id) => Ok((sent, id)),
+        Err(error) => Err(provider.refused(format!("The ID '{sent}' of '{name}' is invalid: {error}."))),
+    }
+}
+
+/// One of some words, in Azure's own letters; the first where nothing is sent.
+///
+/// # Errors
+/// It is none of them.
+pub(super) fn word(
+    value: Option<&Value>,
+    name: &str,
+    words: &[&'static str],
+    provider: Provider,
+) -> Result<&'static str, ApiError> {
+    let Some(sent) = value else { return Ok(words[0]) };
+    let found = sent.as_str().and_then(|sent| words.iter().find(|word| word.eq_ignore_ascii_case(sent)));
+    found.copied().ok_or_else(|| {
+        provider.refused(format!("The value {sent} of the property '{name}' is invalid: write {}.", words.join(" or ")))
+    })
 }
 
 /// `location` and `tags` of what was sent, and what else is kept of it.

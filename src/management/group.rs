@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::body::{kept, patched, text};
+use super::body::{kept, location, patched, text};
 use super::error::ApiError;
 use super::kinds;
 use super::list::{first_segments, top_level};
@@ -56,10 +56,7 @@ impl Order {
             _ => body.clone(),
         };
         let had = before.as_ref().and_then(|before| text(before, "location"));
-        let Some(location) = text(&body, "location").or(had) else {
-            let message = "The location property is required for this definition.";
-            return Err(ApiError::bad_request("LocationRequired", message));
-        };
+        let location = location(&body).or_else(|error| had.ok_or(error))?;
         let plain = |location: &str| location.replace(' ', "").to_lowercase();
         if had.is_some_and(|had| plain(had) != plain(location)) {
             let message = format!(
@@ -133,9 +130,13 @@ pub(super) fn delete(group: &ResourceGroup, state: &dyn State) -> Result<Written
     for id in top_level(&scope, state)? {
         // What files declare is refused with its place where it is changed.
         let Some(kind) = kinds::of(id.resource_type(), state.catalogue()) else { continue };
-        if kind.declared(&id, state).is_some() {
+        if !kind.is_part() && kind.declared(&id, state).is_some() {
             written.changes.push(Change::Delete(id));
         }
+    }
+    for kind in kinds::apart() {
+        let of_group = kind.all_declared(None, state).into_iter().filter(|id| id.resource_group() == group);
+        written.changes.extend(of_group.map(Change::Delete));
     }
     written.edits = state.keys(&scope.prefix())?.into_iter().map(Edit::Delete).collect();
     written.edits.push(Edit::Delete(group_key(group)));

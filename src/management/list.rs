@@ -142,7 +142,10 @@ pub(super) fn top_level(scope: &Scope, state: &dyn State) -> Result<Vec<Resource
 }
 
 /// The identities of all resources of one kind in a scope.
-fn all(kind: &dyn Kind, scope: &Scope, state: &dyn State) -> Result<Vec<ResourceId>, Unavailable> {
+///
+/// # Errors
+/// The state cannot be read.
+pub(super) fn all(kind: &dyn Kind, scope: &Scope, state: &dyn State) -> Result<Vec<ResourceId>, Unavailable> {
     let mut found: BTreeMap<String, ResourceId> = BTreeMap::new();
     let prefix = scope.prefix();
     for id in kind.all_declared(None, state) {
@@ -151,6 +154,22 @@ fn all(kind: &dyn Kind, scope: &Scope, state: &dyn State) -> Result<Vec<Resource
             found.insert(key, id);
         }
     }
+    for (id, _) in documents(&kind.resource_type(), scope, state)? {
+        found.insert(kinds::key(&id), id);
+    }
+    Ok(found.into_values().collect())
+}
+
+/// All documents of one type in a scope that are within no other one.
+///
+/// # Errors
+/// The state cannot be read.
+pub(super) fn documents(
+    resource_type: &str,
+    scope: &Scope,
+    state: &dyn State,
+) -> Result<Vec<(ResourceId, Value)>, Unavailable> {
+    let prefix = scope.prefix();
     let groups = match scope {
         Scope::Group(_) => vec![prefix],
         Scope::Subscription(_) => {
@@ -158,16 +177,18 @@ fn all(kind: &dyn Kind, scope: &Scope, state: &dyn State) -> Result<Vec<Resource
             names.iter().map(|name| format!("{prefix}{name}/")).collect()
         }
     };
+    let mut found = Vec::new();
     for group in groups {
-        let prefix = format!("{group}providers/{}/", kind.resource_type().to_ascii_lowercase());
+        let prefix = format!("{group}providers/{}/", resource_type.to_ascii_lowercase());
         for name in first_segments(state, &prefix)? {
-            let key = format!("{prefix}{name}");
-            if let Some(id) = state.document(&key)?.and_then(|document| document.id.parse().ok()) {
-                found.insert(key, id);
+            if let Some(document) = state.document(&format!("{prefix}{name}"))?
+                && let Ok(id) = document.id.parse()
+            {
+                found.push((id, document.body));
             }
         }
     }
-    Ok(found.into_values().collect())
+    Ok(found)
 }
 
 /// All resources of a scope, as a list of them shows each.
@@ -268,6 +289,11 @@ pub(super) fn within(
         && let Some(found) = kinds::private_link_resources(parent, state)
     {
         return Ok(Response::ok(found));
+    }
+    if let Some(part) =
+        kinds::find(&*parent_kind, parent, state)?.and_then(|found| parent_kind.part(&found, child_type, state))
+    {
+        return Ok(Response::ok(part));
     }
     let kind = kinds::of(&format!("{}/{child_type}", parent.resource_type()), state.catalogue());
     let kind = kind.ok_or_else(|| ApiError::not_found(parent))?;

@@ -6,7 +6,6 @@ use hyper::StatusCode;
 use super::conditions::{Failed, Spelling};
 use super::error::ApiError;
 
-#[expect(dead_code, reason = "resolvers and machines come next")]
 /// A resource provider of Azure, or a part of one that answers in its own way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Provider {

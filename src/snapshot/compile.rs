@@ -214,7 +214,7 @@ impl<'a> Networks<'a> {
         });
         let inbound_endpoints = topology.numbered_networks().flat_map(|(number, network)| {
             let leads_to = Belonging::Network(view_of(number));
-            let known = network.inbound_endpoints.iter().filter_map(|address| address.known());
+            let known = topology.inbound_endpoints(network).filter_map(|address| address.known());
             known.map(move |address| SelectorRule { prefix: address.into(), leads_to })
         });
         // Of two rules with one prefix the first counts: that of this generation.

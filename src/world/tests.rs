@@ -222,6 +222,7 @@ fn policy((network, zone): (usize, usize)) -> DnsSecurityPolicy {
 /// One in each of the first two networks.
 fn machine(number: usize, runs: bool) -> VirtualMachine {
     VirtualMachine {
+        resource_name: None,
         name: declared(format!("m{number}")),
         resource_group: ResourceGroup::default(),
         virtual_network: declared(network_id(number)),

@@ -57,7 +57,7 @@ pub(super) fn advise(inventory: &Inventory, zones: &[ZoneContents], findings: &m
         warn(&rule.target_dns_servers, format!("a rule for {}", *rule.domain_name), "names below it");
     }
     for network in &inventory.virtual_networks {
-        let mut endpoints = network.inbound_endpoints.iter();
+        let mut endpoints = inventory.inbound_endpoints(network);
         if let Some(endpoint) = endpoints.find(|address| ***address == Address::Unknown) {
             let network = inventory.label(&network.id);
             let what =

@@ -198,7 +198,7 @@ fn advise_on_listeners(inventory: &Inventory, findings: &mut Vec<Finding>) {
         }
         let is_endpoint = |known: &&VirtualNetwork| {
             let address = Address::Known(address.ip().to_canonical());
-            known.inbound_endpoints.iter().any(|endpoint| **endpoint == address)
+            inventory.inbound_endpoints(known).any(|endpoint| **endpoint == address)
         };
         if let Some(other) = inventory.virtual_networks.iter().find(is_endpoint)
             && other.id != *network
@@ -227,7 +227,7 @@ fn advise_on_endpoints(inventory: &Inventory, listener: SocketAddr, findings: &m
                 listener.ip() == address || is_wildcard
             })
         };
-        let Some(endpoint) = network.inbound_endpoints.iter().find(answers) else { continue };
+        let Some(endpoint) = inventory.inbound_endpoints(network).find(answers) else { continue };
         findings.push(Finding::new(
             Code::OpenListener,
             endpoint.origin,

@@ -23,6 +23,7 @@ pub(crate) struct Changing<'d> {
     services: Positions<ResourceId>,
     service_endpoints: Positions<ResourceId>,
     managed: Positions<ResourceId>,
+    inbound: Positions<ResourceId>,
     rulesets: Positions<ResourceId>,
     policies: Positions<ResourceId>,
     sets: HashMap<ZonePlace, Sets>,
@@ -57,6 +58,7 @@ impl<'d> Changing<'d> {
             services: Positions::default(),
             service_endpoints: Positions::default(),
             managed: Positions::default(),
+            inbound: Positions::default(),
             rulesets: Positions::default(),
             policies: Positions::default(),
             sets: HashMap::new(),
@@ -125,6 +127,10 @@ impl<'d> Changing<'d> {
         let found = found.or_else(|| {
             let all = &declaration.private_link_services;
             Some(&all[self.services.find(all, id, |service| (*service.id).clone())?].id)
+        });
+        let found = found.or_else(|| {
+            let all = &declaration.inbound_endpoints;
+            Some(&all[self.inbound.find(all, id, |endpoint| (*endpoint.id).clone())?].id)
         });
         let found = found.or_else(|| {
             let all = &declaration.dns_forwarding_rulesets;
@@ -263,6 +269,9 @@ impl<'d> Changing<'d> {
                 let all = &mut declaration.managed_private_endpoints;
                 self.managed.put(all, endpoint, |endpoint| endpoint.id().into_value());
             }
+            Resource::InboundEndpoint(endpoint) => {
+                self.inbound.put(&mut declaration.inbound_endpoints, endpoint, |endpoint| (*endpoint.id).clone());
+            }
             Resource::DnsForwardingRuleset(ruleset) => {
                 self.rulesets.put(&mut declaration.dns_forwarding_rulesets, ruleset, |ruleset| (*ruleset.id).clone());
             }
@@ -323,6 +332,9 @@ impl<'d> Changing<'d> {
             .or_else(|| {
                 let endpoints = &mut all.managed_private_endpoints;
                 self.managed.remove(endpoints, id, |endpoint| endpoint.id().into_value()).map(drop)
+            })
+            .or_else(|| {
+                self.inbound.remove(&mut all.inbound_endpoints, id, |endpoint| (*endpoint.id).clone()).map(drop)
             })
             .or_else(|| {
                 self.rulesets.remove(&mut all.dns_forwarding_rulesets, id, |ruleset| (*ruleset.id).clone()).map(drop)

@@ -18,7 +18,7 @@ pub enum Item {
         network: ResourceId,
         /// Its resource group.
         group: ResourceGroup,
-        /// Its host name in lower case.
+        /// Its name as a resource, where that is given, or else its host name; in lower case.
         name: String,
     },
     /// A link of a private zone.
@@ -69,6 +69,7 @@ impl Resource {
             Self::PrivateLinkService(service) => &service.id,
             Self::ServiceEndpoint(endpoint) => &endpoint.id,
             Self::ManagedPrivateEndpoint(endpoint) => return Item::Resource(endpoint.id().into_value()),
+            Self::InboundEndpoint(endpoint) => &endpoint.id,
             Self::DnsForwardingRuleset(ruleset) => &ruleset.id,
             Self::DnsSecurityPolicy(policy) => &policy.id,
         };
@@ -169,6 +170,7 @@ impl Change {
                     };
                     Some((*endpoint.grafana).clone()).into_iter().chain(target).collect()
                 }
+                Resource::InboundEndpoint(endpoint) => vec![(*endpoint.virtual_network).clone()],
                 Resource::DnsForwardingRuleset(ruleset) => links(&ruleset.links),
                 Resource::DnsSecurityPolicy(policy) => links(&policy.links),
             },
@@ -181,7 +183,7 @@ pub(in crate::azure) fn machine_item(machine: &VirtualMachine) -> Item {
     Item::Machine {
         network: (*machine.virtual_network).clone(),
         group: machine.resource_group.clone(),
-        name: machine.name.to_lowercase(),
+        name: machine.resource_name.as_ref().unwrap_or(&machine.name).to_lowercase(),
     }
 }
 

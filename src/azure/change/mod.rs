@@ -2,9 +2,9 @@
 //! type.
 
 use super::declaration::{
-    DnsForwardingRuleset, DnsSecurityPolicy, Link, ManagedPrivateEndpoint, PrivateDnsZone, PrivateEndpoint,
-    PrivateLinkResource, PrivateLinkService, RecordSet, ServiceEndpoint, VirtualMachine, VirtualNetwork,
-    VirtualNetworkLink, link_names,
+    DnsForwardingRuleset, DnsSecurityPolicy, InboundEndpoint, Link, ManagedPrivateEndpoint, PrivateDnsZone,
+    PrivateEndpoint, PrivateLinkResource, PrivateLinkService, RecordSet, ServiceEndpoint, VirtualMachine,
+    VirtualNetwork, VirtualNetworkLink, link_names,
 };
 use super::identity::ResourceId;
 use crate::dns::{Name, RecordType};
@@ -74,6 +74,7 @@ pub enum Resource {
     PrivateLinkService(PrivateLinkService),
     ServiceEndpoint(ServiceEndpoint),
     ManagedPrivateEndpoint(ManagedPrivateEndpoint),
+    InboundEndpoint(InboundEndpoint),
     DnsForwardingRuleset(DnsForwardingRuleset),
     DnsSecurityPolicy(DnsSecurityPolicy),
 }

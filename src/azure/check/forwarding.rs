@@ -35,6 +35,17 @@ pub(in crate::azure) fn forwarding(
 ) {
     one_each("DNS forwarding ruleset", inventory, rulesets(inventory), findings);
     one_each("DNS security policy", inventory, policies(inventory), findings);
+    let endpoints = inventory.inbound_endpoints.iter();
+    unique_as(
+        "inbound endpoint",
+        endpoints.map(|endpoint| (Declared::new(&*endpoint.id, endpoint.id.origin), || endpoint.id.to_string())),
+        findings,
+    );
+    for endpoint in &inventory.inbound_endpoints {
+        if inventory.number(&endpoint.virtual_network).is_none() {
+            missing_network(inventory, &endpoint.virtual_network, findings);
+        }
+    }
     for (number, network) in inventory.numbered_networks() {
         servers(inventory, number, network, findings);
     }
@@ -100,7 +111,7 @@ fn one_each<'a>(
 }
 
 fn servers(inventory: &Inventory, number: NetworkId, network: &VirtualNetwork, findings: &mut Vec<Finding>) {
-    for endpoint in &network.inbound_endpoints {
+    for endpoint in inventory.inbound_endpoints(network) {
         // Of a network without an address space nothing is known to lie outside.
         let space = &network.address_space;
         let is_within = |address| space.is_empty() || space.iter().any(|prefix| prefix.contains(&address));

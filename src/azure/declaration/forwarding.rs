@@ -10,6 +10,17 @@ use crate::dns::Name;
 /// Azure-provided DNS, as every virtual network sees it (what-is-ip-address-168-63-129-16).
 pub const AZURE_PROVIDED_DNS: IpAddr = IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16));
 
+/// An inbound endpoint of a DNS resolver that is declared by itself: queries to it are answered as its network sees the world.
+#[derive(Clone, Debug)]
+pub struct InboundEndpoint {
+    /// Its identity, declared where its name is.
+    pub id: Declared<ResourceId>,
+    /// The network that it is in.
+    pub virtual_network: Declared<ResourceId>,
+    /// Its address.
+    pub address: Declared<Address>,
+}
+
 /// A DNS forwarding ruleset (Azure DNS Private Resolver).
 #[derive(Clone, Debug)]
 pub struct DnsForwardingRuleset {

@@ -10,6 +10,8 @@ use crate::azure::identity::{ResourceGroup, ResourceId};
 pub struct VirtualMachine {
     /// Host name as Azure's DHCP knows it: one label, unique within the network.
     pub name: Declared<String>,
+    /// Its name as a resource, where that is given apart from the host name.
+    pub resource_name: Option<Declared<String>>,
     /// Its resource group.
     pub resource_group: ResourceGroup,
     /// The network that its interfaces are in.

@@ -27,8 +27,8 @@ pub use clients::{
     CertificateHolder, ClientCertificate, Explanations, Forwarder, KeyNetworks, Listener, Strangers, TsigKey,
 };
 pub use forwarding::{
-    AZURE_PROVIDED_DNS, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule, SecurityAction,
-    Upstream,
+    AZURE_PROVIDED_DNS, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, ForwardingRule, InboundEndpoint,
+    SecurityAction, Upstream,
 };
 pub use link::{Link, link_names};
 pub use machine::{NetworkInterface, PowerState, VirtualMachine};
@@ -160,6 +160,8 @@ pub struct Declaration {
     pub managed_private_endpoints: Vec<ManagedPrivateEndpoint>,
     /// Zones that everyone sees.
     pub public_zones: Vec<PublicZone>,
+    /// Inbound endpoints of DNS resolvers, beside those that networks declare.
+    pub inbound_endpoints: Vec<InboundEndpoint>,
     /// DNS forwarding rulesets.
     pub dns_forwarding_rulesets: Vec<DnsForwardingRuleset>,
     /// DNS security policies.

@@ -36,20 +36,24 @@ impl Declaration {
         for endpoint in &self.managed_private_endpoints {
             found.holder(&endpoint.id(), &endpoint.ip_configurations, endpoint.has_unknown_addresses);
         }
+        for endpoint in &self.inbound_endpoints {
+            found.0.push(((*endpoint.id).clone(), *endpoint.address == Address::Unknown));
+        }
         self.dns_forwarding_rulesets.iter().for_each(|ruleset| found.ruleset(ruleset));
         self.dns_security_policies.iter().for_each(|policy| found.policy(policy));
         found.0
     }
 
     /// What the machines are called as resources, in their order. Azure has a machine's name apart from its host name:
-    /// here it is that, and `NETWORK.NAME` where machines of several networks of one resource group have one host name.
+    /// where none is given it is that here, and `NETWORK.NAME` where machines of several networks of one resource group have one host name.
     pub fn machine_names(&self) -> Vec<String> {
         let key = |machine: &VirtualMachine| (group_key(&machine.resource_group), machine.name.to_lowercase());
         let mut machines: HashMap<_, usize> = HashMap::new();
         self.virtual_machines.iter().for_each(|machine| *machines.entry(key(machine)).or_default() += 1);
-        let name = |machine: &VirtualMachine| match machines[&key(machine)] {
-            1 => machine.name.to_string(),
-            _ => format!("{}.{}", machine.virtual_network.name(), machine.name),
+        let name = |machine: &VirtualMachine| match (&machine.resource_name, machines[&key(machine)]) {
+            (Some(name), _) => name.to_string(),
+            (None, 1) => machine.name.to_string(),
+            (None, _) => format!("{}.{}", machine.virtual_network.name(), machine.name),
         };
         self.virtual_machines.iter().map(name).collect()
     }

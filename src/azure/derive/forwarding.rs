@@ -171,7 +171,7 @@ fn destination(
         [network] => Some(Destination::Network(*network)),
         several => {
             let mut networks = inventory.numbered_networks().filter(|(number, _)| several.contains(number));
-            let is_endpoint = networks.any(|(_, network)| network.has_inbound_endpoint(first.ip()));
+            let is_endpoint = networks.any(|(_, network)| has_inbound_endpoint(inventory, network, first.ip()));
             let names = several.iter().map(|network| inventory.network_label(*network));
             findings.push(Finding::new(
                 Code::AmbiguousDnsServer,
@@ -204,7 +204,7 @@ pub(in crate::azure) fn standing_in(
     let those = |hold: &dyn Fn(&VirtualNetwork) -> bool| -> Vec<_> {
         inventory.numbered_networks().filter(|(_, network)| hold(network)).map(|(number, _)| number).collect()
     };
-    let mut networks = those(&|network| network.has_inbound_endpoint(server.ip()));
+    let mut networks = those(&|network| has_inbound_endpoint(inventory, network, server.ip()));
     if networks.is_empty() {
         networks = those(&|network| network.address_space.iter().any(|prefix| prefix.contains(&server.ip())));
     }
@@ -214,8 +214,6 @@ pub(in crate::azure) fn standing_in(
     }
 }
 
-impl VirtualNetwork {
-    fn has_inbound_endpoint(&self, address: IpAddr) -> bool {
-        self.inbound_endpoints.iter().any(|endpoint| **endpoint == Address::Known(address))
-    }
+fn has_inbound_endpoint(inventory: &Inventory, network: &VirtualNetwork, address: IpAddr) -> bool {
+    inventory.inbound_endpoints(network).any(|endpoint| **endpoint == Address::Known(address))
 }

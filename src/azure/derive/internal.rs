@@ -180,6 +180,7 @@ mod tests {
     fn machine(name: &str, network: &str, address: &str) -> VirtualMachine {
         let address = Declared::new(address.parse().unwrap(), ORIGIN);
         VirtualMachine {
+            resource_name: None,
             name: Declared::new(name.to_owned(), ORIGIN),
             resource_group: ResourceGroup::default(),
             virtual_network: testing::network(network),

@@ -18,6 +18,10 @@ pub mod types {
     pub const PRIVATE_LINK_SERVICE: &str = "Microsoft.Network/privateLinkServices";
     /// A network interface.
     pub const NETWORK_INTERFACE: &str = "Microsoft.Network/networkInterfaces";
+    /// A DNS resolver.
+    pub const DNS_RESOLVER: &str = "Microsoft.Network/dnsResolvers";
+    /// A list of domains that security rules name.
+    pub const DNS_DOMAIN_LIST: &str = "Microsoft.Network/dnsResolverDomainLists";
     /// A DNS forwarding ruleset.
     pub const DNS_FORWARDING_RULESET: &str = "Microsoft.Network/dnsForwardingRulesets";
     /// A DNS security policy.
@@ -33,6 +37,12 @@ pub mod types {
     pub const VIRTUAL_NETWORK_LINK: &str = "virtualNetworkLinks";
     /// The zone group of a private endpoint.
     pub const PRIVATE_DNS_ZONE_GROUP: &str = "privateDnsZoneGroups";
+    /// An inbound endpoint of a resolver.
+    pub const INBOUND_ENDPOINT: &str = "inboundEndpoints";
+    /// An outbound endpoint of a resolver.
+    pub const OUTBOUND_ENDPOINT: &str = "outboundEndpoints";
+    /// A peering of a virtual network.
+    pub const PEERING: &str = "virtualNetworkPeerings";
     /// A rule of a forwarding ruleset.
     pub const FORWARDING_RULE: &str = "forwardingRules";
     /// A rule of a security policy.

@@ -10,7 +10,8 @@ use crate::azure::allocate;
 use crate::azure::catalogue::{Catalogue, ResourceMember};
 use crate::azure::contents::ZoneContents;
 use crate::azure::declaration::{
-    PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService, ServiceEndpoint, VirtualNetwork,
+    Address, Declared, DnsForwardingRuleset, DnsSecurityPolicy, InboundEndpoint, PrivateDnsZone, PrivateEndpoint,
+    PrivateLinkResource, PrivateLinkService, ServiceEndpoint, VirtualMachine, VirtualNetwork,
 };
 use crate::azure::identity::{ResourceGroup, ResourceId};
 
@@ -38,6 +39,39 @@ impl Topology {
     /// All Private Link resources.
     pub(crate) fn private_link_resources(&self) -> impl Iterator<Item = &PrivateLinkResource> {
         self.inventory.private_link_resources.iter()
+    }
+
+    /// The inbound endpoints of a network.
+    pub(crate) fn inbound_endpoints<'a>(
+        &'a self,
+        network: &'a VirtualNetwork,
+    ) -> impl Iterator<Item = &'a Declared<Address>> {
+        self.inventory.inbound_endpoints(network)
+    }
+
+    /// All inbound endpoints that are declared by themselves.
+    pub(crate) fn all_inbound_endpoints(&self) -> &[InboundEndpoint] {
+        &self.inventory.inbound_endpoints
+    }
+
+    /// Whether somebody has an address in a network.
+    pub(crate) fn has_address(&self, network: &ResourceId, address: IpAddr) -> bool {
+        allocate::is_taken(&self.inventory, network, address)
+    }
+
+    /// All virtual machines, each with its name as a resource.
+    pub(crate) fn virtual_machines(&self) -> impl Iterator<Item = (&VirtualMachine, String)> {
+        self.inventory.virtual_machines.iter().zip(self.inventory.machine_names())
+    }
+
+    /// All DNS forwarding rulesets.
+    pub(crate) fn dns_forwarding_rulesets(&self) -> &[DnsForwardingRuleset] {
+        &self.inventory.dns_forwarding_rulesets
+    }
+
+    /// All DNS security policies.
+    pub(crate) fn dns_security_policies(&self) -> &[DnsSecurityPolicy] {
+        &self.inventory.dns_security_policies
     }
 
     /// All private link services.
@@ -91,7 +125,8 @@ impl Topology {
         let services = self.private_link_services().map(|service| &*service.id);
         let rulesets = self.inventory.dns_forwarding_rulesets.iter().map(|ruleset| &*ruleset.id);
         let policies = self.inventory.dns_security_policies.iter().map(|policy| &*policy.id);
+        let inbound = self.inventory.inbound_endpoints.iter().map(|endpoint| &*endpoint.id);
         let of_networks = networks.chain(zones).chain(resources).chain(endpoints);
-        of_networks.chain(service_endpoints).chain(services).chain(rulesets).chain(policies)
+        of_networks.chain(service_endpoints).chain(services).chain(rulesets).chain(policies).chain(inbound)
     }
 }

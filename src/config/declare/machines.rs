@@ -24,6 +24,7 @@ impl Declarer<'_> {
         let interfaces: Vec<_> =
             interfaces.map(|interface| self.network_interface(interface, virtual_network.as_ref())).collect();
         Some(VirtualMachine {
+            resource_name: None,
             name,
             resource_group,
             virtual_network: virtual_network?,

@@ -110,6 +110,7 @@ impl<'a> Declarer<'a> {
     pub(super) fn declaration(&mut self, mirror: Mirror) -> Declaration {
         self.default_group(&mirror);
         Declaration {
+            inbound_endpoints: Vec::new(),
             resource_group: self.references.default_group().clone(),
             virtual_networks: declared(&mirror.virtual_networks, |network| self.virtual_network(network)),
             virtual_machines: declared(&mirror.virtual_machines, |machine| self.virtual_machine(machine)),

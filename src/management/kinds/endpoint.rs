@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::network::invalid;
-use super::{Found, Kind, Manner, Put, Shown, key, zone_group};
+use super::{Found, Kind, Manner, Put, Shown, interface, key, zone_group};
 use crate::azure::{
     Address, Change, ConnectionState, Declared, Origin, PrivateEndpoint, Resource, ResourceId, ResourceMember, Word,
     types,
@@ -270,7 +270,7 @@ fn addresses(put: &Put<'_>, body: &Value, state: &dyn State) -> Result<BTreeMap<
     }
     let open: Vec<_> = members.iter().filter(|member| !found.contains_key(&member.name)).collect();
     let wanted = open.len() + found.len();
-    let free = state.topology().free_addresses(&network, prefix, wanted);
+    let free = interface::free(&network, prefix, wanted, state)?;
     let mut free = free
         .into_iter()
         .filter(|address| !found.values().any(|taken| taken == address))
@@ -281,8 +281,7 @@ fn addresses(put: &Put<'_>, body: &Value, state: &dyn State) -> Result<BTreeMap<
             continue;
         }
         let Some(address) = free.next() else {
-            let message = format!("Subnet {} does not have enough capacity for the IP addresses.", subnet.name());
-            return Err(ApiError::network(StatusCode::BAD_REQUEST, "SubnetIsFull", message));
+            return Err(interface::full(&subnet));
         };
         found.insert(member.name.clone(), address);
     }
@@ -302,7 +301,7 @@ fn given_addresses(body: &Value) -> Result<BTreeMap<String, IpAddr>, ApiError> {
     Ok(given)
 }
 
-fn missing(id: &ResourceId, target: &ResourceId) -> ApiError {
+pub(super) fn missing(id: &ResourceId, target: &ResourceId) -> ApiError {
     let message = format!(
         "Resource {target} referenced by resource {id} was not found. Please make sure that the referenced resource exists, \
          and that both resources are in the same region."

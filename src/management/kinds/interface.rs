@@ -1,16 +1,37 @@
-//! Network interfaces of private endpoints: they come and go with these, and are only read.
+//! Network interfaces: those that clients make for machines, and those of private endpoints, which come and go with these and are
+//! only read. Addresses that nobody has are found here.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use hyper::StatusCode;
-use serde_json::{Value, json};
+use ipnet::IpNet;
+use serde_json::{Map, Value, json};
 
-use super::{Found, Kind, Manner, Put, Shown, endpoint, find};
+use super::network::invalid;
+use super::{Found, Kind, Manner, Put, Shown, endpoint, find, key, machine};
 use crate::azure::{Change, ResourceId, types};
-use crate::management::body::{get, reference};
+use crate::management::body::{get, kept, list, location, reference, referred, text, word};
 use crate::management::error::ApiError;
+use crate::management::group::LOCATION;
+use crate::management::list::documents;
+use crate::management::path::Scope;
 use crate::management::provider::Provider;
 use crate::management::state::{State, Unavailable, Written};
 
 pub(super) struct Interface;
+
+const PROVIDER: Provider = Provider::Network;
+/// Members that only the service writes.
+const OWN: [&str; 7] = [
+    "provisioningState",
+    "resourceGuid",
+    "virtualMachine",
+    "privateEndpoint",
+    "primary",
+    "macAddress",
+    "ipConfigurations",
+];
 
 impl Kind for Interface {
     fn resource_type(&self) -> String {
@@ -18,23 +39,63 @@ impl Kind for Interface {
     }
 
     fn provider(&self) -> Provider {
-        Provider::Network
+        PROVIDER
     }
 
     fn manner(&self) -> Manner {
         Manner::Begun
     }
 
-    fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {
-        Err(only_read(put.id))
+    fn is_part(&self) -> bool {
+        true
     }
 
-    fn changes(&self, put: &Put<'_>, _: &Value, _: &dyn State) -> Result<Vec<Change>, ApiError> {
-        Err(only_read(put.id))
+    fn keep(&self, put: &Put<'_>, state: &dyn State) -> Result<Value, ApiError> {
+        if put.is_declared {
+            return Err(only_read(put.id));
+        }
+        location(put.body)?;
+        let sent = get(put.body, "properties").unwrap_or(&Value::Null);
+        let configurations = list(sent, "ipConfigurations");
+        if configurations.is_empty() {
+            return Err(invalid("A network interface has one IP configuration at least."));
+        }
+        let (mut kept_configurations, mut network, mut taken) = (Vec::new(), None, Vec::new());
+        for sent in configurations {
+            let (configuration, of_network, address) = configuration(put, sent, &taken, state)?;
+            if *network.get_or_insert_with(|| of_network.clone()) != of_network {
+                let message = format!("The IP configurations of '{}' are not in one virtual network.", put.id.name());
+                return Err(ApiError::network(StatusCode::BAD_REQUEST, "SubnetsNotInSameVnet", message));
+            }
+            taken.push(address);
+            kept_configurations.push(configuration);
+        }
+        for server in dns_servers(sent) {
+            server.ok_or_else(|| invalid("A DNS server of 'dnsSettings' is not an IP address."))?;
+        }
+        let mut properties = sent.as_object().cloned().unwrap_or_default();
+        properties.retain(|name, _| !OWN.iter().any(|own| own.eq_ignore_ascii_case(name)));
+        properties.insert("ipConfigurations".to_owned(), json!(kept_configurations));
+        kept(put.body, properties)
     }
 
-    fn delete(&self, id: &ResourceId, _: &Value, _: &dyn State) -> Result<Written, ApiError> {
-        Err(only_read(id))
+    fn changes(&self, put: &Put<'_>, _: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError> {
+        match machine::owner(put.id, state)? {
+            Some((machine, body)) => Ok(vec![machine::whole(&machine, &body, state)?]),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn delete(&self, id: &ResourceId, _: &Value, state: &dyn State) -> Result<Written, ApiError> {
+        if state.document(&key(id))?.is_none() {
+            return Err(only_read(id));
+        }
+        let Some((machine, _)) = machine::owner(id, state)? else { return Ok(Written::default()) };
+        let message = format!(
+            "Network Interface {id} is used by existing resource {machine}. In order to delete the network interface, it must \
+             be dissociated from the resource."
+        );
+        Err(ApiError::network(StatusCode::BAD_REQUEST, "NicInUse", message))
     }
 
     fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value> {
@@ -46,21 +107,207 @@ impl Kind for Interface {
                 return Some(shown(id, endpoint, &found));
             }
         }
-        None
+        machine::declared_interface(id, state)
     }
 
     fn all_declared(&self, _: Option<&ResourceId>, state: &dyn State) -> Vec<ResourceId> {
         let found = state.topology().private_endpoints().map(|known| find(&endpoint::Endpoint, &known.id, state));
         let found = found.filter_map(|found| found.ok().flatten());
-        found.map(|found| endpoint::interface_id(&found.id, &found.body)).collect()
+        let of_endpoints = found.map(|found| endpoint::interface_id(&found.id, &found.body));
+        of_endpoints.chain(machine::declared_interfaces(state)).collect()
     }
 
-    fn show(&self, found: &Found, shown: &mut Shown, _: &dyn State) -> Result<(), Unavailable> {
+    fn show(&self, found: &Found, shown: &mut Shown, state: &dyn State) -> Result<(), Unavailable> {
+        let owner = machine::owner(&found.id, state)?;
+        let etag = shown.members.get("etag").cloned().unwrap_or_default();
         let properties = shown.properties();
         properties.insert("provisioningState".to_owned(), json!("Succeeded"));
         properties.insert("resourceGuid".to_owned(), json!(endpoint::guid_of(&found.id, "interface")));
+        if let Some((machine, body)) = owner {
+            properties.insert("virtualMachine".to_owned(), json!({ "id": machine.to_string() }));
+            properties.insert("primary".to_owned(), json!(machine::is_primary(&found.id, &body)));
+        }
+        if found.is_declared {
+            return Ok(());
+        }
+        let configurations = properties.get_mut("ipConfigurations").and_then(Value::as_array_mut);
+        for configuration in configurations.into_iter().flatten() {
+            let name = text(configuration, "name").unwrap_or_default().to_owned();
+            configuration["id"] = json!(format!("{}/ipConfigurations/{name}", found.id));
+            configuration["etag"] = etag.clone();
+            configuration["type"] = json!(format!("{}/ipConfigurations", types::NETWORK_INTERFACE));
+            configuration["properties"]["provisioningState"] = json!("Succeeded");
+        }
+        let settings = properties.entry("dnsSettings").or_insert(json!({}));
+        if let Some(settings) = settings.as_object_mut() {
+            settings.entry("dnsServers").or_insert(json!([]));
+            settings.entry("appliedDnsServers").or_insert(json!([]));
+        }
+        properties.entry("enableAcceleratedNetworking").or_insert(json!(false));
+        properties.entry("enableIPForwarding").or_insert(json!(false));
         Ok(())
     }
+}
+
+/// An IP configuration as it is kept, its network and its address. `taken` are addresses of the others.
+fn configuration(
+    put: &Put<'_>,
+    sent: &Value,
+    taken: &[IpAddr],
+    state: &dyn State,
+) -> Result<(Value, ResourceId, IpAddr), ApiError> {
+    let name = text(sent, "name").ok_or_else(|| invalid("An IP configuration has no name."))?;
+    let properties = get(sent, "properties").unwrap_or(&Value::Null);
+    let (_, subnet) = referred(properties, "subnet", PROVIDER)?;
+    let network = subnet.parent().ok_or_else(|| invalid("The subnet ID of an IP configuration is invalid."))?;
+    let found = state.topology().network_of(&network).and_then(|network| network.subnet(subnet.name()));
+    let prefix = found.map(|subnet| *subnet.address_prefix).ok_or_else(|| endpoint::missing(put.id, &subnet))?;
+    let methods = ["Dynamic", "Static"];
+    let method = word(get(properties, "privateIPAllocationMethod"), "privateIPAllocationMethod", &methods, PROVIDER)?;
+    let had = put.before.into_iter().flat_map(configurations);
+    let mut had = had.filter(|(known, of, _)| *known == name && *of == subnet).map(|(_, _, address)| address);
+    let had = had.next().flatten();
+    let given = match text(properties, "privateIPAddress").filter(|address| !address.is_empty()) {
+        None if method == "Static" => {
+            return Err(invalid("The property 'privateIPAddress' is required for a static address."));
+        }
+        None => had,
+        // A client may send back what it was shown.
+        Some(given) => {
+            let parsed = given.parse::<IpAddr>();
+            Some(parsed.map_err(|_| invalid(format!("The address '{given}' is invalid.")))?)
+        }
+    };
+    let address = match given {
+        Some(address) if had == Some(address) => address,
+        Some(address) => self::given(&network, prefix, address, PROVIDER, state)?,
+        None => next_free_beside(&network, prefix, &subnet, taken, state)?,
+    };
+    let mut kept = properties.as_object().cloned().unwrap_or_default();
+    for own in ["provisioningState", "privateIPAddress", "privateIPAllocationMethod", "primary"] {
+        kept.retain(|known, _| !own.eq_ignore_ascii_case(known));
+    }
+    let is_primary = get(properties, "primary").and_then(Value::as_bool).unwrap_or(taken.is_empty());
+    kept.insert("privateIPAddress".to_owned(), json!(address.to_string()));
+    kept.insert("privateIPAllocationMethod".to_owned(), json!(method));
+    kept.insert("primary".to_owned(), json!(is_primary));
+    kept.entry("privateIPAddressVersion").or_insert(json!(if address.is_ipv4() { "IPv4" } else { "IPv6" }));
+    Ok((json!({ "name": name, "properties": kept }), network, address))
+}
+
+/// The IP configurations of an interface's body: name, subnet, address; the primary one first.
+pub(super) fn configurations(body: &Value) -> Vec<(&str, ResourceId, Option<IpAddr>)> {
+    let all = list(get(body, "properties").unwrap_or(&Value::Null), "ipConfigurations").iter();
+    let read = |sent| {
+        let properties = get(sent, "properties")?;
+        let subnet: ResourceId = reference(properties, "subnet")?.parse().ok()?;
+        let address = text(properties, "privateIPAddress").and_then(|address| address.parse().ok());
+        let is_primary = get(properties, "primary").and_then(Value::as_bool).unwrap_or(false);
+        Some((!is_primary, (text(sent, "name").unwrap_or_default(), subnet, address)))
+    };
+    let mut found: Vec<_> = all.filter_map(read).collect();
+    found.sort_by_key(|(is_other, _)| *is_other);
+    found.into_iter().map(|(_, configuration)| configuration).collect()
+}
+
+/// The DNS servers of an interface's properties; `None` for one that is no address.
+pub(super) fn dns_servers(properties: &Value) -> Vec<Option<IpAddr>> {
+    let servers = list(get(properties, "dnsSettings").unwrap_or(&Value::Null), "dnsServers").iter();
+    servers.map(|server| server.as_str()?.parse().ok()).collect()
+}
+
+/// The interface, of those that clients have made, with an address in a network.
+///
+/// # Errors
+/// The state cannot be read.
+pub(super) fn in_network(
+    network: &ResourceId,
+    state: &dyn State,
+) -> Result<Vec<(ResourceId, ResourceId, Option<IpAddr>)>, Unavailable> {
+    let scope = Scope::Subscription(network.resource_group().subscription().clone());
+    let mut found = Vec::new();
+    for (id, body) in documents(&Interface.resource_type(), &scope, state)? {
+        let within =
+            configurations(&body).into_iter().filter(|(_, subnet, _)| subnet.parent().as_ref() == Some(network));
+        found.extend(within.map(|(_, subnet, address)| (id.clone(), subnet, address)));
+    }
+    Ok(found)
+}
+
+/// An address that a client asks for in a subnet.
+///
+/// # Errors
+/// It is not one of the subnet, or somebody has it.
+pub(super) fn given(
+    network: &ResourceId,
+    prefix: IpNet,
+    address: IpAddr,
+    provider: Provider,
+    state: &dyn State,
+) -> Result<IpAddr, ApiError> {
+    if !prefix.contains(&address) {
+        let message =
+            format!("Private static IP address {address} does not belong to the range of subnet prefix {prefix}.");
+        return Err(match provider {
+            PROVIDER => ApiError::network(StatusCode::BAD_REQUEST, "PrivateIPAddressNotInSubnet", message),
+            _ => provider.refused(message),
+        });
+    }
+    let of_interfaces = in_network(network, state)?;
+    let is_taken = state.topology().has_address(network, address)
+        || of_interfaces.iter().any(|(_, _, taken)| *taken == Some(address));
+    match is_taken {
+        false => Ok(address),
+        true => {
+            let message = format!("IP address {address} is in use.");
+            Err(ApiError::network(StatusCode::BAD_REQUEST, "PrivateIPAddressIsAllocated", message))
+        }
+    }
+}
+
+/// The first address of a subnet that nobody has.
+///
+/// # Errors
+/// There is none.
+pub(super) fn next_free(
+    network: &ResourceId,
+    prefix: IpNet,
+    subnet: &ResourceId,
+    state: &dyn State,
+) -> Result<IpAddr, ApiError> {
+    next_free_beside(network, prefix, subnet, &[], state)
+}
+
+fn next_free_beside(
+    network: &ResourceId,
+    prefix: IpNet,
+    subnet: &ResourceId,
+    taken: &[IpAddr],
+    state: &dyn State,
+) -> Result<IpAddr, ApiError> {
+    let free = free(network, prefix, 1 + taken.len(), state)?;
+    free.into_iter().find(|address| !taken.contains(address)).ok_or_else(|| full(subnet))
+}
+
+/// The first addresses of a prefix that nobody has, so many at most.
+///
+/// # Errors
+/// The state cannot be read.
+pub(super) fn free(
+    network: &ResourceId,
+    prefix: IpNet,
+    most: usize,
+    state: &dyn State,
+) -> Result<Vec<IpAddr>, Unavailable> {
+    let reserved: BTreeSet<_> = in_network(network, state)?.into_iter().filter_map(|(_, _, address)| address).collect();
+    let free = state.topology().free_addresses(network, prefix, most + reserved.len());
+    Ok(free.into_iter().filter(|address| !reserved.contains(address)).take(most).collect())
+}
+
+/// A subnet without a free address.
+pub(super) fn full(subnet: &ResourceId) -> ApiError {
+    let message = format!("Subnet {} does not have enough capacity for the IP addresses.", subnet.name());
+    ApiError::network(StatusCode::BAD_REQUEST, "SubnetIsFull", message)
 }
 
 fn shown(id: &ResourceId, endpoint: &crate::azure::PrivateEndpoint, found: &Found) -> Value {
@@ -69,25 +316,46 @@ fn shown(id: &ResourceId, endpoint: &crate::azure::PrivateEndpoint, found: &Foun
     for (at, (member, address)) in endpoint.ip_configurations.iter().enumerate() {
         let Some(address) = address.known() else { continue };
         let name = format!("privateEndpointIpConfig.{}", endpoint::guid_of(id, member.as_str()));
-        let version = if address.is_ipv4() { "IPv4" } else { "IPv6" };
-        configurations.push(json!({
-            "id": format!("{id}/ipConfigurations/{name}"), "name": name,
-            "type": format!("{}/ipConfigurations", types::NETWORK_INTERFACE),
-            "properties": {
-                "provisioningState": "Succeeded", "privateIPAddress": address.to_string(),
-                "privateIPAllocationMethod": "Dynamic", "subnet": { "id": subnet }, "primary": at == 0,
-                "privateIPAddressVersion": version,
-                "privateLinkConnectionProperties": { "groupId": *endpoint.group_id, "requiredMemberName": member.as_str() },
-            },
-        }));
+        let mut properties = Map::new();
+        properties.insert(
+            "privateLinkConnectionProperties".to_owned(),
+            json!({ "groupId": *endpoint.group_id, "requiredMemberName": member.as_str() }),
+        );
+        configurations.push(shown_configuration(id, &name, address, subnet, at == 0, properties));
     }
     json!({
-        "location": get(&found.body, "location").cloned().unwrap_or_else(|| json!(crate::management::group::LOCATION)),
+        "location": get(&found.body, "location").cloned().unwrap_or_else(|| json!(LOCATION)),
         "properties": {
             "ipConfigurations": configurations, "dnsSettings": { "dnsServers": [], "appliedDnsServers": [] },
             "enableAcceleratedNetworking": false, "enableIPForwarding": false,
             "privateEndpoint": { "id": found.id.to_string() },
         },
+    })
+}
+
+/// An IP configuration that no client wrote.
+pub(super) fn shown_configuration(
+    interface: &ResourceId,
+    name: &str,
+    address: IpAddr,
+    subnet: Option<&str>,
+    is_primary: bool,
+    mut properties: Map<String, Value>,
+) -> Value {
+    let version = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+    for (member, value) in [
+        ("provisioningState", json!("Succeeded")),
+        ("privateIPAddress", json!(address.to_string())),
+        ("privateIPAllocationMethod", json!("Dynamic")),
+        ("subnet", json!({ "id": subnet })),
+        ("primary", json!(is_primary)),
+        ("privateIPAddressVersion", json!(version)),
+    ] {
+        properties.insert(member.to_owned(), value);
+    }
+    json!({
+        "id": format!("{interface}/ipConfigurations/{name}"), "name": name,
+        "type": format!("{}/ipConfigurations", types::NETWORK_INTERFACE), "properties": properties,
     })
 }
 

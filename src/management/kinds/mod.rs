@@ -4,8 +4,12 @@ mod connection;
 mod endpoint;
 mod interface;
 mod link;
+mod machine;
 mod network;
+mod peering;
 pub(super) mod record_set;
+mod resolver;
+mod secret;
 mod target;
 mod zone;
 mod zone_group;
@@ -143,10 +147,32 @@ pub(super) trait Kind: Send + Sync {
     /// The state cannot be read.
     fn show(&self, found: &Found, shown: &mut Shown, state: &dyn State) -> Result<(), Unavailable>;
 
+    /// What it shows of itself at a path within it that is no list, such as `instanceView`; `None` where there is no such part.
+    fn part(&self, _: &Found, _: &str, _: &dyn State) -> Option<Value> {
+        None
+    }
+
+    /// Does something with it that a client asks for by POST, such as `start`; `None` where there is no such action.
+    ///
+    /// # Errors
+    /// It cannot be done.
+    fn act(&self, _: &Found, _: &str, _: &dyn State) -> Result<Option<Acted>, ApiError> {
+        Ok(None)
+    }
+
     /// Makes the answer one to a write that is under way.
     fn show_begun(&self, properties: &mut Map<String, Value>) {
         properties.insert("provisioningState".to_owned(), json!("Updating"));
     }
+}
+
+/// What an action comes to.
+#[derive(Debug)]
+pub(super) enum Acted {
+    /// It says something, and changes nothing.
+    Says(Value),
+    /// It changes this.
+    Writes(Written),
 }
 
 /// An answer in the making.
@@ -169,14 +195,28 @@ impl Shown {
 /// The kind of a type that is none of the catalogue, in whatever letters.
 pub(super) fn fixed(resource_type: &str) -> Option<Arc<dyn Kind>> {
     let lower = resource_type.to_ascii_lowercase();
+    if lower == "microsoft.compute/virtualmachines" {
+        return Some(Arc::new(machine::Machine));
+    }
     Some(match lower.strip_prefix("microsoft.network/")? {
         "privatednszones" => Arc::new(zone::Zone),
         "privatednszones/virtualnetworklinks" => Arc::new(link::Link),
         "virtualnetworks" => Arc::new(network::Network),
         "virtualnetworks/subnets" => Arc::new(network::Subnet),
+        "virtualnetworks/virtualnetworkpeerings" => Arc::new(peering::Peering),
         "privateendpoints" => Arc::new(endpoint::Endpoint),
         "privateendpoints/privatednszonegroups" => Arc::new(zone_group::ZoneGroup),
         "networkinterfaces" => Arc::new(interface::Interface),
+        "dnsresolvers" => Arc::new(resolver::Resolver),
+        "dnsresolvers/inboundendpoints" => Arc::new(resolver::Inbound),
+        "dnsresolvers/outboundendpoints" => Arc::new(resolver::Outbound),
+        "dnsforwardingrulesets" => Arc::new(resolver::Ruleset),
+        "dnsforwardingrulesets/forwardingrules" => Arc::new(resolver::Rule),
+        "dnsforwardingrulesets/virtualnetworklinks" => Arc::new(resolver::Link::OfRuleset),
+        "dnsresolverpolicies" => Arc::new(resolver::Policy),
+        "dnsresolverpolicies/dnssecurityrules" => Arc::new(resolver::SecurityRule),
+        "dnsresolverpolicies/virtualnetworklinks" => Arc::new(resolver::Link::OfPolicy),
+        "dnsresolverdomainlists" => Arc::new(resolver::DomainList),
         other => Arc::new(record_set::RecordSets::of(other.strip_prefix("privatednszones/")?)?),
     })
 }
@@ -196,12 +236,26 @@ pub(super) fn of(resource_type: &str, catalogue: &Catalogue) -> Option<Arc<dyn K
 
 /// The kinds of resources that are within no other one.
 pub(super) fn top_level(catalogue: &Catalogue) -> Vec<Arc<dyn Kind>> {
-    let mut kinds: Vec<Arc<dyn Kind>> =
-        vec![Arc::new(network::Network), Arc::new(zone::Zone), Arc::new(endpoint::Endpoint)];
+    let mut kinds: Vec<Arc<dyn Kind>> = vec![
+        Arc::new(network::Network),
+        Arc::new(zone::Zone),
+        Arc::new(endpoint::Endpoint),
+        Arc::new(machine::Machine),
+        Arc::new(interface::Interface),
+        Arc::new(resolver::Resolver),
+        Arc::new(resolver::Ruleset),
+        Arc::new(resolver::Policy),
+        Arc::new(resolver::DomainList),
+    ];
     let types: BTreeSet<_> = catalogue.services().iter().map(|service| service.resource_type.as_str()).collect();
     let types = types.into_iter().filter(|resource_type| resource_type.matches('/').count() == 1);
     kinds.extend(types.filter_map(|resource_type| of(resource_type, catalogue)));
     kinds
+}
+
+/// The kinds of resources within others that the world has by themselves: they do not go with what they are within.
+pub(super) fn apart() -> [Arc<dyn Kind>; 1] {
+    [Arc::new(resolver::Inbound)]
 }
 
 /// An identity with the type in Azure's own letters.

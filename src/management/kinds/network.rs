@@ -5,9 +5,9 @@ use hyper::StatusCode;
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
-use super::{Found, Kind, Manner, Put, Shown, children, find, key, of_document};
+use super::{Acted, Found, Kind, Manner, Put, Shown, children, find, interface, key, of_document, peering, resolver};
 use crate::azure::{Address, Change, Declared, Origin, Resource, ResourceId, VirtualNetwork, types};
-use crate::management::body::{get, kept, list, property, text};
+use crate::management::body::{get, kept, list, location, property, text};
 use crate::management::error::ApiError;
 use crate::management::kinds::endpoint;
 use crate::management::provider::Provider;
@@ -16,8 +16,8 @@ use crate::management::state::{After, Edit, State, Unavailable, Written};
 pub(super) struct Network;
 pub(super) struct Subnet;
 
-/// Members that only the service writes.
-const OWN: [&str; 3] = ["provisioningState", "resourceGuid", "subnets"];
+/// Members that only the service writes, and those that are documents of their own.
+const OWN: [&str; 4] = ["provisioningState", "resourceGuid", "subnets", "virtualNetworkPeerings"];
 
 impl Kind for Network {
     fn resource_type(&self) -> String {
@@ -33,10 +33,7 @@ impl Kind for Network {
     }
 
     fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {
-        if text(put.body, "location").is_none() {
-            let message = "The location property is required for this definition.";
-            return Err(ApiError::bad_request("LocationRequired", message));
-        }
+        location(put.body)?;
         prefixes(put.body)?;
         servers(put.body)?;
         let mut properties = get(put.body, "properties").and_then(Value::as_object).cloned().unwrap_or_default();
@@ -50,9 +47,9 @@ impl Kind for Network {
     }
 
     fn edits(&self, put: &Put<'_>, state: &dyn State) -> Result<Vec<Edit>, ApiError> {
-        let Some(after) = sent_subnets(put)? else { return Ok(Vec::new()) };
+        let mut edits = peering::edits(put, state)?;
+        let Some(after) = sent_subnets(put)? else { return Ok(edits) };
         let prefix = format!("{}/{}/", key(put.id), types::SUBNET.to_ascii_lowercase());
-        let mut edits = Vec::new();
         for before in state.keys(&prefix)? {
             if !after.iter().any(|(id, _)| key(id) == before) {
                 let name = before.rsplit('/').next().unwrap_or_default();
@@ -78,9 +75,13 @@ impl Kind for Network {
         for (subnet, _) in subnets_of(id, state)? {
             unused(id, subnet.name(), state)?;
         }
-        let children = state.keys(&format!("{}/", key(id)))?;
-        let edits = children.into_iter().map(Edit::Delete).collect();
+        let mut edits = peering::disconnect(id, state)?;
+        edits.extend(state.keys(&format!("{}/", key(id)))?.into_iter().map(Edit::Delete));
         Ok(Written { edits, changes: vec![Change::Delete(id.clone())] })
+    }
+
+    fn act(&self, found: &Found, action: &str, state: &dyn State) -> Result<Option<Acted>, ApiError> {
+        Ok(resolver::of_network(&found.id, action, state)?.map(Acted::Says))
     }
 
     fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value> {
@@ -106,12 +107,13 @@ impl Kind for Network {
             };
             subnets.push(super::show(&Subnet, &of_subnet, &shown.version, state)?);
         }
+        let peerings = peering::shown(&found.id, &shown.version, state)?;
         let has_policies = shown.version.is_since("2024-05-01");
         let properties = shown.properties();
         properties.insert("provisioningState".to_owned(), json!("Succeeded"));
         properties.insert("resourceGuid".to_owned(), json!(endpoint::guid_of(&found.id, "network")));
         properties.insert("subnets".to_owned(), json!(subnets));
-        properties.entry("virtualNetworkPeerings").or_insert(json!([]));
+        properties.insert("virtualNetworkPeerings".to_owned(), json!(peerings));
         properties.entry("enableDdosProtection").or_insert(json!(false));
         if has_policies {
             properties.entry("privateEndpointVNetPolicies").or_insert(json!("Disabled"));
@@ -291,17 +293,28 @@ fn servers(body: &Value) -> Result<Vec<std::net::IpAddr>, ApiError> {
     list(options, "dnsServers").iter().map(parse).collect()
 }
 
-/// Refuses what an endpoint's subnet would be taken away by.
+/// Refuses to take a subnet away that something is in.
 fn unused(network: &ResourceId, subnet: &str, state: &dyn State) -> Result<(), ApiError> {
-    let in_use = state.topology().private_endpoints().find(|endpoint| {
-        *endpoint.virtual_network == *network
-            && endpoint.subnet.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(subnet))
-    });
-    let Some(endpoint) = in_use else { return Ok(()) };
+    let is_it = |name: Option<&Declared<String>>| name.is_some_and(|name| name.eq_ignore_ascii_case(subnet));
+    let endpoints = state.topology().private_endpoints();
+    let endpoints = endpoints.map(|endpoint| (&endpoint.id, &endpoint.virtual_network, endpoint.subnet.as_ref()));
+    let of_services = state.topology().service_endpoints();
+    let of_services = of_services.map(|endpoint| (&endpoint.id, &endpoint.virtual_network, endpoint.subnet.as_ref()));
+    let mut all = endpoints.chain(of_services);
+    let endpoint = all.find(|(_, of, name)| ***of == *network && is_it(*name)).map(|(id, _, _)| (**id).clone());
+    let id = network.child(types::SUBNET, subnet).map_err(|_| invalid("The subnet name is invalid."))?;
+    let interface = || -> Result<_, Unavailable> {
+        let all = interface::in_network(network, state)?;
+        Ok(all.into_iter().find(|(_, of, _)| *of == id).map(|(interface, _, _)| interface))
+    };
+    let user = match endpoint {
+        Some(endpoint) => Some(endpoint),
+        None => interface()?.map_or_else(|| resolver::in_subnet(&id, state), |interface| Ok(Some(interface)))?,
+    };
+    let Some(user) = user else { return Ok(()) };
     let message = format!(
-        "Subnet {subnet} is in use by {} and cannot be deleted. In order to delete the subnet, delete all the resources \
+        "Subnet {subnet} is in use by {user} and cannot be deleted. In order to delete the subnet, delete all the resources \
          within the subnet.",
-        *endpoint.id
     );
     Err(ApiError::network(StatusCode::BAD_REQUEST, "InUseSubnetCannotBeDeleted", message))
 }

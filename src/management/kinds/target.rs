@@ -4,11 +4,11 @@ use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Found, Kind, Manner, Put, Shown, connection, key};
+use super::{Found, Kind, Manner, Put, Shown, connection, key, secret};
 use crate::azure::{
     Catalogue, Change, Declared, Origin, PartNeed, PrivateLinkResource, PublicNetworkAccess, Resource, ResourceId,
 };
-use crate::management::body::{get, kept, property, text};
+use crate::management::body::{get, kept, location, property, text};
 use crate::management::error::ApiError;
 use crate::management::provider::Provider;
 use crate::management::state::{Edit, State, Unavailable, Written};
@@ -18,8 +18,6 @@ pub(super) struct Target(String);
 
 /// Members beside the properties that come back as they were sent.
 const GIVEN: [&str; 5] = ["kind", "sku", "identity", "zones", "extendedLocation"];
-/// Words in the names of members that hold secrets: such members are neither kept nor shown.
-const SECRETS: [&str; 5] = ["password", "secret", "connectionstring", "accesskey", "sharedkey"];
 
 impl Target {
     /// The kind of a type of the catalogue, in whatever letters.
@@ -54,18 +52,15 @@ impl Kind for Target {
     }
 
     fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {
-        if text(put.body, "location").is_none() {
-            let message = "The location property is required for this definition.";
-            return Err(ApiError::bad_request("LocationRequired", message));
-        }
+        location(put.body)?;
         let sent = get(put.body, "properties").and_then(Value::as_object).cloned().unwrap_or_default();
         let mut sent = Value::Object(sent);
-        forget_secrets(&mut sent);
+        secret::forget(&mut sent);
         let mut body = kept(put.body, sent.as_object().cloned().unwrap_or_default())?;
         for name in GIVEN {
             if let Some(value) = get(put.body, name) {
                 body[name] = value.clone();
-                forget_secrets(&mut body[name]);
+                secret::forget(&mut body[name]);
             }
         }
         Ok(body)
@@ -154,19 +149,4 @@ impl Kind for Target {
 fn made_up(id: &ResourceId, part: &str) -> String {
     let hash = Sha256::digest(format!("{part} of {}", key(id)).as_bytes());
     hash.iter().take(4).map(|octet| char::from(b'a' + octet % 26)).collect()
-}
-
-/// Takes members away whose names say that they are secret, at every depth.
-fn forget_secrets(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|name, _| {
-                let name = name.to_ascii_lowercase();
-                !SECRETS.iter().any(|word| name.contains(word))
-            });
-            members.values_mut().for_each(forget_secrets);
-        }
-        Value::Array(elements) => elements.iter_mut().for_each(forget_secrets),
-        _ => {}
-    }
 }

@@ -1,7 +1,9 @@
 //! The API without sockets and files: requests as values, the server's own writer, a store in memory.
 
 mod hostile;
+mod machines;
 mod recordings;
+mod resolvers;
 mod resources;
 mod terraform;
 
@@ -150,6 +152,42 @@ impl Lab {
         self.ask("DELETE", &format!("{path}?api-version=2024-06-01"), &[], None).await
     }
 
+    /// Writes, which must succeed, and returns what is there then.
+    async fn write(&self, path: &str, body: Value) -> Value {
+        let answer = self.put(path, body).await;
+        assert!(answer.status.is_success(), "{path}: {answer:?}");
+        let got = self.get(path).await;
+        assert_eq!(got.status, StatusCode::OK, "{path}: {got:?}");
+        got.body
+    }
+
+    /// Asks for what must be refused.
+    async fn refused(&self, method: &str, path: &str, body: Value, (status, code): (u16, &str)) {
+        let answer = self.ask(method, &format!("{path}?api-version=2024-06-01"), &[], Some(&body)).await;
+        let said = answer.body["code"].as_str().or_else(|| answer.body["error"]["code"].as_str());
+        assert_eq!((answer.status.as_u16(), said), (status, Some(code)), "{method} {path}: {answer:?}");
+    }
+
+    /// A group `rg`, and in it a network `v` with the subnets `one` and `two`, to which the zone `corp.test` is linked.
+    async fn with_network(mode: ManagementMode) -> Self {
+        let lab = Self::new(mode);
+        lab.write(&group(), json!({"location": "westeurope"})).await;
+        let subnet = |name: &str, prefix: &str| json!({"name": name, "properties": {"addressPrefix": prefix}});
+        let subnets = [subnet("one", "10.5.1.0/24"), subnet("two", "10.5.2.0/24")];
+        let network = json!({"location": "westeurope", "properties": {
+            "addressSpace": {"addressPrefixes": ["10.5.0.0/16"]}, "subnets": subnets,
+        }});
+        lab.write(&in_group("Microsoft.Network/virtualNetworks/v"), network).await;
+        let zone = in_group("Microsoft.Network/privateDnsZones/corp.test");
+        lab.write(&zone, json!({"location": "global"})).await;
+        lab.write(&format!("{zone}/A/web"), addresses(&["10.5.9.9"])).await;
+        let link = json!({"location": "global", "properties": {
+            "registrationEnabled": true, "virtualNetwork": {"id": in_group("Microsoft.Network/virtualNetworks/v")},
+        }});
+        lab.write(&format!("{zone}/virtualNetworkLinks/l"), link).await;
+        lab
+    }
+
     /// What a network's client is answered: RCODE and records. Without a network, somebody outside.
     fn dig(&self, network: Option<&str>, name: &str, rtype: &str) -> (String, Vec<String>) {
         let topology = self.writer.look(|view| view.world().topology().clone()).unwrap();
@@ -160,6 +198,19 @@ impl Lab {
         let seen = ask(&world, &asker, name.as_ref(), rtype);
         (seen.outcome.rcode().unwrap_or("?").to_owned(), seen.records)
     }
+}
+
+fn group() -> String {
+    format!("{S}/resourceGroups/rg")
+}
+
+fn in_group(path: &str) -> String {
+    format!("{S}/resourceGroups/rg/providers/{path}")
+}
+
+/// A network of files.
+fn declared_network(name: &str) -> String {
+    format!("{S}/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/{name}")
 }
 
 fn addresses(addresses: &[&str]) -> Value {
