@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::config_option::ConfigOption;
 use super::log::LogWriter;
 use super::print;
+use crate::codes::Code;
 use crate::config::{
     Files, Lab, Listen, ListenAddress, ListenAddressError, LoopbackClients, Problem, Problems, ServerSettings,
 };
@@ -130,7 +131,7 @@ impl Serve {
                 listen.address.with_example()
             );
         }
-        warn(&loaded);
+        warn(&loaded, control.settings());
         for listen in replaced.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             warn_replaced(&listen);
         }
@@ -352,8 +353,12 @@ fn report(error: LoadError) -> anyhow::Error {
 /// Most problems of a configuration that are logged: as many as the queue of the log takes at once.
 const MOST_LOGGED: usize = 1000;
 
-fn warn(loaded: &Loaded) {
+fn warn(loaded: &Loaded, settings: &ServerSettings) {
     log_each(&loaded.warnings, |warning| {
+        // The command line may have named the folder.
+        if warning.code == Code::UpdateWithoutState && settings.state.is_some() {
+            return;
+        }
         tracing::warn!(place = %warning.place, help = warning.mend, "{}", warning.what);
     });
     warn_of_aside(&loaded.aside);

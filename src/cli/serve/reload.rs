@@ -137,7 +137,7 @@ pub(super) fn restore(reloads: &Reloads, writer: &Writer, revision: Revision) ->
 
 /// Logs what is served now.
 fn tell(reloads: &Reloads, loaded: &Loaded, start: Instant, what: &str) {
-    warn(loaded);
+    warn(loaded, reloads.control.settings());
     warn_of_orphans(reloads, &loaded.orphans);
     warn_of_unchanged(&loaded.unchanged_keys);
     let counts = loaded.counts;

@@ -11,7 +11,8 @@ use crate::dns::{self, Name, wipe_stack};
 const LEAST_SECRET: usize = 16;
 
 impl Declarer<'_> {
-    pub(super) fn tsig_key(&mut self, key: &mirror::TsigKey) -> Option<TsigKey> {
+    /// A key; `has_state` says whether there is a place for what it writes.
+    pub(super) fn tsig_key(&mut self, key: &mirror::TsigKey, has_state: bool) -> Option<TsigKey> {
         let name = self.name(&key.name);
         let all = key.all_virtual_networks.as_ref().filter(|all| *all.get_ref());
         let networks = match (&key.virtual_network, all) {
@@ -30,6 +31,11 @@ impl Declarer<'_> {
         {
             let mend = "add virtual_network: of several zones of one name it changes the one that this network sees";
             self.problem(Code::ContradictingKeys, update, "a key that may update zones is of one network", mend);
+        }
+        if let Some(update) = key.update.as_ref().filter(|_| !has_state) {
+            let what = "the key may update zones, and no state is configured: every update gets NOTIMP";
+            let mend = "name a folder with [server] state, or start with serve --state DIR";
+            self.problem(Code::UpdateWithoutState, update, what, mend);
         }
         let name = name?;
         Some(TsigKey { key: self.key_file(&key.file, &name)?, name, networks, update })

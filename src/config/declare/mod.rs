@@ -109,6 +109,7 @@ impl<'a> Declarer<'a> {
 
     pub(super) fn declaration(&mut self, mirror: Mirror) -> Declaration {
         self.default_group(&mirror);
+        let has_state = mirror.server.state.is_some() || mirror.management.is_some();
         Declaration {
             inbound_endpoints: Vec::new(),
             resource_group: self.references.default_group().clone(),
@@ -132,7 +133,7 @@ impl<'a> Declarer<'a> {
             explanations: declared(mirror.explanations.as_slice(), |explanations| self.explanations(explanations))
                 .pop(),
             listeners: self.listeners(&mirror.server),
-            tsig_keys: declared(&mirror.tsig_keys, |key| self.tsig_key(key)),
+            tsig_keys: declared(&mirror.tsig_keys, |key| self.tsig_key(key, has_state)),
             client_certificates: declared(&mirror.client_certificates, |shown| self.client_certificate(shown)),
             strangers: mirror.server.strangers.into(),
             name_servers: self.name_servers(mirror.server.name_servers.as_ref()),
