@@ -306,7 +306,11 @@ impl Arm {
             Manner::Accepted(_) if is_azure => Ok(self.accepted(&*kind, "Upsert", &order, request, version, None)),
             manner => {
                 let found = outcome.found.ok_or_else(|| ApiError::not_found(&order.id))?;
-                let shown = self.clone().shown(kind.clone(), found, version.clone()).await?;
+                let shown = match outcome.is_complete {
+                    // Nobody has to wait for the writes that are under way by now.
+                    true => kinds::show_alone(&*kind, &found, version),
+                    false => self.clone().shown(kind.clone(), found, version.clone()).await?,
+                };
                 let answer =
                     Response::json(if outcome.is_new { kind.made() } else { StatusCode::OK }, shown).with_etag();
                 Ok(match manner {

@@ -21,6 +21,8 @@ pub(super) struct Outcome {
     /// There was nothing to delete.
     pub(super) was_missing: bool,
     pub(super) found: Option<Found>,
+    /// Whether nothing else is needed to show it.
+    pub(super) is_complete: bool,
 }
 
 /// What is written of a request.
@@ -65,6 +67,7 @@ impl Order {
         let kept = kind.keep(&put, state)?;
         kind.check(&put, &kept, state)?;
         outcome.is_new = before.is_none();
+        outcome.is_complete = kind.is_complete_alone(&id, state);
         outcome.found = Some(Found { id: id.clone(), body: kept.clone(), mark: [0; 16], is_declared: false });
         let mut edits = kind.edits(&put, state)?;
         if kind.has_document() {

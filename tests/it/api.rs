@@ -33,7 +33,7 @@ pub(crate) const MANAGEMENT: &str = "[management]\nlisten = \"127.0.0.1:0\"\nmod
 /// A client that trusts the authority of a server's state.
 pub(crate) struct Api {
     pub(crate) address: SocketAddr,
-    config: Arc<ClientConfig>,
+    pub(crate) config: Arc<ClientConfig>,
 }
 
 /// What is answered; the head is in lower case.

@@ -33,6 +33,7 @@ mod import;
 mod imported_formats;
 mod incidents;
 mod independence;
+mod kills;
 mod lab;
 mod labs;
 mod layers;

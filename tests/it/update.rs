@@ -14,6 +14,7 @@ use hickory_proto::rr::RecordType;
 use tempfile::TempDir;
 use vnetdns::dns::TsigAlgorithm;
 
+use crate::kills::{kills, moment};
 use crate::support::{PATIENCE, PROGRAM, Server, find_program, plain_query, query, receive, send};
 use crate::tsig::{SECRET, Signer};
 
@@ -235,12 +236,11 @@ fn what_is_written_outlives_the_server_and_can_be_exported_restored_and_imported
 fn what_was_acknowledged_survives_a_kill_at_any_moment() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
-    let kills: u64 = std::env::var("VNETDNS_KILLS").map_or(25, |kills| kills.parse().unwrap());
     // Of each name the last address that was acknowledged, and the one that was asked for last.
     let mut acknowledged = [0_u16; 16];
     let mut asked = [0_u16; 16];
     let mut number = 0_u16;
-    for kill in 0..kills {
+    for kill in 0..kills() {
         let running = server(Some(&path));
         for (name, (known, last)) in acknowledged.iter_mut().zip(&mut asked).enumerate() {
             let found = addresses(&running, "127.1.0.4", &format!("n{name}.corp.test"));
@@ -259,7 +259,7 @@ fn what_was_acknowledged_survives_a_kill_at_any_moment() {
         socket.set_nonblocking(true).unwrap();
         let process = running.process().to_string();
         let killer = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_micros(500 + kill % 25 * 3700));
+            std::thread::sleep(moment());
             assert!(Command::new("kill").args(["-9", &process]).status().unwrap().success());
         });
         // One update in flight for each name, until nobody answers.

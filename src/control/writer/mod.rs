@@ -362,10 +362,11 @@ impl Pending {
         if self.is_empty() {
             return false;
         }
-        let has_read = |key: &Key| {
-            read.keys.contains(key) || read.prefixes.iter().any(|prefix| key.as_str().starts_with(prefix.as_str()))
-        };
-        let looked = self.keys.iter().any(has_read) || !self.owners.is_disjoint(&read.owners);
+        let within = |prefix: &Key| self.keys.iter().any(|key| key.as_str().starts_with(prefix.as_str()));
+        // The few that it has read are looked for among the many that are written.
+        let looked = read.keys.iter().any(|key| self.keys.contains(key))
+            || read.prefixes.iter().any(within)
+            || read.owners.iter().any(|owner| self.owners.contains(owner));
         let changes = transaction.is_some_and(|transaction| {
             !is_of_record_sets(transaction)
                 || keys(transaction).any(|key| self.keys.contains(&key))

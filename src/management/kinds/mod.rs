@@ -141,6 +141,15 @@ pub(super) trait Kind: Send + Sync {
     /// The identities of all of them that are declared within a resource, or at all.
     fn all_declared(&self, parent: Option<&ResourceId>, state: &dyn State) -> Vec<ResourceId>;
 
+    /// Whether what is shown of a resource after a write follows from what is kept of it, and from nothing else: see
+    /// [`Kind::complete`].
+    fn is_complete_alone(&self, _: &ResourceId, _: &dyn State) -> bool {
+        false
+    }
+
+    /// Adds what follows from what is kept.
+    fn complete(&self, _: &Found, _: &mut Shown) {}
+
     /// Adds what is not kept.
     ///
     /// # Errors
@@ -299,6 +308,19 @@ pub(super) fn show(
     version: &ApiVersion,
     state: &dyn State,
 ) -> Result<Value, Unavailable> {
+    let mut shown = begun(kind, found, version);
+    kind.show(found, &mut shown, state)?;
+    Ok(Value::Object(shown.members))
+}
+
+/// The answer to a write of a resource that is complete alone.
+pub(super) fn show_alone(kind: &dyn Kind, found: &Found, version: &ApiVersion) -> Value {
+    let mut shown = begun(kind, found, version);
+    kind.complete(found, &mut shown);
+    Value::Object(shown.members)
+}
+
+fn begun(kind: &dyn Kind, found: &Found, version: &ApiVersion) -> Shown {
     let mut members = found.body.as_object().cloned().unwrap_or_default();
     members.insert("id".to_owned(), json!(found.id.to_string()));
     members.insert("name".to_owned(), json!(found.id.name()));
@@ -306,9 +328,7 @@ pub(super) fn show(
     if let Some(etag) = kind.spelling().spell(&found.mark) {
         members.insert("etag".to_owned(), json!(etag));
     }
-    let mut shown = Shown { members, version: version.clone() };
-    kind.show(found, &mut shown, state)?;
-    Ok(Value::Object(shown.members))
+    Shown { members, version: version.clone() }
 }
 
 /// The documents of one type within a resource.

@@ -1,6 +1,7 @@
 //! The store: documents in one file of redb, a B-tree that is copied on write.
 //!
-//! A commit is in the file when its two flushes have come back, and else not at all. After a failure redb serves nothing until
+//! A commit is in the file when its one flush has come back, and else not at all: an open looks at all checksums, and takes the
+//! commit before one that is not whole. After a failure redb serves nothing until
 //! its file is opened again: that is done here, and what stands beyond the last commit that was acknowledged is undone.
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::time::SystemTime;
 
 use redb::{
     Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata,
-    StorageError, Table, TableDefinition, WriteTransaction,
+    StorageError, Table, TableDefinition,
 };
 
 use super::document::{Document, Edit, Key, Revision, StoreId};
@@ -461,7 +462,7 @@ impl Draft<'_> {
 
 /// Writes to a database: all that `edit` does, or where it fails, nothing.
 fn write<T>(database: &Database, edit: impl FnOnce(&mut Draft<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-    let transaction = begin_write(database)?;
+    let transaction = database.begin_write()?;
     let done = {
         let mut draft = Draft {
             meta: transaction.open_table(META)?,
@@ -472,13 +473,6 @@ fn write<T>(database: &Database, edit: impl FnOnce(&mut Draft<'_>) -> Result<T, 
     };
     transaction.commit()?;
     Ok(done)
-}
-
-fn begin_write(database: &Database) -> Result<WriteTransaction, StoreError> {
-    let mut transaction = database.begin_write()?;
-    // After a crash it opens at once, whatever its size.
-    transaction.set_quick_repair(true);
-    Ok(transaction)
 }
 
 /// Looks whether a database is one of ours, and makes it one where it is empty.

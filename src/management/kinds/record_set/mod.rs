@@ -178,6 +178,15 @@ impl Kind for RecordSets {
                 shown.properties().insert(name.clone(), value.clone());
             }
         }
+        self.complete(found, shown);
+        Ok(())
+    }
+
+    fn is_complete_alone(&self, id: &ResourceId, state: &dyn State) -> bool {
+        !platform_wrote(id, self.0, state)
+    }
+
+    fn complete(&self, found: &Found, shown: &mut Shown) {
         let zone = found.id.parent().map(|zone| zone.name().trim_end_matches('.').to_owned()).unwrap_or_default();
         let fqdn = match found.id.name() {
             "@" => format!("{zone}."),
@@ -186,7 +195,6 @@ impl Kind for RecordSets {
         let properties = shown.properties();
         properties.insert("fqdn".to_owned(), json!(fqdn));
         properties.entry("isAutoRegistered").or_insert(json!(false));
-        Ok(())
     }
 }
 
