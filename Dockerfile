@@ -8,8 +8,9 @@ COPY Cargo.toml Cargo.lock ./
 # The manifest names each bench, and cargo wants the files that it names.
 COPY benches benches
 COPY src src
-# The default lab becomes part of the program.
+# The labs and the pages of the codes become part of the program.
 COPY config config
+COPY docs/codes docs/codes
 COPY zones zones
 # What cargo downloads and compiles is kept between builds, but is no part of an image.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \

@@ -224,3 +224,20 @@ fn a_fresh_installation_refuses_everybody_and_is_yet_to_be_given_its_topology() 
         assert_eq!(lines.lines().last(), Some("0 errors, 1 warning"), "{file}: {lines}");
     }
 }
+
+#[test]
+fn the_image_is_built_of_all_that_the_program_is_built_of() {
+    let root = folder().join("..");
+    let text = |file: &str| fs::read_to_string(root.join(file)).unwrap();
+    // The crate is built of what this lists, which `deploy/packages/crate` tries.
+    let manifest: toml::Table = text("Cargo.toml").parse().unwrap();
+    let listed = manifest["package"]["include"].as_array().unwrap();
+    let listed = listed.iter().map(|path| path.as_str().unwrap().trim_start_matches('/'));
+    let folders: Vec<_> = listed.filter(|path| root.join(path).is_dir()).collect();
+    assert!(folders.contains(&"src") && folders.len() > 1, "{folders:?}");
+    let (dockerfile, ignore) = (text("Dockerfile"), text(".dockerignore"));
+    for folder in folders {
+        assert!(dockerfile.lines().any(|line| line == format!("COPY {folder} {folder}")), "Dockerfile: {folder}");
+        assert!(ignore.lines().any(|line| line == format!("!{folder}")), ".dockerignore: {folder}");
+    }
+}
