@@ -12,7 +12,7 @@ use super::list::{first_segments, top_level};
 use super::path::{Scope, group_id, group_key};
 use super::request::Request;
 use super::state::{Edit, State, Unavailable, Written};
-use crate::azure::{Change, ResourceGroup, Subscription};
+use crate::azure::{ResourceGroup, Subscription};
 
 /// Where resources are that do not say.
 pub(super) const LOCATION: &str = "westeurope";
@@ -130,13 +130,7 @@ pub(super) fn delete(group: &ResourceGroup, state: &dyn State) -> Result<Written
     for id in top_level(&scope, state)? {
         // What files declare is refused with its place where it is changed.
         let Some(kind) = kinds::of(id.resource_type(), state.catalogue()) else { continue };
-        if !kind.is_part() && kind.declared(&id, state).is_some() {
-            written.changes.push(Change::Delete(id));
-        }
-    }
-    for kind in kinds::apart() {
-        let of_group = kind.all_declared(None, state).into_iter().filter(|id| id.resource_group() == group);
-        written.changes.extend(of_group.map(Change::Delete));
+        written.changes.extend(kind.gone(&id, state));
     }
     written.edits = state.keys(&scope.prefix())?.into_iter().map(Edit::Delete).collect();
     written.edits.push(Edit::Delete(group_key(group)));

@@ -10,8 +10,9 @@ use crate::azure::allocate;
 use crate::azure::catalogue::{Catalogue, ResourceMember};
 use crate::azure::contents::ZoneContents;
 use crate::azure::declaration::{
-    Address, Declared, DnsForwardingRuleset, DnsSecurityPolicy, InboundEndpoint, PrivateDnsZone, PrivateEndpoint,
-    PrivateLinkResource, PrivateLinkService, ServiceEndpoint, VirtualMachine, VirtualNetwork,
+    Address, Declared, DnsForwardingRuleset, DnsSecurityPolicy, InboundEndpoint, ManagedPrivateEndpoint,
+    PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService, ServiceEndpoint, VirtualMachine,
+    VirtualNetwork,
 };
 use crate::azure::identity::{ResourceGroup, ResourceId};
 
@@ -47,6 +48,11 @@ impl Topology {
         network: &'a VirtualNetwork,
     ) -> impl Iterator<Item = &'a Declared<Address>> {
         self.inventory.inbound_endpoints(network)
+    }
+
+    /// All managed private endpoints.
+    pub(crate) fn managed_private_endpoints(&self) -> &[ManagedPrivateEndpoint] {
+        &self.inventory.managed_private_endpoints
     }
 
     /// All inbound endpoints that are declared by themselves.

@@ -2,12 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{Found, Kind, Manner, Put, Shown, endpoint, key, zone_group};
-use crate::azure::{Change, ConnectionState, PrivateEndpoint, ResourceId};
+use super::{Found, Kind, Manner, Put, Shown, endpoint, key, managed, service, zone_group};
+use crate::azure::{
+    Change, ConnectionState, ManagedPrivateEndpoint, ManagedTarget, PrivateEndpoint, Resource, ResourceId,
+    ServiceEndpoint, ServiceTarget,
+};
 use crate::management::body::{get, property, text};
 use crate::management::error::ApiError;
 use crate::management::provider::Provider;
-use crate::management::state::{Edit, State, Unavailable, Written};
+use crate::management::state::{Document, Edit, State, Unavailable, Written};
 
 /// The connections of one type of resources.
 pub(super) struct Connection(pub(super) String);
@@ -51,30 +54,30 @@ impl Kind for Connection {
         let wanted = property(&body, "privateLinkServiceConnectionState").unwrap_or(&Value::Null);
         let (status, description) = (text(wanted, "status"), text(wanted, "description"));
         let endpoint = find(put.id, state).ok_or_else(|| ApiError::not_found(put.id))?;
-        let edited = with_status(endpoint, status.unwrap_or_default(), description.unwrap_or_default(), state)?;
+        let edited = with_status(&endpoint, status.unwrap_or_default(), description.unwrap_or_default(), state)?;
         Ok(edited.map(|(id, body)| Edit::Put { id, body }).into_iter().collect())
     }
 
     fn changes(&self, put: &Put<'_>, kept: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError> {
         let wanted = property(kept, "privateLinkServiceConnectionState").unwrap_or(&Value::Null);
         let endpoint = find(put.id, state).ok_or_else(|| ApiError::not_found(put.id))?;
-        decided(endpoint, text(wanted, "status").unwrap_or_default(), state)
+        decided(&endpoint, text(wanted, "status").unwrap_or_default(), state)
     }
 
     fn delete(&self, id: &ResourceId, _: &Value, state: &dyn State) -> Result<Written, ApiError> {
         let endpoint = find(id, state).ok_or_else(|| ApiError::not_found(id))?;
-        let edited = with_status(endpoint, "Disconnected", "", state)?;
+        let edited = with_status(&endpoint, "Disconnected", "", state)?;
         let edits = edited.map(|(id, body)| Edit::Put { id, body }).into_iter().collect();
-        Ok(Written { edits, changes: decided(endpoint, "Disconnected", state)? })
+        Ok(Written { edits, changes: decided(&endpoint, "Disconnected", state)? })
     }
 
     fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value> {
-        find(id, state).map(|endpoint| body(endpoint, state))
+        find(id, state).map(|endpoint| body(&endpoint, state))
     }
 
     fn all_declared(&self, parent: Option<&ResourceId>, state: &dyn State) -> Vec<ResourceId> {
         let Some(resource) = parent else { return Vec::new() };
-        endpoints(resource, state).filter_map(|endpoint| resource.child(CHILD, &name(endpoint)).ok()).collect()
+        endpoints(resource, state).iter().filter_map(|endpoint| resource.child(CHILD, &endpoint.name()).ok()).collect()
     }
 
     fn show(&self, _: &Found, _: &mut Shown, _: &dyn State) -> Result<(), Unavailable> {
@@ -82,63 +85,136 @@ impl Kind for Connection {
     }
 }
 
+/// A private endpoint of whatever kind, as what it points at sees it.
+#[derive(Clone, Copy)]
+pub(super) enum Endpoint<'a> {
+    /// Of a Private Link resource.
+    OfResource(&'a PrivateEndpoint),
+    /// Of a private link service.
+    OfService(&'a ServiceEndpoint),
+    /// Of either, in a network that a workspace manages.
+    Managed(&'a ManagedPrivateEndpoint),
+}
+
+impl Endpoint<'_> {
+    pub(super) fn id(&self) -> ResourceId {
+        match self {
+            Self::OfResource(endpoint) => (*endpoint.id).clone(),
+            Self::OfService(endpoint) => (*endpoint.id).clone(),
+            Self::Managed(endpoint) => endpoint.id().into_value(),
+        }
+    }
+
+    fn connection_state(&self) -> ConnectionState {
+        match self {
+            Self::OfResource(endpoint) => endpoint.connection_state,
+            Self::OfService(endpoint) => endpoint.connection_state,
+            Self::Managed(endpoint) => endpoint.connection_state,
+        }
+    }
+
+    fn group_id(&self) -> Option<&str> {
+        match self {
+            Self::OfResource(endpoint) => Some(&endpoint.group_id),
+            Self::OfService(_) => None,
+            Self::Managed(endpoint) => match &endpoint.target {
+                ManagedTarget::Resource { group_id, .. } => Some(group_id),
+                ManagedTarget::Service { .. } => None,
+            },
+        }
+    }
+
+    fn points_at(&self, resource: &ResourceId, state: &dyn State) -> bool {
+        let is_service = |target: &ServiceTarget| match target {
+            ServiceTarget::Service(id) => id == resource,
+            ServiceTarget::Alias(alias) => service::of_alias(alias, state).is_some_and(|known| *known.id == *resource),
+        };
+        match self {
+            Self::OfResource(endpoint) => *endpoint.private_link_resource == *resource,
+            Self::OfService(endpoint) => is_service(&endpoint.private_link_service),
+            Self::Managed(endpoint) => match &endpoint.target {
+                ManagedTarget::Resource { private_link_resource, .. } => **private_link_resource == *resource,
+                ManagedTarget::Service { private_link_service, .. } => is_service(private_link_service),
+            },
+        }
+    }
+
+    fn name(&self) -> String {
+        let id = self.id();
+        format!("{}.{}", id.name(), endpoint::guid_of(&id, "connection"))
+    }
+}
+
 /// The endpoints that point at a resource, but for those whose connections its owner has removed.
-pub(super) fn endpoints<'a>(
-    resource: &'a ResourceId,
-    state: &'a dyn State,
-) -> impl Iterator<Item = &'a PrivateEndpoint> {
-    let all = state.topology().private_endpoints();
-    all.filter(move |endpoint| {
-        *endpoint.private_link_resource == *resource && endpoint.connection_state != ConnectionState::Disconnected
-    })
+pub(super) fn endpoints<'a>(resource: &ResourceId, state: &'a dyn State) -> Vec<Endpoint<'a>> {
+    let topology = state.topology();
+    let of_resources = topology.private_endpoints().map(Endpoint::OfResource);
+    let of_services = topology.service_endpoints().map(Endpoint::OfService);
+    let managed = topology.managed_private_endpoints().iter().map(Endpoint::Managed);
+    let all = of_resources.chain(of_services).chain(managed);
+    let is_connected = |endpoint: &Endpoint<'_>| endpoint.connection_state() != ConnectionState::Disconnected;
+    all.filter(|endpoint| is_connected(endpoint) && endpoint.points_at(resource, state)).collect()
 }
 
 /// All connections of a resource, as it shows them.
 pub(super) fn all(resource: &ResourceId, state: &dyn State) -> Vec<Value> {
-    let shown = endpoints(resource, state).map(|endpoint| {
-        let mut shown = body(endpoint, state);
-        shown["id"] = json!(format!("{resource}/{CHILD}/{}", name(endpoint)));
-        shown["name"] = json!(name(endpoint));
+    let shown = endpoints(resource, state).into_iter().map(|endpoint| {
+        let mut shown = body(&endpoint, state);
+        shown["id"] = json!(format!("{resource}/{CHILD}/{}", endpoint.name()));
+        shown["name"] = json!(endpoint.name());
         shown["type"] = json!(format!("{}/{CHILD}", resource.resource_type()));
         shown
     });
     shown.collect()
 }
 
-fn name(endpoint: &PrivateEndpoint) -> String {
-    format!("{}.{}", endpoint.id.name(), endpoint::guid_of(&endpoint.id, "connection"))
+/// The connection state of a word of Azure's.
+pub(super) fn state_of(status: &str) -> ConnectionState {
+    match status {
+        "Approved" => ConnectionState::Approved,
+        "Rejected" => ConnectionState::Rejected,
+        "Disconnected" => ConnectionState::Disconnected,
+        _ => ConnectionState::Pending,
+    }
 }
 
-fn find<'a>(id: &ResourceId, state: &'a dyn State) -> Option<&'a PrivateEndpoint> {
-    let resource = id.parent()?;
-    let mut all = state.topology().private_endpoints();
-    all.find(|endpoint| *endpoint.private_link_resource == resource && name(endpoint).eq_ignore_ascii_case(id.name()))
+fn find<'a>(id: &ResourceId, state: &'a dyn State) -> Option<Endpoint<'a>> {
+    let all = endpoints(&id.parent()?, state);
+    all.into_iter().find(|endpoint| endpoint.name().eq_ignore_ascii_case(id.name()))
 }
 
 /// A connection as its resource shows it: `actionRequired`, where endpoints say `actionsRequired`.
-fn body(endpoint: &PrivateEndpoint, state: &dyn State) -> Value {
-    let document = state.document(&key(&endpoint.id)).ok().flatten();
-    let known = document.as_ref().and_then(|document| endpoint::connection(&document.body));
-    let known = known.and_then(|connection| property(connection, "privateLinkServiceConnectionState"));
-    let description = known.and_then(|state| text(state, "description")).unwrap_or_default();
+fn body(endpoint: &Endpoint<'_>, state: &dyn State) -> Value {
+    let document = state.document(&key(&endpoint.id())).ok().flatten();
+    let of_managed = |document: &Document| property(&document.body, managed::STATE).cloned();
+    let of_endpoint = |document: &Document| {
+        property(endpoint::connection(&document.body)?, "privateLinkServiceConnectionState").cloned()
+    };
+    let known = document.as_ref().and_then(|document| of_managed(document).or_else(|| of_endpoint(document)));
+    let description = known.as_ref().and_then(|state| text(state, "description")).unwrap_or_default();
+    let groups: Vec<_> = endpoint.group_id().into_iter().collect();
     json!({ "properties": {
-        "provisioningState": "Succeeded", "groupIds": [*endpoint.group_id],
-        "privateEndpoint": { "id": endpoint.id.to_string() },
+        "provisioningState": "Succeeded", "groupIds": groups,
+        "privateEndpoint": { "id": endpoint.id().to_string() },
         "privateLinkServiceConnectionState": {
-            "status": format!("{:?}", endpoint.connection_state), "description": description, "actionRequired": "None",
+            "status": format!("{:?}", endpoint.connection_state()), "description": description, "actionRequired": "None",
         },
     }})
 }
 
 /// The document of an endpoint with another state of its connection; `None` where files declare it.
 fn with_status(
-    endpoint: &PrivateEndpoint,
+    endpoint: &Endpoint<'_>,
     status: &str,
     description: &str,
     state: &dyn State,
 ) -> Result<Option<(String, Value)>, ApiError> {
-    let Some(mut document) = state.document(&key(&endpoint.id))? else { return Ok(None) };
-    if endpoint.connection_state == ConnectionState::Approved {
+    let Some(mut document) = state.document(&key(&endpoint.id()))? else { return Ok(None) };
+    if let Endpoint::Managed(_) = endpoint {
+        managed::with_status(&mut document.body, status, description);
+        return Ok(Some((document.id, document.body)));
+    }
+    if endpoint.connection_state() == ConnectionState::Approved {
         document.body[endpoint::WAS_APPROVED] = json!(true);
     }
     for (member, _) in endpoint::CONNECTIONS {
@@ -152,20 +228,30 @@ fn with_status(
 }
 
 /// What the world is told of a decision.
-fn decided(endpoint: &PrivateEndpoint, status: &str, state: &dyn State) -> Result<Vec<Change>, ApiError> {
+fn decided(endpoint: &Endpoint<'_>, status: &str, state: &dyn State) -> Result<Vec<Change>, ApiError> {
+    let is_managed = matches!(endpoint, Endpoint::Managed(_));
     if let Some((id, body)) = with_status(endpoint, status, "", state)? {
-        let id: ResourceId = id.parse().map_err(|_| ApiError::not_found(&endpoint.id))?;
-        return Ok(vec![endpoint::change(&id, &body, zone_group::zones_of(&id, state)?)?]);
+        let id: ResourceId = id.parse().map_err(|_| ApiError::not_found(&endpoint.id()))?;
+        return Ok(vec![match is_managed {
+            true => managed::change(&id, &body)?,
+            false => endpoint::change(&id, &body, zone_group::zones_of(&id, state)?)?,
+        }]);
     }
-    let connection_state = match status {
-        "Approved" => ConnectionState::Approved,
-        "Rejected" => ConnectionState::Rejected,
-        _ => ConnectionState::Disconnected,
+    let connection_state = state_of(status);
+    let resource = match *endpoint {
+        Endpoint::OfResource(endpoint) => {
+            let was_approved = endpoint.connection_state == ConnectionState::Approved || endpoint.was_approved;
+            let was_approved = was_approved && connection_state != ConnectionState::Approved;
+            Resource::PrivateEndpoint(PrivateEndpoint { connection_state, was_approved, ..endpoint.clone() })
+        }
+        Endpoint::OfService(endpoint) => {
+            Resource::ServiceEndpoint(ServiceEndpoint { connection_state, ..endpoint.clone() })
+        }
+        Endpoint::Managed(endpoint) => {
+            Resource::ManagedPrivateEndpoint(ManagedPrivateEndpoint { connection_state, ..endpoint.clone() })
+        }
     };
-    let was_approved = endpoint.connection_state == ConnectionState::Approved || endpoint.was_approved;
-    let was_approved = was_approved && connection_state != ConnectionState::Approved;
-    let endpoint = PrivateEndpoint { connection_state, was_approved, ..endpoint.clone() };
-    Ok(vec![Change::Put(crate::azure::Resource::PrivateEndpoint(endpoint))])
+    Ok(vec![Change::Put(resource)])
 }
 
 /// The sub-resources of a resource that endpoints can point at.

@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::network::invalid;
-use super::{Found, Kind, Manner, Put, Shown, interface, key, zone_group};
+use super::{Found, Kind, Manner, Put, Shown, connection as connections, interface, key, service, zone_group};
 use crate::azure::{
-    Address, Change, ConnectionState, Declared, Origin, PrivateEndpoint, Resource, ResourceId, ResourceMember, Word,
-    types,
+    Address, Change, ConnectionState, Declared, Origin, PrivateEndpoint, Resource, ResourceId, ResourceMember,
+    ServiceEndpoint, ServiceTarget, Word, types,
 };
 use crate::management::body::{get, kept, list, property, reference, text};
 use crate::management::error::ApiError;
@@ -59,7 +59,7 @@ impl Kind for Endpoint {
             let connections = list(sent, member);
             count += connections.len();
             let before = put.before.and_then(|before| property(before, member));
-            let connections = connections.iter().map(|sent| kept_connection(sent, before, initial));
+            let connections = connections.iter().map(|sent| kept_connection(put.id, sent, before, initial, state));
             properties.insert(member.to_owned(), connections.collect::<Result<_, _>>()?);
         }
         if count != 1 {
@@ -95,15 +95,31 @@ impl Kind for Endpoint {
     }
 
     fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value> {
-        let endpoint = find(id, state)?;
-        let status = format!("{:?}", endpoint.connection_state);
-        let is_manual = endpoint.connection_state == ConnectionState::Pending;
-        let connection = json!({ "name": endpoint.id.name(), "properties": {
-            "privateLinkServiceId": endpoint.private_link_resource.to_string(), "groupIds": [*endpoint.group_id],
+        let (target, groups, connection_state, network, subnet) = match find(id, state) {
+            Some(endpoint) => (
+                endpoint.private_link_resource.to_string(),
+                vec![endpoint.group_id.to_string()],
+                endpoint.connection_state,
+                &endpoint.virtual_network,
+                &endpoint.subnet,
+            ),
+            None => {
+                let endpoint = state.topology().service_endpoints().find(|endpoint| *endpoint.id == *id)?;
+                let target = match &*endpoint.private_link_service {
+                    ServiceTarget::Service(service) => service.to_string(),
+                    ServiceTarget::Alias(alias) => alias.to_string().trim_end_matches('.').to_owned(),
+                };
+                (target, Vec::new(), endpoint.connection_state, &endpoint.virtual_network, &endpoint.subnet)
+            }
+        };
+        let status = format!("{connection_state:?}");
+        let is_manual = connection_state == ConnectionState::Pending;
+        let connection = json!({ "name": id.name(), "properties": {
+            "privateLinkServiceId": target, "groupIds": groups,
             "privateLinkServiceConnectionState": { "status": status, "description": "", "actionsRequired": "None" },
         }});
-        let subnet = endpoint.subnet.as_ref().map_or("default", |subnet| subnet.as_str());
-        let subnet = endpoint.virtual_network.child(types::SUBNET, subnet).ok()?;
+        let subnet = subnet.as_ref().map_or("default", |subnet| subnet.as_str());
+        let subnet = network.child(types::SUBNET, subnet).ok()?;
         let lists = CONNECTIONS.map(|(member, initial)| {
             let is_it = (initial == ConnectionState::Pending) == is_manual;
             (member.to_owned(), if is_it { json!([connection]) } else { json!([]) })
@@ -114,7 +130,7 @@ impl Kind for Endpoint {
     }
 
     fn all_declared(&self, _: Option<&ResourceId>, state: &dyn State) -> Vec<ResourceId> {
-        state.topology().private_endpoints().map(|endpoint| (*endpoint.id).clone()).collect()
+        holders(state).into_iter().map(|(id, _, _)| id.clone()).collect()
     }
 
     fn show(&self, found: &Found, shown: &mut Shown, state: &dyn State) -> Result<(), Unavailable> {
@@ -158,6 +174,18 @@ pub(super) fn find<'a>(id: &ResourceId, state: &'a dyn State) -> Option<&'a Priv
     state.topology().private_endpoints().find(|endpoint| *endpoint.id == *id)
 }
 
+/// A private endpoint, its addresses by member, and its sub-resource, where it has one.
+pub(super) type Holder<'s> = (&'s ResourceId, &'s BTreeMap<Word, Declared<Address>>, Option<&'s str>);
+
+/// All private endpoints, each with its addresses and its sub-resource, where it has one.
+pub(super) fn holders(state: &dyn State) -> Vec<Holder<'_>> {
+    let of_resources = state.topology().private_endpoints();
+    let of_resources =
+        of_resources.map(|endpoint| (&*endpoint.id, &endpoint.ip_configurations, Some(endpoint.group_id.as_str())));
+    let of_services = state.topology().service_endpoints();
+    of_resources.chain(of_services.map(|endpoint| (&*endpoint.id, &endpoint.ip_configurations, None))).collect()
+}
+
 /// A GUID that a resource always has.
 pub(in crate::management) fn guid_of(id: &ResourceId, what: &str) -> String {
     crate::management::guid(&Sha256::digest(format!("{what} {}", key(id)).as_bytes()))
@@ -193,13 +221,20 @@ fn custom_dns_configs(endpoint: &PrivateEndpoint, state: &dyn State) -> Vec<Valu
     configs.collect()
 }
 
-fn kept_connection(sent: &Value, before: Option<&Value>, initial: ConnectionState) -> Result<Value, ApiError> {
+fn kept_connection(
+    id: &ResourceId,
+    sent: &Value,
+    before: Option<&Value>,
+    initial: ConnectionState,
+    state: &dyn State,
+) -> Result<Value, ApiError> {
     let name = text(sent, "name").ok_or_else(|| invalid("A connection has no name."))?;
     let target = property(sent, "privateLinkServiceId").and_then(Value::as_str);
     let target = target.ok_or_else(|| invalid("The property 'privateLinkServiceId' of a connection is required."))?;
-    target
-        .parse::<ResourceId>()
-        .map_err(|error| invalid(format!("The ID '{target}' of 'privateLinkServiceId' is invalid: {error}.")))?;
+    let initial = match aim(target)? {
+        Aim::Resource(_) => initial,
+        Aim::Service(target) => initial_of_service(id, &target, initial, state)?,
+    };
     let mut properties = Map::from_iter([
         ("privateLinkServiceId".to_owned(), json!(target)),
         ("groupIds".to_owned(), property(sent, "groupIds").cloned().unwrap_or_else(|| json!([]))),
@@ -231,14 +266,59 @@ pub(super) fn connection(body: &Value) -> Option<&Value> {
     CONNECTIONS.iter().flat_map(|(member, _)| list(properties, member)).next()
 }
 
-/// What an endpoint points at: the resource and its sub-resource.
-fn target(body: &Value) -> Result<(ResourceId, String), ApiError> {
+/// What an endpoint points at.
+enum Aim {
+    Resource(ResourceId),
+    Service(ServiceTarget),
+}
+
+/// Reads an ID, or the alias of a private link service, which stands in its place.
+fn aim(target: &str) -> Result<Aim, ApiError> {
+    if let Some(alias) = service::parse_alias(target) {
+        return Ok(Aim::Service(ServiceTarget::Alias(alias)));
+    }
+    let id: ResourceId = target
+        .parse()
+        .map_err(|error| invalid(format!("The ID '{target}' of 'privateLinkServiceId' is invalid: {error}.")))?;
+    Ok(match id.is_of_type(types::PRIVATE_LINK_SERVICE) {
+        true => Aim::Service(ServiceTarget::Service(id)),
+        false => Aim::Resource(id),
+    })
+}
+
+/// The state in which a connection to a private link service begins: who is approved by it is not asked, and who cannot see it
+/// does not find it.
+fn initial_of_service(
+    id: &ResourceId,
+    target: &ServiceTarget,
+    initial: ConnectionState,
+    state: &dyn State,
+) -> Result<ConnectionState, ApiError> {
+    let found = match target {
+        ServiceTarget::Service(service) => Some(service::find(service, state).ok_or_else(|| missing(id, service))?),
+        // The alias of a service that is not here is somebody else's, who is not heard of.
+        ServiceTarget::Alias(alias) => service::of_alias(alias, state),
+    };
+    let Some(found) = found else { return Ok(ConnectionState::Pending) };
+    let subscription = |id: &ResourceId| id.resource_group().subscription().to_string();
+    let is_own = subscription(&found.id).eq_ignore_ascii_case(&subscription(id));
+    if !is_own && !service::lets(&found.id, "visibility", id, state)? {
+        return Err(missing(id, &found.id));
+    }
+    match service::lets(&found.id, "autoApproval", id, state)? {
+        true => Ok(ConnectionState::Approved),
+        false => Ok(initial),
+    }
+}
+
+/// What an endpoint points at, and the sub-resource.
+fn target(body: &Value) -> Result<(Aim, String), ApiError> {
     let connection = connection(body).ok_or_else(|| invalid("A private endpoint has one connection."))?;
     let id = property(connection, "privateLinkServiceId").and_then(Value::as_str);
-    let id = id.and_then(|id| id.parse().ok()).ok_or_else(|| invalid("The connection has no target."))?;
+    let aim = aim(id.ok_or_else(|| invalid("The connection has no target."))?)?;
     let groups = property(connection, "groupIds").and_then(Value::as_array);
     let group = groups.and_then(|groups| groups.first()?.as_str()).unwrap_or_default();
-    Ok((id, group.to_owned()))
+    Ok((aim, group.to_owned()))
 }
 
 fn subnet(body: &Value) -> Result<ResourceId, ApiError> {
@@ -249,26 +329,32 @@ fn subnet(body: &Value) -> Result<ResourceId, ApiError> {
 /// The addresses of the members: those that are given, those that they have, and the next free ones of the subnet.
 fn addresses(put: &Put<'_>, body: &Value, state: &dyn State) -> Result<BTreeMap<String, IpAddr>, ApiError> {
     let (target, group) = target(body)?;
-    if state.topology().private_link_resource(&target).is_none() {
-        return Err(missing(put.id, &target));
-    }
+    let members: Vec<String> = match &target {
+        Aim::Service(_) => vec![ServiceEndpoint::MEMBER.to_owned()],
+        Aim::Resource(target) if state.topology().private_link_resource(target).is_none() => {
+            return Err(missing(put.id, target));
+        }
+        Aim::Resource(target) => {
+            let members = state.topology().members(state.catalogue(), target, &group);
+            members.iter().map(|member| member.name.clone()).collect()
+        }
+    };
     let subnet = subnet(body)?;
     let network = subnet.parent().ok_or_else(|| missing(put.id, &subnet))?;
     let found = state.topology().network_of(&network).and_then(|network| network.subnet(subnet.name()));
     let prefix = *found.ok_or_else(|| missing(put.id, &subnet))?.address_prefix;
-    let members = state.topology().members(state.catalogue(), &target, &group);
     let given = given_addresses(body)?;
     let is_same = |before: &&Value| self::subnet(before).is_ok_and(|before| before == subnet);
     let before = put.before.filter(is_same).and_then(|before| before.get(ADDRESSES)).and_then(Value::as_object);
     let mut found = BTreeMap::new();
     for member in &members {
-        let given = given.get(&member.name.to_lowercase()).copied();
-        let had = || before.and_then(|before| before.get(&member.name)?.as_str()?.parse().ok());
+        let given = given.get(&member.to_lowercase()).copied();
+        let had = || before.and_then(|before| before.get(member)?.as_str()?.parse().ok());
         if let Some(address) = given.or_else(had) {
-            found.insert(member.name.clone(), address);
+            found.insert(member.clone(), address);
         }
     }
-    let open: Vec<_> = members.iter().filter(|member| !found.contains_key(&member.name)).collect();
+    let open: Vec<_> = members.iter().filter(|member| !found.contains_key(*member)).collect();
     let wanted = open.len() + found.len();
     let free = interface::free(&network, prefix, wanted, state)?;
     let mut free = free
@@ -277,13 +363,13 @@ fn addresses(put: &Put<'_>, body: &Value, state: &dyn State) -> Result<BTreeMap<
         .collect::<Vec<_>>()
         .into_iter();
     for member in open {
-        if found.contains_key(&member.name) {
+        if found.contains_key(member) {
             continue;
         }
         let Some(address) = free.next() else {
             return Err(interface::full(&subnet));
         };
-        found.insert(member.name.clone(), address);
+        found.insert(member.clone(), address);
     }
     Ok(found)
 }
@@ -316,17 +402,26 @@ pub(super) fn change(id: &ResourceId, body: &Value, zones: Vec<ResourceId>) -> R
     let subnet = subnet(body)?;
     let network = subnet.parent().ok_or_else(|| missing(id, &subnet))?;
     let status = connection(body).and_then(|connection| property(connection, "privateLinkServiceConnectionState"));
-    let connection_state = match status.and_then(|status| text(status, "status")) {
-        Some("Approved") => ConnectionState::Approved,
-        Some("Rejected") => ConnectionState::Rejected,
-        Some("Disconnected") => ConnectionState::Disconnected,
-        _ => ConnectionState::Pending,
-    };
+    let connection_state = connections::state_of(status.and_then(|status| text(status, "status")).unwrap_or_default());
     let kept = body.get(ADDRESSES).and_then(Value::as_object);
     let addresses = kept.into_iter().flatten().filter_map(|(member, address)| {
         let address: IpAddr = address.as_str()?.parse().ok()?;
         Some((Word::from(&**member), Declared::new(Address::Known(address), origin)))
     });
+    let target = match target {
+        Aim::Resource(target) => target,
+        Aim::Service(target) => {
+            return Ok(Change::Put(Resource::ServiceEndpoint(ServiceEndpoint {
+                id: Declared::new(id.clone(), origin),
+                virtual_network: Declared::new(network, origin),
+                subnet: Some(Declared::new(subnet.name().to_owned(), origin)),
+                private_link_service: Declared::new(target, origin),
+                connection_state,
+                ip_configurations: addresses.collect(),
+                has_unknown_addresses: false,
+            })));
+        }
+    };
     let endpoint = PrivateEndpoint {
         id: Declared::new(id.clone(), origin),
         virtual_network: Declared::new(network, origin),

@@ -1,7 +1,7 @@
 //! Network interfaces: those that clients make for machines, and those of private endpoints, which come and go with these and are
 //! only read. Addresses that nobody has are found here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use hyper::StatusCode;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::network::invalid;
 use super::{Found, Kind, Manner, Put, Shown, endpoint, find, key, machine};
-use crate::azure::{Change, ResourceId, types};
+use crate::azure::{Address, Change, Declared, ResourceId, Word, types};
 use crate::management::body::{get, kept, list, location, reference, referred, text, word};
 use crate::management::error::ApiError;
 use crate::management::group::LOCATION;
@@ -99,19 +99,19 @@ impl Kind for Interface {
     }
 
     fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value> {
-        let endpoints = state.topology().private_endpoints();
-        let of_group = endpoints.filter(|endpoint| endpoint.id.resource_group() == id.resource_group());
-        for endpoint in of_group {
-            let Ok(Some(found)) = find(&endpoint::Endpoint, &endpoint.id, state) else { continue };
-            if endpoint::interface_id(&endpoint.id, &found.body) == *id {
-                return Some(shown(id, endpoint, &found));
+        let of_group = |(endpoint, _, _): &(&ResourceId, _, _)| endpoint.resource_group() == id.resource_group();
+        for (endpoint, addresses, group) in endpoint::holders(state).into_iter().filter(of_group) {
+            let Ok(Some(found)) = find(&endpoint::Endpoint, endpoint, state) else { continue };
+            if endpoint::interface_id(endpoint, &found.body) == *id {
+                return Some(shown(id, addresses, group, &found));
             }
         }
         machine::declared_interface(id, state)
     }
 
     fn all_declared(&self, _: Option<&ResourceId>, state: &dyn State) -> Vec<ResourceId> {
-        let found = state.topology().private_endpoints().map(|known| find(&endpoint::Endpoint, &known.id, state));
+        let all = endpoint::holders(state).into_iter();
+        let found = all.map(|(id, _, _)| find(&endpoint::Endpoint, id, state));
         let found = found.filter_map(|found| found.ok().flatten());
         let of_endpoints = found.map(|found| endpoint::interface_id(&found.id, &found.body));
         of_endpoints.chain(machine::declared_interfaces(state)).collect()
@@ -310,17 +310,19 @@ pub(super) fn full(subnet: &ResourceId) -> ApiError {
     ApiError::network(StatusCode::BAD_REQUEST, "SubnetIsFull", message)
 }
 
-fn shown(id: &ResourceId, endpoint: &crate::azure::PrivateEndpoint, found: &Found) -> Value {
+fn shown(id: &ResourceId, addresses: &BTreeMap<Word, Declared<Address>>, group: Option<&str>, found: &Found) -> Value {
     let subnet = reference(get(&found.body, "properties").unwrap_or(&Value::Null), "subnet");
     let mut configurations = Vec::new();
-    for (at, (member, address)) in endpoint.ip_configurations.iter().enumerate() {
+    for (at, (member, address)) in addresses.iter().enumerate() {
         let Some(address) = address.known() else { continue };
         let name = format!("privateEndpointIpConfig.{}", endpoint::guid_of(id, member.as_str()));
         let mut properties = Map::new();
-        properties.insert(
-            "privateLinkConnectionProperties".to_owned(),
-            json!({ "groupId": *endpoint.group_id, "requiredMemberName": member.as_str() }),
-        );
+        if let Some(group) = group {
+            properties.insert(
+                "privateLinkConnectionProperties".to_owned(),
+                json!({ "groupId": group, "requiredMemberName": member.as_str() }),
+            );
+        }
         configurations.push(shown_configuration(id, &name, address, subnet, at == 0, properties));
     }
     json!({

@@ -3,13 +3,18 @@
 mod connection;
 mod endpoint;
 mod interface;
+mod keys;
 mod link;
 mod machine;
+mod managed;
 mod network;
 mod peering;
 pub(super) mod record_set;
 mod resolver;
+mod scope;
 mod secret;
+mod service;
+mod storage;
 mod target;
 mod zone;
 mod zone_group;
@@ -27,7 +32,7 @@ use super::error::ApiError;
 use super::provider::Provider;
 use super::request::ApiVersion;
 use super::state::{Document, Edit, State, Unavailable, Written};
-use crate::azure::{Catalogue, Change, ResourceId};
+use crate::azure::{Catalogue, Change, ResourceId, types};
 
 /// How a provider answers writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +140,12 @@ pub(super) trait Kind: Send + Sync {
     /// It must stay.
     fn delete(&self, id: &ResourceId, body: &Value, state: &dyn State) -> Result<Written, ApiError>;
 
+    /// What the world is told when it goes with its resource group.
+    fn gone(&self, id: &ResourceId, state: &dyn State) -> Vec<Change> {
+        let is_there = !self.is_part() && self.declared(id, state).is_some();
+        is_there.then(|| Change::Delete(id.clone())).into_iter().collect()
+    }
+
     /// What it says that no document does: files declare it, or the platform made it.
     fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value>;
 
@@ -204,8 +215,14 @@ impl Shown {
 /// The kind of a type that is none of the catalogue, in whatever letters.
 pub(super) fn fixed(resource_type: &str) -> Option<Arc<dyn Kind>> {
     let lower = resource_type.to_ascii_lowercase();
-    if lower == "microsoft.compute/virtualmachines" {
-        return Some(Arc::new(machine::Machine));
+    match lower.as_str() {
+        "microsoft.compute/virtualmachines" => return Some(Arc::new(machine::Machine)),
+        "microsoft.dashboard/grafana/managedprivateendpoints" => return Some(Arc::new(managed::Managed)),
+        "microsoft.insights/privatelinkscopes/scopedresources" => return Some(Arc::new(scope::Scoped)),
+        _ => {}
+    }
+    if let Some(service) = storage::Service::of(&lower) {
+        return Some(Arc::new(service));
     }
     Some(match lower.strip_prefix("microsoft.network/")? {
         "privatednszones" => Arc::new(zone::Zone),
@@ -216,6 +233,10 @@ pub(super) fn fixed(resource_type: &str) -> Option<Arc<dyn Kind>> {
         "privateendpoints" => Arc::new(endpoint::Endpoint),
         "privateendpoints/privatednszonegroups" => Arc::new(zone_group::ZoneGroup),
         "networkinterfaces" => Arc::new(interface::Interface),
+        "privatelinkservices" => Arc::new(service::Service),
+        "privatelinkservices/privateendpointconnections" => {
+            Arc::new(connection::Connection(types::PRIVATE_LINK_SERVICE.to_owned()))
+        }
         "dnsresolvers" => Arc::new(resolver::Resolver),
         "dnsresolvers/inboundendpoints" => Arc::new(resolver::Inbound),
         "dnsresolvers/outboundendpoints" => Arc::new(resolver::Outbound),
@@ -251,6 +272,7 @@ pub(super) fn top_level(catalogue: &Catalogue) -> Vec<Arc<dyn Kind>> {
         Arc::new(endpoint::Endpoint),
         Arc::new(machine::Machine),
         Arc::new(interface::Interface),
+        Arc::new(service::Service),
         Arc::new(resolver::Resolver),
         Arc::new(resolver::Ruleset),
         Arc::new(resolver::Policy),
@@ -260,11 +282,6 @@ pub(super) fn top_level(catalogue: &Catalogue) -> Vec<Arc<dyn Kind>> {
     let types = types.into_iter().filter(|resource_type| resource_type.matches('/').count() == 1);
     kinds.extend(types.filter_map(|resource_type| of(resource_type, catalogue)));
     kinds
-}
-
-/// The kinds of resources within others that the world has by themselves: they do not go with what they are within.
-pub(super) fn apart() -> [Arc<dyn Kind>; 1] {
-    [Arc::new(resolver::Inbound)]
 }
 
 /// An identity with the type in Azure's own letters.

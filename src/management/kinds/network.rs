@@ -32,8 +32,11 @@ impl Kind for Network {
         Manner::Begun
     }
 
-    fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {
+    fn keep(&self, put: &Put<'_>, state: &dyn State) -> Result<Value, ApiError> {
         location(put.body)?;
+        if let Some(manager) = state.topology().network_of(put.id).and_then(|network| network.managed_by.as_ref()) {
+            return Err(invalid(format!("The virtual network '{}' is managed by '{}'.", put.id.name(), **manager)));
+        }
         prefixes(put.body)?;
         servers(put.body)?;
         let mut properties = get(put.body, "properties").and_then(Value::as_object).cloned().unwrap_or_default();
@@ -85,7 +88,8 @@ impl Kind for Network {
     }
 
     fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value> {
-        let network = state.topology().network_of(id)?;
+        // One that a workspace manages is nobody's to see.
+        let network = state.topology().network_of(id).filter(|network| network.managed_by.is_none())?;
         let prefixes: Vec<_> = network.address_space.iter().map(ToString::to_string).collect();
         let servers = network.dns_servers.iter().filter_map(|server| server.known());
         let servers: Vec<_> = servers.map(|server| server.ip().to_string()).collect();
@@ -95,7 +99,8 @@ impl Kind for Network {
     }
 
     fn all_declared(&self, _: Option<&ResourceId>, state: &dyn State) -> Vec<ResourceId> {
-        state.topology().virtual_networks().map(|network| (*network.id).clone()).collect()
+        let networks = state.topology().virtual_networks().filter(|network| network.managed_by.is_none());
+        networks.map(|network| (*network.id).clone()).collect()
     }
 
     fn show(&self, found: &Found, shown: &mut Shown, state: &dyn State) -> Result<(), Unavailable> {

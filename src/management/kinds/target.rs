@@ -4,9 +4,10 @@ use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Found, Kind, Manner, Put, Shown, connection, key, secret};
+use super::{Acted, Found, Kind, Manner, Put, Shown, connection, endpoint::guid_of, key, keys, managed, scope, secret};
 use crate::azure::{
     Catalogue, Change, Declared, Origin, PartNeed, PrivateLinkResource, PublicNetworkAccess, Resource, ResourceId,
+    types,
 };
 use crate::management::body::{get, kept, location, property, text};
 use crate::management::error::ApiError;
@@ -19,7 +20,15 @@ pub(super) struct Target(String);
 /// Members beside the properties that come back as they were sent.
 const GIVEN: [&str; 5] = ["kind", "sku", "identity", "zones", "extendedLocation"];
 
+/// The type of Log Analytics workspaces, and the part of their names that is their ID.
+const WORKSPACE: &str = "Microsoft.OperationalInsights/workspaces";
+const WORKSPACE_ID: &str = "workspace_id";
+
 impl Target {
+    fn is_grafana(&self) -> bool {
+        self.0.eq_ignore_ascii_case(types::GRAFANA)
+    }
+
     /// The kind of a type of the catalogue, in whatever letters.
     pub(super) fn of(resource_type: &str, catalogue: &Catalogue) -> Option<Self> {
         let mut services = catalogue.services().iter();
@@ -97,25 +106,44 @@ impl Kind for Target {
         }
         for (part, need) in self.services(catalogue).flat_map(crate::azure::Service::name_parts) {
             if need == PartNeed::Required {
-                let made = made_up(put.id, part);
+                let made = match part {
+                    WORKSPACE_ID => guid_of(put.id, WORKSPACE_ID),
+                    part => made_up(put.id, part),
+                };
                 resource.name_parts.entry(part.to_owned()).or_insert_with(|| Declared::new(made, origin));
             }
         }
-        if let Some(before) = before {
-            resource.scoped_resources.clone_from(&before.scoped_resources);
-        }
-        Ok(vec![Change::Put(Resource::PrivateLinkResource(resource))])
+        resource.scoped_resources = match self.0 == scope::SCOPE {
+            true => scope::linked(put.id, state)?,
+            false => before.map(|before| before.scoped_resources.clone()).unwrap_or_default(),
+        };
+        let network = managed::network(put.id).filter(|_| self.is_grafana() && !put.is_declared);
+        let network = network.map(|network| Change::Put(Resource::VirtualNetwork(network)));
+        Ok(std::iter::once(Change::Put(Resource::PrivateLinkResource(resource))).chain(network).collect())
     }
 
     fn delete(&self, id: &ResourceId, _: &Value, state: &dyn State) -> Result<Written, ApiError> {
-        let connections: Vec<_> = connection::endpoints(id, state).map(|endpoint| endpoint.id.to_string()).collect();
-        if let Some(endpoint) = connections.first() {
+        if let Some(endpoint) = connection::endpoints(id, state).first() {
+            let endpoint = endpoint.id();
             let message = format!("The resource '{id}' has private endpoint connections: delete '{endpoint}' first.");
             return Err(ApiError::front(StatusCode::CONFLICT, "CannotDeleteResource", message));
         }
         let children = state.keys(&format!("{}/", key(id)))?;
         let edits = children.into_iter().map(Edit::Delete).collect();
-        Ok(Written { edits, changes: vec![Change::Delete(id.clone())] })
+        Ok(Written { edits, changes: self.gone(id, state) })
+    }
+
+    fn gone(&self, id: &ResourceId, state: &dyn State) -> Vec<Change> {
+        let is_there = self.declared(id, state).is_some();
+        let with_it = if self.is_grafana() { managed::gone(id, state) } else { Vec::new() };
+        with_it.into_iter().chain(is_there.then(|| Change::Delete(id.clone()))).collect()
+    }
+
+    fn act(&self, found: &Found, action: &str, state: &dyn State) -> Result<Option<Acted>, ApiError> {
+        if self.is_grafana() && action.eq_ignore_ascii_case("refreshManagedPrivateEndpoints") {
+            return Ok(Some(Acted::Writes(managed::refresh(&found.id, state)?)));
+        }
+        Ok(keys::said(&found.id, action).map(Acted::Says))
     }
 
     fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value> {
@@ -141,6 +169,9 @@ impl Kind for Target {
         let properties: &mut Map<_, _> = shown.properties();
         properties.insert("provisioningState".to_owned(), json!("Succeeded"));
         properties.insert("privateEndpointConnections".to_owned(), json!(connections));
+        if self.0 == WORKSPACE {
+            properties.insert("customerId".to_owned(), json!(guid_of(&found.id, WORKSPACE_ID)));
+        }
         Ok(())
     }
 }

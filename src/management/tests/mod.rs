@@ -5,6 +5,7 @@ mod machines;
 mod recordings;
 mod resolvers;
 mod resources;
+mod services;
 mod terraform;
 
 use std::sync::Arc;

@@ -66,6 +66,10 @@ impl Kind for Resolver {
         }
     }
 
+    fn gone(&self, id: &ResourceId, state: &dyn State) -> Vec<Change> {
+        Inbound.all_declared(Some(id), state).into_iter().map(Change::Delete).collect()
+    }
+
     fn declared(&self, _: &ResourceId, _: &dyn State) -> Option<Value> {
         None
     }
