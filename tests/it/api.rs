@@ -36,11 +36,31 @@ pub(crate) struct Api {
     pub(crate) config: Arc<ClientConfig>,
 }
 
-/// What is answered; the head is in lower case.
+/// A connection over TLS.
+pub(crate) type Stream = StreamOwned<ClientConnection, TcpStream>;
+
+/// What is answered.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: Value,
+}
+
+impl Answer {
+    /// The answer that octets are; `None` where there are more to come.
+    fn parse(octets: &[u8]) -> Option<Self> {
+        let (head, body) = std::str::from_utf8(octets).ok()?.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let answer = Self { status, head: head.to_owned(), body: serde_json::from_str(body).unwrap_or_default() };
+        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        (body.len() >= length).then_some(answer)
+    }
+
+    /// A header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut fields = self.head.lines().filter_map(|line| line.split_once(": "));
+        fields.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
 }
 
 impl Api {
@@ -62,15 +82,48 @@ impl Api {
 
     /// The same over a connection to the server as a host.
     pub(crate) fn send_through(&self, socket: TcpStream, host: &str, octets: &[u8]) -> Vec<u8> {
-        let name = ServerName::try_from(host.to_owned()).unwrap();
-        let connection = ClientConnection::new(self.config.clone(), name).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut stream = StreamOwned::new(connection, socket);
+        let mut stream = self.over(socket, host);
         // A server that has refused what came so far takes no more.
         let _ = stream.write_all(octets);
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         answer
+    }
+
+    fn over(&self, socket: TcpStream, host: &str) -> Stream {
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        let connection = ClientConnection::new(self.config.clone(), name).unwrap();
+        socket.set_read_timeout(Some(12 * PATIENCE)).unwrap();
+        StreamOwned::new(connection, socket)
+    }
+
+    /// A connection of its own.
+    pub(crate) fn connect(&self) -> Stream {
+        self.over(TcpStream::connect(self.address).unwrap(), &self.address.ip().to_string())
+    }
+
+    /// Asks over a connection, which is left open.
+    pub(crate) fn exchange(
+        &self,
+        stream: &mut Stream,
+        method: &str,
+        target: &str,
+        headers: &str,
+        body: &str,
+    ) -> Answer {
+        let (host, length) = (self.address, body.len());
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n{headers}\r\n");
+        stream.write_all((head + body).as_bytes()).unwrap();
+        let mut octets = Vec::new();
+        let mut buffer = [0; 16384];
+        loop {
+            if let Some(answer) = Answer::parse(&octets) {
+                return answer;
+            }
+            let read = stream.read(&mut buffer).unwrap_or_else(|error| panic!("{method} {target}: {error}"));
+            assert_ne!(read, 0, "{method} {target}: {}", octets.escape_ascii());
+            octets.extend(&buffer[..read]);
+        }
     }
 
     pub(crate) fn ask_with(&self, method: &str, target: &str, headers: &str, body: &str) -> Answer {
@@ -79,10 +132,8 @@ impl Api {
         let head = format!(
             "{method} {target} HTTP/1.1\r\n{host}Connection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
         );
-        let answer = String::from_utf8(self.send((head + body).as_bytes())).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{method} {target}: {answer:?}"));
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, head: head.to_lowercase(), body: serde_json::from_str(body).unwrap_or_default() }
+        let answer = self.send((head + body).as_bytes());
+        Answer::parse(&answer).unwrap_or_else(|| panic!("{method} {target}: {}", answer.escape_ascii()))
     }
 
     pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {

@@ -71,6 +71,7 @@ mod statements;
 mod support;
 mod targets;
 mod tcp;
+mod terraform;
 mod told;
 mod topology;
 mod transparent;

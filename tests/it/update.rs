@@ -375,8 +375,10 @@ fn carried_out(nsupdate: &Path, address: SocketAddr, from: &str) -> (Vec<String>
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        match said.split_once("update failed: ") {
-            Some((_, code)) => code.split_whitespace().next().unwrap().to_owned(),
+        // As nsupdate says it, and as knsupdate does.
+        let code = ["update failed: ", "update failed with error '"].iter().find_map(|failed| said.split_once(failed));
+        match code {
+            Some((_, code)) => code.split(['\'', '\n', ' ']).next().unwrap().to_owned(),
             None if said.trim().is_empty() => "NOERROR".to_owned(),
             None => said,
         }
@@ -490,4 +492,20 @@ fn a_script_of_nsupdate_comes_to_the_same_here_and_at_bind_and_knot() {
         assert!(differences.is_empty(), "{program}: {differences:#?}");
         assert_eq!(answers, their_answers, "{program}");
     }
+}
+
+#[test]
+fn knsupdate_is_told_what_nsupdate_is() {
+    let programs = [("nsupdate", "bind9-dnsutils"), ("knsupdate", "knot-dnsutils")];
+    let [Some(nsupdate), Some(knsupdate)] = programs.map(|(program, package)| find_program(program, package)) else {
+        return;
+    };
+    let [theirs, expected] = [knsupdate, nsupdate].map(|program| {
+        let server = server(None);
+        carried_out(&program, server.address, "127.1.0.4")
+    });
+    for ((request, _), (said, expected)) in SCRIPT.iter().zip(theirs.0.iter().zip(&expected.0)) {
+        assert_eq!(said, expected, "{request}");
+    }
+    assert_eq!(theirs.1, expected.1);
 }

@@ -6,7 +6,6 @@ mod recordings;
 mod resolvers;
 mod resources;
 mod services;
-mod terraform;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
