@@ -73,6 +73,7 @@ fn the_rooms_of_azure_use_those_before_them() {
     let rooms = [
         "identity",
         "declaration",
+        "same",
         "finding",
         "contents",
         "catalogue",
@@ -87,6 +88,7 @@ fn the_rooms_of_azure_use_those_before_them() {
         "topology",
         "seen",
         "declared",
+        "difference",
         "edit",
     ];
     let rank = |room: &str| rooms.iter().position(|known| *known == room);

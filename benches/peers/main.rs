@@ -26,6 +26,8 @@ mod process;
 #[cfg(target_os = "linux")]
 mod publications;
 #[cfg(target_os = "linux")]
+mod reloads;
+#[cfg(target_os = "linux")]
 mod report;
 #[cfg(target_os = "linux")]
 mod rows;

@@ -82,6 +82,7 @@ pub(crate) fn main() {
     if wants("reload") {
         reload(&mut report, "1000 zones of 100 record sets", 1000, 100);
         reload(&mut report, "one zone of 25000 record sets", 1, 25_000);
+        super::reloads::edits(&mut report);
         republish(&mut report);
     }
     if wants("changes") {

@@ -162,9 +162,9 @@ impl ZoneContents {
 
     /// Whether the platform has written nothing but what comes with the zone, and the zone is compiled.
     pub(super) fn is_plain(&self) -> bool {
+        let comes_with_it = |writer: &Writer| matches!(writer, Writer::Zone | Writer::NameServers);
         let compiled = self.compiled.as_ref();
-        self.beneath.is_empty()
-            && compiled.is_some_and(|compiled| compiled.written.values().all(|writer| *writer == Writer::Zone))
+        self.beneath.is_empty() && compiled.is_some_and(|compiled| compiled.written.values().all(comes_with_it))
     }
 
     /// The compiled zone for others to see, declared elsewhere.
@@ -206,6 +206,33 @@ impl ZoneContents {
                 !written.contains_key(&key) && zone.rrset(owner.as_ref(), rtype).is_some()
             }
             None => self.record_sets.get(&key).is_some_and(|set| set.writer == Writer::Person),
+        }
+    }
+
+    /// How many record sets persons wrote.
+    pub(super) fn count_by_hand(&self) -> usize {
+        let own = match &self.compiled {
+            Some(Compiled { zone, written }) => zone.rrset_count() - written.len(),
+            None => self.record_sets.values().filter(|set| set.writer == Writer::Person).count(),
+        };
+        own + self.beneath.values().flatten().count()
+    }
+
+    /// Whether a person wrote this very record set.
+    pub(super) fn holds_by_hand(&self, set: &RecordSet) -> bool {
+        let is_it = |known: &RecordSet| {
+            known.owner.as_wire() == set.owner.as_wire() && (known.ttl, &known.rdatas) == (set.ttl, &set.rdatas)
+        };
+        let key = (set.owner.clone(), set.rtype);
+        if let Some(beneath) = self.beneath.get(&key) {
+            return beneath.as_ref().is_some_and(is_it);
+        }
+        match &self.compiled {
+            Some(Compiled { zone, written }) => {
+                let source = (set.owner.as_ref(), set.rtype, set.ttl, &*set.rdatas);
+                !written.contains_key(&key) && zone.holds(source)
+            }
+            None => self.record_sets.get(&key).is_some_and(|known| known.writer == Writer::Person && is_it(known)),
         }
     }
 

@@ -114,11 +114,21 @@ impl Topology {
         self.inventory.zone(zone).map(|(at, _)| at)
     }
 
+    /// Whether a private zone with a longer name may hide a name of a zone from networks that are linked to both.
+    fn may_hide(&self, contents: &ZoneContents, owner: &Name) -> bool {
+        let is_below =
+            |zone: &PrivateDnsZone| *zone.name != contents.apex && zone.name.as_ref().is_within(contents.apex.as_ref());
+        let mut below = self.inventory.private_dns_zones.iter().filter(|zone| is_below(zone));
+        below.any(|zone| owner.as_ref().is_within(zone.name.as_ref()))
+    }
+
     /// Whether the platform has to do with a record set that a person writes or takes away: has written there, or would if
     /// nobody else did.
     fn is_platforms(&self, at: usize, owner: &Name, rtype: RecordType, set: Option<&RecordSet>) -> bool {
         let contents = &self.zones[at];
-        let is_server = || self.inventory.name_servers.iter().any(|server| *server.name == *owner);
+        let servers = &self.inventory.name_servers;
+        let is_server = || servers.iter().any(|server| *server.name == *owner);
+        let is_delegation = || !servers.is_empty() && rtype == RecordType::NS && *owner == contents.apex;
         // Machines give way to what is there, whatever it says.
         let comes_or_goes = || {
             let is_there = contents.compiled().is_some_and(|zone| zone.rrset(owner.as_ref(), rtype).is_some());
@@ -133,7 +143,7 @@ impl Topology {
             registers && self.inventory.virtual_machines.iter().any(is_it)
         };
         let is_machines = || matches!(rtype, RecordType::A | RecordType::AAAA | RecordType::CNAME) && is_machine();
-        !contents.is_free(owner, rtype) || is_server() || is_machines() && comes_or_goes()
+        !contents.is_free(owner, rtype) || is_server() || is_delegation() || is_machines() && comes_or_goes()
     }
 }
 
@@ -255,9 +265,12 @@ fn edited(
         None => compiled_anew(contents, record_sets)?,
     };
     let is_quiet = certainty == Certainty::Quiet;
-    if is_quiet
-        && record_sets.iter().any(|((owner, rtype), set)| decides_of_others(before, owner, *rtype, set.as_ref()))
-    {
+    let may_tell = |((owner, rtype), set): (&(Name, RecordType), &Option<RecordSet>)| {
+        decides_of_others(before, owner, *rtype, set.as_ref())
+            || before.rrset(owner.as_ref(), *rtype).is_none() && topology.may_hide(contents, owner)
+            || contents.is_private_link() && matches!(*rtype, RecordType::A | RecordType::AAAA)
+    };
+    if is_quiet && record_sets.iter().any(may_tell) {
         return None;
     }
     let limits = topology.limits();
@@ -267,6 +280,9 @@ fn edited(
     check::size(&part, zone.rrset_count(), limits, &mut findings);
     if is_quiet {
         advice::record_sets(&part, &mut findings);
+        if part.scope == Scope::Public {
+            advice::private_addresses(&part, &mut findings);
+        }
     }
     let is_sound = findings.iter().all(|finding| finding.severity() == Severity::Warning && !is_quiet);
     is_sound.then_some(zone)
@@ -278,7 +294,7 @@ fn decides_of_others(before: &Zone, owner: &Name, rtype: RecordType, set: Option
     match rtype {
         RecordType::CNAME | RecordType::NS | RecordType::DNAME => true,
         RecordType::SOA => !is_there(),
-        _ => set.is_none(),
+        _ => set.is_none_or(|set| set.rdatas.is_unknown()),
     }
 }
 

@@ -54,6 +54,8 @@ struct Linked {
     links: Links,
     /// Places of the links that register machines.
     registering: Arc<[usize]>,
+    /// One for all versions of a zone, until its links change.
+    version: Arc<()>,
 }
 
 impl Deref for Inventory {
@@ -101,7 +103,7 @@ impl Inventory {
         let is_called_as = |last: &&Self| {
             let ids = by_number.iter().map(|at| &*declaration.virtual_networks[*at].id);
             let last_ids = last.by_number.iter().map(|at| &*last.virtual_networks[*at].id);
-            by_number.len() == last.by_number.len() && ids.zip(last_ids).all(|(id, last)| id.is_one_with(last))
+            by_number.len() == last.by_number.len() && ids.zip(last_ids).all(|(id, last)| id.is_spelled_as(last))
         };
         let labels = match last.filter(is_called_as) {
             Some(last) => last.labels.clone(),
@@ -171,7 +173,8 @@ impl Inventory {
             let links = &zone.virtual_network_links;
             let known = moves.as_ref().and_then(|(last, moves)| {
                 let (at, known) = last.zone(&zone.id)?;
-                let is_known = known.virtual_network_links.is_one_with(links);
+                let is_touched = self.touched.as_ref().is_none_or(|touched| touched.has_links_of(&zone.id));
+                let is_known = known.virtual_network_links.is_one_with(links) || !is_touched;
                 moves.of(&last.linked[at], &mut moved).filter(|_| is_known)
             });
             let is_as = |(one, other): (&VirtualNetworkLink, &VirtualNetworkLink)| {
@@ -193,7 +196,12 @@ impl Inventory {
         let numbers: Arc<[_]> = links.iter().map(|link| self.number(&link.link.virtual_network)).collect();
         // A network that is not there is reported.
         let there = numbers.iter().zip(links).filter_map(|(number, link)| Some(((*number)?, link.resolution_policy)));
-        Linked { links: there.collect(), registering: registering(links), numbers: Some(numbers) }
+        Linked {
+            links: there.collect(),
+            registering: registering(links),
+            numbers: Some(numbers),
+            version: Arc::default(),
+        }
     }
 
     /// The numbers of the networks that a zone's links name, in the order of the links; `None` for one that is not there.
@@ -205,6 +213,11 @@ impl Inventory {
     /// The networks that a zone is linked to.
     pub(super) fn links(&self, zone: usize) -> &Links {
         &self.linked[zone].links
+    }
+
+    /// Whether the links of a zone are those of a zone of another inventory, from which some changes led here.
+    pub(super) fn has_links_of(&self, zone: usize, other: &Self, others_zone: usize) -> bool {
+        Arc::ptr_eq(&self.linked[zone].version, &other.linked[others_zone].version)
     }
 
     /// The links of a zone that register machines.
@@ -222,6 +235,11 @@ impl Inventory {
         }
     }
 
+    /// Whether the name of a name server lies within a zone.
+    pub(super) fn has_name_server_in(&self, apex: &Name) -> bool {
+        self.declaration.name_servers.iter().any(|server| server.name.as_ref().is_within(apex.as_ref()))
+    }
+
     /// Drops what only a derivation needs, now that nothing is wrong.
     pub(super) fn drop_unchecked(&mut self) {
         self.linked.iter_mut().for_each(|linked| linked.numbers = None);
@@ -232,7 +250,7 @@ impl Inventory {
     pub(super) fn replace_zone(&mut self, at: usize, zone: PrivateDnsZone, links: Option<Links>) {
         if let Some(links) = links {
             let registering = registering(&zone.virtual_network_links);
-            self.linked[at] = Linked { numbers: None, links, registering };
+            self.linked[at] = Linked { numbers: None, links, registering, version: Arc::default() };
         }
         self.declaration.private_dns_zones[at] = zone;
     }

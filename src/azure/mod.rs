@@ -6,11 +6,12 @@
 //! finding points at an [`Origin`], and whoever made the declaration knows which place that is.
 //!
 //! The modules use each other in this order, each those before it alone: `identity` (resource IDs and references),
-//! `declaration` (resources as declared), `finding`, `contents` (zones with their records), `catalogue` (what Private
-//! Link services are called), `change`, `touched` (what changes are about), `inventory` (finds declared resources by
-//! identity), `allocate` (the addresses of private endpoints), `derive` (what the platform writes), `check` (what is
-//! refused), `mistakes` (the classic ones, as answers show them), `advice` (what is legal but bites), `topology`,
-//! `declared` (what of one is declared) and `edit`, which put these together.
+//! `declaration` (resources as declared), `same` (whether two of them differ), `finding`, `contents` (zones with their
+//! records), `catalogue` (what Private Link services are called), `change`, `touched` (what changes are about),
+//! `inventory` (finds declared resources by identity), `allocate` (the addresses of private endpoints), `derive` (what the
+//! platform writes), `check` (what is refused), `mistakes` (the classic ones, as answers show them), `advice` (what is legal
+//! but bites), `topology`, `declared` (what of one is declared), `difference` (what another declaration says otherwise) and
+//! `edit`, which put these together.
 
 mod advice;
 mod allocate;
@@ -21,11 +22,13 @@ mod contents;
 mod declaration;
 mod declared;
 mod derive;
+mod difference;
 mod edit;
 mod finding;
 mod identity;
 mod inventory;
 mod mistakes;
+mod same;
 mod seen;
 mod topology;
 mod touched;

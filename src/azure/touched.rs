@@ -10,6 +10,8 @@ use super::identity::{Kind, ResourceId};
 pub(super) struct Touched {
     /// Private Link resources that are others, or gone.
     resources: HashSet<ResourceId>,
+    /// Private zones that have other links, or may have.
+    linked: HashSet<ResourceId>,
     /// Whether something is among them that has to do with public zones.
     pub(super) public_side: bool,
 }
@@ -23,13 +25,31 @@ impl Touched {
                 Change::Put(Resource::PrivateLinkResource(resource)) => {
                     touched.resources.insert((*resource.id).clone());
                 }
+                Change::Put(Resource::PrivateDnsZone(zone)) => {
+                    touched.linked.insert(zone.id.clone());
+                }
+                Change::PutLink { zone, .. } => {
+                    touched.linked.insert(zone.clone());
+                }
                 Change::Delete(id) => {
+                    touched.linked.extend(id.parent());
+                    touched.linked.insert(id.clone());
                     touched.resources.insert(id.clone());
                 }
                 _ => {}
             }
         }
         touched
+    }
+
+    /// The same, where what comes last may come in another order as well.
+    pub(super) fn and_order(self, is_other: bool) -> Self {
+        Self { public_side: self.public_side || is_other, ..self }
+    }
+
+    /// Whether a private zone may have other links than before.
+    pub(super) fn has_links_of(&self, zone: &ResourceId) -> bool {
+        self.linked.contains(zone)
     }
 
     /// Whether a Private Link resource may be another than before.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::azure::{Allocations, Catalogue, Change, Declaration, Finding, ResourceId, Service, Topology};
 use crate::codes::{Code, Severity};
-use crate::world::Layered;
+use crate::world::{Layered, LayeredDeclaration};
 
 /// The catalogue that is part of the program, read once.
 static EMBEDDED: LazyLock<Arc<Catalogue>> = LazyLock::new(|| Arc::new(Catalogue::embedded()));
@@ -54,6 +54,30 @@ pub struct Read {
     files_read: FilesRead,
     /// The clients that networks were given on this host.
     loopback: Option<LoopbackClients>,
+}
+
+/// A configuration as it was read, with what the management API has made.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "as those of Config")]
+pub struct ReadLayers {
+    pub server: ServerSettings,
+    pub certificates: Certificates,
+    pub cookies: DnsCookies,
+    pub layers: LayeredDeclaration,
+    pub catalogue: Arc<Catalogue>,
+    problems: Problems,
+    places: Places,
+    files_read: FilesRead,
+    loopback: Option<LoopbackClients>,
+}
+
+/// What is known of a configuration that is served already.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "as those of LayeredConfig")]
+pub struct Description {
+    pub warnings: Problems,
+    pub sources: Sources,
+    pub loopback: LoopbackClients,
 }
 
 /// A configuration that can be served, with what the management API has made: see [`Config`].
@@ -236,31 +260,63 @@ impl Read {
         &self.server
     }
 
-    /// As [`Read::check`], with what the management API has made laid on top.
-    ///
-    /// # Errors
-    /// As for [`Read::check`].
-    pub fn lay(self, changes: Vec<Change>) -> Result<LayeredConfig, Problems> {
-        let Self { server, certificates, cookies, declaration, catalogue, mut problems, places, files_read, loopback } =
+    /// Lays what the management API has made on top.
+    pub fn lay(self, changes: Vec<Change>) -> ReadLayers {
+        let Self { server, certificates, cookies, declaration, catalogue, problems, places, files_read, loopback } =
             self;
-        let layered = Layered::new(declaration, &catalogue, changes);
-        let layered = layered.map(|mut layered| {
-            let findings = mem::take(&mut layered.findings);
-            (layered, findings)
-        });
-        let (layered, is_quiet) = found(layered, &mut problems, &places)?;
-        let sources = Sources::new(files_read, places, &problems, is_quiet, layered.topology());
-        let loopback = loopback.map_or_else(LoopbackClients::default, |clients| LoopbackClients {
-            example: loopback::example(layered.topology()),
-            ..clients
-        });
-        Ok(LayeredConfig { server, certificates, cookies, layered, catalogue, warnings: problems, sources, loopback })
+        let layers = LayeredDeclaration::new(declaration, changes);
+        ReadLayers { server, certificates, cookies, layers, catalogue, problems, places, files_read, loopback }
     }
 
     /// Whether what was read is refused, whatever it declares.
     pub fn has_errors(&self) -> bool {
         self.problems.has_errors()
     }
+}
+
+impl ReadLayers {
+    /// As [`Read::check`].
+    ///
+    /// # Errors
+    /// As for [`Read::check`].
+    pub fn check(self) -> Result<LayeredConfig, Problems> {
+        let Self { server, certificates, cookies, layers, catalogue, mut problems, places, files_read, loopback } =
+            self;
+        let layered = layers.derive(&catalogue).map(|mut layered| {
+            let findings = mem::take(&mut layered.findings);
+            (layered, findings)
+        });
+        let (layered, is_quiet) = found(layered, &mut problems, &places)?;
+        let sources = Sources::new(files_read, places, &problems, is_quiet, layered.topology());
+        let loopback = clients_of(loopback, layered.topology());
+        Ok(LayeredConfig { server, certificates, cookies, layered, catalogue, warnings: problems, sources, loopback })
+    }
+
+    /// What is known of it beside the topology that follows from it. Where that is not quiet, it is derived to find out what
+    /// may not be meant.
+    ///
+    /// # Errors
+    /// Every problem, where at least one is an error, so that the topology cannot be that of this configuration.
+    pub fn describe(self, topology: &Topology, is_quiet: bool) -> Result<Description, Problems> {
+        let Self { layers, catalogue, mut problems, places, files_read, loopback, .. } = self;
+        let derived = match is_quiet {
+            true => Ok(((), Vec::new())),
+            false => layers.derive(&catalogue).map(|layered| ((), layered.findings)),
+        };
+        let ((), is_quiet) = found(derived, &mut problems, &places)?;
+        let sources = Sources::new(files_read, places, &problems, is_quiet, topology);
+        Ok(Description { warnings: problems, sources, loopback: clients_of(loopback, topology) })
+    }
+
+    /// Whether what was read is refused, whatever it declares.
+    pub fn has_errors(&self) -> bool {
+        self.problems.has_errors()
+    }
+}
+
+fn clients_of(loopback: Option<LoopbackClients>, topology: &Topology) -> LoopbackClients {
+    let with_example = |clients| LoopbackClients { example: loopback::example(topology), ..clients };
+    loopback.map_or_else(LoopbackClients::default, with_example)
 }
 
 /// Puts findings among the problems; tells whether there were none.

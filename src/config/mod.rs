@@ -29,7 +29,9 @@ pub use declare::Certificates;
 pub use files::{Files, Lab, Memory, Several};
 pub use imported::{ImportError, Imported, imported};
 pub use listen_address::{ListenAddress, ListenAddressError};
-pub use load::{Config, LayeredConfig, Read, load, load_after, load_on_loopback, read_files, resources};
+pub use load::{
+    Config, Description, LayeredConfig, Read, ReadLayers, load, load_after, load_on_loopback, read_files, resources,
+};
 pub use loopback::LoopbackClients;
 pub use problem::{Place, Places, Problem, Problems};
 pub use settings::{

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use super::LoadError;
 use crate::azure::{Change, Item, Origin};
 use crate::codes::{Code, Severity};
-use crate::config::{Config, Files, LayeredConfig, Place, Problem, Problems, Read, Sources};
+use crate::config::{Config, Files, LayeredConfig, Place, Problem, Problems, Read, ReadLayers, Sources};
 use crate::snapshot::Identity;
 use crate::world::{self, Refused, Why, World};
 
@@ -144,22 +144,28 @@ pub(super) struct Laid {
     pub(super) aside: Vec<world::Aside>,
 }
 
-/// Lays what the management API has made, which is returned, on files as they were read; `read` reads them again.
-pub(super) fn lay(
-    files: Read,
+/// Lays what the management API has made on files as they were read. Those that are refused by themselves are reported without.
+pub(super) fn lay(files: Read, made: &[Change]) -> ReadLayers {
+    match files.has_errors() {
+        true => files.lay(Vec::new()),
+        false => files.lay(made.to_vec()),
+    }
+}
+
+/// Checks files with what the management API has made, which is returned; `read` reads them again.
+pub(super) fn check(
+    layers: ReadLayers,
     read: impl Fn() -> Result<Read, Problems>,
     made: Vec<Change>,
 ) -> Result<(Laid, Vec<Change>), LoadError> {
     let read = || read().map_err(LoadError::Problems);
-    if made.is_empty() || files.has_errors() {
-        let config = files.lay(Vec::new()).map_err(LoadError::Problems)?;
-        return Ok((Laid { config, aside: Vec::new() }, made));
-    }
-    let problems = match files.lay(made.clone()) {
+    let is_refused = layers.has_errors();
+    let problems = match layers.check() {
         Ok(mut config) => {
             let aside = std::mem::take(&mut config.layered.aside);
             return Ok((Laid { config, aside }, made));
         }
+        Err(problems) if is_refused || made.is_empty() => return Err(LoadError::Problems(problems)),
         Err(problems) => problems,
     };
     // Files by themselves are right, or refused. Then it is tried what has a place, and all is read once more without the rest.
@@ -178,7 +184,7 @@ pub(super) fn lay(
     let mut is_aside = vec![false; made.len()];
     aside.iter().for_each(|aside| is_aside[aside.change] = true);
     let stay = made.iter().zip(&is_aside).filter(|(_, is_aside)| !**is_aside).map(|(change, _)| change.clone());
-    let config = read()?.lay(stay.collect()).map_err(LoadError::Problems)?;
+    let config = read()?.lay(stay.collect()).check().map_err(LoadError::Problems)?;
     Ok((Laid { config, aside }, made))
 }
 

@@ -4,9 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Certificates, LoadError};
+use super::LoadError;
 use crate::azure::ResourceId;
-use crate::config::{Listen, ServerSettings};
+use crate::config::{Certificates, Listen, ServerSettings};
 use crate::snapshot::Snapshot;
 use crate::tls::ServerCertificate;
 use crate::view::ListenerId;

@@ -18,8 +18,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 
 use crate::azure::{Allocations, Change, Item};
 use crate::config::{
-    Certificates, Chaos, DnsCookies, EncryptedTransport, Files, LayeredConfig, Listen, LoopbackClients, Problems,
-    ServerSettings, Sources, read_files,
+    Chaos, DnsCookies, EncryptedTransport, Files, LayeredConfig, Listen, LoopbackClients, Problems, ServerSettings,
+    Sources, read_files,
 };
 use crate::dns::CookieSecrets;
 use crate::observe::Metrics;
@@ -28,7 +28,7 @@ use crate::state::{OpenError, StoreError};
 use crate::view::{Belonging, ListenerId};
 use crate::world::{Applied, Refused, World};
 use crate::zone::CompileError;
-use layers::{Laid, lay};
+use layers::{Laid, check, lay};
 use retire::Retirement;
 
 pub use layers::{ApplyError, Aside, DeclaredBy, Locked};
@@ -143,8 +143,10 @@ pub struct Loaded {
 pub enum Way {
     /// All of it.
     Whole,
-    /// No more of it than what has changed in its zone files.
+    /// All of it was read, and what it declares otherwise than before was changed.
     Changes,
+    /// No more of it than what has changed in its zone files.
+    ZoneFiles,
 }
 
 /// A listener where clients are refused, for what they ask belongs to a network that a reload has taken away.
@@ -208,7 +210,8 @@ impl Control {
         let first = read().map_err(LoadError::Problems)?;
         let mut settings = first.server().clone();
         adjust(&mut settings);
-        let (Laid { config, aside }, made) = lay(first, read, made(&settings)?)?;
+        let made = made(&settings)?;
+        let (Laid { config, aside }, made) = check(lay(first, &made), read, made)?;
         let LayeredConfig {
             server: declared,
             certificates,
@@ -313,7 +316,7 @@ impl Control {
         let finish = |snapshot| self.finish(snapshot, slots).map_err(ApplyError::from);
         let applied = world.apply_with(changes, finish, || commit().map_err(ApplyError::Commit));
         let applied = applied.map_err(|error| error.placed(sources, &self.files))?;
-        held.is_quiet = false;
+        held.is_quiet &= held.world.is_quiet();
         self.retirement.retire(self.published.swap(held.world.snapshot().clone()));
         Ok(applied)
     }

@@ -2,10 +2,13 @@
 
 use std::convert::Infallible;
 
-use super::layers::{ApplyError, Aside, Laid, Places, lay};
+use super::layers::{ApplyError, Aside, Laid, Places, check, lay};
+use super::listeners::Slots;
 use super::{CONFIGURATION, Control, Held, LoadError, Loaded, Way, cookie_secrets, identity};
 use crate::azure::Change;
-use crate::config::{FileChange, LayeredConfig, read_files};
+use crate::config::{
+    Certificates, Description, DnsCookies, FileChange, LayeredConfig, Problems, Read, ReadLayers, read_files,
+};
 use crate::observe::Condition;
 use crate::snapshot::Snapshot;
 
@@ -60,7 +63,8 @@ impl Control {
             committed = Some(commit(prepared)?);
             Ok(())
         };
-        let loaded = self.lay_again(&mut held, (made, 0), false, commit)?;
+        let layers = lay(self.read(&held)?, &made);
+        let loaded = self.lay_again(&mut held, layers, (made, 0), false, commit)?;
         let committed = committed.expect("nothing is published that was not committed");
         Ok((loaded, committed))
     }
@@ -77,25 +81,35 @@ impl Control {
         let mut made = held.world.made();
         let served = made.len();
         made.extend(held.aside.iter().cloned());
+        let layers = lay(self.read(&held)?, &made);
+        let layers = match self.redeclare(&mut held, layers, &made, served)? {
+            Ok(loaded) => return Ok(loaded),
+            Err(layers) => layers,
+        };
         let commit = |deleted: &[Change]| if deleted.is_empty() { Ok(()) } else { commit(deleted) };
-        self.lay_again(&mut held, (made, served), force, commit)
+        self.lay_again(&mut held, layers, (made, served), force, commit)
     }
 
-    /// Loads the files again, and lays on them what the management API has made: the first `served` of these changes are
+    /// Reads the files; endpoints keep the addresses that they were given.
+    fn read(&self, held: &Held) -> Result<Read, LoadError> {
+        let allocations = held.world.topology().allocations();
+        read_files(&self.files, allocations, self.on_loopback).map_err(LoadError::Problems)
+    }
+
+    /// Loads all of what was read, with what the management API has made on it: the first `served` of these changes are
     /// refused a loss, unless it is forced; the others are kept aside where they have no place.
     fn lay_again<E>(
         &self,
         held: &mut Held,
+        layers: ReadLayers,
         (made, served): (Vec<Change>, usize),
         force: bool,
         commit: impl FnOnce(&[Change]) -> Result<(), E>,
     ) -> Result<Loaded, ApplyError<E>> {
         let Held { world, sources, aside: kept, slots, .. } = held;
         let allocations = world.topology().allocations();
-        let (Laid { config, aside }, made) = {
-            let read = || read_files(&self.files, allocations, self.on_loopback);
-            lay(read().map_err(LoadError::Problems)?, read, made)?
-        };
+        let read = || read_files(&self.files, allocations, self.on_loopback);
+        let (Laid { config, aside }, made) = check(layers, read, made)?;
         let (lost, aside): (Vec<_>, Vec<_>) = aside.into_iter().partition(|aside| aside.change < served);
         let LayeredConfig { server, certificates, cookies, mut layered, catalogue, warnings, sources: read, loopback } =
             config;
@@ -111,10 +125,7 @@ impl Control {
         let listeners = listeners.transpose().map_err(LoadError::Listener)?;
         layered.topology_mut().set_listener_networks(next.networks());
         let finish = |snapshot: Snapshot| {
-            let shown = next.shown(&certificates, Some(&snapshot));
-            let cookie_secrets = cookie_secrets(cookies, &self.random_secret);
-            let snapshot = snapshot.with_certificates(shown).with_cookie_secrets(cookie_secrets);
-            let snapshot = self.finish(snapshot, &next)?;
+            let snapshot = self.finish_reload(snapshot, &next, &certificates, cookies)?;
             commit(&deleted).map(|()| snapshot).map_err(ApplyError::Commit)
         };
         world.replace(layered, catalogue, identity(&settings), finish)?;
@@ -127,6 +138,59 @@ impl Control {
             carry_out();
         }
         Ok(Loaded { loopback, aside: told, ..loaded })
+    }
+
+    /// Applies what files declare otherwise than before, and publishes it; only then it is found out what may not be meant.
+    /// The first `count` of what the management API has made are served. Gives back what was read where it is to be checked as
+    /// a whole, also to tell why it is refused.
+    fn redeclare(
+        &self,
+        held: &mut Held,
+        mut layers: ReadLayers,
+        made: &[Change],
+        count: usize,
+    ) -> Result<Result<Loaded, ReadLayers>, LoadError> {
+        if layers.has_errors() || layers.layers.aside.iter().any(|aside| aside.change < count) {
+            return Ok(Err(layers));
+        }
+        let unchanged_keys = self.declared.differences(&layers.server);
+        let settings = self.adjust.adjusted(layers.server.clone());
+        let next = held.slots.next(&settings)?;
+        let mut listeners = None;
+        let (certificates, cookies) = (&layers.certificates, layers.cookies.clone());
+        let finish = |snapshot: Snapshot| -> Result<_, LoadError> {
+            let prepared = self.listeners.get().map(|listeners| listeners.prepare(next.all())).transpose();
+            listeners = prepared.map_err(LoadError::Listener)?;
+            self.finish_reload(snapshot, &next, certificates, cookies)
+        };
+        let (networks, identity) = (next.networks(), identity(&settings));
+        let redeclared = held.world.redeclare(&mut layers.layers, &layers.catalogue, identity, networks, finish)?;
+        let Some(redeclared) = redeclared else { return Ok(Err(layers)) };
+        (held.slots, held.unchanged_keys) = (next, unchanged_keys);
+        let loaded = self.publish(held, Way::Changes, Problems::default());
+        if let Some(carry_out) = listeners {
+            carry_out();
+        }
+        let aside = std::mem::take(&mut layers.layers.aside);
+        held.aside = aside.iter().map(|aside| made[aside.change].clone()).collect();
+        let described = layers.describe(held.world.topology(), redeclared.is_quiet);
+        let Description { warnings, sources, loopback } = described.map_err(LoadError::Problems)?;
+        let aside = aside.iter().map(|aside| Aside::new(aside, &sources, &self.files)).collect();
+        (held.sources, held.is_quiet) = (sources, true);
+        Ok(Ok(Loaded { warnings, loopback, aside, ..loaded }))
+    }
+
+    /// Gives the snapshot of a reload what does not follow from the declaration.
+    fn finish_reload(
+        &self,
+        snapshot: Snapshot,
+        slots: &Slots,
+        certificates: &Certificates,
+        cookies: DnsCookies,
+    ) -> Result<Snapshot, LoadError> {
+        let shown = slots.shown(certificates, Some(&snapshot));
+        let cookie_secrets = cookie_secrets(cookies, &self.random_secret);
+        self.finish(snapshot.with_certificates(shown).with_cookie_secrets(cookie_secrets), slots)
     }
 
     /// Publishes what has changed, where that is no more than some record sets; `None` where all is to be loaded.
@@ -151,6 +215,6 @@ impl Control {
         world.apply_quietly(&changes.iter().flat_map(put).collect::<Vec<_>>())?;
         sources.apply(changes);
         let warnings = sources.warnings.clone();
-        Some(self.publish(held, Way::Changes, warnings))
+        Some(self.publish(held, Way::ZoneFiles, warnings))
     }
 }

@@ -30,47 +30,47 @@ pub(super) struct Joined {
 
 /// All that was read.
 #[derive(Debug, Default)]
-pub(super) struct World {
+pub(super) struct Resources {
     /// In the order of the files.
-    pub(super) resources: Vec<Joined>,
+    pub(super) all: Vec<Joined>,
     pub(super) left_out: Vec<LeftOut>,
     pub(super) passed_over: BTreeMap<String, usize>,
     pub(super) notes: Vec<String>,
     by_id: HashMap<ResourceId, usize>,
 }
 
-impl World {
+impl Resources {
     /// Joins what was read of all files.
     ///
     /// # Errors
     /// Resources of one ID that are not the same, each with both places.
     pub(super) fn new(files: Vec<Read>) -> Result<Self, Vec<Mistake>> {
         let subscription = sole_subscription(&files);
-        let (mut world, mut mistakes) = (Self::default(), Vec::new());
+        let (mut resources, mut mistakes) = (Self::default(), Vec::new());
         for read in files {
-            world.left_out.extend(read.left_out);
-            super::listing::add(&mut world.passed_over, read.passed_over);
-            world.notes.extend(read.notes);
+            resources.left_out.extend(read.left_out);
+            super::listing::add(&mut resources.passed_over, read.passed_over);
+            resources.notes.extend(read.notes);
             for resource in read.resources {
-                if world.resources.len() >= MAX_RESOURCES {
+                if resources.all.len() >= MAX_RESOURCES {
                     let what = format!("more than {MAX_RESOURCES} resources");
                     mistakes.push(Mistake::new(resource.place, what, "import the subscriptions one by one"));
                     return Err(mistakes);
                 }
-                world.add(resource, &subscription, &mut mistakes);
+                resources.add(resource, &subscription, &mut mistakes);
             }
         }
-        if mistakes.is_empty() { Ok(world) } else { Err(mistakes) }
+        if mistakes.is_empty() { Ok(resources) } else { Err(mistakes) }
     }
 
     /// The resource of an ID.
     pub(super) fn get(&self, id: &ResourceId) -> Option<&Joined> {
-        self.by_id.get(id).map(|number| &self.resources[*number])
+        self.by_id.get(id).map(|number| &self.all[*number])
     }
 
     /// All resources of a type, given in lower case.
     pub(super) fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Joined> {
-        self.resources.iter().filter(move |resource| resource.kind == kind)
+        self.all.iter().filter(move |resource| resource.kind == kind)
     }
 
     fn add(&mut self, resource: Resource, subscription: &str, mistakes: &mut Vec<Mistake>) {
@@ -114,11 +114,11 @@ impl World {
 
     fn insert(&mut self, resource: Joined, mistakes: &mut Vec<Mistake>) {
         let Some(number) = self.by_id.get(&resource.id).copied() else {
-            self.by_id.insert(resource.id.clone(), self.resources.len());
-            self.resources.push(resource);
+            self.by_id.insert(resource.id.clone(), self.all.len());
+            self.all.push(resource);
             return;
         };
-        let known = &mut self.resources[number];
+        let known = &mut self.all[number];
         let mut differences = Vec::new();
         for member in members_of(&known.kind) {
             merge_member(&mut known.body, &resource.body, member, member, &mut differences);
@@ -299,8 +299,9 @@ mod tests {
         let network = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/N/v/n";
         let first = json!({"virtualNetwork": {"id": network}, "registrationEnabled": null, "etag": "a"});
         let second = json!({"virtualNetwork": {"id": network.to_uppercase(), "resourceGroup": "rg"}, "registrationEnabled": true, "etag": "b"});
-        let world = World::new(vec![read("a", LINK, first), read("b", &LINK.to_lowercase(), second)]).expect("one");
-        let [link] = world.resources.as_slice() else { panic!("one") };
+        let resources =
+            Resources::new(vec![read("a", LINK, first), read("b", &LINK.to_lowercase(), second)]).expect("one");
+        let [link] = resources.all.as_slice() else { panic!("one") };
         assert_eq!(get(&link.body, "registrationEnabled"), Some(&json!(true)));
         assert_eq!(link.places.len(), 2);
     }
@@ -309,7 +310,7 @@ mod tests {
     fn two_bodies_for_one_id_are_named_both() {
         let first = read("a.json", LINK, json!({"resolutionPolicy": "Default"}));
         let second = read("b.json", LINK, json!({"properties": {}, "resolutionPolicy": "NxDomainRedirect"}));
-        let mistakes = World::new(vec![first, second]).expect_err("different");
+        let mistakes = Resources::new(vec![first, second]).expect_err("different");
         let [mistake] = mistakes.as_slice() else { panic!("one") };
         assert_eq!(mistake.place.to_string(), "b.json: [0]");
         assert!(mistake.what.contains("a.json: [0]") && mistake.what.contains("resolutionPolicy"), "{}", mistake.what);
@@ -318,9 +319,9 @@ mod tests {
     #[test]
     fn an_unknown_subscription_is_the_one_of_the_file() {
         let unknown = LINK.replace("00000000-0000-0000-0000-000000000001", UNKNOWN_SUBSCRIPTION).replace("/l", "/m");
-        let world = World::new(vec![read("a", LINK, json!({})), read("b", &unknown, json!({}))]).expect("two");
-        assert_eq!(world.resources.len(), 2);
-        let group = |at: usize| world.resources[at].id.resource_group().clone();
+        let resources = Resources::new(vec![read("a", LINK, json!({})), read("b", &unknown, json!({}))]).expect("two");
+        assert_eq!(resources.all.len(), 2);
+        let group = |at: usize| resources.all[at].id.resource_group().clone();
         assert_eq!(group(0), group(1));
     }
 
@@ -328,9 +329,9 @@ mod tests {
     fn subnets_of_a_network_are_resources_of_their_own() {
         let id = LINK.split("/privateDnsZones").next().unwrap().to_owned() + "/virtualNetworks/v";
         let network = json!({"subnets": [{"name": "s", "properties": {"addressPrefix": "10.0.0.0/24"}}, {}]});
-        let world = World::new(vec![read("a", &id, network)]).expect("read");
-        let subnet = world.of_kind("microsoft.network/virtualnetworks/subnets").next().expect("a subnet");
+        let resources = Resources::new(vec![read("a", &id, network)]).expect("read");
+        let subnet = resources.of_kind("microsoft.network/virtualnetworks/subnets").next().expect("a subnet");
         assert_eq!((subnet.id.names(), text(&subnet.body, "addressPrefix")), ("v/s", Some("10.0.0.0/24")));
-        assert_eq!(world.left_out[0].place.address, "[0].subnets[1]");
+        assert_eq!(resources.left_out[0].place.address, "[0].subnets[1]");
     }
 }

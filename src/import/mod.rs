@@ -193,7 +193,7 @@ fn import_with(inputs: &[Input], options: &Options, catalogue: &Catalogue) -> Re
         return Err(mistakes);
     }
     let files: Vec<_> = inputs.iter().map(|input| input.file.clone()).collect();
-    estate::write(&join::World::new(reads)?, &files, &options, catalogue)
+    estate::write(&join::Resources::new(reads)?, &files, &options, catalogue)
 }
 
 /// Values that are given for parameters which no template has.

@@ -53,7 +53,7 @@ impl Observer for Walk<'_> {
             Step::Name(name) => self.name = name.to_name(),
             Step::View(view) => self.view = view,
             Step::PrivateZone(linked) => {
-                let zone = linked.zone.index();
+                let Some(zone) = self.snapshot.place_of(linked.zone) else { return };
                 let owner = self.name.to_string().to_lowercase();
                 for rtype in [self.rtype, RecordType::CNAME] {
                     self.coverage.record_sets.insert((zone, owner.clone(), rtype.into()));

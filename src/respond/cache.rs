@@ -84,6 +84,8 @@ struct Entry {
     uses: u8,
     /// Whether another view may have another answer.
     is_private: bool,
+    /// The generation in which that was found out.
+    is_private_as_of: Generation,
     /// The message.
     octets: SmallVec<[u8; SHORT]>,
     name_len: u8,
@@ -105,6 +107,8 @@ pub(super) struct Place {
     key: Key,
     name: Folded,
     hash: u64,
+    /// Whether the client is to be told how wide the answer holds.
+    wants_scope: bool,
 }
 
 impl Cache {
@@ -153,13 +157,16 @@ impl Keeper for Cache {
         let mut hasher = self.hasher.build_hasher();
         hasher.write_u64(key.number());
         hasher.write(name.as_ref().as_wire());
-        Place { key, name, hash: hasher.finish() }
+        Place { key, name, hash: hasher.finish(), wants_scope: query.identified.scope > 0 }
     }
 
     fn find(&mut self, snapshot: &Snapshot, place: &Place) -> Option<(&[u8], bool)> {
         let name = place.name.as_ref().as_wire();
         let alike = self.ways[place.at()].iter().filter(|way| way.hash == place.hash as u16 && way.entry != NONE);
-        let is_it = |entry: &Entry| entry.key == Some(place.key) && entry.name() == name && entry.is_of(snapshot);
+        let has_scope = |entry: &Entry| !place.wants_scope || snapshot.privacy_changed() <= entry.is_private_as_of;
+        let is_it = |entry: &Entry| {
+            entry.key == Some(place.key) && entry.name() == name && entry.is_of(snapshot) && has_scope(entry)
+        };
         let found = alike.map(|way| usize::from(way.entry)).find(|at| is_it(&self.entries[*at]))?;
         self.is_hit = true;
         let entry = &mut self.entries[found];
@@ -199,7 +206,7 @@ impl Keeper for Cache {
         let entry = &mut self.entries[usize::from(way.entry)];
         let name = place.name.as_ref().as_wire();
         (entry.uses, entry.name_len) = (0, name.len() as u8);
-        entry.is_private = is_private();
+        (entry.is_private, entry.is_private_as_of) = (is_private(), snapshot.generation());
         entry.octets.clear();
         response.keep(request, &mut entry.octets);
         entry.octets[HEADER..][..name.len()].copy_from_slice(name);
@@ -257,6 +264,7 @@ mod tests {
     use super::*;
     use crate::azure::{Change, Scope, ZoneContents, ZoneKey};
     use crate::config::{Files, load};
+    use crate::control::Control;
     use crate::respond::{Disposition, Responder, respond};
     use crate::snapshot::{Identity, Snapshot};
     use crate::view::{Client, Transport};
@@ -398,6 +406,47 @@ mod tests {
         assert_eq!(kept(&responder, world.snapshot()), 1);
     }
 
+    /// Networks that are linked to the zone of their name, as they are declared.
+    fn linked(names: &[&str]) -> String {
+        let of = |name: &&str| {
+            let second = name.bytes().next().unwrap_or_default();
+            format!(
+                "[[virtual_network]]\nname = \"{name}\"\naddress_space = [\"10.{second}.0.0/16\"]\n\
+                 [[private_dns_zone]]\nname = \"{name}.test\"\nvirtual_network_links = [{{ virtual_network = \"{name}\" }}]\n\
+                 record_set = [{{ name = \"www\", type = \"A\", records = [\"10.0.0.4\"] }}]\n"
+            )
+        };
+        names.iter().map(of).collect()
+    }
+
+    #[test]
+    fn what_comes_or_goes_beside_it_does_not_cost_an_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("vnetdns.toml");
+        std::fs::write(&file, linked(&["b", "c", "d"])).unwrap();
+        let files = Files::Disk(file);
+        let (control, _) = Control::start(files.clone(), |_| {}).unwrap();
+        let ask_of = |responder: &mut Responder, name: &str| {
+            let client = Client::new([10, name.as_bytes()[0], 0, 4].into(), Transport::Udp);
+            ask_as(responder, &control.published().load(), &query(&format!("www.{name}.test"), 1), client);
+        };
+        let mut responder = Responder::new();
+        for name in ["b", "c", "d"] {
+            ask_of(&mut responder, name);
+        }
+        // By name and in the file the first comes, the second goes, and one of a zone that is gone comes again.
+        for (names, expected) in [
+            (&["a", "b", "c", "d"][..], &["b", "c", "d"][..]),
+            (&["a", "b", "d"], &["b", "d"]),
+            (&["d", "a", "b", "c"], &["b", "d"]),
+        ] {
+            let Files::Disk(file) = &files else { panic!("a file") };
+            std::fs::write(file, linked(names)).unwrap();
+            control.reload().unwrap();
+            assert_eq!(kept(&responder, &control.published().load()), expected.len(), "{names:?}");
+        }
+    }
+
     #[test]
     fn an_answer_that_is_asked_for_again_outlasts_those_that_are_not() {
         let (snapshot, mut responder) = (lab(), Responder::new());
@@ -416,18 +465,21 @@ mod tests {
             if newcomer % 3 == 0 {
                 assert!(cache.find(&snapshot, &popular).is_some(), "pushed out by {newcomer}");
             }
-            let place = Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name };
+            let place =
+                Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name, wants_scope: false };
             cache.keep(&snapshot, &place, &answer, || true, &request, &response);
         }
         // Those that are not kept push nothing out.
         for newcomer in 1..100 {
-            let place = Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name };
+            let place =
+                Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name, wants_scope: false };
             cache.keep(&snapshot, &place, &answer, || true, &request, &Response::new());
         }
         assert!(cache.find(&snapshot, &popular).is_some());
         // When it is not asked for any more, it makes room for those that are.
         for newcomer in 1000..1100 {
-            let place = Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name };
+            let place =
+                Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name, wants_scope: false };
             cache.keep(&snapshot, &place, &answer, || true, &request, &response);
             cache.find(&snapshot, &place);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{ServedZone, Snapshot, View};
 use crate::azure::{EditedZone, Topology};
-use crate::view::{LinkedZone, ViewId, ZoneId};
+use crate::view::{LinkedZone, ViewId};
 
 impl Snapshot {
     /// The snapshot that comes after this one where nothing changes but these zones and their links. `topology` is what this
@@ -14,13 +14,14 @@ impl Snapshot {
         let mut views: Option<Box<[View]>> = None;
         let mut changed = Vec::new();
         for EditedZone { at, zone, links, .. } in edited {
+            let number = self.zone_at(*at);
             if let Some(zone) = zone {
-                let served = &mut next.zones[*at];
+                let served = &mut next.zones[number.index()];
                 (served.zone, served.changed) = (zone.clone(), next.generation);
             }
             let apex = topology.zones()[*at].apex.as_ref();
             for (network, policy) in links {
-                let linked = policy.map(|resolution_policy| LinkedZone { zone: ZoneId::new(*at), resolution_policy });
+                let linked = policy.map(|resolution_policy| LinkedZone { zone: number, resolution_policy });
                 let id = self.view_of(*network);
                 let view = &mut views.get_or_insert_with(|| self.views.iter().cloned().collect())[id.index()];
                 view.linked = self.suffixes.with(&view.linked, apex, linked);
@@ -66,6 +67,9 @@ impl Snapshot {
             }
         }
         self.views = views.into();
+        if self.private == last.private {
+            self.privacy_changed = last.privacy_changed;
+        }
         if self.has_in_common(last) {
             self.changed = last.changed;
         }
@@ -74,8 +78,8 @@ impl Snapshot {
     /// Whether all is the same that answers depend on, beside zones and what views see of them.
     fn has_in_common(&self, last: &Self) -> bool {
         let all = |snapshot: &Self| {
-            let Self { public, reserved, private, .. } = snapshot;
-            (public.clone(), reserved.clone(), private.clone())
+            let Self { public, reserved, .. } = snapshot;
+            (public.clone(), reserved.clone())
         };
         let flags = |snapshot: &Self| (snapshot.refuses_strangers, snapshot.refuses_unknown, snapshot.all_is_private);
         all(self) == all(last)
@@ -89,7 +93,9 @@ impl Snapshot {
 impl ServedZone {
     /// Whether it is the same in both snapshots.
     fn is_as(&self, last: &Self) -> bool {
-        let flags = |zone: &Self| (zone.is_public, zone.is_internal, zone.is_private_link, zone.is_partial);
+        let flags = |zone: &Self| {
+            (zone.is_public, zone.is_internal, zone.is_private_link, zone.is_partial, zone.place.is_some())
+        };
         Arc::ptr_eq(&self.zone, &last.zone) && flags(self) == flags(last)
     }
 }

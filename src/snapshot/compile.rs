@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::designated::Designated;
+use super::numbers::Numbers;
 use super::{
-    Before, Destination, ForwardingRule, Generation, Identity, Network, RuleId, SecurityRule, ServedZone, Snapshot,
-    View, linked,
+    Before, Destination, ForwardingRule, Generation, Identity, Network, OUTSIDE, RuleId, SecurityRule, ServedZone,
+    Snapshot, View, linked,
 };
 use crate::azure::{
     self, KeyNetworks, NetworkId, ResolutionPolicy, ResourceId, Scope, Strangers, Topology, UnknownNames, ZoneContents,
@@ -15,7 +16,7 @@ use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
 use crate::parallel;
 use crate::view::{
     Belonging, BySuffix, Certificate, CertificateHolder, ExplainedClients, Forwarder, ForwarderId, Identifier, Key,
-    KeyHolder, KeyId, LinkedZone, Selector, SelectorRule, SuffixTable, ViewId, ZoneId,
+    KeyHolder, KeyId, LinkedZone, Selector, SelectorRule, SuffixTable, ViewId,
 };
 use crate::zone::{CompileError, Zone};
 
@@ -49,22 +50,26 @@ impl Snapshot {
         before: Option<Before<'_>>,
     ) -> Result<Self, CompileError> {
         let last = before.map(|before| before.snapshot);
-        let zones = served_zones(topology, last, generation)?;
+        compile_zones(topology, last)?;
         let topology = &*topology;
+        let blocked = last.map_or_else(|| blocked().map(Arc::new), |last| Ok(last.blocked.clone()))?;
+        let (numbers, go_on) = Numbers::new(topology, last.map(|last| &last.numbers));
+        // What has other numbers is not to be compared.
+        let before = before.filter(|_| go_on);
+        let zones = served_zones(topology, &numbers, &blocked, generation);
         let mut suffixes = last.and_then(|last| last.suffixes_for(topology)).unwrap_or_default();
-        let is_public = |at: &usize| topology.zones()[*at].scope == Scope::Public;
-        let public = (0..zones.len())
-            .filter(is_public)
-            .map(|at| (topology.zones()[at].apex.as_ref(), linked(at, ResolutionPolicy::Default)));
+        let public = topology.zones().iter().enumerate().filter(|(_, zone)| zone.scope == Scope::Public);
+        let public = public.map(|(at, zone)| (zone.apex.as_ref(), linked(&numbers, at, ResolutionPolicy::Default)));
         let public = SuffixTable::list(&mut suffixes, public);
-        let networks = Networks { topology, before };
+        let networks = Networks { topology, numbers: &numbers, before };
         let (views, sources) = networks.views(&mut suffixes, generation);
         let upstream = topology.forwarding().upstream.as_ref();
         let rules = topology.forwarding().rules.iter().map(|rule| ForwardingRule {
             ruleset: rule.label.as_str().into(),
             domain_name: rule.domain_name.clone(),
-            destination: destination(&rule.destination),
+            destination: networks.destination(&rule.destination),
         });
+        let rules = rules.collect();
         let refuses_strangers = topology.strangers() == Strangers::Refused;
         let reserved = topology.forwarding().reserved.iter().map(|domain| (domain.as_ref(), ()));
         let reserved = SuffixTable::list(&mut suffixes, reserved);
@@ -73,27 +78,28 @@ impl Snapshot {
             changed: generation,
             identity,
             zones,
-            rules: rules.collect(),
+            rules,
             reserved,
             private: private_suffixes(topology, &mut suffixes).into(),
+            privacy_changed: generation,
             all_is_private: refuses_strangers || views_differ_elsewhere(topology),
             refuses_strangers,
             refuses_unknown: topology.unknown_names() == UnknownNames::Refused,
             suffixes,
-            networks: topology.network_count(),
             identifier: networks.identifier(&views, sources, last.map(Self::identifier)).into(),
             alike: alike(&views).into(),
             views: views.into(),
+            numbers,
             public,
             upstream: upstream.map(|(servers, _)| servers.clone()),
-            blocked: last.map_or_else(|| blocked().map(Arc::new), |last| Ok(last.blocked.clone()))?,
+            blocked,
             cookie_secrets: None,
             network_slots: Arc::default(),
             certificates: Arc::default(),
             designated: last.map_or_else(|| Designated::new(&[]).map(Arc::new), |last| Ok(last.designated.clone()))?,
         };
-        if let Some(last) = last {
-            next.carry_over(last);
+        if let Some(before) = before {
+            next.carry_over(before.snapshot);
         }
         Ok(next)
     }
@@ -108,9 +114,10 @@ impl Snapshot {
     }
 }
 
-/// The networks of a topology; their views have numbers from 1.
+/// The networks of a topology.
 struct Networks<'a> {
     topology: &'a Topology,
+    numbers: &'a Numbers,
     before: Option<Before<'a>>,
 }
 
@@ -127,40 +134,41 @@ impl<'a> Networks<'a> {
         let topology = self.topology;
         let upstream = topology.forwarding().upstream.as_ref();
         let for_outside = upstream.is_some_and(|(_, for_outside)| *for_outside);
-        let mut views = vec![View { has_upstream: for_outside, ..View::default() }];
+        let mut views = vec![View::default(); self.numbers.view_count];
+        views[OUTSIDE.index()].has_upstream = for_outside;
         let mut sources = Vec::new();
-        let all_linked = linked::lists(topology, suffixes, self.before);
-        let all_internal = linked::by_network(topology, suffixes, |zone| match &zone.scope {
+        let all_linked = linked::lists(topology, self.numbers, suffixes, self.before);
+        let all_internal = linked::by_network(topology, self.numbers, suffixes, |zone| match &zone.scope {
             Scope::Internal { networks } => Some(networks.iter().map(|network| (*network, ResolutionPolicy::Default))),
             Scope::Public | Scope::Private { .. } => None,
         });
         let rules = self.rules();
         let of_networks = topology.numbered_networks().zip(all_linked).zip(all_internal).zip(rules);
         for ((((number, network), linked), internal), rules) in of_networks {
-            let view = view_of(number);
+            let view = self.numbers.view(number);
             let custom_dns = topology.forwarding().custom_dns.get(&number);
-            views.push(View {
+            views[view.index()] = View {
                 network: Some(self.named(number)),
-                custom_dns: custom_dns.map(destination),
+                custom_dns: custom_dns.map(|destination| self.destination(destination)),
                 linked,
                 rules: SuffixTable::list(suffixes, rules.forwarding),
                 security: SuffixTable::list(suffixes, rules.security),
                 has_upstream: upstream.is_some(),
                 internal,
                 ..View::default()
-            });
+            };
             let prefixes = network.address_space.iter().chain(&network.client_prefixes);
             sources.extend(prefixes.map(|prefix| SelectorRule { prefix: prefix.trunc(), leads_to: view }));
         }
-        for (address, network, destination) in &topology.forwarding().interfaces {
-            let view = ViewId::new(views.len());
-            sources.push(SelectorRule { prefix: (*address).into(), leads_to: view });
-            views.push(View {
+        let interfaces = topology.forwarding().interfaces.iter().zip(self.numbers.interfaces());
+        for ((address, network, destination), view) in interfaces {
+            sources.push(SelectorRule { prefix: (*address).into(), leads_to: *view });
+            views[view.index()] = View {
                 network: Some(self.named(*network)),
-                custom_dns: Some(self::destination(destination)),
+                custom_dns: Some(self.destination(destination)),
                 has_upstream: upstream.is_some(),
                 ..View::default()
-            });
+            };
         }
         let before = self.before.filter(|before| suffixes.extends(&before.snapshot.suffixes));
         for (at, view) in views.iter_mut().enumerate() {
@@ -171,13 +179,13 @@ impl<'a> Networks<'a> {
     }
 
     fn view(&self, id: &ResourceId) -> Option<ViewId> {
-        self.topology.network(id).map(view_of)
+        self.topology.network(id).map(|network| self.numbers.view(network))
     }
 
     fn named(&self, number: NetworkId) -> Arc<Network> {
         let topology = self.topology;
         let last = self.before.filter(|before| before.topology.is_some_and(|last| topology.has_labels_of(last)));
-        let last = last.and_then(|before| before.snapshot.view(view_of(number)).network.clone());
+        let last = last.and_then(|before| before.snapshot.view(self.numbers.view(number)).network.clone());
         let named = || Network {
             number,
             id: (*topology.virtual_network(number).id).clone(),
@@ -213,7 +221,7 @@ impl<'a> Networks<'a> {
             forwarder.addresses.iter().map(move |prefix| SelectorRule { prefix: prefix.trunc(), leads_to })
         });
         let inbound_endpoints = topology.numbered_networks().flat_map(|(number, network)| {
-            let leads_to = Belonging::Network(view_of(number));
+            let leads_to = Belonging::Network(self.numbers.view(number));
             let known = topology.inbound_endpoints(network).filter_map(|address| address.known());
             known.map(move |address| SelectorRule { prefix: address.into(), leads_to })
         });
@@ -288,6 +296,14 @@ impl<'a> Networks<'a> {
         Some(Certificate { name: declared.name.as_str().into(), proof: declared.proof.clone(), holder })
     }
 
+    fn destination(&self, destination: &azure::Destination) -> Destination {
+        match destination {
+            azure::Destination::Network(network) => Destination::View(self.numbers.view(*network)),
+            azure::Destination::Servers(servers) => Destination::Servers(servers.clone()),
+            azure::Destination::Unknown => Destination::Unknown,
+        }
+    }
+
     /// Sorts rules by the networks that they are linked to.
     fn rules(&self) -> Vec<Rules<'a>> {
         let topology = self.topology;
@@ -313,20 +329,8 @@ impl<'a> Networks<'a> {
     }
 }
 
-fn view_of(network: NetworkId) -> ViewId {
-    ViewId::new(network.index() + 1)
-}
-
-fn destination(destination: &azure::Destination) -> Destination {
-    match destination {
-        azure::Destination::Network(network) => Destination::View(view_of(*network)),
-        azure::Destination::Servers(servers) => Destination::Servers(servers.clone()),
-        azure::Destination::Unknown => Destination::Unknown,
-    }
-}
-
-pub(super) const fn linked(at: usize, resolution_policy: ResolutionPolicy) -> LinkedZone {
-    LinkedZone { zone: ZoneId::new(at), resolution_policy }
+pub(super) fn linked(numbers: &Numbers, place: usize, resolution_policy: ResolutionPolicy) -> LinkedZone {
+    LinkedZone { zone: numbers.zone(place), resolution_policy }
 }
 
 /// The suffixes at which views differ, each once.
@@ -367,17 +371,13 @@ fn alike(views: &[View]) -> Box<[ViewId]> {
 /// Fewer zones than that are compiled before another thread has started.
 const ZONES_OF_A_THREAD: usize = 32;
 
-/// All zones, those compiled that are not yet.
-fn served_zones(
-    topology: &mut Topology,
-    last: Option<&Snapshot>,
-    changed: Generation,
-) -> Result<Box<[ServedZone]>, CompileError> {
+/// Compiles the zones that are not yet.
+fn compile_zones(topology: &mut Topology, last: Option<&Snapshot>) -> Result<(), CompileError> {
     let is_open = |zone: &&mut ZoneContents| zone.compiled().is_none();
     let mut open: Vec<_> = topology.zones_mut().iter_mut().filter(is_open).collect();
     let apexes: HashSet<Name, foldhash::fast::RandomState> = open.iter().map(|zone| zone.apex.clone()).collect();
     let mut known: HashMap<Name, Vec<&Arc<Zone>>, foldhash::fast::RandomState> = HashMap::default();
-    for served in last.map_or(&[][..], |last| &last.zones) {
+    for served in last.into_iter().flat_map(Snapshot::zones) {
         let apex = served.zone.apex().name().to_name();
         if apexes.contains(&apex) {
             known.entry(apex).or_default().push(&served.zone);
@@ -386,8 +386,28 @@ fn served_zones(
     let compiled = parallel::map(&mut open, ZONES_OF_A_THREAD, "compile", |zone| {
         compile(zone, known.get(&zone.apex).map_or(&[][..], Vec::as_slice))
     });
-    compiled.into_iter().collect::<Result<(), _>>()?;
-    Ok(topology.zones().iter().filter_map(|zone| served_zone(zone, changed)).collect())
+    compiled.into_iter().collect()
+}
+
+/// All zones by their numbers, which are compiled. `nothing` stands for those of numbers that are free.
+fn served_zones(topology: &Topology, numbers: &Numbers, nothing: &Arc<Zone>, changed: Generation) -> Box<[ServedZone]> {
+    let free = ServedZone {
+        zone: nothing.clone(),
+        id: None,
+        is_public: false,
+        is_internal: false,
+        is_private_link: false,
+        is_partial: false,
+        place: None,
+        changed,
+    };
+    let mut zones = vec![free; numbers.zone_count].into_boxed_slice();
+    for (place, contents) in topology.zones().iter().enumerate() {
+        if let Some(served) = served_zone(contents, place, changed) {
+            zones[numbers.zone(place).index()] = served;
+        }
+    }
+    zones
 }
 
 /// Compiles a zone, if none of those that are known is the same.
@@ -402,7 +422,7 @@ fn compile(contents: &mut ZoneContents, known: &[&Arc<Zone>]) -> Result<(), Comp
 }
 
 /// `None` of a zone that is not compiled.
-fn served_zone(contents: &ZoneContents, changed: Generation) -> Option<ServedZone> {
+fn served_zone(contents: &ZoneContents, place: usize, changed: Generation) -> Option<ServedZone> {
     let id = match &contents.scope {
         Scope::Private { id, .. } => Some(id.clone()),
         Scope::Public | Scope::Internal { .. } => None,
@@ -414,6 +434,7 @@ fn served_zone(contents: &ZoneContents, changed: Generation) -> Option<ServedZon
         is_internal: matches!(contents.scope, Scope::Internal { .. }),
         is_private_link: contents.is_private_link(),
         is_partial: contents.is_partial,
+        place: Some(place),
         changed,
     })
 }

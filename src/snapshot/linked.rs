@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use super::numbers::Numbers;
 use super::{Before, Snapshot};
 use crate::azure::{Links, NetworkId, ResolutionPolicy, Scope, Topology, ZoneContents};
-use crate::view::{BySuffix, LinkedZone, Suffix, SuffixTable, ZoneId};
+use crate::view::{BySuffix, LinkedZone, Suffix, SuffixTable};
 
 /// Lists of zones, in the order of networks.
 pub(super) type Lists = Vec<BySuffix<LinkedZone>>;
@@ -29,18 +30,24 @@ impl Shared {
 }
 
 /// What each network is linked to.
-pub(super) fn lists(topology: &Topology, suffixes: &mut Arc<SuffixTable>, before: Option<Before<'_>>) -> Lists {
+pub(super) fn lists(
+    topology: &Topology,
+    numbers: &Numbers,
+    suffixes: &mut Arc<SuffixTable>,
+    before: Option<Before<'_>>,
+) -> Lists {
     match before {
         Some(Before { snapshot, topology: Some(last) }) if suffixes.extends(&snapshot.suffixes) => {
-            after(topology, suffixes, snapshot, last)
+            after(topology, numbers, suffixes, snapshot, last)
         }
-        _ => from_all_links(topology, suffixes),
+        _ => by_network(topology, numbers, suffixes, |zone| links(zone).map(Links::iter)),
     }
 }
 
 /// The zones that networks see of a kind, with what says which networks.
 pub(super) fn by_network<'a, I: Iterator<Item = (NetworkId, ResolutionPolicy)>>(
     topology: &'a Topology,
+    numbers: &Numbers,
     suffixes: &mut Arc<SuffixTable>,
     seen_by: impl Fn(&'a ZoneContents) -> Option<I>,
 ) -> Lists {
@@ -54,15 +61,11 @@ pub(super) fn by_network<'a, I: Iterator<Item = (NetworkId, ResolutionPolicy)>>(
     let mut collected = vec![Vec::new(); topology.network_count()];
     for (suffix, at, networks) in zones {
         for (network, policy) in networks {
-            collected[network.index()].push((suffix, super::compile::linked(at, policy)));
+            collected[network.index()].push((suffix, super::compile::linked(numbers, at, policy)));
         }
     }
     let mut shared = Shared::default();
     collected.into_iter().map(|zones| shared.list(zones)).collect()
-}
-
-fn from_all_links(topology: &Topology, suffixes: &mut Arc<SuffixTable>) -> Lists {
-    by_network(topology, suffixes, |zone| links(zone).map(Links::iter))
 }
 
 fn links(zone: &ZoneContents) -> Option<&Links> {
@@ -75,10 +78,6 @@ fn links(zone: &ZoneContents) -> Option<&Links> {
 /// What has changed of the links of private zones since the last topology.
 #[derive(Default)]
 struct Difference {
-    /// The place of each zone of the last topology among those of the next one; `None` where it is gone.
-    places: Vec<Option<usize>>,
-    /// Whether the zones that have stayed are where they were.
-    is_still: bool,
     /// By network: the zones that it lost or is linked to in another way, by their places in the last topology.
     lost: BTreeMap<NetworkId, Vec<usize>>,
     /// By network: the zones that it gained, by their places in the next topology.
@@ -87,12 +86,10 @@ struct Difference {
 
 impl Difference {
     fn new(next: &Topology, last: &Topology) -> Self {
-        let mut difference = Self { is_still: true, ..Self::default() };
+        let mut difference = Self::default();
         let number = |network: NetworkId| next.network(&last.virtual_network(network).id);
         for (before, zone) in last.private_zones().iter().enumerate() {
             let place = next.private_zone(&zone.id);
-            difference.is_still &= place.is_none_or(|place| place == before);
-            difference.places.push(place);
             if place.is_some_and(|place| next.has_links_of(place, last, before)) {
                 continue;
             }
@@ -147,7 +144,13 @@ impl Edits {
 }
 
 /// The lists of the last snapshot after what has changed since.
-fn after(topology: &Topology, suffixes: &mut Arc<SuffixTable>, snapshot: &Snapshot, last: &Topology) -> Lists {
+fn after(
+    topology: &Topology,
+    numbers: &Numbers,
+    suffixes: &mut Arc<SuffixTable>,
+    snapshot: &Snapshot,
+    last: &Topology,
+) -> Lists {
     let difference = Difference::new(topology, last);
     let of_network = |id| last.network(id).map(|number| snapshot.view(snapshot.view_of(number)).linked.clone());
     let networks = topology.numbered_networks();
@@ -159,31 +162,14 @@ fn after(topology: &Topology, suffixes: &mut Arc<SuffixTable>, snapshot: &Snapsh
             edits.edit(&mut lists[network.index()], *zone, None, |list| suffixes.with(list, apex, None));
         }
     }
-    if !difference.is_still {
-        move_zones(&mut lists, &difference.places);
-    }
     for (network, zones) in &difference.gained {
         for (zone, policy) in zones {
             let apex = topology.zones()[*zone].apex.as_ref();
             SuffixTable::suffix(suffixes, apex);
-            let linked = super::compile::linked(*zone, *policy);
+            let linked = super::compile::linked(numbers, *zone, *policy);
             let list = &mut lists[network.index()];
             edits.edit(list, *zone, Some(*policy), |list| suffixes.with(list, apex, Some(linked)));
         }
     }
     lists
-}
-
-/// Gives zones the places that they have now. Networks that had a list in common have one still.
-fn move_zones(lists: &mut Lists, places: &[Option<usize>]) {
-    let mut moved: HashMap<*const (), BySuffix<LinkedZone>> = HashMap::new();
-    for list in lists {
-        let next = moved.entry(list.address()).or_insert_with(|| {
-            list.filter_map(|linked| {
-                let zone = places.get(linked.zone.index()).copied().flatten()?;
-                Some(LinkedZone { zone: ZoneId::new(zone), ..linked })
-            })
-        });
-        *list = next.clone();
-    }
 }

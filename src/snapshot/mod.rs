@@ -7,6 +7,7 @@ mod change;
 mod compile;
 mod designated;
 mod linked;
+mod numbers;
 mod publish;
 
 use std::hash::{BuildHasher, Hash};
@@ -18,6 +19,7 @@ use crate::tls::ServerCertificate;
 use crate::view::{BySuffix, Identifier, LinkedZone, ListenerId, NetworkSlot, SuffixTable, ViewId, ZoneId};
 use crate::zone::{CompileError, Zone};
 use designated::Designated;
+use numbers::Numbers;
 
 pub use designated::{Designation, RESOLVER_ARPA};
 pub use publish::Published;
@@ -32,11 +34,12 @@ pub struct Snapshot {
     /// When anything changed that is neither within a zone nor what a view sees.
     changed: Generation,
     identity: Identity,
+    /// By number. Some numbers are free.
     zones: Box<[ServedZone]>,
     suffixes: Arc<SuffixTable>,
-    networks: usize,
-    /// By number: the first is [`OUTSIDE`], then those of networks, then those of network interfaces with DNS servers of
-    /// their own.
+    numbers: Numbers,
+    /// By number: the first is [`OUTSIDE`], others are those of networks, and of network interfaces with DNS servers of
+    /// their own. Some numbers are free.
     views: Arc<[View]>,
     /// For each view the first one that sees the same.
     alike: Arc<[ViewId]>,
@@ -53,6 +56,8 @@ pub struct Snapshot {
     refuses_unknown: bool,
     /// Where views differ: the suffixes of all that some have and others lack.
     private: Arc<BySuffix<()>>,
+    /// When these became what they are.
+    privacy_changed: Generation,
     /// Whether views differ everywhere.
     all_is_private: bool,
     cookie_secrets: Option<CookieSecrets>,
@@ -153,6 +158,8 @@ pub struct ServedZone {
     pub is_private_link: bool,
     /// Whether the world holds more names in the zone than this server.
     pub is_partial: bool,
+    /// Its place in the topology; `None` of a number that is free.
+    place: Option<usize>,
     /// When it became what it is.
     changed: Generation,
 }
@@ -263,6 +270,11 @@ impl Snapshot {
             && zones.iter().all(|zone| is_old(self.zones.get(zone.index()).map(|zone| zone.changed)))
     }
 
+    /// Since when the names are those that they are for which views may have different answers.
+    pub(crate) fn privacy_changed(&self) -> Generation {
+        self.privacy_changed
+    }
+
     /// What `version.bind` and `id.server` tell.
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -350,27 +362,39 @@ impl Snapshot {
         self.views_of_networks().filter(move |(_, network)| network.is_called(reference))
     }
 
-    /// The virtual networks, each with its view.
+    /// The virtual networks by name, each with its view.
     pub fn views_of_networks(&self) -> impl Iterator<Item = (ViewId, &Network)> {
-        let of_networks = (0..).map(ViewId::new).zip(&self.views[..]).skip(1).take(self.networks);
-        of_networks.filter_map(|(view, of)| Some((view, of.network.as_deref()?)))
+        self.numbers.networks().iter().filter_map(|view| Some((*view, self.view(*view).network.as_deref()?)))
     }
 
     /// The view of a virtual network of the topology that the snapshot is made of.
     pub fn view_of(&self, network: NetworkId) -> ViewId {
-        // The first view is that of clients outside all networks.
-        ViewId::new(network.index() + 1)
+        self.numbers.view(network)
+    }
+
+    /// All zones with their numbers.
+    pub fn numbered_zones(&self) -> impl Iterator<Item = (ZoneId, &ServedZone)> {
+        (0..).map(ZoneId::new).zip(&self.zones).filter(|(_, zone)| zone.place.is_some())
     }
 
     /// All zones, by their numbers.
     pub fn zones(&self) -> impl Iterator<Item = &ServedZone> {
-        self.zones.iter()
+        self.numbered_zones().map(|(_, zone)| zone)
+    }
+
+    /// The number of the zone at a place in the topology that the snapshot is made of.
+    pub fn zone_at(&self, place: usize) -> ZoneId {
+        self.numbers.zone(place)
+    }
+
+    /// The place of a zone in the topology that the snapshot is made of.
+    pub fn place_of(&self, zone: ZoneId) -> Option<usize> {
+        self.zones.get(zone.index())?.place
     }
 
     /// The virtual networks by name, each with the apexes of the zones that are linked to it and the links' policies.
     pub fn networks(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (NameRef<'_>, ResolutionPolicy)>)> {
-        let of_networks = self.views.iter().skip(1).take(self.networks);
-        of_networks.filter_map(|view| {
+        self.numbers.networks().iter().map(|view| self.view(*view)).filter_map(|view| {
             let links = self.suffixes.entries(&view.linked).map(|(apex, linked)| (apex, linked.resolution_policy));
             Some((view.label()?, links))
         })
@@ -441,10 +465,10 @@ impl Snapshot {
 
     /// How much the snapshot holds.
     pub fn counts(&self) -> Counts {
-        let zones = || self.zones.iter().filter(|zone| !zone.is_internal);
+        let zones = || self.zones().filter(|zone| !zone.is_internal);
         let public_zones = zones().filter(|zone| zone.is_public).count();
         Counts {
-            networks: self.networks,
+            networks: self.numbers.networks().len(),
             private_zones: zones().count() - public_zones,
             public_zones,
             links: self.views.iter().map(|view| view.linked.len()).sum(),

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::dns::{Name, NameRef, RecordType, TypeName, rdata};
 use crate::resolve::{self, Observer};
 use crate::snapshot::{self, OUTSIDE, ServedZone, Snapshot};
-use crate::view::{LinkedZone, ViewId};
+use crate::view::{LinkedZone, ViewId, ZoneId};
 use crate::zone::{Landing, Node};
 
 pub use step::{Destination, Record, ResolutionPolicy, Rule, SecurityAction, Step, WriterOf, ZoneOf};
@@ -109,12 +109,12 @@ impl<'a> Trail<'a> {
 
     fn zones_of_others(&self, hop: &Hop) -> Vec<String> {
         let folded = hop.qname.as_ref().fold();
-        let zones = self.snapshot.zones().enumerate();
+        let zones = self.snapshot.numbered_zones();
         let fitting = zones.filter(|(_, served)| hop.qname.as_ref().is_within(served.zone.apex().name()));
-        let line = |(at, served): (usize, &ServedZone)| {
+        let line = |(number, served): (ZoneId, &ServedZone)| {
             let id = served.id.as_ref()?;
             let linked = self.snapshot.private_zone(hop.view, &served.zone.apex().name().fold());
-            if linked.is_some_and(|linked| linked.zone.index() == at) {
+            if linked.is_some_and(|linked| linked.zone == number) {
                 return None;
             }
             let holds = match served.zone.lookup(&folded) {

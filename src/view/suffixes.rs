@@ -152,11 +152,6 @@ impl<T: Copy> BySuffix<T> {
         self.values.iter().copied().eq(values.iter().map(|(Suffix(suffix), value)| (*suffix, *value)))
     }
 
-    /// The list with other values, without those that come to none.
-    pub fn filter_map(&self, value: impl Fn(T) -> Option<T>) -> Self {
-        Self { values: self.values.iter().filter_map(|(suffix, own)| Some((*suffix, value(*own)?))).collect() }
-    }
-
     /// Where the list is: it is one for all that share it.
     pub fn address(&self) -> *const () {
         self.values.as_ptr().cast()

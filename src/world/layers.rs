@@ -57,6 +57,15 @@ pub enum Why {
     Refused(Vec<Finding>),
 }
 
+/// What files declare, with the layer of the management API on it, before anything is derived from it.
+#[derive(Debug)]
+pub struct LayeredDeclaration {
+    pub(super) declaration: Declaration,
+    pub(super) layer: Layer,
+    /// Changes that have no place.
+    pub aside: Vec<Aside>,
+}
+
 /// What files declare, with the layer of the management API on it.
 #[derive(Debug)]
 pub struct Layered {
@@ -64,6 +73,8 @@ pub struct Layered {
     pub(super) topology: Topology,
     /// What is legal but may not be meant.
     pub findings: Vec<Finding>,
+    /// Whether there was no such finding when it was derived.
+    pub(super) is_quiet: bool,
     pub(super) layer: Layer,
     /// Changes that have no place.
     pub aside: Vec<Aside>,
@@ -148,7 +159,25 @@ impl Layer {
 /// Of which files declare all.
 impl From<Topology> for Layered {
     fn from(topology: Topology) -> Self {
-        Self { topology, findings: Vec::new(), layer: Layer::default(), aside: Vec::new() }
+        Self { topology, findings: Vec::new(), is_quiet: false, layer: Layer::default(), aside: Vec::new() }
+    }
+}
+
+impl LayeredDeclaration {
+    /// Lays what the management API has made on what files declare. What has no place is kept aside.
+    pub fn new(mut files: Declaration, changes: Vec<Change>) -> Self {
+        let (layer, aside) = lay(&mut files, changes);
+        Self { declaration: files, layer, aside }
+    }
+
+    /// Checks it, and derives what follows.
+    ///
+    /// # Errors
+    /// These findings, of which at least one is an error.
+    pub fn derive(self, catalogue: &Catalogue) -> Result<Layered, Vec<Finding>> {
+        let Self { declaration, layer, aside } = self;
+        let (topology, findings) = Topology::new(declaration, catalogue)?;
+        Ok(Layered { topology, is_quiet: findings.is_empty(), findings, layer, aside })
     }
 }
 
@@ -167,10 +196,8 @@ impl Layered {
     ///
     /// # Errors
     /// What both come to has these findings, of which at least one is an error.
-    pub fn new(mut files: Declaration, catalogue: &Catalogue, changes: Vec<Change>) -> Result<Self, Vec<Finding>> {
-        let (layer, aside) = lay(&mut files, changes);
-        let (topology, findings) = Topology::new(files, catalogue)?;
-        Ok(Self { topology, findings, layer, aside })
+    pub fn new(files: Declaration, catalogue: &Catalogue, changes: Vec<Change>) -> Result<Self, Vec<Finding>> {
+        LayeredDeclaration::new(files, changes).derive(catalogue)
     }
 }
 

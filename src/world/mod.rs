@@ -11,13 +11,14 @@ mod layers;
 use std::sync::Arc;
 
 use crate::azure::{
-    Catalogue, Certainty, Change, Declaration, Declares, Finding, Item, Origin, RecordSet, Topology, ZoneKey, source,
+    Catalogue, Certainty, Change, Declaration, Declares, Finding, Item, Origin, RecordSet, ResourceId, Topology,
+    ZoneKey, source,
 };
 use crate::snapshot::{Before, Generation, Identity, Snapshot};
 use crate::zone::CompileError;
 use layers::{Layer, made_twice, within};
 
-pub use layers::{Aside, Layered, Locked, Why};
+pub use layers::{Aside, Layered, LayeredDeclaration, Locked, Why};
 
 /// A declared world and what is served of it.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct World {
     snapshot: Arc<Snapshot>,
     /// What of it no file declares.
     layer: Layer,
+    /// Whether it is certain that no finding is to be reported of it.
+    is_quiet: bool,
 }
 
 /// What a change has come to.
@@ -36,6 +39,15 @@ pub struct Applied {
     pub way: Way,
     /// What is legal but may not be meant, in the whole world; nothing is said where not all of it was looked at.
     pub warnings: Vec<Finding>,
+}
+
+/// What files declare otherwise than before.
+#[derive(Debug)]
+pub struct Redeclared {
+    /// The changes that they came to, by what each is about.
+    pub changes: Vec<Change>,
+    /// Whether it is certain that no finding is to be reported of the world. Otherwise it is to be derived as a whole to tell.
+    pub is_quiet: bool,
 }
 
 /// How it is found out what a change comes to.
@@ -87,7 +99,7 @@ impl World {
         identity: Identity,
     ) -> Result<Self, CompileError> {
         let world = Self::new(layered.topology, catalogue, identity)?;
-        Ok(Self { layer: layered.layer, ..world })
+        Ok(Self { layer: layered.layer, is_quiet: layered.is_quiet, ..world })
     }
 
     /// The world of a topology, of which files declare all.
@@ -101,7 +113,7 @@ impl World {
     ) -> Result<Self, CompileError> {
         let snapshot = Snapshot::compile_from(&mut topology, identity, Generation::FIRST, None)?;
         let layer = Layer::default();
-        Ok(Self { topology, catalogue: catalogue.into(), snapshot: Arc::new(snapshot), layer })
+        Ok(Self { topology, catalogue: catalogue.into(), snapshot: Arc::new(snapshot), layer, is_quiet: false })
     }
 
     /// What is served.
@@ -177,11 +189,14 @@ impl World {
         finish: impl FnOnce(Snapshot) -> Result<Snapshot, E>,
         commit: impl FnOnce() -> Result<(), E>,
     ) -> Result<Applied, E> {
-        if let Some(edited) = self.topology.edited(&changes, Certainty::Sound) {
+        let quiet = self.is_quiet.then(|| self.topology.edited(&changes, Certainty::Quiet)).flatten();
+        let is_quiet = quiet.is_some();
+        if let Some(edited) = quiet.or_else(|| self.topology.edited(&changes, Certainty::Sound)) {
             let snapshot = self.snapshot.edited(&self.topology, &edited);
             commit()?;
             self.snapshot = Arc::new(snapshot);
             self.topology.take(edited);
+            self.is_quiet = is_quiet;
             return Ok(Applied { way: Way::Edited, warnings: Vec::new() });
         }
         let finish = |snapshot| -> Result<_, E> {
@@ -192,10 +207,12 @@ impl World {
         let identity = self.snapshot.identity().clone();
         if let Some(topology) = self.topology.changed_in_part(&changes, &self.catalogue) {
             self.take(topology, identity, true, finish)?;
+            self.is_quiet = false;
             return Ok(Applied { way: Way::Derived, warnings: Vec::new() });
         }
         let (topology, warnings) = self.topology.changed(changes, &self.catalogue).map_err(Refused::Findings)?;
         self.take(topology, identity, true, finish)?;
+        self.is_quiet = warnings.is_empty();
         Ok(Applied { way: Way::Whole, warnings })
     }
 
@@ -270,8 +287,42 @@ impl World {
         finish: impl FnOnce(Snapshot) -> Result<Snapshot, E>,
     ) -> Result<(), E> {
         self.take(layered.topology, identity, false, finish)?;
-        (self.layer, self.catalogue) = (layered.layer, catalogue.into());
+        (self.layer, self.catalogue, self.is_quiet) = (layered.layer, catalogue.into(), layered.is_quiet);
         Ok(())
+    }
+
+    /// As [`World::replace`], by the changes that make what is declared what `next` declares: only what they touch is derived
+    /// and compiled again. `None`, and nothing has changed, where that does not do: for another catalogue or other settings that
+    /// all zones depend on, and for whatever is refused.
+    ///
+    /// # Errors
+    /// As for [`World::replace`].
+    pub fn redeclare<E: From<Refused>>(
+        &mut self,
+        next: &mut LayeredDeclaration,
+        catalogue: &Arc<Catalogue>,
+        identity: Identity,
+        listener_networks: Vec<Option<ResourceId>>,
+        finish: impl FnOnce(Snapshot) -> Result<Snapshot, E>,
+    ) -> Result<Option<Redeclared>, E> {
+        if !Arc::ptr_eq(catalogue, &self.catalogue) {
+            return Ok(None);
+        }
+        let Some(difference) = self.topology.difference(&next.declaration) else { return Ok(None) };
+        let (changes, is_reordered) = (&difference.changes, difference.is_reordered);
+        let topology = self.topology.redeclared(&mut next.declaration, changes, is_reordered, catalogue);
+        let Some(mut topology) = topology else { return Ok(None) };
+        let is_edit = || self.topology.edited(changes, Certainty::Quiet).is_some();
+        let is_quiet = self.is_quiet && difference.is_of_resources() && is_edit();
+        topology.set_listener_networks(listener_networks);
+        self.take(topology, identity, true, finish)?;
+        (self.layer, self.is_quiet) = (next.layer.clone(), is_quiet);
+        Ok(Some(Redeclared { changes: difference.changes, is_quiet }))
+    }
+
+    /// Whether it is certain that no finding is to be reported of the world.
+    pub fn is_quiet(&self) -> bool {
+        self.is_quiet
     }
 
     /// Whether a zone has this very record set.

@@ -65,7 +65,7 @@ pub(super) fn advise(
 }
 
 /// Reports records of a public zone, written by hand, whose addresses mean something within a network alone.
-fn private_addresses(zone: &ZoneContents, findings: &mut Vec<Finding>) {
+pub(in crate::azure) fn private_addresses(zone: &ZoneContents, findings: &mut Vec<Finding>) {
     let by_hand = zone.record_sets.values().filter(|set| set.writer == Writer::Person);
     for set in by_hand {
         if let Some(private) = addresses(set).find(|address| is_private(*address)) {

@@ -24,6 +24,7 @@ use super::mistakes::predicates::{holds_nothing, takes_away};
 use crate::codes::Code;
 use crate::dns::{Name, NameRef, RecordType, rdata};
 
+pub(super) use mistakes::private_addresses;
 pub(super) use record_sets::record_sets;
 
 /// Warnings about a topology that can be served.

@@ -20,7 +20,8 @@ pub(super) fn write(inventory: &Inventory, zones: &mut [ZoneContents], findings:
     let servers = &inventory.name_servers;
     let Some(first) = servers.first() else { return };
     let rdatas = Rdatas::new(RecordType::NS, servers.iter().map(|server| server.name.as_wire().into()).collect());
-    for zone in &mut *zones {
+    // What is known from before has them.
+    for zone in zones.iter_mut().filter(|zone| zone.compiled().is_none()) {
         let own = zone.record_sets.get(&(zone.apex.clone(), RecordType::NS));
         if own.is_none_or(|own| own.writer == Writer::Zone) {
             zone.insert(RecordSet {

@@ -126,6 +126,11 @@ impl ResourceGroup {
         &self.0.name
     }
 
+    /// Whether both are written in the same letters.
+    pub(in crate::azure) fn is_spelled_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.subscription == other.0.subscription && self.0.name == other.0.name
+    }
+
     /// The identity of a resource in the group. `resource_type` is a namespace and a type, such as
     /// `Microsoft.Network/virtualNetworks`; where more types follow, as in `Microsoft.Sql/servers/databases`, `name` has
     /// as many names, with slashes between them.
@@ -201,6 +206,14 @@ impl ResourceId {
     /// Whether both are one, in the same letters.
     pub(in crate::azure) fn is_one_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether both are written in the same letters.
+    pub(in crate::azure) fn is_spelled_as(&self, other: &Self) -> bool {
+        self.is_one_with(other)
+            || self.0.resource_type == other.0.resource_type
+                && self.0.names == other.0.names
+                && self.resource_group().is_spelled_as(other.resource_group())
     }
 
     /// Its resource group.

@@ -1,6 +1,7 @@
 //! The whole declared world, checked, with the records that the platform writes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::mem;
 use std::sync::Arc;
 
 use super::catalogue::Catalogue;
@@ -45,9 +46,11 @@ struct Since<'a> {
 impl<'a> Since<'a> {
     /// What is the same in the next world, whose endpoints have these addresses.
     fn known(&self, next: &Inventory, allocations: &Allocations) -> Known<'a> {
-        let is_same = !next.touches_public_side() && *allocations == self.last.allocations;
-        let public = self.last.zones.iter().filter(|zone| zone.scope == Scope::Public);
-        Known { private: self.zones.clone(), public: is_same.then(|| public.collect()) }
+        let public = || self.last.zones.iter().filter(|zone| zone.scope == Scope::Public);
+        let is_same = !next.touches_public_side()
+            && *allocations == self.last.allocations
+            && !public().any(|zone| next.has_name_server_in(&zone.apex));
+        Known { private: self.zones.clone(), public: is_same.then(|| public().collect()) }
     }
 }
 
@@ -119,27 +122,80 @@ impl Topology {
     /// The world after some changes, where record sets are only looked at in zones that the platform writes to or that a
     /// change is about. `None` where it is to be derived as a whole, as for all that is to be refused.
     pub(crate) fn changed_in_part(&self, changes: &[Change], catalogue: &Catalogue) -> Option<Self> {
-        if !self.inventory.name_servers.is_empty() || self.inventory.incomplete {
-            return None;
-        }
-        let about: HashSet<_> = changes.iter().filter_map(Change::zone).collect();
-        let zones = self.inventory.private_dns_zones.iter().zip(&self.zones);
-        let plain = zones.filter(|(zone, contents)| contents.is_plain() && !about.contains(&zone.id));
-        let mut known: HashMap<_, _> = plain.map(|(zone, contents)| (zone.id.clone(), contents)).collect();
+        let mut known = self.known_after(changes)?;
         let mut declaration = self.declaration_without(|zone| known.contains_key(zone));
         let mut changing = Changing::new(&mut declaration);
         changes.iter().try_for_each(|change| changing.change(change.clone()).ok())?;
         changing.finish();
-        let groups = declaration.private_endpoints.iter().flat_map(|endpoint| &endpoint.private_dns_zone_group);
-        let in_groups: HashSet<&ResourceId> = groups.map(|zone| &**zone).collect();
-        for zone in &mut declaration.private_dns_zones {
-            if (self.inventory.registers(zone) || in_groups.contains(&zone.id))
-                && let Some(contents) = known.remove(&zone.id)
-            {
+        for at in self.written_to(&declaration) {
+            let zone = &mut declaration.private_dns_zones[at];
+            if let Some(contents) = known.remove(&zone.id) {
                 zone.record_sets = contents.by_hand();
             }
         }
-        let since = Since { last: self, touched: Touched::new(changes), zones: known };
+        self.derived_in_part(declaration, known, Touched::new(changes), catalogue)
+    }
+
+    /// The world of another declaration, which these changes make of this one's, but for the order of endpoints and machines
+    /// where that is another. Record sets are only looked at as for [`Topology::changed_in_part`], and `None` is returned for the
+    /// same reasons.
+    pub(crate) fn redeclared(
+        &self,
+        next: &mut Declaration,
+        changes: &[Change],
+        is_reordered: bool,
+        catalogue: &Catalogue,
+    ) -> Option<Self> {
+        let mut known = self.known_after(changes)?;
+        for at in self.written_to(next) {
+            known.remove(&next.private_dns_zones[at].id);
+        }
+        // What need not be looked at need not be copied either.
+        let mut left_out = Vec::new();
+        for (at, zone) in next.private_dns_zones.iter_mut().enumerate() {
+            if known.contains_key(&zone.id) {
+                left_out.push((at, mem::take(&mut zone.record_sets)));
+            }
+        }
+        let part = next.clone();
+        for (at, record_sets) in left_out {
+            next.private_dns_zones[at].record_sets = record_sets;
+        }
+        let touched = Touched::new(changes).and_order(is_reordered);
+        self.derived_in_part(part, known, touched, catalogue)
+    }
+
+    /// The private zones whose record sets neither some changes are about nor the platform has to do with. `None` where all
+    /// zones are to be looked at.
+    fn known_after(&self, changes: &[Change]) -> Option<HashMap<ResourceId, &ZoneContents>> {
+        if self.inventory.incomplete {
+            return None;
+        }
+        let about: HashSet<_> = changes.iter().filter_map(Change::zone).collect();
+        let zones = self.inventory.private_dns_zones.iter().zip(&self.zones);
+        let known = zones.filter(|(zone, contents)| {
+            contents.is_plain() && !about.contains(&zone.id) && !self.inventory.has_name_server_in(&contents.apex)
+        });
+        Some(known.map(|(zone, contents)| (zone.id.clone(), contents)).collect())
+    }
+
+    /// The places of the zones of another declaration that the platform writes to.
+    fn written_to(&self, next: &Declaration) -> Vec<usize> {
+        let groups = next.private_endpoints.iter().flat_map(|endpoint| &endpoint.private_dns_zone_group);
+        let in_groups: HashSet<&ResourceId> = groups.map(|zone| &**zone).collect();
+        let is_written_to = |zone: &PrivateDnsZone| self.inventory.registers(zone) || in_groups.contains(&zone.id);
+        let zones = next.private_dns_zones.iter().enumerate();
+        zones.filter(|(_, zone)| is_written_to(zone)).map(|(at, _)| at).collect()
+    }
+
+    fn derived_in_part(
+        &self,
+        declaration: Declaration,
+        known: HashMap<ResourceId, &ZoneContents>,
+        touched: Touched,
+        catalogue: &Catalogue,
+    ) -> Option<Self> {
+        let since = Since { last: self, touched, zones: known };
         let (topology, _) = Self::derived(declaration, catalogue, Some(since)).ok()?;
         let topology = Self { listener_networks: self.listener_networks.clone(), ..topology };
         (topology.limits() == self.limits()).then_some(topology)
@@ -323,10 +379,9 @@ impl Topology {
         self.inventory.zone(id).map(|(at, _)| at)
     }
 
-    /// Whether a zone has the very list of links that one of another topology has.
+    /// Whether a zone has the links that it has in another topology, from which some changes led here.
     pub(crate) fn has_links_of(&self, zone: usize, other: &Self, others_zone: usize) -> bool {
-        let (own, others) = (&self.private_zones()[zone], &other.private_zones()[others_zone]);
-        own.virtual_network_links.is_one_with(&others.virtual_network_links)
+        self.inventory.has_links_of(zone, &other.inventory, others_zone)
     }
 
     /// Whether the networks of another topology are these, in the same order, and are called the same.

@@ -83,16 +83,16 @@ pub(super) struct Endpoint {
 
 /// Reads endpoints, their zone groups and those of Grafana.
 pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks, zones: &mut Zones) -> Vec<Endpoint> {
-    let world = estate.world;
+    let resources = estate.resources;
     let owned = interfaces_by_owner(estate, "privateEndpoint");
     let mut groups: HashMap<ResourceId, Vec<&Joined>> = HashMap::new();
-    for group in world.of_kind("microsoft.network/privateendpoints/privatednszonegroups") {
+    for group in resources.of_kind("microsoft.network/privateendpoints/privatednszonegroups") {
         if let Some(endpoint) = group.id.parent() {
             groups.entry(endpoint).or_default().push(group);
         }
     }
     let mut names: HashMap<String, usize> = HashMap::new();
-    for endpoint in world.of_kind("microsoft.network/privateendpoints") {
+    for endpoint in resources.of_kind("microsoft.network/privateendpoints") {
         *names.entry(endpoint.id.name().to_ascii_lowercase()).or_default() += 1;
     }
     let mut endpoints = Vec::new();
@@ -101,7 +101,7 @@ pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks, zones: &
         let sets = sets.into_iter().map(|(zone, set)| (zone.clone(), Metadata::new(zone, set))).collect();
         of_metadata.insert(creator, sets);
     }
-    for resource in world.of_kind("microsoft.network/privateendpoints") {
+    for resource in resources.of_kind("microsoft.network/privateendpoints") {
         let of_endpoint = groups.remove(&resource.id).unwrap_or_default();
         match endpoint(estate, networks, resource) {
             Ok(mut endpoint) => {
@@ -136,7 +136,7 @@ pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks, zones: &
         let what = format!("zone group {}", group.id.names());
         estate.leave_out(&group.places[0], what, "its private endpoint is in none of the files");
     }
-    for resource in world.of_kind("microsoft.dashboard/grafana/managedprivateendpoints") {
+    for resource in resources.of_kind("microsoft.dashboard/grafana/managedprivateendpoints") {
         match managed(estate, networks, resource) {
             Ok(endpoint) => endpoints.push(endpoint),
             Err(why) => {

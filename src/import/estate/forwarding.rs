@@ -34,17 +34,17 @@ struct Parent {
 
 impl Forwarding {
     pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks) -> Self {
-        let world = estate.world;
+        let resources = estate.resources;
         let mut parents = Vec::new();
         for (kind, is_policy) in [(RULESET, false), (POLICY, true)] {
-            for resource in world.of_kind(kind) {
+            for resource in resources.of_kind(kind) {
                 let (id, places) = (resource.id.clone(), resource.places.clone());
                 parents.push(Parent { id, places, is_policy, links: Vec::new(), rules: Vec::new() });
             }
         }
         let numbered = parents.iter().enumerate().map(|(number, parent): (usize, &Parent)| (parent.id.clone(), number));
         let mut forwarding = Self { by_id: numbered.collect(), parents };
-        for resource in &world.resources {
+        for resource in &resources.all {
             let Some((kind, child)) = resource.kind.rsplit_once('/') else { continue };
             if kind != RULESET && kind != POLICY {
                 continue;
@@ -177,7 +177,7 @@ fn security_rule(estate: &mut Estate<'_>, resource: &Joined) -> Result<Vec<(&'st
     for domain_list in elements(body, "dnsResolverDomainLists") {
         let id = estate.reference(resource, "domain list", text(domain_list, "id"));
         let id = id.ok_or("one of its domain lists is not told")?;
-        let known = estate.world.get(&id);
+        let known = estate.resources.get(&id);
         let known = known.ok_or_else(|| format!("its domain list {} is in none of the files", id.names()))?;
         domains.extend(texts(&known.body, "domains"));
     }

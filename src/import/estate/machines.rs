@@ -33,17 +33,17 @@ struct Interface {
 }
 
 pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks) -> Vec<Machine> {
-    let world = estate.world;
+    let resources = estate.resources;
     let owned = interfaces_by_owner(estate, "virtualMachine");
     let mut machines = Vec::new();
-    for machine in world.of_kind("microsoft.compute/virtualmachines") {
+    for machine in resources.of_kind("microsoft.compute/virtualmachines") {
         let place = &machine.places[0];
         let profile = get(&machine.body, "networkProfile");
         let named = profile.map_or(&[][..], |profile| elements(profile, "networkInterfaces"));
         let mut found: Vec<(&Joined, bool)> = Vec::new();
         for interface in named {
             let Some(id) = estate.reference(machine, "network interface", text(interface, "id")) else { continue };
-            match world.get(&id) {
+            match resources.get(&id) {
                 Some(joined) => found.push((joined, flag(interface, "primary").unwrap_or(false))),
                 None => {
                     estate.leave_out(place, id.names(), "this network interface of the machine is in none of the files")

@@ -10,7 +10,7 @@ mod zones;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::join::{Joined, World, parse};
+use super::join::{Joined, Resources, parse};
 use super::toml::{Toml, quoted};
 use super::{Import, LeftOut, Mistake, Options, Place};
 use crate::azure::{Catalogue, Directory, Kind, ResourceGroup, ResourceId, Subscription};
@@ -64,7 +64,7 @@ const MOST_IN_HEAD: usize = 100;
 
 /// What is common to all parts of one import.
 struct Estate<'a> {
-    world: &'a World,
+    resources: &'a Resources,
     catalogue: &'a Catalogue,
     options: &'a Options,
     /// Every resource that the text declares, and those that another file declares beside it.
@@ -85,12 +85,12 @@ struct Estate<'a> {
 /// # Errors
 /// Options that mean nothing here.
 pub(super) fn write(
-    world: &World,
+    resources: &Resources,
     files: &[Arc<str>],
     options: &Options,
     catalogue: &Catalogue,
 ) -> Result<Import, Vec<Mistake>> {
-    let subscription = options.beside.is_none().then(|| most_frequent_subscription(world));
+    let subscription = options.beside.is_none().then(|| most_frequent_subscription(resources));
     let default = match (&options.beside, &subscription) {
         (Some(beside), _) => beside.default.clone(),
         (None, subscription) => {
@@ -99,17 +99,17 @@ pub(super) fn write(
         }
     };
     let mut estate = Estate {
-        world,
+        resources,
         catalogue,
         options,
         directory: Directory::new(default),
         subscription,
-        left_out: world.left_out.clone(),
-        notes: world.notes.clone(),
+        left_out: resources.left_out.clone(),
+        notes: resources.notes.clone(),
         unknown: Vec::new(),
         doubts: Vec::new(),
         beside: options.beside.iter().flat_map(|beside| &beside.declared).collect(),
-        passed_over: world.passed_over.clone(),
+        passed_over: resources.passed_over.clone(),
     };
     for id in options.beside.iter().flat_map(|beside| &beside.declared) {
         estate.directory.insert(id);
@@ -242,7 +242,7 @@ impl<'a> Estate<'a> {
     /// Counts the resources that nothing here reads.
     fn count_others(&mut self) {
         let types = types(self.catalogue);
-        for resource in &self.world.resources {
+        for resource in &self.resources.all {
             if !types.contains(&resource.kind) {
                 *self.passed_over.entry(resource.id.resource_type().to_owned()).or_default() += 1;
             }
@@ -263,9 +263,9 @@ fn heading(title: &str, toml: &mut Toml) {
 }
 
 /// The subscription that most resources are in.
-fn most_frequent_subscription(world: &World) -> Subscription {
+fn most_frequent_subscription(resources: &Resources) -> Subscription {
     let mut counts: HashMap<String, (usize, &Subscription)> = HashMap::new();
-    for resource in &world.resources {
+    for resource in &resources.all {
         let subscription = resource.id.resource_group().subscription();
         counts.entry(subscription.to_string().to_ascii_lowercase()).or_insert((0, subscription)).0 += 1;
     }

@@ -45,9 +45,9 @@ struct Subnet {
 impl Networks {
     /// Reads networks, subnets and inbound endpoints of resolvers.
     pub(super) fn collect(estate: &mut Estate<'_>) -> Result<Self, Vec<Mistake>> {
-        let world = estate.world;
+        let resources = estate.resources;
         let mut networks = Self { networks: Vec::new(), by_id: HashMap::new() };
-        for resource in world.of_kind("microsoft.network/virtualnetworks") {
+        for resource in resources.of_kind("microsoft.network/virtualnetworks") {
             let space = get(&resource.body, "addressSpace").map(|space| texts(space, "addressPrefixes"));
             let (space, wrong): (Vec<_>, Vec<_>) =
                 space.unwrap_or_default().into_iter().partition(|prefix| prefix.parse::<IpNet>().is_ok());
@@ -87,7 +87,7 @@ impl Networks {
     }
 
     fn subnets(&mut self, estate: &mut Estate<'_>) {
-        for resource in estate.world.of_kind("microsoft.network/virtualnetworks/subnets") {
+        for resource in estate.resources.of_kind("microsoft.network/virtualnetworks/subnets") {
             let place = &resource.places[0];
             let mut prefixes = texts(&resource.body, "addressPrefixes");
             prefixes.extend(texts(&resource.body, "addressPrefix"));
@@ -119,12 +119,12 @@ impl Networks {
 
     /// Inbound endpoints of private resolvers belong to the network of their subnet.
     fn inbound_endpoints(&mut self, estate: &mut Estate<'_>) {
-        for endpoint in estate.world.of_kind("microsoft.network/dnsresolvers/inboundendpoints") {
+        for endpoint in estate.resources.of_kind("microsoft.network/dnsresolvers/inboundendpoints") {
             let place = &endpoint.places[0];
             for configuration in elements(&endpoint.body, "ipConfigurations") {
                 let of_subnet = subnet_of(estate, endpoint, configuration).map(|(network, _)| network);
                 let network = of_subnet.or_else(|| {
-                    let resolver = estate.world.get(&endpoint.id.parent()?)?;
+                    let resolver = estate.resources.get(&endpoint.id.parent()?)?;
                     estate.reference(resolver, "network", reference(&resolver.body, "virtualNetwork"))
                 });
                 let what = format!("inbound endpoint {}", endpoint.id.names());
@@ -339,7 +339,7 @@ pub(super) fn interface_addresses(interface: &Joined) -> Vec<IpAddr> {
 /// Endpoints by the interfaces that they own.
 pub(super) fn interfaces_by_owner<'a>(estate: &Estate<'a>, owner: &str) -> BTreeMap<ResourceId, Vec<&'a Joined>> {
     let mut owned: BTreeMap<ResourceId, Vec<&Joined>> = BTreeMap::new();
-    for interface in estate.world.of_kind("microsoft.network/networkinterfaces") {
+    for interface in estate.resources.of_kind("microsoft.network/networkinterfaces") {
         let subscription = interface.id.resource_group().subscription().to_string();
         let id = reference(&interface.body, owner).and_then(|id| super::parse(id, &subscription).ok());
         if let Some(id) = id {

@@ -74,8 +74,8 @@ impl Zones {
     /// Reads zones; record sets that were registered for one of the machines follow from that.
     pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks, machines: &HashSet<String>) -> Self {
         let mut zones = Self { zones: Vec::new(), by_id: HashMap::new() };
-        let world = estate.world;
-        for resource in world.of_kind("microsoft.network/privatednszones") {
+        let resources = estate.resources;
+        for resource in resources.of_kind("microsoft.network/privatednszones") {
             if resource.id.name().parse::<Name>().is_err() {
                 estate.leave_out(&resource.places[0], resource.id.name(), "its name is not a domain name");
                 continue;
@@ -83,7 +83,7 @@ impl Zones {
             let number = zones.insert(&resource.id, resource.places.clone(), true);
             zones.zones[number].file = resource.extra.get("file").and_then(Value::as_str).map(str::to_owned);
         }
-        for resource in world.of_kind("microsoft.network/privatednszones/virtualnetworklinks") {
+        for resource in resources.of_kind("microsoft.network/privatednszones/virtualnetworklinks") {
             let network = reference(&resource.body, "virtualNetwork");
             let place = &resource.places[0];
             let what = format!("link {}", resource.id.names());
@@ -119,7 +119,7 @@ impl Zones {
                 place: place.clone(),
             });
         }
-        for resource in &world.resources {
+        for resource in &resources.all {
             let Some(rtype) = resource.kind.strip_prefix("microsoft.network/privatednszones/") else { continue };
             if rtype == "virtualnetworklinks" {
                 continue;

@@ -6,21 +6,21 @@ use super::super::{Place, unknown};
 use super::collected::{Collected, Said, Standing};
 use super::instance::{Instance, elements};
 use super::values::{Body, Values, fill};
-use super::{Outcome, arm_id, service};
+use super::{Translation, arm_id, service};
 
 /// Adds what an instance says.
-pub(super) fn add(instance: &Instance<'_>, place: &Place, collected: &mut Collected) -> Outcome {
+pub(super) fn add(instance: &Instance<'_>, place: &Place, collected: &mut Collected) -> Translation {
     let values = instance.values();
     let standing = match (instance.kind, instance.managed) {
         ("azapi_resource", true) => Standing::Managed,
         ("azapi_resource", false) => Standing::Data,
         ("azapi_update_resource", true) => Standing::Aside,
         ("azapi_resource_list", false) => return list(values, place, collected),
-        _ => return Outcome::NotNeeded,
+        _ => return Translation::NotNeeded,
     };
     let kind = values.get("type").text().and_then(|kind| kind.split('@').next()).unwrap_or_default();
     if !is_needed(kind) {
-        return Outcome::NotNeeded;
+        return Translation::NotNeeded;
     }
     // An `azapi_update_resource` has the ID of what it updates in both.
     let id =
@@ -33,30 +33,30 @@ pub(super) fn add(instance: &Instance<'_>, place: &Place, collected: &mut Collec
             }
             None => "it has no `id`".to_owned(),
         };
-        return Outcome::LeftOut(why);
+        return Translation::LeftOut(why);
     };
     let (body, mut whole) = match (object(values.get("body")), object(values.get("output"))) {
         (Ok(body), Ok(output)) => (body, output),
-        (Err(why), _) | (_, Err(why)) => return Outcome::LeftOut(why),
+        (Err(why), _) | (_, Err(why)) => return Translation::LeftOut(why),
     };
     // What the service has answered counts: it has what Azure added.
     fill(&mut whole, body);
     let location = values.get("location").text().map(str::to_owned);
     collected.add(id, standing, said(kind, &whole, location), place);
-    Outcome::Added
+    Translation::Added
 }
 
 /// Adds each element of a list, of which `output` is the whole page if the configuration asked for it.
-fn list(values: Values<'_>, place: &Place, collected: &mut Collected) -> Outcome {
-    let Ok(output) = object(values.get("output")) else { return Outcome::NotNeeded };
-    let mut outcome = Outcome::NotNeeded;
+fn list(values: Values<'_>, place: &Place, collected: &mut Collected) -> Translation {
+    let Ok(output) = object(values.get("output")) else { return Translation::NotNeeded };
+    let mut translation = Translation::NotNeeded;
     for resource in elements(&output["value"]) {
         let Some(id) = resource["id"].as_str() else { continue };
         let Some(kind) = arm_id::kind(id).filter(|kind| is_needed(kind)) else { continue };
         collected.add(id, Standing::Data, said(&kind, resource, None), place);
-        outcome = Outcome::Added;
+        translation = Translation::Added;
     }
-    outcome
+    translation
 }
 
 /// A body: an object, or a text that holds one (azapi 1). What is sensitive or known only later stays a note.

@@ -6,7 +6,7 @@ use super::super::Place;
 use super::collected::{Collected, Said, Standing};
 use super::instance::Instance;
 use super::values::Values;
-use super::{Outcome, arm_id, dns, endpoint, network, resolver, service};
+use super::{Translation, arm_id, dns, endpoint, network, resolver, service};
 
 /// How the ID of a resource is made up, where Azure has not yet given it one.
 #[derive(Clone, Copy)]
@@ -169,7 +169,7 @@ pub(super) fn identity(terraform: &str) -> Option<Identity> {
 }
 
 /// Adds what an instance says.
-pub(super) fn add(instance: &Instance<'_>, place: &Place, collected: &mut Collected) -> Outcome {
+pub(super) fn add(instance: &Instance<'_>, place: &Place, collected: &mut Collected) -> Translation {
     let values = instance.values();
     let standing = if instance.managed { Standing::Managed } else { Standing::Data };
     match instance.kind {
@@ -177,15 +177,15 @@ pub(super) fn add(instance: &Instance<'_>, place: &Place, collected: &mut Collec
             return aside(values.get("virtual_network_id"), network::dns_servers(values), place, collected);
         }
         "azurerm_private_endpoint_connection" => {
-            let Some(id) = values.get("id").text() else { return Outcome::NotNeeded };
+            let Some(id) = values.get("id").text() else { return Translation::NotNeeded };
             endpoint::add_interface(id, values, place, collected);
-            return Outcome::Added;
+            return Translation::Added;
         }
         "azurerm_resource_group_template_deployment"
         | "azurerm_subscription_template_deployment"
         | "azurerm_template_deployment" => {
             let why = "what its template deploys is not in the state: import the template too, or what `az` prints of the resources";
-            return Outcome::LeftOut(why.to_owned());
+            return Translation::LeftOut(why.to_owned());
         }
         _ => {}
     }
@@ -193,12 +193,12 @@ pub(super) fn add(instance: &Instance<'_>, place: &Place, collected: &mut Collec
     let id = values.get("id");
     let Some((id, kind)) = id.text().and_then(|id| Some((id, arm_id::kind(id)?))) else {
         return match (known.is_some() || service.is_some(), id.json()) {
-            (false, _) => Outcome::NotNeeded,
-            (true, None) => Outcome::LeftOut("it has no `id`".to_owned()),
-            (true, Some(Value::String(_))) => Outcome::LeftOut("its `id` is no ID of a resource".to_owned()),
+            (false, _) => Translation::NotNeeded,
+            (true, None) => Translation::LeftOut("it has no `id`".to_owned()),
+            (true, Some(Value::String(_))) => Translation::LeftOut("its `id` is no ID of a resource".to_owned()),
             (true, Some(not_told)) => {
                 let why = super::super::why_unknown(&not_told).unwrap_or("no text");
-                Outcome::LeftOut(match values.get("name").is_unknown() {
+                Translation::LeftOut(match values.get("name").is_unknown() {
                     true => format!("its `name` is {why}"),
                     false => format!("its `id` is {why}, and nothing tells what it is made of"),
                 })
@@ -230,15 +230,15 @@ pub(super) fn add(instance: &Instance<'_>, place: &Place, collected: &mut Collec
         let said = Said { location, properties: Value::Object(serde_json::Map::new()), ..Said::default() };
         collected.add(id, if instance.managed { Standing::Aside } else { Standing::Data }, said, place);
     } else {
-        return Outcome::NotNeeded;
+        return Translation::NotNeeded;
     }
-    Outcome::Added
+    Translation::Added
 }
 
 /// Adds what a resource says of another one.
-fn aside(target: Values<'_>, said: Said, place: &Place, collected: &mut Collected) -> Outcome {
+fn aside(target: Values<'_>, said: Said, place: &Place, collected: &mut Collected) -> Translation {
     match target.text() {
-        Some(id) if collected.add(id, Standing::Aside, said, place) => Outcome::Added,
-        _ => Outcome::LeftOut("the resource that it is about is not known".to_owned()),
+        Some(id) if collected.add(id, Standing::Aside, said, place) => Translation::Added,
+        _ => Translation::LeftOut("the resource that it is about is not known".to_owned()),
     }
 }

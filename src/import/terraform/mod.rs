@@ -92,20 +92,20 @@ fn check_format(version: &Value) -> Result<(), Refusal> {
 /// Adds what an instance says to the resources.
 fn add(instance: &Instance<'_>, file: &Arc<str>, collected: &mut Collected, read: &mut Read) {
     let place = Place::new(file, instance.address.as_str());
-    let outcome = if instance.kind.starts_with("azapi_") {
+    let translation = if instance.kind.starts_with("azapi_") {
         azapi::add(instance, &place, collected)
     } else {
         azurerm::add(instance, &place, collected)
     };
-    match outcome {
-        Outcome::Added => {}
-        Outcome::NotNeeded => read.pass_over(instance.kind),
-        Outcome::LeftOut(why) => read.leave_out(place, instance.kind, why),
+    match translation {
+        Translation::Added => {}
+        Translation::NotNeeded => read.pass_over(instance.kind),
+        Translation::LeftOut(why) => read.leave_out(place, instance.kind, why),
     }
 }
 
 /// What became of an instance.
-enum Outcome {
+enum Translation {
     Added,
     NotNeeded,
     LeftOut(String),

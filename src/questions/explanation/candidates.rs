@@ -6,7 +6,7 @@ use super::{Asked, network_of};
 use crate::azure::{self, NetworkId, Scope, ZoneContents};
 use crate::dns::{Name, NameRef};
 use crate::trail::{Destination, Hop, ResolutionPolicy, Step};
-use crate::view::ZoneId;
+use crate::view::LinkedZone;
 
 /// What could have answered for a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -82,13 +82,12 @@ pub(super) fn candidates(world: &Asked, hop: &Hop) -> Vec<Candidate> {
         candidates.extend(private_zones(world, network, hop));
         candidates.extend(forwarding_rules(world, network, hop));
     }
-    if let Some(linked) = snapshot.internal_zone(hop.view, &folded) {
-        let contents = &topology.zones()[linked.zone.index()];
+    let contents = |linked: LinkedZone| snapshot.place_of(linked.zone).map(|place| &topology.zones()[place]);
+    if let Some(contents) = snapshot.internal_zone(hop.view, &folded).and_then(contents) {
         let is_chosen = has(&|step| matches!(step, Step::InternalZone { .. }));
         candidates.push(of_zone(CandidateKind::InternalZone, contents, name, is_chosen));
     }
-    if let Some(linked) = snapshot.public_zone(&folded) {
-        let contents = &topology.zones()[linked.zone.index()];
+    if let Some(contents) = snapshot.public_zone(&folded).and_then(contents) {
         let is_chosen = has(&|step| matches!(step, Step::PublicZone { .. }));
         candidates.push(of_zone(CandidateKind::PublicZone, contents, name, is_chosen));
     }
@@ -144,7 +143,7 @@ fn private_zones(world: &Asked, network: NetworkId, hop: &Hop) -> Vec<Candidate>
         }
         let policy = links.get(network);
         let kind = if policy.is_some() { CandidateKind::LinkedZone } else { CandidateKind::ZoneOfOthers };
-        let is_chosen = chosen == Some(ZoneId::new(at));
+        let is_chosen = chosen == Some(world.snapshot.zone_at(at));
         let candidate = Candidate {
             resource_group: Some(id.resource_group().name().to_owned()),
             linked_to: links.networks().map(|network| topology.network_label(network).to_owned()).collect(),

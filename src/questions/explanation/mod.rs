@@ -155,8 +155,7 @@ fn explained(world: &Asked, place: &dyn Fn(Origin) -> String, mut hop: Hop) -> E
             | Step::InternalZone { zone: chosen }
             | Step::PublicZone { zone: chosen } => zone = Some(chosen.number),
             Step::Found(record) => {
-                // Zones of the snapshot have the numbers that they have in the topology.
-                let contents = zone.and_then(|zone| world.topology.zones().get(zone.index()));
+                let contents = zone.and_then(|zone| world.topology.zones().get(world.snapshot.place_of(zone)?));
                 if let Some(set) = contents.and_then(|contents| contents.record_sets.get(&record.key)) {
                     (record.writer, record.place) = (Some(WriterOf::from(&set.writer)), Some(place(set.origin)));
                 }

@@ -62,10 +62,10 @@ impl Services {
 
     /// Resources of the catalogue's types that the files describe.
     fn described(&mut self, estate: &mut Estate<'_>, networks: &mut Networks) {
-        let world = estate.world;
+        let resources = estate.resources;
         let types: HashSet<_> =
             estate.catalogue.services().iter().map(|service| service.resource_type.to_ascii_lowercase()).collect();
-        for resource in world.resources.iter().filter(|resource| types.contains(&resource.kind)) {
+        for resource in resources.all.iter().filter(|resource| types.contains(&resource.kind)) {
             let region = resource.location.as_deref().and_then(|location| estate.catalogue.region(location));
             let mut draft = Draft::new(resource.id.clone(), region.unwrap_or_default(), resource.places.clone());
             draft.is_described = true;
@@ -97,7 +97,7 @@ impl Services {
     }
 
     fn private_link_services(&mut self, estate: &mut Estate<'_>) {
-        for resource in estate.world.of_kind("microsoft.network/privatelinkservices") {
+        for resource in estate.resources.of_kind("microsoft.network/privatelinkservices") {
             let alias = text(&resource.body, "alias");
             let region = resource.location.as_deref().and_then(|location| estate.catalogue.region(location));
             match (alias, region) {
@@ -118,7 +118,7 @@ impl Services {
 
     /// What private link scopes hold.
     fn scoped(&mut self, estate: &mut Estate<'_>, endpoints: &[Endpoint]) {
-        for child in estate.world.of_kind("microsoft.insights/privatelinkscopes/scopedresources") {
+        for child in estate.resources.of_kind("microsoft.insights/privatelinkscopes/scopedresources") {
             let linked = text(&child.body, "linkedResourceId");
             let (Some(scope), Some(linked)) = (child.id.parent(), estate.reference(child, "linked resource", linked))
             else {
@@ -393,7 +393,7 @@ fn by_hand_set(endpoint: &Endpoint, name: &str, rtype: &str, addresses: &[String
 /// The region that most resources of the files are in.
 fn most_frequent_region(estate: &Estate<'_>) -> Option<String> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
-    let locations = estate.world.resources.iter().filter_map(|resource| resource.location.as_deref());
+    let locations = estate.resources.all.iter().filter_map(|resource| resource.location.as_deref());
     for region in locations.filter_map(|location| estate.catalogue.region(location)) {
         *counts.entry(region).or_default() += 1;
     }

@@ -38,7 +38,7 @@ pub(in crate::import::estate) fn target_of(
     }
     let id = estate.reference(from, "target", Some(target)).ok_or("the ID of its target cannot be read")?;
     if id.is_of_type(types::PRIVATE_LINK_SERVICE) {
-        return match estate.world.get(&id).map(|service| text(&service.body, "alias").is_some()) {
+        return match estate.resources.get(&id).map(|service| text(&service.body, "alias").is_some()) {
             Some(true) => Ok(Target::Service(id)),
             _ if estate.is_declared_beside(&id) => Ok(Target::Service(id)),
             _ => Err(format!("its private link service {} is in none of the files", id.names())),
@@ -76,20 +76,20 @@ pub(in crate::import::estate) fn interface_evidence(interface: &Joined) -> Vec<E
 
 /// The interface that an endpoint's `networkInterfaces` names.
 pub(in crate::import::estate) fn named_interfaces<'a>(estate: &mut Estate<'a>, endpoint: &Joined) -> Vec<&'a Joined> {
-    let world = estate.world;
+    let resources = estate.resources;
     let named = crate::import::value::list(&endpoint.body, "networkInterfaces").iter();
     let ids: Vec<_> = named.filter_map(|interface| text(interface, "id").map(str::to_owned)).collect();
     let mut found: Vec<&Joined> = Vec::new();
     for id in ids {
         let id = estate.reference(endpoint, "network interface", Some(&id));
-        found.extend(id.and_then(|id| world.get(&id)));
+        found.extend(id.and_then(|id| resources.get(&id)));
     }
     // A template names it in another way.
     if let Some(name) = text(&endpoint.body, "customNetworkInterfaceName")
         && found.is_empty()
     {
         let id = endpoint.id.resource_group().resource(types::NETWORK_INTERFACE, name).ok();
-        found.extend(id.and_then(|id| world.get(&id)));
+        found.extend(id.and_then(|id| resources.get(&id)));
     }
     found
 }
