@@ -41,6 +41,7 @@ mod parallel;
 pub mod questions;
 pub mod resolve;
 pub mod respond;
+pub mod sandbox;
 pub mod server;
 pub mod snapshot;
 pub mod state;

@@ -99,6 +99,8 @@ impl TestServer {
             settings.metrics = None;
             settings.dnstap = None;
             settings.control_socket = None;
+            settings.sandbox = false;
+            settings.user = None;
             settings.udp_workers = settings.udp_workers.or(NonZero::new(1));
         });
         let (control, _) = started.map_err(load_error)?;

@@ -272,6 +272,10 @@ pub(super) fn mend(error: &io::Error, not_found: &'static str) -> &'static str {
         io::ErrorKind::InvalidData => "save the file as UTF-8 text",
         io::ErrorKind::IsADirectory => "name a file, not a folder",
         io::ErrorKind::FileTooLarge => "name another file, or one with less in it",
+        io::ErrorKind::PermissionDenied if crate::sandbox::refuses() => {
+            "let the user that the program runs as read the file; the sandbox has it read in folders alone of which it has read \
+             files at its start: move the file to one of them, or have a new process take over (vnetdns control replace)"
+        }
         io::ErrorKind::PermissionDenied => "let the user that the program runs as read the file",
         _ => "name another file",
     }

@@ -4,6 +4,8 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
+use crate::sandbox;
+
 /// Most octets of a file that says it has none, as the files of /proc do.
 const MAX_UNSAID: u64 = 1 << 20;
 
@@ -31,6 +33,7 @@ impl RegularFile {
         // The path may name another file by now.
         let metadata = file.metadata()?;
         check(&metadata)?;
+        sandbox::note(path);
         Ok(Self { file, metadata })
     }
 

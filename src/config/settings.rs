@@ -38,6 +38,12 @@ pub struct ServerSettings {
     pub designated_resolvers: bool,
     /// The socket by which the server's user asks and steers it; without it nobody does.
     pub control_socket: Option<PathBuf>,
+    /// The user that a server becomes which root has started, by name or number; without it it stays who it is.
+    pub user: Option<String>,
+    /// Whether that user may take ports below 1024 at a reload.
+    pub keep_bind_capability: bool,
+    /// Whether the kernel refuses the server what it does not need: see [`sandbox`](crate::sandbox).
+    pub sandbox: bool,
     /// The folder of what clients write; without it nothing is kept, and nobody can write.
     pub state: Option<PathBuf>,
     /// Where metrics and health are shown; without it nowhere.
@@ -379,6 +385,9 @@ impl Default for ServerSettings {
             tcp_idle_timeout: Duration::from_secs(10),
             designated_resolvers: false,
             control_socket: None,
+            user: None,
+            keep_bind_capability: false,
+            sandbox: false,
             state: None,
             metrics: None,
             dnstap: None,

@@ -6,6 +6,7 @@ mod reload;
 mod retire;
 mod writer;
 
+use std::error::Error;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +25,6 @@ use crate::config::{
 use crate::dns::CookieSecrets;
 use crate::observe::Metrics;
 use crate::snapshot::{Counts, Designation, Generation, Identity, Published, Snapshot};
-use crate::state::{OpenError, StoreError};
 use crate::view::{Belonging, ListenerId};
 use crate::world::{Applied, Refused, World};
 use crate::zone::CompileError;
@@ -88,9 +88,6 @@ pub enum LoadError {
     /// It is too large.
     #[error("it cannot be served")]
     Refused(#[from] Refused),
-    /// What clients have made cannot be read.
-    #[error(transparent)]
-    State(#[from] StateError),
     /// Too many inbound endpoints have lost their networks since the start.
     #[error(
         "{0} addresses were inbound endpoints since the start and are none any more, {MAX_GONE} are the most: restart to \
@@ -103,16 +100,18 @@ pub enum LoadError {
     /// The system gives no random numbers.
     #[error("no secret can be made for DNS cookies; set cookie_secret_file")]
     Random(#[source] getrandom::Error),
+    /// What a server needs beside its configuration is not to be had.
+    #[error(transparent)]
+    Needed(Box<dyn Error + Send + Sync>),
 }
 
-/// The state cannot be opened or read.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each says what it is")]
-pub enum StateError {
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error(transparent)]
-    Read(#[from] StoreError),
+/// What a server begins with beside its configuration.
+#[derive(Debug, Default)]
+pub struct Beginning {
+    /// The changes that clients have made, one after the other.
+    pub made: Vec<Change>,
+    /// What cookies are signed with where the configuration has no secret: that of the server that is replaced.
+    pub cookie_secret: Option<CookieSecrets>,
 }
 
 /// What was published.
@@ -192,10 +191,11 @@ impl Control {
         made: Vec<Change>,
         adjust: impl Fn(&mut ServerSettings) + Send + Sync + 'static,
     ) -> Result<(Self, Loaded), LoadError> {
-        Self::start_from(files, on_loopback, adjust, |_| Ok(made))
+        Self::start_from(files, on_loopback, adjust, |_| Ok(Beginning { made, cookie_secret: None }))
     }
 
-    /// As [`Control::start_with`]; `made` tells what clients have made, by the settings that count.
+    /// As [`Control::start_with`]; `begin` tells what there is beside the files, by the settings that count. It is called when
+    /// the files are read and found to be right.
     ///
     /// # Errors
     /// See [`LoadError`].
@@ -203,14 +203,14 @@ impl Control {
         files: Files,
         on_loopback: bool,
         adjust: impl Fn(&mut ServerSettings) + Send + Sync + 'static,
-        made: impl FnOnce(&ServerSettings) -> Result<Vec<Change>, StateError>,
+        begin: impl FnOnce(&ServerSettings) -> Result<Beginning, LoadError>,
     ) -> Result<(Self, Loaded), LoadError> {
         let none = Allocations::default();
         let read = || read_files(&files, &none, on_loopback);
         let first = read().map_err(LoadError::Problems)?;
         let mut settings = first.server().clone();
         adjust(&mut settings);
-        let made = made(&settings)?;
+        let Beginning { made, cookie_secret } = begin(&settings)?;
         let (Laid { config, aside }, made) = check(lay(first, &made), read, made)?;
         let LayeredConfig {
             server: declared,
@@ -227,7 +227,7 @@ impl Control {
         let world = World::of(layered, catalogue, identity(&settings));
         let mut world = world.map_err(Refused::Compile)?;
         let (generation, counts) = (world.snapshot().generation(), world.snapshot().counts());
-        let random_secret = random_secret()?;
+        let random_secret = cookie_secret.map_or_else(random_secret, Ok)?;
         let metrics = Metrics::new(settings.metrics.as_ref().map(|metrics| metrics.max_networks));
         world.adjust(|snapshot| {
             let snapshot = snapshot
@@ -270,6 +270,11 @@ impl Control {
     /// What is counted, and whether all is as it should be.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// What cookies are signed with where the configuration has no secret.
+    pub fn cookie_secret(&self) -> &CookieSecrets {
+        &self.random_secret
     }
 
     /// How the server was started.

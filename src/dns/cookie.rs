@@ -110,6 +110,11 @@ impl CookieSecrets {
         Self(Arc::new(Secrets { signing: signing.into(), other: other.map(Zeroizing::new) }))
     }
 
+    /// What signs, for a server that takes the place of this one.
+    pub fn signing(&self) -> Zeroizing<[u8; 16]> {
+        self.0.signing.clone()
+    }
+
     /// The cookie of the response to a request with this one: the server cookie that came while it is good for long
     /// enough, else a new one. `now` is in seconds since 1970 in UTC.
     #[must_use]

@@ -23,8 +23,9 @@ pub(super) struct Connections {
 pub(super) struct Use {
     /// When a request last began or ended, in milliseconds since the start.
     last: AtomicU64,
-    /// Requests under way.
+    /// Requests under way, and so far.
     busy: AtomicUsize,
+    asked: AtomicUsize,
     close: CancellationToken,
 }
 
@@ -60,7 +61,12 @@ impl Connections {
     /// One more; where that is too many, the one that has been idle for longest is closed.
     pub(super) fn enter(self: &Arc<Self>) -> Connection {
         let close = CancellationToken::new();
-        let usage = Arc::new(Use { last: AtomicU64::new(self.now()), busy: AtomicUsize::new(0), close: close.clone() });
+        let usage = Arc::new(Use {
+            last: AtomicU64::new(self.now()),
+            busy: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
+            close: close.clone(),
+        });
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut open = self.open();
         if open.len() >= CONNECTIONS {
@@ -94,7 +100,15 @@ impl Connections {
 impl Connection {
     pub(super) fn busy(&self) -> Busy {
         self.usage.busy.fetch_add(1, Ordering::Relaxed);
+        self.usage.asked.fetch_add(1, Ordering::Relaxed);
         Busy { usage: self.usage.clone(), started: self.all.started }
+    }
+}
+
+impl Connection {
+    /// Whether it has had a request.
+    pub(super) fn has_asked(&self) -> bool {
+        self.usage.asked.load(Ordering::Relaxed) > 0
     }
 }
 

@@ -6,19 +6,20 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, HOST};
+use hyper::header::{AUTHORIZATION, CONNECTION, HOST};
 use hyper::service::service_fn;
-use hyper::{Method, StatusCode};
+use hyper::{Method, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -34,6 +35,7 @@ use super::identity::Identity;
 use super::request::Request;
 use crate::config::ManagementSettings;
 use crate::control::Writer;
+use crate::observe::Ends;
 
 /// How long a connection may take for its handshake, for the head of a request, and for its body.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,6 +52,8 @@ const MAX_FORM: usize = 64 << 10;
 const ALL_BODIES: usize = 64 << 10;
 /// Requests of one connection at one time, at most.
 const STREAMS: u32 = 128;
+/// How often it is looked whether a connection has asked.
+const LOOK: Duration = Duration::from_millis(20);
 /// Pause after an accept call failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -86,20 +90,32 @@ struct Shared {
     hosts: Vec<String>,
     bodies: Semaphore,
     requests: AtomicU64,
+    /// Set when another process takes over.
+    released: CancellationToken,
 }
 
 impl ManagementListener {
     /// Most file descriptors that it has open at one time.
     pub const DESCRIPTORS: usize = 2 + CONNECTIONS;
 
-    /// Binds the address of the settings; port 0 takes a free one. What it shows of itself is in the folder of the state.
+    /// Binds the address of the settings; port 0 takes a free one. `bound` is a socket that is there already.
     ///
     /// # Errors
     /// See [`ManagementBindError`].
-    pub async fn bind(settings: ManagementSettings, folder: &Path) -> Result<Self, ManagementBindError> {
+    pub fn bind(settings: &ManagementSettings, bound: Option<TcpListener>) -> Result<TcpListener, ManagementBindError> {
         let address = settings.listen;
         let failed = |source| ManagementBindError::Bind { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = bound.map_or_else(|| TcpListener::bind(address), Ok).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        Ok(listener)
+    }
+
+    /// A listener on a bound socket. What it shows of itself is in the folder of the state.
+    ///
+    /// # Errors
+    /// See [`ManagementBindError`].
+    pub fn on(listener: TcpListener, settings: ManagementSettings, folder: &Path) -> Result<Self, ManagementBindError> {
+        let failed = |source| ManagementBindError::Bind { address: settings.listen, source };
         let address = listener.local_addr().map_err(failed)?;
         let authority = Authority::open(folder, &settings, address.ip(), now() / 1000)?;
         Ok(Self { listener, address, settings, authority, audit: Audit::new(folder) })
@@ -110,9 +126,23 @@ impl ManagementListener {
         self.address
     }
 
-    /// Answers until `stop` is cancelled; what is written goes to `writer`.
-    pub async fn serve(self, writer: Writer, stop: CancellationToken) {
+    /// The socket, for another process to share.
+    pub fn socket(&self) -> &TcpListener {
+        &self.listener
+    }
+
+    /// Answers until it is to end; what is written goes to `writer`. Where another process accepts in its place, connections are
+    /// closed as soon as they have had an answer.
+    pub async fn serve(self, writer: Writer, ends: Ends) {
+        let Ends { stop, released, connections: tracked } = ends;
         let Self { listener, address: _, settings, authority, audit } = self;
+        let listener = match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%error, "the management API is not served");
+                return;
+            }
+        };
         let hosts = settings.hosts.clone();
         let identity = Identity::new(authority.tokens(), settings.clients.clone());
         let shared = Arc::new(Shared {
@@ -120,6 +150,7 @@ impl ManagementListener {
             hosts,
             bodies: Semaphore::new(ALL_BODIES),
             requests: AtomicU64::new(0),
+            released: released.clone(),
         });
         let acceptor = TlsAcceptor::from(authority.server_config());
         let connections = Arc::new(Connections::default());
@@ -131,6 +162,11 @@ impl ManagementListener {
                     connections.close_idle();
                     continue;
                 }
+                () = released.cancelled() => {
+                    drop(listener);
+                    stop.cancelled().await;
+                    break;
+                }
                 () = stop.cancelled() => break,
             };
             let Ok((stream, peer)) = accepted else {
@@ -139,7 +175,7 @@ impl ManagementListener {
             };
             let connection = connections.enter();
             let (shared, acceptor) = (shared.clone(), acceptor.clone());
-            tokio::spawn(async move {
+            tracked.spawn(async move {
                 let closed = connection.close.clone();
                 let served = tokio::select! {
                     served = shared.serve(stream, &acceptor, &connection) => served,
@@ -179,27 +215,52 @@ impl Shared {
             true => {
                 let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
                 server.timer(TokioTimer::new()).max_concurrent_streams(STREAMS).max_header_list_size(MAX_HEAD as u32);
-                server.serve_connection(io, answer).await
+                let mut served = pin!(server.serve_connection(io, answer));
+                tokio::select! {
+                    served = served.as_mut() => served,
+                    () = self.is_to_close(connection) => {
+                        served.as_mut().graceful_shutdown();
+                        served.await
+                    }
+                }
             }
             false => {
                 let mut server = hyper::server::conn::http1::Builder::new();
                 server.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEAD);
-                server.serve_connection(io, answer).await
+                let mut served = pin!(server.serve_connection(io, answer));
+                tokio::select! {
+                    served = served.as_mut() => served,
+                    () = self.is_to_close(connection) => {
+                        served.as_mut().graceful_shutdown();
+                        served.await
+                    }
+                }
             }
         };
         served.map_err(|error| error.to_string())
     }
 
+    /// Waits until another process takes over and the connection has had a request: whoever has just connected asks here.
+    async fn is_to_close(&self, connection: &Connection) {
+        self.released.cancelled().await;
+        while !connection.has_asked() {
+            sleep(LOOK).await;
+        }
+    }
+
     async fn answer(self: Arc<Self>, request: hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let id = format!("00000000-0000-4000-8000-{number:012x}");
-        let is_head = request.method() == Method::HEAD;
+        let (is_head, is_http1) = (request.method() == Method::HEAD, request.version() < Version::HTTP_2);
         let mut answer = match self.read(request).await {
             Ok(request) => self.arm.clone().answer(request).await,
             Err(error) => error.into(),
         };
         if is_head {
             answer.body = None;
+        }
+        if is_http1 && self.released.is_cancelled() {
+            answer = answer.with(CONNECTION, "close");
         }
         answer.into_http(&id)
     }

@@ -3,7 +3,7 @@
 use http_body_util::Full;
 use hyper::StatusCode;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER};
 use serde_json::Value;
 
 /// What azurerm takes as leave not to wait; right on work that is finished alone.
@@ -64,6 +64,9 @@ impl Response {
         let own = response.headers_mut();
         if !octets.is_empty() {
             own.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            own.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         own.insert("cache-control", HeaderValue::from_static("no-cache"));
         own.insert("x-content-type-options", HeaderValue::from_static("nosniff"));

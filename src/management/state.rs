@@ -226,6 +226,7 @@ pub(super) fn refusal(error: WriteError<ApiError>, refused: impl Fn(&str) -> Api
             refused(&error.map_or_else(String::new, |problem| format!("{}: {}.", problem.what, problem.mend)))
         }
         WriteError::Refused(error) => refused(&error.to_string()),
+        WriteError::Store(error) if matches!(*error, StoreError::Paused) => busy(format!("The change waits: {error}.")),
         WriteError::Store(error) => {
             let why = format!("The change cannot be kept: {error}.");
             ApiError::front(hyper::StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", why)

@@ -5,7 +5,7 @@
 //! read them under a name of its own (DNS rebinding).
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +16,8 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
-use super::{Condition, Held, Metrics, Turns};
+use super::{Condition, Ends, Held, Metrics, Turns};
 use crate::config::MetricsSettings;
 use crate::snapshot::Published;
 
@@ -61,16 +59,22 @@ impl MetricsListener {
     /// Most file descriptors that it has open at one time.
     pub const DESCRIPTORS: usize = 2 + CONNECTIONS;
 
-    /// Binds the address of the settings; port 0 takes a free one.
+    /// Binds the address of the settings; port 0 takes a free one. `bound` is a socket that is there already.
     ///
     /// # Errors
     /// See [`MetricsBindError`].
-    pub async fn bind(settings: MetricsSettings) -> Result<Self, MetricsBindError> {
+    pub fn bind(settings: MetricsSettings, bound: Option<TcpListener>) -> Result<Self, MetricsBindError> {
         let address = settings.listen;
         let failed = |source| MetricsBindError { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = bound.map_or_else(|| TcpListener::bind(address), Ok).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self { listener, address, settings })
+    }
+
+    /// The socket, for another process to share.
+    pub fn socket(&self) -> &TcpListener {
+        &self.listener
     }
 
     /// The address that was bound.
@@ -78,13 +82,26 @@ impl MetricsListener {
         self.address
     }
 
-    /// Answers until `stop` is cancelled.
-    pub async fn serve(self, metrics: Arc<Metrics>, published: Arc<Published>, stop: CancellationToken) {
+    /// Answers until it is to end.
+    pub async fn serve(self, metrics: Arc<Metrics>, published: Arc<Published>, ends: Ends) {
+        let Ends { stop, released, connections } = ends;
+        let listener = match tokio::net::TcpListener::from_std(self.listener) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%error, "metrics and health are not shown");
+                return;
+            }
+        };
         let shown = Arc::new(Shown { metrics, published, settings: self.settings });
         let mut turns = Turns::new(CONNECTIONS);
         loop {
             let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
+                accepted = listener.accept() => accepted,
+                () = released.cancelled() => {
+                    // Whoever is connected has its answer.
+                    stop.cancelled().await;
+                    return;
+                }
                 () = stop.cancelled() => return,
             };
             let Ok((stream, _)) = accepted else {
@@ -102,7 +119,7 @@ impl MetricsListener {
                     .serve_connection(TokioIo::new(stream), answer);
                 let _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
             };
-            turns.start(connection).await;
+            turns.start(connections.track_future(connection)).await;
         }
     }
 }

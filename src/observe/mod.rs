@@ -5,6 +5,7 @@
 //! asked for, or a client's address, is never a label.
 
 mod counters;
+mod ends;
 mod health;
 mod http;
 mod metrics;
@@ -12,6 +13,7 @@ mod networks;
 mod turns;
 
 pub use counters::{Counters, Kind, Observation};
+pub use ends::Ends;
 pub use health::{Condition, Health, Held};
 pub use http::{MetricsBindError, MetricsListener};
 pub use metrics::Metrics;

@@ -1,11 +1,14 @@
 //! Listen address → bound sockets, or an error that says what to do.
 
+#[cfg(unix)]
+use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+#[cfg(unix)]
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
 
 use super::hickory::Relay;
 use super::udp::{self, Datagrams};
@@ -96,12 +99,12 @@ pub(super) enum Sockets {
     },
     /// DNS over HTTP/3.
     Http3 {
-        udp: UdpSocket,
+        udp: Arc<UdpSocket>,
         /// As over HTTPS.
         path: String,
     },
     /// DNS over QUIC.
-    Quic(UdpSocket),
+    Quic(Arc<UdpSocket>),
 }
 
 impl Sockets {
@@ -140,7 +143,7 @@ impl Sockets {
 }
 
 impl Listener {
-    /// Binds an address, for that many UDP workers; must be called within a tokio runtime.
+    /// Binds an address, for that many UDP workers.
     pub(super) fn bind(listen: &Listen, udp_workers: usize) -> Result<Self, BindError> {
         let interface = listen.interface.as_deref();
         let failed = |transport, source| {
@@ -168,6 +171,43 @@ impl Listener {
             }
         }
         unreachable!("the last attempt returns")
+    }
+
+    /// A listener on sockets that another process has bound: of one in the clear those for UDP, then that for TCP.
+    #[cfg(unix)]
+    pub(super) fn on(listen: &Listen, descriptors: Vec<OwnedFd>, udp_workers: usize) -> Result<Self, BindError> {
+        let failed = |source| {
+            let (address, interface) = (listen.address.clone(), listen.interface.clone());
+            BindError { address, interface, transport: "of the server that is replaced", source }
+        };
+        let mut descriptors = VecDeque::from(descriptors);
+        let mut next = || descriptors.pop_front().ok_or_else(|| failed(io::ErrorKind::UnexpectedEof.into()));
+        let (address, sockets) = match listen.encryption.as_ref().map(|encryption| &encryption.transport) {
+            Some(EncryptedTransport::Tls) => {
+                let tcp = TcpListener::from(next()?);
+                (tcp.local_addr(), Sockets::Tls(tcp))
+            }
+            Some(EncryptedTransport::Https { path }) => {
+                let (tcp, path) = (TcpListener::from(next()?), path.clone());
+                (tcp.local_addr(), Sockets::Https { tcp, relay: Relay::new().map_err(failed)?, path })
+            }
+            Some(EncryptedTransport::Http3 { path }) => {
+                let (udp, path) = (UdpSocket::from(next()?), path.clone());
+                (udp.local_addr(), Sockets::Http3 { udp: udp.into(), path })
+            }
+            Some(EncryptedTransport::Quic) => {
+                let udp = UdpSocket::from(next()?);
+                (udp.local_addr(), Sockets::Quic(udp.into()))
+            }
+            None => {
+                let last = descriptors.pop_back().ok_or_else(|| failed(io::ErrorKind::UnexpectedEof.into()))?;
+                let tcp = TcpListener::from(last);
+                let udp = descriptors.into_iter().map(UdpSocket::from).collect();
+                let udp = udp::Socket::on(udp, udp_workers).map_err(failed)?;
+                (tcp.local_addr(), Sockets::Plain { udp, tcp })
+            }
+        };
+        Ok(Self { address: address.map_err(failed)?, sockets })
     }
 }
 
@@ -201,7 +241,7 @@ fn tcp_listener(address: SocketAddr, interface: Option<&str>) -> io::Result<TcpL
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket.into())
 }
 
 /// Bounds what the system buffers for a TCP connection, or for those of a listener. Where the system refuses, it has bounds
@@ -230,11 +270,11 @@ fn encrypted(
         }
         EncryptedTransport::Http3 { path } => {
             let udp = quic_socket(address, interface)?;
-            Ok((udp.local_addr()?, Sockets::Http3 { udp, path: path.clone() }))
+            Ok((udp.local_addr()?, Sockets::Http3 { udp: udp.into(), path: path.clone() }))
         }
         EncryptedTransport::Quic => {
             let udp = quic_socket(address, interface)?;
-            Ok((udp.local_addr()?, Sockets::Quic(udp)))
+            Ok((udp.local_addr()?, Sockets::Quic(udp.into())))
         }
     }
 }

@@ -27,6 +27,11 @@ impl Forwarding {
         Self { waiting: Arc::new(Waiting::new(&limits)), upstreams: Upstreams::new(limits, incidents) }
     }
 
+    /// Whether no query waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// What asks other servers.
     pub(super) fn upstreams(&self) -> &Upstreams {
         &self.upstreams

@@ -1,12 +1,15 @@
 //! Listeners that come and go while the server runs. Those that stay keep their sockets, with all that waits in them.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
+#[cfg(unix)]
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,6 +17,9 @@ use tokio_util::task::TaskTracker;
 use super::bind::{self, Sockets};
 use super::dnstap::Dnstap;
 use super::forwarding::Forwarding;
+#[cfg(unix)]
+use super::handover::Given;
+use super::handover::{Place, Turn};
 use super::hickory::{Carried, Hickory};
 use super::stream::{self, Carrier};
 use super::udp::{self, UdpDrops};
@@ -22,6 +28,7 @@ use crate::config::Listen;
 use crate::control::{self, Writer};
 use crate::incidents::Incidents;
 use crate::observe::Metrics;
+use crate::sandbox;
 use crate::snapshot::Published;
 use crate::view::ListenerId;
 
@@ -49,6 +56,9 @@ pub(super) struct Shared {
     pub(super) writer: Option<Writer>,
     /// Started with the first listener that needs it.
     pub(super) hickory: Mutex<Option<Hickory>>,
+    /// What reads sockets of QUIC.
+    pub(super) of_quic: TaskTracker,
+    pub(super) turn: Turn,
     pub(super) tasks: TaskTracker,
     pub(super) runtime: Handle,
     pub(super) stop: CancellationToken,
@@ -60,8 +70,37 @@ struct Active {
     listen: Listen,
     serving: Arc<Serving>,
     stop: CancellationToken,
+    /// Set when another process has its sockets: no connection is accepted any more.
+    released: CancellationToken,
     /// Until when UDP workers answer what has come; none while they go on.
     drain_until: Arc<OnceLock<Instant>>,
+    sockets: Shareable,
+}
+
+/// The sockets of a listener, as long as somebody serves them: for another process to share.
+#[derive(Debug, Default)]
+struct Shareable {
+    udp: Vec<Weak<UdpSocket>>,
+    tcp: Weak<TcpListener>,
+}
+
+impl Shareable {
+    /// Adds one, unless it is there: workers may share it.
+    fn add(&mut self, socket: &Arc<UdpSocket>) {
+        let socket = Arc::downgrade(socket);
+        if !self.udp.iter().any(|known| known.ptr_eq(&socket)) {
+            self.udp.push(socket);
+        }
+    }
+}
+
+#[cfg(unix)]
+impl Shareable {
+    /// Further descriptors of them.
+    fn descriptors(&self) -> std::io::Result<Vec<OwnedFd>> {
+        let udp = self.udp.iter().filter_map(Weak::upgrade).map(|socket| socket.as_fd().try_clone_to_owned());
+        udp.chain(self.tcp.upgrade().map(|socket| socket.as_fd().try_clone_to_owned())).collect()
+    }
 }
 
 /// A listener whose threads wait for its start. Dropped before, it is gone.
@@ -113,6 +152,48 @@ impl Listeners {
         }
     }
 
+    /// The sockets of all listeners, for another process.
+    ///
+    /// # Errors
+    /// The process may have no more descriptors.
+    #[cfg(unix)]
+    pub fn share(&self) -> std::io::Result<Vec<Given>> {
+        let active = self.active();
+        let given = active
+            .iter()
+            .flatten()
+            .map(|active| Ok(Given { place: Place::of(&active.listen), descriptors: active.sockets.descriptors()? }));
+        given.collect()
+    }
+
+    /// Stops to receive and to accept where another process does both from now on; connections go on, but for those over
+    /// QUIC, which are closed in order: see [`Listeners::quic_has_ended`]. `is_taken` tells of each listener, as
+    /// [`Listeners::share`] has them, whether the other process serves it; those that it does not serve are closed as by a
+    /// reload.
+    pub fn release(&self, is_taken: impl Fn(usize) -> bool) {
+        self.shared.turn.ends.cancel();
+        for (number, active) in std::mem::take(&mut *self.active()).into_iter().flatten().enumerate() {
+            let taken = is_taken(number);
+            let _ = active.drain_until.set(Instant::now() + if taken { Duration::ZERO } else { DRAIN });
+            if taken && active.sockets.tcp.strong_count() > 0 {
+                active.released.cancel();
+            } else {
+                active.stop.cancel();
+            }
+        }
+        self.shared.of_quic.close();
+    }
+
+    /// Waits until no socket of QUIC is read any more after [`Listeners::release`].
+    pub async fn quic_has_ended(&self) {
+        self.shared.of_quic.wait().await;
+    }
+
+    /// Whether no connection is open, and no query waits for other servers.
+    pub fn are_idle(&self) -> bool {
+        self.shared.connections.open() == 0 && self.shared.forwarding.is_idle()
+    }
+
     /// Takes the threads of hickory-server, for the caller to drop.
     pub(super) fn take_hickory(&self) -> Option<Hickory> {
         self.shared.hickory.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -130,6 +211,13 @@ impl Listeners {
             match (active.get(at).and_then(Option::as_ref), listen) {
                 (Some(active), Some(listen)) if active.listen != *listen => plan.changed.push((at, listen.clone())),
                 (Some(_), None) => plan.gone.push(at),
+                (None, Some(listen)) if sandbox::refuses() => {
+                    return Err(format!(
+                        "a listener on {} would be new, and the sandbox lets the server open no port while it runs: have a \
+                         new process take over (vnetdns control replace), or restart",
+                        listen.address
+                    ));
+                }
                 (None, Some(listen)) => {
                     let cause = |error: &dyn std::error::Error| match error.source() {
                         Some(source) => format!("{error}: {source}"),
@@ -159,7 +247,7 @@ impl Listeners {
             active.listen = listen;
         }
         for at in plan.gone {
-            let Some(Active { listen, serving, stop, drain_until }) = all[at].take() else { continue };
+            let Some(Active { listen, serving, stop, drain_until, .. }) = all[at].take() else { continue };
             tracing::info!(listen = %serving.address, interface = listen.interface.as_deref(), "a listener is closed");
             let _ = drain_until.set(Instant::now() + DRAIN);
             stop.cancel();
@@ -203,8 +291,14 @@ impl Shared {
             tasks: self.tasks.clone(),
             runtime: self.runtime.clone(),
         });
-        let (stop, drain_until) = (self.stop.child_token(), Arc::default());
-        let active = Active { listen, serving: serving.clone(), stop, drain_until };
+        let active = Active {
+            listen,
+            serving: serving.clone(),
+            stop: self.stop.child_token(),
+            released: CancellationToken::new(),
+            drain_until: Arc::default(),
+            sockets: Shareable::default(),
+        };
         let mut ready = Ready { active, workers: Vec::new(), accept_loop: None, carried: None };
         let address = listener.address;
         let cannot_start = |source| StartError { what: format!("answers on {address}"), source };
@@ -212,21 +306,30 @@ impl Shared {
             Sockets::Plain { udp, tcp } => {
                 let workers = udp.len();
                 for (worker, socket) in udp.into_iter().enumerate() {
+                    ready.active.sockets.add(socket.shared());
                     let begin = self.worker((worker, workers), socket, &ready.active).map_err(cannot_start)?;
                     ready.workers.push(begin);
                 }
-                ready.accept_loop = Some(self.accept_loop(tcp, Carrier::Plain, &ready.active));
+                ready.accept_loop =
+                    Some(self.accept_loop(tcp, Carrier::Plain, &mut ready.active).map_err(cannot_start)?);
             }
             Sockets::Tls(tcp) => {
                 let carrier = Carrier::Tls(Arc::new(certificates::dot_config(&serving)).into());
-                ready.accept_loop = Some(self.accept_loop(tcp, carrier, &ready.active));
+                ready.accept_loop = Some(self.accept_loop(tcp, carrier, &mut ready.active).map_err(cannot_start)?);
             }
             Sockets::Https { tcp, relay, path } => {
                 ready.carried = Some(Carried::Https { relay: relay.clone(), path });
-                ready.accept_loop = Some(self.accept_loop(tcp, Carrier::Relayed(relay), &ready.active));
+                let carrier = Carrier::Relayed(relay);
+                ready.accept_loop = Some(self.accept_loop(tcp, carrier, &mut ready.active).map_err(cannot_start)?);
             }
-            Sockets::Http3 { udp, path } => ready.carried = Some(Carried::http3(udp, &path)),
-            Sockets::Quic(udp) => ready.carried = Some(Carried::quic(udp)),
+            Sockets::Http3 { udp, path } => {
+                ready.active.sockets.add(&udp);
+                ready.carried = Some(Carried::http3(udp, &path));
+            }
+            Sockets::Quic(udp) => {
+                ready.active.sockets.add(&udp);
+                ready.carried = Some(Carried::quic(udp));
+            }
         }
         if ready.carried.is_some() {
             let mut hickory = self.hickory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -267,16 +370,19 @@ impl Shared {
 
     fn accept_loop(
         &self,
-        tcp: tokio::net::TcpListener,
+        tcp: std::net::TcpListener,
         carrier: Carrier,
-        active: &Active,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        active: &mut Active,
+    ) -> std::io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
         let what = format!("the accept loop of {}", active.serving.address);
-        let (tcp, serving, connections) = (Arc::new(tcp), active.serving.clone(), self.connections.clone());
-        let (of_all, stop) = (self.tasks.clone(), active.stop.clone());
+        let tcp = Arc::new(TcpListener::from_std(tcp)?);
+        active.sockets.tcp = Arc::downgrade(&tcp);
+        let (serving, connections) = (active.serving.clone(), self.connections.clone());
+        let (of_all, stop, released) = (self.tasks.clone(), active.stop.clone(), active.released.clone());
         let serve = move || {
             let (tcp, carrier, stop) = (Arc::clone(&tcp), Carrier::clone(&carrier), stop.clone());
-            let serve = stream::serve(tcp, carrier, serving.clone(), connections.clone(), of_all.clone(), stop.clone());
+            let ends = (stop.clone(), released.clone());
+            let serve = stream::serve(tcp, carrier, serving.clone(), connections.clone(), of_all.clone(), ends);
             async move {
                 // Clients that go on to connect do not keep it open.
                 let end = async {
@@ -289,7 +395,7 @@ impl Shared {
                 }
             }
         };
-        Box::pin(supervise::restarted(self.tasks.clone(), what, serve))
+        Ok(Box::pin(supervise::restarted(self.tasks.clone(), what, serve)))
     }
 
     /// Has a listener answer.
@@ -303,7 +409,8 @@ impl Shared {
             let hickory = self.hickory.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(hickory) = &*hickory {
                 let (serving, connections) = (active.serving.clone(), self.connections.clone());
-                hickory.serve(carried, serving, connections, &self.tasks, active.stop.clone());
+                let trackers = (&self.tasks, &self.of_quic);
+                hickory.serve(carried, serving, connections, trackers, (active.stop.clone(), self.turn.clone()));
             }
         }
         if let Some(accept_loop) = accept_loop {

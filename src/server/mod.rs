@@ -16,6 +16,7 @@ mod forwarding;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod handover;
 mod hickory;
 mod listeners;
 mod proxy;
@@ -58,6 +59,9 @@ use rate_limit::RateLimit;
 
 pub use bind::BindError;
 pub use descriptors::raise_limit;
+#[cfg(unix)]
+pub use handover::Given;
+pub use handover::{Inherited, Place, QuicKeys, Turn};
 pub(crate) use hickory::THREAD as HICKORY_THREAD;
 pub use listeners::Listeners;
 pub use query_log::{QueryFilter, QueryLog};
@@ -71,12 +75,18 @@ const DRAIN: Duration = Duration::from_millis(500);
 /// Requests of the control socket that are carried out at one time: each has a connection.
 pub(crate) const CONTROL_REQUESTS: usize = 8;
 
-/// Bound sockets that do not answer yet.
+/// The bound sockets of listeners.
 #[derive(Debug)]
-pub struct Server {
+pub struct Bound {
     listeners: Vec<bind::Listener>,
     /// Threads that answer over UDP for each address.
     workers: usize,
+}
+
+/// Bound sockets that do not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    bound: Bound,
     settings: ServerSettings,
     bounds: Bounds,
     published: Arc<Published>,
@@ -85,6 +95,7 @@ pub struct Server {
     udp_drops: UdpDrops,
     incidents: Arc<Incidents>,
     writer: Option<Writer>,
+    turn: Turn,
 }
 
 /// A server that answers.
@@ -141,17 +152,43 @@ impl Rules {
     }
 }
 
+impl Bound {
+    /// Binds every listen address of the settings, UDP and TCP; port 0 takes a free port, the same for both. Sockets that
+    /// another process has for one are taken in place of new ones.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub fn bind(settings: &ServerSettings, inherited: &mut Inherited) -> Result<Self, BindError> {
+        let workers = settings.udp_workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
+        let mut bind = |listen: &Listen| {
+            #[cfg(unix)]
+            if let Some(descriptors) = inherited.take(&Place::of(listen)) {
+                return bind::Listener::on(listen, descriptors, workers);
+            }
+            #[cfg(not(unix))]
+            let _ = &mut *inherited;
+            bind::Listener::bind(listen, workers)
+        };
+        let listeners = settings.listen.iter().map(&mut bind).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { listeners, workers })
+    }
+}
+
 impl Server {
-    /// Binds every listen address of the settings, UDP and TCP; port 0 takes a free port, the same for both. Where the
-    /// process may not have as many file descriptors as its bounds add up to, they are lowered, and the log says so.
+    /// Binds every listen address of the settings: see [`Bound::bind`] and [`Server::on`].
     ///
     /// # Errors
     /// See [`BindError`].
     pub fn bind(settings: ServerSettings, published: Arc<Published>, metrics: Arc<Metrics>) -> Result<Self, BindError> {
-        let workers = settings.udp_workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
+        let bound = Bound::bind(&settings, &mut Inherited::default())?;
+        Ok(Self::on(bound, settings, published, metrics))
+    }
+
+    /// A server on bound sockets. Where the process may not have as many file descriptors as its bounds add up to, they are
+    /// lowered, and the log says so.
+    pub fn on(bound: Bound, settings: ServerSettings, published: Arc<Published>, metrics: Arc<Metrics>) -> Self {
         let incidents = Arc::new(Incidents::default());
-        let listeners = settings.listen.iter().map(|listen| bind::Listener::bind(listen, workers));
-        let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
+        let listeners = &bound.listeners;
         let udp_drops = UdpDrops::new(listeners.iter().flat_map(|listener| listener.sockets.drops()));
         let bounds = Bounds {
             connections: settings.tcp_connections,
@@ -166,8 +203,8 @@ impl Server {
         let of_dnstap = settings.dnstap.as_ref().map_or(0, |_| Dnstap::DESCRIPTORS);
         let of_control = settings.control_socket.as_ref().map_or(0, |_| CONTROL_REQUESTS);
         let bounds = bounds.fitting(sockets, of_hickory + of_metrics + of_management + of_dnstap + of_control);
-        let (query_log, writer) = (Arc::default(), None);
-        Ok(Self { listeners, workers, settings, bounds, published, metrics, query_log, udp_drops, incidents, writer })
+        let (query_log, writer, turn) = (Arc::default(), None, Turn::default());
+        Self { bound, settings, bounds, published, metrics, query_log, udp_drops, incidents, writer, turn }
     }
 
     /// The same with what carries out updates (RFC 2136).
@@ -176,9 +213,15 @@ impl Server {
         Self { writer, ..self }
     }
 
+    /// The same with sockets of QUIC that are read when it is its turn.
+    #[must_use]
+    pub fn with_turn(self, turn: Turn) -> Self {
+        Self { turn, ..self }
+    }
+
     /// The addresses that were bound, in the order of the settings.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.listeners.iter().map(|listener| listener.address)
+        self.bound.listeners.iter().map(|listener| listener.address)
     }
 
     /// What logs queries while it is switched on.
@@ -234,14 +277,16 @@ impl Server {
             dnstap,
             connections,
             udp_drops: self.udp_drops,
-            workers: self.workers,
+            workers: self.bound.workers,
             writer: self.writer,
             hickory: Mutex::default(),
+            of_quic: TaskTracker::new(),
+            turn: self.turn,
             tasks: tasks.clone(),
             runtime: Handle::current(),
             stop,
         });
-        listeners.start(self.listeners.into_iter().zip(self.settings.listen))?;
+        listeners.start(self.bound.listeners.into_iter().zip(self.settings.listen))?;
         tasks.spawn(watch);
         Ok(Running { listeners: Arc::new(listeners) })
     }

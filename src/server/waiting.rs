@@ -105,6 +105,11 @@ impl Waiting {
         Ok(Place { waiting: self.clone(), network, client, number, gives_way })
     }
 
+    /// Whether no place is taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().count == 0
+    }
+
     /// Whose oldest query gives way, now that this client has one more.
     fn victim(
         &self,

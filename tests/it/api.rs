@@ -65,13 +65,18 @@ impl Answer {
 
 impl Api {
     pub(crate) fn of(server: &Server, folder: &Path) -> Self {
-        let authority = std::fs::read(folder.join("vnetdns-state/ca.pem")).unwrap();
+        Self::new(server.ready["management"].as_str().unwrap(), &folder.join("vnetdns-state"))
+    }
+
+    /// That of an address, which shows a certificate of the authority in the folder of a state.
+    pub(crate) fn new(address: &str, state: &Path) -> Self {
+        let authority = std::fs::read(state.join("ca.pem")).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(&authority).unwrap()).unwrap();
         let builder = ClientConfig::builder_with_provider(vnetdns::tls::provider());
         let builder = builder.with_safe_default_protocol_versions().unwrap();
         let config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
-        Self { address: server.ready["management"].as_str().unwrap().parse().unwrap(), config }
+        Self { address: address.parse().unwrap(), config }
     }
 
     /// Sends octets over TLS and reads until the server closes.

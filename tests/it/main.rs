@@ -47,6 +47,8 @@ mod metrics;
 mod monitoring;
 mod name_servers;
 mod persona;
+#[cfg(unix)]
+mod place;
 mod private_link;
 mod private_zones;
 mod proxy;
@@ -57,7 +59,11 @@ mod rate_limits;
 #[cfg(unix)]
 mod readiness;
 mod reload;
+#[cfg(unix)]
+mod replace;
 mod rulesets;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod schemas;
 mod security_policies;
 mod service_names;

@@ -65,9 +65,13 @@ impl Collector for LogWriter {
     }
 }
 
-#[derive(Debug)]
+/// What a thread that writes has.
+type Rest = (Output<Box<dyn Write + Send>>, Receiver<Message>);
+
 enum Message {
     Line(Box<[u8]>),
+    /// Another thread is to go on, which this takes it to.
+    Move(SyncSender<Rest>),
     /// All before it is to be written, and then this dropped.
     Flush(#[expect(dead_code, reason = "its end is the message")] SyncSender<()>),
 }
@@ -85,13 +89,21 @@ impl LogWriter {
     pub(super) fn start(output: impl Write + Send + 'static, lost_line: fn(u64) -> Vec<u8>) -> io::Result<Self> {
         let (queue, messages) = sync_channel(LINES);
         let state = Arc::new(State::default());
-        let mut output = Output { output, state: state.clone(), lost_line, last_lost: None, is_cut: false };
-        thread::Builder::new().name("log".to_owned()).spawn(move || {
-            block_signals();
-            // A panic costs a line.
-            while catch_unwind(AssertUnwindSafe(|| output.write_all(&messages))).is_err() {}
-        })?;
+        let output: Box<dyn Write + Send> = Box::new(output);
+        let output = Output { output, state: state.clone(), lost_line, last_lost: None, is_cut: false };
+        start_thread((output, messages))?;
         Ok(Self { queue, state })
+    }
+
+    /// Has a new thread write, which is bound by all that the calling thread is.
+    ///
+    /// # Errors
+    /// The system has no thread left; then nothing is logged any more.
+    pub(in crate::cli) fn move_here(&self) -> io::Result<()> {
+        let (sender, rest) = sync_channel(1);
+        let sent = self.queue.send(Message::Move(sender));
+        let rest = sent.ok().and_then(|()| rest.recv().ok());
+        rest.map_or_else(|| Err(io::ErrorKind::BrokenPipe.into()), start_thread)
     }
 
     /// From here on the end of the program waits for its last lines no longer than [`LAST_LINES`]. A command that
@@ -148,6 +160,22 @@ impl LogWriter {
     }
 }
 
+fn start_thread((mut output, messages): Rest) -> io::Result<()> {
+    let write = move || {
+        block_signals();
+        loop {
+            // A panic costs a line.
+            if let Ok(next) = catch_unwind(AssertUnwindSafe(|| output.write_all(&messages))) {
+                if let Some(next) = next {
+                    let _ = next.send((output, messages));
+                }
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("log".to_owned()).spawn(write).map(|_| ())
+}
+
 impl Write for &LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.put(line);
@@ -179,7 +207,8 @@ struct Output<W> {
 }
 
 impl<W: Write> Output<W> {
-    fn write_all(&mut self, messages: &Receiver<Message>) {
+    /// Writes until there can be no more lines, or another thread is to go on.
+    fn write_all(&mut self, messages: &Receiver<Message>) -> Option<SyncSender<Rest>> {
         loop {
             let message = if self.state.lost.load(Ordering::Relaxed) > 0 {
                 messages.recv_timeout(LOST_PACE)
@@ -196,8 +225,9 @@ impl<W: Write> Output<W> {
                         self.log_lost();
                     }
                 }
+                Ok(Message::Move(next)) => return Some(next),
                 Ok(Message::Flush(_)) | Err(RecvTimeoutError::Timeout) => self.log_lost(),
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return None,
             }
         }
     }

@@ -6,28 +6,34 @@
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use domain::base::iana::OptRcode;
 use ipnet::IpNet;
+use nix::unistd::geteuid;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::replace::Handover;
 use super::{Refused, Reloads, clients, reload, state_socket};
 use crate::azure::ResolutionPolicy;
 use crate::cli::findings;
 use crate::control::Loaded;
 use crate::dns::{NameRef, Rcode};
 use crate::observe::{Condition, Held, Turns};
+use crate::sandbox;
 use crate::server::{CONTROL_REQUESTS, QueryFilter, QueryLog};
 use crate::snapshot::Snapshot;
 
@@ -44,13 +50,36 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after an accept call failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A bound control socket; its file is removed in the end.
+/// A bound control socket; its file is removed in the end, unless another process has it.
+#[derive(Debug)]
 pub(super) struct ControlSocket {
     listener: UnixListener,
     path: PathBuf,
+    /// Whether the file is another process's.
+    is_given: AtomicBool,
     /// The user that the server runs as.
     own_uid: u32,
     started: Instant,
+    program: Option<Program>,
+}
+
+/// The file of the program, to tell whether an upgrade has put another one in its place.
+#[derive(Debug, PartialEq, Eq)]
+struct Program {
+    device: u64,
+    inode: u64,
+    /// When it was last written, in seconds and nanoseconds since 1970 in UTC.
+    modified: (i64, i64),
+}
+
+impl Program {
+    /// What is now where the running program was started from; `None` where nothing is there.
+    fn running() -> Option<Self> {
+        let path = std::env::current_exe().ok()?;
+        let path = path.to_str().map_or(&*path, |path| Path::new(path.trim_end_matches(" (deleted)")));
+        let file = fs::metadata(path).ok()?;
+        Some(Self { device: file.dev(), inode: file.ino(), modified: (file.mtime(), file.mtime_nsec()) })
+    }
 }
 
 /// What a client asks for; the empty braces have unknown keys refused.
@@ -79,6 +108,8 @@ enum Request {
     StateRestore {
         revision: u64,
     },
+    /// Have the process behind the connection take over.
+    Replace {},
     Stop {},
 }
 
@@ -115,7 +146,7 @@ impl ControlSocket {
         let bound = UnixListener::bind(path);
         let listener = bound.with_context(|| format!("cannot bind the control socket {shown}"))?;
         // Whatever fails from here on, the file goes.
-        let mut socket = Self { listener, path: path.to_owned(), own_uid: 0, started: Instant::now() };
+        let mut socket = Self::new(listener, path, false);
         fs::set_permissions(path, Permissions::from_mode(0o600))
             .context("cannot close the control socket to others")?;
         socket.own_uid = fs::metadata(path).context("cannot look at the control socket")?.uid();
@@ -129,14 +160,44 @@ impl ControlSocket {
         Ok(socket)
     }
 
-    /// Answers until `stop` is cancelled.
-    pub(super) async fn serve(self, reloads: Arc<Reloads>, query_log: Arc<QueryLog>, stop: CancellationToken) {
+    /// The socket of a server that is replaced, which has its file until [`ControlSocket::take`].
+    pub(super) fn on(socket: OwnedFd, path: &Path) -> Self {
+        let mut socket = Self::new(UnixListener::from(socket), path, true);
+        socket.own_uid = geteuid().as_raw();
+        socket
+    }
+
+    fn new(listener: UnixListener, path: &Path, is_given: bool) -> Self {
+        let (path, is_given, started) = (path.to_owned(), AtomicBool::new(is_given), Instant::now());
+        Self { listener, path, is_given, own_uid: 0, started, program: Program::running() }
+    }
+
+    /// Has the file from now on.
+    pub(super) fn take(&self) {
+        self.is_given.store(false, Ordering::Relaxed);
+    }
+
+    /// Answers until `stop` is cancelled, or another process does.
+    pub(super) async fn serve(self, reloads: Arc<Reloads>, query_log: Arc<QueryLog>, handover: Arc<Handover>) {
+        let listener = self.listener.set_nonblocking(true).and_then(|()| self.listener.try_clone());
+        let listener = match listener.and_then(tokio::net::UnixListener::from_std) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%error, "the control socket is not served");
+                return;
+            }
+        };
         tracing::info!(path = %self.path.display(), "the control socket is open");
-        let socket = Arc::new(self);
+        let (socket, stop) = (Arc::new(self), handover.ends.stop.clone());
         let (mut turns, permits) = (Turns::new(CONNECTIONS), Arc::new(Semaphore::new(CONTROL_REQUESTS)));
         loop {
             let accepted = tokio::select! {
-                accepted = socket.listener.accept() => accepted,
+                accepted = listener.accept() => accepted,
+                () = handover.ends.released.cancelled() => {
+                    // Whoever is connected has its response.
+                    stop.cancelled().await;
+                    return;
+                }
                 () = stop.cancelled() => return,
             };
             let Ok((stream, _)) = accepted else {
@@ -144,7 +205,7 @@ impl ControlSocket {
                 continue;
             };
             let (socket, reloads, query_log, stop) = (socket.clone(), reloads.clone(), query_log.clone(), stop.clone());
-            let permits = permits.clone();
+            let (permits, handover) = (permits.clone(), handover.clone());
             let connection = async move {
                 let read = async {
                     let (uid, stream, line) = socket.read(stream).await?;
@@ -159,6 +220,10 @@ impl ControlSocket {
                             ))),
                         };
                         let sent = match request {
+                            Ok(Request::Replace {}) => {
+                                socket.give(stream, handover);
+                                Ok(())
+                            }
                             Ok(Request::StateExport {}) => state_socket::export(reloads, SCHEMA, stream).await,
                             Ok(request) => {
                                 let response = socket.carry_out(request, uid, &reloads, &query_log, &stop).await;
@@ -228,11 +293,31 @@ impl ControlSocket {
             Request::StateExport {} => failure("an export is no line".to_owned()),
             Request::StateHistory { limit } => state_socket::history(reloads.clone(), limit).await,
             Request::StateRestore { revision } => state_socket::go_back(reloads.clone(), uid, revision).await,
+            // Told apart before: it has more than a response.
+            Request::Replace {} => failure("a replacement cannot start".to_owned()),
             Request::Stop {} => {
                 tracing::warn!(uid, "the server is stopped by the control socket");
                 stop.cancel();
                 json!({ "ok": true })
             }
+        }
+    }
+
+    /// Lets the process behind a connection take over, in a thread of its own.
+    fn give(self: Arc<Self>, stream: UnixStream, handover: Arc<Handover>) {
+        let give = move || {
+            let stream = stream.into_std().and_then(|stream| stream.set_nonblocking(false).map(|()| stream))?;
+            let listener = self.listener.as_fd().try_clone_to_owned()?;
+            handover.carry_out(&stream, listener, &self.is_given);
+            io::Result::Ok(())
+        };
+        let give = move || {
+            if let Err(error) = give() {
+                tracing::error!(%error, "another process cannot take over");
+            }
+        };
+        if let Err(error) = thread::Builder::new().name("replace".to_owned()).spawn(give) {
+            tracing::error!(%error, "another process cannot take over");
         }
     }
 
@@ -252,6 +337,9 @@ impl ControlSocket {
             "ok": true,
             "version": env!("CARGO_PKG_VERSION"),
             "process": std::process::id(),
+            "arguments": std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+            "folder": std::env::current_dir().ok(),
+            "program_has_changed": Program::running() != self.program,
             "uptime_seconds": self.started.elapsed().as_secs(),
             "listen": control.addresses().into_iter().flatten().collect::<Vec<_>>(),
             "generation": snapshot.generation().number(),
@@ -312,7 +400,8 @@ fn zone_name(apex: NameRef<'_>) -> String {
 fn start_reload(reloads: Arc<Reloads>, force: bool) -> io::Result<oneshot::Receiver<Value>> {
     let (ended, end) = oneshot::channel();
     let run = move || {
-        let outcome = match reload(&reloads, force) {
+        sandbox::has_refused();
+        let mut outcome = match reload(&reloads, force) {
             Ok(Loaded { generation, warnings, unchanged_keys, aside, .. }) => {
                 let warnings: Vec<_> = warnings.iter().map(findings::as_json).collect();
                 let aside: Vec<_> = aside.iter().map(|aside| aside.item.to_string()).collect();
@@ -326,6 +415,9 @@ fn start_reload(reloads: Arc<Reloads>, force: bool) -> io::Result<oneshot::Recei
             }
             Err(refused) => refusal(refused),
         };
+        if outcome["ok"] == false {
+            outcome["sandbox"] = json!(sandbox::has_refused());
+        }
         // Nobody may be waiting any more.
         let _ = ended.send(outcome);
     };
@@ -416,6 +508,8 @@ fn remove_dead(path: &Path) -> anyhow::Result<()> {
 
 impl Drop for ControlSocket {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        if !self.is_given.load(Ordering::Relaxed) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! `vnetdns serve`: the daemon.
 
+mod begin;
 pub(super) mod clients;
 #[cfg(unix)]
 mod control_socket;
 mod notify;
 mod reload;
+#[cfg(unix)]
+mod replace;
 mod signals;
 #[cfg(unix)]
 mod state_socket;
@@ -12,16 +15,21 @@ mod state_socket;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
+#[cfg(unix)]
+use std::os::fd::{AsFd, OwnedFd};
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::ExitCode;
+#[cfg(unix)]
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
+#[cfg(unix)]
+use tokio::runtime::Handle;
 
 use super::config_option::ConfigOption;
 use super::log::LogWriter;
@@ -31,12 +39,18 @@ use crate::config::{
     Files, Lab, Listen, ListenAddress, ListenAddressError, LoopbackClients, Problem, Problems, ServerSettings,
 };
 use crate::control::{Aside, Control, LoadError, Loaded, Writer};
-use crate::management::{ManagementListener, made};
-use crate::observe::MetricsListener;
+use crate::management::ManagementListener;
+use crate::observe::{Ends, MetricsListener};
+#[cfg(unix)]
+use crate::server::{Place, QuicKeys, Turn};
 use crate::server::{Server, raise_limit};
-use crate::state::Store;
 use crate::view::Transport;
+use begin::Begun;
+#[cfg(unix)]
+use control_socket::ControlSocket;
 use reload::{Refused, Reloads, reload};
+#[cfg(unix)]
+use replace::Handover;
 use signals::Signals;
 
 /// Answer queries
@@ -50,6 +64,7 @@ Examples:
   vnetdns serve --lab hub-and-spokes                            another lab
   vnetdns serve --config config/lab.toml --listen 127.0.0.1:53 --listen '[::1]:53'
   vnetdns serve --listen 127.0.0.1:0 --ready json               a free port, told as one JSON line
+  vnetdns serve --config my.toml --replace                      in place of the server that has its control socket
   vnetdns serve --config - --loopback < world.toml              a topology from another program
   vnetdns serve --config estate.tfstate --loopback              an estate whose networks this host is not in")]
 pub(super) struct Serve {
@@ -70,6 +85,18 @@ pub(super) struct Serve {
     #[cfg(unix)]
     #[arg(long, value_name = "FILE")]
     control_socket: Option<PathBuf>,
+    /// Take the place of the server that has the control socket: its sockets, its state and its secrets. No query is lost;
+    /// where this one cannot start, that one serves on
+    #[cfg(unix)]
+    #[arg(long)]
+    replace: bool,
+    /// User to run as once the ports are taken, instead of the configuration's `user`; for a server that root starts
+    #[cfg(unix)]
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Have the kernel refuse what the server does not need, as `sandbox = true` in the configuration does (Linux)
+    #[arg(long)]
+    sandbox: bool,
     /// Folder of what clients write, instead of the one that the configuration says; made where it is not there
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -92,19 +119,22 @@ impl Serve {
         let files = self.config.files();
         let listen = self.listen;
         check_unique(&listen)?;
-        let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-        let signals = {
-            let _within = runtime.enter();
-            Signals::install().context("cannot listen for signals")?
-        };
+        // What is started before a sandbox is entered is not in it: threads come behind the configuration.
+        let held = signals::hold();
         let (udp_workers, state, replaced) = (self.udp_workers, self.state, Arc::new(Mutex::new(Vec::new())));
         #[cfg(unix)]
-        let control_socket = self.control_socket;
+        let (control_socket, user) = (self.control_socket, self.user);
+        let is_sandboxed = self.sandbox;
         let adjust = {
             let replaced = replaced.clone();
             move |settings: &mut ServerSettings| {
                 settings.udp_workers = udp_workers.or(settings.udp_workers);
                 settings.state = state.clone().or_else(|| settings.state.take());
+                #[cfg(unix)]
+                {
+                    settings.user = user.clone().or_else(|| settings.user.take());
+                }
+                settings.sandbox |= is_sandboxed;
                 #[cfg(unix)]
                 if control_socket.is_some() {
                     settings.control_socket.clone_from(&control_socket);
@@ -114,28 +144,33 @@ impl Serve {
                 }
             }
         };
-        let mut store = None;
-        let made = |settings: &ServerSettings| {
-            let Some(folder) = &settings.state else { return Ok(Vec::new()) };
-            let opened = store.insert(Store::open(folder)?);
-            Ok(made(&opened.read()?)?)
+        #[cfg(unix)]
+        let replaces = self.replace;
+        #[cfg(not(unix))]
+        let replaces = false;
+        let mut begun = None;
+        let begin = |settings: &ServerSettings| {
+            let (has, beginning) =
+                Begun::new(settings, replaces, log).map_err(|error| LoadError::Needed(error.into()))?;
+            begun = Some(has);
+            Ok(beginning)
         };
-        let (control, loaded) = match Control::start_from(files.clone(), self.loopback, adjust, made) {
+        let (control, loaded) = match Control::start_from(files.clone(), self.loopback, adjust, begin) {
             Ok(started) => started,
             Err(error) => return Err(report(error)),
         };
-        if let Some(listen) = control.settings().listen.iter().find(|listen| listen.lacks_scope()) {
-            bail!(
-                "--listen {0} is link-local: write its interface, for instance {1}",
-                listen.address,
-                listen.address.with_example()
-            );
-        }
+        let begun = begun.context("nothing is bound")?;
+        let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+        let signals = {
+            let _within = runtime.enter();
+            Signals::install().context("cannot listen for signals")?
+        };
+        drop(held);
         warn(&loaded, control.settings());
         for listen in replaced.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             warn_replaced(&listen);
         }
-        let served = runtime.block_on(serve(control, store, &loaded, &files, self.ready, signals, log));
+        let served = runtime.block_on(serve(control, begun, &loaded, &files, self.ready, signals, log));
         // A reload that still runs has nobody left to serve.
         runtime.shutdown_background();
         served.map(|()| ExitCode::SUCCESS)
@@ -144,36 +179,40 @@ impl Serve {
 
 async fn serve(
     control: Control,
-    store: Option<Store>,
+    begun: Begun,
     loaded: &Loaded,
     files: &Files,
     ready: Ready,
     signals: Signals,
     log: &LogWriter,
 ) -> anyhow::Result<()> {
-    let stop = CancellationToken::new();
+    let ends = Ends::default();
+    let stop = ends.stop.clone();
     // From here on SIGTERM does not end a process that waits for the reader of its log.
     log.set_serving();
     // Before the ready message: whoever reads it may send a signal at once.
     let signals = signals.with_stop().context("cannot listen for signals")?;
     let control = Arc::new(control);
+    let Begun { bound, metrics, management, store, .. } = begun;
+    #[cfg(unix)]
+    let (control_socket, predecessor) = (begun.control_socket, begun.predecessor);
+    #[cfg(unix)]
+    if let (Some(store), Some(_)) = (&store, &predecessor) {
+        // What is written before the other process has gone could not be kept if it stays.
+        store.pause();
+    }
     let writer = store.map(|store| Writer::start(control.clone(), Arc::new(store))).transpose();
     let writer = writer.context("cannot start the thread that writes")?;
-    let server = Server::bind(control.settings().clone(), control.published().clone(), control.metrics().clone())?;
-    let server = server.with_writer(writer.clone());
-    let management = match (control.settings().management.clone(), &control.settings().state) {
-        (Some(settings), Some(folder)) => Some(ManagementListener::bind(settings, folder).await?),
-        _ => None,
-    };
-    let metrics = match control.settings().metrics.clone() {
-        Some(settings) => Some(MetricsListener::bind(settings).await?),
-        None => None,
-    };
+    let (settings, published) = (control.settings().clone(), control.published().clone());
+    let server = Server::on(bound, settings, published, control.metrics().clone()).with_writer(writer.clone());
     #[cfg(unix)]
-    let control_socket = match &control.settings().control_socket {
-        Some(path) => Some(control_socket::ControlSocket::bind(path)?),
-        None => None,
-    };
+    let quic = predecessor.as_ref().map_or_else(QuicKeys::random, |predecessor| Ok(predecessor.quic()));
+    #[cfg(unix)]
+    let quic = quic.context("no keys can be made for QUIC")?;
+    #[cfg(unix)]
+    let turn = Turn::new(quic.clone(), predecessor.is_some());
+    #[cfg(unix)]
+    let server = server.with_turn(turn.clone());
     let query_log = server.query_log().clone();
     let addresses: Vec<_> = server.addresses().collect();
     let listeners: Vec<_> = addresses.iter().copied().zip(&control.settings().listen).collect();
@@ -189,16 +228,55 @@ async fn serve(
         }
     };
     let running = server.start(stop.clone())?;
-    control.serve_by(running.listeners().clone());
+    let serving = running.listeners().clone();
+    control.serve_by(serving.clone());
+    let patience = notify::patience();
+    #[cfg(unix)]
+    let patience = patience.or_else(|| predecessor.as_ref()?.watchdog());
+    #[cfg(unix)]
+    if let Some(predecessor) = &predecessor
+        && let Err(error) = predecessor.end(begun.taken)
+    {
+        // What this process has received it answers.
+        stop.cancel();
+        running.stopped().await;
+        return Err(error);
+    }
     let mut stopped = tokio::spawn(running.stopped());
+    #[cfg(unix)]
+    if let Some(predecessor) = predecessor {
+        if let Some(writer) = &writer {
+            writer.store().resume();
+        }
+        control_socket.iter().for_each(ControlSocket::take);
+        tracing::info!(process = predecessor.process(), "this process has taken over from another one");
+        notify::taken_over();
+        let wait = move || {
+            predecessor.wait_for_quic();
+            turn.begins.cancel();
+        };
+        thread::Builder::new().name("replace".to_owned()).spawn(wait).context("cannot start a thread")?;
+    }
     control.metrics().register(log.clone());
+    #[cfg(unix)]
+    let handover = Arc::new(Handover {
+        control: control.clone(),
+        writer: writer.clone(),
+        listeners: serving,
+        others: others(metrics.as_ref(), management.as_ref(), control.settings())?,
+        ends: ends.clone(),
+        quic,
+        watchdog: patience,
+        runtime: Handle::current(),
+        is_busy: AtomicBool::new(false),
+    });
     if let Some(listener) = metrics {
         tracing::info!(listen = %listener.address(), "metrics and health are shown");
-        tokio::spawn(listener.serve(control.metrics().clone(), control.published().clone(), stop.clone()));
+        tokio::spawn(listener.serve(control.metrics().clone(), control.published().clone(), ends.clone()));
     }
     if let (Some(listener), Some(writer)) = (management, writer.clone()) {
         tracing::info!(listen = %listener.address(), "the management API is served");
-        tokio::spawn(listener.serve(writer, stop.clone()));
+        tokio::spawn(listener.serve(writer, ends));
     }
     print_aside(message)?;
     tracing::info!(generation = loaded.generation.number(), listen = ?addresses, "serving");
@@ -206,10 +284,10 @@ async fn serve(
     let reloads = Arc::new(Reloads { control, writer });
     #[cfg(unix)]
     if let Some(socket) = control_socket {
-        tokio::spawn(socket.serve(reloads.clone(), query_log, stop.clone()));
+        tokio::spawn(socket.serve(reloads.clone(), query_log, handover));
     }
     notify::ready();
-    tokio::spawn(notify::watchdog(health, stop.clone()));
+    tokio::spawn(notify::watchdog(patience, health, stop.clone()));
     let ended = tokio::select! {
         () = signals.handle(reloads, &stop) => stopped.await,
         // Only by a panic.
@@ -218,6 +296,24 @@ async fn serve(
     ended.unwrap_or_else(|error| resume_unwind(error.into_panic()));
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The sockets that do not carry DNS, for a process that takes over.
+#[cfg(unix)]
+fn others(
+    metrics: Option<&MetricsListener>,
+    management: Option<&ManagementListener>,
+    settings: &ServerSettings,
+) -> anyhow::Result<Vec<(Place, OwnedFd)>> {
+    let of_metrics = metrics.zip(settings.metrics.as_ref());
+    let of_metrics = of_metrics.map(|(listener, settings)| ("metrics", settings.listen, listener.socket()));
+    let of_management = management.zip(settings.management.as_ref());
+    let of_management = of_management.map(|(listener, settings)| ("management", settings.listen, listener.socket()));
+    let others = of_metrics
+        .into_iter()
+        .chain(of_management)
+        .map(|(purpose, address, socket)| Ok((Place::other(purpose, address), socket.as_fd().try_clone_to_owned()?)));
+    others.collect::<std::io::Result<_>>().context("there are no file descriptors left")
 }
 
 /// Writes to standard output from a thread of its own, for its reader may never take it. Without one the server is as

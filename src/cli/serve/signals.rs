@@ -1,9 +1,9 @@
 //! Signals to the daemon.
 
 #[cfg(not(unix))]
-pub(super) use other::Signals;
+pub(super) use other::{Signals, hold};
 #[cfg(unix)]
-pub(super) use unix::Signals;
+pub(super) use unix::{Signals, hold};
 
 #[cfg(unix)]
 mod unix {
@@ -12,12 +12,30 @@ mod unix {
     use std::thread;
     use std::time::Duration;
 
+    use nix::sys::signal::{SigSet, Signal as NixSignal};
     use tokio::signal::unix::{Signal, SignalKind, signal};
     use tokio::sync::oneshot;
     use tokio::time::{Instant, sleep_until};
     use tokio_util::sync::CancellationToken;
 
     use crate::cli::serve::{Reloads, notify, reload};
+
+    /// Signals that wait while this is there: a configuration may take a while to read, and one that comes meanwhile would end
+    /// the process.
+    pub(crate) struct Held(SigSet);
+
+    /// Holds the signals that a server knows and that do not stop it, until [`Signals`] are installed.
+    pub(crate) fn hold() -> Held {
+        let signals: SigSet = [NixSignal::SIGHUP, NixSignal::SIGUSR1, NixSignal::SIGUSR2].into_iter().collect();
+        let _ = signals.thread_block();
+        Held(signals)
+    }
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            let _ = self.0.thread_unblock();
+        }
+    }
 
     /// How long a reload runs until the log says so, and again each time that this has doubled.
     const SLOW: Duration = Duration::from_secs(5);
@@ -38,8 +56,7 @@ mod unix {
     }
 
     impl Signals {
-        /// Must be called within a runtime, and before the configuration is read: that may take a while, and a signal that
-        /// comes meanwhile would end the process.
+        /// Must be called within a runtime.
         pub(crate) fn install() -> io::Result<Self> {
             Ok(Self {
                 hangup: signal(SignalKind::hangup())?,
@@ -176,6 +193,13 @@ mod other {
     use tokio_util::sync::CancellationToken;
 
     use crate::cli::serve::Reloads;
+
+    /// There is nothing to hold on this system.
+    pub(crate) struct Held;
+
+    pub(crate) fn hold() -> Held {
+        Held
+    }
 
     /// Ctrl-C; there is no signal to reload on this system.
     pub(crate) struct Signals;

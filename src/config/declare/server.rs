@@ -55,6 +55,10 @@ impl Declarer<'_> {
         if let Some(wanted) = designated_resolvers {
             self.designated_resolvers(wanted, &listen);
         }
+        if let (Some(keep), None) = (&server.keep_bind_capability, &server.user) {
+            let mend = "remove it, or name the user that the server becomes: user = \"vnetdns\"";
+            self.problem(Code::ContradictingKeys, keep, "no capability is lost, for the server stays who it is", mend);
+        }
         ServerSettings {
             listen,
             names_listeners: server.listen.is_some(),
@@ -70,6 +74,9 @@ impl Declarer<'_> {
             tcp_connections_per_client: per_client,
             tcp_idle_timeout: Duration::from_secs(idle as u64),
             control_socket: server.control_socket.as_ref().map(|path| Files::relative(self.path, path.get_ref())),
+            user: server.user.as_ref().map(|user| user.get_ref().clone()),
+            keep_bind_capability: server.keep_bind_capability.as_ref().is_some_and(|keep| *keep.get_ref()),
+            sandbox: server.sandbox.unwrap_or_default(),
             state: server.state.as_ref().map(|path| Files::relative(self.path, path.get_ref())),
             metrics: None,
             dnstap: None,

@@ -55,6 +55,9 @@ pub(super) struct Server {
     pub(super) cookie_secret_file: Option<Text>,
     pub(super) designated_resolvers: Option<Spanned<bool>>,
     pub(super) control_socket: Option<Text>,
+    pub(super) user: Option<Text>,
+    pub(super) keep_bind_capability: Option<Spanned<bool>>,
+    pub(super) sandbox: Option<bool>,
     pub(super) state: Option<Text>,
     #[serde(default)]
     pub(super) strangers: Strangers,

@@ -262,6 +262,13 @@ impl Writer {
         self.control.remake(prepare, commit)
     }
 
+    /// Lets go of the state for a process that takes over: what is under way is committed first, and everything that is asked
+    /// from now on is refused as [`StoreError::Paused`]. Not for a thread that serves.
+    pub fn release(&self) {
+        let _held = self.control.hold();
+        self.store.release();
+    }
+
     /// Where documents are.
     pub fn store(&self) -> &Arc<Store> {
         &self.store
@@ -515,6 +522,10 @@ impl WriterThread {
 
     fn fail(&self, jobs: Vec<Box<dyn Job>>, error: impl Into<Arc<StoreError>>) {
         let error = error.into();
+        if matches!(*error, StoreError::Paused) {
+            jobs.into_iter().for_each(|job| job.answer(Err(Failure::Store(error.clone()))));
+            return;
+        }
         let mut why = format!("writes are refused: {error}");
         let mut source = error.source();
         while let Some(error) = source {

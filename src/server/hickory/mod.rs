@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Serving;
 use super::certificates::Shown;
+use super::handover::Turn;
 use super::stream::Connections;
 use crate::faults::{self, Fault};
 use crate::incidents::Incident;
@@ -62,7 +63,7 @@ pub(super) enum Carried {
         path: String,
     },
     /// What comes over QUIC.
-    Quic(UdpSocket, Application),
+    Quic(Arc<UdpSocket>, Application),
 }
 
 impl Carried {
@@ -74,12 +75,12 @@ impl Carried {
     }
 
     /// HTTP/3 on a socket; the path is that of the resource that is asked.
-    pub(super) fn http3(socket: UdpSocket, path: &str) -> Self {
+    pub(super) fn http3(socket: Arc<UdpSocket>, path: &str) -> Self {
         Self::Quic(socket, Application::Http { path: path.into() })
     }
 
     /// DNS over QUIC on a socket.
-    pub(super) const fn quic(socket: UdpSocket) -> Self {
+    pub(super) const fn quic(socket: Arc<UdpSocket>) -> Self {
         Self::Quic(socket, Application::Dns)
     }
 }
@@ -99,17 +100,22 @@ impl Hickory {
             .map(|runtime| Self(Some(runtime)))
     }
 
-    /// Serves a listener until `stop`.
+    /// Serves a listener until `stop`; what is served over QUIC when it is its turn, and tracked as such.
     pub(super) fn serve(
         &self,
         carried: Carried,
         serving: Arc<Serving>,
         connections: Arc<Connections>,
-        tasks: &TaskTracker,
-        stop: CancellationToken,
+        (tasks, of_quic): (&TaskTracker, &TaskTracker),
+        (stop, turn): (CancellationToken, Turn),
     ) {
-        let served = serve(carried, serving, connections, stop);
-        tasks.spawn_on(served, self.0.as_ref().expect("not dropped").handle());
+        let runtime = self.0.as_ref().expect("not dropped").handle();
+        match &carried {
+            Carried::Https { .. } => tasks.spawn_on(serve(carried, serving, connections, (stop, turn)), runtime),
+            Carried::Quic(..) => {
+                tasks.spawn_on(of_quic.track_future(serve(carried, serving, connections, (stop, turn))), runtime)
+            }
+        };
     }
 }
 
@@ -122,8 +128,19 @@ impl Drop for Hickory {
     }
 }
 
-async fn serve(carried: Carried, serving: Arc<Serving>, connections: Arc<Connections>, stop: CancellationToken) {
+async fn serve(
+    carried: Carried,
+    serving: Arc<Serving>,
+    connections: Arc<Connections>,
+    (stop, turn): (CancellationToken, Turn),
+) {
     let transport = carried.transport();
+    if matches!(carried, Carried::Quic(..)) {
+        tokio::select! {
+            () = turn.begins.cancelled() => {}
+            () = stop.cancelled() => return,
+        }
+    }
     let (health, about) = (serving.metrics.health(), format!("the listener for {transport} on {}", serving.address));
     loop {
         // Before anything is waited for: the socket is there, and takes what comes.
@@ -132,7 +149,7 @@ async fn serve(carried: Carried, serving: Arc<Serving>, connections: Arc<Connect
             _ if faults::is_wanted(Fault::Carry) => Err(io::Error::other("on purpose")),
             Carried::Https { relay, path } => serve_https(relay, path, &serving, &connections, &stop, started).await,
             Carried::Quic(socket, application) => match socket.try_clone() {
-                Ok(socket) => quic::serve(socket, application, &serving, &connections, &stop, started).await,
+                Ok(socket) => quic::serve(socket, application, &serving, &connections, (&stop, &turn), started).await,
                 Err(error) => Err(error),
             },
         };

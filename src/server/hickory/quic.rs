@@ -10,6 +10,7 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{
     Connecting, Connection, Endpoint, EndpointConfig, ReadExactError, RecvStream, SendStream, TransportConfig,
@@ -28,6 +29,7 @@ use super::handler::{Handler, Peers};
 use super::{DRAIN, http3};
 use crate::server::Serving;
 use crate::server::certificates::Shown;
+use crate::server::handover::Turn;
 use crate::server::proxy::{Sender, Told};
 use crate::server::stream::{Accepted, Connections, Origin};
 use crate::tls;
@@ -37,6 +39,8 @@ use crate::view::Transport;
 pub(super) const REQUEST: usize = 16 << 10;
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long connections may take to close before another process reads their socket.
+const CLOSING: Duration = Duration::from_secs(1);
 /// Handshakes on their way whose clients have not proved their addresses; at these, others prove theirs first, with a Retry
 /// packet (RFC 9000 §8.1.2), and until then they cost nothing.
 const UNPROVEN: usize = 16;
@@ -141,12 +145,12 @@ pub(super) async fn serve(
     application: &Application,
     serving: &Arc<Serving>,
     connections: &Arc<Connections>,
-    stop: &CancellationToken,
+    (stop, turn): (&CancellationToken, &Turn),
     started: impl FnOnce(),
 ) -> io::Result<()> {
     let bound = socket.local_addr()?.ip();
     let bound = (!bound.is_unspecified()).then_some(bound);
-    let endpoint = endpoint(socket, application, serving, connections.idle_timeout())?;
+    let endpoint = endpoint(socket, application, serving, (connections.idle_timeout(), turn))?;
     started();
     let (unproven, open) = (Arc::new(Semaphore::new(UNPROVEN)), TaskTracker::new());
     loop {
@@ -181,9 +185,20 @@ pub(super) async fn serve(
         });
         connections.started(ticket, &task);
     }
+    if turn.ends.is_cancelled() {
+        // Whoever begins a connection now tries again, and finds the process that takes over.
+        endpoint.set_server_config(None);
+        while let Some(Some(incoming)) = endpoint.accept().now_or_never() {
+            incoming.ignore();
+        }
+    }
     open.close();
     let _ = timeout(DRAIN, open.wait()).await;
     endpoint.close(0_u32.into(), b"");
+    if turn.ends.is_cancelled() {
+        // Until then it reads datagrams that are for the process that takes over.
+        let _ = timeout(CLOSING, endpoint.wait_idle()).await;
+    }
     Ok(())
 }
 
@@ -191,7 +206,7 @@ fn endpoint(
     socket: UdpSocket,
     application: &Application,
     serving: &Serving,
-    idle_timeout: Duration,
+    (idle_timeout, turn): (Duration, &Turn),
 ) -> io::Result<Endpoint> {
     let builder = rustls::ServerConfig::builder_with_provider(tls::provider());
     let builder = builder.with_protocol_versions(&[&TLS13]).expect("the provider knows TLS 1.3");
@@ -209,7 +224,13 @@ fn endpoint(
         .datagram_receive_buffer_size(None)
         .datagram_send_buffer_size(0)
         .max_idle_timeout(idle_timeout.try_into().ok());
-    let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    let (mut server, own) = match &turn.keys {
+        Some(keys) => (
+            quinn::ServerConfig::new(Arc::new(crypto), Arc::new(keys.of_tokens())),
+            EndpointConfig::new(Arc::new(keys.of_resets())),
+        ),
+        None => (quinn::ServerConfig::with_crypto(Arc::new(crypto)), EndpointConfig::default()),
+    };
     // Who asks is told by the address that the connection has begun with.
     server.migration(false);
     server
@@ -217,7 +238,7 @@ fn endpoint(
         .incoming_buffer_size(WAITING.1)
         .incoming_buffer_size_total(WAITING.0 as u64 * WAITING.1);
     server.transport_config(Arc::new(transport));
-    Endpoint::new(EndpointConfig::default(), Some(server), socket, Arc::new(quinn::TokioRuntime))
+    Endpoint::new(own, Some(server), socket, Arc::new(quinn::TokioRuntime))
 }
 
 /// Shakes hands and serves a connection until it ends. `permit` is given back when the client has proved its address.

@@ -45,14 +45,14 @@ impl Carrier {
     }
 }
 
-/// Accepts connections until `stop`; each is a task of its own.
+/// Accepts connections until `stop`, or until another process does so; each is a task of its own.
 pub(in crate::server) async fn serve(
     listener: Arc<TcpListener>,
     carrier: Carrier,
     serving: Arc<Serving>,
     connections: Arc<Connections>,
     tasks: TaskTracker,
-    stop: CancellationToken,
+    (stop, released): (CancellationToken, CancellationToken),
 ) {
     let about = || format!("the listener for {} on {}", carrier.transport(), serving.address);
     let health = serving.metrics.health();
@@ -61,6 +61,7 @@ pub(in crate::server) async fn serve(
         let accepted = tokio::select! {
             biased;
             accepted = std::future::ready(refused()), if faults::is_wanted(Fault::Accepting) => accepted,
+            () = released.cancelled() => return,
             accepted = listener.accept() => accepted,
             // Clients that have connected before the stop are still served.
             () = stop.cancelled() => match tokio::time::timeout(DRAIN_SILENCE, listener.accept()).await {

@@ -29,20 +29,7 @@ impl Datagrams for Socket {
     fn bind(address: SocketAddr, interface: Option<&str>, workers: usize) -> io::Result<Vec<Self>> {
         let socket = bind::udp_socket(address, interface)?;
         socket.bind(&address.into())?;
-        let socket: UdpSocket = socket.into();
-        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        // quinn-udp has made the socket one for an event loop.
-        socket.set_nonblocking(false)?;
-        let (socket, state) = (Arc::new(socket), Arc::new(state));
-        let worker = |_| Self {
-            socket: socket.clone(),
-            state: state.clone(),
-            buffer: vec![0; BUFFER].into(),
-            received: RecvMeta::default(),
-            response: Response::new(),
-            waits: true,
-        };
-        Ok((0..workers).map(worker).collect())
+        Self::of_workers(socket.into(), workers)
     }
 
     fn drops(&self) -> Source {
@@ -77,6 +64,39 @@ impl Datagrams for Socket {
                 Verdict::Later(later) => later(back()),
             }
         }
+    }
+}
+
+impl Socket {
+    /// The socket of an address that another process has bound, with so many workers.
+    #[cfg(all(unix, any(not(target_os = "linux"), portable_sockets)))]
+    pub(in crate::server) fn on(sockets: Vec<UdpSocket>, workers: usize) -> io::Result<Vec<Self>> {
+        let all =
+            sockets.into_iter().map(|socket| Self::of_workers(socket, workers)).collect::<io::Result<Vec<_>>>()?;
+        Ok(all.into_iter().flatten().collect())
+    }
+
+    /// The socket itself.
+    #[cfg(any(not(target_os = "linux"), portable_sockets))]
+    pub(in crate::server) fn shared(&self) -> &Arc<UdpSocket> {
+        &self.socket
+    }
+
+    /// One for each worker.
+    fn of_workers(socket: UdpSocket, workers: usize) -> io::Result<Vec<Self>> {
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        // quinn-udp has made the socket one for an event loop.
+        socket.set_nonblocking(false)?;
+        let (socket, state) = (Arc::new(socket), Arc::new(state));
+        let worker = |_| Self {
+            socket: socket.clone(),
+            state: state.clone(),
+            buffer: vec![0; BUFFER].into(),
+            received: RecvMeta::default(),
+            response: Response::new(),
+            waits: true,
+        };
+        Ok((0..workers).map(worker).collect())
     }
 }
 

@@ -4,21 +4,23 @@
 //! commit before one that is not whole. After a failure redb serves nothing until
 //! its file is opened again: that is done here, and what stands beyond the last commit that was acknowledged is undone.
 
+mod draft;
+
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
-use std::time::SystemTime;
 
 use redb::{
     Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata,
-    StorageError, Table, TableDefinition,
+    StorageError, TableDefinition,
 };
 
 use super::document::{Document, Edit, Key, Revision, StoreId};
-use super::history::{MAX_OCTETS, Past, Record, Replaced, RestoreError, edit_back};
+use super::history::{Past, Record, RestoreError, edit_back};
+use draft::{Draft, write};
 
 /// The file in the folder of the state.
 const FILE: &str = "state.redb";
@@ -45,6 +47,8 @@ struct Inner {
     database: Option<Database>,
     /// The last revision that was acknowledged.
     acknowledged: Revision,
+    /// Whether it is neither read nor written for now.
+    is_paused: bool,
 }
 
 /// How the database is opened, at the start and after a failure.
@@ -139,6 +143,9 @@ pub enum StoreError {
     /// It does not say what was written.
     #[error("the state is damaged: {0}")]
     Damaged(String),
+    /// A process that replaces this one has it, or this process does not have it yet.
+    #[error("the server is being replaced: ask again in a second")]
+    Paused,
 }
 
 impl<E: Into<redb::Error>> From<E> for StoreError {
@@ -196,7 +203,7 @@ impl Store {
             .unwrap_or_else(|_| Err(StorageError::Corrupted("redb panicked".to_owned()).into()))
             .map_err(|error| refused(error.into()))?;
         let (id, head) = begin(path, &database)?;
-        let inner = RwLock::new(Inner { database: Some(database), acknowledged: head });
+        let inner = RwLock::new(Inner { database: Some(database), acknowledged: head, is_paused: false });
         Ok(Self { id, open: Box::new(Opening(open)), inner })
     }
 
@@ -208,6 +215,23 @@ impl Store {
     /// The revision that was committed last.
     pub fn head(&self) -> Revision {
         self.inner.read().unwrap_or_else(PoisonError::into_inner).acknowledged
+    }
+
+    /// Has everything that is asked of it refused, until [`Store::resume`].
+    pub fn pause(&self) {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner).is_paused = true;
+    }
+
+    /// As [`Store::pause`], and lets go of the file, so that another process can open it; readers that are still there
+    /// keep it for as long as they are.
+    pub fn release(&self) {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        (inner.is_paused, inner.database) = (true, None);
+    }
+
+    /// Ends a pause. A file that was let go of is opened again when it is wanted.
+    pub fn resume(&self) {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner).is_paused = false;
     }
 
     /// What is committed now, to read from.
@@ -239,7 +263,7 @@ impl Store {
             Ok(head) => inner.acknowledged = *head,
             // Of a file that fails redb reads no more; it is opened again when it is wanted.
             Err(StoreError::Disk(_) | StoreError::Damaged(_)) => inner.database = None,
-            Err(StoreError::Conflict { .. }) => {}
+            Err(StoreError::Conflict { .. } | StoreError::Paused) => {}
         }
         result
     }
@@ -248,12 +272,15 @@ impl Store {
     fn opened(&self) -> Result<RwLockReadGuard<'_, Inner>, StoreError> {
         loop {
             let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+            if inner.is_paused {
+                return Err(StoreError::Paused);
+            }
             if inner.database.is_some() {
                 return Ok(inner);
             }
             drop(inner);
             let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-            if inner.database.is_none() {
+            if inner.database.is_none() && !inner.is_paused {
                 let database = self.open.open()?;
                 let acknowledged = inner.acknowledged;
                 write(&database, |draft| draft.undo(acknowledged))?;
@@ -366,113 +393,6 @@ impl Reader {
         }
         Ok(edits)
     }
-}
-
-/// A write transaction of redb with its tables.
-struct Draft<'a> {
-    meta: Table<'a, &'static str, &'static [u8]>,
-    documents: Table<'a, &'static str, &'static [u8]>,
-    history: Table<'a, u64, &'static [u8]>,
-}
-
-impl Draft<'_> {
-    fn commit(&mut self, expected: Revision, transactions: &[Vec<Edit>]) -> Result<Revision, StoreError> {
-        let mut head = number(&self.meta, "head")?;
-        if head != expected {
-            return Err(StoreError::Conflict { expected, head });
-        }
-        let now = SystemTime::now();
-        let mut history = number(&self.meta, "history")?.0;
-        for edits in transactions {
-            head = head.next();
-            let mut replaced = Replaced::default();
-            for edit in edits {
-                self.edit(head, edit, &mut replaced)?;
-            }
-            let record = replaced.encode(now);
-            history += record.len() as u64;
-            if record.len() as u64 > MAX_OCTETS {
-                self.history.retain(|_, _| false)?;
-                history = 0;
-            } else {
-                self.history.insert(head.0, &*record)?;
-            }
-        }
-        while history > MAX_OCTETS
-            && let Some((_, oldest)) = self.history.pop_first()?
-        {
-            history -= oldest.value().len() as u64;
-        }
-        self.set("history", history)?;
-        self.set("head", head.0)?;
-        Ok(head)
-    }
-
-    fn edit(&mut self, revision: Revision, edit: &Edit, replaced: &mut Replaced) -> Result<(), StoreError> {
-        match edit {
-            Edit::Put { id, body } => {
-                let key = Key::new(id);
-                let before = self.documents.get(key.as_str())?.map(|octets| octets.value().to_vec());
-                let created = match &before {
-                    Some(before) => document(key.as_str(), before)?.created,
-                    None => revision,
-                };
-                let written = Document { id: id.clone(), body: body.clone(), created, modified: revision };
-                self.documents.insert(key.as_str(), &*written.encode())?;
-                replaced.add(key, before, true);
-            }
-            Edit::Delete(key) => {
-                let before = self.documents.remove(key.as_str())?.map(|octets| octets.value().to_vec());
-                if before.is_some() {
-                    replaced.add(key.clone(), before, false);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Goes back to a revision, as if nothing had been committed since.
-    fn undo(&mut self, acknowledged: Revision) -> Result<(), StoreError> {
-        let mut head = number(&self.meta, "head")?;
-        let mut history = number(&self.meta, "history")?.0;
-        while head > acknowledged {
-            let Some(octets) = self.history.remove(head.0)?.map(|octets| octets.value().to_vec()) else {
-                return Err(StoreError::Damaged(format!("how revision {head} can be undone is not known: restart")));
-            };
-            history -= octets.len() as u64;
-            let mut before = BTreeMap::new();
-            record(&octets)?.undo(&mut before);
-            for (key, before) in before {
-                match before {
-                    Some(octets) => self.documents.insert(key.as_str(), &*octets)?,
-                    None => self.documents.remove(key.as_str())?,
-                };
-            }
-            head = Revision(head.0 - 1);
-        }
-        self.set("history", history)?;
-        self.set("head", head.0)
-    }
-
-    fn set(&mut self, name: &str, number: u64) -> Result<(), StoreError> {
-        self.meta.insert(name, number.to_be_bytes().as_slice())?;
-        Ok(())
-    }
-}
-
-/// Writes to a database: all that `edit` does, or where it fails, nothing.
-fn write<T>(database: &Database, edit: impl FnOnce(&mut Draft<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-    let transaction = database.begin_write()?;
-    let done = {
-        let mut draft = Draft {
-            meta: transaction.open_table(META)?,
-            documents: transaction.open_table(DOCUMENTS)?,
-            history: transaction.open_table(HISTORY)?,
-        };
-        edit(&mut draft)?
-    };
-    transaction.commit()?;
-    Ok(done)
 }
 
 /// Looks whether a database is one of ours, and makes it one where it is empty.

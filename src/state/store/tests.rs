@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::super::history::MAX_OCTETS;
 use super::*;
 use crate::state::disk::Disk;
 
@@ -266,4 +267,28 @@ fn damage_is_noticed_when_the_file_is_opened() {
         assert!(matches!(error, OpenError::Damaged { .. } | OpenError::Foreign(_)), "{damage} {length}: {error:?}");
         at += 40;
     }
+}
+
+/// What another process needs of this one while it takes its place.
+#[test]
+fn a_released_file_is_anothers_until_it_is_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    store.commit(Revision(0), &[vec![put("/a", "1")]]).unwrap();
+    assert!(matches!(Store::open(folder.path()), Err(OpenError::InUse(_))));
+    store.release();
+    for refused in [store.read().map(|_| ()), store.commit(Revision(1), &[vec![put("/b", "2")]]).map(|_| ())] {
+        assert!(matches!(refused, Err(StoreError::Paused)), "{refused:?}");
+    }
+    let other = Store::open(folder.path()).unwrap();
+    assert_eq!(other.head(), Revision(1));
+    // One that does not write yet has all the same what it needs to start.
+    other.pause();
+    assert!(matches!(other.commit(Revision(1), &[vec![put("/b", "2")]]), Err(StoreError::Paused)));
+    // While the other has it, it cannot be had back; then nothing is lost.
+    store.resume();
+    assert!(matches!(store.read(), Err(StoreError::Disk(_))));
+    drop(other);
+    store.commit(Revision(1), &[vec![put("/b", "2")]]).unwrap();
+    assert_eq!(content(&store).1.len(), 2);
 }

@@ -104,6 +104,20 @@ struct Refused {
 }
 
 impl Socket {
+    /// The sockets of an address that another process has bound, each with a worker.
+    pub(in crate::server) fn on(sockets: Vec<UdpSocket>, _: usize) -> io::Result<Vec<Self>> {
+        let socket = |socket: UdpSocket| {
+            let address = socket.local_addr()?;
+            Ok(Self::new(socket, address))
+        };
+        sockets.into_iter().map(socket).collect()
+    }
+
+    /// The socket itself.
+    pub(in crate::server) fn shared(&self) -> &Arc<UdpSocket> {
+        &self.socket
+    }
+
     fn new(socket: UdpSocket, address: SocketAddr) -> Self {
         Self {
             // A kernel that does not know of it would send joined responses as one.

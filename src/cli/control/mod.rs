@@ -1,5 +1,7 @@
 //! `vnetdns control`: asks a running server by its control socket.
 
+mod replace;
+
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -11,8 +13,10 @@ use clap::{Args, Subcommand};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
-use super::print;
+use crate::cli::print;
 
+/// The form of responses.
+const SCHEMA: &str = "vnetdns.control/1";
 /// Longest wait for a response, but for a reload.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -25,6 +29,8 @@ Examples:
   vnetdns control status
   vnetdns control reload --wait                     what came of it: the generation, or every finding
   vnetdns control reload --wait --force
+  vnetdns control reload --wait --or-replace        the same; after an upgrade of the program, a replacement
+  vnetdns control replace                           a new process in place of the server, without a query lost
   vnetdns control queries --network hub --one-in 10
   vnetdns control queries --off
   vnetdns control --socket run/control.sock stop")]
@@ -50,7 +56,14 @@ enum Command {
         /// Delete what the management API has made where the files now declare the same, or no longer what it needs
         #[arg(long)]
         force: bool,
+        /// Where a reload is not enough, have a new process take the server's place, as replace does: the program has been
+        /// upgraded, a key has changed that only a restart changes, or the sandbox does not allow what the files name
+        #[arg(long, requires = "wait", conflicts_with = "force")]
+        or_replace: bool,
     },
+    /// Start this program as the server was started, and have it take the server's place: its sockets, its state and its
+    /// secrets. No query is lost; where the new process cannot start, the old one serves on. It logs where this command does
+    Replace,
     /// Log queries that fit all of what is given
     Queries {
         /// Log no more queries
@@ -79,20 +92,42 @@ enum Command {
 impl Control {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let request = match self.command {
+            Command::Replace => return replace::replace(&self.ask(&json!({ "command": "status" }))?.1, &self.socket),
+            Command::Reload { or_replace: true, .. } => return self.reload_or_replace(),
             Command::Status => json!({ "command": "status" }),
             Command::Topology => json!({ "command": "topology" }),
-            Command::Reload { wait, force } => json!({ "command": "reload", "wait": wait, "force": force }),
+            Command::Reload { wait, force, .. } => json!({ "command": "reload", "wait": wait, "force": force }),
             Command::Queries { off: true, .. } => json!({ "command": "query_log", "filter": null }),
-            Command::Queries { off: false, network, name, client, rcode, one_in } => json!({
+            Command::Queries { off: false, ref network, ref name, client, ref rcode, one_in } => json!({
                 "command": "query_log",
                 "filter": { "network": network, "name": name, "client": client, "rcode": rcode, "one_in": one_in },
             }),
             Command::Stop => json!({ "command": "stop" }),
         };
-        let (line, _) = ask(&self.socket, &request, request["wait"] != true)?;
-        let response: Value = serde_json::from_str(&line)?;
+        let (line, response) = self.ask(&request)?;
         print(&line)?;
         Ok(if response["ok"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn reload_or_replace(&self) -> anyhow::Result<ExitCode> {
+        let (_, status) = self.ask(&json!({ "command": "status" }))?;
+        if status["program_has_changed"] == true {
+            return replace::replace(&status, &self.socket);
+        }
+        let (line, response) = self.ask(&json!({ "command": "reload", "wait": true }))?;
+        let has_unchanged = response["unchanged_keys"].as_array().is_some_and(|keys| !keys.is_empty());
+        if has_unchanged || response["sandbox"] == true {
+            return replace::replace(&status, &self.socket);
+        }
+        print(&line)?;
+        Ok(if response["ok"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// The response to a request, as it came and as it is read.
+    fn ask(&self, request: &Value) -> anyhow::Result<(String, Value)> {
+        let (line, _) = ask(&self.socket, request, request["wait"] != true)?;
+        let response = serde_json::from_str(&line)?;
+        Ok((line, response))
     }
 }
 

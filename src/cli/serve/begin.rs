@@ -1,0 +1,188 @@
+//! What a server has before its configuration is compiled: sockets, and its state.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+#[cfg(unix)]
+use nix::unistd::{Uid, geteuid};
+
+#[cfg(unix)]
+use super::control_socket::ControlSocket;
+#[cfg(unix)]
+use super::replace::{self, Predecessor};
+use crate::cli::log::LogWriter;
+use crate::config::{DnstapSettings, ServerSettings};
+use crate::control::Beginning;
+use crate::management::{ManagementListener, made};
+use crate::observe::MetricsListener;
+use crate::sandbox;
+use crate::server::{Bound, Inherited};
+use crate::state::Store;
+
+/// See above. The process that is replaced, if there is one, waits until all of it answers.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) bound: Bound,
+    pub(super) metrics: Option<MetricsListener>,
+    pub(super) management: Option<ManagementListener>,
+    pub(super) store: Option<Store>,
+    #[cfg(unix)]
+    pub(super) control_socket: Option<ControlSocket>,
+    #[cfg(unix)]
+    pub(super) predecessor: Option<Predecessor>,
+    /// The numbers of the sockets that were taken from it.
+    #[cfg(unix)]
+    pub(super) taken: Vec<usize>,
+}
+
+impl Begun {
+    /// Binds what the settings name, or takes it from the server that is replaced, and opens the state.
+    ///
+    /// # Errors
+    /// What is not to be had, and why.
+    pub(super) fn new(settings: &ServerSettings, replaces: bool, log: &LogWriter) -> anyhow::Result<(Self, Beginning)> {
+        if let Some(listen) = settings.listen.iter().find(|listen| listen.lacks_scope()) {
+            bail!(
+                "--listen {0} is link-local: write its interface, for instance {1}",
+                listen.address,
+                listen.address.with_example()
+            );
+        }
+        #[cfg(unix)]
+        let (predecessor, mut inherited) = match replaces {
+            true => {
+                let asked = Predecessor::ask(replace::needed(settings.control_socket.as_ref())?, user(settings)?)?;
+                (Some(asked.0), asked.1)
+            }
+            false => (None, Inherited::default()),
+        };
+        #[cfg(not(unix))]
+        let (_, mut inherited) = (replaces, Inherited::default());
+        let bound = Bound::bind(settings, &mut inherited)?;
+        let metrics = match settings.metrics.clone() {
+            Some(metrics) => {
+                let socket = take_tcp(&mut inherited, "metrics", metrics.listen);
+                Some(MetricsListener::bind(metrics, socket)?)
+            }
+            None => None,
+        };
+        let management = match (settings.management.clone(), &settings.state) {
+            (Some(management), Some(folder)) => {
+                let socket = take_tcp(&mut inherited, "management", management.listen);
+                let socket = ManagementListener::bind(&management, socket)?;
+                Some((socket, management, folder))
+            }
+            _ => None,
+        };
+        restrict(settings, log)?;
+        #[cfg(unix)]
+        let control_socket = match &settings.control_socket {
+            Some(path) => Some(control_socket(&mut inherited, path)?),
+            None => None,
+        };
+        let management = management.map(|(socket, settings, folder)| ManagementListener::on(socket, settings, folder));
+        let management = management.transpose()?;
+        let store = match &settings.state {
+            #[cfg(unix)]
+            Some(folder) if predecessor.is_some() => Some(Predecessor::open_state(folder)?),
+            Some(folder) => Some(Store::open(folder)?),
+            None => None,
+        };
+        let beginning = Beginning {
+            made: match &store {
+                Some(store) => made(&store.read().context("the state cannot be read")?)?,
+                None => Vec::new(),
+            },
+            #[cfg(unix)]
+            cookie_secret: predecessor.as_ref().map(Predecessor::cookie_secret),
+            #[cfg(not(unix))]
+            cookie_secret: None,
+        };
+        #[cfg(unix)]
+        let taken = inherited.taken();
+        let begun = Self {
+            bound,
+            metrics,
+            management,
+            store,
+            #[cfg(unix)]
+            control_socket,
+            #[cfg(unix)]
+            predecessor,
+            #[cfg(unix)]
+            taken,
+        };
+        Ok((begun, beginning))
+    }
+}
+
+/// The user that this process will run as.
+#[cfg(unix)]
+fn user(settings: &ServerSettings) -> anyhow::Result<Uid> {
+    match &settings.user {
+        Some(name) => Ok(sandbox::user_id(name)?),
+        None => Ok(geteuid()),
+    }
+}
+
+/// Gives away what root alone may do, and has the kernel refuse what is not needed from here on.
+fn restrict(settings: &ServerSettings, log: &LogWriter) -> anyhow::Result<()> {
+    if let Some(user) = &settings.user {
+        #[cfg(unix)]
+        sandbox::become_user(user, settings.keep_bind_capability)?;
+        #[cfg(not(unix))]
+        bail!("the user {user:?} cannot be changed to on this system: remove `user`");
+        tracing::info!(user, "the server runs as its user");
+    }
+    if settings.sandbox {
+        let written = folders(settings)?;
+        let lacks = sandbox::enter(&written)?;
+        log.move_here().context("cannot start the thread that logs")?;
+        tracing::info!(written = ?written, "the sandbox is entered");
+        if let Some(lacks) = lacks {
+            tracing::warn!("the kernel's sandbox does not refuse {lacks}");
+        }
+    }
+    Ok(())
+}
+
+/// The folders that a server writes to, made where they are not there: what the sandbox does not know it refuses.
+fn folders(settings: &ServerSettings) -> anyhow::Result<Vec<PathBuf>> {
+    let parent = |path: &Path| path.parent().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_owned);
+    let of_dnstap = settings.dnstap.as_ref().and_then(|dnstap| match dnstap {
+        DnstapSettings::File { path, .. } => Some(parent(path).unwrap_or_else(|| ".".into())),
+        DnstapSettings::Socket(_) => None,
+    });
+    let of_control = settings.control_socket.as_deref().and_then(parent);
+    let folders: Vec<_> = settings.state.clone().into_iter().chain(of_control).chain(of_dnstap).collect();
+    for folder in &folders {
+        if !folder.exists() {
+            let mut builder = std::fs::DirBuilder::new();
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            let made = builder.recursive(true).create(folder);
+            made.with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        }
+    }
+    Ok(folders)
+}
+
+/// The socket of the server that is replaced for something but DNS.
+fn take_tcp(inherited: &mut Inherited, purpose: &str, address: std::net::SocketAddr) -> Option<std::net::TcpListener> {
+    #[cfg(unix)]
+    return inherited.take(&crate::server::Place::other(purpose, address))?.pop().map(Into::into);
+    #[cfg(not(unix))]
+    {
+        let _ = (inherited, purpose, address);
+        None
+    }
+}
+
+#[cfg(unix)]
+fn control_socket(inherited: &mut Inherited, path: &Path) -> anyhow::Result<ControlSocket> {
+    let given = inherited.take(&crate::server::Place::other("control", ""));
+    match given.and_then(|mut given| given.pop()) {
+        Some(socket) => Ok(ControlSocket::on(socket, path)),
+        None => ControlSocket::bind(path),
+    }
+}

@@ -1,0 +1,119 @@
+//! What the old process does for the one that takes its place.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use nix::unistd::geteuid;
+use tokio::runtime::Handle;
+
+use super::{Answers, Offer, Offered, Reply, SCHEMA, Secrets, receive_line, send_descriptors, send_line};
+use crate::cli::serve::notify;
+use crate::control::{Control, Writer};
+use crate::observe::Ends;
+use crate::server::{Given, Listeners, Place, QuicKeys};
+
+/// How long the new process may take from the sockets to its first answer; it has read its configuration before.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the new process may take to tell the service manager of itself.
+const LAST_WORD: Duration = Duration::from_secs(5);
+/// How often it is looked whether connections have ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// All that another process can take over.
+#[derive(Debug)]
+pub(in crate::cli::serve) struct Handover {
+    pub(in crate::cli::serve) control: Arc<Control>,
+    pub(in crate::cli::serve) writer: Option<Writer>,
+    pub(in crate::cli::serve) listeners: Arc<Listeners>,
+    /// Sockets that do not carry DNS.
+    pub(in crate::cli::serve) others: Vec<(Place, OwnedFd)>,
+    pub(in crate::cli::serve) ends: Ends,
+    pub(in crate::cli::serve) quic: QuicKeys,
+    pub(in crate::cli::serve) watchdog: Option<Duration>,
+    pub(in crate::cli::serve) runtime: Handle,
+    pub(in crate::cli::serve) is_busy: AtomicBool,
+}
+
+impl Handover {
+    /// Lets the process behind a connection take over. Returns when it has, and connections here have ended; or when it
+    /// could not, and this process serves on. Not for a thread of the runtime.
+    pub(in crate::cli::serve) fn carry_out(&self, stream: &UnixStream, control_socket: OwnedFd, is_given: &AtomicBool) {
+        if self.is_busy.swap(true, Ordering::Relaxed) {
+            let error = Some("another process is replacing it already".to_owned());
+            let _ = send_line(stream, &Reply { ok: false, error });
+            return;
+        }
+        tracing::info!("another process is to take over");
+        let answers = match self.offer(stream, control_socket) {
+            Ok(answers) => answers,
+            Err(error) => {
+                if let Some(writer) = &self.writer {
+                    writer.store().resume();
+                }
+                self.is_busy.store(false, Ordering::Relaxed);
+                tracing::error!("the other process cannot take over, and this one serves on: {error:#}");
+                return;
+            }
+        };
+        // From here on there is no way back: both answer already.
+        is_given.store(true, Ordering::Relaxed);
+        notify::leave(answers.process);
+        self.ends.released.cancel();
+        let is_taken = |number| answers.taken.contains(&number);
+        self.listeners.release(is_taken);
+        let told = send_line(stream, &Reply { ok: true, error: None });
+        self.runtime.block_on(self.listeners.quic_has_ended());
+        let told = told.and_then(|()| send_line(stream, &Reply { ok: true, error: None }));
+        let start = Instant::now();
+        tracing::info!(
+            process = answers.process,
+            "another process has taken over: connections are served to their end"
+        );
+        if told.is_ok() {
+            let _ = stream.set_read_timeout(Some(LAST_WORD));
+            // Its last word is the end of the connection.
+            let _ = receive_line::<Reply>(stream);
+        }
+        let grace = self.control.settings().tcp_idle_timeout;
+        while start.elapsed() < grace
+            && !(self.listeners.are_idle() && self.ends.connections.is_empty())
+            && !self.ends.stop.is_cancelled()
+        {
+            thread::sleep(LOOK);
+        }
+        self.ends.stop.cancel();
+    }
+
+    /// Sends what there is, and waits until the other process answers.
+    fn offer(&self, stream: &UnixStream, control_socket: OwnedFd) -> anyhow::Result<Answers> {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let given = self.listeners.share().context("its sockets cannot be shared")?;
+        let sockets = given.iter().map(|Given { place, descriptors }| (place.clone(), descriptors.len()));
+        let others = self.others.iter().map(|(place, _)| (place.clone(), 1));
+        let sockets = sockets.chain(others).chain([(Place::other("control", ""), 1)]);
+        let offer = Offer {
+            schema: SCHEMA.to_owned(),
+            process: std::process::id(),
+            user: geteuid().as_raw(),
+            watchdog: self.watchdog.and_then(|watchdog| u64::try_from(watchdog.as_micros()).ok()),
+            sockets: sockets.map(|(place, descriptors)| Offered { place, descriptors }).collect(),
+        };
+        if let Some(writer) = &self.writer {
+            writer.release();
+        }
+        send_line(stream, &offer)?;
+        let descriptors = given.iter().flat_map(|given| given.descriptors.iter());
+        let descriptors = descriptors.chain(self.others.iter().map(|(_, other)| other)).chain([&control_socket]);
+        let descriptors: Vec<_> = descriptors.map(AsFd::as_fd).collect();
+        send_descriptors(stream, &descriptors)?;
+        Secrets { cookies: self.control.cookie_secret().signing(), quic: self.quic.clone() }.send(stream)?;
+        drop(given);
+        receive_line(stream)
+    }
+}
