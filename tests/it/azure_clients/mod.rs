@@ -147,9 +147,11 @@ fn packages_for_python() {
     };
     for mode in MODES {
         let lab = Lab::new(mode);
-        let mut command = lab.command(&python);
-        command.arg(script("python.py")).arg(lab.api.address.to_string()).arg(lab.ca()).arg(subscription());
-        lab.run(&mut command);
+        for name in ["python.py", "family.py"] {
+            let mut command = lab.command(&python);
+            command.arg(script(name)).arg(lab.api.address.to_string()).arg(lab.ca()).arg(subscription());
+            lab.run(&mut command);
+        }
         lab.assert_dug();
     }
 }

@@ -255,6 +255,12 @@ fn apply_plan_update_import_and_destroy(provider: Provider, management: &str) {
     assert_eq!(read(&interface)["properties"]["ipConfigurations"][0]["properties"]["privateIPAddress"], "127.20.1.4");
     let groups = read(&format!("{}/privateDnsZoneGroups", endpoint()));
     assert_eq!(groups["value"].as_array().unwrap().len(), 1);
+    // What azurerm lists before it makes a workspace.
+    let deleted = format!(
+        "{}/providers/Microsoft.OperationalInsights/deletedWorkspaces",
+        group().split("/resourceGroups").next().unwrap()
+    );
+    assert_eq!(read(&deleted)["value"], json!([]));
     // What a block soa_record of a zone sends: neither host nor serialNumber.
     let soa = format!("{}/SOA/@?api-version=2024-06-01", zone());
     let times = json!({"email": "Admin.corp.test", "expireTime": 2419200, "minimumTtl": 11, "refreshTime": 3601, "retryTime": 301});

@@ -108,6 +108,7 @@ pub(super) fn planned() -> Vec<Planned> {
     all.extend(services());
     all.extend(endpoints());
     all.extend(resolvers());
+    all.extend(scopes());
     all
 }
 
@@ -215,7 +216,7 @@ fn record_sets() -> Vec<Planned> {
 fn services() -> Vec<Planned> {
     let storage = |tls: &str| {
         json!({"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS", "tier": "Standard"}, "tags": {},
-               "properties": {"minimumTlsVersion": tls, "supportsHttpsTrafficOnly": true, "allowBlobPublicAccess": true,
+               "properties": {"minimumTlsVersion": tls, "supportsHttpsTrafficOnly": true, "allowBlobPublicAccess": true, "allowSharedKeyAccess": true,
                               "publicNetworkAccess": "Enabled"}})
     };
     let monitor = json!({"location": "westeurope", "tags": {}, "properties": {"publicNetworkAccess": "Enabled"}});
@@ -249,7 +250,8 @@ fn services() -> Vec<Planned> {
             workspace.clone(),
             tagged(workspace),
         )
-        .needs(&["/location", "/properties/publicNetworkAccessForIngestion"]),
+        .needs(&["/location", "/properties/publicNetworkAccessForIngestion"])
+        .asks(&[("POST", "/sharedKeys?", "2020-08-01")]),
         Planned::new(in_group("Microsoft.Kusto/clusters/tfkusto"), "2024-04-13", kusto.clone(), tagged(kusto))
             .made(MADE)
             .needs(&["/location", "/sku/name", "/properties/enableAutoStop", "/properties/publicIPType"]),
@@ -336,5 +338,51 @@ fn resolvers() -> Vec<Planned> {
             .needs(&["/properties/forwardingRuleState", "/properties/targetDnsServers/0/ipAddress"]),
         planned(&format!("{ruleset}/virtualNetworkLinks/l"), link(json!({})), link(json!({"k": "v"})))
             .needs(&["/properties/virtualNetwork/id"]),
+    ]
+}
+
+/// A private link scope with what is in it, a data collection endpoint, and a managed endpoint of Grafana.
+fn scopes() -> Vec<Planned> {
+    let scope = "Microsoft.Insights/privateLinkScopes/ampls";
+    let modes = |ingestion: &str| {
+        json!({"location": "Global", "tags": {}, "properties": {"accessModeSettings": {
+            "exclusions": [], "ingestionAccessMode": ingestion, "queryAccessMode": "Open",
+        }}})
+    };
+    let linked =
+        json!({"properties": {"linkedResourceId": in_group("Microsoft.OperationalInsights/workspaces/tf-logs")}});
+    let collection = json!({"location": "westeurope", "tags": {}, "properties": {
+        "networkAcls": {"publicNetworkAccess": "Enabled"},
+    }});
+    let managed = json!({"location": "westeurope", "tags": {}, "properties": {
+        "groupIds": ["blob"], "privateLinkResourceId": account(), "requestMessage": "Please approve",
+    }});
+    vec![
+        Planned::new(in_group(scope), "2021-07-01-preview", modes("Open"), modes("PrivateOnly"))
+            .made(MADE)
+            .needs(&["/properties/accessModeSettings/queryAccessMode"]),
+        Planned::new(in_group(&format!("{scope}/scopedResources/logs")), "2019-10-17-preview", linked.clone(), linked)
+            .needs(&["/properties/linkedResourceId"]),
+        Planned::new(
+            in_group("Microsoft.Insights/dataCollectionEndpoints/tf-dce"),
+            "2023-03-11",
+            collection.clone(),
+            tagged(collection),
+        )
+        .made(MADE)
+        .gone(AT_ONCE)
+        .needs(&["/location"]),
+        Planned::new(
+            in_group("Microsoft.Dashboard/grafana/tf-graf/managedPrivateEndpoints/mpe"),
+            "2025-08-01",
+            managed.clone(),
+            tagged(managed),
+        )
+        .needs(&[
+            "/location",
+            "/properties/groupIds/0",
+            "/properties/privateLinkResourceId",
+            "/properties/requestMessage",
+        ]),
     ]
 }
