@@ -185,14 +185,19 @@ impl ZoneContents {
     pub(super) fn by_hand(&self) -> Vec<RecordSet> {
         let beneath = self.beneath.values().flatten().cloned();
         let Some(Compiled { zone, written }) = &self.compiled else {
-            let own = self.record_sets.values().filter(|set| set.writer == Writer::Person);
+            let own = self.record_sets.values().filter(|set| set.writer.is_person());
             return own.cloned().chain(beneath).collect();
         };
         let is_by_hand = |(owner, rrset): &(NameRef<'_>, Rrset<'_>)| {
-            written.is_empty() || !written.contains_key(&(owner.to_name(), rrset.rtype()))
+            written.is_empty() || written.get(&(owner.to_name(), rrset.rtype())).is_none_or(Writer::is_person)
         };
         let sets = zone.rrsets().filter(is_by_hand);
-        sets.map(|(owner, rrset)| self.record_set(owner, rrset, Writer::Person)).chain(beneath).collect()
+        let set = |(owner, rrset): (NameRef<'_>, Rrset<'_>)| {
+            let is_known = !written.is_empty();
+            let writer = is_known.then(|| written.get(&(owner.to_name(), rrset.rtype()))).flatten();
+            self.record_set(owner, rrset, writer.cloned().unwrap_or(Writer::Person))
+        };
+        sets.map(set).chain(beneath).collect()
     }
 
     /// Whether a person wrote a record set, be it that another stands in its place.
@@ -203,9 +208,9 @@ impl ZoneContents {
         }
         match &self.compiled {
             Some(Compiled { zone, written }) => {
-                !written.contains_key(&key) && zone.rrset(owner.as_ref(), rtype).is_some()
+                written.get(&key).is_none_or(Writer::is_person) && zone.rrset(owner.as_ref(), rtype).is_some()
             }
-            None => self.record_sets.get(&key).is_some_and(|set| set.writer == Writer::Person),
+            None => self.record_sets.get(&key).is_some_and(|set| set.writer.is_person()),
         }
     }
 
@@ -242,9 +247,10 @@ impl ZoneContents {
         if let Some(beneath) = self.beneath.get(&key) {
             return beneath.clone();
         }
-        let compiled = self.compiled.as_ref().filter(|compiled| !compiled.written.contains_key(&key))?;
-        let (owner, rrset) = compiled.zone.rrset(owner.as_ref(), rtype)?;
-        Some(self.record_set(owner, rrset, Writer::Person))
+        let compiled = self.compiled.as_ref()?;
+        let writer = compiled.written.get(&key).cloned().unwrap_or(Writer::Person);
+        let (owner, rrset) = compiled.zone.rrset(owner.as_ref(), rtype).filter(|_| writer.is_person())?;
+        Some(self.record_set(owner, rrset, writer))
     }
 
     /// A record set of the compiled zone with its writer.
@@ -275,7 +281,7 @@ impl ZoneContents {
     pub(super) fn insert(&mut self, record_set: RecordSet) -> Option<RecordSet> {
         let key = (record_set.owner.clone(), record_set.rtype);
         let replaced = self.record_sets.insert(key.clone(), record_set);
-        if let Some(replaced) = replaced.as_ref().filter(|replaced| replaced.writer == Writer::Person) {
+        if let Some(replaced) = replaced.as_ref().filter(|replaced| replaced.writer.is_person()) {
             self.beneath.insert(key, Some(replaced.clone()));
         }
         replaced
@@ -284,7 +290,7 @@ impl ZoneContents {
     /// Takes a record set away.
     pub(super) fn remove(&mut self, owner: &Name, rtype: RecordType) {
         let key = (owner.clone(), rtype);
-        let removed = self.record_sets.remove(&key).filter(|set| set.writer == Writer::Person);
+        let removed = self.record_sets.remove(&key).filter(|set| set.writer.is_person());
         let beneath = self.beneath.entry(key).or_default();
         *beneath = beneath.take().or(removed);
     }

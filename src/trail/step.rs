@@ -202,7 +202,7 @@ impl From<&azure::Writer> for WriterOf {
     fn from(writer: &azure::Writer) -> Self {
         use azure::Writer;
         let (kind, name) = match writer {
-            Writer::Person => ("person", None),
+            Writer::Person | Writer::Client => ("person", None),
             Writer::Zone => ("zone", None),
             Writer::PrivateEndpoint(name) => ("private_endpoint", Some(name)),
             Writer::ManagedPrivateEndpoint(name) => ("managed_private_endpoint", Some(name)),

@@ -118,6 +118,8 @@ pub struct RecordSet {
 pub enum Writer {
     /// A person: in the configuration or in a zone file.
     Person,
+    /// A client of the management API, over what a private DNS zone group had written: it stands until the group writes again.
+    Client,
     /// Azure, with the zone.
     Zone,
     /// A private DNS zone group, on behalf of the private endpoint that is called so.
@@ -134,10 +136,17 @@ pub enum Writer {
     NameServers,
 }
 
+impl Writer {
+    /// Whether it is no part of the platform.
+    pub(crate) const fn is_person(&self) -> bool {
+        matches!(self, Self::Person | Self::Client)
+    }
+}
+
 impl fmt::Display for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Person => f.write_str("written by hand"),
+            Self::Person | Self::Client => f.write_str("written by hand"),
             Self::Zone => f.write_str("made with the zone"),
             Self::PrivateEndpoint(name) => write!(f, "written by private endpoint {name}"),
             Self::ManagedPrivateEndpoint(name) => write!(f, "follows from managed private endpoint {name}"),

@@ -69,6 +69,11 @@ fn member<'a>(
         if claimants.last().is_none_or(|last| last.id != endpoint.id) {
             claimants.push(endpoint);
         }
+        // Whoever has written over what the group wrote is the last writer.
+        let written = zones[number].record_sets.get(&(record_set.owner.clone(), record_set.rtype));
+        if written.is_some_and(|written| written.writer == Writer::Client) {
+            continue;
+        }
         let writer = record_set.writer.clone();
         // Two endpoints of one name have been reported.
         let replaced = zones[number].insert(record_set).filter(|replaced| replaced.writer != writer);

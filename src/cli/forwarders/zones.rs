@@ -198,6 +198,7 @@ fn resource(writer: &Writer) -> Option<&str> {
     match writer {
         Writer::PrivateLinkResource(name) => Some(name),
         Writer::Person
+        | Writer::Client
         | Writer::Zone
         | Writer::Service
         | Writer::PrivateEndpoint(_)

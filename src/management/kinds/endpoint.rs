@@ -85,7 +85,13 @@ impl Kind for Endpoint {
 
     fn changes(&self, put: &Put<'_>, kept: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError> {
         let zones = zone_group::zones_of(put.id, state)?;
-        Ok(vec![change(put.id, kept, zones)?])
+        let (_, mut changes) = zone_group::written_over(put.id, &zones, state);
+        changes.push(change(put.id, kept, zones)?);
+        Ok(changes)
+    }
+
+    fn edits(&self, put: &Put<'_>, state: &dyn State) -> Result<Vec<Edit>, ApiError> {
+        Ok(zone_group::written_over(put.id, &zone_group::zones_of(put.id, state)?, state).0)
     }
 
     fn delete(&self, id: &ResourceId, _: &Value, state: &dyn State) -> Result<Written, ApiError> {

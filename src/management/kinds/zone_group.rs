@@ -7,13 +7,13 @@ use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::network::invalid;
-use super::{Found, Kind, Manner, Put, Shown, endpoint, key};
+use super::{Found, Kind, Manner, Put, Shown, endpoint, key, record_set};
 use crate::azure::{Change, Declared, PrivateEndpoint, Resource, ResourceId, ResourceMember, types};
-use crate::dns::Name;
+use crate::dns::{Name, RecordType};
 use crate::management::body::{get, list, property, text};
 use crate::management::error::ApiError;
 use crate::management::provider::Provider;
-use crate::management::state::{Document, State, Unavailable, Written};
+use crate::management::state::{Document, Edit, State, Unavailable, Written};
 
 pub(super) struct ZoneGroup;
 
@@ -75,7 +75,14 @@ impl Kind for ZoneGroup {
 
     fn changes(&self, put: &Put<'_>, kept: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError> {
         let parent = put.id.parent().ok_or_else(|| ApiError::not_found(put.id))?;
-        Ok(vec![with_zones(&parent, zones(kept), state)?])
+        let (_, mut changes) = written_over(&parent, &zones(kept), state);
+        changes.push(with_zones(&parent, zones(kept), state)?);
+        Ok(changes)
+    }
+
+    fn edits(&self, put: &Put<'_>, state: &dyn State) -> Result<Vec<Edit>, ApiError> {
+        let parent = put.id.parent().ok_or_else(|| ApiError::not_found(put.id))?;
+        Ok(written_over(&parent, &zones(put.body), state).0)
     }
 
     fn delete(&self, id: &ResourceId, _: &Value, state: &dyn State) -> Result<Written, ApiError> {
@@ -134,6 +141,25 @@ impl Kind for ZoneGroup {
 /// The zones that the group of an endpoint names.
 pub(super) fn zones_of(endpoint: &ResourceId, state: &dyn State) -> Result<Vec<ResourceId>, Unavailable> {
     Ok(groups(endpoint, state)?.iter().flat_map(|group| zones(&group.body)).collect())
+}
+
+/// What an endpoint that writes into zones again takes away of what clients have written over it.
+pub(super) fn written_over(endpoint: &ResourceId, zones: &[ResourceId], state: &dyn State) -> (Vec<Edit>, Vec<Change>) {
+    let Some(endpoint) = endpoint::find(endpoint, state) else { return Default::default() };
+    let names: Vec<_> = endpoint::members(endpoint, state)
+        .into_iter()
+        .map(|(member, address)| {
+            let rtype = if address.is_ipv4() { RecordType::A } else { RecordType::AAAA };
+            (rtype, member.privatelink_name.clone())
+        })
+        .collect();
+    let (mut edits, mut changes) = (Vec::new(), Vec::new());
+    for zone in zones {
+        let (edits_there, changes_there) = record_set::written_over(zone, &names, state);
+        edits.extend(edits_there);
+        changes.extend(changes_there);
+    }
+    (edits, changes)
 }
 
 /// The zone group of an endpoint; more than one there cannot be.

@@ -204,3 +204,47 @@ async fn keys_are_stable_and_services_of_accounts_are_there() {
     assert!(keys.body["primarySharedKey"].is_string(), "{keys:?}");
     lab.refused("POST", &format!("{workspace}/listKeys"), json!({}), (404, "InvalidAction")).await;
 }
+
+/// As Azure does: the last writer wins, be it a client or a zone group.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_of_a_zone_group_can_be_written_over_until_the_group_writes_again() {
+    let lab = Lab::with_network(Fast).await;
+    let account = in_group("Microsoft.Storage/storageAccounts/tfaccount");
+    let zone = in_group("Microsoft.Network/privateDnsZones/privatelink.blob.core.windows.net");
+    let set = format!("{zone}/A/tfaccount");
+    let group = format!("{}/privateDnsZoneGroups/default", endpoint("pe"));
+    lab.write(&account, json!({"location": "westeurope"})).await;
+    lab.write(&zone, json!({"location": "global"})).await;
+    let network = in_group("Microsoft.Network/virtualNetworks/v");
+    lab.write(&format!("{zone}/virtualNetworkLinks/v"), json!({"properties": {"virtualNetwork": {"id": network}}}))
+        .await;
+    lab.write(&endpoint("pe"), to("privateLinkServiceConnections", &account, &["blob"])).await;
+    let configs =
+        json!({"properties": {"privateDnsZoneConfigs": [{"name": "blob", "properties": {"privateDnsZoneId": zone}}]}});
+    lab.write(&group, configs.clone()).await;
+    let seen = |lab: &Lab| lab.dig(Some("v"), "tfaccount.blob.core.windows.net", "A").1;
+    assert_eq!(seen(&lab), ["10.5.1.4"]);
+    lab.refused("PUT", &set, super::addresses(&[]), (409, "Conflict")).await;
+    let put = lab.put(&set, super::addresses(&["10.5.7.7"])).await;
+    assert_eq!((put.status.as_u16(), put.body.get("overGroup")), (200, None), "{put:?}");
+    assert_eq!(seen(&lab), ["10.5.7.7"]);
+    let again = lab.restarted();
+    assert_eq!(seen(&again), ["10.5.7.7"]);
+    assert_eq!(again.put(&set, super::addresses(&["10.5.7.8"])).await.status, 200);
+    assert_eq!(seen(&again), ["10.5.7.8"]);
+    // An edit elsewhere in the zone leaves it alone.
+    again.write(&format!("{zone}/A/other"), super::addresses(&["10.5.7.9"])).await;
+    assert_eq!(seen(&again), ["10.5.7.8"]);
+    again.write(&group, configs.clone()).await;
+    assert_eq!(seen(&again), ["10.5.1.4"], "the group has written again");
+    assert_eq!(seen(&again.restarted()), ["10.5.1.4"]);
+    let shown = again.get(&set).await.body;
+    assert_eq!(shown["properties"]["aRecords"], json!([{"ipv4Address": "10.5.1.4"}]));
+    again.write(&set, super::addresses(&["10.5.7.8"])).await;
+    again.write(&endpoint("pe"), to("privateLinkServiceConnections", &account, &["blob"])).await;
+    assert_eq!(seen(&again), ["10.5.1.4"], "so it does when its endpoint is written");
+    // A zone that takes nothing takes no empty set either.
+    let locked =
+        format!("{}/resourceGroups/net/providers/Microsoft.Network/privateDnsZones/locked.test/A/new", super::S);
+    lab.refused("PUT", &locked, super::addresses(&[]), (409, "ScopeLocked")).await;
+}

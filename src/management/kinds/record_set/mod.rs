@@ -14,10 +14,13 @@ use crate::dns::{Name, RecordType, Ttl, TypeName};
 use crate::management::body::{get, property, texts_by_name};
 use crate::management::error::ApiError;
 use crate::management::provider::Provider;
-use crate::management::state::{State, Unavailable, Written};
+use crate::management::state::{Edit, State, Unavailable, Written};
 
 /// Record sets of one type.
 pub(in crate::management) struct RecordSets(RecordType);
+
+/// Where it is kept, beside the properties, that a set was written over what a zone group had written.
+const OVER_GROUP: &str = "overGroup";
 
 /// How a record set is found within its zone: whether it is not the SOA record, the type and the name in lower case. In this
 /// order they are listed.
@@ -49,9 +52,9 @@ impl Kind for RecordSets {
         Manner::AtOnce
     }
 
-    fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {
+    fn keep(&self, put: &Put<'_>, state: &dyn State) -> Result<Value, ApiError> {
         let properties = get(put.body, "properties").unwrap_or(&Value::Null);
-        owner(put.id)?;
+        let owner = owner(put.id)?;
         if self.0 == RecordType::SOA && put.id.name() != "@" {
             return Err(bad_request("An SOA record set is at the apex of its zone: its name is '@'."));
         }
@@ -70,23 +73,31 @@ impl Kind for RecordSets {
         if let Some((member, records)) = data::kept(self.0, properties, put.before)? {
             kept.insert(member.to_owned(), records);
         }
-        Ok(json!({ "properties": kept }))
+        let mut body = json!({ "properties": kept });
+        let contents = put.id.parent().and_then(|zone| state.topology().zone_and_contents(&zone));
+        let written = contents.and_then(|(_, contents)| writer(contents, &owner, self.0));
+        if matches!(written, Some(Writer::PrivateEndpoint(_) | Writer::Client)) {
+            body[OVER_GROUP] = json!(true);
+        }
+        Ok(body)
     }
 
     fn check(&self, put: &Put<'_>, kept: &Value, state: &dyn State) -> Result<(), ApiError> {
         let zone_id = put.id.parent().ok_or_else(|| ApiError::not_found(put.id))?;
         let owner = owner(put.id)?;
         let found = state.topology().zone_and_contents(&zone_id);
-        let (_, contents) = found.ok_or_else(|| ApiError::parent_not_found(put.id, &zone_id))?;
+        let (zone, contents) = found.ok_or_else(|| ApiError::parent_not_found(put.id, &zone_id))?;
         state.looks_at(&ZoneKey::Private(zone_id), &owner);
-        if let Some(Writer::PrivateEndpoint(endpoint)) = &writer(contents, &owner, self.0) {
-            return Err(conflict(format!(
-                "The record set '{}' is kept by the zone group of private endpoint '{endpoint}'.",
-                put.id.name()
-            )));
-        }
         match data::rdatas(self.0, property_object(kept))?.is_empty() {
-            true => Ok(()),
+            // The world has no change for it that could be refused.
+            true if zone.locked => Err(ApiError::scope_locked(put.id, "a file, in a zone with locked = true")),
+            true => match writer(contents, &owner, self.0) {
+                Some(Writer::PrivateEndpoint(endpoint)) => Err(conflict(format!(
+                    "The record set '{}' is kept by the zone group of private endpoint '{endpoint}': it cannot be empty.",
+                    put.id.name()
+                ))),
+                _ => Ok(()),
+            },
             false => alias_beside_others(contents, &owner, self.0),
         }
     }
@@ -103,7 +114,7 @@ impl Kind for RecordSets {
             // It is there for the API, and holds nothing that could be asked for.
             let contents = state.topology().zone_and_contents(&zone_id).map(|(_, contents)| contents);
             let writer = contents.and_then(|contents| writer(contents, &owner, self.0));
-            let (is_there, zone) = (matches!(writer, Some(Writer::Person)), ZoneKey::Private(zone_id));
+            let (is_there, zone) = (writer.is_some_and(|writer| writer.is_person()), ZoneKey::Private(zone_id));
             let gone = is_there.then_some(Change::DeleteRecordSet { zone, owner, rtype: self.0 });
             return Ok(gone.into_iter().collect());
         }
@@ -115,7 +126,7 @@ impl Kind for RecordSets {
             rtype: self.0,
             ttl,
             rdatas: crate::dns::Rdatas::new(self.0, rdatas),
-            writer: Writer::Person,
+            writer: if kept.get(OVER_GROUP).is_some() { Writer::Client } else { Writer::Person },
             origin: Origin::API,
         };
         Ok(vec![Change::PutRecordSet { zone, record_set }])
@@ -131,7 +142,7 @@ impl Kind for RecordSets {
         let contents = state.topology().zone_and_contents(&zone_id).map(|(_, contents)| contents);
         let changes = match contents.and_then(|contents| writer(contents, &owner, self.0)) {
             None => Vec::new(),
-            Some(Writer::Person) => {
+            Some(Writer::Person | Writer::Client) => {
                 vec![Change::DeleteRecordSet { zone: ZoneKey::Private(zone_id), owner, rtype: self.0 }]
             }
             Some(writer) => {
@@ -187,6 +198,7 @@ impl Kind for RecordSets {
     }
 
     fn complete(&self, found: &Found, shown: &mut Shown) {
+        shown.members.remove(OVER_GROUP);
         let zone = found.id.parent().map(|zone| zone.name().trim_end_matches('.').to_owned()).unwrap_or_default();
         let fqdn = match found.id.name() {
             "@" => format!("{zone}."),
@@ -259,7 +271,7 @@ fn platform_wrote(id: &ResourceId, rtype: RecordType, state: &dyn State) -> bool
     let contents = id.parent().and_then(|zone| state.topology().zone_and_contents(&zone));
     let owner = owner(id).ok();
     let writer = contents.zip(owner).and_then(|((_, contents), owner)| writer(contents, &owner, rtype));
-    writer.is_some_and(|writer| writer != Writer::Person)
+    writer.is_some_and(|writer| !writer.is_person())
 }
 
 /// An alias stands alone at its name (RFC 1034 §3.6.2).
@@ -290,4 +302,20 @@ fn conflict(message: impl Into<String>) -> ApiError {
 
 fn property_object(body: &Value) -> &Value {
     body.get("properties").unwrap_or(&Value::Null)
+}
+
+/// What a zone group that writes again takes away: the sets of these names in a zone that clients have written over its own.
+pub(super) fn written_over(
+    zone: &ResourceId,
+    names: &[(RecordType, Name)],
+    state: &dyn State,
+) -> (Vec<Edit>, Vec<Change>) {
+    let Some((_, contents)) = state.topology().zone_and_contents(zone) else { return Default::default() };
+    let over = names.iter().filter(|(rtype, owner)| writer(contents, owner, *rtype) == Some(Writer::Client));
+    let gone = over.filter_map(|(rtype, owner)| {
+        let id = crate::control::record_set_id(zone, owner, *rtype)?;
+        let zone = ZoneKey::Private(zone.clone());
+        Some((Edit::Delete(key(&id)), Change::DeleteRecordSet { zone, owner: owner.clone(), rtype: *rtype }))
+    });
+    gone.unzip()
 }
