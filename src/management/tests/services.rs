@@ -126,8 +126,11 @@ async fn what_is_in_a_scope_is_reached_through_its_endpoint() {
     assert!(found.1.len() == 1 && found.1[0].starts_with("10.5.1."), "{found:?}");
     assert_eq!(lab.restarted().dig(Some("v"), &host, "A"), found);
     assert_ne!(lab.dig(Some("hub"), &host, "A"), found);
-    assert_eq!(lab.delete(&scoped).await.status, 200);
+    // While an endpoint has an address for it, it stays.
+    lab.refused("DELETE", &scoped, json!({}), (400, "BadRequest")).await;
+    assert_eq!(lab.delete(&endpoint("pe")).await.status, 200);
     assert_ne!(lab.dig(Some("v"), &host, "A"), found);
+    assert_eq!(lab.delete(&scoped).await.status, 200);
     assert_eq!(lab.get(&format!("{scope}/scopedResources")).await.body["value"], json!([]));
 }
 
