@@ -37,6 +37,7 @@ pub mod incidents;
 mod logged;
 pub mod management;
 pub mod observe;
+pub mod page;
 mod parallel;
 pub mod questions;
 pub mod resolve;

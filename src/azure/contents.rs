@@ -295,8 +295,38 @@ impl ZoneContents {
         *beneath = beneath.take().or(removed);
     }
 
+    /// Who wrote the record set of that owner and type, compiled or not; `None` where there is none.
+    pub fn writer_at(&self, owner: &Name, rtype: RecordType) -> Option<Writer> {
+        match self.compiled() {
+            Some(zone) => zone.rrset(owner.as_ref(), rtype).map(|_| self.writer(owner, rtype)),
+            None => self.record_sets.get(&(owner.clone(), rtype)).map(|set| set.writer.clone()),
+        }
+    }
+
+    /// The data of the record set of that owner and type that a person wrote, compiled or not.
+    pub(super) fn rdatas_by_hand(&self, owner: &Name, rtype: RecordType) -> Option<Rdatas> {
+        match self.compiled() {
+            Some(_) => self.by_hand_at(owner, rtype).map(|set| set.rdatas),
+            None => {
+                let set = self.record_sets.get(&(owner.clone(), rtype))?;
+                (set.writer == Writer::Person).then(|| set.rdatas.clone())
+            }
+        }
+    }
+
+    /// Whether a name has records of its own, compiled or not.
+    pub fn has_records_at(&self, name: NameRef<'_>) -> bool {
+        match self.compiled() {
+            Some(zone) => zone.glue(&name.fold()).is_some_and(|node| node.rrsets().next().is_some()),
+            None => self.record_sets.keys().any(|(owner, _)| owner.as_ref() == name),
+        }
+    }
+
     /// Whether there are records of a name or of one below it.
     pub(super) fn exists(&self, name: NameRef<'_>) -> bool {
+        if let Some(zone) = self.compiled() {
+            return zone.glue(&name.fold()).is_some();
+        }
         let mut from_here = self.record_sets.range((name.to_name(), RecordType::ZERO)..);
         from_here.next().is_some_and(|((owner, _), _)| owner.as_ref().is_within(name))
     }
@@ -308,7 +338,10 @@ impl ZoneContents {
             if ancestor.as_ref() == name {
                 return self.exists(name);
             }
-            let is = |rtype| self.record_sets.contains_key(&(ancestor.clone(), rtype));
+            let is = |rtype| match self.compiled() {
+                Some(zone) => zone.rrset(ancestor.as_ref(), rtype).is_some(),
+                None => self.record_sets.contains_key(&(ancestor.clone(), rtype)),
+            };
             let wildcard = Name::relative("*", ancestor.as_ref());
             wildcard.is_ok_and(|wildcard| self.exists(wildcard.as_ref()))
                 || is(RecordType::DNAME)

@@ -19,8 +19,9 @@ mod init;
 mod lab;
 mod log;
 mod manual;
-mod markup;
 mod matrix;
+#[cfg(unix)]
+mod page;
 mod resource;
 mod resources;
 mod serve;
@@ -76,6 +77,8 @@ enum Command {
     State(state::StateCommand),
     #[cfg(unix)]
     Control(control::Control),
+    #[cfg(unix)]
+    Page(page::PageCommand),
     Health(health::Health),
     Completions(completions::Completions),
     Man(manual::Manual),
@@ -119,6 +122,8 @@ pub fn run() -> ExitCode {
         Command::State(state) => state.run(),
         #[cfg(unix)]
         Command::Control(control) => control.run(),
+        #[cfg(unix)]
+        Command::Page(page) => page.run(),
         Command::Health(health) => health.run(),
         Command::Completions(completions) => completions.run(&mut Cli::command()),
         Command::Man(manual) => manual.run(Cli::command()),

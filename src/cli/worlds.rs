@@ -9,7 +9,7 @@ use crate::dns::{Name, RecordType};
 use crate::questions::Asked;
 
 /// Loads a world. Its warnings are for `vnetdns check` to print.
-pub(super) fn load_world(files: &Files) -> anyhow::Result<Asked> {
+pub(super) fn load_world(files: &Files) -> anyhow::Result<Asked<'static>> {
     let config = load(files)?;
     let mut topology = config.topology;
     topology.set_listener_networks(config.server.listener_networks());
@@ -17,7 +17,7 @@ pub(super) fn load_world(files: &Files) -> anyhow::Result<Asked> {
 }
 
 /// As [`load_world`], for one of several: its problems are preceded by which of them it is.
-pub(super) fn load_named(what: &str, several: Several) -> anyhow::Result<Asked> {
+pub(super) fn load_named(what: &str, several: Several) -> anyhow::Result<Asked<'static>> {
     let files = Files::Several(Arc::new(several));
     load_world(&files).with_context(|| format!("the {what} world, {files}, cannot be loaded"))
 }

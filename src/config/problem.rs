@@ -239,6 +239,11 @@ impl Problems {
         self.allow = codes;
     }
 
+    /// The codes whose warnings the configuration leaves out.
+    pub(crate) fn allowed_codes(&self) -> &[Code] {
+        &self.allow
+    }
+
     /// Those that are left where warnings with these codes are allowed.
     pub fn allowing(mut self, codes: &[Code]) -> Self {
         let before = self.list.len();

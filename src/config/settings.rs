@@ -1,7 +1,7 @@
 //! What the configuration says about the server itself.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -129,6 +129,22 @@ pub struct MetricsSettings {
     pub hosts: Vec<String>,
     /// What requests for metrics must show; on loopback addresses it may be left out.
     pub bearer_token: Option<BearerToken>,
+    /// Whether the page is shown there, too; the address is a loopback one then.
+    pub page: bool,
+}
+
+impl MetricsSettings {
+    /// Where metrics are shown unless the configuration says otherwise.
+    pub const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9153);
+    /// How many networks are counted apart unless the configuration says otherwise.
+    pub const DEFAULT_NETWORKS: usize = 1000;
+}
+
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        let (listen, max_networks) = (Self::DEFAULT, Self::DEFAULT_NETWORKS);
+        Self { listen, max_networks, hosts: Vec::new(), bearer_token: None, page: false }
+    }
 }
 
 /// A token that a client shows (RFC 6750); known by its SHA-256 alone.

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use super::LoadError;
+use super::look::problem_of;
 use crate::azure::{Change, Item, Origin};
 use crate::codes::{Code, Severity};
 use crate::config::{Config, Files, LayeredConfig, Place, Problem, Problems, Read, ReadLayers, Sources};
@@ -87,13 +88,7 @@ impl<E> ApplyError<E> {
                 Self::Locked(locked.iter().map(placed).collect())
             }
             Self::Load(LoadError::Refused(Refused::Findings(findings))) => {
-                let problems = findings.into_iter().map(|finding| Problem {
-                    code: finding.code,
-                    place: sources.place_of(finding.origin),
-                    what: finding.what,
-                    mend: finding.mend,
-                });
-                Self::Problems(problems.collect())
+                Self::Problems(findings.into_iter().map(|finding| problem_of(finding, sources)).collect())
             }
             other => other,
         }

@@ -2,6 +2,7 @@
 
 mod layers;
 mod listeners;
+mod look;
 mod reload;
 mod retire;
 mod writer;
@@ -34,6 +35,7 @@ use retire::Retirement;
 pub use layers::{ApplyError, Aside, DeclaredBy, Locked};
 pub use listeners::Listeners;
 use listeners::{Adjust, Slots};
+pub use look::Look;
 pub use writer::{GoBackError, Restored, Transaction, View, WriteError, Writer, Written, record_set_id};
 
 /// Most addresses that were inbound endpoints since the start and are none any more.

@@ -158,7 +158,7 @@ impl Arm {
     }
 
     /// The same from a task: looks on a thread of its own.
-    async fn looked<T: Send + 'static>(
+    pub(super) async fn looked<T: Send + 'static>(
         self: Arc<Self>,
         look: impl FnOnce(&dyn State) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
@@ -239,7 +239,7 @@ impl Arm {
     }
 
     /// The kind of a resource. Those of the catalogue are looked up.
-    async fn kind_of(self: Arc<Self>, id: &ResourceId) -> Result<Arc<dyn Kind>, ApiError> {
+    pub(super) async fn kind_of(self: Arc<Self>, id: &ResourceId) -> Result<Arc<dyn Kind>, ApiError> {
         if let Some(kind) = kinds::fixed(id.resource_type()) {
             return Ok(kind);
         }
@@ -319,6 +319,14 @@ impl Arm {
                 })
             }
         }
+    }
+
+    /// Writes a resource for a client of another way than HTTP, whom that has let in.
+    pub(super) async fn put_as(&self, client: &str, kind: Arc<dyn Kind>, order: Order) -> Result<(), ApiError> {
+        let asked = self.audit.asked(client, format!("PUT {}", order.id), self.clock.now() / 1000);
+        let of_writer = kind.clone();
+        let decide = move |state: &dyn State, outcome: &mut Outcome| order.decide_put(&*of_writer, state, outcome);
+        self.submit(asked, decide, |why| kind.refused(why)).await.map(|_| ())
     }
 
     async fn delete(

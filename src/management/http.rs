@@ -30,6 +30,7 @@ use super::arm::Arm;
 use super::audit::Audit;
 use super::authority::{Authority, AuthorityError};
 use super::connections::{CONNECTIONS, Connection, Connections};
+use super::decisions::Decisions;
 use super::error::ApiError;
 use super::identity::Identity;
 use super::request::Request;
@@ -126,23 +127,10 @@ impl ManagementListener {
         self.address
     }
 
-    /// The socket, for another process to share.
-    pub fn socket(&self) -> &TcpListener {
-        &self.listener
-    }
-
-    /// Answers until it is to end; what is written goes to `writer`. Where another process accepts in its place, connections are
-    /// closed as soon as they have had an answer.
-    pub async fn serve(self, writer: Writer, ends: Ends) {
-        let Ends { stop, released, connections: tracked } = ends;
-        let Self { listener, address: _, settings, authority, audit } = self;
-        let listener = match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => listener,
-            Err(error) => {
-                tracing::error!(%error, "the management API is not served");
-                return;
-            }
-        };
+    /// Gets ready to answer; what is written goes to `writer`. Once `released` is cancelled, connections are closed as soon as they
+    /// have had an answer.
+    pub fn with_writer(self, writer: Writer, released: CancellationToken) -> ManagementApi {
+        let Self { listener, address, settings, authority, audit } = self;
         let hosts = settings.hosts.clone();
         let identity = Identity::new(authority.tokens(), settings.clients.clone());
         let shared = Arc::new(Shared {
@@ -150,9 +138,48 @@ impl ManagementListener {
             hosts,
             bodies: Semaphore::new(ALL_BODIES),
             requests: AtomicU64::new(0),
-            released: released.clone(),
+            released,
         });
-        let acceptor = TlsAcceptor::from(authority.server_config());
+        ManagementApi { listener, address, shared, acceptor: TlsAcceptor::from(authority.server_config()) }
+    }
+}
+
+/// The management API, ready to answer.
+pub struct ManagementApi {
+    listener: TcpListener,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: TlsAcceptor,
+}
+
+impl ManagementApi {
+    /// Has decisions about connections carried out beside what its clients ask for.
+    pub fn decisions(&self) -> Decisions {
+        Decisions(self.shared.arm.clone())
+    }
+
+    /// The address that was bound.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The socket, for another process to share.
+    pub fn socket(&self) -> &TcpListener {
+        &self.listener
+    }
+
+    /// Answers until it is to end. Where another process accepts in its place, connections are closed as soon as they have had an
+    /// answer.
+    pub async fn serve(self, ends: Ends) {
+        let Ends { stop, released, connections: tracked } = ends;
+        let Self { listener, address: _, shared, acceptor } = self;
+        let listener = match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%error, "the management API is not served");
+                return;
+            }
+        };
         let connections = Arc::new(Connections::default());
         let mut sweep = interval(SWEEP);
         loop {

@@ -11,6 +11,7 @@ mod authority;
 mod body;
 mod conditions;
 mod connections;
+mod decisions;
 mod error;
 mod group;
 mod http;
@@ -29,7 +30,9 @@ mod state;
 mod token;
 
 pub use authority::AuthorityError;
-pub use http::{ManagementBindError, ManagementListener};
+pub use decisions::{Decision, Decisions};
+pub use http::{ManagementApi, ManagementBindError, ManagementListener};
+pub(crate) use request::Query;
 pub use restore::made;
 
 use std::fmt;

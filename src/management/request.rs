@@ -29,7 +29,7 @@ pub(super) struct Request {
 
 /// What stands behind the question mark.
 #[derive(Debug, Default)]
-pub(super) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl Request {
     /// A request whose host was looked at before.
@@ -112,7 +112,8 @@ impl Request {
 }
 
 impl Query {
-    fn new(text: &str) -> Self {
+    /// The pairs of a query, or of a form.
+    pub(crate) fn new(text: &str) -> Self {
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
         let pair = |pair: &str| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -122,7 +123,7 @@ impl Query {
     }
 
     /// The value of a parameter, whose name is compared without regard to letter case.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }

@@ -1,21 +1,27 @@
-//! The listener for metrics and health: HTTP/1.1, `GET /metrics`, `/livez` and `/readyz`, and nothing else.
+//! The listener for metrics and health: HTTP/1.1, `GET /metrics`, `/livez` and `/readyz`, and what a [`Site`] adds to them.
 //!
 //! It shows what all networks ask for in all, so it belongs on a loopback address; elsewhere metrics want a bearer token.
 //! Requests whose `Host` is a name that is not listed are refused, so that no page that a browser on this machine shows can
 //! read them under a name of its own (DNS rebinding).
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 use super::{Condition, Ends, Held, Metrics, Turns};
 use crate::config::MetricsSettings;
@@ -23,9 +29,11 @@ use crate::snapshot::Published;
 
 /// Connections at one time; of more the oldest is closed.
 const CONNECTIONS: usize = 32;
-/// How long a client may take for the head of a request, and how long a connection may last in all.
+/// How long a client may take for the head of a request, and how long a connection may last in all; one on which the site
+/// streams lasts longer.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+const STREAM_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// Octets of the head of a request, at most.
 const MAX_HEAD: usize = 16 << 10;
 /// Pause after an accept call failed.
@@ -48,11 +56,34 @@ pub struct MetricsListener {
     settings: MetricsSettings,
 }
 
+/// The body of a response, at once or as it comes.
+pub type SiteBody = UnsyncBoxBody<Bytes, Infallible>;
+
+/// What a site answers.
+#[derive(Debug)]
+pub struct SiteAnswer {
+    /// The response.
+    pub response: Response<SiteBody>,
+    /// Whether its body comes little by little: then the connection may last a quarter of an hour.
+    pub streams: bool,
+}
+
+/// What the listener shows beside metrics and health. Requests for other hosts and from pages of other hosts do not reach it.
+pub trait Site: Send + Sync + 'static {
+    /// Answers a request of a client at that address.
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        client: IpAddr,
+    ) -> Pin<Box<dyn Future<Output = SiteAnswer> + Send>>;
+}
+
 /// What is shown.
 struct Shown {
     metrics: Arc<Metrics>,
     published: Arc<Published>,
     settings: MetricsSettings,
+    site: Option<Arc<dyn Site>>,
 }
 
 impl MetricsListener {
@@ -82,8 +113,14 @@ impl MetricsListener {
         self.address
     }
 
-    /// Answers until it is to end.
-    pub async fn serve(self, metrics: Arc<Metrics>, published: Arc<Published>, ends: Ends) {
+    /// Answers until it is to end; `site` answers for all paths but those of metrics and health.
+    pub async fn serve(
+        self,
+        metrics: Arc<Metrics>,
+        published: Arc<Published>,
+        site: Option<Arc<dyn Site>>,
+        ends: Ends,
+    ) {
         let Ends { stop, released, connections } = ends;
         let listener = match tokio::net::TcpListener::from_std(self.listener) {
             Ok(listener) => listener,
@@ -92,7 +129,7 @@ impl MetricsListener {
                 return;
             }
         };
-        let shown = Arc::new(Shown { metrics, published, settings: self.settings });
+        let shown = Arc::new(Shown { metrics, published, settings: self.settings, site });
         let mut turns = Turns::new(CONNECTIONS);
         loop {
             let accepted = tokio::select! {
@@ -104,21 +141,11 @@ impl MetricsListener {
                 }
                 () = stop.cancelled() => return,
             };
-            let Ok((stream, _)) = accepted else {
+            let Ok((stream, peer)) = accepted else {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            let shown = shown.clone();
-            let connection = async move {
-                let answer =
-                    service_fn(|request| std::future::ready(Ok::<_, std::convert::Infallible>(shown.answer(&request))));
-                let connection = hyper::server::conn::http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEADER_TIMEOUT)
-                    .max_buf_size(MAX_HEAD)
-                    .serve_connection(TokioIo::new(stream), answer);
-                let _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
-            };
+            let connection = shown.clone().connection(stream, peer.ip(), released.clone());
             turns.start(connections.track_future(connection)).await;
         }
     }
@@ -127,7 +154,52 @@ impl MetricsListener {
 type Answer = Response<Full<Bytes>>;
 
 impl Shown {
-    fn answer(&self, request: &Request<Incoming>) -> Answer {
+    async fn connection(self: Arc<Self>, stream: TcpStream, client: IpAddr, released: CancellationToken) {
+        let streams = Arc::new(AtomicBool::new(false));
+        let answer = service_fn(|request| {
+            let (shown, streams) = (self.clone(), streams.clone());
+            async move {
+                let answer = shown.answer(request, client).await;
+                streams.store(answer.streams, Ordering::Relaxed);
+                Ok::<_, Infallible>(answer.response)
+            }
+        });
+        let mut server = hyper::server::conn::http1::Builder::new();
+        server.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEAD);
+        let mut connection = pin!(server.serve_connection(TokioIo::new(stream), answer));
+        // Where another process accepts in the place of this one, whoever has a stream gets another one there.
+        let stream_released = async {
+            released.cancelled().await;
+            while !streams.load(Ordering::Relaxed) {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        };
+        let served = async {
+            let in_time = tokio::time::timeout(CONNECTION_TIMEOUT, connection.as_mut()).await;
+            if in_time.is_err() && streams.load(Ordering::Relaxed) {
+                connection.as_mut().graceful_shutdown();
+                let _ = tokio::time::timeout(STREAM_TIMEOUT, connection).await;
+            }
+        };
+        tokio::select! {
+            () = served => {}
+            () = stream_released => {}
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>, client: IpAddr) -> SiteAnswer {
+        match &self.site {
+            Some(site) if self.is_for_site(&request) => site.clone().answer(request, client).await,
+            _ => SiteAnswer { response: self.answer_itself(&request).map(|body| body.boxed_unsync()), streams: false },
+        }
+    }
+
+    fn is_for_site(&self, request: &Request<Incoming>) -> bool {
+        let is_own = matches!(request.uri().path(), "/metrics" | "/livez" | "/readyz");
+        !is_own && self.is_own_host(request) && !is_of_foreign_page(request)
+    }
+
+    fn answer_itself(&self, request: &Request<Incoming>) -> Answer {
         if !self.is_own_host(request) {
             return text(StatusCode::MISDIRECTED_REQUEST, "this host is not served here; list it in [metrics] hosts\n");
         }

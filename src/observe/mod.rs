@@ -15,7 +15,7 @@ mod turns;
 pub use counters::{Counters, Kind, Observation};
 pub use ends::Ends;
 pub use health::{Condition, Health, Held};
-pub use http::{MetricsBindError, MetricsListener};
+pub use http::{MetricsBindError, MetricsListener, Site, SiteAnswer, SiteBody};
 pub use metrics::Metrics;
 pub use networks::Networks;
 pub(crate) use turns::Turns;

@@ -69,7 +69,7 @@ impl Observer for Walk<'_> {
 
 impl Coverage {
     /// Notes what a question touches, with the aliases that it goes through.
-    pub fn touch(&mut self, world: &Asked, asker: &Asker, qname: NameRef<'_>, qtype: RecordType) {
+    pub fn touch(&mut self, world: &Asked<'_>, asker: &Asker, qname: NameRef<'_>, qtype: RecordType) {
         let (snapshot, view) = (&world.snapshot, asker.view);
         if snapshot.refuses(view) {
             return;
@@ -80,7 +80,7 @@ impl Coverage {
     }
 
     /// What is left.
-    pub fn untouched(&self, world: &Asked) -> Untouched {
+    pub fn untouched(&self, world: &Asked<'_>) -> Untouched {
         let mut untouched = Untouched::default();
         let mut endpoints: BTreeMap<&str, bool> = BTreeMap::new();
         for (number, zone) in world.topology.zones().iter().enumerate() {

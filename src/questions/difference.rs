@@ -135,7 +135,7 @@ struct Pair {
 }
 
 /// Compares two worlds.
-pub fn difference(old: &Asked, new: &Asked) -> Difference {
+pub fn difference(old: &Asked<'_>, new: &Asked<'_>) -> Difference {
     let mut difference = Difference::default();
     let pairs = pairs(old, new, &mut difference);
     let questions = names::questions(&[old, new]);
@@ -157,7 +157,7 @@ pub fn difference(old: &Asked, new: &Asked) -> Difference {
 }
 
 /// The askers of both worlds, those together that see the same in each.
-fn pairs(old: &Asked, new: &Asked, difference: &mut Difference) -> Vec<Pair> {
+fn pairs(old: &Asked<'_>, new: &Asked<'_>, difference: &mut Difference) -> Vec<Pair> {
     let mut pairs: BTreeMap<(ViewId, ViewId), Pair> = BTreeMap::new();
     let mut add = |of_old: ViewId, of_new: ViewId, label: String| {
         let (of_old, of_new) = (old.snapshot.alike(of_old), new.snapshot.alike(of_new));
@@ -182,7 +182,7 @@ fn pairs(old: &Asked, new: &Asked, difference: &mut Difference) -> Vec<Pair> {
     difference.networks_lost.sort();
     difference.networks_gained.sort();
     for change in address_changes(old, new) {
-        let view = |world: &Asked| {
+        let view = |world: &Asked<'_>| {
             let rule = world.snapshot.identifier().sources.select(change.first);
             rule.map_or(OUTSIDE, |rule| rule.leads_to)
         };
@@ -193,7 +193,7 @@ fn pairs(old: &Asked, new: &Asked, difference: &mut Difference) -> Vec<Pair> {
 }
 
 /// Ranges of addresses whose network is another, neighbours that change alike taken together.
-fn address_changes(old: &Asked, new: &Asked) -> Vec<AddressChange> {
+fn address_changes(old: &Asked<'_>, new: &Asked<'_>) -> Vec<AddressChange> {
     let rules = [old, new].map(|world| world.snapshot.identifier().sources.rules());
     let mut starts = Vec::new();
     for prefix in rules.iter().flat_map(|rules| rules.iter()).map(|rule| rule.prefix) {
@@ -202,7 +202,7 @@ fn address_changes(old: &Asked, new: &Asked) -> Vec<AddressChange> {
     }
     starts.sort();
     starts.dedup();
-    let label = |world: &Asked, address| {
+    let label = |world: &Asked<'_>, address| {
         let rule = world.snapshot.identifier().sources.select(address);
         let id = rule.and_then(|rule| world.snapshot.view(rule.leads_to).network.as_ref());
         id.map(|network| (network.id.clone(), world.topology.network_label(network.number).to_owned()))
@@ -248,7 +248,7 @@ fn last_of(address: IpAddr) -> IpAddr {
     }
 }
 
-fn compare_all(old: &Asked, new: &Asked, pairs: &[Pair], questions: &[NameAndTypes]) -> Vec<Change> {
+fn compare_all(old: &Asked<'_>, new: &Asked<'_>, pairs: &[Pair], questions: &[NameAndTypes]) -> Vec<Change> {
     let mut changes = Vec::new();
     let (mut of_old, mut of_new) = (Known::new(old), Known::new(new));
     for (name, types) in questions {
@@ -310,7 +310,7 @@ fn kind(old: &Seen, new: &Seen) -> Kind {
 
 /// The answers of one world to one question, each with what it depends on.
 struct Known<'w> {
-    world: &'w Asked,
+    world: &'w Asked<'w>,
     kept: Vec<Kept<'w>>,
 }
 
@@ -362,7 +362,7 @@ impl<'w> Decided<'w> {
 }
 
 impl<'w> Known<'w> {
-    fn new(world: &'w Asked) -> Self {
+    fn new(world: &'w Asked<'w>) -> Self {
         Self { world, kept: Vec::new() }
     }
 

@@ -14,7 +14,7 @@ pub struct Row {
 
 /// What every network, and a client outside all of them, sees of a question; those that see the same share a row. Rows are in the
 /// order of their first askers.
-pub fn matrix(world: &Asked, name: NameRef<'_>, qtype: RecordType) -> Vec<Row> {
+pub fn matrix(world: &Asked<'_>, name: NameRef<'_>, qtype: RecordType) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     // Views that see the same of everything are asked once.
     let mut known: Vec<(crate::view::ViewId, usize)> = Vec::new();
@@ -39,7 +39,7 @@ pub fn matrix(world: &Asked, name: NameRef<'_>, qtype: RecordType) -> Vec<Row> {
 
 impl Asker {
     /// The asker that a label or a reference means.
-    pub fn find(world: &Asked, label: &str) -> Option<Self> {
+    pub fn find(world: &Asked<'_>, label: &str) -> Option<Self> {
         if label.eq_ignore_ascii_case("outside") {
             return Some(Self::outside());
         }
@@ -48,7 +48,7 @@ impl Asker {
     }
 
     /// The asker with a source address.
-    pub fn at(world: &Asked, address: std::net::IpAddr) -> Self {
+    pub fn at(world: &Asked<'_>, address: std::net::IpAddr) -> Self {
         let rule = world.snapshot.identifier().sources.select(address);
         let network = rule.and_then(|rule| Some((rule.leads_to, world.snapshot.view(rule.leads_to).network.as_ref()?)));
         network.map_or_else(Self::outside, |(view, network)| Self {

@@ -13,25 +13,27 @@ pub use coverage::{Coverage, Untouched};
 pub use difference::{AddressChange, Change, Difference, Kind, difference};
 pub use expectation::{Expectation, Verdict};
 pub use explanation::{
-    Answer, AnswerRecord, AskerOf, Asking, Candidate, CandidateKind, Explained, Explanation, NotChosen, Recognised,
-    Refused, WhyNot, explain,
+    Answer, AnswerRecord, AskerOf, Asking, Candidate, CandidateKind, Explained, Explanation, NotChosen, PlaceOf,
+    Recognised, Refused, WhyNot, explain, who_asks,
 };
 pub use matrix::{Row, matrix};
 pub use names::all_questions;
 pub use seen::{Outcome, Seen, ask, ask_view};
+
+use std::borrow::Cow;
 
 use crate::azure::Topology;
 use crate::snapshot::{Generation, Identity, OUTSIDE, Snapshot};
 use crate::view::ViewId;
 use crate::zone::CompileError;
 
-/// A world that can be asked: what was declared, and what a server would answer from.
+/// A world that can be asked: what was declared, and what a server would answer from. It is its own, or that of a server.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct Asked<'w> {
     /// What was declared, checked.
-    pub topology: Topology,
+    pub topology: Cow<'w, Topology>,
     /// What it compiles to.
-    pub snapshot: Snapshot,
+    pub snapshot: Cow<'w, Snapshot>,
 }
 
 /// Who asks: the clients of a virtual network, or those of none.
@@ -42,14 +44,21 @@ pub struct Asker {
     view: ViewId,
 }
 
-impl Asked {
+impl Asked<'static> {
     /// Compiles a world.
     ///
     /// # Errors
     /// It is too large.
     pub fn new(topology: Topology) -> Result<Self, CompileError> {
         let snapshot = Snapshot::compile(topology.clone(), Identity::default(), Generation::FIRST)?;
-        Ok(Self { topology, snapshot })
+        Ok(Self { topology: Cow::Owned(topology), snapshot: Cow::Owned(snapshot) })
+    }
+}
+
+impl<'w> Asked<'w> {
+    /// A world that is there: what was declared, and what exactly that compiles to.
+    pub fn of(topology: &'w Topology, snapshot: &'w Snapshot) -> Self {
+        Self { topology: Cow::Borrowed(topology), snapshot: Cow::Borrowed(snapshot) }
     }
 
     /// Clients outside all networks, then those of each network, by the networks' labels.

@@ -15,7 +15,7 @@ const MADE_UP: &str = "vnetdns-made-up";
 const ABSENT: [RecordType; 4] = [RecordType::TXT, RecordType::HINFO, RecordType::MX, RecordType::SRV];
 
 /// All questions about a world: its names, and the types that are asked for at each.
-pub fn all_questions(world: &Asked) -> Vec<(Name, Vec<RecordType>)> {
+pub fn all_questions(world: &Asked<'_>) -> Vec<(Name, Vec<RecordType>)> {
     questions(&[world])
 }
 
@@ -23,7 +23,7 @@ pub fn all_questions(world: &Asked) -> Vec<(Name, Vec<RecordType>)> {
 pub(super) type NameAndTypes = (Name, Vec<RecordType>);
 
 /// All questions about these worlds.
-pub(super) fn questions(worlds: &[&Asked]) -> Vec<NameAndTypes> {
+pub(super) fn questions(worlds: &[&Asked<'_>]) -> Vec<NameAndTypes> {
     let mut types: BTreeMap<Name, BTreeSet<u16>> = BTreeMap::new();
     let mut wildcards: BTreeMap<Name, BTreeSet<u16>> = BTreeMap::new();
     for zone in worlds.iter().flat_map(|world| world.snapshot.zones()) {

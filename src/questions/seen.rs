@@ -91,7 +91,7 @@ impl Observer for Way {
 }
 
 /// Asks for a name and type of class IN as a client that wants recursion.
-pub fn ask(world: &Asked, asker: &Asker, name: NameRef<'_>, qtype: RecordType) -> Seen {
+pub fn ask(world: &Asked<'_>, asker: &Asker, name: NameRef<'_>, qtype: RecordType) -> Seen {
     ask_view(&world.snapshot, asker.view, name, qtype)
 }
 

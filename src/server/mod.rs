@@ -28,6 +28,7 @@ mod supervise;
 mod udp;
 mod update;
 mod waiting;
+mod watch;
 
 use std::io;
 use std::net::SocketAddr;
@@ -66,6 +67,7 @@ pub(crate) use hickory::THREAD as HICKORY_THREAD;
 pub use listeners::Listeners;
 pub use query_log::{QueryFilter, QueryLog};
 pub use udp::UdpDrops;
+pub use watch::{QueryWatches, WatchedQuery};
 
 /// How often it is looked whether there are incidents to log.
 const WATCH: Duration = Duration::from_millis(200);

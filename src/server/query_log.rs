@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::exchange::{Exchange, Made, shown};
 use super::responsible::Responsible;
+use super::watch::QueryWatches;
 use crate::dns::{Name, Rcode, TypeName};
 use crate::snapshot::Snapshot;
 
@@ -38,6 +39,7 @@ pub struct QueryLog {
     filter: ArcSwapOption<QueryFilter>,
     /// Queries that have fit.
     fitting: AtomicU32,
+    watches: QueryWatches,
 }
 
 impl QueryFilter {
@@ -68,15 +70,23 @@ impl QueryLog {
         self.filter.store(None);
     }
 
-    /// Whether anything is logged.
+    /// What is watched beside what is logged.
+    pub fn watches(&self) -> &QueryWatches {
+        &self.watches
+    }
+
+    /// Whether anything is logged or watched.
     #[inline]
     pub(super) fn is_on(&self) -> bool {
-        self.is_on.load(Ordering::Relaxed) || logs_everything()
+        self.is_on.load(Ordering::Relaxed) || self.watches.is_on() || logs_everything()
     }
 
     /// Logs an exchange, if it fits. Where the log has everything, it has the others too, at that level.
     #[cold]
     pub(super) fn log(&self, exchange: &Exchange<'_>, made: &Made<'_>, bound: SocketAddr, snapshot: &Snapshot) {
+        if self.watches.is_on() {
+            self.watches.record(exchange, made, snapshot);
+        }
         let filter = self.filter.load();
         let fitting = filter.as_ref().filter(|filter| filter.fits(exchange, made, snapshot));
         let is_chosen =

@@ -11,8 +11,10 @@ mod document;
 mod export;
 mod history;
 mod store;
+mod time;
 
 pub use document::{Document, Edit, Key, Revision, StoreId};
 pub use export::{Export, ExportError, ImportError};
 pub use history::{Past, RestoreError};
 pub use store::{OpenError, Reader, Store, StoreError};
+pub use time::utc;

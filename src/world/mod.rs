@@ -126,6 +126,11 @@ impl World {
         &self.catalogue
     }
 
+    /// The same, to keep.
+    pub(crate) fn shared_catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.clone()
+    }
+
     /// What is declared, and what follows from it.
     pub fn topology(&self) -> &Topology {
         &self.topology

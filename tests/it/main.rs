@@ -46,6 +46,8 @@ mod management;
 mod metrics;
 mod monitoring;
 mod name_servers;
+#[cfg(unix)]
+mod page;
 mod persona;
 #[cfg(unix)]
 mod place;

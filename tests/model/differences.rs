@@ -11,12 +11,12 @@ use crate::check;
 use crate::generate::world;
 use crate::transports::topology;
 
-fn asked(topology: Topology) -> Asked {
+fn asked(topology: Topology) -> Asked<'static> {
     Asked::new(topology).expect("small zones")
 }
 
 /// Every name of a world with the types that it has, and names below it that nobody has.
-fn names(world: &Asked, names: &mut BTreeMap<String, BTreeSet<u16>>) {
+fn names(world: &Asked<'_>, names: &mut BTreeMap<String, BTreeSet<u16>>) {
     for zone in world.snapshot.zones() {
         for node in zone.zone.nodes() {
             let types = names.entry(node.name().to_string().to_lowercase()).or_default();

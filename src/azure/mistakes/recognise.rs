@@ -7,7 +7,6 @@ use super::private_link::{Endpoint, Subject};
 use super::{Lookup, Mistake, MistakeKind};
 use crate::azure::catalogue::Catalogue;
 use crate::azure::contents::{Links, NetworkId, Scope, ZoneContents};
-use crate::azure::declaration::{RecordSet, Writer};
 use crate::azure::derive::Forwarding;
 use crate::azure::inventory::Inventory;
 use crate::dns::{Name, NameRef, RecordType, rdata};
@@ -285,10 +284,9 @@ impl<'a> World<'a> {
         let sees = |endpoint: &&Endpoint<'_>| endpoint.network.is_some_and(|network| zone.links.contains(network));
         let address = subject.in_use().filter(sees).find_map(Endpoint::address)?;
         let all: Vec<IpAddr> = subject.in_use().filter_map(Endpoint::address).collect();
-        let of_type = |rtype| zone.zone.record_sets.get(&(lookup.name.clone(), rtype));
-        let sets = [RecordType::A, RecordType::AAAA].into_iter().filter_map(of_type);
-        let by_hand = sets.filter(|set: &&RecordSet| set.writer == Writer::Person);
-        let addresses = by_hand.flat_map(|set| set.rdatas.iter()).filter_map(|data| rdata::address(data));
+        let of_type = |rtype| zone.zone.rdatas_by_hand(&lookup.name, rtype);
+        let by_hand: Vec<_> = [RecordType::A, RecordType::AAAA].into_iter().filter_map(of_type).collect();
+        let addresses = by_hand.iter().flat_map(|rdatas| rdatas.iter()).filter_map(|data| rdata::address(data));
         let stale = addresses.filter(|address| !all.contains(address)).min()?;
         Some(Mistake {
             kind: MistakeKind::StaleRecord,

@@ -8,11 +8,11 @@ use ipnet::IpNet;
 use super::Topology;
 use crate::azure::allocate;
 use crate::azure::catalogue::{Catalogue, ResourceMember};
-use crate::azure::contents::ZoneContents;
+use crate::azure::contents::{NetworkId, ZoneContents};
 use crate::azure::declaration::{
     Address, Declared, DnsForwardingRuleset, DnsSecurityPolicy, InboundEndpoint, ManagedPrivateEndpoint,
     PrivateDnsZone, PrivateEndpoint, PrivateLinkResource, PrivateLinkService, ServiceEndpoint, VirtualMachine,
-    VirtualNetwork,
+    VirtualNetwork, VirtualNetworkLink, link_names,
 };
 use crate::azure::identity::{ResourceGroup, ResourceId};
 
@@ -20,6 +20,14 @@ impl Topology {
     /// A private zone, as declared without its record sets, and with all that it holds.
     pub(crate) fn zone_and_contents(&self, id: &ResourceId) -> Option<(&PrivateDnsZone, &ZoneContents)> {
         self.inventory.zone(id).map(|(at, zone)| (zone, &self.zones[at]))
+    }
+
+    /// The links of a private zone, by its place among all zones: the network, the link's name, and the link.
+    pub(crate) fn links_of(&self, zone: usize) -> Vec<(NetworkId, String, &VirtualNetworkLink)> {
+        let links = self.private_zones().get(zone).map(|zone| &**zone.virtual_network_links).unwrap_or_default();
+        let names = link_names(links.iter().map(|link| &link.link));
+        let known = links.iter().zip(names);
+        known.filter_map(|(link, name)| Some((self.network(&link.link.virtual_network)?, name, link))).collect()
     }
 
     /// The virtual network of an identity.

@@ -53,7 +53,7 @@ pub(super) fn clients(path: Option<&Path>) -> anyhow::Result<BTreeMap<String, Fr
 pub(super) fn difference(
     server: &Server,
     clients: &BTreeMap<String, From>,
-    world: &Asked,
+    world: &Asked<'_>,
 ) -> anyhow::Result<(Difference, Vec<NotCompared>)> {
     let questions = all_questions(world);
     let count: usize = questions.iter().map(|(_, types)| types.len()).sum();
@@ -98,7 +98,7 @@ pub(super) fn difference(
 fn from(
     clients: &BTreeMap<String, From>,
     addresses: &HashMap<ViewId, Ipv4Addr>,
-    world: &Asked,
+    world: &Asked<'_>,
     asker: &Asker,
 ) -> Option<From> {
     if let Some(from) = clients.get(&asker.label) {

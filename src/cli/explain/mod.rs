@@ -12,7 +12,7 @@ use serde_json::json;
 use super::config_option::ConfigOption;
 use super::print;
 use super::worlds::{name, record_type};
-use crate::azure::Origin;
+use crate::azure::{Item, Origin};
 use crate::config::{Config, Listen, load};
 use crate::control;
 use crate::questions::{Asked, Asking, Explanation, explain};
@@ -67,8 +67,8 @@ impl Explain {
         let client = self.asker.client(&snapshot, &topology, &server)?;
         let client_subnet = self.asker.client_subnet();
         let asking = Asking { client: &client, client_subnet, name: name.as_ref(), qtype };
-        let place = |origin: Origin| places.place(origin).to_string();
-        let explanation = explain(&Asked { topology, snapshot }, &catalogue, &place, &asking);
+        let place = |_: &Item, origin: Origin| places.place(origin).to_string();
+        let explanation = explain(&Asked::of(&topology, &snapshot), &catalogue, &place, &asking);
         let explanation = explanation.context("the query gets no response")?;
         print(&match self.format {
             Format::Text => text::text(&explanation, self.asker.silent_forwarder(&explanation).as_deref())?,

@@ -5,23 +5,21 @@ use std::fmt::Write;
 use anyhow::Context;
 
 use crate::cli::dig;
-use crate::questions::{AskerOf, Candidate, CandidateKind, Explained, Explanation, NotChosen, Refused, WhyNot};
-use crate::trail::{Destination, Step};
+use crate::questions::Explanation;
 
 /// The whole text: who asks, each name on the way, the answer as dig prints it, and what it comes to. `note` is one more thing to
 /// say of the asker.
 pub(super) fn text(explanation: &Explanation, note: Option<&str>) -> anyhow::Result<String> {
-    let mut text = asker(&explanation.asker, note);
+    let (who, notes) = explanation.asker.lines(note);
+    let notes: String = notes.iter().map(|note| format!("({note})\n")).collect();
+    let mut text = format!("{who}\n{notes}");
     let mut line = |line: std::fmt::Arguments<'_>| writeln!(text, "{line}").expect("a string takes it");
-    if let Some(custom_dns) = &explanation.custom_dns {
-        let (network, whom) = (&custom_dns.network, &custom_dns.leads_to);
-        let is_own = matches!(whom, Destination::Network(other) if other == network);
-        let what = if is_own { "as without them" } else { "and no zone linked to it counts" };
-        line(format_args!("\n{network} has custom DNS servers: {whom} answers, {what}"));
+    if let Some(custom_dns) = explanation.custom_dns_line() {
+        line(format_args!("\n{custom_dns}"));
     }
     for (explained, number) in explanation.hops.iter().zip(1..) {
         line(format_args!("\n{number}. {}", explained.hop.name));
-        for step in hop(explained) {
+        for step in explained.lines() {
             line(format_args!("   {step}"));
         }
     }
@@ -39,128 +37,4 @@ pub(super) fn text(explanation: &Explanation, note: Option<&str>) -> anyhow::Res
         writeln!(text, "(classic mistake: {}{code})", mistake.name).expect("a string takes it");
     }
     Ok(text)
-}
-
-/// The lines of a name on the way.
-fn hop(Explained { hop, unverified, candidates }: &Explained) -> Vec<String> {
-    let network = hop.network.as_deref().unwrap_or_default();
-    let mut lines = Vec::new();
-    lines.extend(unverified.iter().map(|reason| format!("the catalogue's name is unverified: {reason}")));
-    for step in &hop.steps {
-        let of_step = step.lines(network);
-        let place = match step {
-            Step::Found(record) => record.place.as_ref(),
-            _ => None,
-        };
-        let last = of_step.len() - 1;
-        lines.extend(of_step.into_iter().enumerate().map(|(at, line)| match place.filter(|_| at == last) {
-            Some(place) => format!("{line} ({place})"),
-            None => line,
-        }));
-        if matches!(step, Step::NoPrivateZone | Step::Missing { .. }) {
-            lines.extend(candidates.iter().filter_map(|candidate| of_others(candidate, network)));
-        }
-    }
-    lines
-}
-
-/// A private zone that fits the name but is not linked to this network: what people look for first.
-fn of_others(candidate: &Candidate, network: &str) -> Option<String> {
-    if candidate.kind != CandidateKind::ZoneOfOthers {
-        return None;
-    }
-    let Candidate { name, resource_group, linked_to, holds_name, .. } = candidate;
-    let linked = if linked_to.is_empty() { "nothing".to_owned() } else { linked_to.join(", ") };
-    let holds = if *holds_name == Some(true) { "holds it" } else { "fits it" };
-    let resource_group = resource_group.as_deref().unwrap_or_default();
-    Some(format!("(the zone {name} in {resource_group} {holds}, but is linked to {linked}, not to {network})"))
-}
-
-/// How the asker's network is known, and what did not count for that.
-fn asker(asker: &AskerOf, note: Option<&str>) -> String {
-    let AskerOf { network, prefix, forwarder, key, certificate, .. } = asker;
-    let network = network.as_deref().unwrap_or_default();
-    let source = asker.source.map(|source| source.to_string()).unwrap_or_default();
-    let subnet = asker.client_subnet.as_deref().unwrap_or_default();
-    let (key, certificate) = (key.as_deref().unwrap_or_default(), certificate.as_deref().unwrap_or_default());
-    let forwarder = forwarder.as_deref().unwrap_or_default();
-    let stranger = "it sees public zones only";
-    let by_prefix = prefix.as_ref().map(|prefix| format!("is in virtual network {network}, by the prefix {prefix}"));
-    let of_forwarder = |who: &str, how: &str| match &by_prefix {
-        Some(by_prefix) => format!("{who} {by_prefix}; that it asks is the word of forwarder {forwarder} ({how})"),
-        None => {
-            format!("{who} is no client that forwarder {forwarder}, who tells of it ({how}), speaks for: {stranger}")
-        }
-    };
-    let is_where = || by_prefix.clone().unwrap_or_else(|| format!("is in no virtual network: {stranger}"));
-    let who = match asker.way {
-        _ if asker.refused == Some(Refused::NetworkGone) => {
-            format!("{source} asks at an address whose virtual network is gone: REFUSED")
-        }
-        "given" => format!("A client in virtual network {network}"),
-        "proxy" => of_forwarder(&source, "PROXY protocol"),
-        "client_subnet" if asker.is_too_wide => format!(
-            "{subnet}, of which forwarder {forwarder} tells (EDNS Client Subnet), is too wide to say whose client it is: \
-             {stranger}"
-        ),
-        "client_subnet" => of_forwarder(subnet, "EDNS Client Subnet"),
-        "key" => format!("{source} is in virtual network {network}, whose key {key} signs the query"),
-        "certificate" => format!("{source} is in virtual network {network}, by the certificate {certificate}"),
-        "administrator_key" => {
-            format!("{subnet} {}; that it asks is the word of whoever has the key {key}", is_where())
-        }
-        "listener" => format!("{source} is in virtual network {network}, as everybody is who asks at this listener"),
-        "inbound_endpoint" => {
-            let address = asker.asked_at.map(|address| address.to_string()).unwrap_or_default();
-            format!(
-                "{source} is in virtual network {network}, as everybody is who asks at its inbound endpoint {address}"
-            )
-        }
-        _ => format!("{source} {}", is_where()),
-    };
-    let (near, passed): (Vec<_>, Vec<_>) =
-        asker.not_chosen.iter().partition(|passed| passed.network.is_some() && !is_of_query(passed));
-    let mut notes: Vec<String> = passed.into_iter().map(|passed| note_on(passed, asker)).collect();
-    notes.extend(note.map(str::to_owned));
-    notes.extend(match asker.refused {
-        Some(Refused::AllowFrom) => Some(format!("the listener's allow_from does not hold {source}: REFUSED")),
-        Some(Refused::Strangers) => Some("the server's strangers = \"refused\": REFUSED".to_owned()),
-        Some(Refused::NetworkGone) | None => None,
-    });
-    notes.extend(near.into_iter().map(|near| note_on_near(near, &source)));
-    let notes: String = notes.iter().map(|note| format!("({note})\n")).collect();
-    format!("{who}\n{notes}")
-}
-
-/// Whether it is something that the query brings with it.
-fn is_of_query(passed: &NotChosen) -> bool {
-    matches!(passed.way, "key" | "certificate" | "client_subnet")
-}
-
-fn note_on(passed: &NotChosen, asker: &AskerOf) -> String {
-    let what = passed.what.as_deref().unwrap_or_default();
-    match (passed.way, passed.why) {
-        ("key", _) => format!("its key {what} does not decide that"),
-        ("certificate", WhyNot::Senders) => format!("whoever asks is known by the certificate {what}"),
-        ("certificate", _) => format!("its certificate {what} does not decide that"),
-        (_, WhyNot::LaterWay) => {
-            let first = if asker.way == "key" { "key" } else { "certificate" };
-            format!("the client subnet {what} changes nothing: the {first} comes before it")
-        }
-        _ => format!("the client subnet {what} changes nothing: its sender is no forwarder with client_subnet = true"),
-    }
-}
-
-fn note_on_near(near: &NotChosen, source: &str) -> String {
-    let what = near.what.as_deref().unwrap_or_default();
-    let network = near.network.as_deref().unwrap_or_default();
-    match (near.why, near.way) {
-        (WhyNot::WiderPrefix, _) => format!("{what} of {network} holds it, too: the narrower prefix counts"),
-        (WhyNot::Outside, _) => format!("the nearest prefix is {what} of {network}"),
-        (_, "listener") => format!("the listener would make it a client of {network}, and comes after that"),
-        (_, "inbound_endpoint") => {
-            format!("the inbound endpoint {what} would make it a client of {network}, and comes after that")
-        }
-        _ => format!("by the source address {source} alone it would be in {network}, by the prefix {what}"),
-    }
 }

@@ -33,6 +33,7 @@ use crate::cli::findings;
 use crate::control::Loaded;
 use crate::dns::{NameRef, Rcode};
 use crate::observe::{Condition, Held, Turns};
+use crate::page::Pages;
 use crate::sandbox;
 use crate::server::{CONTROL_REQUESTS, QueryFilter, QueryLog};
 use crate::snapshot::Snapshot;
@@ -100,6 +101,8 @@ enum Request {
     QueryLog {
         filter: Option<Filter>,
     },
+    /// A link to the page for one use.
+    Page {},
     /// All documents of the state, behind a line that says so.
     StateExport {},
     StateHistory {
@@ -289,6 +292,10 @@ impl ControlSocket {
                 }
                 Err(error) => failure(error),
             },
+            Request::Page {} => {
+                tracing::info!(uid, "a link to the page is asked for by the control socket");
+                page(reloads.pages.as_deref())
+            }
             // It is sent as it is read.
             Request::StateExport {} => failure("an export is no line".to_owned()),
             Request::StateHistory { limit } => state_socket::history(reloads.clone(), limit).await,
@@ -349,6 +356,19 @@ impl ControlSocket {
             "record_sets": counts.record_sets,
             "conditions": conditions.collect::<Vec<_>>(),
         })
+    }
+}
+
+/// Where the page is: a link for one use, where something can be changed there.
+fn page(pages: Option<&Pages>) -> Value {
+    let Some(pages) = pages else {
+        return failure(
+            "the server shows no page: [metrics] page = true turns it on, or vnetdns serve --page".to_owned(),
+        );
+    };
+    match if pages.is_writable() { pages.link() } else { Ok(pages.url()) } {
+        Ok(url) => json!({ "ok": true, "url": url, "may_change": pages.is_writable() }),
+        Err(error) => failure(format!("the system gives no random numbers: {error}")),
     }
 }
 

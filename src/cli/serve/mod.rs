@@ -13,6 +13,7 @@ mod signals;
 mod state_socket;
 
 use std::fmt::Write;
+use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 #[cfg(unix)]
@@ -36,11 +37,13 @@ use super::log::LogWriter;
 use super::print;
 use crate::codes::Code;
 use crate::config::{
-    Files, Lab, Listen, ListenAddress, ListenAddressError, LoopbackClients, Problem, Problems, ServerSettings,
+    Files, Lab, Listen, ListenAddress, ListenAddressError, LoopbackClients, MetricsSettings, Problem, Problems,
+    ServerSettings,
 };
 use crate::control::{Aside, Control, LoadError, Loaded, Writer};
-use crate::management::ManagementListener;
-use crate::observe::{Ends, MetricsListener};
+use crate::management::ManagementApi;
+use crate::observe::{Ends, MetricsListener, Site};
+use crate::page::Pages;
 #[cfg(unix)]
 use crate::server::{Place, QuicKeys, Turn};
 use crate::server::{Server, raise_limit};
@@ -52,6 +55,9 @@ use reload::{Refused, Reloads, reload};
 #[cfg(unix)]
 use replace::Handover;
 use signals::Signals;
+
+/// Where the page is, where nothing says otherwise: as [`MetricsSettings::DEFAULT`].
+const DEFAULT_PAGE: &str = "127.0.0.1:9153";
 
 /// Answer queries
 #[derive(Debug, Args)]
@@ -100,6 +106,10 @@ pub(super) struct Serve {
     /// Folder of what clients write, instead of the one that the configuration says; made where it is not there
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Show the page in a browser: who sees what, and why. It is on the listener of metrics, which is on this address unless
+    /// the configuration says otherwise
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, require_equals = true, default_missing_value = DEFAULT_PAGE)]
+    page: Option<SocketAddr>,
     /// Form of the message on standard output that says what is served
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     ready: Ready,
@@ -119,6 +129,13 @@ impl Serve {
         let files = self.config.files();
         let listen = self.listen;
         check_unique(&listen)?;
+        if let Some(address) = self.page.filter(|address| !address.ip().is_loopback()) {
+            bail!(
+                "--page={address}: whoever reaches this address could see what every network sees; give a loopback address, \
+                 and look at the page through a tunnel, such as ssh -L or kubectl port-forward"
+            );
+        }
+        let page = self.page;
         // What is started before a sandbox is entered is not in it: threads come behind the configuration.
         let held = signals::hold();
         let (udp_workers, state, replaced) = (self.udp_workers, self.state, Arc::new(Mutex::new(Vec::new())));
@@ -129,6 +146,12 @@ impl Serve {
             let replaced = replaced.clone();
             move |settings: &mut ServerSettings| {
                 settings.udp_workers = udp_workers.or(settings.udp_workers);
+                if let Some(listen) = page {
+                    let metrics = settings.metrics.take();
+                    let metrics = metrics.unwrap_or_else(|| MetricsSettings { listen, ..MetricsSettings::default() });
+                    // Elsewhere it would show to others what every network sees.
+                    settings.metrics = Some(MetricsSettings { page: metrics.listen.ip().is_loopback(), ..metrics });
+                }
                 settings.state = state.clone().or_else(|| settings.state.take());
                 #[cfg(unix)]
                 {
@@ -159,6 +182,10 @@ impl Serve {
             Ok(started) => started,
             Err(error) => return Err(report(error)),
         };
+        let metrics = control.settings().metrics.as_ref();
+        if let Some(metrics) = metrics.filter(|metrics| page.is_some() && !metrics.page) {
+            bail!("--page shows the page where metrics are shown, and {} is no loopback address", metrics.listen);
+        }
         let begun = begun.context("nothing is bound")?;
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
         let signals = {
@@ -205,6 +232,20 @@ async fn serve(
     let writer = writer.context("cannot start the thread that writes")?;
     let (settings, published) = (control.settings().clone(), control.published().clone());
     let server = Server::on(bound, settings, published, control.metrics().clone()).with_writer(writer.clone());
+    let management = match (management, writer.clone()) {
+        (Some(listener), Some(writer)) => Some(listener.with_writer(writer, ends.released.clone())),
+        _ => None,
+    };
+    let shows_page = control.settings().metrics.as_ref().is_some_and(|metrics| metrics.page);
+    let pages = match metrics.as_ref().filter(|_| shows_page) {
+        Some(listener) => {
+            let decisions = management.as_ref().map(ManagementApi::decisions);
+            let (query_log, address) = (server.query_log().clone(), listener.address());
+            let pages = Pages::new(control.clone(), query_log, writer.as_ref(), decisions, address);
+            Some(Arc::new(pages.context("no secret can be made for the page")?))
+        }
+        None => None,
+    };
     #[cfg(unix)]
     let quic = predecessor.as_ref().map_or_else(QuicKeys::random, |predecessor| Ok(predecessor.quic()));
     #[cfg(unix)]
@@ -217,14 +258,14 @@ async fn serve(
     let addresses: Vec<_> = server.addresses().collect();
     let listeners: Vec<_> = addresses.iter().copied().zip(&control.settings().listen).collect();
     let message = match ready {
-        Ready::Text => welcome(loaded, files, &listeners),
+        Ready::Text => welcome(loaded, files, &listeners) + &tell_of_page(pages.as_deref()),
         Ready::Json => {
             let clients = clients::clients(&control.published().load());
             let others = [
                 ("metrics", metrics.as_ref().map(MetricsListener::address)),
-                ("management", management.as_ref().map(ManagementListener::address)),
+                ("management", management.as_ref().map(ManagementApi::address)),
             ];
-            ready_line(loaded, &listeners, clients, &others)
+            ready_line(loaded, &listeners, clients, &others, pages.as_deref())
         }
     };
     let running = server.start(stop.clone())?;
@@ -272,16 +313,17 @@ async fn serve(
     });
     if let Some(listener) = metrics {
         tracing::info!(listen = %listener.address(), "metrics and health are shown");
-        tokio::spawn(listener.serve(control.metrics().clone(), control.published().clone(), ends.clone()));
+        let site = pages.clone().map(|pages| -> Arc<dyn Site> { pages });
+        tokio::spawn(listener.serve(control.metrics().clone(), control.published().clone(), site, ends.clone()));
     }
-    if let (Some(listener), Some(writer)) = (management, writer.clone()) {
-        tracing::info!(listen = %listener.address(), "the management API is served");
-        tokio::spawn(listener.serve(writer, ends));
+    if let Some(api) = management {
+        tracing::info!(listen = %api.address(), "the management API is served");
+        tokio::spawn(api.serve(ends));
     }
     print_aside(message)?;
     tracing::info!(generation = loaded.generation.number(), listen = ?addresses, "serving");
     let health = control.metrics().clone();
-    let reloads = Arc::new(Reloads { control, writer });
+    let reloads = Arc::new(Reloads { control, writer, pages });
     #[cfg(unix)]
     if let Some(socket) = control_socket {
         tokio::spawn(socket.serve(reloads.clone(), query_log, handover));
@@ -302,7 +344,7 @@ async fn serve(
 #[cfg(unix)]
 fn others(
     metrics: Option<&MetricsListener>,
-    management: Option<&ManagementListener>,
+    management: Option<&ManagementApi>,
     settings: &ServerSettings,
 ) -> anyhow::Result<Vec<(Place, OwnedFd)>> {
     let of_metrics = metrics.zip(settings.metrics.as_ref());
@@ -339,6 +381,7 @@ fn ready_line(
     listeners: &[Listening<'_>],
     clients: Value,
     others: &[(&str, Option<SocketAddr>)],
+    pages: Option<&Pages>,
 ) -> String {
     let addresses: Vec<_> = listeners.iter().map(|(address, _)| address).collect();
     let transports: Vec<_> = listeners.iter().map(|(_, listen)| listen.transport_name()).collect();
@@ -356,6 +399,9 @@ fn ready_line(
     for (name, address) in others.iter().filter_map(|(name, address)| Some((name, (*address)?))) {
         line[name] = json!(address);
     }
+    if let Some(pages) = pages {
+        line["page"] = json!(pages.url());
+    }
     if clients::are_of_networks(&clients) {
         line["clients"] = clients;
     }
@@ -364,6 +410,16 @@ fn ready_line(
         line["loopback"] = prefixes.map(|(id, prefix)| (id.to_string(), json!(prefix))).collect();
     }
     format!("{line}\n")
+}
+
+/// Says where the page is. A link with which it may be changed is for a person alone who has started the server by hand.
+fn tell_of_page(pages: Option<&Pages>) -> String {
+    let Some(pages) = pages else { return String::new() };
+    let url = match pages.is_writable() && std::io::stdout().is_terminal() {
+        true => pages.link().unwrap_or_else(|_| pages.url()),
+        false => pages.url(),
+    };
+    format!("\nWho sees what, and why, in a browser: {url}\n")
 }
 
 fn welcome(loaded: &Loaded, files: &Files, listeners: &[Listening<'_>]) -> String {

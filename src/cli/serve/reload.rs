@@ -11,16 +11,19 @@ use crate::control::{ApplyError, Control, LoadError, Loaded, Lost, Orphan, Resto
 use crate::faults::{self, Fault};
 use crate::management::made;
 use crate::observe::Condition;
+use crate::page::Pages;
 use crate::state::Revision;
 
 /// Most addresses that a line of the log lists.
 const MAX_LISTED: usize = 10;
 
-/// What a reload needs.
+/// What a reload needs, and what else is asked for by the control socket.
 pub(super) struct Reloads {
     pub(super) control: Arc<Control>,
     /// What writes to the state, where there is one.
     pub(super) writer: Option<Writer>,
+    /// The page, where it is shown.
+    pub(super) pages: Option<Arc<Pages>>,
 }
 
 impl Reloads {

@@ -9,9 +9,8 @@ use serde_json::{Value, json};
 
 use super::control_socket::{failure, refusal};
 use super::reload::{Reloads, restore};
-use crate::cli::state::utc;
 use crate::control::{Restored, Writer};
-use crate::state::{Export, Past, Revision};
+use crate::state::{Export, Past, Revision, utc};
 
 /// Most revisions of a history, and most documents that it names of one.
 const MAX_LISTED: usize = 1000;

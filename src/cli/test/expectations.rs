@@ -135,7 +135,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<File> {
 }
 
 /// The asker that an expectation names: a network, an address, or `outside`.
-pub(super) fn asker(world: &Asked, label: &str) -> Result<Asker, String> {
+pub(super) fn asker(world: &Asked<'_>, label: &str) -> Result<Asker, String> {
     if let Ok(address) = label.parse::<IpAddr>() {
         return Ok(Asker::at(world, address));
     }
@@ -144,7 +144,7 @@ pub(super) fn asker(world: &Asked, label: &str) -> Result<Asker, String> {
 }
 
 /// An expectation file of what is seen now.
-pub(super) fn record(world: &Asked, names: &[String], from: &[String]) -> anyhow::Result<String> {
+pub(super) fn record(world: &Asked<'_>, names: &[String], from: &[String]) -> anyhow::Result<String> {
     let askers = match from {
         [] => world.askers(),
         labels => {

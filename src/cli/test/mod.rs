@@ -117,7 +117,7 @@ impl Test {
 }
 
 /// Judges one case offline.
-fn judge(world: &Asked, case: &Case, mut coverage: Option<&mut Coverage>) -> Verdict {
+fn judge(world: &Asked<'_>, case: &Case, mut coverage: Option<&mut Coverage>) -> Verdict {
     let mut seen = |label: &str| -> Result<Seen, String> {
         let asker = expectations::asker(world, label)?;
         if let Some(coverage) = coverage.as_deref_mut() {

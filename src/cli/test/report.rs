@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::super::markup::escape;
 use super::expectations::{Case, File};
 use crate::dns::TypeName;
+use crate::page::html::escape;
 use crate::questions::{Untouched, Verdict};
 
 /// The schema of the JSON output.

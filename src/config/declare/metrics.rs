@@ -7,20 +7,18 @@ use crate::codes::Code;
 use crate::config::mirror::{self, Text};
 use crate::config::{BearerToken, Files, MetricsSettings, files};
 
-/// Where metrics are shown unless the configuration says otherwise.
-const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9153);
-const DEFAULT_NETWORKS: usize = 1000;
 /// The fewest characters of a token: nobody tries out 16.
 const LEAST_TOKEN: usize = 16;
 
 impl Declarer<'_> {
     pub(in crate::config) fn metrics(&mut self, metrics: &mirror::Metrics) -> Option<MetricsSettings> {
         let max_networks = metrics.max_networks.as_ref();
-        let max_networks = max_networks.map_or(DEFAULT_NETWORKS, |most| self.bounded(most, 1, 10_000) as usize);
+        let max_networks =
+            max_networks.map_or(MetricsSettings::DEFAULT_NETWORKS, |most| self.bounded(most, 1, 10_000) as usize);
         let bearer_token = metrics.bearer_token_file.as_ref().map(|file| self.bearer_token(file));
         let hosts = metrics.hosts.iter().map(|host| host.get_ref().clone()).collect();
         let listen = match &metrics.listen {
-            None => DEFAULT,
+            None => MetricsSettings::DEFAULT,
             Some(listen) => match listen.get_ref().parse::<SocketAddr>() {
                 Ok(address) => address,
                 Err(_) => {
@@ -44,7 +42,17 @@ impl Declarer<'_> {
                 mend,
             );
         }
-        Some(MetricsSettings { listen, max_networks, hosts, bearer_token: bearer_token.flatten() })
+        let page = metrics.page.as_ref().filter(|page| *page.get_ref());
+        if let Some(place) = page.filter(|_| !listen.ip().is_loopback()) {
+            self.problem(
+                Code::BadListener,
+                place,
+                "whoever reaches this address could see what every network sees",
+                "listen on a loopback address, and look at the page through a tunnel, such as ssh -L or kubectl port-forward",
+            );
+        }
+        let (bearer_token, page) = (bearer_token.flatten(), page.is_some());
+        Some(MetricsSettings { listen, max_networks, hosts, bearer_token, page })
     }
 
     fn bearer_token(&mut self, file: &Text) -> Option<BearerToken> {

@@ -79,6 +79,7 @@ pub(super) struct Metrics {
     #[serde(default)]
     pub(super) hosts: Vec<Text>,
     pub(super) bearer_token_file: Option<Text>,
+    pub(super) page: Option<Spanned<bool>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -183,6 +183,12 @@ fn find<'a>(id: &ResourceId, state: &'a dyn State) -> Option<Endpoint<'a>> {
     all.into_iter().find(|endpoint| endpoint.name().eq_ignore_ascii_case(id.name()))
 }
 
+/// The identity of the connection of an endpoint.
+pub(in crate::management) fn connection_of(endpoint: &ResourceId, state: &dyn State) -> Option<ResourceId> {
+    let endpoint = state.topology().private_endpoints().find(|known| *known.id == *endpoint)?;
+    endpoint.private_link_resource.child(CHILD, &name(endpoint)).ok()
+}
+
 /// A connection as its resource shows it: `actionRequired`, where endpoints say `actionsRequired`.
 fn body(endpoint: &Endpoint<'_>, state: &dyn State) -> Value {
     let document = state.document(&key(&endpoint.id())).ok().flatten();

@@ -19,7 +19,7 @@ mod target;
 mod zone;
 mod zone_group;
 
-pub(super) use connection::private_link_resources;
+pub(super) use connection::{connection_of, private_link_resources};
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -42,7 +42,7 @@ pub struct AnswerRecord {
 
 impl Answer {
     /// Reads a message; `None` where it is none.
-    pub(super) fn read(octets: &[u8]) -> Option<Self> {
+    pub(crate) fn read(octets: &[u8]) -> Option<Self> {
         let message = Message::from_octets(octets).ok()?;
         let header = message.header();
         let rcode = message.opt().map_or_else(|| OptRcode::from(header.rcode()), |opt| opt.rcode(header));

@@ -88,7 +88,7 @@ pub enum WhyNot {
 
 /// Who asks.
 pub(super) fn asker(
-    world: &Asked,
+    world: &Asked<'_>,
     client: &Client,
     client_subnet: Option<IpNet>,
     identified: &Identified<'_>,

@@ -71,7 +71,7 @@ impl Candidate {
 }
 
 /// All that could have answered for a name.
-pub(super) fn candidates(world: &Asked, hop: &Hop) -> Vec<Candidate> {
+pub(super) fn candidates(world: &Asked<'_>, hop: &Hop) -> Vec<Candidate> {
     let Asked { topology, snapshot } = world;
     let (name, folded) = (hop.qname.as_ref(), hop.qname.as_ref().fold());
     let network = network_of(world, hop);
@@ -103,15 +103,10 @@ pub(super) fn candidates(world: &Asked, hop: &Hop) -> Vec<Candidate> {
 
 fn of_zone(kind: CandidateKind, contents: &ZoneContents, name: NameRef<'_>, is_chosen: bool) -> Candidate {
     let candidate = Candidate::new(kind, contents.apex.to_string(), is_chosen);
-    Candidate { holds_name: Some(holds(contents, name)), ..candidate }
+    Candidate { holds_name: Some(contents.has_records_at(name)), ..candidate }
 }
 
-/// Whether a zone has a record set of the name's own.
-fn holds(contents: &ZoneContents, name: NameRef<'_>) -> bool {
-    contents.record_sets.keys().any(|(owner, _)| owner.as_ref() == name)
-}
-
-fn security_rules(world: &Asked, network: NetworkId, hop: &Hop) -> Vec<Candidate> {
+fn security_rules(world: &Asked<'_>, network: NetworkId, hop: &Hop) -> Vec<Candidate> {
     let rules = world.topology.forwarding().security_rules.iter();
     let fits = |domain: &&Name| hop.qname.as_ref().is_within(domain.as_ref());
     let mut fitting: Vec<_> = rules
@@ -127,7 +122,7 @@ fn security_rules(world: &Asked, network: NetworkId, hop: &Hop) -> Vec<Candidate
     candidates.collect()
 }
 
-fn private_zones(world: &Asked, network: NetworkId, hop: &Hop) -> Vec<Candidate> {
+fn private_zones(world: &Asked<'_>, network: NetworkId, hop: &Hop) -> Vec<Candidate> {
     let topology = &world.topology;
     let chosen = hop.steps.iter().find_map(|step| match step {
         Step::PrivateZone { zone, .. } => Some(zone.number),
@@ -158,7 +153,7 @@ fn private_zones(world: &Asked, network: NetworkId, hop: &Hop) -> Vec<Candidate>
     linked.into_iter().chain(of_others).map(|(_, candidate)| candidate).collect()
 }
 
-fn forwarding_rules(world: &Asked, network: NetworkId, hop: &Hop) -> Vec<Candidate> {
+fn forwarding_rules(world: &Asked<'_>, network: NetworkId, hop: &Hop) -> Vec<Candidate> {
     let topology = &world.topology;
     let chosen = hop.steps.iter().find_map(|step| match step {
         Step::ForwardingRule(rule) => Some(rule.domain.as_str()),

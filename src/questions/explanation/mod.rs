@@ -4,6 +4,7 @@ mod answer;
 mod asker;
 mod candidates;
 mod conclusion;
+mod words;
 
 use std::net::SocketAddr;
 
@@ -13,9 +14,9 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use super::Asked;
-use crate::azure::{Catalogue, Lookup, NetworkId, Origin};
+use crate::azure::{Catalogue, Item, Lookup, NetworkId, Origin, Scope, Writer, ZoneContents, ZoneKey};
 use crate::codes::Code;
-use crate::dns::{NameRef, RecordType, TypeName};
+use crate::dns::{Name, NameRef, RecordType, TypeName};
 use crate::resolve::Replies;
 use crate::respond::{Disposition, is_refused, respond_observed, view_of};
 use crate::trail::{CustomDns, Hop, Step, Trail, WriterOf};
@@ -87,11 +88,14 @@ pub struct Asking<'a> {
     pub qtype: RecordType,
 }
 
-/// Explains an answer. `place` says where what has an origin is declared. `None` where the query gets no response.
+/// Says where a record set that somebody wrote, or what it follows from, is declared.
+pub type PlaceOf<'p> = &'p dyn Fn(&Item, Origin) -> String;
+
+/// Explains an answer. `None` where the query gets no response.
 pub fn explain(
-    world: &Asked,
+    world: &Asked<'_>,
     catalogue: &Catalogue,
-    place: &dyn Fn(Origin) -> String,
+    place: PlaceOf<'_>,
     asking: &Asking<'_>,
 ) -> Option<Explanation> {
     let Asked { topology, snapshot } = world;
@@ -130,6 +134,12 @@ pub fn explain(
     Some(explanation)
 }
 
+/// Who a client is, and by what its network is known.
+pub fn who_asks(world: &Asked<'_>, client: &Client) -> AskerOf {
+    let identified = world.snapshot.identifier().identify(client, None);
+    asker::asker(world, client, None, &identified, is_refused(&world.snapshot, client, &identified))
+}
+
 /// A query as a stub resolver without EDNS sends it, or as a forwarder does with a client subnet.
 fn query(qname: NameRef<'_>, qtype: RecordType, client_subnet: Option<IpNet>) -> Vec<u8> {
     const FITS: &str = "a vector takes a query";
@@ -147,7 +157,7 @@ fn query(qname: NameRef<'_>, qtype: RecordType, client_subnet: Option<IpNet>) ->
 }
 
 /// Adds what the declaration knows of a name on the way: who wrote the record and where, and what else could have answered.
-fn explained(world: &Asked, place: &dyn Fn(Origin) -> String, mut hop: Hop) -> Explained {
+fn explained(world: &Asked<'_>, place: PlaceOf<'_>, mut hop: Hop) -> Explained {
     let mut zone = None;
     for step in &mut hop.steps {
         match step {
@@ -156,8 +166,8 @@ fn explained(world: &Asked, place: &dyn Fn(Origin) -> String, mut hop: Hop) -> E
             | Step::PublicZone { zone: chosen } => zone = Some(chosen.number),
             Step::Found(record) => {
                 let contents = zone.and_then(|zone| world.topology.zones().get(world.snapshot.place_of(zone)?));
-                if let Some(set) = contents.and_then(|contents| contents.record_sets.get(&record.key)) {
-                    (record.writer, record.place) = (Some(WriterOf::from(&set.writer)), Some(place(set.origin)));
+                if let Some(contents) = contents {
+                    (record.writer, record.place) = writer_and_place(contents, &record.key, place);
                 }
             }
             _ => {}
@@ -168,13 +178,32 @@ fn explained(world: &Asked, place: &dyn Fn(Origin) -> String, mut hop: Hop) -> E
     Explained { hop, unverified, candidates }
 }
 
+/// Who wrote a record set, and where that is declared. A compiled zone knows that of what persons wrote.
+fn writer_and_place(
+    contents: &ZoneContents,
+    (owner, rtype): &(Name, RecordType),
+    place: PlaceOf<'_>,
+) -> (Option<WriterOf>, Option<String>) {
+    let Some(writer) = contents.writer_at(owner, *rtype) else { return (None, None) };
+    let origin = match contents.record_sets.get(&(owner.clone(), *rtype)) {
+        Some(set) => Some(set.origin),
+        None => (writer == Writer::Person).then_some(contents.origin),
+    };
+    let zone = match &contents.scope {
+        Scope::Private { id, .. } => ZoneKey::Private(id.clone()),
+        Scope::Public | Scope::Internal { .. } => ZoneKey::Public(contents.apex.clone()),
+    };
+    let item = Item::RecordSet { zone, owner: owner.clone(), rtype: *rtype };
+    (Some(WriterOf::from(&writer)), origin.map(|origin| place(&item, origin)))
+}
+
 /// The number of the network as whose client a name was looked up.
-fn network_of(world: &Asked, hop: &Hop) -> Option<NetworkId> {
+fn network_of(world: &Asked<'_>, hop: &Hop) -> Option<NetworkId> {
     world.snapshot.view(hop.view).network.as_ref().map(|network| network.number)
 }
 
 /// The way as those see it who look for mistakes.
-fn lookups(world: &Asked, hops: &[Explained]) -> Vec<Lookup> {
+fn lookups(world: &Asked<'_>, hops: &[Explained]) -> Vec<Lookup> {
     let lookup = |Explained { hop, .. }: &Explained| {
         let zone = hop.steps.iter().find_map(|step| match step {
             Step::PrivateZone { zone, .. } => Some(zone.number.index()),
