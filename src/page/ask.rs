@@ -85,12 +85,11 @@ fn you_are(main: &mut Html, look: &Look<'_>, address: IpAddr) {
     let client = Client::new(address, Transport::Tcp);
     let asker = who_asks(&world, &client);
     let (who, notes) = asker.lines(None);
-    html!(*main, "<section class=\"you\" aria-labelledby=\"you\"><h2 id=\"you\">You are <strong>" (address)
-        "</strong></h2>\n<p>" (who) ".</p>\n");
+    html!(*main, "<section class=\"you\" aria-label=\"You\"><p>You are <strong>" (address) "</strong>. " (who) ".");
     for note in notes {
-        html!(*main, "<p class=\"muted\">" (sentence(&note)) "</p>\n");
+        html!(*main, " <span class=\"muted\">" (sentence(&note)) "</span>");
     }
-    html!(*main, "</section>\n");
+    html!(*main, "</p></section>\n");
 }
 
 fn form(main: &mut Html, look: &Look<'_>, visit: &Visit) {
@@ -193,11 +192,11 @@ fn conclusion(main: &mut Html, explanation: &Explanation) {
         html!(*main, "<p class=\"muted\">" (sentence(&note)) "</p>\n");
     }
     for mistake in &explanation.mistakes {
-        html!(*main, "<p class=\"mistake\"><strong>" (mistake.name) "</strong>");
+        html!(*main, "<p class=\"mistake\">A classic mistake: <strong>" (mistake.name.replace('_', " ")) "</strong>");
         if let Some(code) = mistake.code {
-            html!(*main, " <a href=\"/findings?code=" {code} "\">" (code) "</a>");
+            html!(*main, ", which <code>vnetdns check</code> finds as <a href=\"/findings?code=" {code} "\">" (code) "</a>");
         }
-        html!(*main, ": " (mistake.what) ". <em>" (mistake.mend) "</em></p>\n");
+        html!(*main, "</p>\n");
     }
     html!(*main, "</div>\n");
 }

@@ -94,12 +94,13 @@ if (what === 'smoke') {
   await context.close();
 } else if (what === 'pictures') {
   const name = 'k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com';
-  for (const [file, path] of [['page-ask', `/?${query({ name, from: 'vnet-n2' })}`], ['page-topology', '/topology']]) {
+  const parts = [['page-ask', `/?${query({ name, from: 'vnet-n2' })}`, 'body'], ['page-topology', '/topology', '.picture']];
+  for (const [file, path, part] of parts) {
     for (const colorScheme of ['light', 'dark']) {
-      const context = await browser.newContext({ colorScheme, viewport: { width: 1080, height: 700 } });
+      const context = await browser.newContext({ colorScheme, viewport: { width: 960, height: 800 } });
       const tab = await context.newPage();
       await tab.goto(base + path, { waitUntil: 'load' });
-      await tab.screenshot({ path: `${folder}/${file}-${colorScheme}.png` });
+      await tab.locator(part).screenshot({ path: `${folder}/${file}-${colorScheme}.png` });
       await context.close();
     }
   }
