@@ -94,13 +94,14 @@ if (what === 'smoke') {
   await context.close();
 } else if (what === 'pictures') {
   const name = 'k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com';
-  const parts = [['page-ask', `/?${query({ name, from: 'vnet-n2' })}`, 'body'], ['page-topology', '/topology', '.picture']];
-  for (const [file, path, part] of parts) {
+  const parts = [['page-ask', `/?${query({ name, from: 'vnet-n2' })}`, undefined], ['page-topology', '/topology', '.picture']];
+  for (const [file, view, part] of parts) {
     for (const colorScheme of ['light', 'dark']) {
-      const context = await browser.newContext({ colorScheme, viewport: { width: 960, height: 800 } });
+      const context = await browser.newContext({ colorScheme, viewport: { width: 960, height: 1120 } });
       const tab = await context.newPage();
-      await tab.goto(base + path, { waitUntil: 'load' });
-      await tab.locator(part).screenshot({ path: `${folder}/${file}-${colorScheme}.png` });
+      await tab.goto(base + view, { waitUntil: 'load' });
+      const path = `${folder}/${file}-${colorScheme}.png`;
+      await (part ? tab.locator(part).screenshot({ path }) : tab.screenshot({ path }));
       await context.close();
     }
   }

@@ -166,7 +166,7 @@ fn each_view_shows_what_is_served() {
     has("/?name=host.corp.test&from=hub", &["test.toml:"]);
     has("/matrix?name=host.corp.test", &["<th scope=\"row\">outside, spoke</th>", "<th scope=\"row\">hub</th>"]);
     has("/topology", &["<svg", ">to-hub<", "1 private zones", "Address space"]);
-    has("/topology?q=CORP", &["1 networks fit"]);
+    has("/topology?q=CORP", &["1 networks fit", ">to-hub<"]);
     has("/topology?q=nothing-is-called-so", &["No network fits."]);
     has("/endpoints", &["no management API", "No private endpoint fits."]);
     has("/findings", &["vnetdns check"]);

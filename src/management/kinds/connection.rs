@@ -186,7 +186,7 @@ fn find<'a>(id: &ResourceId, state: &'a dyn State) -> Option<Endpoint<'a>> {
 /// The identity of the connection of an endpoint.
 pub(in crate::management) fn connection_of(endpoint: &ResourceId, state: &dyn State) -> Option<ResourceId> {
     let endpoint = state.topology().private_endpoints().find(|known| *known.id == *endpoint)?;
-    endpoint.private_link_resource.child(CHILD, &name(endpoint)).ok()
+    endpoint.private_link_resource.child(CHILD, &Endpoint::OfResource(endpoint).name()).ok()
 }
 
 /// A connection as its resource shows it: `actionRequired`, where endpoints say `actionsRequired`.

@@ -12,10 +12,10 @@ use crate::azure::{ConnectionState, NetworkId, PrivateEndpoint, ResolutionPolicy
 /// Networks of a page.
 const NETWORKS: usize = 12;
 /// Most zones and endpoints of a page.
-const ZONES: usize = 40;
-const ENDPOINTS: usize = 40;
+const ZONES: usize = 24;
+const ENDPOINTS: usize = 24;
 /// Most links of the table.
-const LINKS: usize = 500;
+const LINKS: usize = 120;
 
 /// What is shown of a world: some of its networks, and what belongs to these.
 struct Part<'a> {
@@ -74,7 +74,8 @@ impl Pages {
             filter(&mut main, "/topology", "Networks, zones or endpoints", wanted);
             let fitting = fitting(topology, &wanted.to_lowercase());
             let (at, pages) = visit.page(fitting.len(), NETWORKS);
-            let part = Part::of(topology, &fitting[at * NETWORKS..fitting.len().min((at + 1) * NETWORKS)]);
+            let shown = &fitting[at * NETWORKS..fitting.len().min((at + 1) * NETWORKS)];
+            let part = Part::of(topology, shown, &wanted.to_lowercase());
             let counts = look.snapshot().counts();
             html!(main, "<div id=\"topology\" data-live>\n<p class=\"muted\">" (counts.networks) " networks, "
                 (counts.private_zones) " private zones, " (counts.public_zones) " public zones, " (counts.links) " links, "
@@ -139,7 +140,8 @@ fn fitting(topology: &Topology, wanted: &str) -> Vec<NetworkId> {
 }
 
 impl<'a> Part<'a> {
-    fn of(topology: &'a Topology, networks: &[NetworkId]) -> Self {
+    /// What belongs to these networks; where zones or endpoints fit what is wanted, these alone.
+    fn of(topology: &'a Topology, networks: &[NetworkId], wanted: &str) -> Self {
         let place = |network: NetworkId| networks.iter().position(|known| *known == network);
         let linked = topology.zones().iter().enumerate().filter_map(|(place, zone)| {
             let Scope::Private { id, links } = &zone.scope else { return None };
@@ -148,6 +150,7 @@ impl<'a> Part<'a> {
             is_shown.then(|| Zone { place, apex, group: id.resource_group().name() })
         });
         let mut zones: Vec<_> = linked.collect();
+        retain_fitting(&mut zones, |zone| zone.apex.to_lowercase().contains(wanted));
         let more_zones = zones.len().saturating_sub(ZONES);
         zones.truncate(ZONES);
         let mut links = Vec::new();
@@ -165,10 +168,18 @@ impl<'a> Part<'a> {
             Some(Endpoint { endpoint, network, zones })
         });
         let mut endpoints: Vec<_> = of_networks.collect();
+        retain_fitting(&mut endpoints, |of| of.endpoint.id.name().to_lowercase().contains(wanted));
         let more_endpoints = endpoints.len().saturating_sub(ENDPOINTS);
         endpoints.truncate(ENDPOINTS);
         let networks = networks.iter().map(|network| (*network, called(topology, *network))).collect();
         Self { networks, zones, links, endpoints, more_zones, more_endpoints }
+    }
+}
+
+/// Leaves what fits, where something does.
+fn retain_fitting<T>(items: &mut Vec<T>, fits: impl Fn(&T) -> bool) {
+    if items.iter().any(&fits) {
+        items.retain(fits);
     }
 }
 
@@ -206,6 +217,10 @@ fn tables(main: &mut Html, topology: &Topology, part: &Part<'_>) {
             "</code></a></td><td>" (policy) "</td><td>" (if link.registers { "on" } else { "off" }) "</td></tr>\n");
     }
     html!(*main, "</tbody></table></div>\n");
+    if part.links.len() > LINKS {
+        html!(*main, "<p class=\"muted\">There are " (part.links.len() - LINKS) " more links: filter for a network or a zone to \
+            see them.</p>\n");
+    }
     if part.endpoints.is_empty() {
         return;
     }
