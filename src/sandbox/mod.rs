@@ -71,7 +71,7 @@ pub(crate) fn has_refused() -> bool {
 
 /// Has the kernel refuse what a server does not need, to this thread and to those that it starts from now on: to read files
 /// but below folders of which it has read some, to write but below `written`, to take a TCP port but a free one, to run
-/// another program, to look into another process, and what else [`calls`] lists. Says what this kernel cannot refuse.
+/// another program, to look into another process, and more of which docs/operations.md has the list. Says what this kernel cannot refuse.
 ///
 /// # Errors
 /// The kernel has none of it, or refuses.
