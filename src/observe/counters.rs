@@ -161,17 +161,23 @@ impl Counters {
     }
 
     /// Counts a query. For the one worker that these counters belong to.
-    #[inline]
+    // Inlined because every query runs it.
+    #[inline(always)]
     pub fn count(&self, observation: impl FnOnce() -> Observation) {
         if self.is_on {
-            self.at(observation()).for_each(|counter| increase(counter, 1));
+            let [query, network, cookie] = self.at(observation());
+            // Each by itself, as a loop over them costs more than they do.
+            query.into_iter().for_each(|counter| increase(counter, 1));
+            network.into_iter().for_each(|counter| increase(counter, 1));
+            cookie.into_iter().for_each(|counter| increase(counter, 1));
         }
     }
 
     /// Counts a query that several threads may count at a time.
     pub fn count_shared(&self, observation: impl FnOnce() -> Observation) {
         if self.is_on {
-            self.at(observation()).for_each(|counter| _ = counter.fetch_add(1, Ordering::Relaxed));
+            let counters = self.at(observation()).into_iter().flatten();
+            counters.for_each(|counter| _ = counter.fetch_add(1, Ordering::Relaxed));
         }
     }
 
@@ -198,12 +204,14 @@ impl Counters {
         histogram.nanoseconds.fetch_add(nanoseconds(time).saturating_mul(queries), Ordering::Relaxed);
     }
 
-    fn at(&self, observation: Observation) -> impl Iterator<Item = &AtomicU64> {
+    /// The counters of a query: among all queries, of its network, and of its cookie.
+    #[inline(always)]
+    fn at(&self, observation: Observation) -> [Option<&AtomicU64>; 3] {
         let Observation { transport, kind, rcode, network, cookie } = observation;
         let query = (transport as usize * RCODE_PLACES + place(rcode)) * Kind::ALL.len() + kind as usize;
         let network = network.and_then(|slot| self.networks.get(slot.index() * Kind::ALL.len() + kind as usize));
         let cookie = (cookie != CookieState::Absent).then(|| &self.cookies[cookie as usize]);
-        std::iter::once(&self.queries[query]).chain(network).chain(cookie)
+        [self.queries.get(query), network, cookie]
     }
 
     /// Adds what these counters hold to the sums of a whole server.
@@ -233,6 +241,7 @@ fn nanoseconds(time: Duration) -> u64 {
 }
 
 /// The place of a response code among those that are counted.
+#[inline(always)]
 fn place(rcode: Option<Rcode>) -> usize {
     match rcode {
         None => NO_RCODE,

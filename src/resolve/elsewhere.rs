@@ -183,7 +183,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
 
     /// Forgets the answer so far, but for the alert that it is worth and what it came from.
     fn start_over(&mut self, rcode: Rcode) {
-        let Answer { is_alert, origins, .. } = self.answer;
-        self.answer = Answer { rcode, is_authoritative: false, is_alert, origins, ..Answer::default() };
+        let Answer { is_alert, origins, .. } = *self.answer;
+        *self.answer = Answer { rcode, is_authoritative: false, is_alert, origins, ..Answer::default() };
     }
 }

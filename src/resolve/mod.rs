@@ -38,16 +38,16 @@ pub fn resolve<'a, O: Observer>(
     replies: Option<&'a Replies>,
     observer: &mut O,
 ) -> Answer<'a> {
-    let answer = Answer::default();
-    let mut query = Query { snapshot, view, question: *question, replies, observer, answer, aliases: 0, forwards: 0 };
+    let mut answer = Answer::default();
+    let (question, answered) = (*question, &mut answer);
+    let mut query = Query { snapshot, view, question, replies, observer, answer: answered, aliases: 0, forwards: 0 };
     let mut sname = OwnerName::Held(question.qname);
-    if !query.leave_for_custom_dns(&sname) {
-        return query.answer;
+    if query.leave_for_custom_dns(&sname) {
+        while let Some(next) = query.follow(sname) {
+            sname = next;
+        }
     }
-    while let Some(next) = query.follow(sname) {
-        sname = next;
-    }
-    query.answer
+    answer
 }
 
 /// One question on its way to an answer.
@@ -58,7 +58,8 @@ struct Query<'a, 'o, O> {
     question: Question<'a>,
     replies: Option<&'a Replies>,
     observer: &'o mut O,
-    answer: Answer<'a>,
+    /// What is known of the answer so far.
+    answer: &'o mut Answer<'a>,
     aliases: usize,
     /// How often a rule has led from one view to another.
     forwards: usize,

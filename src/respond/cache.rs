@@ -1,20 +1,21 @@
 //! The answer cache of one worker. A chain of aliases through several zones is put together once.
 //!
-//! An entry is a whole message without its OPT record. Its question is in lower case, and is what the entry is found by; a
-//! response gets ID, question and OPT record from its request. Only answers for names that exist are kept, and only for types
-//! that the name has or that every client asks for, so that random names and types never evict an entry. An entry of an
-//! earlier generation stays valid while the zones and views that it came from are unchanged.
+//! An entry is a whole message without its OPT record, its question in lower case. It is found by the question as it stands
+//! in the request, which is hashed and compared in place. A response is a copy of the message with the ID and, where the
+//! letter case differs, the question of its request, and with an OPT record of its own. Only answers for names that exist
+//! are kept, and only for types that the name has or that every client asks for, so that random names and types never evict
+//! an entry. An entry of an earlier generation stays valid while the zones and views that it came from are unchanged.
 
 use std::hash::{BuildHasher, Hasher};
 
 use smallvec::SmallVec;
 
 use super::query::Query;
-use crate::dns::{Folded, Rcode, RecordType};
+use crate::dns::{NameRef, Rcode, RecordType, Ttl};
 use crate::resolve::{Answer, AnswerSet, Data, Origins, OwnerName};
 use crate::snapshot::{Generation, Snapshot};
 use crate::view::{Persona, ViewId};
-use crate::wire::{HEADER, Request, Response};
+use crate::wire::{HEADER, KeptMessage, Request, Response};
 
 /// Answers that share a place in the table.
 const WAYS: usize = 4;
@@ -36,8 +37,8 @@ pub(super) trait Keeper {
     /// The key of a query that is answered from zones.
     fn place(&self, snapshot: &Snapshot, query: &Query<'_>) -> Self::Place;
 
-    /// The answer to a question, if it is kept, and whether another view may have another.
-    fn find(&mut self, snapshot: &Snapshot, place: &Self::Place) -> Option<(&[u8], bool)>;
+    /// The answer to a query with that key, if it is kept.
+    fn find(&mut self, snapshot: &Snapshot, place: &Self::Place, qname: NameRef<'_>) -> Option<Found<'_>>;
 
     /// Keeps the answer that the response holds, if it is worth it and there is room.
     fn keep(
@@ -51,6 +52,13 @@ pub(super) trait Keeper {
     );
 }
 
+/// A kept answer.
+pub(super) struct Found<'a> {
+    pub(super) message: KeptMessage<'a>,
+    /// Whether another view may have another answer.
+    pub(super) is_private: bool,
+}
+
 /// Keeps nothing: for those who ask once.
 pub(super) struct NothingKept;
 
@@ -58,7 +66,7 @@ pub(super) struct NothingKept;
 #[derive(Debug)]
 pub(super) struct Cache {
     /// A part of each entry's hash, so that most entries need not be read; the ways of a place share a cache line.
-    ways: Box<[[Way; WAYS]]>,
+    ways: Box<[[Way; WAYS]; PLACES]>,
     entries: Vec<Entry>,
     hasher: foldhash::fast::RandomState,
     /// Whether the last answer was kept.
@@ -74,10 +82,10 @@ struct Way {
     entry: u16,
 }
 
-/// An answer, or room for one.
-#[derive(Clone, Debug, Default)]
+/// An answer.
+#[derive(Clone, Debug)]
 struct Entry {
-    key: Option<Key>,
+    key: Key,
     /// The last generation of which it is known to be an answer.
     generation: Generation,
     origins: Origins,
@@ -86,9 +94,9 @@ struct Entry {
     is_private: bool,
     /// The generation in which that was found out.
     is_private_as_of: Generation,
+    name_len: u8,
     /// The message.
     octets: SmallVec<[u8; SHORT]>,
-    name_len: u8,
 }
 
 /// All that an answer depends on, beside the name and the data.
@@ -96,16 +104,21 @@ struct Entry {
 struct Key {
     /// The first one that sees the same.
     view: ViewId,
-    persona: Persona,
-    qtype: RecordType,
-    /// Without it nobody else is asked, so that a chain may end earlier.
-    recursion_desired: bool,
+    /// The type that was asked for.
+    qtype: u16,
+    flags: u8,
+    /// The largest TTL of the persona that has one.
+    ttl_cap: Option<Ttl>,
 }
 
-/// A question on its way through the cache.
+/// The RD bit is set. Without it nobody else is asked, so that a chain may end earlier.
+const RECURSION_DESIRED: u8 = 1;
+/// The listener appears to be Azure's resolver.
+const AZURE_RESOLVER: u8 = 2;
+
+/// The cache key of a query, with the hash of it and of the name.
 pub(super) struct Place {
     key: Key,
-    name: Folded,
     hash: u64,
     /// Whether the client is to be told how wide the answer holds.
     wants_scope: bool,
@@ -113,7 +126,8 @@ pub(super) struct Place {
 
 impl Cache {
     pub(super) fn new() -> Self {
-        let ways = vec![[Way { hash: 0, entry: NONE }; WAYS]; PLACES].into();
+        let ways = vec![[Way { hash: 0, entry: NONE }; WAYS]; PLACES].into_boxed_slice();
+        let ways = ways.try_into().expect("there are so many places");
         Self { ways, entries: Vec::new(), hasher: foldhash::fast::RandomState::default(), is_hit: false }
     }
 
@@ -133,7 +147,7 @@ impl Keeper for NothingKept {
 
     fn place(&self, _: &Snapshot, _: &Query<'_>) {}
 
-    fn find(&mut self, _: &Snapshot, (): &()) -> Option<(&[u8], bool)> {
+    fn find(&mut self, _: &Snapshot, (): &(), _: NameRef<'_>) -> Option<Found<'_>> {
         None
     }
 
@@ -144,37 +158,37 @@ impl Keeper for NothingKept {
 impl Keeper for Cache {
     type Place = Place;
 
+    // Inlined because every query runs it, as `find` is.
+    #[inline(always)]
     fn place(&self, snapshot: &Snapshot, query: &Query<'_>) -> Place {
         let Query { client, request, .. } = query;
-        let view = snapshot.alike(query.view());
-        let key = Key {
-            view,
-            persona: client.persona,
-            qtype: request.question.qtype,
-            recursion_desired: request.header.recursion_desired(),
-        };
-        let name = request.question.qname.fold();
+        let key = Key::new(snapshot.alike(query.view()), client.persona, request);
+        let qname = request.question.qname;
         let mut hasher = self.hasher.build_hasher();
-        hasher.write_u64(key.number());
-        hasher.write(name.as_ref().as_wire());
-        Place { key, name, hash: hasher.finish(), wants_scope: query.identified.scope > 0 }
+        hasher.write_u128(u128::from(key.number()) << 64 | qname.as_wire().len() as u128);
+        qname.hash_folded(&mut hasher);
+        Place { key, hash: hasher.finish(), wants_scope: query.identified.scope > 0 }
     }
 
-    fn find(&mut self, snapshot: &Snapshot, place: &Place) -> Option<(&[u8], bool)> {
-        let name = place.name.as_ref().as_wire();
-        let alike = self.ways[place.at()].iter().filter(|way| way.hash == place.hash as u16 && way.entry != NONE);
+    #[inline(always)]
+    fn find(&mut self, snapshot: &Snapshot, place: &Place, qname: NameRef<'_>) -> Option<Found<'_>> {
+        let name = qname.as_wire();
         let has_scope = |entry: &Entry| !place.wants_scope || snapshot.privacy_changed() <= entry.is_private_as_of;
-        let is_it = |entry: &Entry| {
-            entry.key == Some(place.key) && entry.name() == name && entry.is_of(snapshot) && has_scope(entry)
-        };
-        let found = alike.map(|way| usize::from(way.entry)).find(|at| is_it(&self.entries[*at]))?;
+        let mut alike = self.ways[place.at()].iter().filter(|way| way.hash == place.hash as u16);
+        let (found, is_spelled_alike) = alike.find_map(|way| {
+            let entry = self.entries.get(usize::from(way.entry)).filter(|entry| entry.key == place.key)?;
+            // Most names are asked for in lower case, and so compared at once.
+            let is_spelled_alike = entry.name() == name;
+            let is_asked_for = is_spelled_alike || entry.name().eq_ignore_ascii_case(name);
+            let is_it = is_asked_for && entry.is_of(snapshot) && has_scope(entry);
+            is_it.then_some((usize::from(way.entry), is_spelled_alike))
+        })?;
         self.is_hit = true;
         let entry = &mut self.entries[found];
         entry.generation = snapshot.generation();
-        if entry.uses < MOST_USES {
-            entry.uses += 1;
-        }
-        Some((&entry.octets, entry.is_private))
+        entry.uses = (entry.uses + 1).min(MOST_USES);
+        let message = KeptMessage { octets: &entry.octets, is_spelled_alike };
+        Some(Found { message, is_private: entry.is_private })
     }
 
     fn keep(
@@ -198,20 +212,32 @@ impl Keeper for Cache {
             ways.iter().for_each(|way| self.entries[usize::from(way.entry)].uses -= 1);
             return;
         }
-        if way.entry == NONE {
-            way.entry = self.entries.len() as u16;
-            self.entries.push(Entry::default());
-        }
+        // The octets of the entry that makes room may be on the heap already.
+        let mut octets = self.entries.get_mut(usize::from(way.entry)).map(|old| std::mem::take(&mut old.octets));
+        let octets = octets.get_or_insert_default();
+        octets.clear();
+        response.keep(request, octets);
+        let name_len = request.question.qname.as_wire().len();
+        // The octets of lengths are no letters.
+        octets[HEADER..][..name_len].make_ascii_lowercase();
+        let entry = Entry {
+            key: place.key,
+            generation: snapshot.generation(),
+            origins: answer.origins,
+            uses: 0,
+            is_private: is_private(),
+            is_private_as_of: snapshot.generation(),
+            name_len: name_len as u8,
+            octets: std::mem::take(octets),
+        };
         way.hash = place.hash as u16;
-        let entry = &mut self.entries[usize::from(way.entry)];
-        let name = place.name.as_ref().as_wire();
-        (entry.uses, entry.name_len) = (0, name.len() as u8);
-        (entry.is_private, entry.is_private_as_of) = (is_private(), snapshot.generation());
-        entry.octets.clear();
-        response.keep(request, &mut entry.octets);
-        entry.octets[HEADER..][..name.len()].copy_from_slice(name);
-        (entry.generation, entry.origins) = (snapshot.generation(), answer.origins);
-        entry.key = Some(place.key);
+        match self.entries.get_mut(usize::from(way.entry)) {
+            Some(old) => *old = entry,
+            None => {
+                way.entry = self.entries.len() as u16;
+                self.entries.push(entry);
+            }
+        }
     }
 }
 
@@ -222,19 +248,34 @@ impl Entry {
     }
 
     /// Whether it is an answer of that generation.
+    #[inline]
     fn is_of(&self, snapshot: &Snapshot) -> bool {
-        let Some(key) = self.key else { return false };
-        let Self { generation, origins, .. } = self;
-        *generation == snapshot.generation()
-            || snapshot.is_as_in(*generation, [key.view].iter().chain(origins.views()), origins.zones())
+        self.generation == snapshot.generation() || self.is_as_in(snapshot)
+    }
+
+    /// Whether all that it came from is the same in that generation.
+    #[cold]
+    fn is_as_in(&self, snapshot: &Snapshot) -> bool {
+        let Self { key, generation, origins, .. } = self;
+        snapshot.is_as_in(*generation, [key.view].iter().chain(origins.views()), origins.zones())
     }
 }
 
 impl Key {
+    #[inline(always)]
+    fn new(view: ViewId, persona: Persona, request: &Request<'_>) -> Self {
+        let (persona, ttl_cap) = match persona {
+            Persona::Authoritative => (0, None),
+            Persona::AzureResolver { ttl_cap } => (AZURE_RESOLVER, ttl_cap),
+        };
+        let flags = persona | if request.header.recursion_desired() { RECURSION_DESIRED } else { 0 };
+        let qtype = request.qtype();
+        Self { view, qtype, flags, ttl_cap }
+    }
+
     /// A number for its hash: what differs most.
     fn number(&self) -> u64 {
-        let more = u64::from(self.recursion_desired) | u64::from(self.persona != Persona::Authoritative) << 1;
-        (self.view.index() as u64) << 32 | u64::from(u16::from(self.qtype)) << 8 | more
+        (self.view.index() as u64) << 32 | u64::from(self.qtype) << 8 | u64::from(self.flags)
     }
 }
 
@@ -271,7 +312,7 @@ mod tests {
     use crate::wire::Received;
     use crate::world::{Refused, Way, World};
 
-    const TTL_CAP: Option<crate::dns::Ttl> = crate::dns::Ttl::from_secs(5);
+    const TTL_CAP: Option<Ttl> = Ttl::from_secs(5);
 
     fn lab() -> Snapshot {
         Snapshot::compile(load(&Files::default()).unwrap().topology, Identity::default(), Generation::FIRST).unwrap()
@@ -456,33 +497,32 @@ mod tests {
         let mut response = Response::new();
         responder.respond(&snapshot, &client, &Received::parse(&octets), &mut response);
         let cache = &mut responder.cache;
-        let popular = cache.place(&snapshot, &Query::new(&snapshot, &client, &request));
+        let identified = &snapshot.identifier().identify(&client, None);
+        let popular = cache.place(&snapshot, &Query { client: &client, request: &request, edns: None, identified });
+        let qname = request.question.qname;
         let rrset = snapshot.blocked().apex().rrsets().next().unwrap();
         let mut answer = Answer::default();
         answer.answer.push(AnswerSet::stored(OwnerName::Held(request.question.qname), rrset));
         // Newcomers that want the same place, each asked for once; of the popular one every third query.
         for newcomer in 1..1000 {
             if newcomer % 3 == 0 {
-                assert!(cache.find(&snapshot, &popular).is_some(), "pushed out by {newcomer}");
+                assert!(cache.find(&snapshot, &popular, qname).is_some(), "pushed out by {newcomer}");
             }
-            let place =
-                Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name, wants_scope: false };
+            let place = Place { hash: popular.hash + newcomer, key: popular.key, wants_scope: false };
             cache.keep(&snapshot, &place, &answer, || true, &request, &response);
         }
         // Those that are not kept push nothing out.
         for newcomer in 1..100 {
-            let place =
-                Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name, wants_scope: false };
+            let place = Place { hash: popular.hash + newcomer, key: popular.key, wants_scope: false };
             cache.keep(&snapshot, &place, &answer, || true, &request, &Response::new());
         }
-        assert!(cache.find(&snapshot, &popular).is_some());
+        assert!(cache.find(&snapshot, &popular, qname).is_some());
         // When it is not asked for any more, it makes room for those that are.
         for newcomer in 1000..1100 {
-            let place =
-                Place { hash: popular.hash + newcomer, key: popular.key, name: popular.name, wants_scope: false };
+            let place = Place { hash: popular.hash + newcomer, key: popular.key, wants_scope: false };
             cache.keep(&snapshot, &place, &answer, || true, &request, &response);
-            cache.find(&snapshot, &place);
+            cache.find(&snapshot, &place, qname);
         }
-        assert!(cache.find(&snapshot, &popular).is_none());
+        assert!(cache.find(&snapshot, &popular, qname).is_none());
     }
 }

@@ -17,8 +17,8 @@ pub(super) fn prepare(snapshot: &Snapshot, client: &Client, edns: Edns) -> Edns 
 }
 
 /// What the cookie of a request shows, once it is prepared.
-pub(super) fn state(edns: &Option<Edns>) -> CookieState {
-    edns.as_ref().and_then(|edns| edns.cookie.as_ref()).map_or(CookieState::Absent, Cookie::state)
+pub(super) fn state(edns: Option<&Edns>) -> CookieState {
+    edns.and_then(|edns| edns.cookie.as_ref()).map_or(CookieState::Absent, Cookie::state)
 }
 
 /// As [`prepare`], for a request that gets no answer, and what its cookie shows; a query without question is one for a
@@ -32,16 +32,16 @@ pub(super) fn prepare_refusal<'a>(
         Refusal::Ignore => (Refusal::Ignore, CookieState::Absent),
         Refusal::Reply { header, rcode, question_octets, edns, tsig } => {
             let edns = edns.map(|edns| prepare(snapshot, client, edns));
-            (Refusal::Reply { header, rcode, question_octets, edns, tsig }, state(&edns))
+            (Refusal::Reply { header, rcode, question_octets, edns, tsig }, state(edns.as_ref()))
         }
         Refusal::NoQuestion { header, edns, tsig } => {
             let edns = Some(prepare(snapshot, client, edns));
-            let rcode = match state(&edns) {
+            let rcode = match state(edns.as_ref()) {
                 CookieState::Absent => Rcode::FormErr,
                 CookieState::Invalid => Rcode::BADCOOKIE,
                 CookieState::ClientOnly | CookieState::Valid => Rcode::NoError,
             };
-            (Refusal::Reply { header, rcode, question_octets: None, edns, tsig }, state(&edns))
+            (Refusal::Reply { header, rcode, question_octets: None, edns, tsig }, state(edns.as_ref()))
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn answer<O: Observer>(
     response: &mut Response,
     observer: &mut O,
 ) -> Option<Disposition> {
-    if is_refused(snapshot, query.client, &query.identified) {
+    if is_refused(snapshot, query.client, query.identified) {
         return None;
     }
     match query.request.question.qclass {
@@ -43,7 +43,7 @@ fn with_explanation<O: Observer>(
     response: &mut Response,
     observer: &mut O,
 ) -> Disposition {
-    let (request, edns, view) = (query.request, query.edns.as_ref(), query.view());
+    let (request, edns, view) = (query.request, query.edns, query.view());
     let mut both = Both { observer, trail: Trail::new(snapshot, view, request.question.qtype) };
     let replies = request.header.recursion_desired().then_some(replies);
     let mut answer = resolve(snapshot, view, &request.question, replies, &mut both);
@@ -65,8 +65,7 @@ fn with_explanation<O: Observer>(
 fn at_length(snapshot: &Snapshot, query: &Query<'_>, response: &mut Response) -> Disposition {
     let request = query.request;
     // A datagram may come from anybody's address: what is long goes to those who have shown theirs.
-    let has_shown_address =
-        query.client.transport != Transport::Udp || cookie::state(&query.edns) == CookieState::Valid;
+    let has_shown_address = query.client.transport != Transport::Udp || cookie::state(query.edns) == CookieState::Valid;
     let question = question(request.question.qname).filter(|_| has_shown_address);
     let lines = question.map_or_else(Vec::new, |(name, qtype)| story(snapshot, query, &name, qtype));
     let mut answer = Answer::default();
@@ -77,7 +76,7 @@ fn at_length(snapshot: &Snapshot, query: &Query<'_>, response: &mut Response) ->
             data: Data::Text(line),
         }));
     }
-    response.write_answer(request, query.edns.as_ref(), &answer, query.client, false, 0);
+    response.write_answer(request, query.edns, &answer, query.client, false, 0);
     if !has_shown_address {
         response.mark_truncated();
     }

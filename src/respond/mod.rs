@@ -62,6 +62,27 @@ pub enum SignatureState {
     Invalid(TsigFailure),
 }
 
+/// A client with its network, as far as these are known without its request. A request with a signature or a client subnet
+/// may be of another network.
+#[derive(Clone, Copy, Debug)]
+pub struct IdentifiedClient<'s> {
+    client: Client,
+    identified: Identified<'s>,
+}
+
+impl<'s> IdentifiedClient<'s> {
+    /// Identifies a client.
+    #[inline]
+    pub fn new(snapshot: &'s Snapshot, client: Client) -> Self {
+        Self { identified: snapshot.identifier().identify(&client, None), client }
+    }
+
+    /// The client.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
 /// Answers a request as this client sees the world. Pure: the same arguments give the same response. A signature is
 /// verified here, and gives the client its key.
 ///
@@ -79,6 +100,7 @@ pub fn respond_observed<O: Observer>(
     response: &mut Response,
     observer: &mut O,
 ) -> Option<Disposition> {
+    let client = &IdentifiedClient::new(snapshot, *client);
     answer_received(snapshot, client, received, replies, response, observer, &mut NothingKept)
 }
 
@@ -128,15 +150,29 @@ impl Responder {
         received: &Received<'_>,
         response: &mut Response,
     ) -> Option<Disposition> {
+        self.respond_to(snapshot, &IdentifiedClient::new(snapshot, *client), received, response)
+    }
+
+    /// As [`Responder::respond`], for a client that was identified in this snapshot.
+    // In a function of its own, so that what it needs stays in registers.
+    #[inline(never)]
+    pub fn respond_to(
+        &mut self,
+        snapshot: &Snapshot,
+        client: &IdentifiedClient<'_>,
+        received: &Received<'_>,
+        response: &mut Response,
+    ) -> Option<Disposition> {
         self.cache.begin();
         answer_received(snapshot, client, received, Replies::NONE, response, &mut (), &mut self.cache)
     }
 }
 
 /// The steps of every request up to its question: the signature, what is refused unread, the cookie, the client's network.
+#[inline(always)]
 fn answer_received<O: Observer, K: Keeper>(
     snapshot: &Snapshot,
-    client: &Client,
+    client: &IdentifiedClient<'_>,
     received: &Received<'_>,
     replies: &Replies,
     response: &mut Response,
@@ -147,7 +183,8 @@ fn answer_received<O: Observer, K: Keeper>(
         Some(place) => {
             let tsig = Tsig::new(received.octets, place);
             // What is signed costs more than what is kept would spare.
-            signed::respond(snapshot, client, received, &tsig, response, |client, response| {
+            signed::respond(snapshot, &client.client, received, &tsig, response, |client, response| {
+                let client = &IdentifiedClient::new(snapshot, *client);
                 answer_verified(snapshot, client, received, replies, response, observer, &mut NothingKept)
             })
         }
@@ -158,7 +195,7 @@ fn answer_received<O: Observer, K: Keeper>(
 /// Answers a request whose signature, if it has one, is verified.
 fn answer_verified<O: Observer, K: Keeper>(
     snapshot: &Snapshot,
-    client: &Client,
+    client: &IdentifiedClient<'_>,
     received: &Received<'_>,
     replies: &Replies,
     response: &mut Response,
@@ -167,10 +204,26 @@ fn answer_verified<O: Observer, K: Keeper>(
 ) -> Option<Disposition> {
     match &received.request {
         Ok(request) => {
-            let query = Query::new(snapshot, client, request);
+            let IdentifiedClient { client, identified } = client;
+            let (prepared, by_subnet);
+            let edns = match request.edns {
+                Some(edns) => {
+                    prepared = cookie::prepare(snapshot, client, edns);
+                    Some(&prepared)
+                }
+                None => None,
+            };
+            let identified = match edns.and_then(|edns| edns.client_subnet) {
+                Some(subnet) => {
+                    by_subnet = snapshot.identifier().identify(client, Some(subnet));
+                    &by_subnet
+                }
+                None => identified,
+            };
+            let query = Query { client, request, edns, identified };
             Some(answer(snapshot, &query, replies, response, observer, keeper))
         }
-        Err(refusal) => refuse(snapshot, client, refusal, None, response),
+        Err(refusal) => refuse(snapshot, &client.client, refusal, None, response),
     }
 }
 
@@ -240,19 +293,20 @@ fn answer<O: Observer, K: Keeper>(
     observer: &mut O,
     keeper: &mut K,
 ) -> Disposition {
-    if query.is_explained
+    if query.is_explained(snapshot)
         && let Some(disposition) = explained::answer(snapshot, query, replies, response, observer)
     {
         return disposition;
     }
-    let Query { request, edns, .. } = query;
+    let &Query { request, edns, .. } = query;
     let place = query.is_of_zones(snapshot).then(|| keeper.place(snapshot, query));
-    if let Some((kept, is_private)) = place.as_ref().and_then(|place| keeper.find(snapshot, place)) {
-        response.write_kept(request, edns.as_ref(), query.client, query.scope(|| is_private), kept);
+    if let Some(found) = place.as_ref().and_then(|place| keeper.find(snapshot, place, request.question.qname)) {
+        let scope = query.scope(|| found.is_private);
+        response.write_kept(request, edns, query.client, scope, &found.message);
         return query.served(Rcode::NoError, None, false);
     }
     let mut answer = match request.question.qclass {
-        _ if is_refused(snapshot, query.client, &query.identified) => refused(),
+        _ if is_refused(snapshot, query.client, query.identified) => refused(),
         DNSClass::IN => {
             let replies = request.header.recursion_desired().then_some(replies);
             resolve(snapshot, query.view(), &request.question, replies, observer)
@@ -267,7 +321,7 @@ fn answer<O: Observer, K: Keeper>(
     let is_private = || is_private(snapshot, &request.question, &answer);
     let scope = query.scope(is_private);
     let recursion_available = snapshot.forwards(query.view());
-    response.write_answer(request, edns.as_ref(), &answer, query.client, recursion_available, scope);
+    response.write_answer(request, edns, &answer, query.client, recursion_available, scope);
     if let Some(place) = &place {
         keeper.keep(snapshot, place, &answer, is_private, request, response);
     }

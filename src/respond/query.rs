@@ -10,32 +10,25 @@ use crate::wire::{Edns, Request};
 pub(super) struct Query<'a> {
     pub(super) client: &'a Client,
     pub(super) request: &'a Request<'a>,
-    /// The OPT record of the request, with what the response says in its options.
-    pub(super) edns: Option<Edns>,
-    pub(super) identified: Identified<'a>,
-    /// Whether the client is told why it gets its answer.
-    pub(super) is_explained: bool,
+    /// The OPT record of the request with the options of the response.
+    pub(super) edns: Option<&'a Edns>,
+    pub(super) identified: &'a Identified<'a>,
 }
 
-impl<'a> Query<'a> {
-    // Inlined because every query runs it.
-    #[inline(always)]
-    pub(super) fn new(snapshot: &'a Snapshot, client: &'a Client, request: &'a Request<'a>) -> Self {
-        let edns = request.edns.map(|edns| cookie::prepare(snapshot, client, edns));
-        let client_subnet = edns.as_ref().and_then(|edns| edns.client_subnet);
-        let identifier = snapshot.identifier();
-        let identified = identifier.identify(client, client_subnet);
-        let is_explained = identifier.explains(client, client_subnet, &identified);
-        Self { client, request, edns, identified, is_explained }
+impl Query<'_> {
+    /// Whether the client is told why it gets its answer.
+    pub(super) fn is_explained(&self, snapshot: &Snapshot) -> bool {
+        let client_subnet = self.edns.and_then(|edns| edns.client_subnet);
+        snapshot.identifier().explains(self.client, client_subnet, self.identified)
     }
 
     pub(super) fn view(&self) -> ViewId {
-        view_of(&self.identified)
+        view_of(self.identified)
     }
 
     /// Whether zones have the answer: the client is one that gets an answer, and asks for class IN.
     pub(super) fn is_of_zones(&self, snapshot: &Snapshot) -> bool {
-        self.request.question.qclass == DNSClass::IN && !is_refused(snapshot, self.client, &self.identified)
+        self.request.question.qclass == DNSClass::IN && !is_refused(snapshot, self.client, self.identified)
     }
 
     /// How wide the answer holds, in bits of the client subnet: all of them have one that is not private.
@@ -56,7 +49,7 @@ impl<'a> Query<'a> {
             extended_error,
             is_alert,
             signature: SignatureState::Absent,
-            cookie: cookie::state(&self.edns),
+            cookie: cookie::state(self.edns),
         })
     }
 }

@@ -13,6 +13,9 @@ use crate::config::Listen;
 use crate::incidents::{Incident, Incidents};
 use crate::view::{Client, CountedClient, Identifier, ListenerId, Persona, Selector, SelectorRule, Transport, ViewId};
 
+/// How often each client may ask.
+type Rate = RateLimiter<CountedClient, Buckets<CountedClient>, DefaultClock>;
+
 /// The rules of one listener.
 #[derive(Debug)]
 pub(super) struct Admission {
@@ -20,7 +23,7 @@ pub(super) struct Admission {
     persona: Persona,
     allow_from: Option<Selector<()>>,
     requires_proxy_protocol: bool,
-    rate: Option<RateLimiter<CountedClient, Buckets<CountedClient>, DefaultClock>>,
+    rate: Option<Rate>,
     /// Most queries of one client that wait for other servers.
     pending_queries: Option<usize>,
     incidents: Arc<Incidents>,
@@ -51,29 +54,25 @@ impl Admission {
         self.requires_proxy_protocol
     }
 
-    /// As [`Admission::describe`], for a query; `None` where the client asks too often, and is to hear nothing.
-    #[inline]
-    pub(super) fn client(
-        &self,
-        identifier: &Identifier,
-        sender: Sender,
-        local: Option<IpAddr>,
-        transport: Transport,
-    ) -> Option<Client> {
-        let client = self.describe(identifier, sender, local, transport);
-        if let Some(rate) = &self.rate {
-            let counted = CountedClient::from(client.source);
-            if rate.check_key(&counted).is_err() {
-                self.incidents.report(Incident::QueryLimit, counted, || format!("of {counted}"));
-                return None;
-            }
+    /// Whether a query is to be dropped because its client asks too often; counts the query.
+    #[inline(always)]
+    pub(super) fn limits(&self, client: &Client) -> bool {
+        self.rate.as_ref().is_some_and(|rate| self.is_over(rate, client.source))
+    }
+
+    fn is_over(&self, rate: &Rate, source: IpAddr) -> bool {
+        let counted = CountedClient::from(source);
+        let is_over = rate.check_key(&counted).is_err();
+        if is_over {
+            self.incidents.report(Incident::QueryLimit, counted, || format!("of {counted}"));
         }
-        Some(client)
+        is_over
     }
 
     /// The client behind a sender, who asked at a local address where that is known. It is not admitted where whoever told
     /// of it, when a connection began, may not do so any more.
-    #[inline]
+    // Inlined because every query runs it.
+    #[inline(always)]
     pub(super) fn describe(
         &self,
         identifier: &Identifier,

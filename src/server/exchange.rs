@@ -47,6 +47,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// One whose response is made. `kind` says what it was made from; REFUSED is a kind of its own.
+    #[inline(always)]
     pub(super) fn answered(peer: SocketAddr, request: &'a Received<'a>, kind: Kind, made: Made<'a>) -> Self {
         let is_plain = matches!(kind, Kind::Kept | Kind::Resolved | Kind::Forwarded);
         let kind = if is_plain && made.served.rcode == Rcode::Refused { Kind::Refused } else { kind };
@@ -54,13 +55,23 @@ impl<'a> Exchange<'a> {
     }
 
     /// Tells all who want to hear of it, for a worker that has counters and a tap of its own.
+    // Inlined, with what few exchanges need in another function: then most exchanges are never put together in memory.
     #[inline(always)]
     pub(super) fn finish(self, serving: &Serving, snapshot: &Snapshot, counters: &Counters, tap: &mut Tap) {
-        if let Some(made) = &self.made {
-            tap.record(&self, made, serving.address, snapshot);
-            self.report(made, serving, snapshot);
+        if let Some(made) = self.made
+            && (tap.is_on() || made.is_incident() || serving.query_log.is_on())
+        {
+            self.record(made, serving, snapshot, tap);
         }
         counters.count(|| self.observation(snapshot));
+    }
+
+    /// Tells all but the counters.
+    #[cold]
+    #[inline(never)]
+    fn record(self, made: Made<'_>, serving: &Serving, snapshot: &Snapshot, tap: &mut Tap) {
+        tap.record(&self, &made, serving.address, snapshot);
+        self.report(&made, serving, snapshot);
     }
 
     /// As [`Exchange::finish`], for threads that come and go.
@@ -73,9 +84,8 @@ impl<'a> Exchange<'a> {
     }
 
     /// Reports to the incidents and to the query log.
-    #[inline]
     fn report(&self, made: &Made<'_>, serving: &Serving, snapshot: &Snapshot) {
-        if made.served.is_alert || matches!(made.served.signature, SignatureState::Invalid(_)) {
+        if made.is_incident() {
             self.report_incident(made, &serving.incidents, snapshot);
         }
         if serving.query_log.is_on() {
@@ -83,6 +93,7 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    #[inline(always)]
     fn observation(&self, snapshot: &Snapshot) -> Observation {
         let Self { transport, kind, .. } = *self;
         let Some(Made { served, .. }) = &self.made else {
@@ -98,6 +109,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Whether the response that was made is sent.
+    #[inline(always)]
     pub(super) fn is_sent(&self) -> bool {
         self.made.is_some() && self.kind != Kind::ResponseRate
     }
@@ -125,6 +137,12 @@ impl<'a> Exchange<'a> {
 }
 
 impl Made<'_> {
+    /// Whether the incidents are to hear of it.
+    #[inline(always)]
+    fn is_incident(&self) -> bool {
+        self.served.is_alert || matches!(self.served.signature, SignatureState::Invalid(_))
+    }
+
     /// The client's virtual network, as logs call it.
     pub(super) fn network<'s>(&self, snapshot: &'s Snapshot) -> &'s str {
         snapshot.view(self.served.view).label().unwrap_or("outside")

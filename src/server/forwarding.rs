@@ -10,7 +10,7 @@ use crate::forward::{ForwardError, ForwardLimits, Upstreams};
 use crate::incidents::{Incident, Incidents};
 use crate::observe::Kind;
 use crate::resolve::{ForwardQuestion, Replies, Reply};
-use crate::respond::{Disposition, Responder, Served, respond_observed};
+use crate::respond::{Disposition, IdentifiedClient, Responder, Served, respond_observed};
 use crate::snapshot::Snapshot;
 use crate::view::{Client, CountedClient, ViewId};
 use crate::wire::{Received, Response};
@@ -57,20 +57,22 @@ pub(super) enum Waits {
 }
 
 /// Answers a request, also from what is remembered of other servers' words, or has it wait for them, where it may.
-#[inline]
+// Inlined because every query runs it.
+#[inline(always)]
 pub(super) fn begin(
     serving: &Serving,
     responder: &mut Responder,
     snapshot: &Snapshot,
-    client: &Client,
+    identified: &IdentifiedClient<'_>,
     received: &Received<'_>,
     response: &mut Response,
 ) -> Begun {
+    let client = identified.client();
     // Over the transports whose responses are encoded anew there are no signatures, and so no updates.
     if serving.writer.is_some() && received.is_update() && client.transport.sends_octets() {
         return update::begin(serving, snapshot, client, received, response);
     }
-    match supervise::respond(responder, snapshot, client, received, response) {
+    match supervise::respond(responder, snapshot, identified, received, response) {
         None => Begun::Dropped(Kind::Malformed),
         Some(Disposition::Answered(served)) => {
             Begun::Answered(if responder.is_kept() { Kind::Kept } else { Kind::Resolved }, served)
@@ -81,6 +83,7 @@ pub(super) fn begin(
     }
 }
 
+#[inline(never)]
 fn look_elsewhere(
     serving: &Serving,
     snapshot: &Snapshot,

@@ -76,7 +76,7 @@ impl QueryLog {
     }
 
     /// Whether anything is logged or watched.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_on(&self) -> bool {
         self.is_on.load(Ordering::Relaxed) || self.watches.is_on() || logs_everything()
     }
@@ -99,7 +99,7 @@ impl QueryLog {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn logs_everything() -> bool {
     tracing::enabled!(target: TARGET, tracing::Level::TRACE)
 }

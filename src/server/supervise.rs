@@ -9,39 +9,48 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio_util::task::TaskTracker;
 
 use crate::faults;
-use crate::respond::{Disposition, Responder, respond_failed};
+use crate::respond::{Disposition, IdentifiedClient, Responder, respond_failed};
 use crate::snapshot::Snapshot;
 use crate::view::Client;
 use crate::wire::{Received, Response};
 
 /// Does work that may panic; `None` where it did. What it was at is as it was left: the caller lets go of it, or knows it
 /// to be sound.
-#[inline]
+#[inline(always)]
 pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
-/// As [`Responder::respond`]; a panic makes it SERVFAIL.
-#[inline]
+/// As [`Responder::respond_to`]; a panic makes it SERVFAIL.
+#[inline(always)]
 pub(super) fn respond(
+    responder: &mut Responder,
+    snapshot: &Snapshot,
+    client: &IdentifiedClient<'_>,
+    received: &Received<'_>,
+    response: &mut Response,
+) -> Option<Disposition> {
+    let answered = caught(|| {
+        faults::at_query(received);
+        responder.respond_to(snapshot, client, received, response)
+    });
+    match answered {
+        Some(outcome) => outcome,
+        None => abandoned(responder, snapshot, client.client(), received, response),
+    }
+}
+
+#[cold]
+fn abandoned(
     responder: &mut Responder,
     snapshot: &Snapshot,
     client: &Client,
     received: &Received<'_>,
     response: &mut Response,
 ) -> Option<Disposition> {
-    let answered = caught(|| {
-        faults::at_query(received);
-        responder.respond(snapshot, client, received, response)
-    });
-    match answered {
-        Some(outcome) => outcome,
-        None => {
-            // An answer in it may be half kept.
-            *responder = Responder::new();
-            failed(snapshot, client, received, response)
-        }
-    }
+    // An answer in it may be half kept.
+    *responder = Responder::new();
+    failed(snapshot, client, received, response)
 }
 
 /// Answers a request SERVFAIL that a panic left without an answer; not at all where that panics too.

@@ -23,8 +23,8 @@ pub struct SuffixTable {
     suffixes: Vec<Name>,
     index: HashTable<SuffixId>,
     hasher: foldhash::fast::RandomState,
-    /// Most labels of any suffix: longer ones need no probe.
-    most_labels: usize,
+    /// Most octets of any suffix: longer names need no probe.
+    most_octets: usize,
 }
 
 /// What one view has at which suffix: one list of a [`SuffixTable`]. A clone shares it.
@@ -107,7 +107,7 @@ impl SuffixTable {
     fn insert(&mut self, suffix: NameRef<'_>) -> SuffixId {
         let id = SuffixId(self.suffixes.len() as u32);
         self.suffixes.push(suffix.to_name());
-        self.most_labels = self.most_labels.max(suffix.labels().count());
+        self.most_octets = self.most_octets.max(suffix.as_wire().len());
         let hash = |name: NameRef<'_>| self.hasher.hash_one(name.fold().as_ref().as_wire());
         self.index.insert_unique(hash(suffix), id, |id| hash(self.suffixes[id.0 as usize].as_ref()));
         id
@@ -125,11 +125,11 @@ impl SuffixTable {
 
     /// What stands at each suffix of the name, the longest first. The name is in lower case.
     pub fn matches<'a, T: Copy>(&'a self, name: NameRef<'a>, list: &'a BySuffix<T>) -> impl Iterator<Item = T> + 'a {
-        let too_long = match list.values.is_empty() {
-            true => usize::MAX,
-            false => name.labels().count().saturating_sub(self.most_labels),
-        };
-        name.ancestors().skip(too_long).filter_map(|suffix| list.get(self.find(suffix)?))
+        // An empty list has nothing at any suffix.
+        let first = (!list.values.is_empty()).then_some(name);
+        let suffixes = std::iter::successors(first, |suffix| suffix.parent());
+        let suffixes = suffixes.skip_while(|suffix| suffix.as_wire().len() > self.most_octets);
+        suffixes.filter_map(|suffix| list.get(self.find(suffix)?))
     }
 
     fn find(&self, folded: NameRef<'_>) -> Option<SuffixId> {

@@ -6,12 +6,13 @@ use ipnet::IpNet;
 
 use crate::dns::{Cookie, ExtendedError};
 
-/// The UDP payload size that this server advertises and keeps to: what crosses today's networks in one piece
-/// (DNS Flag Day 2020).
+/// The UDP payload size that this server advertises and never exceeds: datagrams of this size are not fragmented on today's
+/// networks (DNS Flag Day 2020).
 pub const OUR_PAYLOAD_SIZE: u16 = 1232;
-/// What Azure-provided DNS advertises (seen in captures of 2023 to 2025).
+/// The UDP payload size that Azure-provided DNS advertises, as seen in captures of 2023 to 2025.
 pub(super) const AZURE_PAYLOAD_SIZE: u16 = 1224;
-/// What a client without EDNS takes over UDP, and the least that one with EDNS does (RFC 1035 §4.2.1, RFC 6891 §6.2.3).
+/// The UDP payload size of a client without EDNS, and the smallest one that a client with EDNS can have (RFC 1035 §4.2.1,
+/// RFC 6891 §6.2.3).
 pub(super) const LEAST_PAYLOAD_SIZE: u16 = 512;
 /// Octets of an OPT record without options.
 pub(super) const OPT_LEN: usize = 11;
@@ -32,7 +33,7 @@ const PADDING: u16 = 12;
 pub const PADDING_BLOCK: usize = 468;
 /// The option code of Extended DNS Errors (RFC 8914 §2).
 const EXTENDED_ERROR: u16 = 15;
-/// The code of an extended error that no other code fits (RFC 8914 §4.1).
+/// The info code "Other Error" (RFC 8914 §4.1).
 const OTHER: u16 = 0;
 /// Octets of an extended error before its text.
 const INFO_CODE: usize = 2;
@@ -44,7 +45,7 @@ const SUBNET_HEADER: usize = 4;
 const FAMILY_V4: u16 = 1;
 const FAMILY_V6: u16 = 2;
 
-/// What the OPT record of a request says, as far as it is known here.
+/// The fields and options of a request's OPT record that this server supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edns {
     /// The client's UDP payload size in octets.
@@ -53,21 +54,21 @@ pub struct Edns {
     pub version: u8,
     /// The DO bit, which a response repeats (RFC 3225 §3).
     pub dnssec_ok: bool,
-    /// On whose behalf the query was sent, as the client says (RFC 7871).
+    /// The address prefix for which the client asks (RFC 7871).
     pub client_subnet: Option<IpNet>,
-    /// What the client shows to prove its address, or what the response gives it for that (RFC 7873).
+    /// The cookie of the request, or the one that the response carries (RFC 7873).
     pub cookie: Option<Cookie>,
-    /// That the client wants to know how long its connection may be idle, or what it is told: units of 100 milliseconds
-    /// (RFC 7828).
+    /// In a request: present if the client asks for the idle timeout of its connection. In a response: that timeout in units
+    /// of 100 milliseconds (RFC 7828).
     pub keepalive: Option<u16>,
 }
 
 /// Why options could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadOptions {
-    /// They are no sequence of options.
+    /// An option is longer than what is left of the RDATA.
     Cut,
-    /// One of them is not as its document wants it.
+    /// The data of an option violate the document that defines it.
     Malformed,
 }
 
@@ -89,16 +90,16 @@ impl Edns {
             rdata = rest;
             if code == CLIENT_SUBNET {
                 let subnet = read_client_subnet(data);
-                // Of two one must be wrong.
+                // A query with two client subnets is malformed.
                 all_well_formed &= subnet.is_some() && self.client_subnet.is_none();
                 self.client_subnet = subnet;
             } else if code == COOKIE && !has_cookie {
-                // Of several the first counts (RFC 7873 §5.2).
+                // The first of several cookies counts (RFC 7873 §5.2).
                 has_cookie = true;
                 self.cookie = Cookie::read(data);
                 all_well_formed &= self.cookie.is_some();
             } else if code == KEEPALIVE && data.is_empty() {
-                // A query has no time-out in it (RFC 7828 §3.1).
+                // The option has no data in a query (RFC 7828 §3.1); with data it is ignored.
                 self.keepalive = Some(0);
             }
         }
@@ -109,7 +110,7 @@ impl Edns {
         Err(BadOptions::Malformed)
     }
 
-    /// Octets of the OPT record of a response to this, without an extended error.
+    /// Length in octets of the response's OPT record without an extended error.
     pub(super) fn response_len(&self) -> usize {
         let subnet = |subnet: &IpNet| OPTION_HEADER + SUBNET_HEADER + address_len(*subnet);
         let cookie = |cookie: &Cookie| OPTION_HEADER + cookie.wire_len();
@@ -117,7 +118,7 @@ impl Edns {
         OPT_LEN + self.client_subnet.as_ref().map_or(0, subnet) + self.cookie.as_ref().map_or(0, cookie) + keepalive
     }
 
-    /// Appends the options of a response. Its answer holds for the prefix of `scope` bits around the client subnet.
+    /// Appends the options of a response. `scope` is the prefix length of the client subnet for which the answer is valid.
     pub(super) fn write_response_options(&self, scope: u8, octets: &mut Vec<u8>) {
         if let Some(cookie) = &self.cookie {
             octets.extend_from_slice(&COOKIE.to_be_bytes());
@@ -143,8 +144,8 @@ impl Edns {
     }
 }
 
-/// Octets of the data of a Padding option that fills a block, in a message that has `len` octets without the option and
-/// may have `most`; `None` where there is no room for one.
+/// Length of the padding that fills the last block of a message, in octets. `len` is the message's length without the
+/// Padding option, `most` the largest that it may have. `None` where the option does not fit.
 pub fn padding_len(len: usize, most: usize) -> Option<usize> {
     let len = len + OPTION_HEADER;
     let padded = len.next_multiple_of(PADDING_BLOCK).min(most);
@@ -158,12 +159,12 @@ pub(super) fn write_padding(len: usize, octets: &mut Vec<u8>) {
     octets.resize(octets.len() + len, 0);
 }
 
-/// Octets of the option that an extended error makes.
+/// Length in octets of the option with an extended error.
 pub(super) fn extended_error_len(error: ExtendedError) -> usize {
     OPTION_HEADER + INFO_CODE + error.extra_text().len()
 }
 
-/// Octets of the option that an explanation makes; none has no option.
+/// Length in octets of the option with an explanation; 0 for an empty one, which has no option.
 pub(super) fn explanation_len(explanation: &str) -> usize {
     if explanation.is_empty() { 0 } else { OPTION_HEADER + INFO_CODE + explanation.len() }
 }
@@ -173,7 +174,7 @@ pub(super) fn write_extended_error(error: ExtendedError, octets: &mut Vec<u8>) {
     write_error(error.info_code(), error.extra_text(), octets);
 }
 
-/// Appends an explanation as the option of an extended error: it is no error, and has the code of what no other code fits.
+/// Appends an explanation as an extended error with the info code "Other Error", since no registered code means it.
 pub(super) fn write_explanation(explanation: &str, octets: &mut Vec<u8>) {
     write_error(OTHER, explanation, octets);
 }
@@ -185,8 +186,8 @@ fn write_error(info_code: u16, extra_text: &str, octets: &mut Vec<u8>) {
     octets.extend_from_slice(extra_text.as_bytes());
 }
 
-/// Reads a client subnet of a query: as many octets of address as the length needs, no bit set beyond it, and no scope
-/// (RFC 7871 §6, §7.1.2).
+/// Reads a query's client subnet. It must have exactly as many octets of address as its prefix length needs, no bit set
+/// beyond that length, and scope 0 (RFC 7871 §6, §7.1.2).
 fn read_client_subnet(data: &[u8]) -> Option<IpNet> {
     let (header, address) = data.split_first_chunk::<SUBNET_HEADER>()?;
     let [_, _, source_prefix_length, 0] = *header else { return None };
@@ -201,7 +202,7 @@ fn read_client_subnet(data: &[u8]) -> Option<IpNet> {
     (address_len(subnet) == address.len() && subnet.trunc() == subnet).then_some(subnet)
 }
 
-/// Octets of the address that a client subnet carries.
+/// Octets of address in the option of a client subnet.
 fn address_len(subnet: IpNet) -> usize {
     usize::from(subnet.prefix_len()).div_ceil(8)
 }

@@ -1,7 +1,6 @@
 //! Messages ↔ values (RFC 1035 §4, RFC 6891, RFC 8945).
 //!
-//! Reads and writes the bytes of every message, whatever carried it: no transport decides a flag, a section or a
-//! size of its own.
+//! All transports parse and write messages with this code, so that flags, sections and sizes follow one set of rules.
 
 mod edns;
 mod received;
@@ -13,6 +12,7 @@ mod update;
 pub use edns::{Edns, OUR_PAYLOAD_SIZE, PADDING_BLOCK, padding_len};
 pub use received::{Kept, Received};
 pub use request::{Header, Refusal, Request};
+pub(crate) use response::KeptMessage;
 pub use response::Response;
 pub use tsig::{Tsig, TsigFailure, TsigPlace};
 pub use update::{Update, UpdateRecord};

@@ -1,33 +1,33 @@
-//! A message that has come: read once, for all who want to know what it asks.
+//! A received message with the result of parsing it: a message is parsed once.
 
 use super::request::read_question;
 use super::{HEADER, Refusal, Request, TsigPlace};
 use crate::dns::{NameRef, Question, Rcode};
 
-/// A message, and what it was read as.
+/// A message and the result of parsing it.
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'a> {
     /// The message in wire format.
     pub octets: &'a [u8],
-    /// The query, or what to say instead.
+    /// The query, or why it is refused.
     pub request: Result<Request<'a>, Refusal<'a>>,
 }
 
-/// A message that outlives the buffer it came in.
+/// An owned copy of a message, for a request that waits.
 #[derive(Clone, Debug)]
 pub struct Kept {
     octets: Box<[u8]>,
-    /// A query without what it borrows, and the octets of its question.
+    /// The parsed query without its borrowed parts, and the length of its question in octets.
     request: Option<(Request<'static>, usize)>,
 }
 
 impl<'a> Received<'a> {
-    /// Reads a message.
+    /// Parses a message.
     pub fn parse(octets: &'a [u8]) -> Self {
         Self { octets, request: Request::parse(octets) }
     }
 
-    /// The question, where there is one that can be read: also of a request that is refused.
+    /// The question, where it could be parsed. A refused request may have one too.
     pub fn question(&self) -> Option<Question<'a>> {
         match self.request {
             Ok(request) => Some(request.question),
@@ -36,12 +36,12 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// Whether it asks for a change of a zone (RFC 2136), which is no query.
+    /// Whether it is an UPDATE request (RFC 2136).
     pub fn is_update(&self) -> bool {
         matches!(self.request, Err(Refusal::Reply { header, .. }) if header.is_update())
     }
 
-    /// Where the signature is, if there is one.
+    /// The place of the TSIG record, if there is one.
     pub fn tsig(&self) -> Option<TsigPlace> {
         match self.request {
             Ok(request) => request.tsig,
@@ -50,7 +50,7 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// A response of this RCODE in place of an answer.
+    /// The refusal that answers the request with this RCODE.
     pub fn refused(&self, rcode: Rcode) -> Refusal<'a> {
         let (header, question_octets, edns) = match self.request {
             Ok(request) => (request.header, Some(request.question_octets), request.edns),
@@ -61,7 +61,7 @@ impl<'a> Received<'a> {
         Refusal::Reply { header, rcode, question_octets, edns, tsig: None }
     }
 
-    /// A copy for later.
+    /// Copies the message, so that it can outlive the receive buffer.
     pub fn keep(&self) -> Kept {
         const NOTHING: NameRef<'static> = NameRef::constant(b"\0");
         let request = self.request.ok().map(|request| {
@@ -73,10 +73,10 @@ impl<'a> Received<'a> {
 }
 
 impl Kept {
-    /// The message again; a query is not read again.
+    /// The message as it was received. A query is not parsed a second time.
     pub fn received(&self) -> Received<'_> {
         let request = self.request.and_then(|(request, len)| {
-            // The one question of a query comes first.
+            // The question of a query follows the header.
             let question_octets = self.octets.get(HEADER..HEADER + len)?;
             let question = Question { qname: NameRef::parse(question_octets)?, ..request.question };
             Some(Request { question, question_octets, ..request })

@@ -1,4 +1,4 @@
-//! Bytes → request, or what to say instead.
+//! Bytes → request, or the refusal to send instead.
 
 use super::edns::{BadOptions, Edns};
 use super::{HEADER, TsigPlace};
@@ -11,29 +11,29 @@ pub struct Request<'a> {
     pub header: Header,
     /// The one question (RFC 9619).
     pub question: Question<'a>,
-    /// The question's bytes, which a response repeats as they are.
+    /// The octets of the question, which the response repeats unchanged.
     pub question_octets: &'a [u8],
     /// The OPT record.
     pub edns: Option<Edns>,
-    /// The signature, which nobody has verified yet.
+    /// The place of the signature, which is not verified yet.
     pub tsig: Option<TsigPlace>,
 }
 
-/// What a response repeats of a request's header.
+/// The fields of a request's header that its response repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The client's number for its query.
+    /// The message ID.
     pub id: u16,
-    /// The first octet of flags as it came: QR, OPCODE, AA, TC, RD.
+    /// The request's first octet of flags: QR, OPCODE, AA, TC, RD.
     flags: u8,
 }
 
-/// A request that gets no answer to its question.
+/// How a request that cannot be answered is refused.
 #[derive(Clone, Copy, Debug)]
 pub enum Refusal<'a> {
-    /// Nothing may be sent back: it is no request at all.
+    /// It is not a request: no response is sent.
     Ignore,
-    /// A query without a question, but with a cookie: it is one for a cookie (RFC 7873 §5.4).
+    /// A query with a cookie and no question: the client asks for a server cookie (RFC 7873 §5.4).
     NoQuestion {
         /// What the response repeats of the header.
         header: Header,
@@ -58,17 +58,17 @@ pub enum Refusal<'a> {
 }
 
 impl Header {
-    /// The octet with QR, OPCODE, AA, TC and RD of a response: opcode and RD as in the request.
+    /// The response's first octet of flags: QR set, OPCODE and RD as in the request.
     pub(super) const fn response_flags(self) -> u8 {
         0x80 | self.flags & 0x79
     }
 
-    /// The RD bit: whether the client wants other servers to be asked on its behalf (RFC 1035 §4.1.1).
+    /// The RD bit: whether the query may be forwarded to other servers (RFC 1035 §4.1.1).
     pub const fn recursion_desired(self) -> bool {
         self.flags & 0x01 != 0
     }
 
-    /// Whether it asks for a change of a zone (RFC 2136).
+    /// Whether the opcode is UPDATE (RFC 2136).
     pub fn is_update(self) -> bool {
         self.opcode() == u8::from(OpCode::Update)
     }
@@ -79,31 +79,68 @@ impl Header {
 }
 
 impl<'a> Request<'a> {
-    /// Reads a message.
+    /// Parses a message.
     ///
     /// # Errors
-    /// A [`Refusal`] for what is no query, malformed, or beyond this server.
+    /// A [`Refusal`] for a message that is not a query, malformed or not supported.
+    // Inlined because nearly every query is plain.
+    #[inline]
     pub fn parse(octets: &'a [u8]) -> Result<Self, Refusal<'a>> {
+        match Self::parse_plain(octets) {
+            Some(request) => Ok(request),
+            None => Self::parse_any(octets),
+        }
+    }
+
+    /// The number of the type that is asked for.
+    pub(crate) fn qtype(&self) -> u16 {
+        match *self.question_octets {
+            [.., high, low, _, _] => u16::from_be_bytes([high, low]),
+            _ => 0,
+        }
+    }
+
+    /// Parses a query of the usual shape: one question, no other record but an OPT record without options. `None` for any
+    /// other message, and for a question that is refused.
+    #[inline(always)]
+    fn parse_plain(octets: &'a [u8]) -> Option<Self> {
+        let (head, mut rest) = octets.split_first_chunk::<HEADER>()?;
+        let [id_high, id_low, flags, _, 0, 1, 0, 0, 0, 0, 0, additionals] = *head else { return None };
+        // Neither a response nor another opcode.
+        if flags & 0xf8 != 0 {
+            return None;
+        }
+        let (question, question_octets) = read_question(&mut rest)?;
+        let edns = match (additionals, rest) {
+            (0, []) => None,
+            // The root, OPT, class, an extended RCODE, version 0, flags, no options.
+            (1, &[0, 0, 41, high, low, rcode, 0, dnssec_ok, zero, 0, 0]) => {
+                Some(Edns::read(u16::from_be_bytes([high, low]), [rcode, 0, dnssec_ok, zero]))
+            }
+            _ => return None,
+        };
+        let header = Header { id: u16::from_be_bytes([id_high, id_low]), flags };
+        refused_type(question_octets).is_none().then_some(Self { header, question, question_octets, edns, tsig: None })
+    }
+
+    #[inline(never)]
+    fn parse_any(octets: &'a [u8]) -> Result<Self, Refusal<'a>> {
         let Some((head, body)) = octets.split_first_chunk::<HEADER>() else { return Err(Refusal::Ignore) };
         if head[2] & 0x80 != 0 {
-            // A response: answering it could go on for ever.
+            // Two servers that answered each other's responses would never stop.
             return Err(Refusal::Ignore);
         }
         let header = Header { id: u16::from_be_bytes([head[0], head[1]]), flags: head[2] };
         let count = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
         let (questions, answers, authorities, additionals) = (count(4), count(6), count(8), count(10));
 
-        // Also what is refused for its opcode or its questions is read, for its OPT record (RFC 6891 §6.1.1).
+        // A message that is refused for its opcode or its questions is read as well, for its OPT record (RFC 6891 §6.1.1).
         let mut rest = body;
-        let mut question = None;
-        let all_read = (0..questions).all(|_| {
-            question = read_question(&mut rest);
-            question.is_some()
-        });
-        let question = question.filter(|_| questions == 1);
+        let question = if questions == 1 { read_question(&mut rest) } else { None };
+        let are_read = question.is_some() || questions != 1 && skip_questions(&mut rest, questions);
         let outside = u32::from(answers) + u32::from(authorities);
         let mut records = Records::default();
-        let is_read = all_read && read_records(octets, rest, outside, u32::from(additionals), &mut records).is_some();
+        let is_read = are_read && read_records(octets, rest, outside, u32::from(additionals), &mut records).is_some();
         if !is_read {
             (records.edns, records.tsig) = (None, None);
         }
@@ -133,20 +170,36 @@ impl<'a> Request<'a> {
         if edns.as_ref().is_some_and(|edns| edns.version != 0) {
             return Err(refusal(Rcode::BADVERS));
         }
-        let [.., high, low, _, _] = *question_octets else { return Err(refusal(Rcode::FormErr)) };
-        match u16::from_be_bytes([high, low]) {
-            // OPT, TKEY and TSIG are no data that could be asked for.
-            41 | 249 | 250 => Err(refusal(Rcode::FormErr)),
-            // Zone transfer is not served.
-            251 | 252 => Err(refusal(Rcode::Refused)),
-            // MAILB and MAILA, obsolete (RFC 1035 §3.2.3).
-            253 | 254 => Err(refusal(Rcode::NotImp)),
-            _ => Ok(Self { header, question, question_octets, edns: *edns, tsig }),
+        match refused_type(question_octets) {
+            Some(rcode) => Err(refusal(rcode)),
+            None => Ok(Self { header, question, question_octets, edns: *edns, tsig }),
         }
     }
 }
 
+/// The RCODE of a question for a type that is never answered.
+#[inline(always)]
+fn refused_type(question_octets: &[u8]) -> Option<Rcode> {
+    let [.., high, low, _, _] = *question_octets else { return Some(Rcode::FormErr) };
+    match u16::from_be_bytes([high, low]) {
+        // OPT, TKEY and TSIG are not types of data.
+        41 | 249 | 250 => Some(Rcode::FormErr),
+        // Zone transfer is not served.
+        251 | 252 => Some(Rcode::Refused),
+        // MAILB and MAILA, obsolete (RFC 1035 §3.2.3).
+        253 | 254 => Some(Rcode::NotImp),
+        _ => None,
+    }
+}
+
+/// Takes questions from the front; returns whether all of them could be read.
+#[cold]
+fn skip_questions(body: &mut &[u8], questions: u16) -> bool {
+    (0..questions).all(|_| read_question(body).is_some())
+}
+
 /// A question and its bytes, taken from the front.
+#[inline(always)]
 pub(super) fn read_question<'a>(body: &mut &'a [u8]) -> Option<(Question<'a>, &'a [u8])> {
     let qname = NameRef::parse(body)?;
     let (octets, rest) = body.split_at_checked(qname.as_wire().len() + 4)?;
@@ -154,25 +207,35 @@ pub(super) fn read_question<'a>(body: &mut &'a [u8]) -> Option<(Question<'a>, &'
     *body = rest;
     let question = Question {
         qname,
-        qtype: RecordType::from(u16::from_be_bytes([fixed[0], fixed[1]])),
-        qclass: DNSClass::from(u16::from_be_bytes([fixed[2], fixed[3]])),
+        // The values of most queries need no call.
+        qtype: match u16::from_be_bytes([fixed[0], fixed[1]]) {
+            1 => RecordType::A,
+            28 => RecordType::AAAA,
+            other => RecordType::from(other),
+        },
+        qclass: match u16::from_be_bytes([fixed[2], fixed[3]]) {
+            1 => DNSClass::IN,
+            other => DNSClass::from(other),
+        },
     };
     Some((question, octets))
 }
 
-/// What the records after the question say.
+/// The records after the question that matter.
 #[derive(Clone, Copy, Debug, Default)]
 struct Records {
     edns: Option<Edns>,
     tsig: Option<TsigPlace>,
-    /// Whether the OPT record has an option that is not as it should be.
+    /// Whether the OPT record has a malformed option.
     is_malformed: bool,
 }
 
-/// Walks the records after the question, the `rest` of a message, for the OPT record and the TSIG record; `None` where they
-/// cannot be read: cut off, followed by more octets, with an OPT record that is not alone, not at the root, or among the
-/// `outside` records, those before the additional section, or with a TSIG record that is not the last of that section
-/// (RFC 8945 §5.1).
+/// Finds the OPT and TSIG records in `rest`, the records after the question. The first `outside` of these precede the
+/// additional section.
+///
+/// Returns `None` for malformed records: records that are cut off or followed by more octets; an OPT record that is not the
+/// only one, whose owner is not the root, or that is outside the additional section; a TSIG record that is not the last
+/// record of the message (RFC 8945 §5.1).
 fn read_records(message: &[u8], mut rest: &[u8], outside: u32, additionals: u32, records: &mut Records) -> Option<()> {
     for at in 0..outside + additionals {
         let (is_root, after) = skip_name(rest)?;
@@ -192,7 +255,7 @@ fn read_records(message: &[u8], mut rest: &[u8], outside: u32, additionals: u32,
                 return None;
             }
             let edns = records.edns.insert(Edns::read(class, [fixed[4], fixed[5], fixed[6], fixed[7]]));
-            // What RDATA means in another version is not known here (RFC 6891 §6.1.3).
+            // Other versions may give the RDATA another meaning (RFC 6891 §6.1.3).
             if edns.version == 0 {
                 match edns.read_options(rdata) {
                     Ok(()) => {}
@@ -205,7 +268,8 @@ fn read_records(message: &[u8], mut rest: &[u8], outside: u32, additionals: u32,
     rest.is_empty().then_some(())
 }
 
-/// Whether the name at the start is the root, and what follows it; a compression pointer ends it.
+/// Skips the name at the start, which may end in a compression pointer. Returns whether it is the root name, and the octets
+/// after it.
 pub(super) fn skip_name(mut octets: &[u8]) -> Option<(bool, &[u8])> {
     let is_root = octets.first() == Some(&0);
     loop {
@@ -262,6 +326,32 @@ mod tests {
                 keepalive: None
             })
         );
+    }
+
+    /// Every octet of a plain query is replaced by values that matter somewhere: what is parsed as plain is what it is
+    /// parsed as otherwise.
+    #[test]
+    fn a_plain_query_is_parsed_as_any_other() {
+        let mut plain = 0;
+        for octets in [message(1, [1, 0, 0, 0], &[QUESTION]), message(1, [1, 0, 0, 1], &[QUESTION, OPT])] {
+            for at in 0..octets.len() {
+                for value in [0, 1, 2, 3, 4, 12, 28, 40, 41, 63, 64, 0x80, 0xc0, 249, 250, 251, 252, 253, 254, 255] {
+                    let mut octets = octets.clone();
+                    octets[at] = value;
+                    if let Some(request) = Request::parse_plain(&octets) {
+                        let parsed = Request::parse_any(&octets).expect("it can be answered");
+                        assert_eq!(format!("{request:?}"), format!("{parsed:?}"));
+                        plain += 1;
+                    }
+                }
+            }
+            assert!(Request::parse_plain(&octets).is_some());
+            for len in 0..octets.len() {
+                assert!(Request::parse_plain(&octets[..len]).is_none());
+            }
+            assert!(Request::parse_plain(&[&octets[..], b"\0"].concat()).is_none());
+        }
+        assert!(plain > 100);
     }
 
     #[test]

@@ -1,26 +1,26 @@
-//! UPDATE messages (RFC 2136 §2): bytes → a zone, what must be so, and what is to become of it.
+//! UPDATE messages (RFC 2136 §2): bytes → zone, prerequisites and updates.
 
 use super::HEADER;
 use super::request::read_question;
 use crate::dns::{DNSClass, Name, Rcode, RecordType, rdata};
 
-/// A request that a zone be changed.
+/// A request to change a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
     /// The apex of the zone.
     pub zone: Name,
-    /// What must be so (§2.4).
+    /// The prerequisites (§2.4).
     pub prerequisites: Vec<UpdateRecord>,
-    /// What is to be put and deleted (§2.5).
+    /// The records to add and delete (§2.5).
     pub changes: Vec<UpdateRecord>,
 }
 
-/// A record of an UPDATE message: its class says what it stands for.
+/// A record of an UPDATE message. Its class decides what it means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpdateRecord {
-    /// The name it is about.
+    /// The owner name.
     pub owner: Name,
-    /// The type it is about; ANY for all.
+    /// The type; ANY for all types.
     pub rtype: RecordType,
     /// Its class: the zone's, ANY or NONE.
     pub class: DNSClass,
@@ -31,10 +31,10 @@ pub struct UpdateRecord {
 }
 
 impl Update {
-    /// Reads a message that is known to have that opcode.
+    /// Parses a message whose opcode is UPDATE.
     ///
     /// # Errors
-    /// FORMERR where it is not in the form of one, NOTAUTH for a zone of another class than IN.
+    /// FORMERR for a malformed message, NOTAUTH for a zone of a class other than IN.
     pub fn parse(octets: &[u8]) -> Result<Self, Rcode> {
         let (head, mut rest) = octets.split_first_chunk::<HEADER>().ok_or(Rcode::FormErr)?;
         let count = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
@@ -75,7 +75,7 @@ impl Reader<'_> {
         })
     }
 
-    /// RDATA up to `end`, with its names written out where they may be compressed (RFC 3597 §4).
+    /// The RDATA up to `end`, its compressed names written out (RFC 3597 §4).
     fn rdata(&mut self, rtype: RecordType, end: usize) -> Option<Box<[u8]>> {
         let whole = self.message.get(self.at..end)?;
         let Some((before, _)) = rdata::compressible_at(rtype).and_then(|at| whole.split_at_checked(at)) else {
@@ -94,7 +94,8 @@ impl Reader<'_> {
         Some(octets.into())
     }
 
-    /// The name here. Pointers lead backwards, each before where the one before it led (RFC 1035 §4.1.4).
+    /// The name at this place, written out. Each compression pointer must lead to an earlier place than the one before it, so
+    /// that the walk ends (RFC 1035 §4.1.4).
     fn name(&mut self) -> Option<Name> {
         let (mut octets, mut at, mut earliest, mut after) = (Vec::new(), self.at, self.at, None);
         loop {

@@ -70,7 +70,8 @@ impl Zone {
         let wire = name.as_wire();
         let is_it = |id: &NodeId| {
             let start = self.entry(*id).name as usize;
-            self.octets.get(start..start + wire.len()).is_some_and(|stored| stored.eq_ignore_ascii_case(wire))
+            let stored = self.octets.get(start..start + wire.len());
+            stored.is_some_and(|stored| stored == wire || stored.eq_ignore_ascii_case(wire))
         };
         self.index.find(self.hasher.hash_one(wire), is_it).copied()
     }

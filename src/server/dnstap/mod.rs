@@ -140,6 +140,12 @@ impl State {
 }
 
 impl Tap {
+    /// Whether something is written.
+    #[inline(always)]
+    pub(super) fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Copies an exchange that has a response, where something is written.
     #[inline]
     pub(super) fn record(&mut self, exchange: &Exchange<'_>, made: &Made<'_>, bound: SocketAddr, snapshot: &Snapshot) {

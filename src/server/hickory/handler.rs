@@ -19,6 +19,7 @@ use super::message::Parts;
 use super::relay::Relay;
 use crate::incidents::Incident;
 use crate::observe::Kind;
+use crate::respond::IdentifiedClient;
 use crate::server::exchange::{Exchange, Made};
 use crate::server::forwarding::{self, Begun};
 use crate::server::stream::{Connections, Worker};
@@ -105,16 +106,21 @@ impl Handler {
         let dropped = |kind| {
             Exchange::dropped(*transport, *address, received, kind).finish_shared(serving, &snapshot);
         };
-        let client = serving.rules.load().admission.client(snapshot.identifier(), *sender, *local, *transport);
-        let Some(mut client) = client else {
+        let (mut client, is_over) = {
+            let rules = serving.rules.load();
+            let client = rules.admission.describe(snapshot.identifier(), *sender, *local, *transport);
+            (client, rules.admission.limits(&client))
+        };
+        if is_over {
             dropped(Kind::QueryRate);
             return None;
-        };
+        }
         client.now = now();
         client.is_admitted &= told.holds(&snapshot, *sender);
         let mut response = Response::new();
         let begun = connections.with_worker(|Worker { responder, .. }| {
-            forwarding::begin(serving, responder, &snapshot, &client, received, &mut response)
+            let identified = IdentifiedClient::new(&snapshot, client);
+            forwarding::begin(serving, responder, &snapshot, &identified, received, &mut response)
         });
         let (served, kind) = match begun {
             Begun::Dropped(kind) => {

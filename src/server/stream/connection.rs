@@ -17,7 +17,7 @@ use super::places::Place;
 use super::standing::{Standing, Trust};
 use super::{Accepted, Connections, Origin, READ, Worker};
 use crate::observe::Kind;
-use crate::respond::Served;
+use crate::respond::{IdentifiedClient, Served};
 use crate::server::dnstap::Tap;
 use crate::server::exchange::{Exchange, Made};
 use crate::server::forwarding::{self, Begun};
@@ -209,16 +209,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             {
                 rest = after;
                 let request = &Received::parse(request);
-                let client = rules.admission.client(snapshot.identifier(), *sender, local, transport);
-                let Some(mut client) = client else {
+                let mut client = rules.admission.describe(snapshot.identifier(), *sender, local, transport);
+                if rules.admission.limits(&client) {
                     dropped(request, tap, Kind::QueryRate);
                     continue;
-                };
+                }
                 client.now = now;
                 client.keepalive = keepalive;
                 client.certificate = *certificate;
                 client.is_admitted &= is_as_told;
-                match forwarding::begin(serving, responder, &snapshot, &client, request, response) {
+                let identified = IdentifiedClient::new(&snapshot, client);
+                match forwarding::begin(serving, responder, &snapshot, &identified, request, response) {
                     Begun::Dropped(kind) => dropped(request, tap, kind),
                     Begun::Answered(kind, served) => {
                         let since = unwritten.0;

@@ -18,12 +18,13 @@ use std::time::{Duration, Instant};
 use super::dnstap::Tap;
 use super::exchange::{Exchange, Made};
 use super::forwarding::Begun;
-use super::rate_limit::Sent;
-use super::{Rules, Serving, forwarding, now, proxy, supervise};
+use super::proxy::{self, Sender};
+use super::rate_limit::{RateLimit, Sent};
+use super::{Rules, Serving, forwarding, now, supervise};
 use crate::faults::{self, Fault};
 use crate::incidents::Incident;
 use crate::observe::{Counters, Kind};
-use crate::respond::{Responder, Served};
+use crate::respond::{IdentifiedClient, Responder, Served};
 use crate::snapshot::Snapshot;
 use crate::view::{Client, Transport};
 use crate::wire::{Received, Response};
@@ -38,11 +39,11 @@ pub(super) use portable::Socket;
 /// Datagrams of one batch.
 #[cfg(all(target_os = "linux", not(portable_sockets)))]
 const BATCH: usize = 64;
-/// Receive buffer of a socket, in octets, as far as the system allows: the default holds few datagrams.
+/// Receive buffer of a socket in octets, as far as the system allows. The default holds few datagrams.
 pub(super) const RECEIVE_BUFFER: usize = 4 << 20;
-/// Send buffer of a socket, in octets, as far as the system allows: some batches of responses.
+/// Send buffer of a socket in octets, as far as the system allows: enough for several batches of responses.
 pub(super) const SEND_BUFFER: usize = 1 << 20;
-/// How long a worker waits for a datagram before it looks whether it should stop.
+/// How long a worker waits for a datagram before it checks whether it should stop.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 /// Pause after a receive error.
 const ERROR_PAUSE: Duration = Duration::from_millis(1);
@@ -55,15 +56,23 @@ pub(super) trait Datagrams: Sized {
     /// The drop counter of this socket.
     fn drops(&self) -> Source;
 
-    /// Receives what has come, up to a batch, and returns the number of datagrams; 0 where none came.
+    /// Receives at most a batch of datagrams and returns how many there are; 0 if none came in time.
     fn receive(&mut self, wait: Wait) -> io::Result<usize>;
 
-    /// Sends what `answer` makes of each datagram received last: of its sender, the address of this host that it came to,
-    /// and the request, a response.
-    fn reply(&mut self, answer: impl FnMut(SocketAddr, Option<IpAddr>, &[u8], &mut Response) -> Verdict<Self::Late>);
+    /// Calls `answer` for each datagram of the last batch, with a response to write; then sends the responses.
+    fn reply(&mut self, answer: impl FnMut(&Datagram<'_>, &mut Response) -> Verdict<Self::Late>);
 
-    /// Sends the response to one datagram when the batch is long gone.
+    /// Sends a response after its batch is answered.
     type Late: Late;
+}
+
+/// A datagram that was received.
+pub(super) struct Datagram<'a> {
+    /// Who sent it.
+    pub(super) from: SocketAddr,
+    /// The local address that it was sent to, where that is known.
+    pub(super) local: Option<IpAddr>,
+    pub(super) octets: &'a [u8],
 }
 
 /// See [`Datagrams::Late`].
@@ -72,13 +81,13 @@ pub(super) trait Late: Send + 'static {
     fn send(&self, response: &[u8]);
 }
 
-/// What becomes of a datagram.
+/// What to do about a datagram.
 pub(super) enum Verdict<L> {
-    /// The response is there.
+    /// Send the response that was written.
     Send,
-    /// There is none.
+    /// Send nothing.
     Ignore,
-    /// The response is made later, and sent by what the closure is given.
+    /// The response is not ready yet. The closure gets what it needs to send it later.
     Later(Box<dyn FnOnce(L)>),
 }
 
@@ -91,9 +100,9 @@ pub(super) enum Wait {
     Not,
 }
 
-/// Answers datagrams until `stop` is set, then the datagrams already received, until the deadline in it.
+/// Answers datagrams until `stop` is set, then those already queued, until the deadline in it.
 ///
-/// Runs on the calling thread, which does nothing else, so that a flood delays no other work.
+/// Runs on the calling thread, which must do nothing else: a flood of datagrams would delay it.
 pub(super) fn serve(
     mut socket: impl Datagrams,
     serving: &Arc<Serving>,
@@ -122,7 +131,7 @@ pub(super) fn serve(
     while Instant::now() < deadline && answer_batch(Wait::Not) > 0 {}
 }
 
-/// What one worker alone uses.
+/// What belongs to one worker.
 struct Worker {
     responder: Responder,
     counters: Arc<Counters>,
@@ -136,10 +145,9 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, worker: &mu
             faults::at(Fault::Batch);
             let (start, snapshot, now) = (Instant::now(), serving.published.load(), now());
             let rules = serving.rules.load();
-            let mut answered = 0;
-            socket.reply(|from, local, request, response| {
-                let verdict =
-                    answer((serving, &rules), worker, &snapshot, (from, local, now, start), request, response);
+            let (mut answered, mut last) = (0, None);
+            socket.reply(|datagram, response| {
+                let verdict = answer((serving, &rules), worker, &snapshot, &mut last, datagram, (now, start), response);
                 answered += u64::from(matches!(verdict, Verdict::Send));
                 verdict
             });
@@ -147,7 +155,7 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, worker: &mu
             count
         }
         Err(error) => {
-            // For example an ICMP error for an earlier response, which some systems report here.
+            // Some systems report ICMP errors for earlier responses here.
             tracing::debug!(%error, "receiving a datagram failed");
             serving.incidents.report(Incident::ReceiveError, error.raw_os_error(), || &error);
             std::thread::sleep(ERROR_PAUSE);
@@ -156,26 +164,28 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, worker: &mu
     }
 }
 
-/// Makes the response to one datagram.
-#[inline]
-fn answer<L: Late>(
+/// Makes the response to one datagram. `last` is the client of the one before it in the batch.
+#[inline(always)]
+fn answer<'s, L: Late>(
     (serving, rules): (&Arc<Serving>, &Rules),
     Worker { responder, counters, tap }: &mut Worker,
-    snapshot: &Arc<Snapshot>,
-    (from, local, now, start): (SocketAddr, Option<IpAddr>, u64, Instant),
-    request: &[u8],
+    snapshot: &'s Arc<Snapshot>,
+    last: &mut Option<IdentifiedClient<'s>>,
+    datagram: &Datagram<'_>,
+    (now, start): (u64, Instant),
     response: &mut Response,
 ) -> Verdict<L> {
+    let Datagram { from, local, octets } = *datagram;
     // Nothing can be sent to port 0.
     if from.port() == 0 {
         return Verdict::Ignore;
     }
     let is_required = rules.admission.requires_proxy_protocol();
-    let (sender, request) = match proxy::split(snapshot.identifier(), from.ip(), request, is_required) {
+    let (sender, request) = match proxy::split(snapshot.identifier(), from.ip(), octets, is_required) {
         Ok(split) => split,
         Err(refused) => {
             refused.report(&serving.incidents, from);
-            // The rest of the datagram is not read.
+            // A datagram with a bad header is not parsed.
             let nothing = Received::parse(&[]);
             finish_dropped(serving, snapshot, (counters, tap), (from, &nothing), Kind::ProxyHeader);
             return Verdict::Ignore;
@@ -186,19 +196,31 @@ fn answer<L: Late>(
         finish_dropped(serving, snapshot, (counters, tap), (from, request), kind);
         Verdict::Ignore
     };
-    let client = rules.admission.client(snapshot.identifier(), sender, local, Transport::Udp);
-    let Some(mut client) = client else { return drop(Kind::QueryRate) };
-    client.now = now;
-    match forwarding::begin(serving, responder, snapshot, &client, request, response) {
+    // Queries often come in bursts of one client, or of one forwarder: it is identified once.
+    let identified = match last {
+        Some(last) if is_same(last.client(), sender, local) => last,
+        _ => {
+            let client = rules.admission.describe(snapshot.identifier(), sender, local, Transport::Udp);
+            last.insert(IdentifiedClient::new(snapshot, Client { now, ..client }))
+        }
+    };
+    let client = identified.client();
+    if rules.admission.limits(client) {
+        return drop(Kind::QueryRate);
+    }
+    match forwarding::begin(serving, responder, snapshot, identified, request, response) {
         Begun::Dropped(kind) => drop(kind),
         Begun::Answered(kind, served) => {
-            let kind = limit(rules, snapshot, (&client, request), (kind, served), response);
-            let made = Made { client: &client, served, response: response.as_octets(), since: start };
+            let kind = match &rules.rate_limit {
+                Some(limit) => limited(limit, snapshot, (client, request), (kind, served), response),
+                None => kind,
+            };
+            let made = Made { client, served, response: response.as_octets(), since: start };
             Exchange::answered(from, request, kind, made).finish(serving, snapshot, counters, tap);
             if kind == Kind::ResponseRate { Verdict::Ignore } else { Verdict::Send }
         }
         Begun::Waits(waits) => {
-            let (serving, snapshot, kept) = (serving.clone(), snapshot.clone(), request.keep());
+            let (serving, snapshot, client, kept) = (serving.clone(), snapshot.clone(), *client, request.keep());
             Verdict::Later(Box::new(move |late: L| {
                 let (tasks, runtime) = (serving.tasks.clone(), serving.runtime.clone());
                 let answer = async move {
@@ -206,7 +228,10 @@ fn answer<L: Late>(
                     let served = waits.answer(&serving, &snapshot, &client, request, &mut response).await;
                     let Some((served, _place)) = served else { return };
                     let made = (Kind::Forwarded, served);
-                    let kind = limit(&serving.rules.load(), &snapshot, (&client, request), made, &mut response);
+                    let kind = match &serving.rules.load().rate_limit {
+                        Some(limit) => limited(limit, &snapshot, (&client, request), made, &mut response),
+                        None => Kind::Forwarded,
+                    };
                     let made = Made { client: &client, served, response: response.as_octets(), since: start };
                     Exchange::answered(from, request, kind, made).finish_shared(&serving, &snapshot);
                     if kind != Kind::ResponseRate {
@@ -220,7 +245,15 @@ fn answer<L: Late>(
     }
 }
 
-/// Ends an exchange without a response.
+/// Whether a client is the sender itself, who sent to that local address.
+#[inline(always)]
+fn is_same(client: &Client, sender: Sender, local: Option<IpAddr>) -> bool {
+    // A client of whom a proxy told is never the sender itself.
+    let is_direct = client.proxy.is_none() && sender.told.is_none();
+    is_direct && client.source == sender.peer && client.local == local
+}
+
+/// Counts and logs a request that gets no response.
 #[cold]
 fn finish_dropped(
     serving: &Serving,
@@ -232,16 +265,15 @@ fn finish_dropped(
     Exchange::dropped(Transport::Udp, from, request, kind).finish(serving, snapshot, counters, tap);
 }
 
-/// Applies the listener's response rate limit; a response that is not sent whole gets a kind of its own.
-#[inline]
-fn limit(
-    rules: &Rules,
+/// Applies a listener's response rate limit. Returns the kind of a response that is truncated or dropped for it, or else
+/// the one given.
+fn limited(
+    limit: &RateLimit,
     snapshot: &Snapshot,
     (client, request): (&Client, &Received<'_>),
     (kind, served): (Kind, Served),
     response: &mut Response,
 ) -> Kind {
-    let Some(limit) = &rules.rate_limit else { return kind };
     match limit.limit(snapshot, client, request, served, response) {
         Sent::Whole => kind,
         Sent::Slipped => Kind::Slipped,
@@ -249,10 +281,10 @@ fn limit(
     }
 }
 
-/// Ties the calling thread to the `worker`th processor, where there is a worker for each and the system allows it.
+/// Pins the calling thread to the `worker`th processor, if there are as many workers as processors and the system allows it.
 ///
-/// Fewer workers than processors are better moved about by the system, as are those of a container that may use a
-/// share of all processors: every such container would choose the first ones.
+/// With fewer workers than processors the scheduler balances the load better. The same holds in a container with a share of
+/// all processors: every such container would choose the first ones.
 pub(super) fn pin(worker: usize, workers: usize) {
     #[cfg(all(target_os = "linux", not(portable_sockets)))]
     linux::pin(worker, workers);

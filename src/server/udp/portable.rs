@@ -7,14 +7,14 @@ use std::sync::Arc;
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 
 use super::drops::Source;
-use super::{Datagrams, Late as _, Verdict, Wait};
+use super::{Datagram, Datagrams, Late as _, Verdict, Wait};
 use crate::server::bind;
 use crate::wire::Response;
 
-/// Octets for one receive call's result: the largest datagram, or several that the system has joined.
+/// Octets of the receive buffer: the largest datagram, or several that the system has joined.
 const BUFFER: usize = 65_536;
 
-/// A socket that the workers of an address share: not every system spreads clients over several.
+/// A socket that all workers of an address share, since not every system balances clients over several sockets.
 #[derive(Debug)]
 pub(in crate::server) struct Socket {
     socket: Arc<UdpSocket>,
@@ -38,7 +38,7 @@ impl Datagrams for Socket {
 
     fn receive(&mut self, wait: Wait) -> io::Result<usize> {
         if self.waits != (wait == Wait::Tick) {
-            // It counts for all workers of the socket, but they stop together.
+            // This changes the socket for all of its workers, which is right, as they stop together.
             self.waits = wait == Wait::Tick;
             self.socket.set_nonblocking(!self.waits)?;
         }
@@ -53,12 +53,13 @@ impl Datagrams for Socket {
 
     type Late = Late;
 
-    fn reply(&mut self, mut answer: impl FnMut(SocketAddr, Option<IpAddr>, &[u8], &mut Response) -> Verdict<Late>) {
+    fn reply(&mut self, mut answer: impl FnMut(&Datagram<'_>, &mut Response) -> Verdict<Late>) {
         let RecvMeta { addr, len, stride, dst_ip, .. } = self.received;
         // The system may have joined datagrams of one sender.
-        for request in self.buffer[..len].chunks(stride.max(1)) {
+        for octets in self.buffer[..len].chunks(stride.max(1)) {
+            let datagram = Datagram { from: addr, local: dst_ip, octets };
             let back = || Late { socket: self.socket.clone(), state: self.state.clone(), peer: addr, local: dst_ip };
-            match answer(addr, dst_ip, request, &mut self.response) {
+            match answer(&datagram, &mut self.response) {
                 Verdict::Send => back().send(self.response.as_octets()),
                 Verdict::Ignore => {}
                 Verdict::Later(later) => later(back()),
@@ -114,7 +115,7 @@ impl super::Late for Late {
         let Self { peer, local, .. } = *self;
         let transmit = Transmit { destination: peer, ecn: None, contents: response, segment_size: None, src_ip: local };
         if let Err(error) = self.state.try_send(UdpSockRef::from(&*self.socket), &transmit) {
-            // UDP promises nothing: the client asks again.
+            // The client repeats its query.
             tracing::debug!(client = %peer, %error, "sending a response failed");
         }
     }

@@ -14,7 +14,11 @@ use crate::view::Client;
 
 /// The default lab; it has nothing to forward.
 fn serving() -> Arc<Serving> {
-    let topology = load(&Files::default()).unwrap().topology;
+    serving_from(&Files::default())
+}
+
+fn serving_from(files: &Files) -> Arc<Serving> {
+    let topology = load(files).unwrap().topology;
     let snapshot = Snapshot::compile(topology, Identity::default(), Generation::FIRST).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     Arc::new(Serving {
@@ -81,15 +85,10 @@ fn answer_all(socket: &mut impl Datagrams, serving: &Arc<Serving>) -> usize {
             count => total += count,
         }
         let snapshot = serving.published.load();
-        socket.reply(|from, local, request, response| {
-            answer(
-                (serving, &serving.rules.load()),
-                &mut worker,
-                &snapshot,
-                (from, local, 0, Instant::now()),
-                request,
-                response,
-            )
+        let mut last = None;
+        socket.reply(|datagram, response| {
+            let rules = serving.rules.load();
+            answer((serving, &rules), &mut worker, &snapshot, &mut last, datagram, (0, Instant::now()), response)
         });
     }
 }
@@ -150,7 +149,7 @@ fn check_late<S: Datagrams>() {
     client.send(&query(1, 9)).unwrap();
     let (sender, receiver) = std::sync::mpsc::channel();
     while sockets[0].receive(Wait::Tick).unwrap() == 0 {}
-    sockets[0].reply(|_, _, _, _| {
+    sockets[0].reply(|_, _| {
         let sender = sender.clone();
         Verdict::Later(Box::new(move |late| sender.send(late).unwrap()))
     });
@@ -197,11 +196,46 @@ impl Datagrams for Flood {
         Ok(1)
     }
 
-    fn reply(
-        &mut self,
-        mut answer: impl FnMut(SocketAddr, Option<IpAddr>, &[u8], &mut Response) -> Verdict<portable::Late>,
-    ) {
-        answer(([127, 0, 0, 1], 1).into(), None, &query(1, 9), &mut Response::new());
+    fn reply(&mut self, mut answer: impl FnMut(&Datagram<'_>, &mut Response) -> Verdict<portable::Late>) {
+        let datagram = Datagram { from: ([127, 0, 0, 1], 1).into(), local: None, octets: &query(1, 9) };
+        answer(&datagram, &mut Response::new());
+    }
+}
+
+/// Two networks that see different records at one name ask by turns, so that all of it is one batch.
+#[test]
+fn clients_of_one_batch_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("vnetdns.toml");
+    let network = |at: u8| {
+        format!(
+            "[[virtual_network]]\nname = \"vnet-{at}\"\nclient_prefixes = [\"127.{at}.0.0/24\"]\n\
+             [[private_dns_zone]]\nname = \"contoso.internal\"\nresource_group = \"rg-{at}\"\n\
+             virtual_network_links = [{{ virtual_network = \"vnet-{at}\" }}]\n\
+             record_set = [{{ name = \"xxxx\", type = \"A\", records = [\"10.0.0.{at}\"] }}]\n"
+        )
+    };
+    std::fs::write(&file, network(1) + &network(2)).unwrap();
+    let serving = serving_from(&Files::Disk(file));
+    let (address, mut sockets) = bound::<Socket>(Ipv4Addr::LOCALHOST.into(), 1);
+    let sources: [IpAddr; 2] = [[127, 1, 0, 4].into(), [127, 2, 0, 4].into()];
+    let clients = sources.map(|source| client(source, address));
+    for id in 0..8 {
+        for client in &clients {
+            client.send(&query(id, 4)).unwrap();
+        }
+    }
+    let mut answered = 0;
+    while answered < 16 {
+        answered += answer_all(&mut sockets[0], &serving);
+    }
+    for (source, client) in sources.into_iter().zip(&clients) {
+        for id in 0..8 {
+            let mut response = [0; 512];
+            let len = client.recv(&mut response).unwrap();
+            assert_eq!(response[..len], response_to(&serving, source, &query(id, 4)), "{source}");
+            assert_eq!(response[len - 1], source.to_string().as_bytes()[4] - b'0', "{source}");
+        }
     }
 }
 

@@ -302,7 +302,9 @@ impl Identifier {
             Belonging::Nobody => {}
             belonging => return by(Way::Listener, belonging),
         }
-        if let Some(rule) = client.local.and_then(|local| self.inbound_endpoints.select(local)) {
+        if !self.inbound_endpoints.rules().is_empty()
+            && let Some(rule) = client.local.and_then(|local| self.inbound_endpoints.select(local))
+        {
             return by(Way::InboundEndpoint(rule), rule.leads_to);
         }
         let rule = self.sources.select(client.source);
@@ -354,7 +356,7 @@ impl Identifier {
     }
 
     /// Whether a client is told why it gets its answers.
-    #[inline]
+    #[inline(always)]
     pub fn explains(&self, client: &Client, client_subnet: Option<IpNet>, identified: &Identified<'_>) -> bool {
         self.explained.as_ref().is_some_and(|listed| listed.hold(self, client, client_subnet, identified))
     }

@@ -18,35 +18,51 @@ const TC: u8 = 0x02;
 const RA: u8 = 0x80;
 /// Largest offset that a compression pointer can hold (RFC 1035 §4.1.4).
 const MAX_POINTER: usize = 0x3fff;
-/// Most names that later names are compressed against: bounds the work of a long response.
+/// How many names later names are compressed against, which bounds the work for a long response.
 const MAX_COMPRESSION_TARGETS: usize = 64;
 
-/// A response message; its buffer is used again for the next one.
+/// A response message. Its buffer is reused for the next one.
 #[derive(Debug, Default)]
 pub struct Response {
     octets: Vec<u8>,
-    /// Offsets of names in the message, each with all that follows it a name.
-    names: SmallVec<[u16; MAX_COMPRESSION_TARGETS]>,
-    /// Most octets of the message.
+    /// Names in the message that later ones are compressed against, in the order in which they were written.
+    names: SmallVec<[Target; MAX_COMPRESSION_TARGETS]>,
+    /// The largest size of the message in octets.
     size: usize,
-    /// Most octets that records may fill: the shares of OPT record and signature are taken off.
+    /// The largest size up to the end of the last record: `size` less the room for OPT record and signature.
     limit: usize,
     /// The UDP payload size that the response advertises and keeps to.
     payload_size: u16,
     ttl_cap: Option<Ttl>,
     class: u16,
-    /// How wide the answer holds, in bits of the client subnet.
+    /// The scope prefix length of the client subnet option.
     scope: u8,
-    /// Whether nothing was left out for want of room.
+    /// Whether every record of the answer fitted.
     is_whole: bool,
-    /// Where the answer ends and the OPT record begins, if there is one.
+    /// The end of the records of the answer. The OPT record, if there is one, follows.
     end: usize,
-    /// Whether the OPT record fills a block, so that the length tells little of what is encrypted.
+    /// Whether the message is padded to whole blocks, so that its length reveals little of its content.
     is_padded: bool,
-    /// Octets of the signature that follows.
+    /// Length in octets of the signature that is appended later.
     signature_len: usize,
-    /// Why the client gets this answer, for those who are told; mostly nothing.
+    /// Why the client gets this answer, for clients that are told; empty for all others.
     explanation: String,
+}
+
+/// A name in the message that a pointer may lead to.
+#[derive(Clone, Copy, Debug)]
+struct Target {
+    /// Its offset.
+    at: u16,
+    /// Octets that it has when it is not compressed: a name of another length is another name.
+    len: u8,
+}
+
+/// A message that [`Response::keep`] kept.
+pub(crate) struct KeptMessage<'a> {
+    pub(crate) octets: &'a [u8],
+    /// Whether the name in its question has the letter case of the request's.
+    pub(crate) is_spelled_alike: bool,
 }
 
 impl Response {
@@ -60,9 +76,9 @@ impl Response {
         &self.octets
     }
 
-    /// Writes an answer for a client. `edns`: the OPT record of the request, with what the response says in its options;
-    /// `recursion_available`: whether other servers are asked on its behalf; `scope`: how
-    /// wide the answer holds, in bits of the query's client subnet (RFC 7871 §7.2.1).
+    /// Writes the response to a request. `edns` is the request's OPT record with the options of the response,
+    /// `recursion_available` whether queries of this client are forwarded, `scope` the prefix length of the client subnet for
+    /// which the answer is valid (RFC 7871 §7.2.1).
     pub fn write_answer(
         &mut self,
         request: &Request<'_>,
@@ -73,7 +89,8 @@ impl Response {
         scope: u8,
     ) {
         self.begin(request.header, Some(request.question_octets), edns, client);
-        // Room for the signature comes first (RFC 8945 §5.3).
+        self.remember_all(HEADER, request.question.qname);
+        // Records may not take the room of the signature (RFC 8945 §5.3).
         self.signature_len = request.tsig.map_or(0, |tsig| tsig.response_len as usize);
         self.limit = self.limit.saturating_sub(self.signature_len);
         self.class = request.question.qclass.into();
@@ -90,7 +107,7 @@ impl Response {
         if !self.sections(answer, &mut counts) {
             self.octets[2] |= TC;
             if request.tsig.is_some() {
-                // Then there is nothing but the question and the signature.
+                // A truncated signed response has a question and a signature and nothing else.
                 self.octets.truncate(HEADER + request.question_octets.len());
                 (rcode, counts) = (Rcode::NoError, [0; 3]);
             }
@@ -98,7 +115,7 @@ impl Response {
         self.finish(rcode, counts, edns, answer.extended_error);
     }
 
-    /// As [`Response::write_answer`], with why the client gets it, if there is room: in an extended error of code 0 (RFC 8914).
+    /// As [`Response::write_answer`], with an explanation of the answer in an extended error of code 0, if it fits (RFC 8914).
     pub fn write_explained(
         &mut self,
         request: &Request<'_>,
@@ -110,16 +127,16 @@ impl Response {
     ) {
         self.explanation = explanation;
         self.write_answer(request, edns, answer, client, recursion_available, scope);
-        // A request without EDNS has nothing to carry it.
+        // The response to a request without EDNS has no OPT record, and leaves the explanation here.
         self.explanation = String::new();
     }
 
-    /// Whether the answer that was written last would be the same for clients that take more or less.
+    /// Whether the last answer is the same for clients with any UDP payload size and any options.
     pub(crate) fn is_keepable(&self) -> bool {
         self.is_whole && self.end + OPT_LEN + MAX_OPTIONS_LEN <= usize::from(LEAST_PAYLOAD_SIZE)
     }
 
-    /// Appends the message that was written last to `kept`, without its OPT record. Only for one that is keepable.
+    /// Appends the last message to `kept` without its OPT record. The message must be keepable.
     pub(crate) fn keep(&self, request: &Request<'_>, kept: &mut SmallVec<impl Array<Item = u8>>) {
         debug_assert!(self.is_keepable());
         let has_opt = request.edns.is_some();
@@ -131,18 +148,22 @@ impl Response {
 
     /// Writes a message that [`Response::keep`] kept as the answer to the same question, in any letter case, of a client of
     /// the same persona. `edns` is as in [`Response::write_answer`].
+    // Inlined because most queries run it.
+    #[inline(always)]
     pub(crate) fn write_kept(
         &mut self,
         request: &Request<'_>,
         edns: Option<&Edns>,
         client: &Client,
         scope: u8,
-        kept: &[u8],
+        kept: &KeptMessage<'_>,
     ) {
         self.octets.clear();
-        self.octets.extend_from_slice(kept);
+        self.octets.extend_from_slice(kept.octets);
         self.octets[..2].copy_from_slice(&request.header.id.to_be_bytes());
-        self.octets[HEADER..][..request.question_octets.len()].copy_from_slice(request.question_octets);
+        if !kept.is_spelled_alike {
+            self.octets[HEADER..][..request.question_octets.len()].copy_from_slice(request.question_octets);
+        }
         if let Some(edns) = edns {
             self.payload_size = payload_size(client.persona);
             self.scope = scope;
@@ -165,7 +186,7 @@ impl Response {
         Some(rcode)
     }
 
-    /// Says of the response that was written last that something is missing, so that the client asks again over TCP.
+    /// Sets the TC bit of the last response, so that the client asks again over TCP.
     pub(crate) fn mark_truncated(&mut self) {
         self.octets[2] |= TC;
     }
@@ -196,12 +217,10 @@ impl Response {
         self.octets.resize(HEADER, 0);
         if let Some(question) = question {
             self.octets.extend_from_slice(question);
-            let qname = NameRef::parse(question).expect("a question begins with its name");
-            self.remember(HEADER, qname);
         }
     }
 
-    /// Writes the sections as far as they fit; `false` where something is missing that the client must know of.
+    /// Writes the records that fit. Returns `false` where a record is missing without which the response is truncated.
     fn sections(&mut self, answer: &Answer<'_>, counts: &mut [u16; 3]) -> bool {
         for (section, sets) in [&answer.answer, &answer.authority].into_iter().enumerate() {
             for set in sets {
@@ -217,7 +236,7 @@ impl Response {
         for (at, set) in answer.additional.iter().enumerate() {
             match self.set(set) {
                 Some(records) => counts[2] += records,
-                // Addresses are a service, glue is not (RFC 2181 §9, RFC 9471 §3.1).
+                // Missing glue truncates a response, other missing addresses do not (RFC 2181 §9, RFC 9471 §3.1).
                 None => {
                     self.is_whole = false;
                     return at >= answer.required_additional;
@@ -299,35 +318,36 @@ impl Response {
 
     /// Writes a name, its longest suffix that stands in the message already as a pointer.
     fn name(&mut self, name: NameRef<'_>) {
-        let start = self.octets.len();
-        for suffix in name.ancestors() {
-            let written = &name.as_wire()[..name.as_wire().len() - suffix.as_wire().len()];
-            if suffix.is_root() {
-                self.octets.extend_from_slice(name.as_wire());
-                self.remember(start, name);
-                return;
-            }
-            if let Some(&target) = self.names.iter().find(|at| self.is_at(usize::from(**at), suffix)) {
-                self.octets.extend_from_slice(written);
-                self.octets.extend_from_slice(&(0xc000 | target).to_be_bytes());
-                let new = name.ancestors().take_while(|ancestor| ancestor.as_wire().len() > suffix.as_wire().len());
-                self.remember_each(start, name, new);
+        let (start, wire) = (self.octets.len(), name.as_wire());
+        for suffix in name.ancestors().take_while(|suffix| !suffix.is_root()) {
+            let len = suffix.as_wire().len();
+            let mut known = self.names.iter().filter(|known| usize::from(known.len) == len);
+            if let Some(&Target { at, .. }) = known.find(|known| self.is_at(known.at.into(), suffix)) {
+                self.octets.extend_from_slice(&wire[..wire.len() - len]);
+                self.octets.extend_from_slice(&(0xc000 | at).to_be_bytes());
+                self.remember(start, name, len);
                 return;
             }
         }
+        self.octets.extend_from_slice(wire);
+        self.remember_all(start, name);
     }
 
-    fn remember(&mut self, start: usize, name: NameRef<'_>) {
-        self.remember_each(start, name, name.ancestors().take_while(|suffix| !suffix.is_root()));
+    /// Remembers a name that was written in full, and all of its suffixes but the root.
+    fn remember_all(&mut self, start: usize, name: NameRef<'_>) {
+        self.remember(start, name, 1);
     }
 
-    fn remember_each<'n>(&mut self, start: usize, name: NameRef<'n>, suffixes: impl Iterator<Item = NameRef<'n>>) {
-        for suffix in suffixes {
-            let at = start + name.as_wire().len() - suffix.as_wire().len();
-            if at > MAX_POINTER || self.names.len() == MAX_COMPRESSION_TARGETS {
+    /// Remembers a name that was written at `start`, and its suffixes, as far as they are longer than `shortest` octets.
+    fn remember(&mut self, start: usize, name: NameRef<'_>, shortest: usize) {
+        let whole = name.as_wire().len();
+        for suffix in name.ancestors() {
+            let len = suffix.as_wire().len();
+            let at = start + whole - len;
+            if len <= shortest || at > MAX_POINTER || self.names.len() == MAX_COMPRESSION_TARGETS {
                 return;
             }
-            self.names.push(at as u16);
+            self.names.push(Target { at: at as u16, len: len as u8 });
         }
     }
 

@@ -6,21 +6,21 @@ use super::request::skip_name;
 use super::{HEADER, Response};
 use crate::dns::{Folded, NameRef, RecordType, TsigKey};
 
-/// Seconds that a client's clock may differ from ours for it to take a response (RFC 8945 §10).
+/// The Fudge field of responses: how many seconds a client's clock may differ from ours (RFC 8945 §10).
 const FUDGE: u16 = 300;
-/// Octets of a record between its name and its data, and of what the data has beside algorithm, code and other data.
+/// Octets of a record's fields between its name and its RDATA, and of the RDATA's fields of fixed length.
 const FIXED: usize = 10 + 16;
-/// The shortest code that is one, in octets (RFC 8945 §5.2.2.1).
+/// The shortest MAC that is allowed, in octets (RFC 8945 §5.2.2.1).
 const LEAST_MAC: usize = 10;
 /// Class ANY, TTL 0: the same in every TSIG record (RFC 8945 §4.2).
 const CLASS_AND_TTL: [u8; 6] = [0, 255, 0, 0, 0, 0];
 
-/// Where the TSIG record of a message is. Small, for every request has room for it, and next to none has it.
+/// The place of the TSIG record in a message. Kept small: every request has room for it, and few are signed.
 #[derive(Clone, Copy, Debug)]
 pub struct TsigPlace {
-    /// Where it begins. A header comes before it.
+    /// The offset of the record. It is not 0, as the header comes first.
     at: NonZeroU32,
-    /// Octets of the TSIG record of a response.
+    /// Length in octets of the response's TSIG record.
     pub(super) response_len: u32,
 }
 
@@ -29,15 +29,15 @@ pub struct TsigPlace {
 pub struct Tsig<'a> {
     /// The whole message.
     message: &'a [u8],
-    /// Where the record begins in it.
+    /// The offset of the record in it.
     at: usize,
 }
 
-/// What a TSIG record says.
+/// The fields of a TSIG record.
 struct Fields<'a> {
     name: Folded,
     algorithm: NameRef<'a>,
-    /// 48 bits of seconds since 1970.
+    /// Seconds since 1970, in 48 bits.
     time_signed: &'a [u8; 6],
     fudge: [u8; 2],
     mac: &'a [u8],
@@ -46,28 +46,28 @@ struct Fields<'a> {
     other: &'a [u8],
 }
 
-/// Why a signature does not count.
+/// Why a signature is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum TsigFailure {
-    /// Its code is of a length that is none: the message counts as malformed (RFC 8945 §5.2.2.1).
+    /// Its MAC has a length that is not allowed: the message is malformed (RFC 8945 §5.2.2.1).
     #[error("its MAC has a length that none has")]
     Malformed,
-    /// Key or algorithm are not known.
+    /// The key is unknown, or has another algorithm.
     #[error("BADKEY, there is no such key, or it has another algorithm")]
     BadKey,
-    /// The code is another.
+    /// The MAC is wrong.
     #[error("BADSIG, it was made with another secret")]
     BadSig,
-    /// It was made too long ago, or in the future.
+    /// Its time is too far from ours.
     #[error("BADTIME, the client's clock and ours differ")]
     BadTime,
-    /// It is right, but truncated, which is not taken here.
+    /// The MAC is right but truncated, which this server does not accept.
     #[error("BADTRUNC, its MAC is truncated")]
     BadTrunc,
 }
 
 impl TsigFailure {
-    /// The error code that the TSIG record of a response has (RFC 8945 §3), if it has one.
+    /// The error code of the response's TSIG record, if the response has one (RFC 8945 §3).
     pub const fn code(self) -> Option<u16> {
         match self {
             Self::Malformed => None,
@@ -80,8 +80,7 @@ impl TsigFailure {
 }
 
 impl TsigPlace {
-    /// Reads the record that begins at an offset of a message; `None` where it cannot be interpreted. The message ends with
-    /// it.
+    /// Parses the record at an offset of a message, which is its last. `None` if it is malformed.
     pub(super) fn read(message: &[u8], at: usize) -> Option<Self> {
         let fields = Tsig { message, at }.fields()?;
         let names = fields.name.as_ref().as_wire().len() + fields.algorithm.as_wire().len();
@@ -134,11 +133,11 @@ impl<'a> Tsig<'a> {
         self.read_fields().name
     }
 
-    /// Verifies that whoever has the key signed the message, and did so lately; returns that key. `now` is in seconds since
-    /// 1970; without a key that of the record is not known.
+    /// Verifies the MAC and the time of the signature, and returns the key. `key` is the one that the record names, `None` if
+    /// there is no such key; `now` is in seconds since 1970.
     ///
     /// # Errors
-    /// The first that RFC 8945 §5.2 names: key, code, time, truncation.
+    /// The first of the failures in the order of RFC 8945 §5.2: key, MAC, time, truncation.
     pub fn verify<'k>(&self, key: Option<&'k TsigKey>, now: u64) -> Result<&'k TsigKey, TsigFailure> {
         let fields = self.read_fields();
         let key = key
@@ -167,13 +166,13 @@ impl<'a> Tsig<'a> {
         Ok(key)
     }
 
-    /// Signs the response to a message that was [verified](Self::verify), or that failed so late that its sender is known to
-    /// have the key: the time or a truncation was wrong.
+    /// Signs the response to a message that was [verified](Self::verify), or that failed for its time or truncation alone, so
+    /// that its sender has the key.
     pub fn sign(&self, response: &mut Response, key: &TsigKey, failure: Option<TsigFailure>, now: u64) {
         let request = self.read_fields();
         let now = &now.to_be_bytes()[2..];
         let now: &[u8; 6] = now.try_into().expect("six octets of eight");
-        // The client tells its own time and ours apart (RFC 8945 §5.2.3).
+        // BADTIME: the record has the client's time, and other data have ours (RFC 8945 §5.2.3).
         let (time_signed, fudge, other) = match failure {
             Some(TsigFailure::BadTime) => (request.time_signed, request.fudge, &now[..]),
             _ => (now, FUDGE.to_be_bytes(), &[][..]),
@@ -187,8 +186,8 @@ impl<'a> Tsig<'a> {
         response.append(&Fields { mac: &mac, ..signed }.record());
     }
 
-    /// Says why the signature does not count, without signing that (RFC 8945 §5.3.2). Nothing is said where there is no
-    /// room for the names that the client gave.
+    /// Appends an unsigned TSIG record with the reason of the failure (RFC 8945 §5.3.2), if the names that the client chose
+    /// leave room for it.
     pub fn refuse(&self, response: &mut Response, failure: TsigFailure, now: u64) {
         let Some(code) = failure.code() else { return };
         let now = &now.to_be_bytes()[2..];
@@ -202,7 +201,7 @@ impl<'a> Tsig<'a> {
 }
 
 impl Fields<'_> {
-    /// What is signed beside the message (RFC 8945 §4.3.3).
+    /// The TSIG variables, which are signed with the message (RFC 8945 §4.3.3).
     fn variables(&self, key: &TsigKey) -> Vec<u8> {
         let other_len = (self.other.len() as u16).to_be_bytes();
         let names = [key.name().as_wire(), &CLASS_AND_TTL, key.algorithm().name().as_wire()];
@@ -233,7 +232,7 @@ impl Fields<'_> {
     }
 }
 
-/// The name at an offset of a message, its pointers followed; each leads further to the front.
+/// The name at an offset of a message, written out. Each compression pointer must lead to an earlier offset.
 fn read_name(message: &[u8], mut at: usize) -> Option<Folded> {
     let mut octets = Vec::new();
     let mut begin = at;

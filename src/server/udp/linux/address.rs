@@ -1,4 +1,4 @@
-//! Socket addresses and control messages as the kernel lays them out, read and written without a pointer.
+//! Socket addresses and control messages in the kernel's layout, read and written as octets.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
@@ -79,14 +79,14 @@ impl Peer {
 }
 
 impl Control {
-    /// Octets that those of a datagram take at most.
+    /// Octets of room for the control messages of a datagram.
     pub(super) const ROOM: usize = CONTROL;
 
-    /// Asks that a message leaves from an address, and that it is cut into datagrams of that length.
+    /// Sets the source address of a message, and the length of the datagrams that the kernel splits it into.
     pub(super) fn new(from: Option<Local>, segment: Option<u16>) -> Self {
         let mut control = Self { octets: [0; CONTROL], len: 0 };
         match from {
-            // The interface's number, the address to send from, and one that only counts when receiving.
+            // The interface index, the source address, and a field that is used when receiving only.
             Some(Local::V4(local)) => {
                 control.push(libc::IPPROTO_IP, libc::IP_PKTINFO, &[&[0; 4], &local, &[0; 4]]);
             }
@@ -101,7 +101,7 @@ impl Control {
         control
     }
 
-    /// The address of this host that a datagram came to, by the control messages that came with it.
+    /// The local address that a datagram was sent to, from its control messages.
     pub(super) fn local(mut rest: &[u8]) -> Option<Local> {
         loop {
             let (header, _) = rest.split_first_chunk::<HEADER>()?;
@@ -132,7 +132,7 @@ impl Control {
     }
 }
 
-/// Control messages begin at multiples of a word.
+/// Rounds up to a multiple of a word: control messages are aligned to words.
 const fn aligned(len: usize) -> usize {
     len.next_multiple_of(size_of::<usize>())
 }

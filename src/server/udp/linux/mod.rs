@@ -1,9 +1,9 @@
-//! Many datagrams a call: recvmmsg, sendmmsg, and responses to one client joined for one trip through the stack.
+//! Batches of datagrams: `recvmmsg`, `sendmmsg` and generic segmentation offload.
 //!
-//! What a query costs here is mostly the kernel's way from the socket to the wire. Responses of one batch that go to
-//! the same client and have the same length, and a shorter one behind them, go that way as one message, which the
-//! kernel or the network card cuts at the end (`UDP_SEGMENT`). A kernel is asked whether it can do it; a card says so at
-//! the first try.
+//! Most of the cost of a query is the kernel's path from the socket to the wire. Responses of one batch that go to the same
+//! client and have the same length, and one shorter response after them, are joined into one message, which takes that path
+//! once; the kernel or the network card splits it into datagrams at the end (`UDP_SEGMENT`). Whether the kernel supports this
+//! is checked when the socket is bound. Whether the card does is known from the first attempt.
 
 mod address;
 mod plan;
@@ -19,7 +19,7 @@ use nix::unistd::Pid;
 use smallvec::SmallVec;
 
 use super::drops::Source;
-use super::{BATCH, Datagrams, RECEIVE_BUFFER, Verdict, Wait};
+use super::{BATCH, Datagram, Datagrams, RECEIVE_BUFFER, Verdict, Wait};
 use crate::server::bind;
 use crate::wire::Response;
 use address::{Control, Local, Peer};
@@ -34,7 +34,7 @@ pub(in crate::server) struct Socket {
     socket: Arc<UdpSocket>,
     /// The address that it is bound to.
     address: IpAddr,
-    /// Whether datagrams come to several addresses, so that each tells its own.
+    /// Whether it is bound to all addresses, so that the control messages of each datagram say which one it was sent to.
     is_wildcard: bool,
     /// Whether responses to one client are joined.
     joins: bool,
@@ -46,9 +46,9 @@ impl Datagrams for Socket {
     fn bind(address: SocketAddr, interface: Option<&str>, workers: usize) -> io::Result<Vec<Self>> {
         let sockets = (0..workers).map(|_| bind::udp_socket(address, interface)).collect::<io::Result<Vec<_>>>()?;
         for (worker, socket) in sockets.iter().enumerate() {
-            // As root more than the system's bound can be had.
+            // A privileged process may exceed the system's limit.
             let _ = setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER);
-            // The first socket shares its address only when it has it: no other program's socket may be joined.
+            // The first socket is bound before it shares its address, so that it never shares another program's.
             if worker > 0 {
                 socket.set_reuse_port(true)?;
             }
@@ -81,23 +81,27 @@ impl Datagrams for Socket {
 
     type Late = Late;
 
-    fn reply(&mut self, mut answer: impl FnMut(SocketAddr, Option<IpAddr>, &[u8], &mut Response) -> Verdict<Late>) {
-        let mut answered = SmallVec::<[u8; BATCH]>::new();
+    fn reply(&mut self, mut answer: impl FnMut(&Datagram<'_>, &mut Response) -> Verdict<Late>) {
+        let (mut answered, mut count) = ([0; BATCH], 0);
         for (at, response) in self.responses[..self.slots.received()].iter_mut().enumerate() {
             let told = if self.is_wildcard { self.slots.local(at) } else { None };
             let local = if self.is_wildcard { told.map(Local::to_address) } else { Some(self.address) };
             let peer = self.slots.peer(at);
-            match answer(peer.to_address(), local, self.slots.request(at), response) {
-                Verdict::Send => answered.push(at as u8),
+            let datagram = Datagram { from: peer.to_address(), local, octets: self.slots.request(at) };
+            match answer(&datagram, response) {
+                Verdict::Send => {
+                    answered[count] = at as u8;
+                    count += 1;
+                }
                 Verdict::Ignore => {}
                 Verdict::Later(later) => later(Late { socket: self.socket.clone(), peer: *peer, local: told }),
             }
         }
-        self.send(answered);
+        self.send(&answered[..count]);
     }
 }
 
-/// Slots of responses that were refused when they were joined, and of those that come after them.
+/// The slots of a joined message that could not be sent, and those that come after it.
 struct Refused {
     joined: SmallVec<[u8; BATCH]>,
     rest: SmallVec<[u8; BATCH]>,
@@ -120,7 +124,7 @@ impl Socket {
 
     fn new(socket: UdpSocket, address: SocketAddr) -> Self {
         Self {
-            // A kernel that does not know of it would send joined responses as one.
+            // A kernel without this option would send a joined message as one datagram.
             joins: getsockopt(&socket, sockopt::UdpGsoSegment).is_ok(),
             socket: Arc::new(socket),
             address: address.ip(),
@@ -131,29 +135,26 @@ impl Socket {
     }
 
     /// Sends the responses of these slots.
-    fn send(&mut self, mut slots: SmallVec<[u8; BATCH]>) {
-        while !slots.is_empty() {
-            match self.try_send(&slots, self.joins) {
-                Ok(_) => return,
-                Err(refused) => {
-                    let Refused { joined, rest } = *refused;
-                    // A single response was accepted, so that the client is reachable.
-                    if self.try_send(&joined, false).unwrap_or(false) {
-                        tracing::debug!("responses to one client cannot be joined; from now on each is sent alone");
-                        self.joins = false;
-                    }
-                    slots = rest;
-                }
+    fn send(&mut self, slots: &[u8]) {
+        let mut sent = self.try_send(slots, self.joins);
+        while let Err(refused) = sent {
+            let Refused { joined, rest } = *refused;
+            // If single responses are sent, the client is reachable and joining was the problem.
+            if self.try_send(&joined, false).unwrap_or(false) {
+                tracing::debug!("responses to one client cannot be joined; from now on each is sent alone");
+                self.joins = false;
             }
+            sent = self.try_send(&rest, self.joins);
         }
     }
 
-    /// Sends the responses of these slots and tells whether any was taken, or returns those that are left when joined
-    /// ones are refused.
+    /// Sends the responses of these slots. Returns whether any was sent, or the unsent ones where a joined message failed.
     fn try_send(&self, slots: &[u8], joins: bool) -> Result<bool, Box<Refused>> {
         let plan = Plan::new(slots, |at| (self.route(at), self.length(at)), joins);
-        let octets = |at: &u8| IoSlice::new(self.responses[usize::from(*at)].as_octets());
-        let parts: SmallVec<[IoSlice<'_>; BATCH]> = plan.slots.iter().map(octets).collect();
+        let mut parts = [IoSlice::new(&[]); BATCH];
+        for (part, at) in parts.iter_mut().zip(&plan.slots) {
+            *part = IoSlice::new(self.responses[usize::from(*at)].as_octets());
+        }
         let mut rest = &parts[..];
         let messages = plan.groups().map(|slots| {
             let (parts, after) = rest.split_at(slots.len());
@@ -171,7 +172,7 @@ impl Socket {
                     is_any_sent |= sent > 0;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // The send time-out has passed, and the rest would wait as long again.
+                // The send time-out has passed. Each further attempt would take as long again.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     tracing::debug!(
                         responses = messages.len() - at,
@@ -186,7 +187,7 @@ impl Socket {
                     return Err(Box::new(Refused { joined: joined.into(), rest: rest.into() }));
                 }
                 Err(error) => {
-                    // UDP promises nothing: the client asks again.
+                    // The client repeats its query.
                     tracing::debug!(client = %messages[at].peer.to_address(), %error, "sending a response failed");
                     at += 1;
                 }
@@ -219,7 +220,7 @@ impl super::Late for Late {
         let parts = [IoSlice::new(response)];
         let message = Message { peer: &self.peer, parts: &parts, control: Control::new(self.local, None) };
         if let Err(error) = syscalls::send(&self.socket, &[message]) {
-            // UDP promises nothing: the client asks again.
+            // The client repeats its query.
             tracing::debug!(client = %self.peer.to_address(), %error, "sending a response failed");
         }
     }

@@ -1,14 +1,14 @@
-//! Which responses of a batch go to the same client, and with such lengths that they can travel together: all of one
-//! length, or the last one shorter.
+//! Groups the responses of a batch that can be joined: those to one client that have one length, with one shorter response at
+//! the end.
 
 use smallvec::SmallVec;
 
 use super::super::BATCH;
 use super::address::{Local, Peer};
 
-/// Most octets of a message before it is cut: it is one datagram to IP until then.
+/// The largest joined message in octets: it is one IP datagram until it is split.
 const MAX_JOINED: usize = 65_000;
-/// Places to find a route: twice as many as there can be routes.
+/// Places in the hash table of routes: twice as many as there can be routes.
 const PLACES: usize = 2 * BATCH;
 /// No route is there.
 const NONE: u8 = u8::MAX;
@@ -17,7 +17,7 @@ const NONE: u8 = u8::MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Route<'a> {
     pub(super) peer: &'a Peer,
-    /// The address of this host that it leaves from, where that is not always the same.
+    /// The source address, where the socket is bound to several.
     pub(super) local: Option<Local>,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Plan {
     counts: SmallVec<[u8; BATCH]>,
 }
 
-/// A response on its way into a group: numbers sort by route, then by length, the longest first, then by slot.
+/// The sort key of a response: by route, then by descending length, then by slot.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place(u32);
 
@@ -40,22 +40,30 @@ struct Group<'a> {
 }
 
 impl Plan {
-    /// Sorts slots by where their responses go and by the length of these in octets; where nothing is to be joined, each
-    /// is a group.
+    /// Groups slots by the route and the length in octets of their responses. Where responses are not joined, each slot is a
+    /// group.
     pub(super) fn new<'a>(slots: &[u8], response: impl Fn(u8) -> (Route<'a>, usize), joins: bool) -> Self {
         if !joins {
             return Self { slots: slots.into(), counts: SmallVec::from_elem(1, slots.len()) };
         }
         let mut routes = Routes::default();
-        let place = |&slot: &u8| {
+        let mut places = [Place(0); BATCH];
+        let places = &mut places[..slots.len()];
+        let (mut last, mut is_sorted) = (Place(0), true);
+        for (place, &slot) in places.iter_mut().zip(slots) {
             let (route, length) = response(slot);
-            Place::new(routes.number(route), length, slot)
-        };
-        let mut places: SmallVec<[Place; BATCH]> = slots.iter().map(place).collect();
-        places.sort_unstable();
+            *place = Place::new(routes.number(route), length, slot);
+            is_sorted &= last <= *place;
+            last = *place;
+        }
+        // A batch of one client's queries for names of one length is sorted already.
+        if !is_sorted {
+            places.sort_unstable();
+        }
         let mut plan = Self { slots: SmallVec::new(), counts: SmallVec::new() };
-        for group in &groups(&places) {
-            plan.slots.extend(group.equal.iter().chain(&group.shorter).map(|place| place.slot()));
+        for group in &groups(places) {
+            plan.slots.extend(group.equal.iter().map(|place| place.slot()));
+            plan.slots.extend(group.shorter.map(Place::slot));
             plan.counts.push((group.equal.len() + usize::from(group.shorter.is_some())) as u8);
         }
         plan
@@ -72,10 +80,10 @@ impl Plan {
     }
 }
 
-/// Groups places that are sorted.
+/// Groups sorted places.
 fn groups(places: &[Place]) -> SmallVec<[Group<'_>; BATCH]> {
     let mut groups = SmallVec::<[Group<'_>; BATCH]>::new();
-    // The first group that a shorter response of its route may follow: those before it have one, or another route.
+    // The first group of this route that has no shorter response yet.
     let mut open = 0;
     for alike in places.chunk_by(|one, other| one.goes_with(*other)) {
         let is_first = groups.last().is_none_or(|last| last.equal[0].route() != alike[0].route());
@@ -123,29 +131,41 @@ impl Place {
 struct Routes<'a> {
     known: SmallVec<[Route<'a>; BATCH]>,
     places: [u8; PLACES],
+    /// The last route and its number: clients often send several queries in a row.
+    last: Option<(Route<'a>, u8)>,
 }
 
 impl Default for Routes<'_> {
     fn default() -> Self {
-        Self { known: SmallVec::new(), places: [NONE; PLACES] }
+        Self { known: SmallVec::new(), places: [NONE; PLACES], last: None }
     }
 }
 
 impl<'a> Routes<'a> {
-    /// Where two routes want one place the later one has it: a route may get several numbers.
+    /// The number of a route. Where two routes share a place in the table the later one takes it, so that a route may get
+    /// several numbers, which costs a message.
+    #[inline(always)]
     fn number(&mut self, route: Route<'a>) -> u8 {
+        match self.last {
+            Some((last, number)) if last == route => number,
+            _ => self.find(route),
+        }
+    }
+
+    fn find(&mut self, route: Route<'a>) -> u8 {
         let place = &mut self.places[route.place()];
         if self.known.get(usize::from(*place)) != Some(&route) {
             *place = self.known.len() as u8;
             self.known.push(route);
         }
+        self.last = Some((route, *place));
         *place
     }
 }
 
 impl Route<'_> {
     fn place(&self) -> usize {
-        // Clients of one host differ in their port, hosts of one network in the last octets.
+        // Clients on one host differ in their port, hosts of one network in the last octets of their addresses.
         let octets = self.peer.as_octets();
         let field = |at: usize| u32::from_ne_bytes(*octets[at..].first_chunk().expect("within the address"));
         let mixed = u64::from(field(0) ^ field(4) ^ field(20));

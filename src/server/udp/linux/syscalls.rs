@@ -1,7 +1,6 @@
-//! The system calls that have no safe form elsewhere. All unsafe code of the server is here.
+//! System calls for which no library has a safe form. All unsafe code of the server is here.
 //!
-//! The kernel is given pointers into slots and messages that are borrowed for the length of the call, and keeps none
-//! afterwards.
+//! The kernel gets pointers into slots and messages that are borrowed during the call, and keeps none of them after it.
 #![allow(unsafe_code, reason = "recvmmsg, sendmmsg and two socket options take pointers")]
 
 use std::fmt;
@@ -16,11 +15,11 @@ use nix::libc;
 use super::super::{BATCH, Wait};
 use super::address::{Control, Local, Peer};
 
-/// Most octets of a request. Clients keep below what we offer to receive (1232); what is longer than this is cut, and
-/// so found to be malformed.
+/// The largest request in octets. Clients keep below the payload size that we advertise (1232). A longer datagram is cut off
+/// here, and so is malformed.
 const REQUEST: usize = 4096;
 
-/// What the kernel writes of one datagram.
+/// Where the kernel writes one datagram.
 #[repr(C, align(64))]
 struct Slot {
     peer: Peer,
@@ -28,24 +27,24 @@ struct Slot {
     control: [u8; Control::ROOM],
 }
 
-/// Room for a batch of datagrams. What tells the kernel of it is written once, not for each batch.
+/// Room for a batch of datagrams. The headers that describe it to the kernel are made once, not for each batch.
 pub(super) struct Slots {
     /// [`BATCH`] of them, each initialized, from a box that nothing else points into.
     slots: NonNull<Slot>,
-    /// Those of the slots, each with pointers to its slot and to its part; after a receipt with what was received.
+    /// One for each slot, with pointers to the slot and to its part. The kernel writes lengths to it.
     headers: Vec<libc::mmsghdr>,
-    /// Never touched again: the headers point to them.
+    /// Owned because the headers point to them; never read or written by us.
     _parts: Vec<libc::iovec>,
-    /// How many the last receipt has filled.
+    /// How many slots the last call has filled.
     received: usize,
-    /// Octets of control messages that the kernel may write with each.
+    /// Octets of room for control messages that the kernel is given with each slot.
     control: usize,
 }
 
 // SAFETY: the pointers lead to memory that this value alone owns, and reads and writes as it is borrowed.
 unsafe impl Send for Slots {}
 
-/// A message to send: one datagram, or several of one length, the last perhaps shorter, for the kernel to cut.
+/// A message to send: one datagram, or several of one length that the kernel splits, of which the last may be shorter.
 pub(super) struct Message<'a> {
     pub(super) peer: &'a Peer,
     pub(super) parts: &'a [IoSlice<'a>],
@@ -53,7 +52,7 @@ pub(super) struct Message<'a> {
 }
 
 impl Slots {
-    /// `control`: whether the socket was asked to tell of each datagram which address of this host it came to.
+    /// `control`: whether the socket reports the local address of each datagram.
     pub(super) fn new(control: bool) -> Self {
         let slot = |_| Slot { peer: Peer::default(), request: [0; REQUEST], control: [0; Control::ROOM] };
         let slots: Box<[Slot]> = (0..BATCH).map(slot).collect();
@@ -107,7 +106,7 @@ impl Slots {
         &self.slot(at).request[..len.min(REQUEST)]
     }
 
-    /// The address of this host that a datagram came to, where the socket was asked to tell.
+    /// The local address that a datagram was sent to, where the socket reports it.
     pub(super) fn local(&self, at: usize) -> Option<Local> {
         #[allow(clippy::unnecessary_cast, reason = "musl's number has 32 bits")]
         let len = self.headers[at].msg_hdr.msg_controllen as usize;
@@ -117,7 +116,7 @@ impl Slots {
     /// Receives datagrams, [`BATCH`] at most, and returns their number.
     pub(super) fn receive(&mut self, socket: &UdpSocket, wait: Wait) -> io::Result<usize> {
         for header in &mut self.headers[..self.received] {
-            // The kernel has put in what there was in place of the room that there is.
+            // The last call replaced the room that there is by what was used of it.
             header.msg_hdr.msg_namelen = size_of::<Peer>() as libc::socklen_t;
             header.msg_hdr.msg_controllen = self.control as _;
         }
@@ -149,7 +148,7 @@ impl fmt::Debug for Slots {
     }
 }
 
-/// Sends the first messages, [`BATCH`] at most, and returns how many were taken; an error speaks of the first.
+/// Sends the first messages, at most [`BATCH`], and returns how many were sent. An error is about the first message.
 pub(super) fn send(socket: &UdpSocket, messages: &[Message<'_>]) -> io::Result<usize> {
     let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; BATCH];
     let count = messages.len().min(BATCH);
@@ -173,7 +172,7 @@ pub(super) fn send(socket: &UdpSocket, messages: &[Message<'_>]) -> io::Result<u
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
-/// Lets no router cut a response (RFC 9715 §3.1), whatever path MTU somebody claims there is.
+/// Sets the DF bit of responses (RFC 9715 §3.1) and ignores the path MTU, which can be forged.
 pub(super) fn forbid_fragments(socket: &socket2::Socket, is_ipv6: bool) -> io::Result<()> {
     let (level, name, value) = if is_ipv6 {
         (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE)
@@ -186,7 +185,7 @@ pub(super) fn forbid_fragments(socket: &socket2::Socket, is_ipv6: bool) -> io::R
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Datagrams that came to this socket and were dropped; wraps. `None` before Linux 4.12.
+/// How many datagrams to this socket were dropped; the number wraps. `None` before Linux 4.12.
 pub(in crate::server::udp) fn dropped(socket: &UdpSocket) -> Option<u32> {
     const COUNT: usize = libc::SK_MEMINFO_DROPS as usize + 1;
     let mut numbers = [0_u32; COUNT];
@@ -205,7 +204,7 @@ pub(in crate::server::udp) fn dropped(socket: &UdpSocket) -> Option<u32> {
     (result == 0 && len as usize == size_of_val(&numbers)).then_some(numbers[COUNT - 1])
 }
 
-/// Makes a socket refuse to cut messages, as an old network card does.
+/// Makes a socket refuse joined messages, as with an old network card.
 #[cfg(test)]
 pub(in crate::server::udp) fn forbid_joining(socket: &UdpSocket) {
     let without_checksums: libc::c_int = 1;
