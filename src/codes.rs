@@ -197,6 +197,7 @@ codes! {
     VN621 NoBoundForOne Warning "no-bound-for-one" "one client may use up what all of a network have"
     VN622 ExplainedToEverybody Error "explained-to-everybody" "strangers would be told why they get their answers"
     VN623 UpdateWithoutState Warning "update-without-state" "a key may update, and nothing keeps what it writes"
+    VN624 BadEtcd Error "bad-etcd" "etcd cannot be asked as it is configured"
 
     VN701 NotImported Error "not-imported" "a file cannot be imported"
     VN702 ImportDoubt Warning "import-doubt" "something that is imported may not be all"

@@ -13,7 +13,8 @@ use super::read::Mirror;
 use super::read_ahead::ReadAhead;
 use super::sources::FilesRead;
 use super::{
-    Certificates, DnsCookies, Files, LoopbackClients, ServerSettings, Sources, declare, key_file, loopback, read,
+    Certificates, DnsCookies, Files, LoopbackClients, ServerSettings, Sources, declare, digest, key_file, loopback,
+    read,
 };
 use crate::azure::{Allocations, Catalogue, Change, Declaration, Finding, ResourceId, Service, Topology};
 use crate::codes::{Code, Severity};
@@ -47,11 +48,11 @@ pub struct Read {
     server: ServerSettings,
     certificates: Certificates,
     cookies: DnsCookies,
-    declaration: Declaration,
+    pub(super) declaration: Declaration,
     catalogue: Arc<Catalogue>,
     problems: Problems,
     places: Places,
-    files_read: FilesRead,
+    pub(super) files_read: FilesRead,
     /// The clients that networks were given on this host.
     loopback: Option<LoopbackClients>,
 }
@@ -65,6 +66,8 @@ pub struct ReadLayers {
     pub cookies: DnsCookies,
     pub layers: LayeredDeclaration,
     pub catalogue: Arc<Catalogue>,
+    /// What files declare, where replicas compare it.
+    pub digest: Option<[u8; 32]>,
     problems: Problems,
     places: Places,
     files_read: FilesRead,
@@ -94,6 +97,8 @@ pub struct LayeredConfig {
     pub sources: Sources,
     /// The clients that networks were given on this host.
     pub loopback: LoopbackClients,
+    /// What files declare, where replicas compare it.
+    pub digest: Option<[u8; 32]>,
 }
 
 /// Reads, checks and derives.
@@ -264,8 +269,10 @@ impl Read {
     pub fn lay(self, changes: Vec<Change>) -> ReadLayers {
         let Self { server, certificates, cookies, declaration, catalogue, problems, places, files_read, loopback } =
             self;
+        let compares = server.management.as_ref().is_some_and(|management| management.etcd.is_some());
+        let digest = compares.then(|| digest::digest(&files_read, &declaration));
         let layers = LayeredDeclaration::new(declaration, changes);
-        ReadLayers { server, certificates, cookies, layers, catalogue, problems, places, files_read, loopback }
+        ReadLayers { server, certificates, cookies, layers, catalogue, digest, problems, places, files_read, loopback }
     }
 
     /// Whether what was read is refused, whatever it declares.
@@ -280,8 +287,18 @@ impl ReadLayers {
     /// # Errors
     /// As for [`Read::check`].
     pub fn check(self) -> Result<LayeredConfig, Problems> {
-        let Self { server, certificates, cookies, layers, catalogue, mut problems, places, files_read, loopback } =
-            self;
+        let Self {
+            server,
+            certificates,
+            cookies,
+            layers,
+            catalogue,
+            digest,
+            mut problems,
+            places,
+            files_read,
+            loopback,
+        } = self;
         let layered = layers.derive(&catalogue).map(|mut layered| {
             let findings = mem::take(&mut layered.findings);
             (layered, findings)
@@ -289,7 +306,8 @@ impl ReadLayers {
         let (layered, is_quiet) = found(layered, &mut problems, &places)?;
         let sources = Sources::new(files_read, places, &problems, is_quiet, layered.topology());
         let loopback = clients_of(loopback, layered.topology());
-        Ok(LayeredConfig { server, certificates, cookies, layered, catalogue, warnings: problems, sources, loopback })
+        let warnings = problems;
+        Ok(LayeredConfig { server, certificates, cookies, layered, catalogue, warnings, sources, loopback, digest })
     }
 
     /// What is known of it beside the topology that follows from it. Where that is not quiet, it is derived to find out what

@@ -6,6 +6,7 @@
 mod allowance;
 mod declare;
 mod differences;
+mod digest;
 mod entries;
 mod files;
 mod imported;
@@ -35,8 +36,8 @@ pub use load::{
 pub use loopback::LoopbackClients;
 pub use problem::{Place, Places, Problem, Problems};
 pub use settings::{
-    BearerToken, Chaos, DnsCookies, DnstapSettings, EncryptedTransport, Encryption, Listen, ManagementClient,
-    ManagementMode, ManagementSettings, MetricsSettings, ResponseRateLimit, ServerSettings,
+    BearerToken, Chaos, DnsCookies, DnstapSettings, EncryptedTransport, Encryption, EtcdSettings, Listen,
+    ManagementClient, ManagementMode, ManagementSettings, MetricsSettings, ResponseRateLimit, Secret, ServerSettings,
 };
 pub use sources::{FileChange, RecordSetChange, Sources};
 

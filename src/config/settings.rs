@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::ListenAddress;
 use crate::azure::ResourceId;
@@ -68,6 +69,47 @@ pub struct ManagementSettings {
     pub hosts: Vec<String>,
     /// Who may ask. Without any, everybody may, which is for loopback addresses alone.
     pub clients: Vec<ManagementClient>,
+    /// The cluster that replicas share their state in; without it the state is this server's own.
+    pub etcd: Option<EtcdSettings>,
+}
+
+/// A cluster of etcd that replicas share their state in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EtcdSettings {
+    /// Its members: `https://HOST:PORT`, or on loopback addresses `http://` as well.
+    pub endpoints: Vec<String>,
+    /// What all keys begin with; ends with a slash.
+    pub prefix: String,
+    /// The certificates of the authority of the members, in PEM.
+    pub authority: Option<String>,
+    /// The certificate that this server shows to the members, and its key, in PEM.
+    pub certificate: Option<(String, Secret)>,
+    /// The user and the password, where etcd has users.
+    pub user: Option<(String, Secret)>,
+    /// Whether the replicas' authority and the key of their tokens are kept in etcd; else files give them.
+    pub keeps_keys: bool,
+}
+
+/// A text that nothing prints, and that is wiped in the end.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Keeps the text.
+    pub fn new(text: &str) -> Self {
+        Self(Zeroizing::new(text.to_owned()))
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 /// How writes are answered.

@@ -112,6 +112,13 @@ impl FilesRead {
     }
 }
 
+impl FilesRead {
+    /// The text of the configuration.
+    pub(super) fn config(&self) -> &str {
+        &self.config
+    }
+}
+
 fn item(zone: &ZoneKey, owner: &Name, rtype: RecordType) -> Item {
     Item::RecordSet { zone: zone.clone(), owner: owner.clone(), rtype }
 }

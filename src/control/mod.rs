@@ -1,15 +1,17 @@
 //! Changes: the only place that publishes a snapshot.
 
+mod follow;
 mod layers;
 mod listeners;
 mod look;
+mod orphans;
 mod reload;
 mod retire;
 mod writer;
 
 use std::error::Error;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -26,16 +28,19 @@ use crate::config::{
 use crate::dns::CookieSecrets;
 use crate::observe::Metrics;
 use crate::snapshot::{Counts, Designation, Generation, Identity, Published, Snapshot};
-use crate::view::{Belonging, ListenerId};
+use crate::state::Digest;
 use crate::world::{Applied, Refused, World};
 use crate::zone::CompileError;
 use layers::{Laid, check, lay};
 use retire::Retirement;
 
+pub use follow::FollowError;
 pub use layers::{ApplyError, Aside, DeclaredBy, Locked};
 pub use listeners::Listeners;
 use listeners::{Adjust, Slots};
 pub use look::Look;
+pub use orphans::{Lost, Orphan};
+use orphans::{gone_endpoints, orphans};
 pub use writer::{GoBackError, Restored, Transaction, View, WriteError, Writer, Written, record_set_id};
 
 /// Most addresses that were inbound endpoints since the start and are none any more.
@@ -63,6 +68,8 @@ pub struct Control {
     metrics: Arc<Metrics>,
     outcomes: Arc<Outcomes>,
     retirement: Retirement,
+    /// What files declare, where replicas compare it.
+    files_digest: Mutex<Option<Digest>>,
     held: Mutex<Held>,
 }
 
@@ -150,24 +157,6 @@ pub enum Way {
     ZoneFiles,
 }
 
-/// A listener where clients are refused, for what they ask belongs to a network that a reload has taken away.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Orphan {
-    /// The listener.
-    pub listener: ListenerId,
-    /// What it has lost.
-    pub lost: Lost,
-}
-
-/// See [`Orphan`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lost {
-    /// Its network, by name.
-    Network(String),
-    /// These of its addresses were inbound endpoints.
-    InboundEndpoints(Vec<IpAddr>),
-}
-
 impl Control {
     /// Loads a configuration for the first time. `adjust` may change the server's settings before they count, now and at each
     /// reload.
@@ -223,6 +212,7 @@ impl Control {
             warnings,
             sources,
             loopback,
+            digest,
         } = config;
         let slots = Slots::new(&settings);
         layered.topology_mut().set_listener_networks(slots.networks());
@@ -258,6 +248,7 @@ impl Control {
             metrics,
             outcomes,
             retirement,
+            files_digest: Mutex::new(digest.map(Digest)),
             held: Mutex::new(held),
         };
         let way = Way::Whole;
@@ -360,28 +351,6 @@ impl Control {
         let (unchanged_keys, loopback) = (held.unchanged_keys.clone(), LoopbackClients::default());
         Loaded { generation, counts, way, warnings, unchanged_keys, orphans, loopback, aside: Vec::new() }
     }
-}
-
-fn orphans(snapshot: &Snapshot, slots: &Slots) -> Vec<Orphan> {
-    let gone: Vec<_> = gone_endpoints(snapshot).collect();
-    let orphans = slots.iter().filter_map(|(listener, listen)| {
-        let lost = match (snapshot.identifier().belonging(listener), &listen.virtual_network) {
-            (Belonging::Gone, Some(network)) => Lost::Network(network.group_and_names()),
-            (Belonging::Network(_) | Belonging::Gone, _) => return None,
-            (Belonging::Nobody, _) => {
-                let here = gone.iter().copied().filter(|address| listen.is_at(*address)).collect::<Vec<_>>();
-                (!here.is_empty()).then_some(Lost::InboundEndpoints(here))?
-            }
-        };
-        Some(Orphan { listener, lost })
-    });
-    orphans.collect()
-}
-
-/// Addresses that were inbound endpoints in an earlier generation.
-fn gone_endpoints(snapshot: &Snapshot) -> impl Iterator<Item = IpAddr> {
-    let rules = snapshot.identifier().inbound_endpoints.rules().iter();
-    rules.filter(|rule| rule.leads_to == Belonging::Gone).map(|rule| rule.prefix.addr())
 }
 
 /// How reloads came out.

@@ -75,7 +75,9 @@ impl Control {
         commit: impl FnOnce(&[Change]) -> Result<(), E>,
     ) -> Result<Loaded, ApplyError<E>> {
         let mut held = self.hold();
-        if let Some(loaded) = self.reload_record_sets(&mut held) {
+        // Replicas compare what all files declare.
+        let compares = self.files_digest().is_some();
+        if !compares && let Some(loaded) = self.reload_record_sets(&mut held) {
             return Ok(loaded);
         }
         let mut made = held.world.made();
@@ -91,14 +93,14 @@ impl Control {
     }
 
     /// Reads the files; endpoints keep the addresses that they were given.
-    fn read(&self, held: &Held) -> Result<Read, LoadError> {
+    pub(super) fn read(&self, held: &Held) -> Result<Read, LoadError> {
         let allocations = held.world.topology().allocations();
         read_files(&self.files, allocations, self.on_loopback).map_err(LoadError::Problems)
     }
 
     /// Loads all of what was read, with what the management API has made on it: the first `served` of these changes are
     /// refused a loss, unless it is forced; the others are kept aside where they have no place.
-    fn lay_again<E>(
+    pub(super) fn lay_again<E>(
         &self,
         held: &mut Held,
         layers: ReadLayers,
@@ -111,8 +113,17 @@ impl Control {
         let read = || read_files(&self.files, allocations, self.on_loopback);
         let (Laid { config, aside }, made) = check(layers, read, made)?;
         let (lost, aside): (Vec<_>, Vec<_>) = aside.into_iter().partition(|aside| aside.change < served);
-        let LayeredConfig { server, certificates, cookies, mut layered, catalogue, warnings, sources: read, loopback } =
-            config;
+        let LayeredConfig {
+            server,
+            certificates,
+            cookies,
+            mut layered,
+            catalogue,
+            warnings,
+            sources: read,
+            loopback,
+            digest,
+        } = config;
         let places = Places { before: &*sources, now: &read, files: &self.files };
         if !lost.is_empty() && !force {
             return Err(LoadError::Problems(places.conflicts(&lost, world, warnings)).into());
@@ -132,6 +143,7 @@ impl Control {
         *kept = aside.iter().map(|aside| made[aside.change].clone()).collect();
         let told = lost.iter().chain(&aside).map(|aside| Aside::new(aside, &read, &self.files)).collect();
         (held.sources, held.is_quiet, held.slots, held.unchanged_keys) = (read, true, next, unchanged_keys);
+        self.set_files_digest(digest);
         let loaded = self.publish(held, Way::Whole, warnings);
         // What belongs to a new listener is known by now.
         if let Some(carry_out) = listeners {
@@ -167,6 +179,7 @@ impl Control {
         let redeclared = held.world.redeclare(&mut layers.layers, &layers.catalogue, identity, networks, finish)?;
         let Some(redeclared) = redeclared else { return Ok(Err(layers)) };
         (held.slots, held.unchanged_keys) = (next, unchanged_keys);
+        self.set_files_digest(layers.digest);
         let loaded = self.publish(held, Way::Changes, Problems::default());
         if let Some(carry_out) = listeners {
             carry_out();

@@ -5,6 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use data_encoding::HEXLOWER;
 use rustls::ServerConfig;
@@ -114,6 +115,15 @@ impl Authority {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Arc::new(config)
     }
+}
+
+/// Makes what a listener of these settings shows of itself and signs tokens with, where the folder has none.
+///
+/// # Errors
+/// See [`AuthorityError`].
+pub fn make_keys(settings: &ManagementSettings, folder: &Path) -> Result<(), AuthorityError> {
+    let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+    Authority::open(folder, settings, settings.listen.ip(), now).map(|_| ())
 }
 
 /// One certificate for everybody.

@@ -13,6 +13,7 @@ mod conditions;
 mod connections;
 mod decisions;
 mod error;
+mod follow;
 mod group;
 mod http;
 mod identity;
@@ -29,8 +30,9 @@ mod restore;
 mod state;
 mod token;
 
-pub use authority::AuthorityError;
+pub use authority::{AuthorityError, make_keys};
 pub use decisions::{Decision, Decisions};
+pub use follow::followed;
 pub use http::{ManagementApi, ManagementBindError, ManagementListener};
 pub(crate) use request::Query;
 pub use restore::made;

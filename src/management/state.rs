@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hyper::StatusCode;
 use serde_json::Value;
 
 use super::error::ApiError;
 use crate::azure::{Catalogue, Change, Topology, ZoneKey};
 use crate::control::{ApplyError, Transaction, View, WriteError};
 use crate::dns::Name;
-use crate::state::{Edit as StoredEdit, Key, Reader, StoreError, StoreId};
+use crate::state::{Edit as StoredEdit, Key, Reader, SharedError, StoreError, StoreId};
 
 /// A resource as it was written last.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,7 +83,7 @@ impl From<StoreError> for Unavailable {
 
 impl From<Unavailable> for ApiError {
     fn from(error: Unavailable) -> Self {
-        Self::front(hyper::StatusCode::SERVICE_UNAVAILABLE, "ServerBusy", error.to_string())
+        Self::front(StatusCode::SERVICE_UNAVAILABLE, "ServerBusy", error.to_string())
     }
 }
 
@@ -197,7 +198,7 @@ impl State for Stored<'_> {
 }
 
 /// A document of the store; `None` where it says nothing, which nothing here writes.
-fn read(document: &crate::state::Document, store: StoreId) -> Option<Document> {
+pub(super) fn read(document: &crate::state::Document, store: StoreId) -> Option<Document> {
     let body = serde_json::from_slice(&document.body).ok()?;
     Some(Document { id: document.id.to_string(), body, mark: store.etag(document.modified) })
 }
@@ -214,7 +215,7 @@ impl From<Written> for Transaction {
 
 /// A write that did not come to pass, as it is answered; `refused` says that the world does not allow it.
 pub(super) fn refusal(error: WriteError<ApiError>, refused: impl Fn(&str) -> ApiError) -> ApiError {
-    let busy = |why: String| ApiError::front(hyper::StatusCode::SERVICE_UNAVAILABLE, "ServerBusy", why);
+    let busy = |why: String| ApiError::front(StatusCode::SERVICE_UNAVAILABLE, "ServerBusy", why);
     match error {
         WriteError::Rejected(error) => error,
         WriteError::Refused(ApplyError::Locked(locked)) => match locked.first() {
@@ -226,11 +227,16 @@ pub(super) fn refusal(error: WriteError<ApiError>, refused: impl Fn(&str) -> Api
             refused(&error.map_or_else(String::new, |problem| format!("{}: {}.", problem.what, problem.mend)))
         }
         WriteError::Refused(error) => refused(&error.to_string()),
-        WriteError::Store(error) if matches!(*error, StoreError::Paused) => busy(format!("The change waits: {error}.")),
-        WriteError::Store(error) => {
-            let why = format!("The change cannot be kept: {error}.");
-            ApiError::front(hyper::StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", why)
-        }
+        WriteError::Store(error) => not_kept(&error),
         WriteError::Lost => busy("The server stops: ask again.".to_owned()),
     }
+}
+
+fn not_kept(error: &StoreError) -> ApiError {
+    let (status, code) = match error {
+        StoreError::Shared(SharedError::TooLarge(_)) => (StatusCode::PAYLOAD_TOO_LARGE, "RequestContentTooLarge"),
+        StoreError::Shared(_) | StoreError::Paused => (StatusCode::SERVICE_UNAVAILABLE, "ServerBusy"),
+        _ => (StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage"),
+    };
+    ApiError::front(status, code, format!("The change cannot be kept: {error}."))
 }

@@ -100,7 +100,7 @@ impl Document {
 
     /// The octets that are stored under its key: both revisions, which letters of the ID are capitals (how many octets tell
     /// that, then one bit a letter), the body.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         let capitals = capitals(&self.id);
         let mut octets = Vec::with_capacity(18 + capitals.len() + self.body.len());
         octets.extend(self.created.0.to_be_bytes());
@@ -112,7 +112,7 @@ impl Document {
     }
 
     /// `None` where the octets are not those of a document.
-    pub(super) fn decode(key: &str, octets: &[u8]) -> Option<Self> {
+    pub fn decode(key: &str, octets: &[u8]) -> Option<Self> {
         let (created, octets) = octets.split_first_chunk()?;
         let (modified, octets) = octets.split_first_chunk()?;
         let (length, octets) = octets.split_first_chunk()?;

@@ -10,11 +10,13 @@ pub(crate) mod disk;
 mod document;
 mod export;
 mod history;
+mod shared;
 mod store;
 mod time;
 
 pub use document::{Document, Edit, Key, Revision, StoreId};
 pub use export::{Export, ExportError, ImportError};
 pub use history::{Past, RestoreError};
+pub use shared::{Digest, Documents, Mark, Proposal, Shared, SharedError};
 pub use store::{OpenError, Reader, Store, StoreError};
 pub use time::utc;

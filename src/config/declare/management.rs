@@ -76,6 +76,7 @@ impl Declarer<'_> {
             operation_time: seconds.map_or(DEFAULT_OPERATION, |seconds| Duration::from_secs(seconds.into())),
             hosts: management.hosts.iter().map(|host| host.get_ref().clone()).collect(),
             clients,
+            etcd: self.etcd(management),
         })
     }
 

@@ -39,6 +39,7 @@ use crate::codes::Code;
 use crate::dns::{Name, RecordType, Ttl};
 
 mod dnstap;
+mod etcd;
 mod machines;
 mod managed;
 pub(super) mod management;

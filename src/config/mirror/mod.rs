@@ -93,6 +93,14 @@ pub(super) struct Management {
     pub(super) hosts: Vec<Text>,
     #[serde(default)]
     pub(super) client: Vec<Spanned<ManagementClient>>,
+    pub(super) etcd: Option<Spanned<Vec<Text>>>,
+    pub(super) etcd_prefix: Option<Text>,
+    pub(super) etcd_ca: Option<Text>,
+    pub(super) etcd_certificate: Option<Text>,
+    pub(super) etcd_key: Option<Text>,
+    pub(super) etcd_user: Option<Text>,
+    pub(super) etcd_password_file: Option<Text>,
+    pub(super) etcd_keys: Option<Spanned<bool>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]

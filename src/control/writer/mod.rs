@@ -25,7 +25,10 @@ use super::{ApplyError, Control, Held, Loaded};
 use crate::azure::{Change, ResourceId, ZoneKey};
 use crate::dns::{Name, RecordType, TypeName};
 use crate::observe::Condition;
-use crate::state::{Document, Edit, Key, OpenError, Reader, RestoreError, Revision, Store, StoreError, StoreId};
+use crate::state::{
+    Digest, Document, Edit, Key, OpenError, Proposal, Reader, RestoreError, Revision, Shared, SharedError, Store,
+    StoreError, StoreId,
+};
 use crate::world::World;
 
 /// Most writes of a group.
@@ -34,6 +37,10 @@ const MAX_GROUP: usize = 256;
 const MAX_WAITING: usize = 1024;
 /// Least time from one group to the next one: so many publications a second are the most.
 const DISTANCE: Duration = Duration::from_millis(2);
+/// Most documents, and octets of them, that a group writes to a store that is shared: etcd takes 128 operations and 1.5 MiB.
+const SHARED_GROUP: (usize, usize) = (100, 1 << 20);
+/// How long a group waits for what another server has committed.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Documents that are read at a time.
 const PAGE: usize = 1000;
@@ -44,9 +51,16 @@ const STATE: &str = "state";
 /// Carries out writes, as long as it is there. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Writer {
-    control: Arc<Control>,
-    store: Arc<Store>,
+    pub(super) control: Arc<Control>,
+    kept: Kept,
     waiting: mpsc::Sender<Box<dyn Job>>,
+}
+
+/// Where documents are kept: here, and where servers share them, there first.
+#[derive(Clone, Debug)]
+struct Kept {
+    store: Arc<Store>,
+    shared: Option<Arc<dyn Shared>>,
 }
 
 /// What a write comes to.
@@ -175,10 +189,19 @@ impl Writer {
     /// # Errors
     /// There can be no more threads.
     pub fn start(control: Arc<Control>, store: Arc<Store>) -> io::Result<Self> {
+        Self::start_with(control, store, None)
+    }
+
+    /// As [`Writer::start`], with the store that servers share: what is written is committed there before it counts here.
+    ///
+    /// # Errors
+    /// There can be no more threads.
+    pub fn start_with(control: Arc<Control>, store: Arc<Store>, shared: Option<Arc<dyn Shared>>) -> io::Result<Self> {
         let (waiting, jobs) = mpsc::channel(MAX_WAITING);
-        let thread = WriterThread { control: control.clone(), store: store.clone(), fails: Cell::new(false) };
+        let kept = Kept { store, shared };
+        let thread = WriterThread { control: control.clone(), kept: kept.clone(), fails: Cell::new(false) };
         thread::Builder::new().name("writer".to_owned()).spawn(move || thread.run(jobs))?;
-        Ok(Self { control, store, waiting })
+        Ok(Self { control, kept, waiting })
     }
 
     /// Has a write carried out: `decide` is called on the writer's side, more than once where others get in the way, and says
@@ -206,8 +229,8 @@ impl Writer {
     /// The state cannot be read.
     pub fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> Result<T, StoreError> {
         let held = self.control.hold();
-        let reader = self.store.read()?;
-        Ok(look(&view(&reader, &self.store, &held, reader.head())))
+        let reader = self.kept.store.read()?;
+        Ok(look(&view(&reader, &self.kept.store, &held, reader.head())))
     }
 
     /// Takes from the state what a reload deletes, while nothing else is written: see [`Control::reload_with`].
@@ -215,7 +238,7 @@ impl Writer {
     /// # Errors
     /// The state cannot be read or written.
     pub fn forget(&self, deleted: &[Change]) -> Result<(), StoreError> {
-        let reader = self.store.read()?;
+        let reader = self.kept.store.read()?;
         let mut edits = Vec::new();
         for change in deleted {
             let id = match change {
@@ -235,7 +258,7 @@ impl Writer {
                 edits.extend(page.iter().map(|document| Edit::Delete(document.key())));
             }
         }
-        self.store.commit(reader.head(), &[edits]).map(|_| ())
+        self.kept.commit(reader.head(), &[edits], self.control.files_digest())
     }
 
     /// Goes back to how the state was after a revision, as a revision of its own, and serves that: the files are loaded
@@ -250,14 +273,18 @@ impl Writer {
         made: impl FnOnce(&Reader) -> Result<Vec<Change>, StoreError>,
     ) -> Result<(Loaded, Restored), ApplyError<GoBackError>> {
         let prepare = || {
-            let reader = self.store.read()?;
+            if self.kept.shared.is_some() {
+                let why = "the state of replicas is restored in etcd (etcdctl snapshot restore)";
+                return Err(StoreError::Shared(SharedError::Unavailable(why.to_owned())).into());
+            }
+            let reader = self.kept.store.read()?;
             let edits = reader.back_to(wanted)?;
             let made = made(&after(&reader, &edits)?.read()?)?;
             Ok((made, (reader.head(), edits)))
         };
         let commit = |(head, edits): (Revision, Vec<Edit>)| match edits.len() {
             0 => Ok(Restored { documents: 0, revision: head }),
-            documents => Ok(Restored { documents, revision: self.store.commit(head, &[edits])? }),
+            documents => Ok(Restored { documents, revision: self.kept.store.commit(head, &[edits])? }),
         };
         self.control.remake(prepare, commit)
     }
@@ -266,12 +293,26 @@ impl Writer {
     /// from now on is refused as [`StoreError::Paused`]. Not for a thread that serves.
     pub fn release(&self) {
         let _held = self.control.hold();
-        self.store.release();
+        self.kept.store.release();
     }
 
     /// Where documents are.
     pub fn store(&self) -> &Arc<Store> {
-        &self.store
+        &self.kept.store
+    }
+}
+
+impl Kept {
+    fn commit(&self, expected: Revision, transactions: &[Vec<Edit>], files: Option<Digest>) -> Result<(), StoreError> {
+        let (Some(shared), Some(files)) = (&self.shared, files) else {
+            return self.store.commit(expected, transactions).map(|_| ());
+        };
+        let before = self.store.read()?;
+        let documents = Store::proposed(&before, transactions)?;
+        let head = Revision(expected.0 + transactions.len() as u64);
+        let mark = shared.commit(&Proposal { expected, head, documents: &documents, files, before: &before })?;
+        let kept = self.store.commit_shared(expected, transactions, mark);
+        kept.map(|_| ()).map_err(|error| SharedError::Unknown(format!("replicas have it, and here {error}")).into())
     }
 }
 
@@ -355,6 +396,8 @@ where
 struct Pending {
     keys: HashSet<Key>,
     owners: HashSet<Owner>,
+    /// Octets of its documents.
+    octets: usize,
     /// Whether one of them changes more than record sets.
     is_closed: bool,
 }
@@ -382,7 +425,15 @@ impl Pending {
         self.is_closed || looked || changes
     }
 
+    /// Whether a write makes more of the group than one commit to a shared store takes.
+    fn is_full(&self, transaction: &Transaction) -> bool {
+        let (documents, octets) = SHARED_GROUP;
+        !self.is_empty()
+            && (self.keys.len() + transaction.edits.len() > documents || self.octets + size(transaction) > octets)
+    }
+
     fn add(&mut self, transaction: &Transaction) {
+        self.octets += size(transaction);
         self.keys.extend(keys(transaction));
         self.owners.extend(owners(transaction));
         self.is_closed |= !is_of_record_sets(transaction);
@@ -394,6 +445,14 @@ fn keys(transaction: &Transaction) -> impl Iterator<Item = Key> {
         Edit::Put { id, .. } => Key::new(id),
         Edit::Delete(key) => key.clone(),
     })
+}
+
+fn size(transaction: &Transaction) -> usize {
+    let octets = transaction.edits.iter().map(|edit| match edit {
+        Edit::Put { id, body } => id.len() + body.len(),
+        Edit::Delete(key) => key.as_str().len(),
+    });
+    octets.sum()
 }
 
 fn owners(transaction: &Transaction) -> impl Iterator<Item = Owner> {
@@ -418,7 +477,7 @@ fn zone_key(zone: &ZoneKey) -> String {
 
 struct WriterThread {
     control: Arc<Control>,
-    store: Arc<Store>,
+    kept: Kept,
     /// Whether the disk refused the last write.
     fails: Cell<bool>,
 }
@@ -451,7 +510,7 @@ impl WriterThread {
     /// Carries out those writes that do not hinder each other, and returns the others.
     fn group(&self, gathered: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
         let mut held = self.control.hold();
-        let reader = match self.store.read() {
+        let reader = match self.kept.store.read() {
             Ok(reader) => reader,
             Err(error) => {
                 self.fail(gathered, error);
@@ -462,12 +521,14 @@ impl WriterThread {
         let (mut pending, mut postponed) = (Pending::default(), Vec::new());
         let (mut group, mut edits, mut changes) = (Vec::new(), Vec::new(), Vec::new());
         for mut job in gathered {
-            let view = view(&reader, &self.store, &held, Revision(head.0 + edits.len() as u64 + 1));
+            let view = view(&reader, &self.kept.store, &held, Revision(head.0 + edits.len() as u64 + 1));
             let Ok(transaction) = catch_unwind(AssertUnwindSafe(|| job.decide(&view))) else {
                 tracing::error!("a write has panicked and is lost");
                 continue;
             };
-            if pending.hinders(&view.read.borrow(), transaction.as_ref()) {
+            let is_full = self.kept.shared.is_some()
+                && transaction.as_ref().is_some_and(|transaction| pending.is_full(transaction));
+            if is_full || pending.hinders(&view.read.borrow(), transaction.as_ref()) {
                 postponed.push(job);
                 continue;
             }
@@ -485,7 +546,8 @@ impl WriterThread {
         if group.is_empty() {
             return postponed;
         }
-        let commit = || self.store.commit(head, &edits).map(|_| ()).map_err(Arc::new);
+        let files = self.control.files_digest();
+        let commit = || self.kept.commit(head, &edits, files).map_err(Arc::new);
         let outcome = match changes.is_empty() {
             true => commit().map_err(ApplyError::Commit),
             false => self.control.apply_held(&mut held, changes, commit).map(|_| ()),
@@ -501,7 +563,12 @@ impl WriterThread {
                     job.answer(Ok(Revision(revision)));
                 }
             }
-            Err(ApplyError::Commit(error)) => self.fail(group, error),
+            Err(ApplyError::Commit(error)) => match &*error {
+                StoreError::Shared(SharedError::Behind(seen)) if self.follows(*seen) => {
+                    postponed = group.into_iter().chain(postponed).collect();
+                }
+                _ => self.fail(group, error),
+            },
             Err(refused) => postponed = self.halve(group, refused).into_iter().chain(postponed).collect(),
         }
         postponed
@@ -520,9 +587,22 @@ impl WriterThread {
         postponed
     }
 
+    /// Waits until this server knows what another one has committed; false where it does not come.
+    fn follows(&self, seen: Revision) -> bool {
+        let start = Instant::now();
+        while self.kept.store.head() < seen {
+            if start.elapsed() > PATIENCE {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        true
+    }
+
     fn fail(&self, jobs: Vec<Box<dyn Job>>, error: impl Into<Arc<StoreError>>) {
-        let error = error.into();
-        if matches!(*error, StoreError::Paused) {
+        let error: Arc<StoreError> = error.into();
+        // Of a store that is shared, whoever follows it tells its condition.
+        if matches!(*error, StoreError::Paused | StoreError::Shared(_)) {
             jobs.into_iter().for_each(|job| job.answer(Err(Failure::Store(error.clone()))));
             return;
         }

@@ -96,6 +96,7 @@ impl Lab {
             operation_time: OPERATION,
             hosts: Vec::new(),
             clients: Vec::new(),
+            etcd: None,
         };
         let audit = Audit::new(folder.path());
         let identity = Identity::new(TokenKey::new(&[1; 32]), Vec::new());

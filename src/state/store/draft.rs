@@ -12,7 +12,7 @@ use super::{DOCUMENTS, HISTORY, META, StoreError, document, number, record};
 /// A write transaction of redb with its tables.
 pub(super) struct Draft<'a> {
     pub(super) meta: Table<'a, &'static str, &'static [u8]>,
-    documents: Table<'a, &'static str, &'static [u8]>,
+    pub(super) documents: Table<'a, &'static str, &'static [u8]>,
     history: Table<'a, u64, &'static [u8]>,
 }
 
@@ -30,23 +30,27 @@ impl Draft<'_> {
             for edit in edits {
                 self.edit(head, edit, &mut replaced)?;
             }
-            let record = replaced.encode(now);
-            history += record.len() as u64;
-            if record.len() as u64 > MAX_OCTETS {
-                self.history.retain(|_, _| false)?;
-                history = 0;
-            } else {
-                self.history.insert(head.0, &*record)?;
-            }
+            history = self.record(head, &replaced.encode(now), history)?;
         }
+        self.set("history", history)?;
+        self.set("head", head.0)?;
+        Ok(head)
+    }
+
+    /// Adds a record to a history of so many octets; returns how many it has then.
+    pub(super) fn record(&mut self, head: Revision, record: &[u8], mut history: u64) -> Result<u64, StoreError> {
+        history += record.len() as u64;
+        if record.len() as u64 > MAX_OCTETS {
+            self.history.retain(|_, _| false)?;
+            return Ok(0);
+        }
+        self.history.insert(head.0, record)?;
         while history > MAX_OCTETS
             && let Some((_, oldest)) = self.history.pop_first()?
         {
             history -= oldest.value().len() as u64;
         }
-        self.set("history", history)?;
-        self.set("head", head.0)?;
-        Ok(head)
+        Ok(history)
     }
 
     fn edit(&mut self, revision: Revision, edit: &Edit, replaced: &mut Replaced) -> Result<(), StoreError> {
@@ -72,9 +76,12 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Goes back to a revision, as if nothing had been committed since.
-    pub(super) fn undo(&mut self, acknowledged: Revision) -> Result<(), StoreError> {
+    /// Goes back to a revision, as if nothing had been committed since. What follows a shared store stays: it was committed there.
+    pub(super) fn undo(&mut self, acknowledged: Revision) -> Result<Revision, StoreError> {
         let mut head = number(&self.meta, "head")?;
+        if self.is_shared()? {
+            return Ok(head);
+        }
         let mut history = number(&self.meta, "history")?.0;
         while head > acknowledged {
             let Some(octets) = self.history.remove(head.0)?.map(|octets| octets.value().to_vec()) else {
@@ -92,7 +99,8 @@ impl Draft<'_> {
             head = Revision(head.0 - 1);
         }
         self.set("history", history)?;
-        self.set("head", head.0)
+        self.set("head", head.0)?;
+        Ok(head)
     }
 
     pub(super) fn set(&mut self, name: &str, number: u64) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@
 //! its file is opened again: that is done here, and what stands beyond the last commit that was acknowledged is undone.
 
 mod draft;
+mod follow;
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -20,6 +21,7 @@ use redb::{
 
 use super::document::{Document, Edit, Key, Revision, StoreId};
 use super::history::{Past, Record, RestoreError, edit_back};
+use super::shared::SharedError;
 use draft::{Draft, write};
 
 /// The file in the folder of the state.
@@ -146,6 +148,9 @@ pub enum StoreError {
     /// A process that replaces this one has it, or this process does not have it yet.
     #[error("the server is being replaced: ask again in a second")]
     Paused,
+    /// The store that it shares with other servers has not taken it.
+    #[error(transparent)]
+    Shared(#[from] SharedError),
 }
 
 impl<E: Into<redb::Error>> From<E> for StoreError {
@@ -254,16 +259,21 @@ impl Store {
     /// # Errors
     /// The state is not at `expected`, or the disk does not work; then nothing has changed.
     pub fn commit(&self, expected: Revision, transactions: &[Vec<Edit>]) -> Result<Revision, StoreError> {
+        self.write(|draft| draft.commit(expected, transactions))
+    }
+
+    /// Writes to the database. What is returned is the revision that counts from then on.
+    fn write(&self, edit: impl FnOnce(&mut Draft<'_>) -> Result<Revision, StoreError>) -> Result<Revision, StoreError> {
         let result = {
             let inner = self.opened()?;
-            write(inner.database.as_ref().expect("it is open"), |draft| draft.commit(expected, transactions))
+            write(inner.database.as_ref().expect("it is open"), edit)
         };
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         match &result {
             Ok(head) => inner.acknowledged = *head,
             // Of a file that fails redb reads no more; it is opened again when it is wanted.
             Err(StoreError::Disk(_) | StoreError::Damaged(_)) => inner.database = None,
-            Err(StoreError::Conflict { .. } | StoreError::Paused) => {}
+            Err(StoreError::Conflict { .. } | StoreError::Paused | StoreError::Shared(_)) => {}
         }
         result
     }
@@ -283,7 +293,7 @@ impl Store {
             if inner.database.is_none() && !inner.is_paused {
                 let database = self.open.open()?;
                 let acknowledged = inner.acknowledged;
-                write(&database, |draft| draft.undo(acknowledged))?;
+                inner.acknowledged = write(&database, |draft| draft.undo(acknowledged))?;
                 inner.database = Some(database);
             }
         }
