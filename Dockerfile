@@ -15,7 +15,7 @@ COPY zones zones
 # What cargo downloads and compiles is kept between builds, but is no part of an image.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
-    cargo build --release --locked && cp target/release/vnetdns /usr/local/bin/vnetdns
+    cargo build --release --locked --features etcd && cp target/release/vnetdns /usr/local/bin/vnetdns
 
 # The C library and libgcc, which the program needs, without a shell, which it does not.
 FROM gcr.io/distroless/cc-debian12:nonroot

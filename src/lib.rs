@@ -29,6 +29,8 @@ pub mod codes;
 pub mod config;
 pub mod control;
 pub mod dns;
+#[cfg(feature = "etcd")]
+pub mod etcd;
 mod faults;
 pub mod forward;
 pub mod import;

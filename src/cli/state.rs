@@ -139,6 +139,7 @@ fn import(folder: &Path, file: &Path) -> anyhow::Result<()> {
     let export = Export::read(&text).with_context(|| format!("{} is not imported", file.display()))?;
     drop(text);
     let store = Store::open(folder)?;
+    check_own(&store)?;
     let count = export.count();
     let reader = store.read()?;
     let edits = export.edits(&reader)?;
@@ -146,7 +147,19 @@ fn import(folder: &Path, file: &Path) -> anyhow::Result<()> {
     print(&format!("imported {count} documents into {}: {told}\n", folder.display()))
 }
 
+/// What replicas share is not changed in one of them.
+fn check_own(store: &Store) -> anyhow::Result<()> {
+    if store.mark()?.is_some() {
+        bail!(
+            "this is the state of replicas, which is in etcd: restore that (etcdctl snapshot restore), or import into an empty \
+             folder and start a replica on it with another etcd_prefix"
+        );
+    }
+    Ok(())
+}
+
 fn restore(store: &Store, revision: Revision) -> anyhow::Result<()> {
+    check_own(store)?;
     let reader = store.read()?;
     let edits = reader.back_to(revision).with_context(|| format!("revision {revision} is not restored"))?;
     let told = commit(store, reader.head(), edits)?;

@@ -14,11 +14,13 @@ use super::state::{Document, State, Stored, Unavailable, read};
 
 /// Parts of which the resource that they are within is made.
 const PARTS: [&str; 2] = [types::SUBNET, types::PRIVATE_DNS_ZONE_GROUP];
-/// A part of two networks.
-const PEERING: &str = "virtualNetworkPeerings";
+/// Resources that, with what is within them, tell by themselves what they change. Targets and resolvers change others.
+const TOLD: [&str; 3] = [types::PRIVATE_DNS_ZONE, types::VIRTUAL_NETWORK, types::PRIVATE_ENDPOINT];
+/// But for this, which changes two networks.
+const PEERINGS: &str = "/virtualNetworkPeerings";
 
 /// The changes of the world that these documents come to, as they are after `reader`: removals first, then what is there, each
-/// behind those that it needs. `None` where only the whole world tells: of parts of resources of which others are made.
+/// behind those that it needs. `None` where only the whole world tells.
 pub fn followed(reader: &Reader, world: &World, documents: &Documents) -> Option<Vec<Change>> {
     let (topology, catalogue) = (world.topology(), world.catalogue());
     let state = After { before: Stored { reader, topology, catalogue }, documents };
@@ -29,8 +31,7 @@ pub fn followed(reader: &Reader, world: &World, documents: &Documents) -> Option
         };
         let Some(kind) = kinds::of(id.resource_type(), catalogue) else { continue };
         let id = kinds::canonical(&*kind, &id);
-        let child = id.resource_type().rsplit('/').next().unwrap_or_default();
-        if (kind.is_part() && !PARTS.contains(&child)) || (document.is_none() && child == PEERING) {
+        if !is_told(id.resource_type()) {
             return None;
         }
         let made = match document {
@@ -44,6 +45,14 @@ pub fn followed(reader: &Reader, world: &World, documents: &Documents) -> Option
     }
     changes.sort_by_key(|(rank, _)| *rank);
     Some(changes.into_iter().flat_map(|(_, changes)| changes).collect())
+}
+
+fn is_told(resource_type: &str) -> bool {
+    let within = |told: &str| {
+        let rest = resource_type.get(told.len()..).filter(|_| resource_type[..told.len()].eq_ignore_ascii_case(told));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') && !rest.eq_ignore_ascii_case(PEERINGS))
+    };
+    TOLD.iter().any(|told| within(told))
 }
 
 fn made(kind: &dyn Kind, id: &ResourceId, body: &Value, state: &dyn State) -> Option<Vec<Change>> {

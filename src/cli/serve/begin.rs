@@ -10,6 +10,7 @@ use nix::unistd::{Uid, geteuid};
 use super::control_socket::ControlSocket;
 #[cfg(unix)]
 use super::replace::{self, Predecessor};
+use super::replicas::Replicas;
 use crate::cli::log::LogWriter;
 use crate::config::{DnstapSettings, ServerSettings};
 use crate::control::Beginning;
@@ -26,6 +27,8 @@ pub(super) struct Begun {
     pub(super) metrics: Option<MetricsListener>,
     pub(super) management: Option<ManagementListener>,
     pub(super) store: Option<Store>,
+    /// Who else has the same state.
+    pub(super) replicas: Replicas,
     #[cfg(unix)]
     pub(super) control_socket: Option<ControlSocket>,
     #[cfg(unix)]
@@ -80,14 +83,18 @@ impl Begun {
             Some(path) => Some(control_socket(&mut inherited, path)?),
             None => None,
         };
-        let management = management.map(|(socket, settings, folder)| ManagementListener::on(socket, settings, folder));
-        let management = management.transpose()?;
-        let store = match &settings.state {
+        let mut store = match &settings.state {
             #[cfg(unix)]
             Some(folder) if predecessor.is_some() => Some(Predecessor::open_state(folder)?),
             Some(folder) => Some(Store::open(folder)?),
             None => None,
         };
+        let replicas = match (&settings.state, &mut store) {
+            (Some(folder), Some(store)) => Replicas::join(settings, folder, store)?,
+            _ => Replicas::default(),
+        };
+        let management = management.map(|(socket, settings, folder)| ManagementListener::on(socket, settings, folder));
+        let management = management.transpose()?;
         let beginning = Beginning {
             made: match &store {
                 Some(store) => made(&store.read().context("the state cannot be read")?)?,
@@ -105,6 +112,7 @@ impl Begun {
             metrics,
             management,
             store,
+            replicas,
             #[cfg(unix)]
             control_socket,
             #[cfg(unix)]

@@ -8,6 +8,7 @@ mod notify;
 mod reload;
 #[cfg(unix)]
 mod replace;
+mod replicas;
 mod signals;
 #[cfg(unix)]
 mod state_socket;
@@ -54,6 +55,7 @@ use control_socket::ControlSocket;
 use reload::{Refused, Reloads, reload};
 #[cfg(unix)]
 use replace::Handover;
+use replicas::Replicas;
 use signals::Signals;
 
 /// Where the page is, where nothing says otherwise: as [`MetricsSettings::DEFAULT`].
@@ -220,7 +222,7 @@ async fn serve(
     // Before the ready message: whoever reads it may send a signal at once.
     let signals = signals.with_stop().context("cannot listen for signals")?;
     let control = Arc::new(control);
-    let Begun { bound, metrics, management, store, .. } = begun;
+    let Begun { bound, metrics, management, store, replicas, .. } = begun;
     #[cfg(unix)]
     let (control_socket, predecessor) = (begun.control_socket, begun.predecessor);
     #[cfg(unix)]
@@ -228,7 +230,7 @@ async fn serve(
         // What is written before the other process has gone could not be kept if it stays.
         store.pause();
     }
-    let writer = store.map(|store| Writer::start(control.clone(), Arc::new(store))).transpose();
+    let writer = store.map(|store| Writer::start_with(control.clone(), Arc::new(store), replicas.shared())).transpose();
     let writer = writer.context("cannot start the thread that writes")?;
     let (settings, published) = (control.settings().clone(), control.published().clone());
     let server = Server::on(bound, settings, published, control.metrics().clone()).with_writer(writer.clone());
@@ -323,7 +325,8 @@ async fn serve(
     print_aside(message)?;
     tracing::info!(generation = loaded.generation.number(), listen = ?addresses, "serving");
     let health = control.metrics().clone();
-    let reloads = Arc::new(Reloads { control, writer, pages });
+    let following = replicas.follow(writer.as_ref(), &stop);
+    let reloads = Arc::new(Reloads { control, writer, pages, replicas });
     #[cfg(unix)]
     if let Some(socket) = control_socket {
         tokio::spawn(socket.serve(reloads.clone(), query_log, handover));
@@ -336,6 +339,7 @@ async fn serve(
         ended = &mut stopped => ended,
     };
     ended.unwrap_or_else(|error| resume_unwind(error.into_panic()));
+    Replicas::end(following).await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::replicas::Replicas;
 use super::{log_each, notify, warn};
 use crate::config::Problems;
 use crate::control::{ApplyError, Control, LoadError, Loaded, Lost, Orphan, Restored, Writer};
@@ -24,6 +25,8 @@ pub(super) struct Reloads {
     pub(super) writer: Option<Writer>,
     /// The page, where it is shown.
     pub(super) pages: Option<Arc<Pages>>,
+    /// Who else has the same state.
+    pub(super) replicas: Replicas,
 }
 
 impl Reloads {
@@ -117,6 +120,7 @@ pub(super) fn reload(reloads: &Reloads, force: bool) -> Result<Loaded, Refused> 
     notify::ready();
     match result {
         Ok(loaded) => {
+            reloads.replicas.files_changed();
             tell(reloads, &loaded, start, "reloaded");
             Ok(loaded)
         }

@@ -9,6 +9,8 @@
 //! world than record sets: it begins a group, and is alone in it. Where the world refuses a group, its halves are tried, so
 //! that only those are refused that have to be.
 
+mod kept;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::error::Error;
@@ -26,10 +28,10 @@ use crate::azure::{Change, ResourceId, ZoneKey};
 use crate::dns::{Name, RecordType, TypeName};
 use crate::observe::Condition;
 use crate::state::{
-    Digest, Document, Edit, Key, OpenError, Proposal, Reader, RestoreError, Revision, Shared, SharedError, Store,
-    StoreError, StoreId,
+    Document, Edit, Key, OpenError, Reader, RestoreError, Revision, Shared, SharedError, Store, StoreError, StoreId,
 };
 use crate::world::World;
+use kept::Kept;
 
 /// Most writes of a group.
 const MAX_GROUP: usize = 256;
@@ -54,13 +56,6 @@ pub struct Writer {
     pub(super) control: Arc<Control>,
     kept: Kept,
     waiting: mpsc::Sender<Box<dyn Job>>,
-}
-
-/// Where documents are kept: here, and where servers share them, there first.
-#[derive(Clone, Debug)]
-struct Kept {
-    store: Arc<Store>,
-    shared: Option<Arc<dyn Shared>>,
 }
 
 /// What a write comes to.
@@ -299,20 +294,6 @@ impl Writer {
     /// Where documents are.
     pub fn store(&self) -> &Arc<Store> {
         &self.kept.store
-    }
-}
-
-impl Kept {
-    fn commit(&self, expected: Revision, transactions: &[Vec<Edit>], files: Option<Digest>) -> Result<(), StoreError> {
-        let (Some(shared), Some(files)) = (&self.shared, files) else {
-            return self.store.commit(expected, transactions).map(|_| ());
-        };
-        let before = self.store.read()?;
-        let documents = Store::proposed(&before, transactions)?;
-        let head = Revision(expected.0 + transactions.len() as u64);
-        let mark = shared.commit(&Proposal { expected, head, documents: &documents, files, before: &before })?;
-        let kept = self.store.commit_shared(expected, transactions, mark);
-        kept.map(|_| ()).map_err(|error| SharedError::Unknown(format!("replicas have it, and here {error}")).into())
     }
 }
 
