@@ -254,13 +254,14 @@ pub(super) fn is_files(raw: &Raw, files: &Declaration) -> bool {
             let is_it = |set: &RecordSet| set.owner == owner && set.rtype == rtype;
             match key {
                 ZoneKey::Private(_) => of_zone(*zone).is_some_and(|zone| {
-                    zone.record_sets.iter().any(is_it) || rtype == RecordType::SOA && owner == apex
+                    zone.locked || zone.record_sets.iter().any(is_it) || rtype == RecordType::SOA && owner == apex
                 }),
                 ZoneKey::Public(_) => files.public_zones[0].record_sets.iter().any(is_it),
             }
         }
         Raw::Link { zone, network, .. } => of_zone(*zone).is_some_and(|zone| {
-            zone.virtual_network_links.iter().any(|link| *link.link.virtual_network == network_id(*network))
+            zone.locked
+                || zone.virtual_network_links.iter().any(|link| *link.link.virtual_network == network_id(*network))
         }),
         Raw::Zone { zone, .. } => of_zone(*zone).is_some(),
         Raw::Endpoint { number, .. } => {
