@@ -1,14 +1,11 @@
 //! Refusals in Azure's codes, words and shapes.
 
 use hyper::StatusCode;
-use hyper::header::{HeaderName, RETRY_AFTER};
+use hyper::header::HeaderName;
 use serde_json::{Value, json};
 
 use super::response::Response;
 use crate::azure::{ResourceGroup, ResourceId};
-
-/// When a client may ask again that was told to do so.
-const RETRY_SECONDS: &str = "5";
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +110,7 @@ impl ApiError {
 impl From<ApiError> for Response {
     fn from(error: ApiError) -> Self {
         let ApiError { status, code, message, shape } = error;
-        let answer = match shape {
+        match shape {
             Shape::FrontDoor => {
                 let body = json!({ "error": { "code": code, "message": message } });
                 Self::json(status, body).with(HeaderName::from_static("x-ms-failure-cause"), "gateway")
@@ -122,10 +119,6 @@ impl From<ApiError> for Response {
             Shape::Network => {
                 Self::json(status, json!({ "error": { "code": code, "message": message, "details": [] } }))
             }
-        };
-        match status {
-            StatusCode::SERVICE_UNAVAILABLE => answer.with(RETRY_AFTER, RETRY_SECONDS),
-            _ => answer,
         }
     }
 }
