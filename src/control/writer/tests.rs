@@ -65,11 +65,15 @@ impl Fixture {
         tokio::spawn(async move { writer.write(move |view| decide(view).map(|transaction| (transaction, ()))).await })
     }
 
-    /// Has writes wait until all are there, so that they make a group.
+    /// Has writes wait until all are there, in their order, so that they make a group.
     async fn gathered<T>(&self, writes: usize, write: impl Fn(usize) -> T) -> Vec<T> {
-        let all = (0..writes).map(write).collect();
-        while self.writer.waiting.capacity() > MAX_WAITING - writes {
-            tokio::task::yield_now().await;
+        let mut all = Vec::new();
+        for number in 0..writes {
+            all.push(write(number));
+            // A task begins when it likes.
+            while self.writer.waiting.capacity() > MAX_WAITING - all.len() {
+                tokio::task::yield_now().await;
+            }
         }
         all
     }
