@@ -8,8 +8,8 @@ use toml::Spanned;
 use super::Declarer;
 use crate::azure::Subscription;
 use crate::codes::Code;
-use crate::config::mirror::{self, Text};
-use crate::config::{BearerToken, Files, ManagementClient, ManagementMode, ManagementSettings, files};
+use crate::config::mirror;
+use crate::config::{ManagementClient, ManagementMode, ManagementSettings};
 
 /// Where the API listens unless the configuration says otherwise.
 const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);
@@ -17,9 +17,6 @@ const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 844
 pub(in crate::config) const DEFAULT_STATE: &str = "vnetdns-state";
 /// How long an operation takes unless the configuration says otherwise.
 const DEFAULT_OPERATION: Duration = Duration::from_secs(1);
-/// The fewest characters of a secret: nobody tries out 16.
-const LEAST_SECRET: usize = 16;
-
 impl Declarer<'_> {
     pub(in crate::config) fn management(&mut self, management: &mirror::Management) -> Option<ManagementSettings> {
         let listen = match &management.listen {
@@ -107,35 +104,10 @@ impl Declarer<'_> {
         let groups = client.resource_groups.iter().flat_map(Spanned::get_ref);
         Some(ManagementClient {
             id: client.id.get_ref().clone(),
-            secret: self.client_secret(&client.secret_file)?,
+            secret: self.token(&client.secret_file, ["the client's secret", "no secret of a client"])?,
             may_write: matches!(client.access, mirror::Access::Write),
             subscriptions,
             resource_groups: groups.map(|group| group.get_ref().clone()).collect(),
         })
-    }
-
-    fn client_secret(&mut self, file: &Text) -> Option<BearerToken> {
-        let path = Files::relative(self.path, file.get_ref());
-        let text = match self.secret(&path) {
-            Ok(text) => text,
-            Err(error) => {
-                let mend = "the path is relative to the folder of this file";
-                self.problem(
-                    Code::UnreadableFile,
-                    file,
-                    format!("cannot read the client's secret: {error}"),
-                    files::mend(&error, mend),
-                );
-                return None;
-            }
-        };
-        let secret = text.trim();
-        if secret.len() < LEAST_SECRET || secret.contains(char::is_whitespace) {
-            let mend =
-                format!("write one line of at least {LEAST_SECRET} characters, as openssl rand -hex 32 prints it");
-            self.problem(Code::BadSecret, file, "the file holds no secret of a client", mend);
-            return None;
-        }
-        Some(BearerToken::new(secret))
     }
 }

@@ -4,18 +4,16 @@ use std::net::SocketAddr;
 
 use super::Declarer;
 use crate::codes::Code;
-use crate::config::mirror::{self, Text};
-use crate::config::{BearerToken, Files, MetricsSettings, files};
-
-/// The fewest characters of a token: nobody tries out 16.
-const LEAST_TOKEN: usize = 16;
+use crate::config::MetricsSettings;
+use crate::config::mirror;
 
 impl Declarer<'_> {
     pub(in crate::config) fn metrics(&mut self, metrics: &mirror::Metrics) -> Option<MetricsSettings> {
         let max_networks = metrics.max_networks.as_ref();
         let max_networks =
             max_networks.map_or(MetricsSettings::DEFAULT_NETWORKS, |most| self.bounded(most, 1, 10_000) as usize);
-        let bearer_token = metrics.bearer_token_file.as_ref().map(|file| self.bearer_token(file));
+        let bearer_token =
+            metrics.bearer_token_file.as_ref().map(|file| self.token(file, ["the bearer token", "no bearer token"]));
         let hosts = metrics.hosts.iter().map(|host| host.get_ref().clone()).collect();
         let listen = match &metrics.listen {
             None => MetricsSettings::DEFAULT,
@@ -53,30 +51,5 @@ impl Declarer<'_> {
         }
         let (bearer_token, page) = (bearer_token.flatten(), page.is_some());
         Some(MetricsSettings { listen, max_networks, hosts, bearer_token, page })
-    }
-
-    fn bearer_token(&mut self, file: &Text) -> Option<BearerToken> {
-        let path = Files::relative(self.path, file.get_ref());
-        let text = match self.secret(&path) {
-            Ok(text) => text,
-            Err(error) => {
-                let mend = "the path is relative to the folder of this file";
-                self.problem(
-                    Code::UnreadableFile,
-                    file,
-                    format!("cannot read the bearer token: {error}"),
-                    files::mend(&error, mend),
-                );
-                return None;
-            }
-        };
-        let token = text.trim();
-        if token.len() < LEAST_TOKEN || token.contains(char::is_whitespace) {
-            let mend =
-                format!("write one line of at least {LEAST_TOKEN} characters, as openssl rand -hex 32 prints it");
-            self.problem(Code::BadSecret, file, "the file holds no bearer token", mend);
-            return None;
-        }
-        Some(BearerToken::new(token))
     }
 }

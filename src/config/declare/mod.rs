@@ -10,6 +10,7 @@ mod name_servers;
 mod record_sets;
 mod references;
 mod server;
+mod token;
 
 use std::collections::BTreeMap;
 use std::io;

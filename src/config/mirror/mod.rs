@@ -1,17 +1,19 @@
 //! The configuration file as serde sees it. Values keep their place; nothing is checked but shape.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
 use crate::azure::{ListRule, Member};
 
+mod server;
 mod unknown;
 
+pub(super) use server::{
+    Access, Check, Dnstap, Listen, ListenMore, Management, ManagementClient, ManagementMode, Metrics, NameServer,
+    Persona, ResponseRateLimit, Server, Strangers, Transport,
+};
 pub(super) use unknown::{IpConfigurations, PublicIpAddresses, Record, Records};
 
 /// Text with its place.
@@ -39,194 +41,6 @@ pub(super) enum PublicCnameFrom {
     #[default]
     Pending,
     Approved,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Server {
-    pub(super) listen: Option<Spanned<Vec<Spanned<Listen>>>>,
-    pub(super) chaos: Option<bool>,
-    pub(super) id: Option<Text>,
-    pub(super) udp_workers: Option<Spanned<u32>>,
-    pub(super) tcp_connections: Option<Spanned<u32>>,
-    pub(super) tcp_connections_per_client: Option<Spanned<u32>>,
-    pub(super) tcp_idle_seconds: Option<Spanned<u32>>,
-    pub(super) dns_cookies: Option<bool>,
-    pub(super) cookie_secret_file: Option<Text>,
-    pub(super) designated_resolvers: Option<Spanned<bool>>,
-    pub(super) control_socket: Option<Text>,
-    pub(super) user: Option<Text>,
-    pub(super) keep_bind_capability: Option<Spanned<bool>>,
-    pub(super) sandbox: Option<bool>,
-    pub(super) state: Option<Text>,
-    #[serde(default)]
-    pub(super) strangers: Strangers,
-    pub(super) name_servers: Option<Spanned<Vec<NameServer>>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Check {
-    #[serde(default)]
-    pub(super) allow: Vec<Text>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Metrics {
-    pub(super) listen: Option<Text>,
-    pub(super) max_networks: Option<Spanned<u32>>,
-    #[serde(default)]
-    pub(super) hosts: Vec<Text>,
-    pub(super) bearer_token_file: Option<Text>,
-    pub(super) page: Option<Spanned<bool>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Management {
-    pub(super) listen: Option<Text>,
-    #[serde(default)]
-    pub(super) mode: ManagementMode,
-    pub(super) operation_seconds: Option<Spanned<u32>>,
-    #[serde(default)]
-    pub(super) hosts: Vec<Text>,
-    #[serde(default)]
-    pub(super) client: Vec<Spanned<ManagementClient>>,
-    pub(super) etcd: Option<Spanned<Vec<Text>>>,
-    pub(super) etcd_prefix: Option<Text>,
-    pub(super) etcd_ca: Option<Text>,
-    pub(super) etcd_certificate: Option<Text>,
-    pub(super) etcd_key: Option<Text>,
-    pub(super) etcd_user: Option<Text>,
-    pub(super) etcd_password_file: Option<Text>,
-    pub(super) etcd_keys: Option<Spanned<bool>>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum ManagementMode {
-    #[default]
-    Azure,
-    Fast,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ManagementClient {
-    pub(super) id: Text,
-    pub(super) secret_file: Text,
-    pub(super) access: Access,
-    #[serde(default)]
-    pub(super) subscriptions: Vec<Text>,
-    pub(super) resource_groups: Option<Spanned<Vec<Text>>>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Access {
-    Read,
-    Write,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Dnstap {
-    pub(super) socket: Option<Text>,
-    pub(super) file: Option<Text>,
-    pub(super) max_file_mib: Option<Spanned<u32>>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Strangers {
-    #[default]
-    Public,
-    Refused,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table, { name = \"NAME\", addresses = [\"ADDRESS\"] }")]
-pub(super) struct NameServer {
-    pub(super) name: Text,
-    #[serde(default)]
-    pub(super) addresses: Vec<Text>,
-}
-
-/// An address, or a table where there is more to say of it.
-#[derive(Debug, Default)]
-pub(super) struct Listen {
-    pub(super) address: String,
-    pub(super) more: ListenMore,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListenMore {
-    address: String,
-    pub(super) transport: Option<Spanned<Transport>>,
-    pub(super) certificate: Option<Text>,
-    pub(super) key: Option<Text>,
-    pub(super) path: Option<Text>,
-    pub(super) virtual_network: Option<Text>,
-    pub(super) interface: Option<Text>,
-    pub(super) allow_from: Option<Spanned<Vec<Text>>>,
-    pub(super) require_proxy_protocol: Option<Spanned<bool>>,
-    #[serde(default)]
-    pub(super) persona: Persona,
-    pub(super) ttl_cap: Option<Spanned<i64>>,
-    pub(super) queries_per_second: Option<Spanned<u32>>,
-    pub(super) pending_queries: Option<Spanned<u32>>,
-    pub(super) response_rate_limit: Option<ResponseRateLimit>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Transport {
-    Tls,
-    Https,
-    Http3,
-    Quic,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table, { responses_per_second = 50 }")]
-pub(super) struct ResponseRateLimit {
-    pub(super) responses_per_second: Spanned<u32>,
-    pub(super) slip: Option<Spanned<u32>>,
-    pub(super) ipv4_prefix_length: Option<Spanned<u32>>,
-    pub(super) ipv6_prefix_length: Option<Spanned<u32>>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Persona {
-    #[default]
-    Authoritative,
-    AzureResolver,
-}
-
-impl<'de> Deserialize<'de> for Listen {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrTable;
-        impl<'de> Visitor<'de> for TextOrTable {
-            type Value = Listen;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an address in quotes, or a table { address = \"ADDRESS\" }")
-            }
-
-            fn visit_str<E: de::Error>(self, address: &str) -> Result<Listen, E> {
-                Ok(Listen { address: address.to_owned(), more: ListenMore::default() })
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Listen, A::Error> {
-                let more = ListenMore::deserialize(MapAccessDeserializer::new(table))?;
-                Ok(Listen { address: more.address.clone(), more })
-            }
-        }
-        deserializer.deserialize_any(TextOrTable)
-    }
 }
 
 #[derive(Debug, Deserialize)]
