@@ -9,6 +9,7 @@
 //! world than record sets: it begins a group, and is alone in it. Where the world refuses a group, its halves are tried, so
 //! that only those are refused that have to be.
 
+mod group;
 mod kept;
 
 use std::cell::{Cell, RefCell};
@@ -31,6 +32,7 @@ use crate::state::{
     Document, Edit, Key, OpenError, Reader, RestoreError, Revision, Shared, SharedError, Store, StoreError, StoreId,
 };
 use crate::world::World;
+use group::{Pending, zone_key};
 use kept::Kept;
 
 /// Most writes of a group.
@@ -39,8 +41,6 @@ const MAX_GROUP: usize = 256;
 const MAX_WAITING: usize = 1024;
 /// Least time from one group to the next one: so many publications a second are the most.
 const DISTANCE: Duration = Duration::from_millis(2);
-/// Most documents, and octets of them, that a group writes to a store that is shared: etcd takes 128 operations and 1.5 MiB.
-const SHARED_GROUP: (usize, usize) = (100, 1 << 20);
 /// How long a group waits for what another server has committed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -369,90 +369,6 @@ where
         };
         // Whoever asked may be gone; what was written stays.
         let _ = self.answer.send(answer);
-    }
-}
-
-/// What the writes of a group change.
-#[derive(Default)]
-struct Pending {
-    keys: HashSet<Key>,
-    owners: HashSet<Owner>,
-    /// Octets of its documents.
-    octets: usize,
-    /// Whether one of them changes more than record sets.
-    is_closed: bool,
-}
-
-impl Pending {
-    fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.owners.is_empty() && !self.is_closed
-    }
-
-    /// Whether a write that has looked at this, and comes to that, has to wait.
-    fn hinders(&self, read: &Read, transaction: Option<&Transaction>) -> bool {
-        if self.is_empty() {
-            return false;
-        }
-        let within = |prefix: &Key| self.keys.iter().any(|key| key.as_str().starts_with(prefix.as_str()));
-        // The few that it has read are looked for among the many that are written.
-        let looked = read.keys.iter().any(|key| self.keys.contains(key))
-            || read.prefixes.iter().any(within)
-            || read.owners.iter().any(|owner| self.owners.contains(owner));
-        let changes = transaction.is_some_and(|transaction| {
-            !is_of_record_sets(transaction)
-                || keys(transaction).any(|key| self.keys.contains(&key))
-                || owners(transaction).any(|owner| self.owners.contains(&owner))
-        });
-        self.is_closed || looked || changes
-    }
-
-    /// Whether a write makes more of the group than one commit to a shared store takes.
-    fn is_full(&self, transaction: &Transaction) -> bool {
-        let (documents, octets) = SHARED_GROUP;
-        !self.is_empty()
-            && (self.keys.len() + transaction.edits.len() > documents || self.octets + size(transaction) > octets)
-    }
-
-    fn add(&mut self, transaction: &Transaction) {
-        self.octets += size(transaction);
-        self.keys.extend(keys(transaction));
-        self.owners.extend(owners(transaction));
-        self.is_closed |= !is_of_record_sets(transaction);
-    }
-}
-
-fn keys(transaction: &Transaction) -> impl Iterator<Item = Key> {
-    transaction.edits.iter().map(|edit| match edit {
-        Edit::Put { id, .. } => Key::new(id),
-        Edit::Delete(key) => key.clone(),
-    })
-}
-
-fn size(transaction: &Transaction) -> usize {
-    let octets = transaction.edits.iter().map(|edit| match edit {
-        Edit::Put { id, body } => id.len() + body.len(),
-        Edit::Delete(key) => key.as_str().len(),
-    });
-    octets.sum()
-}
-
-fn owners(transaction: &Transaction) -> impl Iterator<Item = Owner> {
-    transaction.changes.iter().filter_map(|change| match change {
-        Change::PutRecordSet { zone, record_set } => Some((zone_key(zone), record_set.owner.clone())),
-        Change::DeleteRecordSet { zone, owner, .. } => Some((zone_key(zone), owner.clone())),
-        _ => None,
-    })
-}
-
-fn is_of_record_sets(transaction: &Transaction) -> bool {
-    let is_it = |change: &Change| matches!(change, Change::PutRecordSet { .. } | Change::DeleteRecordSet { .. });
-    transaction.changes.iter().all(is_it)
-}
-
-fn zone_key(zone: &ZoneKey) -> String {
-    match zone {
-        ZoneKey::Private(id) => id.to_string().to_ascii_lowercase(),
-        ZoneKey::Public(apex) => apex.to_string().to_ascii_lowercase(),
     }
 }
 
