@@ -34,6 +34,7 @@ pub use authority::{AuthorityError, make_keys};
 pub use decisions::{Decision, Decisions};
 pub use follow::followed;
 pub use http::{ManagementApi, ManagementBindError, ManagementListener};
+pub(crate) use kinds::record_set::record_value;
 pub(crate) use request::Query;
 pub use restore::made;
 

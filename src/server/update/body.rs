@@ -4,7 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Map, Value, json};
 
-use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
+use crate::dns::{Name, RecordType, Ttl, rdata};
+use crate::management::record_value;
 
 /// The member that has the records of a type, and the members of each of them.
 fn members(rtype: RecordType) -> Option<(&'static str, &'static [&'static str])> {
@@ -50,23 +51,10 @@ fn read(rtype: RecordType, body: &[u8]) -> Option<(Ttl, Vec<Box<[u8]>>)> {
     Some((ttl, rdatas.collect::<Option<_>>()?))
 }
 
+/// A record as Azure's REST API has it; `None` where JSON has no words for it.
 fn record(rtype: RecordType, octets: &[u8]) -> Option<Value> {
-    let number = |at: usize| Some(u16::from_be_bytes(*octets.get(at..)?.first_chunk()?));
-    let name = |at: usize| Some(printed(NameRef::parse(octets.get(at..)?)?));
-    Some(match rtype {
-        RecordType::A => json!({ "ipv4Address": Ipv4Addr::from(*octets.first_chunk()?).to_string() }),
-        RecordType::AAAA => json!({ "ipv6Address": Ipv6Addr::from(*octets.first_chunk()?).to_string() }),
-        RecordType::CNAME => json!({ "cname": name(0)? }),
-        RecordType::PTR => json!({ "ptrdname": name(0)? }),
-        RecordType::MX => json!({ "preference": number(0)?, "exchange": name(2)? }),
-        RecordType::SRV => {
-            json!({ "priority": number(0)?, "weight": number(2)?, "port": number(4)?, "target": name(6)? })
-        }
-        _ => {
-            let strings = rdata::strings(octets).map(|text| std::str::from_utf8(text).ok());
-            json!({ "value": strings.collect::<Option<Vec<_>>>()? })
-        }
-    })
+    let is_text = |string: &[u8]| std::str::from_utf8(string).is_ok();
+    (rtype != RecordType::TXT || rdata::strings(octets).all(is_text)).then(|| record_value(rtype, octets))?
 }
 
 fn octets(rtype: RecordType, fields: &[&str], record: &Value) -> Option<Vec<u8>> {
@@ -91,12 +79,6 @@ fn octets(rtype: RecordType, fields: &[&str], record: &Value) -> Option<Vec<u8>>
         }
     }
     Some(octets)
-}
-
-/// A name as clients of Azure write it: without the dot at its end.
-fn printed(name: NameRef<'_>) -> String {
-    let text = name.to_string();
-    text.strip_suffix('.').filter(|text| !text.is_empty()).unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]

@@ -165,7 +165,7 @@ fn number(record: &Value, field: &str) -> Result<u16, ApiError> {
 
 /// The member that shows records that no client wrote.
 pub(super) fn shown(rtype: RecordType, rdatas: &[&[u8]]) -> (&'static str, Value) {
-    let records = rdatas.iter().filter_map(|octets| shown_one(rtype, octets));
+    let records = rdatas.iter().filter_map(|octets| record_value(rtype, octets));
     let value = match rtype {
         RecordType::CNAME | RecordType::SOA => records.into_iter().next().unwrap_or(Value::Null),
         _ => records.collect(),
@@ -173,7 +173,8 @@ pub(super) fn shown(rtype: RecordType, rdatas: &[&[u8]]) -> (&'static str, Value
     (member(rtype), value)
 }
 
-fn shown_one(rtype: RecordType, octets: &[u8]) -> Option<Value> {
+/// A record as Azure's REST API has it; `None` where the octets are no record of the type.
+pub(crate) fn record_value(rtype: RecordType, octets: &[u8]) -> Option<Value> {
     let number = |at: usize| Some(u16::from_be_bytes(*octets.get(at..)?.first_chunk()?));
     let name = |at: usize| Some(printed(NameRef::parse(octets.get(at..)?)?));
     Some(match rtype {

@@ -16,6 +16,8 @@ use crate::management::error::ApiError;
 use crate::management::provider::Provider;
 use crate::management::state::{Edit, State, Unavailable, Written};
 
+pub(crate) use data::record_value;
+
 /// Record sets of one type.
 pub(in crate::management) struct RecordSets(RecordType);
 
