@@ -146,7 +146,7 @@ impl Server {
 
     /// Writes another configuration, for a reload.
     pub(crate) fn configure(&self, config: &str) {
-        std::fs::write(self.folder().join("test.toml"), config).unwrap();
+        self.write("test.toml", config);
     }
 
     /// Where its configuration is.
@@ -154,9 +154,14 @@ impl Server {
         self.folder.as_ref().unwrap().path()
     }
 
-    /// Writes a file beside its configuration.
+    /// Writes a file beside its configuration, as editors do: a reload meanwhile reads the old text or the new one.
     pub(crate) fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.folder().join(name), text).unwrap();
+        let (path, beside) = (self.folder().join(name), self.folder().join(format!("{name}.new")));
+        std::fs::write(&beside, text).unwrap();
+        if let Ok(old) = std::fs::metadata(&path) {
+            std::fs::set_permissions(&beside, old.permissions()).unwrap();
+        }
+        std::fs::rename(&beside, &path).unwrap();
     }
 
     /// What it has logged so far.
