@@ -8,8 +8,8 @@ mod quic;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Instant, SystemTime};
 
-use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::RecordType;
+use hickory_proto::op::{Edns, Message, ResponseCode};
+use hickory_proto::rr::{DNSClass, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 use vnetdns::tls::{Authority, Issued, Usage};
@@ -121,6 +121,42 @@ fn every_transport_answers_by_the_network_that_asks() {
                     let expected = expected.map_or_else(|| vec!["Refused".to_owned()], host);
                     assert_eq!(show(&message), expected, "{way:?} from {from}");
                     assert_eq!(show(&server.ask(from, HOST, RecordType::A)), expected);
+                }
+            }
+        }
+    });
+}
+
+/// A listed client is told why over every transport that hides it, and no other client is.
+#[test]
+fn whoever_is_listed_is_told_why_over_every_transport() {
+    let lab = Lab::new();
+    let server = lab.serve("", "[explanations]\nvirtual_networks = [\"one\"]\n");
+    let mut told = query(&format!("{HOST}.explain.vnetdns"), RecordType::TXT);
+    told.queries[0].set_query_class(DNSClass::CH);
+    let mut asked = query(HOST, RecordType::A);
+    // The option is for those who send EDNS; DoQ demands the ID 0 (RFC 9250 §4.2.1).
+    asked.edns = Some(Edns::new());
+    (asked.metadata.id, told.metadata.id) = (0, 0);
+    Runtime::new().unwrap().block_on(async {
+        for way in WAYS {
+            for (from, is_listed) in [("127.1.0.4", true), ("127.2.0.4", false), ("127.3.0.4", false)] {
+                let mut connection = open(&server, way, from, &lab.trust()).await;
+                let beside = connection.exchange(&asked.to_vec().unwrap()).await.unwrap().unwrap();
+                let beside = String::from_utf8_lossy(&beside);
+                assert_eq!(
+                    beside.contains("one, known by source_address: private zone corp.test."),
+                    is_listed,
+                    "{way:?} from {from}: {beside:?}"
+                );
+                let story = connection.exchange(&told.to_vec().unwrap()).await.unwrap().unwrap();
+                let story = Message::from_vec(&story).unwrap();
+                if is_listed {
+                    // In full, where UDP has a truncated response for a client without a cookie.
+                    assert!(!story.metadata.truncation && !story.answers.is_empty(), "{way:?}: {story}");
+                    assert!(story.to_string().contains("corp.test"), "{way:?}: {story}");
+                } else {
+                    assert_eq!(show(&story), ["Refused"], "{way:?} from {from}");
                 }
             }
         }
