@@ -65,6 +65,7 @@ enum Command {
     /// secrets. No query is lost; where the new process cannot start, the old one serves on. It logs where this command does
     Replace,
     /// Log queries that fit all of what is given
+    #[command(visible_alias = "log")]
     Queries {
         /// Log no more queries
         #[arg(long, exclusive = true)]
