@@ -1,7 +1,7 @@
-//! DNS cookies (RFC 7873), with server cookies as all servers make them (RFC 9018).
+//! DNS cookies (RFC 7873), with the interoperable server cookies of RFC 9018.
 //!
-//! A cookie shows that its sender gets what is sent to its address. A server keeps nothing for that: it signs the
-//! address, and knows its signature again.
+//! A valid cookie shows that its sender receives what is sent to its address. The server keeps no state for it: a server cookie
+//! is a signature over the client's address, which the server verifies when it comes back.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,17 +13,17 @@ use zeroize::Zeroizing;
 
 /// Octets of a client cookie.
 const CLIENT_LEN: usize = 8;
-/// Octets of a server cookie of RFC 9018.
+/// Octets of an interoperable server cookie (RFC 9018 §4).
 const SERVER_LEN: usize = 16;
-/// Its version (RFC 9018 §4.1).
+/// The only version of server cookies (RFC 9018 §4.1).
 const VERSION: u8 = 1;
-/// How long a server cookie holds, in seconds after and before the time in it (RFC 9018 §4.3).
+/// How far the time in a valid server cookie may lie in the past and in the future, in seconds (RFC 9018 §4.3).
 const LIFETIME: i32 = 3600;
 const TOO_EARLY: i32 = 300;
-/// From what age on a client gets a new one, in seconds (RFC 9018 §4.3).
+/// Age from which on a client is sent a new server cookie, in seconds (RFC 9018 §4.3).
 const RENEWAL: i32 = 1800;
 
-/// What a COOKIE option holds (RFC 7873 §4).
+/// The data of a COOKIE option (RFC 7873 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cookie {
     client: [u8; CLIENT_LEN],
@@ -31,17 +31,17 @@ pub struct Cookie {
     state: CookieState,
 }
 
-/// What the cookie of a request shows.
+/// What the cookie of a request shows about its sender.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CookieState {
-    /// There is none, or nothing is made of it.
+    /// There is no cookie, or it is not interpreted.
     #[default]
     Absent,
     /// The client has no server cookie yet.
     ClientOnly,
-    /// The server cookie is not, or no longer, one for this client.
+    /// The server cookie is malformed, expired or signed for another address.
     Invalid,
-    /// The client gets what is sent to its address.
+    /// The server cookie is valid: the client receives what is sent to its address.
     Valid,
 }
 
@@ -50,15 +50,15 @@ impl CookieState {
     pub const ALL: [Self; 4] = [Self::Absent, Self::ClientOnly, Self::Invalid, Self::Valid];
 }
 
-/// What server cookies are signed with. The servers behind one address share it.
-/// They are in memory once, and are wiped with the last clone.
+/// The secrets that server cookies are signed with. Servers behind one address share them.
+/// Clones share one copy in memory, which is wiped with the last of them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CookieSecrets(Arc<Secrets>);
 
 #[derive(PartialEq, Eq)]
 struct Secrets {
     signing: Zeroizing<[u8; 16]>,
-    /// Another one whose cookies hold, while all servers change to a new one (RFC 9018 §5).
+    /// A second secret whose cookies are accepted while all servers change to a new one (RFC 9018 §5).
     other: Option<Zeroizing<[u8; 16]>>,
 }
 
@@ -69,19 +69,19 @@ impl Cookie {
         let (client, server) = data.split_first_chunk()?;
         let (server, state) = match server.len() {
             0 => (None, CookieState::ClientOnly),
-            // Of another length, it is none of RFC 9018. Neither are zeros: they have no version.
+            // A server cookie of another length is not of RFC 9018. Zeros stand for it: they have no valid version.
             8..=32 => (Some(server.try_into().unwrap_or_default()), CookieState::Invalid),
             _ => return None,
         };
         Some(Self { client: *client, server, state })
     }
 
-    /// What the cookie shows of its sender; before [`CookieSecrets::answer`] never that it is valid.
+    /// What the cookie shows about its sender; never `Valid` before [`CookieSecrets::answer`] has verified it.
     pub const fn state(&self) -> CookieState {
         self.state
     }
 
-    /// The client cookie alone, of which nothing is made.
+    /// The client cookie alone, without a server cookie and not interpreted.
     #[must_use]
     pub const fn echoed(self) -> Self {
         Self { server: None, state: CookieState::Absent, ..self }
@@ -92,7 +92,7 @@ impl Cookie {
         if self.server.is_some() { Self::MAX_LEN } else { CLIENT_LEN }
     }
 
-    /// Most octets of a response's option.
+    /// Maximum octets of a response's option.
     pub const MAX_LEN: usize = CLIENT_LEN + SERVER_LEN;
 
     /// Appends the option's data.
@@ -110,16 +110,16 @@ impl CookieSecrets {
         Self(Arc::new(Secrets { signing: signing.into(), other: other.map(Zeroizing::new) }))
     }
 
-    /// What signs, for a server that takes the place of this one.
+    /// The signing secret, for the process that replaces this one.
     pub fn signing(&self) -> Zeroizing<[u8; 16]> {
         self.0.signing.clone()
     }
 
-    /// The cookie of the response to a request with this one: the server cookie that came while it is good for long
-    /// enough, else a new one. `now` is in seconds since 1970 in UTC.
+    /// The cookie of the response to a request with `cookie`: the server cookie as received if it is valid and recent, else a new
+    /// one. `now` is in seconds since 1970 in UTC.
     #[must_use]
     pub fn answer(&self, cookie: Cookie, client: IpAddr, now: u64) -> Cookie {
-        // Serial numbers (RFC 1982), which wrap.
+        // The time in a cookie is a serial number (RFC 1982), which wraps.
         let now = now as u32;
         let client = client.to_canonical();
         let client_cookie = ClientCookie::from(cookie.client);

@@ -1,28 +1,28 @@
-//! Why a question has no answer, in more words than an RCODE has (RFC 8914).
+//! Extended DNS errors (RFC 8914): why a question has no answer.
 
-/// The reason that an Extended DNS Error option gives. Its text names no server and no address: the client may not know
-/// whom its network's questions go to.
+/// The reason in an Extended DNS Error option. Its text names no server and no address, since the client may not be allowed to
+/// know which servers its network asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExtendedError {
     /// None of the servers that a name is forwarded to responded in time.
     NoResponse,
-    /// The question was given up for others: too many wait for other servers.
+    /// The question was dropped for others: too many wait for other servers.
     GaveWay,
     /// None of the servers that a name is forwarded to could be asked.
     Network,
-    /// A server that a name is forwarded to responded with a failure, or with what is no answer.
+    /// A server that a name is forwarded to responded with an error, or with a response that is no answer.
     NoAnswer,
-    /// Forwarding rules lead round in a circle.
+    /// Forwarding rules form a loop.
     ForwardingLoop,
     /// The request is signed, and responses over this transport cannot be.
     NoSignatures,
-    /// The zone knows the declared names alone, and this is none of them.
+    /// The zone has only the declared names, and this is none of them.
     NotKnownHere,
-    /// The name has an address that was declared as not known.
+    /// The name has an address that is declared as unknown.
     AddressNotKnown,
-    /// The name has records that were declared as not known.
+    /// The name has records that are declared as unknown.
     RecordsNotKnown,
-    /// The name is asked of a server whose address was declared as not known.
+    /// The name is forwarded to a server whose address is declared as unknown.
     ServerNotKnown,
 }
 
@@ -30,18 +30,18 @@ impl ExtendedError {
     /// The INFO-CODE, as registered with IANA.
     pub const fn info_code(self) -> u16 {
         match self {
-            // Other: no code speaks of data that the operator has yet to learn.
+            // Other: no code exists for data that the operator does not know yet.
             Self::AddressNotKnown | Self::RecordsNotKnown | Self::ServerNotKnown => 0,
             Self::GaveWay | Self::ForwardingLoop => 0,
             Self::NoSignatures => 21,
-            // Not Authoritative: for REFUSED where the server is no authority for the name (RFC 8914 §4.21).
+            // Not Authoritative: for REFUSED by a server that has no authority for the name (RFC 8914 §4.21).
             Self::NotKnownHere => 20,
             Self::NoResponse => 22,
             Self::Network | Self::NoAnswer => 23,
         }
     }
 
-    /// The EXTRA-TEXT, for people.
+    /// The EXTRA-TEXT, for human readers.
     pub const fn extra_text(self) -> &'static str {
         match self {
             Self::NoResponse => "no server responded in time",

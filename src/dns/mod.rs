@@ -1,4 +1,4 @@
-//! The protocol's vocabulary: values only, no sockets, no clock.
+//! The vocabulary of the protocol: values only, no sockets, no clock.
 //!
 //! Record types, RCODEs and opcodes are hickory-proto's; names are ours, because the engine works on wire bytes.
 
@@ -11,7 +11,7 @@ mod rrset;
 mod tsig;
 mod wipe;
 
-/// Most CNAME records in one answer. The target of the last is not looked up: the chain ends there, as one that loops does.
+/// Maximum CNAME records in one answer. The target of the last one is not looked up; a chain that loops ends the same way.
 pub const MAX_ALIASES: usize = 16;
 
 pub use cookie::{Cookie, CookieSecrets, CookieState};

@@ -24,22 +24,22 @@ pub struct Name(Arc<[u8]>);
 #[derive(Clone, Copy)]
 pub struct NameRef<'a>(&'a [u8]);
 
-/// A lower-case copy of a name on the stack: the form that every index is asked with.
+/// A lower-case copy of a name on the stack: the form in which every index is searched.
 #[derive(Clone, Copy)]
 pub struct Folded {
     octets: [u8; FOLDED],
     len: u8,
 }
 
-/// Room for the longest name, in whole chunks.
+/// Capacity for the longest name, in whole chunks.
 const FOLDED: usize = MAX_NAME.next_multiple_of(FOLD_CHUNK);
-/// Octets that are turned into lower case together: the compiler does it with few instructions.
+/// Octets that are turned into lower case at once: the compiler vectorizes a loop of this fixed length.
 const FOLD_CHUNK: usize = 32;
 
 /// Why a text is not a domain name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing between two dots, or an empty text.
+    /// There is nothing between two dots, or the text is empty.
     #[error("a label is empty")]
     EmptyLabel,
     /// A label is longer than 63 octets.
@@ -51,10 +51,10 @@ pub enum NameError {
     /// A backslash is not followed by a character or by three digits up to 255.
     #[error("a backslash is not followed by a character or three digits up to 255")]
     BadEscape,
-    /// A space, a control character or a letter outside ASCII stands unescaped.
+    /// A space, a control character or a character outside ASCII is not escaped.
     #[error("the character {0:?} does not belong in a domain name")]
     BadCharacter(char),
-    /// The text is `@`, which stands for an origin, where there is none.
+    /// The text is `@`, which stands for the origin of a zone file, and there is no origin.
     #[error("it stands for the origin of a zone file, and there is none here")]
     NoOrigin,
 }
@@ -65,9 +65,9 @@ impl Name {
         Self(Arc::new([0]))
     }
 
-    /// Takes bytes that are known to be one whole name in wire format.
+    /// An owned name from octets that must be exactly one name in wire format.
     ///
-    /// Returns `None` where they are not.
+    /// Returns `None` if they are not.
     pub fn from_wire(octets: &[u8]) -> Option<Self> {
         match NameRef::parse(octets) {
             Some(name) if name.0.len() == octets.len() => Some(Self(octets.into())),
@@ -77,7 +77,7 @@ impl Name {
 
     /// Reads text as a name below `parent`, where `@` stands for `parent` itself (RFC 1035 §5.1).
     ///
-    /// A text that ends in a dot is taken as it is.
+    /// A text that ends in a dot is absolute: `parent` is not appended.
     ///
     /// # Errors
     /// See [`NameError`].
@@ -92,7 +92,7 @@ impl Name {
         NameRef(&wire).join(parent).ok_or(NameError::LongName)
     }
 
-    /// Labels in wire format, without a root label, in front of a name; `None` if that is too long.
+    /// Puts labels in wire format, without a root label, in front of a name; `None` if the result is too long.
     fn concat(labels: &[u8], parent: NameRef<'_>) -> Option<Self> {
         let mut octets = [0; MAX_NAME];
         let octets = octets.get_mut(..labels.len() + parent.0.len())?;
@@ -113,14 +113,14 @@ impl Name {
 }
 
 impl<'a> NameRef<'a> {
-    /// Takes wire format that the program itself wrote out; must be one whole name.
+    /// Takes wire format that is a literal of the program; must be one whole name.
     pub(crate) const fn constant(wire: &'a [u8]) -> Self {
         Self(wire)
     }
 
-    /// Reads an uncompressed name at the start of `octets`; what follows it is left alone.
+    /// Parses an uncompressed name at the start of `octets`; the octets behind it are ignored.
     ///
-    /// Returns `None` on a compression pointer, an unknown label type, a name that is too long or cut off.
+    /// Returns `None` for a compression pointer, an unknown label type, a name that is too long or one that is cut off.
     pub fn parse(octets: &'a [u8]) -> Option<Self> {
         let octets = &octets[..octets.len().min(MAX_NAME)];
         let mut at = 0;
@@ -189,7 +189,7 @@ impl<'a> NameRef<'a> {
         Name::concat(labels, parent)
     }
 
-    /// Replaces the suffix `from` by `to`, as DNAME asks (RFC 6672 §2.2); `None` if the result is too long.
+    /// Replaces the suffix `from` by `to`, as a DNAME record does (RFC 6672 §2.2); `None` if the result is too long.
     ///
     /// The name must lie within `from`.
     pub fn with_suffix(self, from: NameRef<'_>, to: NameRef<'_>) -> Option<Name> {
@@ -197,13 +197,13 @@ impl<'a> NameRef<'a> {
         Name::concat(labels, to)
     }
 
-    /// The lower-case copy that look-ups use.
+    /// The lower-case copy that lookups use.
     pub fn fold(self) -> Folded {
         let mut folded = Folded { octets: [0; FOLDED], len: self.0.len() as u8 };
         folded.octets[..self.0.len()].copy_from_slice(self.0);
         let (chunks, _) = folded.octets.as_chunks_mut::<FOLD_CHUNK>();
         for chunk in &mut chunks[..self.0.len().div_ceil(FOLD_CHUNK)] {
-            // Length octets are at most 63 and so never letters.
+            // A length octet is at most 63, and so never an upper-case letter.
             for octet in chunk {
                 *octet |= u8::from(octet.is_ascii_uppercase()) << 5;
             }
@@ -211,25 +211,25 @@ impl<'a> NameRef<'a> {
         folded
     }
 
-    /// Feeds the name to a hasher, sixteen octets at a time and without a copy. Names that differ in letter case alone are
-    /// fed as the same, and so are a few others: whoever looks for a name by this hash has to compare it.
+    /// Feeds the name to a hasher, sixteen octets at a time and without a copy. Names that differ in letter case only give the
+    /// same hash, and so do a few others: a lookup by this hash must compare the names.
     #[inline]
     pub fn hash_folded(self, hasher: &mut impl Hasher) {
-        // This bit is what distinguishes a letter from the same one in the other case.
+        // The bit that distinguishes an upper-case letter from its lower-case form.
         const CASE: u128 = u128::from_ne_bytes([0x20; 16]);
         let (chunks, rest) = self.0.as_chunks::<16>();
         for chunk in chunks {
             hasher.write_u128(u128::from_le_bytes(*chunk) | CASE);
         }
         match self.0.last_chunk::<16>() {
-            // Some of these octets were fed already, which is cheaper than a loop over the others.
+            // Some of these octets were fed before, which is cheaper than a loop over the rest.
             Some(last) => hasher.write_u128(u128::from_le_bytes(*last) | CASE),
             None => hasher.write_u128(rest.iter().fold(0, |word, octet| word << 8 | u128::from(*octet)) | CASE),
         }
     }
 
-    /// A number that puts names below an apex in canonical order as far as it goes: of two that differ, the lower one is
-    /// that of the first. It is the beginning of the label next to the apex; 0 for names elsewhere.
+    /// A number for sorting names below an apex: if two names have different numbers, the one with the lower number comes first
+    /// in canonical order. It is made of the first octets of the label next to the apex; 0 for names that are not below it.
     pub fn order_hint(self, apex: NameRef<'_>) -> u128 {
         let below = self.ancestors().take_while(|name| name.0.len() > apex.0.len()).last();
         let label = below.filter(|_| self.is_within(apex)).and_then(|name| name.labels().next()).unwrap_or_default();
@@ -281,7 +281,7 @@ impl FromStr for Name {
     }
 }
 
-/// Reads the wire format of a name, on the stack as long as names are.
+/// Reads presentation format into wire format, on the stack unless the name is very long.
 fn read(text: &str) -> Result<SmallVec<[u8; 128]>, NameError> {
     let mut wire = SmallVec::from_slice(&[0]);
     if text == "." {
@@ -294,7 +294,7 @@ fn read(text: &str) -> Result<SmallVec<[u8; 128]>, NameError> {
             None | Some('.') => {
                 close_label(&mut wire, start)?;
                 start = wire.len();
-                // The next label's length, or the root label.
+                // A place for the length of the next label, or the root label.
                 wire.push(0);
                 if chars.peek().is_none() {
                     break;
@@ -381,7 +381,7 @@ impl fmt::Debug for Name {
 
 impl PartialEq for NameRef<'_> {
     fn eq(&self, other: &Self) -> bool {
-        // Most names that are the same are written alike, which takes fewer instructions to find out.
+        // Most equal names are equal octet by octet as well, which takes fewer instructions to compare.
         self.0 == other.0 || self.0.eq_ignore_ascii_case(other.0)
     }
 }
@@ -392,7 +392,7 @@ impl Ord for NameRef<'_> {
     /// Canonical order (RFC 4034 §6.1): by labels from the right, so that a zone's names stand together.
     fn cmp(&self, other: &Self) -> Ordering {
         let (mut ours, mut theirs) = (*self, *other);
-        // The labels that stand before the longest suffix that both have, which all names of a zone share.
+        // The labels in front of the longest common suffix, which all names of a zone share.
         let (mut our_label, mut their_label): (&[u8], &[u8]) = (&[], &[]);
         loop {
             let (our_len, their_len) = (ours.0.len(), theirs.0.len());
@@ -406,8 +406,8 @@ impl Ord for NameRef<'_> {
                 (their_label, theirs) = theirs.split_label();
             }
         }
-        // One that has no label left is the other's ancestor, and comes before it as an empty label would.
-        // Most names of a zone begin alike.
+        // A name without a label left is an ancestor of the other one and comes first, as an empty label does. Most names of a
+        // zone have a common prefix, which is skipped eight octets at a time.
         let (ours, theirs) = (our_label.as_chunks::<8>().0, their_label.as_chunks::<8>().0);
         let alike = 8 * ours.iter().zip(theirs).take_while(|(ours, theirs)| ours == theirs).count();
         let (ours, theirs) = (our_label[alike..].iter(), their_label[alike..].iter());

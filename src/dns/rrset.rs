@@ -31,14 +31,14 @@ impl fmt::Display for Ttl {
     }
 }
 
-/// Prints a record type as the field writes it: `A`, `DNAME`, `TYPE65280` (RFC 3597 §5).
+/// Displays a record type by its usual mnemonic: `A`, `DNAME`, `TYPE65280` (RFC 3597 §5).
 #[derive(Clone, Copy)]
 pub struct TypeName(pub RecordType);
 
 impl fmt::Display for TypeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Rtype::from_int(self.0.into()) {
-            // The library leaves the hyphen out.
+            // The library omits the hyphen.
             Rtype::NSAPPTR => f.write_str("NSAP-PTR"),
             rtype => rtype.fmt(f),
         }

@@ -1,4 +1,4 @@
-//! Keys of TSIG (RFC 8945): secrets that two parties share, and what is computed with them.
+//! TSIG keys (RFC 8945) and the message authentication codes computed with them.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ const MAX_MAC: usize = 64;
 /// A message authentication code.
 pub type MacOctets = SmallVec<[u8; MAX_MAC]>;
 
-/// An algorithm that computes message authentication codes (RFC 8945 §6). Those with MD5 and SHA-1 are not known here.
+/// An algorithm for message authentication codes (RFC 8945 §6). Those with MD5 and SHA-1 are not supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TsigAlgorithm {
     /// `hmac-sha256`, which every implementation has.
@@ -29,7 +29,7 @@ impl TsigAlgorithm {
     /// All of them, the most common first.
     pub const ALL: [Self; 3] = [Self::HmacSha256, Self::HmacSha384, Self::HmacSha512];
 
-    /// The domain name that it has in a message.
+    /// The domain name of the algorithm in a message.
     pub const fn name(self) -> NameRef<'static> {
         NameRef::constant(match self {
             Self::HmacSha256 => b"\x0bhmac-sha256\0",
@@ -38,7 +38,7 @@ impl TsigAlgorithm {
         })
     }
 
-    /// Octets of a code that is not truncated.
+    /// Octets of a full code.
     pub const fn mac_len(self) -> usize {
         match self {
             Self::HmacSha256 => 32,
@@ -58,14 +58,14 @@ impl fmt::Display for TsigAlgorithm {
     }
 }
 
-/// A secret under a name, for one algorithm. It is wiped from memory in the end, and nothing prints it.
+/// A named secret for one algorithm. It is wiped from memory when dropped, and nothing prints it.
 #[derive(Clone)]
 pub struct TsigKey {
     name: Name,
     keyed: Keyed,
 }
 
-/// The secret as the algorithm begins with it.
+/// The state of the HMAC after the secret.
 #[derive(Clone)]
 enum Keyed {
     Sha256(Hmac<Sha256>),
@@ -74,7 +74,7 @@ enum Keyed {
 }
 
 impl TsigKey {
-    /// A key; a secret of any length will do.
+    /// Creates a key; the secret may have any length.
     pub fn new(name: NameRef<'_>, algorithm: TsigAlgorithm, secret: &[u8]) -> Self {
         let keyed = match algorithm {
             TsigAlgorithm::HmacSha256 => Keyed::Sha256(keyed(secret)),
@@ -90,7 +90,7 @@ impl TsigKey {
         self.name.as_ref()
     }
 
-    /// The algorithm that it is for.
+    /// The algorithm of the key.
     pub fn algorithm(&self) -> TsigAlgorithm {
         match self.keyed {
             Keyed::Sha256(_) => TsigAlgorithm::HmacSha256,
@@ -99,7 +99,7 @@ impl TsigKey {
         }
     }
 
-    /// The code of some octets, one part after the other.
+    /// The code over the parts in order.
     pub fn mac(&self, parts: &[&[u8]]) -> MacOctets {
         fn mac<M: Mac + Clone>(keyed: &M, parts: &[&[u8]]) -> MacOctets {
             MacOctets::from_slice(&updated(keyed, parts).finalize().into_bytes())
@@ -111,7 +111,7 @@ impl TsigKey {
         }
     }
 
-    /// Whether a code, which may be truncated but not to nothing, is that of some octets. Takes as long for a wrong one.
+    /// Whether a code, possibly truncated but not empty, is valid for the parts. The time taken does not depend on the code.
     pub fn verifies(&self, parts: &[&[u8]], mac: &[u8]) -> bool {
         match &self.keyed {
             Keyed::Sha256(keyed) => updated(keyed, parts).verify_truncated_left(mac),
@@ -131,7 +131,7 @@ impl fmt::Debug for TsigKey {
     }
 }
 
-// Apart, so that the block that it makes of the secret is in no frame that lasts.
+// Not inlined, so that the key block that it computes is in no long-lived stack frame.
 #[inline(never)]
 fn keyed<M: KeyInit>(secret: &[u8]) -> M {
     M::new_from_slice(secret).expect("HMAC takes secrets of any length (RFC 2104 §2)")

@@ -1,4 +1,4 @@
-//! What of a world its expectations touch.
+//! What expectations cover of a world.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,8 +11,8 @@ use crate::resolve::{Observer, Replies, Step, resolve};
 use crate::snapshot::Snapshot;
 use crate::view::ViewId;
 
-/// What questions touch: record sets of private zones, virtual network links by which a client came to a zone, and private
-/// endpoints by the record sets that they write.
+/// What questions cover: record sets of private zones, the virtual network links through which clients see those zones, and
+/// private endpoints, by the record sets that they write.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
     /// By the number of the zone, the owner in lower case and the type.
@@ -21,24 +21,24 @@ pub struct Coverage {
     links: BTreeSet<(usize, NetworkId)>,
 }
 
-/// What no question has touched, and how many there are in all.
+/// What no question covers, and the totals.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Untouched {
-    /// Record sets of private zones, SOA and NS records aside: owner and type.
+    /// Record sets of private zones, without SOA and NS records: owner and type.
     pub record_sets: Vec<(String, RecordType)>,
-    /// How many there are.
+    /// The number of all record sets.
     pub all_record_sets: usize,
     /// Virtual network links: the zone's apex, and the network.
     pub links: Vec<(String, String)>,
-    /// How many there are.
+    /// The number of all links.
     pub all_links: usize,
     /// Private endpoints that write record sets.
     pub private_endpoints: Vec<String>,
-    /// How many there are.
+    /// The number of all private endpoints.
     pub all_private_endpoints: usize,
 }
 
-/// The way of one question through private zones.
+/// Follows one question through private zones.
 struct Walk<'a> {
     snapshot: &'a Snapshot,
     view: ViewId,
@@ -68,7 +68,7 @@ impl Observer for Walk<'_> {
 }
 
 impl Coverage {
-    /// Notes what a question touches, with the aliases that it goes through.
+    /// Adds what a question covers, along its whole chain of aliases.
     pub fn touch(&mut self, world: &Asked<'_>, asker: &Asker, qname: NameRef<'_>, qtype: RecordType) {
         let (snapshot, view) = (&world.snapshot, asker.view);
         if snapshot.refuses(view) {
@@ -79,7 +79,7 @@ impl Coverage {
         resolve(snapshot, view, &question, Some(&Replies::default()), &mut walk);
     }
 
-    /// What is left.
+    /// What is not covered.
     pub fn untouched(&self, world: &Asked<'_>) -> Untouched {
         let mut untouched = Untouched::default();
         let mut endpoints: BTreeMap<&str, bool> = BTreeMap::new();

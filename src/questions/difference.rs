@@ -1,11 +1,11 @@
-//! Which clients' answers to which names differ between two worlds.
+//! The answers in which two worlds differ, by client and name.
 //!
-//! Exhaustive: all questions of `names`, of every asker. Askers are the networks that both worlds have, taken together where they
-//! see the same in the one and in the other; clients outside all networks; and every range of addresses whose network changes. A
-//! network that only one of the worlds has is listed as such: nobody asks in it in both.
+//! The comparison is exhaustive: every question of `names` is asked for every asker. Askers are the networks that both worlds
+//! have, grouped if they see the same in each world; clients outside all networks; and every range of addresses whose network
+//! changes. A network that only one world has is listed and not compared.
 //!
-//! Most askers share most answers. An answer depends on an asker only by what its view decides about each name on the way:
-//! where two views decide the same about all of them, the engine is asked once.
+//! Most askers get most answers in common. An answer depends on an asker only by what its view decides about each name on the
+//! way: if two views decide the same about all of them, the engine is asked once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -22,18 +22,18 @@ use crate::resolve::Answer;
 use crate::snapshot::{Destination, ForwardingRule, OUTSIDE, Snapshot};
 use crate::view::{LinkedZone, ViewId};
 
-/// What differs between two worlds.
+/// The differences between two worlds.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Difference {
     /// Virtual networks that only the old world has.
     pub networks_lost: Vec<String>,
-    /// Those that only the new one has.
+    /// Virtual networks that only the new world has.
     pub networks_gained: Vec<String>,
     /// Addresses whose network changes.
     pub addresses: Vec<AddressChange>,
-    /// Answers that change: the worst kind first, then by name, type and asker.
+    /// Answers that change: the most severe kind first, then by name, type and asker.
     pub changes: Vec<Change>,
-    /// How many questions were asked, each once for each asker.
+    /// The number of questions, counted once for each asker.
     pub questions: usize,
 }
 
@@ -46,45 +46,45 @@ pub struct AddressChange {
     pub last: IpAddr,
     /// The network, or `outside`, in the old world.
     pub old: String,
-    /// And in the new one.
+    /// The network, or `outside`, in the new world.
     pub new: String,
 }
 
 /// An answer that changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// What kind of change it is.
+    /// The kind of the change.
     pub kind: Kind,
     /// The name that is asked.
     pub name: String,
     /// The type that is asked for.
     pub r#type: String,
-    /// Who sees the change.
+    /// The askers that see the change.
     pub askers: Vec<String>,
-    /// What they saw.
+    /// The old answer.
     pub old: Seen,
-    /// What they see.
+    /// The new answer.
     pub new: Seen,
 }
 
-/// Kinds of changes, the worst first.
+/// Kinds of changes, the most severe first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Private records become public ones: the name silently resolves publicly.
     PrivateToPublic,
-    /// There were records, and are none.
+    /// There were records, and there are none.
     Lost,
-    /// The records, the aliases or the outcome are others.
+    /// The records, the aliases or the outcome change.
     Changed,
-    /// There were no records, and are some.
+    /// There were no records, and there are some.
     Gained,
-    /// Only the TTL is another.
+    /// Only the TTL changes.
     Ttl,
 }
 
 impl Kind {
-    /// What it is called.
+    /// The title in reports.
     pub fn title(self) -> &'static str {
         match self {
             Self::PrivateToPublic => "from private to public",
@@ -95,12 +95,12 @@ impl Kind {
         }
     }
 
-    /// All kinds, the worst first.
+    /// All kinds, the most severe first.
     pub const ALL: [Self; 5] = [Self::PrivateToPublic, Self::Lost, Self::Changed, Self::Gained, Self::Ttl];
 }
 
 impl Change {
-    /// What one asker sees otherwise than before; `None` where nothing is another, or only who has the last word.
+    /// The change for one asker; `None` if the answer is the same, or differs only in the zone that decides.
     pub fn new(name: &Name, rtype: RecordType, asker: &Asker, old: Seen, new: Seen) -> Option<Self> {
         let is_same = old.outcome == new.outcome && old.aliases == new.aliases && old.records == new.records;
         if is_same && old.ttl == new.ttl {
@@ -113,7 +113,7 @@ impl Change {
 }
 
 impl Difference {
-    /// Takes askers together for whom the same changes, and puts the changes in order.
+    /// Merges equal changes of different askers, and sorts the changes.
     pub fn join(&mut self) {
         let mut joined: BTreeMap<(Kind, String, String), Vec<Change>> = BTreeMap::new();
         for change in std::mem::take(&mut self.changes) {
@@ -127,7 +127,7 @@ impl Difference {
     }
 }
 
-/// Askers whose view is one in the old world and one in the new.
+/// Askers with the same view in the old world and the same view in the new one.
 struct Pair {
     old: ViewId,
     new: ViewId,
@@ -156,7 +156,7 @@ pub fn difference(old: &Asked<'_>, new: &Asked<'_>) -> Difference {
     difference
 }
 
-/// The askers of both worlds, those together that see the same in each.
+/// The askers of both worlds, grouped by what they see in each.
 fn pairs(old: &Asked<'_>, new: &Asked<'_>, difference: &mut Difference) -> Vec<Pair> {
     let mut pairs: BTreeMap<(ViewId, ViewId), Pair> = BTreeMap::new();
     let mut add = |of_old: ViewId, of_new: ViewId, label: String| {
@@ -192,7 +192,7 @@ fn pairs(old: &Asked<'_>, new: &Asked<'_>, difference: &mut Difference) -> Vec<P
     pairs.into_values().collect()
 }
 
-/// Ranges of addresses whose network is another, neighbours that change alike taken together.
+/// Ranges of addresses whose network changes; adjacent ranges with the same change are merged.
 fn address_changes(old: &Asked<'_>, new: &Asked<'_>) -> Vec<AddressChange> {
     let rules = [old, new].map(|world| world.snapshot.identifier().sources.rules());
     let mut starts = Vec::new();
@@ -315,7 +315,7 @@ struct Known<'w> {
 }
 
 struct Kept<'w> {
-    /// Who asked.
+    /// The view of the first asker.
     view: ViewId,
     hops: Vec<(Hop, Folded)>,
     decided: Vec<Decided<'w>>,
@@ -370,17 +370,17 @@ impl<'w> Known<'w> {
         self.kept.clear();
     }
 
-    /// The number of a view's answer.
+    /// The index of a view's answer.
     fn answer(&mut self, view: ViewId, name: &Name, rtype: RecordType) -> usize {
         let world = self.world;
         let snapshot = &world.snapshot;
         let custom_dns = snapshot.view(view).custom_dns.as_ref();
         let is_same = |kept: &Kept<'w>| {
-            // A DS question is answered by the zone above, which is not among what is compared.
+            // A DS query is answered by the parent zone, which is not among what is compared.
             (kept.view == view || rtype != RecordType::DS)
                 && kept.custom_dns == custom_dns
                 && kept.hops.iter().zip(&kept.decided).all(|((hop, folded), decided)| {
-                    // Another view than the asker's answers in the same way for both.
+                    // A view that a rule leads to answers the same for both askers.
                     hop.view != kept.view || decided.is_same(&Decided::new(snapshot, view, folded))
                 })
         };
@@ -390,7 +390,7 @@ impl<'w> Known<'w> {
         let kept = with_answer(snapshot, view, name.as_ref(), rtype, |answer, way| {
             let mut hops = way.hops.clone();
             if hops.is_empty() {
-                // Refused before any name: that depends on the view alone.
+                // Refused before any name is looked up: that depends on the view only.
                 hops.push(Hop { name: name.clone(), view });
             }
             let folded = |hop: Hop| {
@@ -406,7 +406,7 @@ impl<'w> Known<'w> {
     }
 }
 
-/// The TTLs of an answer as one number.
+/// The TTLs of an answer, hashed.
 fn ttl(answer: &Answer<'_>) -> Option<u32> {
     let sets = answer.answer.iter().chain(&answer.authority);
     sets.map(|set| set.ttl.as_secs()).reduce(|hash, ttl| hash.wrapping_mul(31).wrapping_add(ttl))

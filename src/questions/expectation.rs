@@ -1,4 +1,4 @@
-//! What is expected of answers, and whether it holds.
+//! Expectations of answers, and their evaluation.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -6,22 +6,22 @@ use std::net::IpAddr;
 use super::{Outcome, Seen};
 use crate::dns::{RecordType, rdata};
 
-/// What is expected of the answer to one question. What is not set is not judged.
+/// The expected answer to one question. Fields that are not set are not checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expectation {
-    /// The response code, as dig writes it.
+    /// The response code, as dig prints it.
     pub rcode: Option<String>,
-    /// All targets of aliases, from the first to the last.
+    /// All targets of aliases, in order.
     pub chain: Option<Vec<String>>,
     /// The records of the type asked for, in any order.
     pub records: Option<Vec<String>>,
-    /// Least and largest TTL of the records, in seconds.
+    /// Minimum and maximum TTL of the records, in seconds.
     pub ttl: (Option<u32>, Option<u32>),
-    /// Whether the answer is private: from a private zone; where that cannot be seen, with private addresses alone.
+    /// Whether the answer must be private: from a private zone or, if that cannot be seen, with private addresses only.
     pub private: Option<bool>,
 }
 
-/// Whether an expectation holds.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It does.
@@ -33,7 +33,7 @@ pub enum Verdict {
 }
 
 impl Expectation {
-    /// Judges an answer; `same_as` is that of another asker, which must be the same but for its TTL.
+    /// Checks an answer; `same_as` is the answer of another asker, which must be equal but for its TTL.
     pub fn judge(&self, seen: &Seen, same_as: Option<(&str, &Seen)>) -> Verdict {
         let mut failures = Vec::new();
         let mut differs = |what: &str, expected: &dyn std::fmt::Display, is: &dyn std::fmt::Display| {
@@ -84,7 +84,7 @@ impl Expectation {
 }
 
 impl Outcome {
-    /// The response code, where the question needs nobody else.
+    /// The response code, if the question needs no other servers.
     pub fn rcode(&self) -> Option<&str> {
         match self {
             Self::Records | Self::NoData | Self::Referral | Self::Blocked => Some("NOERROR"),
@@ -97,7 +97,7 @@ impl Outcome {
     }
 }
 
-/// Whether an address is one of those that are not routed in the Internet (RFC 1918, RFC 6598, RFC 4193, loopback, link-local).
+/// Whether an address is not routed on the Internet (RFC 1918, RFC 6598, RFC 4193, loopback, link-local).
 pub(super) fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
@@ -116,7 +116,7 @@ fn absolute(name: &str) -> String {
     if name.ends_with('.') { name } else { name + "." }
 }
 
-/// A record without what does not count: letter case, and the dot at the end of a name.
+/// A record without what is not compared: letter case, and the dot at the end of a name.
 fn canonical(record: &str) -> String {
     record.split_whitespace().map(|word| word.trim_end_matches('.').to_lowercase()).collect::<Vec<_>>().join(" ")
 }
@@ -126,7 +126,7 @@ fn listed(texts: &[String]) -> String {
 }
 
 impl Seen {
-    /// What a message of a server shows of a question: whether it is private is told by its addresses.
+    /// Reads the response of a server. Whether it is private is judged by its addresses.
     pub fn from_message(octets: &[u8], qtype: RecordType) -> Option<Self> {
         use hickory_proto::op::{Message, ResponseCode};
         use hickory_proto::rr::RData;

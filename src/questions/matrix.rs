@@ -1,22 +1,22 @@
-//! Who sees what: for a name, the askers that see the same.
+//! The answers to one question by asker, equal ones grouped.
 
 use super::{Asked, Asker, Seen, ask};
 use crate::dns::{NameRef, RecordType};
 
-/// Askers that see the same of a question.
+/// Askers with the same answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Their labels, outside first, then by name.
+    /// Their labels: outside first, then in alphabetical order.
     pub askers: Vec<String>,
-    /// What they see.
+    /// Their answer.
     pub seen: Seen,
 }
 
-/// What every network, and a client outside all of them, sees of a question; those that see the same share a row. Rows are in the
-/// order of their first askers.
+/// The answers that clients of every network, and those outside all networks, get to a question. Askers with the same answer
+/// share a row; rows are in the order of their first askers.
 pub fn matrix(world: &Asked<'_>, name: NameRef<'_>, qtype: RecordType) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    // Views that see the same of everything are asked once.
+    // Views that see the same are asked once.
     let mut known: Vec<(crate::view::ViewId, usize)> = Vec::new();
     for asker in world.askers() {
         let alike = world.snapshot.alike(asker.view);
@@ -38,7 +38,7 @@ pub fn matrix(world: &Asked<'_>, name: NameRef<'_>, qtype: RecordType) -> Vec<Ro
 }
 
 impl Asker {
-    /// The asker that a label or a reference means.
+    /// The asker that a label or a reference names.
     pub fn find(world: &Asked<'_>, label: &str) -> Option<Self> {
         if label.eq_ignore_ascii_case("outside") {
             return Some(Self::outside());

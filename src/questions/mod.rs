@@ -1,5 +1,5 @@
-//! Questions asked offline, by the engine that answers queries: what each network sees, and in what of it two worlds differ, or
-//! a world differs from what is expected of it.
+//! Questions asked offline, of the same engine that answers queries: what each network sees, where that differs between two
+//! worlds, and where it differs from expectations.
 
 mod coverage;
 mod difference;
@@ -27,19 +27,19 @@ use crate::snapshot::{Generation, Identity, OUTSIDE, Snapshot};
 use crate::view::ViewId;
 use crate::zone::CompileError;
 
-/// A world that can be asked: what was declared, and what a server would answer from. It is its own, or that of a server.
+/// A world to ask questions of: the declaration and its snapshot, owned or borrowed from a server.
 #[derive(Clone, Debug)]
 pub struct Asked<'w> {
-    /// What was declared, checked.
+    /// The checked declaration.
     pub topology: Cow<'w, Topology>,
-    /// What it compiles to.
+    /// The snapshot compiled from it.
     pub snapshot: Cow<'w, Snapshot>,
 }
 
-/// Who asks: the clients of a virtual network, or those of none.
+/// The clients of a virtual network, or those outside all networks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Asker {
-    /// What the network is called; `outside` for clients of none.
+    /// The network's label; `outside` for clients outside all networks.
     pub label: String,
     view: ViewId,
 }
@@ -48,7 +48,7 @@ impl Asked<'static> {
     /// Compiles a world.
     ///
     /// # Errors
-    /// It is too large.
+    /// A zone is too large.
     pub fn new(topology: Topology) -> Result<Self, CompileError> {
         let snapshot = Snapshot::compile(topology.clone(), Identity::default(), Generation::FIRST)?;
         Ok(Self { topology: Cow::Owned(topology), snapshot: Cow::Owned(snapshot) })
@@ -56,12 +56,12 @@ impl Asked<'static> {
 }
 
 impl<'w> Asked<'w> {
-    /// A world that is there: what was declared, and what exactly that compiles to.
+    /// Borrows a world: a declaration, and the snapshot compiled from it.
     pub fn of(topology: &'w Topology, snapshot: &'w Snapshot) -> Self {
         Self { topology: Cow::Borrowed(topology), snapshot: Cow::Borrowed(snapshot) }
     }
 
-    /// Clients outside all networks, then those of each network, by the networks' labels.
+    /// Clients outside all networks, then those of each network, sorted by label.
     pub fn askers(&self) -> Vec<Asker> {
         let networks = self.topology.numbered_networks().map(|(number, _)| Asker {
             label: self.topology.network_label(number).to_owned(),

@@ -1,25 +1,25 @@
-//! The questions that tell two worlds apart.
+//! The questions that are enough to find every difference between two worlds.
 //!
 //! They are every owner, every target of an alias, every apex and empty non-terminal of both worlds, and one made-up name below
-//! each of them, which stands for all names that do not exist there, or that a wildcard answers; each with the types that are
-//! present at the name, with A and AAAA, and with one type that is absent.
+//! each of them, which stands for all names that do not exist there or are covered by a wildcard; each with the types that exist
+//! at the name, with A and AAAA, and with one type that does not exist there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Asked;
 use crate::dns::{Name, NameRef, RecordType, rdata};
 
-/// The label of made-up names: nobody has it.
+/// The label of made-up names, which no zone contains.
 const MADE_UP: &str = "vnetdns-made-up";
-/// Types of which one that is absent is asked for.
+/// Types of which the first that does not exist at a name is asked for.
 const ABSENT: [RecordType; 4] = [RecordType::TXT, RecordType::HINFO, RecordType::MX, RecordType::SRV];
 
-/// All questions about a world: its names, and the types that are asked for at each.
+/// All questions about a world: its names, each with the types to ask for.
 pub fn all_questions(world: &Asked<'_>) -> Vec<(Name, Vec<RecordType>)> {
     questions(&[world])
 }
 
-/// A name and the types that are asked for.
+/// A name and the types to ask for.
 pub(super) type NameAndTypes = (Name, Vec<RecordType>);
 
 /// All questions about these worlds.
@@ -60,6 +60,6 @@ fn with_usual(mut types: BTreeSet<u16>) -> Vec<RecordType> {
 }
 
 fn lower(name: NameRef<'_>) -> Name {
-    // A length octet is at most 63, so that it is no capital letter.
+    // A length octet is at most 63, and so never an upper-case letter.
     Name::from_wire(&name.as_wire().to_ascii_lowercase()).expect("a name in lower case is a name")
 }

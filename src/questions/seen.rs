@@ -1,4 +1,4 @@
-//! What one asker sees of one name and type.
+//! The answer that one asker gets, in a form for comparison.
 
 use std::fmt;
 
@@ -12,22 +12,22 @@ use crate::resolve::{Answer, Data, Observer, Replies, Step, resolve};
 use crate::snapshot::Snapshot;
 use crate::view::ViewId;
 
-/// What one asker sees of a question.
+/// The answer that one asker gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Seen {
-    /// How it ends.
+    /// The outcome.
     pub outcome: Outcome,
     /// The aliases, from the first target to the last, in lower case.
     pub aliases: Vec<String>,
-    /// The records of the type asked for, as a zone file writes their data, sorted.
+    /// The records of the type asked for, in presentation format, sorted.
     pub records: Vec<String>,
-    /// TTL of those records in seconds, or of the negative answer.
+    /// The TTL of those records, or of the negative answer, in seconds.
     pub ttl: Option<u32>,
-    /// Whether a private zone has the last word.
+    /// Whether the answer comes from a private zone.
     pub private: bool,
 }
 
-/// How a question ends.
+/// The outcome of a question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -37,30 +37,30 @@ pub enum Outcome {
     NoData,
     /// The name does not exist.
     NxDomain,
-    /// No zone holds the name, or the asker is refused.
+    /// No zone matches the name, or the client is refused.
     Refused,
-    /// The name is in a service's public zone, and no declared resource has it.
+    /// The name is in a service's public zone, but no declared resource has it.
     NotKnownHere,
-    /// The record set exists, and its records are not known.
+    /// The record set exists, but its records are unknown.
     AddressNotKnown,
     /// A DNS security policy blocks the name.
     Blocked,
-    /// Other servers have the answer: they are asked in this order.
+    /// Other servers are asked, in this order.
     Asks(Vec<String>),
     /// A referral to the name servers of a zone cut.
     Referral,
-    /// SERVFAIL, or another response code without data.
+    /// SERVFAIL, or another response code.
     Failed(String),
 }
 
-/// A name on the way, and the view that answered for it.
+/// A name that was looked up, and the view in which it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hop {
     pub(super) name: Name,
     pub(super) view: ViewId,
 }
 
-/// What the engine does on its way.
+/// Records the steps of the engine.
 #[derive(Debug)]
 pub(super) struct Way {
     pub(super) hops: Vec<Hop>,
@@ -90,17 +90,17 @@ impl Observer for Way {
     }
 }
 
-/// Asks for a name and type of class IN as a client that wants recursion.
+/// Asks for a name and type in class IN, with recursion desired.
 pub fn ask(world: &Asked<'_>, asker: &Asker, name: NameRef<'_>, qtype: RecordType) -> Seen {
     ask_view(&world.snapshot, asker.view, name, qtype)
 }
 
-/// As [`ask`], for the clients of a view.
+/// As [`ask`], for clients of a view.
 pub fn ask_view(snapshot: &Snapshot, view: ViewId, name: NameRef<'_>, qtype: RecordType) -> Seen {
     with_answer(snapshot, view, name, qtype, |answer, way| seen(answer, way, qtype))
 }
 
-/// Has something made of an answer, and of the way to it.
+/// Passes the answer and the steps to `make`.
 pub(super) fn with_answer<T>(
     snapshot: &Snapshot,
     view: ViewId,
@@ -118,14 +118,14 @@ pub(super) fn with_answer<T>(
     make(&answer, &way)
 }
 
-/// The whole of what was seen.
+/// The full answer.
 pub(super) fn seen(answer: &Answer<'_>, way: &Way, qtype: RecordType) -> Seen {
     let mut aliases = Vec::new();
     let (mut records, mut ttl) = (Vec::new(), None);
     let last = answer.answer.len().saturating_sub(1);
     for (at, set) in answer.answer.iter().enumerate() {
         let target = match &set.data {
-            // Where CNAME was asked for, it is the record.
+            // If CNAME was asked for, the alias is the record.
             _ if qtype == RecordType::CNAME => None,
             Data::Stored(rrset) if set.rtype() == RecordType::CNAME => rrset.rdatas().next().and_then(rdata::target),
             Data::Alias(target) => Some((**target).as_ref()),
@@ -174,8 +174,8 @@ fn outcome(answer: &Answer<'_>, way: &Way, has_records: bool) -> Outcome {
     }
 }
 
-/// What two answers are compared by: everything but TTLs, and but the SOA record of a negative answer, by which no client sees
-/// another answer. Much cheaper than [`seen`].
+/// The fields by which two answers are compared: everything except TTLs, and except the SOA record of a negative answer, since a
+/// change of that alone does not matter to clients. Much cheaper than [`seen`].
 pub(super) fn fingerprint(answer: &Answer<'_>, way: &Way) -> Vec<u8> {
     let mut octets = u16::from(answer.rcode).to_be_bytes().to_vec();
     if let Some(ends) = &way.ends {
@@ -206,7 +206,7 @@ pub(super) fn fingerprint(answer: &Answer<'_>, way: &Way) -> Vec<u8> {
 }
 
 impl Seen {
-    /// The response code and what is special about it, for people.
+    /// The outcome or the records, for human readers.
     pub fn summary(&self) -> String {
         match (&self.outcome, self.records.as_slice()) {
             (Outcome::Records, records) => records.join(", "),

@@ -1,11 +1,11 @@
-//! Addresses of the hosts that an answer names (RFC 1034 §4.3.2 step 6), as far as the view may see them.
+//! The additional section: addresses of hosts that an answer names (RFC 1034 §4.3.2 step 6), if the view can see them.
 
 use super::{AnswerSet, Observer, OwnerName, Query};
 use crate::azure::SecurityAction;
 use crate::dns::{NameRef, RecordType, rdata};
 use crate::zone::{Landing, Node, Rrset};
 
-/// Most hosts whose addresses one answer carries, glue aside: that must be there, or TC says that it is not.
+/// Maximum hosts whose addresses are added, besides glue, which is required (RFC 9471).
 pub(super) const MAX_HOSTS: usize = 16;
 
 impl<'a, O: Observer> Query<'a, '_, O> {
@@ -13,14 +13,14 @@ impl<'a, O: Observer> Query<'a, '_, O> {
     pub(super) fn additional(&mut self, rrset: Rrset<'a>) {
         let rtype = rrset.rtype();
         for host in rrset.rdatas().take(MAX_HOSTS).filter_map(|rdata| rdata::additional_name(rtype, rdata)) {
-            // Two MX records may name one host.
+            // Two MX records may name the same host.
             if self.answer.additional.iter().all(|set| set.owner.as_ref() != host) {
                 self.addresses(host);
             }
         }
     }
 
-    /// Adds the addresses of a host from the zone that answers for it in this view, if it is a zone that answers.
+    /// Adds the addresses of a host, if a zone answers for it in this view.
     pub(super) fn addresses(&mut self, host: NameRef<'a>) {
         let folded = host.fold();
         let (snapshot, view) = (self.snapshot, self.view);

@@ -9,15 +9,15 @@ use super::reply::{ForwardQuestion, ReplySet};
 use crate::dns::{ExtendedError, Name, NameRef, Rcode, RecordType, Ttl};
 use crate::zone::Rrset;
 
-/// A section of an answer; short ones need no allocation.
+/// A section of an answer; a short one needs no allocation.
 pub type Section<'a> = SmallVec<[AnswerSet<'a>; 4]>;
 
-/// What a question has for an answer.
+/// The answer to a question.
 #[derive(Clone, Debug)]
 pub struct Answer<'a> {
-    /// The outcome: of the last name, where the first is an alias (RFC 6604).
+    /// The response code; behind aliases that of the last name (RFC 6604).
     pub rcode: Rcode,
-    /// What clients with EDNS are told beside the RCODE.
+    /// An extended error, for clients with EDNS.
     pub extended_error: Option<ExtendedError>,
     /// Whether this server is an authority for the first name (RFC 1035 §4.1.1).
     pub is_authoritative: bool,
@@ -27,22 +27,22 @@ pub struct Answer<'a> {
     pub authority: Section<'a>,
     /// Addresses that the client would ask for next.
     pub additional: Section<'a>,
-    /// How many of the first additional record sets may not be left out silently: glue (RFC 9471).
+    /// How many of the first additional record sets are glue, which may not be omitted without setting TC (RFC 9471).
     pub required_additional: usize,
-    /// Whether all names on the way are nodes of zones: then the question is one of as many as there is data.
+    /// Whether all names on the way exist in zones. If so, the number of such answers is bounded by the data.
     pub names_exist: bool,
-    /// Whether the DNS security policy wants an alert.
+    /// Whether the DNS security policy asks for an alert.
     pub is_alert: bool,
-    /// What it came from.
+    /// The zones and views that the answer depends on.
     pub origins: Origins,
-    /// What must be asked of other servers first; the rest of the answer then means nothing.
+    /// The question that other servers must be asked first; the rest of the answer is then without meaning.
     pub forward: Option<Box<ForwardQuestion>>,
 }
 
-/// A record set under the owner name that it has in this answer.
+/// A record set with the owner name that it has in this answer.
 #[derive(Clone, Debug)]
 pub struct AnswerSet<'a> {
-    /// The owner: for data from a wildcard, the name that was asked.
+    /// The owner; for data from a wildcard, the name that was asked for.
     pub owner: OwnerName<'a>,
     /// The TTL, which in a negative answer differs from the stored one.
     pub ttl: Ttl,
@@ -50,25 +50,25 @@ pub struct AnswerSet<'a> {
     pub data: Data<'a>,
 }
 
-/// Where records come from.
+/// The source of records.
 #[derive(Clone, Debug)]
 pub enum Data<'a> {
     /// From a zone.
     Stored(Rrset<'a>),
-    /// A CNAME record that follows from a DNAME record (RFC 6672 §3.1).
+    /// A CNAME record synthesized from a DNAME record (RFC 6672 §3.1).
     Alias(Arc<Name>),
     /// From another server.
     Foreign(&'a ReplySet),
-    /// One TXT string about the server itself.
+    /// One TXT string with information about this server.
     Text(&'a str),
 }
 
-/// An owner name: mostly one that lies in the request or in a zone already.
+/// An owner name. Most are already in the request or in a zone.
 #[derive(Clone, Debug)]
 pub enum OwnerName<'a> {
     /// Borrowed from the request or a zone.
     Held(NameRef<'a>),
-    /// Made by a DNAME record. Such names are rare enough to be allocated.
+    /// Synthesized from a DNAME record. Such names are rare, so each is allocated.
     Synthesized(Arc<Name>),
 }
 
@@ -105,7 +105,7 @@ impl<'a> AnswerSet<'a> {
 }
 
 impl Default for Answer<'_> {
-    /// NODATA with authority and nothing said yet.
+    /// An empty, authoritative NOERROR answer.
     fn default() -> Self {
         Self {
             rcode: Rcode::NoError,

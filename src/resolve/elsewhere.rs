@@ -1,4 +1,4 @@
-//! Names that are asked elsewhere: in another network's view, or of other servers.
+//! Names that are answered from another network's view, or by other servers.
 
 use std::sync::Arc;
 
@@ -9,18 +9,17 @@ use crate::snapshot::{Destination, RESOLVER_ARPA};
 use crate::view::ViewId;
 use crate::zone::Rrset;
 
-/// Most times that rules lead from one network to another.
+/// Maximum steps from one network to another by forwarding rules.
 const MAX_FORWARDS: usize = 8;
-/// TTL of the alias that a blocked name gets, in seconds (dns-traffic-log-how-to.md).
+/// TTL of the alias that answers for a blocked name, in seconds (dns-traffic-log-how-to.md).
 const BLOCKED_TTL: Ttl = Ttl::from_secs(1_006_632_960).unwrap();
 
 impl<'a, O: Observer> Query<'a, '_, O> {
-    /// Goes where the custom DNS servers of the view's network stand. `false` where the answer is complete, or waits for
-    /// other servers.
+    /// Follows the custom DNS servers of the view's network. Returns `false` if the answer is complete, or needs other servers.
     pub(super) fn leave_for_custom_dns(&mut self, qname: &OwnerName<'a>) -> bool {
         let Some(destination) = &self.snapshot.view(self.view).custom_dns else { return true };
         if qname.as_ref().is_within(RESOLVER_ARPA) {
-            // Other servers would speak of themselves.
+            // Other servers would describe themselves.
             return true;
         }
         self.observer.observe(Step::CustomDns(destination));
@@ -41,8 +40,8 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         self.view = view;
     }
 
-    /// Whether the DNS security policy blocks the name; then that is the answer to the question, whichever of its
-    /// aliases led here.
+    /// Whether the DNS security policy blocks the name. If so, that is the answer to the whole question, even for a target of an
+    /// alias.
     pub(super) fn is_blocked(&mut self, name: &Folded) -> bool {
         let Some(action) = self.snapshot.security_action(self.view, name) else { return false };
         self.observer.observe(Step::Security(action));
@@ -59,7 +58,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         true
     }
 
-    /// Hands the name to whom a rule leads; returns it where that is another view of this server.
+    /// Forwards the name to a destination. Returns the name if that is another view of this server.
     pub(super) fn forward(&mut self, to: &'a Destination, sname: OwnerName<'a>) -> Option<OwnerName<'a>> {
         match to {
             Destination::View(view) => {
@@ -77,7 +76,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
                 None
             }
             Destination::Servers(targets) => {
-                // Whom a rule names answers for the whole chain.
+                // The servers of a rule answer for the whole chain of aliases.
                 if let Some(reply) = self.reply(targets, &sname) {
                     self.answer.answer.extend(reply.answer.iter().map(AnswerSet::foreign));
                     self.conclude(reply);
@@ -87,8 +86,8 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         }
     }
 
-    /// Has the upstream answer for a name. Its aliases are those of public DNS: each target is looked up anew in the
-    /// view, and the upstream's word counts only where nobody here has one.
+    /// Forwards a name to the upstream. Its aliases are those of public DNS: each target is looked up again in the view, and the
+    /// upstream's data is used only if nothing here answers for the target.
     pub(super) fn ask_upstream(&mut self, targets: &'a Targets, sname: OwnerName<'a>) -> Option<OwnerName<'a>> {
         self.observer.observe(Step::Upstream);
         let reply = self.reply(targets, &sname)?;
@@ -107,7 +106,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         None
     }
 
-    /// Whether someone before the upstream has a word on the name.
+    /// Whether anything with precedence over the upstream answers for the name.
     fn is_known(&self, name: &Folded) -> bool {
         let (snapshot, view) = (self.snapshot, self.view);
         let public = || {
@@ -123,7 +122,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
             || public().is_some()
     }
 
-    /// What the servers said of the name; `None` where the answer is now a question for them, or there is none.
+    /// The reply of the servers; `None` if they must be asked first, or must not be asked.
     fn reply(&mut self, targets: &Targets, sname: &OwnerName<'a>) -> Option<&'a Reply> {
         let Some(replies) = self.replies else {
             self.observer.observe(Step::NotHeld);
@@ -152,7 +151,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         }
     }
 
-    /// Nobody here holds the name: refused, or an end to the chain of aliases.
+    /// The name is in no zone here: REFUSED, or the end of a chain of aliases.
     pub(super) fn not_held(&mut self) {
         if self.aliases == 0 {
             self.answer.rcode = Rcode::Refused;
@@ -160,14 +159,15 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         }
     }
 
-    /// As for a name that nobody here holds, with a reason: others may know it.
+    /// As [`Self::not_held`], with the reason: other servers may know the name.
     pub(super) fn not_known(&mut self) {
         self.not_held();
         self.answer.names_exist = false;
         self.answer.extended_error = Some(ExtendedError::NotKnownHere);
     }
 
-    /// The records exist, and nobody has said here what they are. An answer without them would be kept as NODATA.
+    /// The records exist, but the declaration does not say what they are. SERVFAIL, since a client would cache an answer without
+    /// them as NODATA.
     pub(super) fn not_given(&mut self, rrset: Rrset<'_>) {
         self.observer.observe(Step::NotGiven(rrset));
         self.fail(Some(match rrset.rtype() {
@@ -181,7 +181,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         self.answer.extended_error = reason;
     }
 
-    /// Forgets the answer so far, but for the alert that it is worth and what it came from.
+    /// Discards the answer so far, except the alert and the origins.
     fn start_over(&mut self, rcode: Rcode) {
         let Answer { is_alert, origins, .. } = *self.answer;
         *self.answer = Answer { rcode, is_authoritative: false, is_alert, origins, ..Answer::default() };

@@ -1,12 +1,12 @@
 //! The engine: (snapshot, view, question) → answer.
 //!
-//! RFC 1034 §4.3.2 as later documents amend it (2308, 4592, 6604, 6672, 8020, 8482), with Azure's rules in front: the
-//! private zone that is linked to the view and has the longest apex answers for a name, and it alone; without one the
-//! longest forwarding rule; then the names of the network's own machines; then public DNS, which also answers where a
-//! link asks to fall back. A CNAME or DNAME record starts over with its target, in the same view.
+//! The algorithm of RFC 1034 §4.3.2 as amended by RFCs 2308, 4592, 6604, 6672, 8020 and 8482, with Azure's rules in front: of the
+//! private zones linked to the view, only the one with the longest matching apex answers for a name. Without one, the longest
+//! forwarding rule is followed; then come the names of the network's own machines, then public DNS, which also answers if a
+//! link's policy falls back to it. A CNAME or DNAME record restarts the algorithm with its target, in the same view.
 //!
-//! `resolve` cannot fail, and asks nobody: where other servers must say something first, the answer is a question for
-//! them, and `resolve` is called again with their reply.
+//! `resolve` cannot fail and does no I/O: if other servers must be asked first, the answer holds the question for them, and
+//! `resolve` is called again with their reply.
 
 mod additional;
 mod answer;
@@ -28,9 +28,9 @@ pub use observer::{Observer, Step};
 pub use origins::Origins;
 pub use reply::{ForwardQuestion, Replies, Reply, ReplySet};
 
-/// Answers a question of class IN in a view, telling the observer each step.
+/// Answers a question of class IN in a view, and reports each step to the observer.
 ///
-/// `replies` are those that other servers have given so far; `None` where the client wants none to be asked.
+/// `replies` are those that other servers have given so far; `None` if the client does not want other servers to be asked.
 pub fn resolve<'a, O: Observer>(
     snapshot: &'a Snapshot,
     view: ViewId,
@@ -50,22 +50,22 @@ pub fn resolve<'a, O: Observer>(
     answer
 }
 
-/// One question on its way to an answer.
+/// A question that is being answered.
 struct Query<'a, 'o, O> {
     snapshot: &'a Snapshot,
-    /// The view whose rules count: a forwarding rule may lead to another.
+    /// The current view: a forwarding rule may lead to another one.
     view: ViewId,
     question: Question<'a>,
     replies: Option<&'a Replies>,
     observer: &'o mut O,
-    /// What is known of the answer so far.
+    /// The answer so far.
     answer: &'o mut Answer<'a>,
     aliases: usize,
-    /// How often a rule has led from one view to another.
+    /// Number of steps by rule from one view to another.
     forwards: usize,
 }
 
-/// A zone that was chosen to answer, and how the view sees it.
+/// The zone that answers, and how the view is linked to it.
 #[derive(Clone, Copy)]
 struct Chosen<'a> {
     linked: LinkedZone,
@@ -73,7 +73,7 @@ struct Chosen<'a> {
 }
 
 impl<'a, O: Observer> Query<'a, '_, O> {
-    /// Answers for one name; returns the next name where this one is an alias.
+    /// Answers for one name. Returns the next name if this one is an alias.
     fn follow(&mut self, sname: OwnerName<'a>) -> Option<OwnerName<'a>> {
         let folded = sname.as_ref().fold();
         self.observer.observe(Step::Name(sname.as_ref()));
@@ -109,7 +109,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         self.follow_publicly(sname, &folded, None)
     }
 
-    /// Answers from public DNS. Where that does not hold the name, a private zone that said NXDOMAIN is right.
+    /// Answers from public DNS. If that does not have the name, the NXDOMAIN of the private zone is the answer.
     fn follow_publicly(
         &mut self,
         sname: OwnerName<'a>,
@@ -151,8 +151,8 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         Some(chosen)
     }
 
-    /// The zone with the longest apex; for a DS query at that apex the zone above, if it delegates the name, for the
-    /// parent answers there (RFC 4035 §3.1.4.1).
+    /// The zone that answers. A DS query for the apex is answered by the parent zone, if that delegates the name (RFC 4035
+    /// §3.1.4.1).
     fn chosen(&mut self, linked: LinkedZone, is_private: bool, name: &Folded) -> Chosen<'a> {
         let child = self.open(linked);
         if self.question.qtype != RecordType::DS || child.zone.apex().name() != name.as_ref() {
@@ -163,7 +163,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         parent.filter(delegates).unwrap_or(child)
     }
 
-    /// Takes note that the answer depends on a zone.
+    /// Records that the answer depends on a zone.
     fn open(&mut self, linked: LinkedZone) -> Chosen<'a> {
         self.answer.origins.add_zone(linked.zone);
         Chosen { linked, zone: &self.snapshot.zone(linked.zone).zone }
@@ -189,9 +189,9 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         }
     }
 
-    /// Answers with what a node holds, under the name that was asked: the same for an exact match and a wildcard.
+    /// Answers with the data of a node, owned by the name that was asked for: the same for an exact match and a wildcard.
     fn data(&mut self, chosen: Chosen<'a>, node: Node<'a>, sname: OwnerName<'a>) -> Option<OwnerName<'a>> {
-        // RFC 8482 §4.1: one record set is answer enough for ANY.
+        // One record set is enough for ANY (RFC 8482 §4.1).
         let wanted = match self.question.qtype {
             RecordType::ANY => node.rrsets().find(|rrset| !rrset.is_unknown()).or_else(|| node.rrsets().next()),
             qtype => node.rrset(qtype),
@@ -221,7 +221,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         self.next(OwnerName::Held(target))
     }
 
-    /// Answers with the DNAME record and the CNAME record that follows from it (RFC 6672 §3.1).
+    /// Answers with the DNAME record and the CNAME record synthesized from it (RFC 6672 §3.1).
     fn dname(&mut self, node: Node<'a>, sname: OwnerName<'a>) -> Option<OwnerName<'a>> {
         let dname = node.rrset(RecordType::DNAME)?;
         let target = dname.rdatas().next().and_then(rdata::target)?;
@@ -236,14 +236,14 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         };
         let target = Arc::new(target);
         self.answer.answer.push(AnswerSet { owner: sname, ttl: dname.ttl(), data: Data::Alias(target.clone()) });
-        // The synthesized record is the answer where CNAME was asked for.
+        // The synthesized record is the answer to a query for CNAME.
         if matches!(self.question.qtype, RecordType::CNAME | RecordType::ANY) {
             return None;
         }
         self.next(OwnerName::Synthesized(target))
     }
 
-    /// The target of an alias, unless the chain is too long or has been there.
+    /// The target of an alias; `None` if the chain is too long or loops.
     fn next(&mut self, target: OwnerName<'a>) -> Option<OwnerName<'a>> {
         self.aliases += 1;
         let seen = |set: &AnswerSet<'a>| set.rtype() == RecordType::CNAME && set.owner.as_ref() == target.as_ref();
@@ -263,10 +263,10 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         }
     }
 
-    /// The NS records of a zone cut, with the addresses without which nobody reaches those servers (RFC 9471).
+    /// The NS records of a zone cut, with the glue without which the servers cannot be reached (RFC 9471).
     fn referral(&mut self, zone: &'a Zone, cut: Node<'a>) {
         let Some(ns) = cut.rrset(RecordType::NS) else { return };
-        // The flag speaks of the first name in the answer section (RFC 1035 §4.1.1).
+        // AA is about the first owner in the answer section (RFC 1035 §4.1.1).
         self.answer.is_authoritative &= self.aliases > 0;
         self.answer.authority.push(AnswerSet::stored(OwnerName::Held(cut.name()), ns));
         self.glue(zone, cut.name(), ns);

@@ -1,6 +1,6 @@
-//! The steps of an answer, for whoever wants to know why it is what it is.
+//! The steps of an answer, for explanations.
 //!
-//! The observer is a type parameter of the engine: `()` hears nothing and costs nothing.
+//! The observer is a type parameter of the engine: `()` ignores every step, at no cost.
 
 use super::reply::Reply;
 use crate::azure::SecurityAction;
@@ -9,55 +9,55 @@ use crate::snapshot::{Destination, ForwardingRule};
 use crate::view::{LinkedZone, ViewId};
 use crate::zone::{Landing, Node, Rrset};
 
-/// Hears what the engine does, in order.
+/// Receives each step of the engine, in order.
 pub trait Observer {
-    /// Takes one step.
+    /// Receives one step.
     fn observe(&mut self, step: Step<'_>);
 }
 
 /// One step towards an answer.
 #[derive(Clone, Copy, Debug)]
 pub enum Step<'a> {
-    /// An answer for this name is wanted: the question's name first, then the target of each alias.
+    /// This name is looked up: the QNAME first, then the target of each alias.
     Name(NameRef<'a>),
-    /// This private zone, linked to the view, has the longest apex that fits the name.
+    /// This private zone answers: linked to the view, with the longest matching apex.
     PrivateZone(LinkedZone),
-    /// A rule of the view's DNS security policy fits the name; where it blocks it, that is the answer.
+    /// A rule of the view's DNS security policy matches the name; if it blocks, that is the answer.
     Security(SecurityAction),
     /// The network has custom DNS servers, which answer instead of its own zones.
     CustomDns(&'a Destination),
-    /// No private zone that is linked fits the name, but this forwarding rule.
+    /// No linked private zone matches the name, but this forwarding rule does.
     Rule(&'a ForwardingRule),
-    /// Nobody here holds the name: the upstream is asked.
+    /// No zone here matches the name: the upstream is asked.
     Upstream,
-    /// What other servers said of the name; without it they are to be asked.
+    /// The reply of other servers; `None` if they must be asked first.
     Reply(Option<&'a Reply>),
     /// From here on the answer is that of Azure-provided DNS in this view.
     View(ViewId),
-    /// Queries go round in a circle between networks.
+    /// Forwarding rules form a loop.
     Circle,
-    /// The name lies within `resolver.arpa`, which every resolver answers for itself.
+    /// The name is within `resolver.arpa`, for which every resolver answers itself.
     ResolverArpa,
-    /// No private zone linked to the view fits the name.
+    /// No private zone linked to the view matches the name.
     NoPrivateZone,
-    /// The name is one that the view's network keeps for its own machines: this zone has it.
+    /// This zone, which the view's network has for its own machines, answers.
     InternalZone(LinkedZone),
-    /// This public zone has the longest apex that fits the name.
+    /// This public zone answers: it has the longest matching apex.
     PublicZone(LinkedZone),
-    /// No zone of this server fits the name.
+    /// No zone of this server matches the name.
     NotHeld,
-    /// The public zone knows declared names alone, and not this one.
+    /// The public zone has only the declared names, and not this one.
     NotKnown,
-    /// Where the name landed in the chosen zone.
+    /// The result of the lookup in the zone.
     Landed(Landing<'a>),
     /// The private zone does not have the name, and its link falls back to public DNS.
     Redirect {
         /// The longest ancestor that exists in the private zone.
         closest_encloser: Node<'a>,
     },
-    /// The record set exists, and its records are not known.
+    /// The record set exists, but its records are unknown.
     NotGiven(Rrset<'a>),
-    /// The chain of aliases is too long, or comes back to where it has been.
+    /// The chain of aliases is too long, or loops.
     ChainEnds,
 }
 

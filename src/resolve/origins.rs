@@ -1,20 +1,20 @@
-//! What an answer came from, so that whoever keeps it knows when it is old.
+//! The zones and views that an answer depends on, so that a cache can tell when the answer is stale.
 
 use crate::view::{ViewId, ZoneId};
 
-/// Most zones that are told apart.
+/// Maximum zones that are recorded.
 const ZONES: usize = 4;
-/// Most views, beside that of the client.
+/// Maximum views that are recorded, besides that of the client.
 const VIEWS: usize = 2;
 
-/// The zones that were asked for an answer, and the views that rules led to.
+/// The zones that were looked up for an answer, and the views that rules led to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Origins {
     zones: Few<ZoneId, ZONES>,
     views: Few<ViewId, VIEWS>,
 }
 
-/// A few values, each once, and whether these are all.
+/// A small set of values, and whether any did not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Few<T, const MOST: usize> {
     values: [T; MOST],
@@ -28,12 +28,12 @@ impl Origins {
         self.zones.as_slice()
     }
 
-    /// The views, that of the client aside.
+    /// The views, without that of the client.
     pub fn views(&self) -> &[ViewId] {
         self.views.as_slice()
     }
 
-    /// Whether there are no others.
+    /// Whether nothing was left out.
     pub fn are_all(&self) -> bool {
         !self.zones.has_more && !self.views.has_more
     }

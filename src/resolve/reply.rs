@@ -1,4 +1,4 @@
-//! What other servers are asked, and what they said: the engine asks nobody itself.
+//! Questions for other servers and their replies. The engine itself does no I/O.
 
 use std::sync::Arc;
 
@@ -10,20 +10,20 @@ use crate::dns::{ExtendedError, Name, Rcode, RecordType, Ttl};
 /// A question for other servers: class IN, recursion desired.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ForwardQuestion {
-    /// Whom to ask.
+    /// The servers.
     pub targets: Targets,
     /// The name asked for.
     pub qname: Name,
-    /// The type asked for; not that of a zone transfer.
+    /// The type asked for; never a zone transfer.
     pub qtype: RecordType,
 }
 
-/// The replies that one query has got so far.
+/// The replies to one query so far.
 #[derive(Debug, Default)]
 pub struct Replies(SmallVec<[(ForwardQuestion, Reply); 1]>);
 
 impl Replies {
-    /// What one query has got that nobody else was asked for.
+    /// No replies: no other server was asked.
     pub const NONE: &'static Self = &Self(SmallVec::new_const());
 
     /// Adds a reply.
@@ -36,22 +36,22 @@ impl Replies {
     }
 }
 
-/// The answer of another server. Its flags, additional records and whatever does not belong to the question are gone.
+/// The reply of another server, without its flags, its additional records and everything that does not belong to the question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// NOERROR, or NXDOMAIN of the last name of the chain (RFC 6604).
     pub rcode: Rcode,
-    /// The aliases from the name asked for, in order, then the record set asked for, if there is one. A chain may end
-    /// with an alias whose target the server did not look up.
+    /// The aliases from the name asked for, in order, then the record set asked for, if there is one. A chain may end with an
+    /// alias whose target the server did not look up.
     pub answer: Vec<ReplySet>,
-    /// For a negative answer the SOA record, its TTL that of the answer (RFC 2308 §5), if the server sent one.
+    /// For a negative answer the SOA record with the TTL of the answer (RFC 2308 §5), if the server sent one.
     pub authority: Vec<ReplySet>,
-    /// Why there is no reply, where this stands for one.
+    /// The reason, if this stands for a missing reply.
     pub extended_error: Option<ExtendedError>,
 }
 
 impl Reply {
-    /// Stands for a reply where nobody gave one.
+    /// Stands for a missing reply.
     pub fn failure(reason: ExtendedError) -> Self {
         Self { rcode: Rcode::ServFail, answer: Vec::new(), authority: Vec::new(), extended_error: Some(reason) }
     }
@@ -60,7 +60,7 @@ impl Reply {
 /// A record set from another server; a clone shares the octets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplySet {
-    /// The owner; where it is the name asked for, in the letter case of whoever asked.
+    /// The owner; if it is the name asked for, in the letter case of the question.
     pub owner: Arc<Name>,
     /// The type.
     pub rtype: RecordType,
@@ -71,7 +71,7 @@ pub struct ReplySet {
 }
 
 impl ReplySet {
-    /// A record set of these RDATAs, uncompressed; `None` where one is longer than 65535 octets.
+    /// A record set of uncompressed RDATA; `None` if a record is longer than 65535 octets.
     pub fn new<'r>(
         owner: Name,
         rtype: RecordType,
@@ -97,7 +97,7 @@ impl ReplySet {
         })
     }
 
-    /// RDATA of the one record that there may be: a name has one alias (RFC 2181 §10.1), a zone one SOA record.
+    /// RDATA of the only record: a name has one alias (RFC 2181 §10.1), a zone one SOA record. `None` if there are more.
     pub(crate) fn only_rdata(&self) -> Option<&[u8]> {
         let mut rdatas = self.rdatas();
         rdatas.next().filter(|_| rdatas.next().is_none())

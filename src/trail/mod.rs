@@ -1,8 +1,8 @@
-//! What the engine did for one question, as a value: a hop for each name on the way, with its steps in their order.
+//! The steps of one answer, as a value: a hop for each name that is looked up, with its steps in order.
 //!
-//! A [`Trail`] is an [`Observer`]: it is written while the engine answers, and has words for each step. It knows the snapshot
-//! alone, so that it can be written where queries are answered, and names nothing that the asker's own view does not decide.
-//! Who wrote a record, and where, is for those who have the declaration to add.
+//! A [`Trail`] is an [`Observer`]: it is recorded while the engine answers, and has a text for each step. It knows only the
+//! snapshot, so that it can be recorded where queries are answered, and it names nothing that the asker's own view does not
+//! depend on. Who wrote a record, and where, is added by callers that have the declaration.
 
 mod step;
 
@@ -16,54 +16,54 @@ use crate::zone::{Landing, Node};
 
 pub use step::{Destination, Record, ResolutionPolicy, Rule, SecurityAction, Step, WriterOf, ZoneOf};
 
-/// The way to an answer.
+/// The steps of an answer.
 #[derive(Clone, Debug)]
 pub struct Trail<'a> {
-    /// The custom DNS servers of the asker's network, where it has any.
+    /// The custom DNS servers of the asker's network, if it has any.
     pub custom_dns: Option<CustomDns>,
-    /// The names on the way, in their order. A rule that leads to another network makes two of one name.
+    /// The names that were looked up, in order. A rule that leads to another network adds a second hop for the same name.
     pub hops: Vec<Hop>,
     snapshot: &'a Snapshot,
-    /// That of the asker.
+    /// The view of the asker.
     asker: ViewId,
-    /// The one as whose client the next name is looked up.
+    /// The view in which the next name is looked up.
     view: ViewId,
     qtype: RecordType,
 }
 
-/// A network asks its custom DNS servers in place of Azure-provided DNS.
+/// The custom DNS servers of a network, which are asked in place of Azure-provided DNS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CustomDns {
     /// The network.
     pub network: String,
-    /// Who answers.
+    /// The destination.
     pub leads_to: Destination,
 }
 
-/// One name on the way.
+/// One name that is looked up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Hop {
     /// The name that is looked up.
     pub name: String,
-    /// The network as whose client it is; none for clients outside all networks.
+    /// The network in whose view it is looked up; `None` outside all networks.
     pub network: Option<String>,
-    /// What happens, in order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
-    /// The view as whose client it is.
+    /// The view in which it is looked up.
     #[serde(skip)]
     pub view: ViewId,
-    /// The name, to look up more of it.
+    /// The name, for further lookups.
     #[serde(skip)]
     pub qname: Name,
 }
 
 impl<'a> Trail<'a> {
-    /// One on which nothing has happened yet.
+    /// A trail without steps.
     pub fn new(snapshot: &'a Snapshot, view: ViewId, qtype: RecordType) -> Self {
         Self { custom_dns: None, hops: Vec::new(), snapshot, asker: view, view, qtype }
     }
 
-    /// Leaves out what is of other networks than the asker's: what they look up, and what they are called.
+    /// Removes what concerns networks other than the asker's: the names looked up in them, and their own names.
     pub fn hide_others(&mut self) {
         let number = |view| self.snapshot.view(view).network.as_ref().map(|network| network.number);
         let own = number(self.asker);
@@ -82,7 +82,7 @@ impl<'a> Trail<'a> {
         }
     }
 
-    /// The last name on the way in one line: what decided about it, and what came of it.
+    /// The last hop in one line: what decided, and the result.
     pub fn summary(&self) -> String {
         let custom_dns =
             self.custom_dns.iter().map(|custom_dns| format!("custom DNS servers: {}", custom_dns.leads_to));
@@ -90,7 +90,7 @@ impl<'a> Trail<'a> {
         custom_dns.chain(steps).collect::<Vec<_>>().join("; ")
     }
 
-    /// All names on the way in lines, `with_others` with the private zones that fit them and are linked to other networks only.
+    /// All hops in lines; `with_others` adds matching private zones that are linked to other networks only.
     pub fn lines(&self, with_others: bool) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some(CustomDns { network, leads_to }) = &self.custom_dns {
@@ -127,7 +127,7 @@ impl<'a> Trail<'a> {
         fitting.filter_map(line).collect()
     }
 
-    /// What a network is called.
+    /// The reference to a view's network.
     fn network(&self, view: ViewId) -> Option<String> {
         self.snapshot.view(view).reference().map(str::to_owned)
     }
@@ -193,7 +193,7 @@ impl<'a> Trail<'a> {
         })
     }
 
-    /// Whether the name that is looked up is the target of an alias.
+    /// Whether an alias has been followed.
     fn is_after_alias(&self) -> bool {
         let first = self.hops.first();
         first.is_some_and(|first| self.hops.iter().any(|hop| hop.qname != first.qname))
@@ -210,7 +210,7 @@ impl Observer for Trail<'_> {
                 return;
             }
             Seen::Landed(landing) => return self.landed(landing),
-            // The servers are told of with the question for them.
+            // The servers are reported together with the question for them.
             Seen::Reply(_) => return,
             Seen::CustomDns(destination) => {
                 let network = self.network(self.view).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Steps as values, and the words for them.
+//! Steps as values, and their texts.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,23 +13,23 @@ use crate::view::ZoneId;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
-    /// A rule of the network's DNS security policy fits the name.
+    /// A rule of the network's DNS security policy matches the name.
     SecurityPolicy {
-        /// What it says.
+        /// What the rule does.
         action: SecurityAction,
     },
-    /// A private zone that is linked to the network answers, and it alone.
+    /// Only this private zone, which is linked to the network, answers.
     PrivateZone {
         /// The zone.
         zone: ZoneOf,
         /// The link's policy.
         resolution_policy: ResolutionPolicy,
     },
-    /// No private zone that is linked to the network fits the name.
+    /// No private zone linked to the network matches the name.
     NoPrivateZone,
-    /// A rule of the network's forwarding ruleset leads elsewhere.
+    /// A rule of the network's forwarding ruleset matches the name.
     ForwardingRule(Rule),
-    /// What the network knows of its own machines answers.
+    /// A zone that the network has for its own machines answers.
     InternalZone {
         /// The zone.
         zone: ZoneOf,
@@ -43,14 +43,14 @@ pub enum Step {
     Upstream,
     /// Every resolver answers for `resolver.arpa` itself.
     ResolverArpa,
-    /// Rules lead round in a circle.
+    /// Forwarding rules form a loop.
     Circle,
-    /// No zone of this server fits the name.
+    /// No zone of this server matches the name.
     NotHeld {
-        /// Whether an alias led here: then the answer ends with it.
+        /// Whether an alias was followed: then the answer ends with it.
         after_alias: bool,
     },
-    /// The public zone knows the names of declared resources alone, and not this one.
+    /// The public zone has only the names of declared resources, and not this one.
     NotKnown,
     /// There are records.
     Found(Record),
@@ -58,7 +58,7 @@ pub enum Step {
     NoData {
         /// The type that was asked for.
         r#type: String,
-        /// Those that are there; none where names below it are all there is.
+        /// The types that are there; empty for an empty non-terminal.
         types: Vec<String>,
         /// The wildcard that covers the name.
         wildcard: Option<String>,
@@ -75,7 +75,7 @@ pub enum Step {
     },
     /// The name is delegated.
     Referral {
-        /// Where.
+        /// The owner of the NS records.
         zone_cut: String,
     },
     /// The name lies below a DNAME record.
@@ -83,7 +83,7 @@ pub enum Step {
         /// The record's owner.
         owner: String,
     },
-    /// The record set exists, and its records are not known.
+    /// The record set exists, but its records are unknown.
     NotGiven {
         /// Its type.
         r#type: String,
@@ -111,36 +111,36 @@ pub struct Rule {
     pub ruleset: String,
     /// The rule's domain.
     pub domain: String,
-    /// To whom it leads.
+    /// The destination.
     pub leads_to: Destination,
 }
 
-/// Who answers in place of a network's own zones.
+/// What answers in place of a network's own zones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Destination {
-    /// Azure-provided DNS, as this network sees it.
+    /// Azure-provided DNS, in the view of this network.
     Network(String),
     /// Servers outside the declared networks.
     Servers(Vec<SocketAddr>),
-    /// A server whose address is not known.
+    /// A server whose address is unknown.
     Unknown,
-    /// Azure-provided DNS, as a network sees it that is not named.
+    /// Azure-provided DNS, in the view of a network that is not named.
     AnotherNetwork,
 }
 
-/// A record set that answers.
+/// A record set in an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Record {
     /// Its type.
     pub r#type: String,
     /// The wildcard that covers the name.
     pub wildcard: Option<String>,
-    /// The target, where it is an alias.
+    /// The target, if it is an alias.
     pub alias_for: Option<String>,
-    /// Who wrote it, where that is known.
+    /// Who wrote it, if that is known.
     pub writer: Option<WriterOf>,
-    /// Where it, or what it follows from, is declared.
+    /// Where it is declared, or what it is derived from.
     pub place: Option<String>,
     /// Owner and type.
     #[serde(skip)]
@@ -150,15 +150,15 @@ pub struct Record {
 /// Who wrote a record set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WriterOf {
-    /// What kind of writer.
+    /// The kind of writer.
     pub kind: &'static str,
-    /// What the writer is called.
+    /// The name of the writer.
     pub name: Option<String>,
     #[serde(skip)]
     words: String,
 }
 
-/// What a DNS security policy does.
+/// The action of a DNS security policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecurityAction {
@@ -166,16 +166,16 @@ pub enum SecurityAction {
     Allow,
     /// It is answered, with an alert.
     Alert,
-    /// The policy answers itself.
+    /// The policy's own answer is given.
     Block,
 }
 
-/// A link's resolution policy, in Azure's words.
+/// A link's resolution policy, as Azure calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum ResolutionPolicy {
     /// The zone's answer is final.
     Default,
-    /// NXDOMAIN is asked again in public DNS.
+    /// For NXDOMAIN, public DNS is asked.
     NxDomainRedirect,
 }
 
@@ -242,7 +242,7 @@ impl fmt::Display for Destination {
 }
 
 impl Step {
-    /// The step in as few words as tell it.
+    /// The step in few words.
     pub(super) fn brief(&self) -> String {
         match self {
             Self::SecurityPolicy { action: SecurityAction::Block } => "blocked by the DNS security policy".to_owned(),
@@ -273,7 +273,7 @@ impl Step {
         }
     }
 
-    /// The step in words, a line each, as seen by clients of a network.
+    /// The step in lines of text, as a client of the network sees it.
     pub fn lines(&self, network: &str) -> Vec<String> {
         let line = match self {
             Self::SecurityPolicy { action: SecurityAction::Block } => {

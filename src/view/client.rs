@@ -9,35 +9,35 @@ use crate::dns::Ttl;
 /// The sender of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Client {
-    /// Source address of the datagram or connection, or what a proxy says in its place.
+    /// Source address of the datagram or connection, or the one that a proxy gives for it.
     pub source: IpAddr,
-    /// When the request came, in seconds since 1970 in UTC: signatures and cookies are for a time.
+    /// When the request came, in seconds since 1970 in UTC. Signatures and cookies are verified against it.
     pub now: u64,
-    /// The key that the client has proven to have. Servers leave it empty: the signature is verified when the request is
+    /// The key that the client has proven to have. Servers leave it empty: the signature is verified while the request is
     /// answered.
     pub key: Option<KeyId>,
-    /// The certificate that the client has shown.
+    /// The certificate that the client has presented.
     pub certificate: Option<CertificateId>,
-    /// The forwarder that spoke for the client as a proxy.
+    /// The forwarder that passed the request on as a proxy.
     pub proxy: Option<ForwarderId>,
     /// The listener that the request came to.
     pub listener: Option<ListenerId>,
     /// The address of this host that the request was sent to.
     pub local: Option<IpAddr>,
-    /// What carried the request.
+    /// The transport of the request.
     pub transport: Transport,
-    /// The view, where it is given; it overrides every other way to identify the client.
+    /// The view, if it is given; it overrides every other way to identify the client.
     pub view: Option<ViewId>,
-    /// Whether the listener takes queries from the source address at all.
+    /// Whether the listener accepts queries from the source address.
     pub is_admitted: bool,
-    /// The kind of server that the listener appears to be.
+    /// The kind of server that the listener presents itself as.
     pub persona: Persona,
-    /// How long its connection may be idle, in units of 100 milliseconds, for clients that want to know (RFC 7828).
+    /// How long the client's connection may be idle, in units of 100 milliseconds, for the edns-tcp-keepalive option (RFC 7828).
     pub keepalive: u16,
 }
 
 impl Client {
-    /// A client that is known by its source address, of an authoritative server, in 1970.
+    /// A client of an authoritative server that is known by its source address only; its time is the year 1970.
     pub const fn new(source: IpAddr, transport: Transport) -> Self {
         Self {
             source,
@@ -79,12 +79,12 @@ impl fmt::Display for CountedClient {
     }
 }
 
-/// Where the queries of a virtual network are counted: the same in all generations of one process.
+/// The slot in which queries of a virtual network are counted: the same in all generations of one process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NetworkSlot(u16);
 
 impl NetworkSlot {
-    /// The slot with that number; 0 is that of clients outside of all networks.
+    /// The slot with that number; 0 is for clients outside all networks.
     ///
     /// # Panics
     /// There are at most 65 536 slots.
@@ -98,12 +98,12 @@ impl NetworkSlot {
     }
 }
 
-/// How a request came, which bounds the size of its response.
+/// The transport of a request, which bounds the size of its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// A datagram: the client's EDNS buffer size bounds the response (RFC 6891 §6.2.3).
     Udp,
-    /// A stream: 65535 octets (RFC 7766), as over each of those that follow.
+    /// A stream: 65535 octets (RFC 7766), as with the transports below.
     Tcp,
     /// A stream within TLS (RFC 7858).
     Tls,
@@ -116,14 +116,14 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// Whether the octets of a response are sent as they are. hickory-server encodes responses anew, so that nobody can sign
-    /// them, and pads them itself.
+    /// Whether the octets of a response are sent unchanged. hickory-server encodes responses again, so that they cannot be
+    /// signed, and pads them itself.
     pub const fn sends_octets(self) -> bool {
         matches!(self, Self::Udp | Self::Tcp | Self::Tls)
     }
 
-    /// Whether one connection carries one request after another, and may be kept open for the next (RFC 7828): HTTP and
-    /// QUIC have ways of their own to say how long.
+    /// Whether one connection carries many requests and can be kept open for the next one (RFC 7828). HTTP and QUIC negotiate
+    /// idle times themselves.
     pub const fn is_stream(self) -> bool {
         matches!(self, Self::Tcp | Self::Tls)
     }
@@ -157,15 +157,15 @@ impl fmt::Display for Transport {
     }
 }
 
-/// What a listener looks like to its clients. The records are the same.
+/// How a listener presents itself to its clients. The records are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Persona {
-    /// An authoritative server: AA on what it holds; RA where it forwards for the client (RFC 1035 §4.1.1).
+    /// An authoritative server: AA on names that it holds, RA if it forwards for the client (RFC 1035 §4.1.1).
     #[default]
     Authoritative,
-    /// What 168.63.129.16 or an inbound endpoint sends: RA, never AA, EDNS size 1224 (as captured by users of Azure).
+    /// The flags of 168.63.129.16 or an inbound endpoint: RA, never AA, EDNS size 1224 (as captured by users of Azure).
     AzureResolver {
-        /// The largest TTL that it gives; captures suggest 1800 seconds.
+        /// The largest TTL in a response; captures suggest 1800 seconds.
         ttl_cap: Option<Ttl>,
     },
 }

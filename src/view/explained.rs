@@ -1,25 +1,25 @@
-//! Who is told in its responses why it gets them.
+//! The clients that get explanations in their responses.
 
 use ipnet::IpNet;
 
 use super::{CertificateHolder, Client, ForwarderId, Identified, Identifier, KeyId, Selector, ViewId, Way};
 
-/// Who is told in its responses why it gets them.
+/// The clients that get explanations in their responses.
 #[derive(Debug, Default)]
 pub struct ExplainedClients {
     /// Clients of these networks, sorted.
     pub views: Box<[ViewId]>,
     /// Clients with addresses in these prefixes.
     pub prefixes: Selector<()>,
-    /// Those who sign with these keys.
+    /// Clients that sign with these keys.
     pub keys: Box<[KeyId]>,
-    /// Forwarders that may hand on what such clients are told.
+    /// Forwarders that may pass on the explanations for such clients.
     pub forwarders: Box<[ForwarderId]>,
 }
 
 impl ExplainedClients {
-    /// Whether a client is one of them. What a forwarder gets it may keep, and hand on to others: nobody is behind one that is
-    /// not listed, and whoever brings the client subnet of another is taken for a forwarder.
+    /// Whether a client gets explanations. A forwarder may cache a response and pass it on to other clients. So a client behind a
+    /// forwarder that is not listed gets none, and the sender of a client subnet that is not its own is taken for a forwarder.
     pub(super) fn hold(
         &self,
         identifier: &Identifier,
@@ -43,7 +43,8 @@ impl ExplainedClients {
         if client_subnet.is_some_and(|subnet| subnet.prefix_len() > 0) && told_of.is_none() {
             return false;
         }
-        // Whoever asks at a listener or an inbound endpoint is taken for a client of its network, and may forward for others.
+        // A client that is identified by its listener or inbound endpoint is taken for one of that network, but may forward for
+        // others.
         let is_its_own = !matches!(identified.way, Way::Listener | Way::InboundEndpoint(_));
         let is_of_network = || identified.view().is_some_and(|view| self.views.binary_search(&view).is_ok());
         let addresses = told_of.unwrap_or_else(|| client.source.into());

@@ -1,4 +1,4 @@
-//! Numbers of what one snapshot holds. None but the snapshot's makers give them, so that each stands for something.
+//! Numbers of the items of one snapshot. Only the code that makes snapshots creates them, so that each refers to an item.
 
 macro_rules! ids {
     ($($(#[$doc:meta])+ $name:ident($number:ty);)+) => {$(
@@ -7,13 +7,13 @@ macro_rules! ids {
         pub struct $name($number);
 
         impl $name {
-            /// The number of what stands at that place in its list.
+            /// The number of the item at that index of its list.
             pub(crate) const fn new(index: usize) -> Self {
                 assert!(index <= <$number>::MAX as usize, "a list is longer than there are numbers");
                 Self(index as $number)
             }
 
-            /// The place in the list.
+            /// The index in the list.
             pub const fn index(self) -> usize {
                 self.0 as usize
             }
@@ -26,12 +26,12 @@ ids! {
     ViewId(u32);
     /// Number of a zone within one snapshot.
     ZoneId(u32);
-    /// Number of a key, within one snapshot.
+    /// Number of a key within one snapshot.
     KeyId(u32);
-    /// Number of a certificate that clients show, within one snapshot.
+    /// Number of a client certificate within one snapshot.
     CertificateId(u32);
     /// Number of a forwarder that may speak for clients, within one snapshot.
     ForwarderId(u16);
-    /// Number of a listener: its place in the server's list.
+    /// Number of a listener: its index in the server's list.
     ListenerId(u16);
 }

@@ -1,4 +1,4 @@
-//! Who is asking, and what they may see.
+//! Clients, and what their view contains.
 
 mod client;
 mod explained;

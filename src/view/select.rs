@@ -1,7 +1,6 @@
-//! Address → view, or anything else that prefixes stand for: the narrowest prefix wins, whatever the order of the
-//! declaration.
+//! Longest-prefix match: address to view, or to any other value. The order of the declaration does not matter.
 //!
-//! Prefixes are flattened into sorted, disjoint ranges once, so that a choice is one binary search.
+//! Prefixes are flattened into sorted, disjoint ranges once, so that a lookup is one binary search.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -11,7 +10,7 @@ use ipnet::IpNet;
 
 use super::ViewId;
 
-/// Chooses by an address: the view of a client, where nothing else is said.
+/// Maps addresses to values by the longest prefix; by default to the view of a client.
 #[derive(Debug)]
 pub struct Selector<T = ViewId> {
     rules: Box<[SelectorRule<T>]>,
@@ -19,22 +18,22 @@ pub struct Selector<T = ViewId> {
     v6: Ranges<u128>,
 }
 
-/// A prefix and what it stands for.
+/// A prefix and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SelectorRule<T = ViewId> {
     /// The prefix.
     pub prefix: IpNet,
-    /// What addresses in it lead to.
+    /// The value for addresses in the prefix.
     pub leads_to: T,
 }
 
-/// Each start holds until the next one; a rule of `None` is a gap.
+/// Ranges, each of which reaches to the start of the next one; `None` for addresses without a rule.
 #[derive(Debug)]
 struct Ranges<N> {
     starts: Box<[N]>,
     rules: Box<[Option<u32>]>,
-    /// Which starts an address is compared with: the span from the first to the last in equal steps, about two for each.
-    /// Each step has the number of starts before it, and the next step's is the end.
+    /// An index into `starts`: the span from the first start to the last in equal steps, about two for each start. An entry is
+    /// the number of starts before its step; the entry of the next step bounds the search.
     steps: Box<[u32]>,
     /// The width of a step, as a power of two.
     step_bits: u32,
@@ -47,12 +46,12 @@ impl<T> Default for Selector<T> {
 }
 
 impl<T> Selector<T> {
-    /// Flattens prefixes. Of several rules with the same prefix the first counts.
+    /// Flattens prefixes. Of rules with the same prefix the first one counts.
     pub fn new(rules: impl IntoIterator<Item = SelectorRule<T>>) -> Self {
         Self::with_holes(rules, [])
     }
 
-    /// As [`Selector::new`], with prefixes that are selected by no rule unless a narrower prefix, or the same one, is.
+    /// As [`Selector::new`], with holes: prefixes in which only narrower or equal rules apply.
     pub fn with_holes(
         rules: impl IntoIterator<Item = SelectorRule<T>>,
         holes: impl IntoIterator<Item = IpNet>,
@@ -82,7 +81,7 @@ impl<T> Selector<T> {
         &self.rules
     }
 
-    /// The rule with the narrowest prefix that holds the address. An IPv4-mapped IPv6 address is taken as IPv4.
+    /// The rule with the longest prefix that contains the address. An IPv4-mapped IPv6 address is matched as IPv4.
     #[inline]
     pub fn select(&self, address: IpAddr) -> Option<&SelectorRule<T>> {
         if self.rules.is_empty() {
@@ -95,7 +94,7 @@ impl<T> Selector<T> {
         rule.map(|rule| &self.rules[rule as usize])
     }
 
-    /// The length of the widest prefix around an address in which every address is selected as this one is.
+    /// The length of the widest prefix around an address within which every address has the same rule.
     pub fn scope(&self, address: IpAddr) -> u8 {
         match address {
             IpAddr::V4(address) => self.v4.scope(address.to_bits()),
@@ -108,9 +107,9 @@ impl<T> Selector<T> {
 }
 
 impl Selector {
-    /// As [`Selector::with_holes`], for addresses within some prefixes; all others are selected by no rule.
+    /// As [`Selector::with_holes`], restricted to some prefixes: addresses outside them have no rule.
     pub fn within(rules: &[SelectorRule], holes: &[IpNet], prefixes: &[IpNet]) -> Self {
-        // Where the prefixes cut two down to the same one, the narrower of the two was there first.
+        // If two prefixes are cut down to the same one, the rule of the narrower one counts.
         let mut cut: Vec<_> = rules.iter().map(|rule| (rule.prefix, Some(rule.leads_to))).collect();
         cut.extend(holes.iter().map(|hole| (*hole, None)));
         cut.sort_by_key(|(prefix, _)| Reverse(prefix.prefix_len()));
@@ -135,9 +134,9 @@ impl Selector {
 trait Number: Copy + Ord {
     fn successor(self) -> Option<Self>;
     fn predecessor(self) -> Option<Self>;
-    /// How many bits two numbers have in common, from the front.
+    /// The length of the common prefix, in bits.
     fn common_bits(self, other: Self) -> u32;
-    /// The difference to a number that is not higher, in units of a power of two.
+    /// The distance from a number that is not higher, in units of a power of two.
     fn steps_from(self, lower: Self, step_bits: u32) -> usize;
 }
 
@@ -178,12 +177,12 @@ impl Number for u128 {
 }
 
 impl<N: Number> Ranges<N> {
-    /// Flattens nested ranges, sorted so that an outer one stands before those inside it.
+    /// Flattens nested ranges, sorted so that an outer one comes before those inside it.
     fn flatten(nested: &[(N, N, Option<u32>)]) -> Self {
         let mut flat: Vec<(N, Option<u32>)> = Vec::new();
         let mut open: Vec<(N, Option<u32>)> = Vec::new();
         let mut start = |at: N, rule: Option<u32>| {
-            // A range that begins where another does is narrower and takes its place.
+            // Of two ranges with the same start, the narrower one comes last and replaces the other.
             while flat.pop_if(|(last, _)| *last == at).is_some() {}
             if flat.last().and_then(|(_, last)| *last) != rule {
                 flat.push((at, rule));
@@ -220,7 +219,7 @@ impl<N: Number> Ranges<N> {
     #[inline]
     fn find(&self, address: N) -> Option<u32> {
         let first = self.starts.first().filter(|first| **first <= address)?;
-        // The last step goes on to the end of all addresses.
+        // The last step reaches to the end of the address space.
         let step = address.steps_from(*first, self.step_bits).min(self.steps.len() - 2);
         let (before, end) = (self.steps[step] as usize, self.steps[step + 1] as usize);
         let after = before + self.starts[before..end].partition_point(|start| *start <= address);
@@ -229,7 +228,7 @@ impl<N: Number> Ranges<N> {
 
     fn scope(&self, address: N) -> u8 {
         let after = self.starts.partition_point(|start| *start <= address);
-        // The prefix may hold neither the first address of the next range nor the last of the one before.
+        // The prefix must contain neither the first address of the next range nor the last one of the previous range.
         let next = self.starts.get(after).copied();
         let last = after.checked_sub(1).and_then(|own| self.starts[own].predecessor());
         let without = |other: Option<N>| other.map_or(0, |other| address.common_bits(other) + 1);

@@ -1,8 +1,8 @@
-//! What a view has for a name: the zone, rule or anything else that stands at the longest suffix of it, whatever the
-//! order.
+//! Longest-suffix match within a view: the zone, rule or other value at the longest suffix of a name. The order of the
+//! declaration does not matter.
 //!
-//! All suffixes stand once in one table, shared by every view. A view is a few short sorted lists of numbers, so that
-//! ten thousand networks with hundreds of links each cost eight octets a link.
+//! All suffixes are stored once in one table, which every view shares. A view is a few short sorted lists of numbers, so that ten
+//! thousand networks with hundreds of links each cost eight octets a link.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::ZoneId;
 use crate::azure::ResolutionPolicy;
 use crate::dns::{Folded, Name, NameRef};
 
-/// Number of a suffix: zones of one name share it.
+/// Number of a suffix. Zones with the same name share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct SuffixId(u32);
 
@@ -23,11 +23,11 @@ pub struct SuffixTable {
     suffixes: Vec<Name>,
     index: HashTable<SuffixId>,
     hasher: foldhash::fast::RandomState,
-    /// Most octets of any suffix: longer names need no probe.
+    /// Length of the longest suffix in octets: longer names are not looked up.
     most_octets: usize,
 }
 
-/// What one view has at which suffix: one list of a [`SuffixTable`]. A clone shares it.
+/// The values of one view by suffix; refers to a [`SuffixTable`]. Clones share the list.
 #[derive(Clone, Debug)]
 pub struct BySuffix<T> {
     values: Arc<[(SuffixId, T)]>,
@@ -47,7 +47,7 @@ impl<T: Hash> Hash for BySuffix<T> {
     }
 }
 
-/// A suffix of one table. They are ordered as in its lists.
+/// A suffix of one table, ordered as in its lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Suffix(SuffixId);
 
@@ -61,12 +61,12 @@ pub struct LinkedZone {
 }
 
 impl SuffixTable {
-    /// What a list has at which suffix, in the order of their numbers.
+    /// The suffixes of a list with their values, in the order of their numbers.
     pub fn entries<'a, T>(&'a self, list: &'a BySuffix<T>) -> impl Iterator<Item = (NameRef<'a>, &'a T)> {
         list.values.iter().map(|(SuffixId(id), value)| (self.suffixes[*id as usize].as_ref(), value))
     }
 
-    /// Makes the list of one view; each suffix occurs once. A table that others share is copied before a suffix is added.
+    /// Makes a list; each suffix may occur once. A shared table is copied before a suffix is added to it.
     pub fn list<'a, T>(table: &mut Arc<Self>, values: impl IntoIterator<Item = (NameRef<'a>, T)>) -> BySuffix<T> {
         let values = values.into_iter().map(|(suffix, value)| (Self::suffix(table, suffix).0, value));
         let mut values: Vec<_> = values.collect();
@@ -74,7 +74,7 @@ impl SuffixTable {
         BySuffix { values: values.into() }
     }
 
-    /// The list with a value at a suffix that some list has had, or without one.
+    /// The list with another value at a suffix of this table, or with none. The list is unchanged if the table lacks the suffix.
     pub fn with<T: Copy>(&self, list: &BySuffix<T>, suffix: NameRef<'_>, value: Option<T>) -> BySuffix<T> {
         let Some(suffix) = self.find(suffix.fold().as_ref()) else { return list.clone() };
         let at = list.values.partition_point(|(known, _)| *known < suffix);
@@ -83,23 +83,24 @@ impl SuffixTable {
         BySuffix { values: list.values[..at].iter().copied().chain(value).chain(after.copied()).collect() }
     }
 
-    /// A suffix by its number, to make many lists of few suffixes. A table that others share is copied before it is added.
+    /// The number of a suffix, for callers that make many lists of few suffixes. A shared table is copied before the suffix is
+    /// added.
     pub fn suffix(table: &mut Arc<Self>, suffix: NameRef<'_>) -> Suffix {
         let known = table.find(suffix.fold().as_ref());
         Suffix(known.unwrap_or_else(|| Arc::make_mut(table).insert(suffix)))
     }
 
-    /// How many suffixes there are.
+    /// The number of suffixes.
     pub fn len(&self) -> usize {
         self.suffixes.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no suffixes.
     pub fn is_empty(&self) -> bool {
         self.suffixes.is_empty()
     }
 
-    /// Whether all suffixes of the other table have the same numbers in this one, so that its lists mean the same here.
+    /// Whether all suffixes of the other table have the same numbers here, so that its lists are valid with this table.
     pub fn extends(&self, other: &Self) -> bool {
         std::ptr::eq(self, other) || self.suffixes.starts_with(&other.suffixes)
     }
@@ -113,19 +114,19 @@ impl SuffixTable {
         id
     }
 
-    /// What stands at the longest suffix of the name, itself included.
+    /// The value at the longest suffix of the name, itself included.
     pub fn longest_match<T: Copy>(&self, name: &Folded, list: &BySuffix<T>) -> Option<T> {
         self.matches(name.as_ref(), list).next()
     }
 
-    /// What stands at the longest suffix that is a true ancestor of the name.
+    /// The value at the longest suffix that is a proper ancestor of the name.
     pub fn longest_match_above<T: Copy>(&self, name: &Folded, list: &BySuffix<T>) -> Option<T> {
         self.matches(name.as_ref().parent()?, list).next()
     }
 
-    /// What stands at each suffix of the name, the longest first. The name is in lower case.
+    /// The values at all suffixes of the name, the longest first. The name must be in lower case.
     pub fn matches<'a, T: Copy>(&'a self, name: NameRef<'a>, list: &'a BySuffix<T>) -> impl Iterator<Item = T> + 'a {
-        // An empty list has nothing at any suffix.
+        // An empty list needs no lookup.
         let first = (!list.values.is_empty()).then_some(name);
         let suffixes = std::iter::successors(first, |suffix| suffix.parent());
         let suffixes = suffixes.skip_while(|suffix| suffix.as_wire().len() > self.most_octets);
@@ -139,12 +140,12 @@ impl SuffixTable {
 }
 
 impl<T: Copy> BySuffix<T> {
-    /// A list of values in the order of their suffixes, each of which occurs once.
+    /// Makes a list from values that are sorted by suffix; each suffix occurs once.
     pub fn sorted(values: impl IntoIterator<Item = (Suffix, T)>) -> Self {
         Self { values: values.into_iter().map(|(Suffix(suffix), value)| (suffix, value)).collect() }
     }
 
-    /// Whether the list has these values, and no others.
+    /// Whether the list has exactly these values.
     pub fn is(&self, values: &[(Suffix, T)]) -> bool
     where
         T: PartialEq,
@@ -152,17 +153,17 @@ impl<T: Copy> BySuffix<T> {
         self.values.iter().copied().eq(values.iter().map(|(Suffix(suffix), value)| (*suffix, *value)))
     }
 
-    /// Where the list is: it is one for all that share it.
+    /// The address of the list's memory, equal for all clones.
     pub fn address(&self) -> *const () {
         self.values.as_ptr().cast()
     }
 
-    /// Whether nothing stands at any suffix.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// How many suffixes there are.
+    /// The number of suffixes in the list.
     pub fn len(&self) -> usize {
         self.values.len()
     }

@@ -1,4 +1,4 @@
-//! A zone and a few edits of its record sets → the zone that has them.
+//! Edits of single record sets: a zone and a few edits give the edited zone.
 
 use std::hash::BuildHasher;
 
@@ -6,24 +6,25 @@ use super::compile::Builder;
 use super::{APEX, NodeEntry, NodeId, NodeKind, RrsetEntry, RrsetSource, Zone, rrset_range};
 use crate::dns::{NameRef, RecordType};
 
-/// What is done to one record set of a zone.
+/// An edit of one record set of a zone.
 #[derive(Clone, Copy, Debug)]
 pub enum Edit<'a> {
-    /// It is there, in place of the one of its owner and type, if there is one.
+    /// Adds a record set, or replaces the one with the same owner and type.
     Put(RrsetSource<'a>),
-    /// It is not there.
+    /// Removes the record set, if there is one.
     Remove(NameRef<'a>, RecordType),
 }
 
-/// Types that decide what their owner is, or what the names below it are.
+/// Types that decide the kind of their owner, or of the names below it.
 const STRUCTURAL: [RecordType; 3] = [RecordType::NS, RecordType::CNAME, RecordType::DNAME];
 
 impl Zone {
-    /// The zone after these edits: what compiling its record sets would give. Costs a copy of the zone, and little for each
-    /// of them; one that changes what is below a name, or takes the last record set of a name away, looks at all names.
+    /// The zone after these edits, equal to what compiling its record sets would give. Costs a copy of the zone, and little for
+    /// each edit; an edit that changes how names below its owner are answered, or that removes the last record set of a name,
+    /// visits all names.
     ///
-    /// `None` where compiling the zone is the way: for record sets outside it or that are too large, for a name whose
-    /// letter case changes beside others of that name, and where edits have left much unused.
+    /// Returns `None` if the zone must be compiled instead: for a record set outside the zone or too large, for a name whose
+    /// spelling changes while it has other record sets, and if edits have left too much unused space.
     pub fn edited<'a>(&self, edits: impl IntoIterator<Item = Edit<'a>>) -> Option<Self> {
         let mut builder = Builder::of(self);
         for edit in edits {
@@ -37,7 +38,7 @@ impl Zone {
 }
 
 impl Builder {
-    /// A zone to build on.
+    /// A builder that starts with a copy of `zone`.
     fn of(zone: &Zone) -> Self {
         let index = Zone {
             octets: Box::default(),
@@ -108,7 +109,7 @@ impl Builder {
         self.prune(id);
     }
 
-    /// Takes a name away that has no record set, and those above it that existed because of it.
+    /// Removes a name without record sets, and the ancestors that existed only because of it.
     fn prune(&mut self, id: NodeId) {
         let mut id = id;
         while id != APEX && self.nodes[id.0 as usize].rrset_count == 0 && self.below(id).is_empty() {
@@ -127,8 +128,8 @@ impl Builder {
         }
     }
 
-    /// Determines again what a node is, and what is below it, after a record set of that type has come or gone; `hid` is whether
-    /// it hid what is below it before.
+    /// Determines the kind of a node again, and of those below it, after a record set of type `rtype` was added or removed. `hid`
+    /// is whether the node hid those below it before.
     fn reclassify(&mut self, id: NodeId, rtype: RecordType, hid: bool) {
         let kind = self.nodes[id.0 as usize].kind;
         if !STRUCTURAL.contains(&rtype) || matches!(kind, NodeKind::Hidden(_)) {
@@ -138,7 +139,7 @@ impl Builder {
         if hid == self.hides(id) {
             return;
         }
-        // Each comes behind its ancestors.
+        // Ancestors come first.
         for below in self.below(id) {
             let parent = self.name(below).parent().and_then(|parent| self.find(parent));
             let kind = parent.map_or(NodeKind::Data, |parent| self.kind_below(parent));
@@ -153,7 +154,7 @@ impl Builder {
         node.kind == NodeKind::Cut || rrsets.any(|rrset| rrset.rtype == RecordType::DNAME)
     }
 
-    /// The nodes below a node, in the order in which they were made.
+    /// The nodes below a node, in the order in which they were created.
     fn below(&self, id: NodeId) -> Vec<NodeId> {
         let name = self.name(id);
         let nodes = self.nodes.iter().zip(0..).map(|(node, at)| (node.kind, NodeId(at)));
@@ -165,7 +166,8 @@ impl Builder {
         NameRef::parse(&self.octets[self.nodes[id.0 as usize].name as usize..]).expect("written from a name")
     }
 
-    /// Spells a name as its own record set does: it existed because of others below it, or had another one.
+    /// Sets the spelling of a name to that of its own record set. It was an empty non-terminal, or its only record set was
+    /// spelled differently.
     fn spell(&mut self, id: NodeId, wire: &[u8]) {
         self.zone.unused += wire.len();
         self.nodes[id.0 as usize].name = self.octets.len() as u32;
@@ -173,7 +175,7 @@ impl Builder {
     }
 }
 
-/// A copy that a few changes need not move.
+/// A copy with spare capacity, so that a few edits do not reallocate it.
 fn with_room<T: Copy>(items: &[T]) -> Vec<T> {
     let mut copy = Vec::with_capacity(items.len() + 1024);
     copy.extend_from_slice(items);
@@ -238,6 +240,12 @@ mod tests {
         shown.into()
     }
 
+    fn names(zone: &Zone) -> Vec<Name> {
+        let mut names: Vec<_> = zone.nodes().map(|node| node.name().to_name()).collect();
+        names.sort();
+        names
+    }
+
     /// Applies edits one after the other, and looks at each step that it is as if compiled.
     fn check(edits: &[(&str, RecordType, Option<&[u8]>)]) {
         let (mut zone, mut sets) = (compiled(&base()), base());
@@ -255,6 +263,7 @@ mod tests {
             let is_made_of = |sets: &[Set]| zone.is_made_of(zone.apex().name(), sources(sets).into_iter());
             assert!(is_made_of(&sets) && !is_made_of(&sets[1..]));
             assert_eq!(zone.rrsets().count(), sets.len());
+            assert_eq!(names(&zone), names(&compiled(&sets)), "after {owner} {rtype}");
         }
     }
 

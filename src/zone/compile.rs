@@ -1,4 +1,4 @@
-//! Record sets → compiled zone.
+//! Compiles record sets into a zone.
 
 use std::hash::BuildHasher;
 
@@ -33,7 +33,7 @@ impl Zone {
         apex: NameRef<'_>,
         record_sets: impl IntoIterator<Item = RrsetSource<'a>>,
     ) -> Result<Self, CompileError> {
-        // Canonical order puts each node behind its ancestors.
+        // In canonical order ancestors come first.
         let mut sources: Vec<RrsetSource<'a>> = record_sets.into_iter().collect();
         if let Some((owner, ..)) = sources.iter().find(|source| !source.0.is_within(apex)) {
             return Err(CompileError::OutOfZone(owner.to_name(), apex.to_name()));
@@ -49,7 +49,7 @@ impl Zone {
     }
 }
 
-/// Most octets of names and RDATA before another record: offsets have 32 bits.
+/// Maximum octets of names and RDATA before another record is added: offsets have 32 bits.
 const MAX_OCTETS: usize = u32::MAX as usize - (1 << 20);
 
 /// A zone under construction.
@@ -76,7 +76,7 @@ impl Builder {
         Self { apex_len: apex.as_wire().len(), zone, octets: Vec::new(), nodes: Vec::new(), rrsets: Vec::new() }
     }
 
-    /// The node of that name.
+    /// The node of a name, if it exists.
     pub(super) fn find(&self, name: NameRef<'_>) -> Option<NodeId> {
         let folded = name.fold();
         let folded = folded.as_ref().as_wire();
@@ -92,7 +92,7 @@ impl Builder {
         self.zone.index.find(hash, is_it).copied()
     }
 
-    /// The node of that name, made together with all its missing ancestors.
+    /// The node of a name, created together with its missing ancestors.
     pub(super) fn node(&mut self, name: NameRef<'_>) -> NodeId {
         let folded = name.fold();
         let folded = folded.as_ref().as_wire();
@@ -122,7 +122,7 @@ impl Builder {
         id
     }
 
-    /// What a node starts as: hidden, if its parent is a cut, a DNAME owner or hidden itself.
+    /// The initial kind of a node: hidden, if its parent is a zone cut, a DNAME owner or hidden itself.
     pub(super) fn kind_below(&self, parent: NodeId) -> NodeKind {
         let entry = &self.nodes[parent.0 as usize];
         let is_dname = || self.rrsets[rrset_range(entry)].iter().any(|rrset| rrset.rtype == RecordType::DNAME);
@@ -149,7 +149,7 @@ impl Builder {
         Ok(())
     }
 
-    /// What a node is by its own record sets, where nothing above hides it.
+    /// The kind of a node by its own record sets, if no ancestor hides it.
     pub(super) fn own_kind(&self, id: NodeId) -> NodeKind {
         let rrsets = &self.rrsets[rrset_range(&self.nodes[id.0 as usize])];
         let has = |rtype| rrsets.iter().any(|rrset| rrset.rtype == rtype);
@@ -160,13 +160,13 @@ impl Builder {
         }
     }
 
-    /// Writes the records of a set.
+    /// Appends the records of a set.
     pub(super) fn rrset(&mut self, (owner, rtype, ttl, rdatas): RrsetSource<'_>) -> Result<RrsetEntry, CompileError> {
         let too_large = || CompileError::TooLarge(owner.to_name(), rtype);
         let start = self.octets.len();
         u16::try_from(rdatas.len()).map_err(|_| too_large())?;
         for rdata in rdatas {
-            // With room for one more record and the names behind it.
+            // This leaves room for one more record and the names that follow it.
             if self.octets.len() > MAX_OCTETS {
                 let apex = NameRef::parse(&self.octets).expect("the apex is the first name");
                 return Err(CompileError::ZoneTooLarge(apex.to_name()));

@@ -1,27 +1,27 @@
-//! Name → where in the zone it lands (RFC 1034 §4.3.2 step 3, RFC 4592, RFC 6672).
+//! Lookup of a name in a zone (RFC 1034 §4.3.2 step 3, RFC 4592, RFC 6672).
 
 use std::hash::BuildHasher;
 
 use super::{APEX, Node, NodeId, NodeKind, Zone};
 use crate::dns::{Folded, NameRef, RecordType};
 
-/// Where a name lands in the zone that answers for it.
+/// The result of a lookup.
 #[derive(Clone, Copy, Debug)]
 pub enum Landing<'z> {
     /// The name exists: data, an alias or an empty non-terminal.
     Exact(Node<'z>),
-    /// The name is at this zone cut (`at_cut`), or below it.
+    /// The name is a zone cut, or lies below one.
     Cut {
-        /// The delegation's NS records live here.
+        /// The node with the delegation's NS records.
         cut: Node<'z>,
-        /// Whether the name is the cut's own: the parent answers DS queries for it (RFC 4035 §3.1.4.1).
+        /// Whether the name is the cut itself, for which the parent answers DS queries (RFC 4035 §3.1.4.1).
         at_cut: bool,
     },
     /// The name is below this owner of a DNAME record.
     Dname(Node<'z>),
-    /// The name does not exist, a wildcard covers it.
+    /// The name does not exist, but a wildcard covers it.
     Wildcard {
-        /// The asterisk label's node.
+        /// The node of the wildcard.
         source_of_synthesis: Node<'z>,
     },
     /// The name does not exist.
@@ -42,7 +42,7 @@ impl Zone {
                 NodeKind::Hidden(by) => self.above(by),
             };
         }
-        // The apex is a node, so that the walk ends inside the zone.
+        // The apex is a node, so the walk ends inside the zone.
         let encloser = name.ancestors().skip(1).find_map(|ancestor| self.find(ancestor)).unwrap_or(APEX);
         match (self.above(encloser), self.entry(encloser).wildcard) {
             (Landing::Missing { .. }, Some(wildcard)) => Landing::Wildcard { source_of_synthesis: self.node(wildcard) },
@@ -50,12 +50,12 @@ impl Zone {
         }
     }
 
-    /// Addresses that help, such as glue: the node of that name even where a zone cut hides it.
+    /// The node of a name, even if a zone cut hides it: for glue and other additional addresses.
     pub fn glue(&self, name: &Folded) -> Option<Node<'_>> {
         self.find(name.as_ref()).map(|id| self.node(id))
     }
 
-    /// What an ancestor makes of a name below it.
+    /// The result for a name that does not exist below this node.
     fn above(&self, ancestor: NodeId) -> Landing<'_> {
         let node = self.node(ancestor);
         match self.entry(ancestor).kind {

@@ -1,9 +1,9 @@
 //! One compiled zone: immutable, shared by every view that sees it.
 //!
-//! All names and RDATA lie in one block of octets; nodes and record sets are entries in two tables that point into
-//! it; an index finds a node by its lower-case name. Every name between an owner and the apex is a node, so that a
-//! wildcard, NODATA and NXDOMAIN fall out of one walk (RFC 4592, RFC 8020). What can be decided about a node is
-//! decided here, once: whether it is an alias, a zone cut, a DNAME owner or hidden below one.
+//! All names and RDATA are in one block of octets; nodes and record sets are entries in two tables that point into it; an index
+//! finds a node by its lower-case name. Every name between an owner and the apex is a node, so that one walk decides between
+//! data, wildcard, NODATA and NXDOMAIN (RFC 4592, RFC 8020). The kind of a node is computed when the zone is compiled: alias,
+//! zone cut, DNAME owner or hidden below one.
 
 mod change;
 mod compile;
@@ -30,7 +30,7 @@ pub struct Zone {
     /// Bounds the TTL of negative answers (RFC 2308 §5); `None` for a zone without an SOA record.
     negative_ttl: Option<Ttl>,
     rrset_count: usize,
-    /// How many octets changes have left behind.
+    /// Octets in the tables that edits have left unused.
     unused: usize,
 }
 
@@ -69,13 +69,13 @@ struct NodeEntry {
 enum NodeKind {
     /// Holds data, or is an empty non-terminal.
     Data,
-    /// Holds a CNAME record.
+    /// Owns a CNAME record.
     Alias,
-    /// Holds NS records below the apex: the parent's side of a zone cut.
+    /// Owns NS records below the apex: the parent's side of a zone cut.
     Cut,
-    /// Lies below a zone cut or a DNAME owner, which answers in its place. Glue is such data.
+    /// Lies below a zone cut or a DNAME owner, which answers for it. Glue is such data.
     Hidden(NodeId),
-    /// A change has taken the name away. The index does not have it.
+    /// An edit has removed the name. It is not in the index.
     Gone,
 }
 
@@ -83,7 +83,7 @@ enum NodeKind {
 struct RrsetEntry {
     rtype: RecordType,
     ttl: Ttl,
-    /// Start and end of the RDATA in the octets: for each record its length in two octets, then itself.
+    /// Start and end of the RDATA in the octets: for each record its length in two octets, then its RDATA.
     start: u32,
     end: u32,
 }
@@ -96,7 +96,8 @@ impl Zone {
 
     /// All nodes, the apex first.
     pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
-        (0..self.nodes.len() as u32).map(|id| self.node(NodeId(id)))
+        let nodes = self.nodes.iter().zip(0..).filter(|(entry, _)| entry.kind != NodeKind::Gone);
+        nodes.map(|(_, id)| self.node(NodeId(id)))
     }
 
     /// The SOA record set, and the TTL that it has in a negative answer (RFC 2308 §5).
@@ -111,8 +112,7 @@ impl Zone {
 
     /// All record sets with their owners, those of one owner one after the other.
     pub fn rrsets(&self) -> impl Iterator<Item = (NameRef<'_>, Rrset<'_>)> {
-        let nodes = (0..self.nodes.len() as u32).map(|id| self.node(NodeId(id)));
-        nodes.flat_map(|node| node.rrsets().map(move |rrset| (node.name(), rrset)))
+        self.nodes().flat_map(|node| node.rrsets().map(move |rrset| (node.name(), rrset)))
     }
 
     /// The record set of that owner and type, with the owner as it is written.
@@ -121,7 +121,7 @@ impl Zone {
         Some((node.name(), node.rrset(rtype)?))
     }
 
-    /// Whether the zone is what these record sets compile to; there is at most one for each owner and type.
+    /// Whether compiling these record sets would give this zone; there is at most one for each owner and type.
     pub fn is_made_of<'a>(&self, apex: NameRef<'_>, record_sets: impl Iterator<Item = RrsetSource<'a>>) -> bool {
         let mut count = 0;
         let mut is_here = |record_set| {
@@ -133,7 +133,7 @@ impl Zone {
             && count == self.rrset_count()
     }
 
-    /// Whether the zone has this very record set. Letter case of the owner counts: it is part of an answer.
+    /// Whether the zone has exactly this record set. The letter case of the owner counts, since it appears in answers.
     pub fn holds(&self, (owner, rtype, ttl, rdatas): RrsetSource<'_>) -> bool {
         let node = self.glue(&owner.fold()).filter(|node| node.name().as_wire() == owner.as_wire());
         let rrset = node.and_then(|node| node.rrset(rtype));
@@ -170,12 +170,12 @@ impl<'z> Node<'z> {
         zone.rrsets[rrset_range(zone.entry(id))].iter().map(move |entry| Rrset { zone, entry })
     }
 
-    /// Whether a name below this one exists but nothing at it (RFC 9499 §7, empty non-terminal).
+    /// Whether the name owns no records but names below it exist (RFC 9499 §7).
     pub fn is_empty_non_terminal(self) -> bool {
         self.zone.entry(self.id).rrset_count == 0
     }
 
-    /// The CNAME record set, where the node is an alias.
+    /// The CNAME record set, if the node is an alias.
     pub fn alias(self) -> Option<Rrset<'z>> {
         (self.zone.entry(self.id).kind == NodeKind::Alias).then(|| self.rrset(RecordType::CNAME))?
     }
@@ -197,12 +197,12 @@ impl<'z> Rrset<'z> {
         self.entry.ttl
     }
 
-    /// Whether the set exists and its records are not known.
+    /// Whether the set exists but its records are not known.
     pub fn is_unknown(self) -> bool {
         self.entry.start == self.entry.end
     }
 
-    /// RDATA of each record, uncompressed; none where they are not known.
+    /// RDATA of each record, uncompressed; empty if the records are not known.
     pub fn rdatas(self) -> impl Iterator<Item = &'z [u8]> {
         let mut rest = &self.zone.octets[self.entry.start as usize..self.entry.end as usize];
         std::iter::from_fn(move || {

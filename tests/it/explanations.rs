@@ -5,7 +5,15 @@ use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use vnetdns::azure::MistakeKind;
+use vnetdns::azure::{
+    Change, Declared, Item, MistakeKind, Origin, PrivateDnsZone, Resource, ResourceGroup, Shared, SoaEdit,
+};
+use vnetdns::config::{Config, Files, Lab, load};
+use vnetdns::dns::{Name, RecordType};
+use vnetdns::questions::{Asked, Asking, explain};
+use vnetdns::snapshot::Identity;
+use vnetdns::view::{Client, Transport};
+use vnetdns::world::World;
 
 use crate::support::PROGRAM;
 
@@ -63,6 +71,44 @@ fn each_classic_mistake_of_the_lab_is_recognised_by_its_name_and_alone() {
         let conclusion = format!("{}: {}.", mistake["what"].as_str().unwrap(), mistake["mend"].as_str().unwrap());
         assert_eq!(explained["conclusion"], conclusion);
     }
+}
+
+/// The mistakes that a served world shows, which has changed since it was loaded.
+#[test]
+fn mistakes_are_those_of_the_zone_that_answered_whatever_was_made_since() {
+    let Config { topology, catalogue, places, .. } = load(&Files::Lab(Lab::ClassicMistakes)).unwrap();
+    let mut world = World::new(topology, catalogue.clone(), Identity::default()).unwrap();
+    let recognised = |world: &World| {
+        let of = |(network, name, _): (&str, &str, &str)| {
+            let network = world.topology().find_network(network).unwrap();
+            let view = Some(world.snapshot().view_of(network));
+            let client = Client { view, ..Client::new([192, 0, 2, 1].into(), Transport::Udp) };
+            let name: Name = name.parse().unwrap();
+            let asking = Asking { client: &client, client_subnet: None, name: name.as_ref(), qtype: RecordType::A };
+            let place = |_: &Item, origin: Origin| places.place(origin).to_string();
+            let asked = Asked::of(world.topology(), world.snapshot());
+            explain(&asked, &catalogue, &place, &asking).unwrap().mistakes
+        };
+        IN_THE_LAB.map(of)
+    };
+    let before = recognised(&world);
+    // Zones with names that come before and among those of the lab, so that the places of zones move.
+    for apex in ["0.test", "privatelink.a.test"] {
+        let name: Name = apex.parse().unwrap();
+        let zone = PrivateDnsZone {
+            id: PrivateDnsZone::id(&ResourceGroup::default(), &name),
+            name: Declared::new(name, Origin(0)),
+            virtual_network_links: Shared::default(),
+            record_sets: Vec::new(),
+            soa: SoaEdit::default(),
+            locked: false,
+        };
+        world.declare(vec![Change::Put(Resource::PrivateDnsZone(zone))]).unwrap();
+    }
+    let moved = world.snapshot().numbered_zones();
+    let moved = moved.filter(|(number, _)| world.snapshot().place_of(*number) != Some(number.index()));
+    assert!(moved.count() > 0, "no zone has moved");
+    assert_eq!(recognised(&world), before);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the RDATA of each type consists of. One table says how text is read, how octets are checked, and where names are.
+//! The format of each type's RDATA. One table defines how text is parsed, how octets are checked and where names are.
 
 use domain::base::Rtype;
 
@@ -7,13 +7,13 @@ use crate::dns::{NameRef, RecordType};
 /// The form of a type's RDATA.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
-    /// How it is written.
+    /// An example in presentation format.
     pub(crate) example: &'static str,
-    /// Its fields in their order, by the names that people give them.
+    /// Its fields in order, each with the words that messages use for it.
     pub(crate) fields: &'static [(&'static str, Field)],
 }
 
-/// A field of RDATA, by its octets and by how it is written. Those that are plural reach to the end of the RDATA.
+/// A field of RDATA, as octets and as text. A plural field reaches to the end of the RDATA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
     U8,
@@ -37,7 +37,7 @@ pub(crate) enum Field {
     SyncScheme,
     Ipv4,
     Ipv6,
-    /// A name of which RFC 4034 §6.2 says that its letter case is nothing.
+    /// A name that is compared without regard to letter case (RFC 4034 §6.2).
     Name,
     OptionalName,
     /// A name that is compared octet by octet (RFC 3597 §6).
@@ -61,9 +61,9 @@ pub(crate) enum Field {
     Hex,
     Base64,
     OptionalBase64,
-    /// A length and so many octets, written in hexadecimal digits or as `-` (RFC 5155 §3.3).
+    /// A length and that many octets, written in hexadecimal digits or as `-` (RFC 5155 §3.3).
     Salt,
-    /// A length and so many octets, written in base32 (RFC 5155 §3.3).
+    /// A length and that many octets, written in base32 (RFC 5155 §3.3).
     Hash,
     /// A bit map of record types (RFC 4034 §4.1.2).
     Types,
@@ -89,7 +89,7 @@ pub(crate) enum Field {
     Nsap,
 }
 
-/// The form of a type's RDATA, where text of it can be read.
+/// The format of a type's RDATA; `None` if text of it cannot be parsed.
 pub(crate) fn form(rtype: RecordType) -> Option<Form> {
     use Field::*;
     let (example, fields): (_, &'static [_]) = match Rtype::from_int(rtype.into()) {
@@ -263,18 +263,18 @@ pub(crate) fn form(rtype: RecordType) -> Option<Form> {
 }
 
 impl Field {
-    /// Whether it is a name whose letter case is nothing.
+    /// Whether it is a name that is compared without regard to letter case.
     pub(super) fn is_folded(self) -> bool {
         matches!(self, Self::Name | Self::OptionalName)
     }
 
-    /// Whether it is a name, or may have one within.
+    /// Whether it is a name, or may contain one.
     pub(super) fn holds_names(self) -> bool {
         let is_exact = matches!(self, Self::ExactName | Self::ExactNames);
         self.is_folded() || is_exact || matches!(self, Self::Gateway | Self::Relay)
     }
 
-    /// Octets of the field at the beginning of `octets`, the rest of the RDATA; `None` where they do not hold it.
+    /// Octets of the field at the start of `octets`, which is the rest of the RDATA; `None` if the field is malformed.
     pub(crate) fn extent(self, octets: &[u8]) -> Option<usize> {
         let all = |is_good: bool| is_good.then_some(octets.len());
         let length = || octets.first().map(|length| usize::from(*length));
@@ -301,7 +301,7 @@ impl Field {
             Self::Hash => 1 + length().filter(|length| *length > 0)?,
             Self::Types => types(octets)?,
             Self::OldTypes => all((1..=16).contains(&octets.len()))?,
-            // Other versions may look otherwise (RFC 1876 §2).
+            // Other versions may have another format (RFC 1876 §2).
             Self::Location => all(octets.len() == 16 || octets.first().is_some_and(|version| *version > 0))?,
             Self::Prefixes => repeated(octets, |rest| {
                 let [family_high, family_low, prefix, length, ..] = *rest else { return None };
@@ -336,7 +336,7 @@ impl Field {
     }
 }
 
-/// The octets, where they are one part after another.
+/// The number of octets, if they are a sequence of well-formed parts.
 fn repeated(octets: &[u8], mut extent: impl FnMut(&[u8]) -> Option<usize>) -> Option<usize> {
     let mut rest = octets;
     while !rest.is_empty() {
@@ -345,7 +345,7 @@ fn repeated(octets: &[u8], mut extent: impl FnMut(&[u8]) -> Option<usize>) -> Op
     Some(octets.len())
 }
 
-/// Octets of a gateway or relay of a type: none, an IPv4 address, an IPv6 address or a name.
+/// Octets of a gateway or relay by its type: none, an IPv4 address, an IPv6 address or a name.
 fn host(kind: u8, octets: &[u8]) -> Option<usize> {
     match kind {
         0 => Some(0),
@@ -356,7 +356,7 @@ fn host(kind: u8, octets: &[u8]) -> Option<usize> {
     }
 }
 
-/// The octets, where they are windows in their order.
+/// The number of octets, if they are a bit map whose windows are in order.
 fn types(octets: &[u8]) -> Option<usize> {
     let mut last = None;
     repeated(octets, |rest| {

@@ -1,4 +1,4 @@
-//! RDATA in uncompressed wire format: what types hold in it, and which of it is equal.
+//! RDATA in uncompressed wire format: its fields by type, and equality.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -20,8 +20,8 @@ mod form;
 
 pub(crate) use form::{Field, Form, form};
 
-/// The data of a record set, each record once (RFC 2181 §5): of equal ones the first. None where the set exists and its
-/// records are not known. Most sets have one record, which needs no list of its own.
+/// The data of a record set without duplicates (RFC 2181 §5): the first of equal records is kept. Empty if the set exists but its
+/// records are not known. Most sets have one record, which is stored inline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rdatas(SmallVec<[Box<[u8]>; 1]>);
 
@@ -31,7 +31,7 @@ impl Rdatas {
         Self(SmallVec::from_buf([rdata.into()]))
     }
 
-    /// That of a set whose records are not known.
+    /// The data of a set whose records are not known.
     pub fn unknown() -> Self {
         Self(SmallVec::new())
     }
@@ -76,7 +76,7 @@ impl Deref for Rdatas {
     }
 }
 
-/// RDATA as a zone file writes it; generic (RFC 3597) where it is not well-formed or the type is not known.
+/// RDATA in presentation format; in the generic format of RFC 3597 if it is malformed or the type is unknown.
 pub fn display(rtype: RecordType, rdata: &[u8]) -> String {
     let mut parser = Parser::from_ref(rdata);
     let rtype = Rtype::from_int(rtype.into());
@@ -87,8 +87,8 @@ pub fn display(rtype: RecordType, rdata: &[u8]) -> String {
     }
 }
 
-/// RDATA as it is compared with other RDATA of its type: names are in lower case, but for those of types that are
-/// compared octet by octet (RFC 4034 §6.2, RFC 3597 §6). RDATA that is not well-formed is left as it is.
+/// RDATA in the form in which it is compared with other RDATA of its type: names are in lower case, except for types that are
+/// compared octet by octet (RFC 4034 §6.2, RFC 3597 §6). Malformed RDATA is not changed.
 pub fn canonical(rtype: RecordType, rdata: &[u8]) -> Cow<'_, [u8]> {
     let Some(form) = form(rtype).filter(|form| form.fields.iter().any(|(_, field)| field.is_folded())) else {
         return Cow::Borrowed(rdata);
@@ -98,7 +98,7 @@ pub fn canonical(rtype: RecordType, rdata: &[u8]) -> Cow<'_, [u8]> {
     for (_, field) in form.fields {
         let Some(len) = field.extent(&rdata[at..]) else { return Cow::Borrowed(rdata) };
         if field.is_folded() {
-            // Length octets are at most 63 and so never letters.
+            // A length octet is at most 63, and so never an upper-case letter.
             octets[at..at + len].make_ascii_lowercase();
         }
         at += len;
@@ -106,12 +106,12 @@ pub fn canonical(rtype: RecordType, rdata: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(octets)
 }
 
-/// Whether RDATA of a type holds names.
+/// Whether RDATA of this type contains names.
 pub fn has_names(rtype: RecordType) -> bool {
     form(rtype).is_some_and(|form| form.fields.iter().any(|(_, field)| field.holds_names()))
 }
 
-/// Whether RDATA has the form of its type; true for types without a known form.
+/// Whether RDATA is well-formed; true for types whose format is unknown.
 pub fn is_well_formed(rtype: RecordType, rdata: &[u8]) -> bool {
     let Some(form) = form(rtype) else { return true };
     let mut fields = form.fields.iter();
@@ -119,7 +119,7 @@ pub fn is_well_formed(rtype: RecordType, rdata: &[u8]) -> bool {
     rest.is_some_and(<[u8]>::is_empty)
 }
 
-/// Octets before the name inside RDATA that holds one which RFC 1035 §4.1.4 and RFC 3597 §4 let a server compress.
+/// Octets before the name inside RDATA that a server may compress (RFC 1035 §4.1.4, RFC 3597 §4).
 pub const fn compressible_at(rtype: RecordType) -> Option<usize> {
     match rtype {
         RecordType::CNAME | RecordType::NS | RecordType::PTR | RecordType::SOA => Some(0),
@@ -134,8 +134,8 @@ pub fn address(rdata: &[u8]) -> Option<IpAddr> {
     v4().or_else(|| <[u8; 16]>::try_from(rdata).map(IpAddr::from).ok())
 }
 
-/// The name whose addresses help whoever reads this record: additional section processing
-/// (RFC 1035 §3.3.9, §3.3.11; RFC 2782). `None` for types without one and for the root, which means "no service".
+/// The name whose addresses belong in the additional section (RFC 1035 §3.3.9, §3.3.11; RFC 2782). `None` for types without such
+/// a name, and for the root, which means that there is no service.
 pub fn additional_name(rtype: RecordType, rdata: &[u8]) -> Option<NameRef<'_>> {
     let at = match rtype {
         RecordType::NS => 0,

@@ -12,15 +12,15 @@ use serde::Serialize;
 /// A response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Answer {
-    /// The response code, as dig writes it.
+    /// The response code, as dig prints it.
     pub rcode: String,
-    /// The flags that are set, as dig writes them.
+    /// The flags that are set, as dig prints them.
     pub flags: Vec<&'static str>,
     /// The records of the answer section.
     pub answer: Vec<AnswerRecord>,
-    /// Those of the authority section.
+    /// The records of the authority section.
     pub authority: Vec<AnswerRecord>,
-    /// Those of the additional section.
+    /// The records of the additional section.
     pub additional: Vec<AnswerRecord>,
     /// The message.
     #[serde(skip)]
@@ -30,18 +30,18 @@ pub struct Answer {
 /// A record of a response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AnswerRecord {
-    /// The name that it lives at.
+    /// The owner name.
     pub owner: String,
     /// Its TTL in seconds.
     pub ttl: u32,
     /// Its type.
     pub r#type: String,
-    /// Its data, as a zone file writes it.
+    /// Its data in presentation format.
     pub data: String,
 }
 
 impl Answer {
-    /// Reads a message; `None` where it is none.
+    /// Parses a message; `None` if it is malformed.
     pub(crate) fn read(octets: &[u8]) -> Option<Self> {
         let message = Message::from_octets(octets).ok()?;
         let header = message.header();

@@ -1,4 +1,4 @@
-//! Who asks: by what the client's network is known, and what would have decided without that.
+//! The client: how its network is identified, and which other ways were not used.
 
 use std::net::IpAddr;
 
@@ -11,82 +11,82 @@ use crate::view::{
     Belonging, CertificateHolder, Client, Identified, KeyHolder, Selector, SelectorRule, ViewId, Way, WayKind,
 };
 
-/// Bits that the nearest prefix has in common with an address at least: another one is not near.
+/// Minimum length of the common prefix of an address and the nearest prefix that is reported, in bits.
 const NEAR: u8 = 8;
 
-/// Who asks, and by what its network is known.
+/// The client, and how its network is identified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AskerOf {
-    /// The source address; none where a network was given in its place.
+    /// The source address; `None` if a network was given instead.
     pub source: Option<IpAddr>,
-    /// The address that was asked, where that was said.
+    /// The address that the query was sent to, if it is known.
     pub asked_at: Option<IpAddr>,
     /// The query's EDNS Client Subnet.
     pub client_subnet: Option<String>,
     /// The key that signs the query.
     pub key: Option<String>,
-    /// The certificate that was shown.
+    /// The client certificate.
     pub certificate: Option<String>,
-    /// The network; none for a client outside all of them.
+    /// The network; `None` for a client outside all networks.
     pub network: Option<String>,
-    /// What decided, as the query log calls it.
+    /// The way that identified the client, as in the query log.
     pub way: &'static str,
-    /// The forwarder on whose word it is.
+    /// The forwarder that speaks for the client.
     pub forwarder: Option<String>,
-    /// The prefix of the network that holds the address.
+    /// The prefix of the network that contains the address.
     pub prefix: Option<String>,
-    /// Whether the client subnet is wider than what has one answer.
+    /// Whether the client subnet is too wide: its addresses get different answers.
     pub is_too_wide: bool,
-    /// Why the client gets no answer, whatever it asks.
+    /// Why every query of the client is refused.
     pub refused: Option<Refused>,
-    /// What did not decide, the nearest first.
+    /// The ways that were not used, the closest first.
     pub not_chosen: Vec<NotChosen>,
 }
 
-/// Why a client gets no answer.
+/// Why the queries of a client are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refused {
-    /// A reload has taken the network away to which the address belongs that was asked.
+    /// A reload has removed the network of the address that the query was sent to.
     NetworkGone,
-    /// The listener's `allow_from` does not hold the address.
+    /// The listener's `allow_from` does not contain the address.
     AllowFrom,
-    /// The server refuses strangers.
+    /// The server refuses clients outside all networks.
     Strangers,
 }
 
-/// What did not decide.
+/// A way that was not used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NotChosen {
-    /// Which way it is, as the query log calls it.
+    /// The way, as in the query log.
     pub way: &'static str,
     /// The key, the certificate, the client subnet, or the prefix.
     pub what: Option<String>,
-    /// The network that the client would be in.
+    /// The network that it would have given.
     pub network: Option<String>,
-    /// Why it did not.
+    /// Why it was not used.
     pub why: WhyNot,
 }
 
-/// Why something did not decide.
+/// Why a way was not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WhyNot {
-    /// What decided comes before it.
+    /// The way that was used takes precedence.
     LaterWay,
-    /// It is that of whoever asks for others.
+    /// It identifies the sender, which asks for others.
     Senders,
-    /// It says nothing of a network.
+    /// It does not identify a network.
     SaysNothing,
-    /// The sender is no forwarder whose client subnets count.
+    /// The sender is not a forwarder whose client subnets are accepted.
     NoForwarder,
-    /// A narrower prefix holds the address.
+    /// A longer prefix contains the address.
     WiderPrefix,
-    /// The prefix does not hold the address.
+    /// The prefix does not contain the address.
     Outside,
 }
 
-/// Who asks.
+/// Describes the client of a query.
 pub(super) fn asker(
     world: &Asked<'_>,
     client: &Client,
@@ -178,7 +178,7 @@ fn not_chosen(
     passed
 }
 
-/// What would have decided next: another way, another prefix that holds the address, or one that nearly does.
+/// What would have been used next: another way, another prefix that contains the address, or one close to it.
 fn nearest(snapshot: &Snapshot, client: &Client, identified: &Identified<'_>) -> Option<NotChosen> {
     let mut stripped = Client { key: None, certificate: None, proxy: None, ..*client };
     match identified.way {
@@ -214,7 +214,7 @@ fn wider(sources: &Selector, rule: &SelectorRule) -> Option<SelectorRule> {
     around.max_by_key(|other| other.prefix.prefix_len()).copied()
 }
 
-/// The prefix that has the most bits in common with an address that none holds.
+/// The prefix that has the most bits in common with an address that no prefix contains.
 fn nearest_prefix(sources: &Selector, address: IpAddr) -> Option<SelectorRule> {
     let address = address.to_canonical();
     let common = |other: &SelectorRule| match (address, other.prefix.network()) {

@@ -1,4 +1,4 @@
-//! All that could have answered for a name, chosen or not.
+//! Everything that could answer for a name, used or not.
 
 use serde::Serialize;
 
@@ -8,10 +8,10 @@ use crate::dns::{Name, NameRef};
 use crate::trail::{Destination, Hop, ResolutionPolicy, Step};
 use crate::view::LinkedZone;
 
-/// What could have answered for a name.
+/// Something that could answer for a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Candidate {
-    /// What it is.
+    /// Its kind.
     pub kind: CandidateKind,
     /// The zone's apex, the rule's domain, or the address of a server.
     pub name: String,
@@ -25,31 +25,31 @@ pub struct Candidate {
     pub link: Option<String>,
     /// Its resolution policy.
     pub resolution_policy: Option<ResolutionPolicy>,
-    /// To whom a rule leads.
+    /// The destination of a rule.
     pub leads_to: Option<Destination>,
     /// Whether a zone has the name.
     pub holds_name: Option<bool>,
-    /// Whether it had a say.
+    /// Whether it was used.
     pub is_chosen: bool,
 }
 
-/// What can answer for a name, in the order in which it is looked for.
+/// What can answer for a name, in order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CandidateKind {
     /// A rule of the network's DNS security policy.
     SecurityRule,
-    /// A private zone that is linked to the network: the one with the longest name counts.
+    /// A private zone that is linked to the network: the one with the longest apex is used.
     LinkedZone,
-    /// A private zone that would fit, and is linked to other networks only.
+    /// A private zone that matches the name but is linked to other networks only.
     ZoneOfOthers,
-    /// A rule of the network's forwarding ruleset: the one with the longest domain counts.
+    /// A rule of the network's forwarding ruleset: the one with the longest domain is used.
     ForwardingRule,
-    /// What the network knows of its own machines.
+    /// A zone that the network has for its own machines.
     InternalZone,
     /// A public zone.
     PublicZone,
-    /// Where names are asked that nobody here holds.
+    /// The upstream, for names in no zone here.
     Upstream,
 }
 
@@ -70,7 +70,7 @@ impl Candidate {
     }
 }
 
-/// All that could have answered for a name.
+/// Everything that could answer for a name.
 pub(super) fn candidates(world: &Asked<'_>, hop: &Hop) -> Vec<Candidate> {
     let Asked { topology, snapshot } = world;
     let (name, folded) = (hop.qname.as_ref(), hop.qname.as_ref().fold());
@@ -148,7 +148,7 @@ fn private_zones(world: &Asked<'_>, network: NetworkId, hop: &Hop) -> Vec<Candid
         };
         if policy.is_some() { &mut linked } else { &mut of_others }.push((contents.apex.as_wire().len(), candidate));
     }
-    // The longest name comes first.
+    // The longest apex comes first.
     linked.sort_by_key(|(length, _)| usize::MAX - length);
     linked.into_iter().chain(of_others).map(|(_, candidate)| candidate).collect()
 }

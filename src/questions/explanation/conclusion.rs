@@ -1,9 +1,9 @@
-//! What an explanation comes to, in a sentence.
+//! The conclusion of an explanation, in a sentence.
 
 use super::{Explanation, Refused};
 use crate::trail::Step;
 
-/// The sentence. Where a mistake was recognised, it is that, with its mend.
+/// The conclusion. If a mistake was recognised, it is the mistake and its fix.
 pub(super) fn conclude(explanation: &Explanation) -> String {
     let who = explanation.asker.network.as_deref();
     if let Some(refused) = explanation.asker.refused {
@@ -70,7 +70,7 @@ pub(super) fn conclude(explanation: &Explanation) -> String {
     }
 }
 
-/// A name within a sentence, without the dot at its end.
+/// A name as written in a sentence, without the dot at its end.
 fn plain(name: &str) -> &str {
     name.strip_suffix('.').filter(|name| !name.is_empty()).unwrap_or(name)
 }

@@ -1,4 +1,4 @@
-//! Why a client gets its answer: who it is, what could have answered at each name, what did, and what is likely not meant.
+//! Why a client gets its answer: its network, what could answer at each name, what did, and likely mistakes.
 
 mod answer;
 mod asker;
@@ -30,55 +30,55 @@ pub use candidates::{Candidate, CandidateKind};
 /// Why a client gets its answer.
 #[derive(Clone, Debug, Serialize)]
 pub struct Explanation {
-    /// The name that is asked for.
+    /// The name asked for.
     pub name: String,
-    /// The type that is asked for.
+    /// The type asked for.
     pub r#type: String,
-    /// Who asks.
+    /// The client.
     pub asker: AskerOf,
-    /// The custom DNS servers of the asker's network, where it has any.
+    /// The custom DNS servers of the client's network, if it has any.
     pub custom_dns: Option<CustomDns>,
-    /// The names on the way, in their order; none where the question is refused before a zone is asked.
+    /// The names that were looked up, in order; empty if the question is refused before any zone is consulted.
     pub hops: Vec<Explained>,
-    /// The servers that have the answer, in the order in which they are asked; none where it is known here.
+    /// The servers that the question is forwarded to, in the order in which they are asked; empty if it is answered here.
     pub asks: Vec<SocketAddr>,
-    /// The answer; none where other servers have it.
+    /// The answer; `None` if other servers have it.
     pub answer: Option<Answer>,
-    /// The classic mistakes that the way shows.
+    /// The classic mistakes that the lookup shows.
     pub mistakes: Vec<Recognised>,
-    /// What it comes to, with what is likely to mend it: a sentence or two.
+    /// The conclusion, with the likely fix: a sentence or two.
     pub conclusion: String,
 }
 
-/// A name on the way, with all that could have answered for it.
+/// A name that was looked up, with everything that could answer for it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Explained {
-    /// What happened.
+    /// The steps.
     #[serde(flatten)]
     pub hop: Hop,
-    /// Why the name is not certain, where the catalogue has it from no source.
+    /// Why the name is not certain, if the catalogue has no source for it.
     pub unverified: Option<String>,
-    /// What could have answered, in the order in which it is looked for.
+    /// Everything that could answer, in order of precedence.
     pub candidates: Vec<Candidate>,
 }
 
 /// A mistake that was recognised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Recognised {
-    /// Its name, which stays what it is.
+    /// Its stable name.
     pub name: &'static str,
-    /// The code of what `vnetdns check` finds of its kind.
+    /// The code of the finding with which `vnetdns check` reports it.
     pub code: Option<&'static str>,
-    /// What is the case.
+    /// The mistake, in words.
     pub what: String,
-    /// What is likely to mend it.
+    /// The likely fix.
     pub mend: String,
 }
 
-/// What is asked, and by whom.
+/// A question, and its client.
 #[derive(Clone, Copy, Debug)]
 pub struct Asking<'a> {
-    /// The client, as the server would know it.
+    /// The client, as the server knows it.
     pub client: &'a Client,
     /// The query's EDNS Client Subnet.
     pub client_subnet: Option<IpNet>,
@@ -88,10 +88,10 @@ pub struct Asking<'a> {
     pub qtype: RecordType,
 }
 
-/// Says where a record set that somebody wrote, or what it follows from, is declared.
+/// Says where a record set, or what it is derived from, is declared.
 pub type PlaceOf<'p> = &'p dyn Fn(&Item, Origin) -> String;
 
-/// Explains an answer. `None` where the query gets no response.
+/// Explains an answer. Returns `None` if the query gets no response.
 pub fn explain(
     world: &Asked<'_>,
     catalogue: &Catalogue,
@@ -134,13 +134,13 @@ pub fn explain(
     Some(explanation)
 }
 
-/// Who a client is, and by what its network is known.
+/// Describes a client, and how its network is identified.
 pub fn who_asks(world: &Asked<'_>, client: &Client) -> AskerOf {
     let identified = world.snapshot.identifier().identify(client, None);
     asker::asker(world, client, None, &identified, is_refused(&world.snapshot, client, &identified))
 }
 
-/// A query as a stub resolver without EDNS sends it, or as a forwarder does with a client subnet.
+/// A query as sent by a stub resolver without EDNS, or by a forwarder with a client subnet.
 fn query(qname: NameRef<'_>, qtype: RecordType, client_subnet: Option<IpNet>) -> Vec<u8> {
     const FITS: &str = "a vector takes a query";
     let mut builder = MessageBuilder::new_vec();
@@ -156,7 +156,7 @@ fn query(qname: NameRef<'_>, qtype: RecordType, client_subnet: Option<IpNet>) ->
     builder.finish()
 }
 
-/// Adds what the declaration knows of a name on the way: who wrote the record and where, and what else could have answered.
+/// Adds what the declaration says about a name: who wrote the record and where, and what else could answer.
 fn explained(world: &Asked<'_>, place: PlaceOf<'_>, mut hop: Hop) -> Explained {
     let mut zone = None;
     for step in &mut hop.steps {
@@ -178,7 +178,7 @@ fn explained(world: &Asked<'_>, place: PlaceOf<'_>, mut hop: Hop) -> Explained {
     Explained { hop, unverified, candidates }
 }
 
-/// Who wrote a record set, and where that is declared. A compiled zone knows that of what persons wrote.
+/// Who wrote a record set, and where it is declared. Record sets that persons wrote are in the compiled zone only.
 fn writer_and_place(
     contents: &ZoneContents,
     (owner, rtype): &(Name, RecordType),
@@ -197,16 +197,16 @@ fn writer_and_place(
     (Some(WriterOf::from(&writer)), origin.map(|origin| place(&item, origin)))
 }
 
-/// The number of the network as whose client a name was looked up.
+/// The network in whose view a name was looked up.
 fn network_of(world: &Asked<'_>, hop: &Hop) -> Option<NetworkId> {
     world.snapshot.view(hop.view).network.as_ref().map(|network| network.number)
 }
 
-/// The way as those see it who look for mistakes.
+/// The hops in the form that the search for mistakes takes.
 fn lookups(world: &Asked<'_>, hops: &[Explained]) -> Vec<Lookup> {
     let lookup = |Explained { hop, .. }: &Explained| {
         let zone = hop.steps.iter().find_map(|step| match step {
-            Step::PrivateZone { zone, .. } => Some(zone.number.index()),
+            Step::PrivateZone { zone, .. } => world.snapshot.place_of(zone.number),
             _ => None,
         });
         let rule = hop.steps.iter().find_map(|step| match step {

@@ -1,10 +1,10 @@
-//! The words of an explanation, for whoever prints it.
+//! The texts of an explanation.
 
 use super::{AskerOf, Candidate, CandidateKind, Explained, Explanation, NotChosen, Refused, WhyNot};
 use crate::trail::{Destination, Step};
 
 impl Explanation {
-    /// What the custom DNS servers of the asker's network mean for the answer, where it has any.
+    /// What the custom DNS servers of the client's network mean for the answer, if it has any.
     pub fn custom_dns_line(&self) -> Option<String> {
         let custom_dns = self.custom_dns.as_ref()?;
         let (network, whom) = (&custom_dns.network, &custom_dns.leads_to);
@@ -15,7 +15,7 @@ impl Explanation {
 }
 
 impl Explained {
-    /// What happened at the name, a line each.
+    /// The steps at the name, as lines of text.
     pub fn lines(&self) -> Vec<String> {
         let Self { hop, unverified, candidates } = self;
         let network = hop.network.as_deref().unwrap_or_default();
@@ -41,7 +41,7 @@ impl Explained {
 }
 
 impl AskerOf {
-    /// How the asker's network is known, and notes on what did not count for that; `note` is one more.
+    /// How the client's network is identified, and notes on the ways that were not used; `note` is added to them.
     pub fn lines(&self, note: Option<&str>) -> (String, Vec<String>) {
         let Self { network, prefix, forwarder, key, certificate, .. } = self;
         let network = network.as_deref().unwrap_or_default();
@@ -102,7 +102,7 @@ impl AskerOf {
     }
 }
 
-/// A private zone that fits the name but is not linked to this network: what people look for first.
+/// A private zone that matches the name but is not linked to this network: the first thing to look for.
 fn of_others(candidate: &Candidate, network: &str) -> Option<String> {
     if candidate.kind != CandidateKind::ZoneOfOthers {
         return None;
@@ -114,7 +114,7 @@ fn of_others(candidate: &Candidate, network: &str) -> Option<String> {
     Some(format!("(the zone {name} in {resource_group} {holds}, but is linked to {linked}, not to {network})"))
 }
 
-/// Whether it is something that the query brings with it.
+/// Whether it is part of the query.
 fn is_of_query(passed: &NotChosen) -> bool {
     matches!(passed.way, "key" | "certificate" | "client_subnet")
 }

@@ -1,18 +1,18 @@
 //! Identifies the network of a client: the first of several ways that gives a result decides.
 //!
-//! A proxy's word (PROXY protocol), then the key that signs the request (TSIG), then the certificate that the client has
-//! shown (mutual TLS), then a forwarder's word (EDNS Client Subnet), then the listener, then the source address. The operator
-//! lists forwarders with the clients that they may speak for; nobody else's word counts. What a forwarder says of its
-//! client's address overrides every other address: if that address is in no network, neither is the client, whatever network
-//! the forwarder itself is in. A key or certificate of the client still counts, since it is the client's own proof.
+//! The order is: proxy (PROXY protocol), key that signs the request (TSIG), certificate that the client has presented (mutual
+//! TLS), EDNS Client Subnet of a forwarder, listener, source address. The operator lists forwarders with the clients that they
+//! may speak for; what others say of a client is ignored. What a forwarder says of its client's address overrides every other
+//! address: if that address is in no network, neither is the client, whatever network the forwarder itself is in. A key or
+//! certificate of the client still counts, since it is the client's own proof.
 //!
 //! A listener or inbound endpoint whose network a reload has removed stays bound to that network, and its clients are
 //! refused. Falling back to the next way could give clients of the removed network the answers of another one that has the
 //! same address space.
 //!
-//! An administrator's key is of no network: it lets whoever has it speak for the clients of all of them, as a forwarder that
-//! is listed for all may. Without a client subnet such a request is anyone's, and the search goes on. A certificate may be a
-//! forwarder's in place of its address: whoever shows it may speak for the forwarder's clients.
+//! An administrator's key is of no network: its holder may speak for the clients of all networks, as a forwarder may that is
+//! listed for all. For such a request without a client subnet the next ways are tried. A certificate may identify a forwarder in
+//! place of its address: its holder may speak for the forwarder's clients.
 
 use std::net::IpAddr;
 
@@ -22,36 +22,36 @@ use super::{CertificateId, Client, ExplainedClients, ForwarderId, KeyId, Listene
 use crate::dns::{NameRef, TsigKey};
 use crate::tls::{ClientProof, Presented};
 
-/// Knows the network of each client.
+/// Identifies the network of each client.
 #[derive(Debug, Default)]
 pub struct Identifier {
     /// Views by source address.
     pub sources: Selector,
-    /// By their numbers, sorted by name.
+    /// Indexed by [`KeyId`], sorted by name.
     pub keys: Box<[Key]>,
-    /// By their numbers, sorted by name.
+    /// Indexed by [`CertificateId`], sorted by name.
     pub certificates: Box<[Certificate]>,
-    /// By their numbers.
+    /// Indexed by [`ForwarderId`].
     pub forwarders: Box<[Forwarder]>,
-    /// Their addresses.
+    /// The addresses of forwarders.
     pub forwarder_addresses: Selector<ForwarderId>,
-    /// By their numbers; a listener that is not in the list belongs to nobody.
+    /// Indexed by [`ListenerId`]; a listener that is not in the list belongs to no network.
     pub listeners: Box<[Belonging]>,
-    /// By the addresses of inbound endpoints: those of this generation, and those that an earlier one had.
+    /// By the addresses of inbound endpoints, of this generation and of earlier ones.
     pub inbound_endpoints: Selector<Belonging>,
-    /// Who is told why it gets its answers; nobody without it.
+    /// The clients that get explanations; without it none does.
     pub explained: Option<ExplainedClients>,
 }
 
-/// Whose something is that clients ask at, or who a client is.
+/// The network of a client, or of something that clients send queries to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Belonging {
-    /// No network's: a listener that belongs to nobody tells nothing, a client that does is a stranger.
+    /// None: such a listener does not identify its clients; such a client is outside all networks.
     #[default]
     Nobody,
     /// This network's.
     Network(ViewId),
-    /// That of a network which a reload has taken away: whoever asks there is refused.
+    /// A network that a reload has removed: queries are refused.
     Gone,
 }
 
@@ -76,9 +76,9 @@ impl From<Option<ViewId>> for Belonging {
 pub struct Forwarder {
     /// Its name.
     pub name: Box<str>,
-    /// Whether its EDNS Client Subnet options count (RFC 7871).
+    /// Whether its EDNS Client Subnet options are accepted (RFC 7871).
     pub client_subnet: bool,
-    /// Whether its PROXY protocol headers count.
+    /// Whether its PROXY protocol headers are accepted.
     pub proxy_protocol: bool,
     /// Views of the clients that it may speak for.
     pub clients: Selector,
@@ -89,38 +89,38 @@ pub struct Forwarder {
 pub struct Key {
     /// The key.
     pub key: TsigKey,
-    /// Who has it.
+    /// The holder.
     pub holder: KeyHolder,
 }
 
-/// Who has a key.
+/// The holder of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyHolder {
     /// The clients of a network.
     Network(ViewId),
-    /// Someone who may speak for the clients of all networks.
+    /// An administrator, who may speak for the clients of all networks.
     Administrator,
-    /// Someone whose network is known by other ways.
+    /// A client whose network is identified in other ways.
     Anyone,
 }
 
-/// A certificate that clients show.
+/// A certificate that clients present.
 #[derive(Debug)]
 pub struct Certificate {
     /// Its name.
     pub name: Box<str>,
-    /// What must be shown.
+    /// How a presented certificate is matched.
     pub proof: ClientProof,
-    /// Who has it.
+    /// The holder.
     pub holder: CertificateHolder,
 }
 
-/// Who has a certificate.
+/// The holder of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificateHolder {
     /// The clients of a network.
     Network(ViewId),
-    /// A forwarder, who may speak for its clients by client subnet.
+    /// A forwarder, which may speak for its clients by client subnet.
     Forwarder(ForwarderId),
 }
 
@@ -136,42 +136,42 @@ fn select_subnet(clients: &Selector, subnet: IpNet) -> (Option<&SelectorRule>, u
     (rule, scope)
 }
 
-/// What is known of a client.
+/// A client's network, and how it was identified.
 #[derive(Clone, Copy, Debug)]
 pub struct Identified<'a> {
-    /// Whose client it is; nobody's is outside all networks.
+    /// The client's network, if it is in one.
     pub belonging: Belonging,
-    /// How that is known.
+    /// How the network was identified.
     pub way: Way<'a>,
-    /// The length of the widest prefix of addresses, around the one of a client subnet that counted, for which all of this
-    /// is the same; 0 where none counted (RFC 7871 §7.2.1).
+    /// The length of the widest prefix around the address of the client subnet for which the result is the same; 0 if no client
+    /// subnet was used (RFC 7871 §7.2.1).
     pub scope: u8,
 }
 
-/// How a client's network is known.
+/// How a client's network was identified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way<'a> {
     /// It was given.
     Given,
-    /// By the source address that a proxy told of; by no rule where the proxy may not speak for it.
+    /// By the source address that a proxy gives; without a rule if the proxy may not speak for that address.
     Proxy(&'a Forwarder, Option<&'a SelectorRule>),
-    /// By the key that signs the request, which is a network's.
+    /// By the key that signs the request, which belongs to a network.
     Key(&'a Key),
-    /// By the client subnet that someone with an administrator's key told of; by no rule where it is in no network.
+    /// By the client subnet in a request with an administrator's key; without a rule if the subnet is in no network.
     Administrator(&'a Key, Option<&'a SelectorRule>),
-    /// By the certificate that it has shown, which is a network's.
+    /// By the certificate that the client has presented, which belongs to a network.
     Certificate(&'a Certificate),
-    /// By the client subnet that a forwarder told of; by no rule where it may not speak for it.
+    /// By the client subnet that a forwarder sent; without a rule if the forwarder may not speak for it.
     ClientSubnet(&'a Forwarder, Option<&'a SelectorRule>),
     /// By the listener, which belongs to a network.
     Listener,
-    /// By the address that it asked, that of an inbound endpoint.
+    /// By the address that the request was sent to, which is that of an inbound endpoint.
     InboundEndpoint(&'a SelectorRule<Belonging>),
-    /// By the source address, if at all.
+    /// By the source address; without a rule if that is in no network.
     Source(Option<&'a SelectorRule>),
 }
 
-/// A [`Way`], without who told.
+/// A [`Way`], without its details.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WayKind {
     /// See [`Way::Given`].
@@ -225,7 +225,7 @@ impl WayKind {
         Self::Source,
     ];
 
-    /// Its name in the query log and in dnstap.
+    /// The name in the query log and in dnstap.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Given => "given",
@@ -240,14 +240,14 @@ impl WayKind {
         }
     }
 
-    /// Whether the client is the one that a client subnet tells of, not the one that the query came from.
+    /// Whether the network is that of a client subnet, not that of the sender.
     pub const fn is_client_subnet(self) -> bool {
         matches!(self, Self::Administrator | Self::ClientSubnet)
     }
 }
 
 impl Identified<'_> {
-    /// Its view; without one it is outside all networks.
+    /// The view; `None` outside all networks.
     pub fn view(&self) -> Option<ViewId> {
         self.belonging.view()
     }
@@ -278,7 +278,7 @@ impl PartialEq for Certificate {
 impl Eq for Certificate {}
 
 impl Identifier {
-    /// Which network a client belongs to. `client_subnet` is what its query says.
+    /// The network of a client. `client_subnet` is the one in its query.
     // Inlined because every query runs it.
     #[inline(always)]
     pub fn identify(&self, client: &Client, client_subnet: Option<IpNet>) -> Identified<'_> {
@@ -355,7 +355,7 @@ impl Identifier {
         by_key.or_else(by_certificate).or(proxied)
     }
 
-    /// Whether a client is told why it gets its answers.
+    /// Whether a client gets explanations.
     #[inline(always)]
     pub fn explains(&self, client: &Client, client_subnet: Option<IpNet>, identified: &Identified<'_>) -> bool {
         self.explained.as_ref().is_some_and(|listed| listed.hold(self, client, client_subnet, identified))
@@ -366,7 +366,7 @@ impl Identifier {
         &self.certificates[id.index()]
     }
 
-    /// The certificate of which a client has shown what it takes, at a time in seconds since 1970 in UTC.
+    /// The certificate that a client has presented, at a time in seconds since 1970 in UTC.
     pub fn certificate_shown(&self, presented: &Presented, now: u64) -> Option<CertificateId> {
         let at = self.certificates.iter().position(|certificate| certificate.proof.is_shown(presented, now))?;
         Some(CertificateId::new(at))
@@ -378,7 +378,7 @@ impl Identifier {
         Some(CertificateId::new(at))
     }
 
-    /// Whose a listener is.
+    /// The network of a listener.
     pub fn belonging(&self, id: ListenerId) -> Belonging {
         self.listeners.get(id.index()).copied().unwrap_or_default()
     }
@@ -398,7 +398,7 @@ impl Identifier {
         self.keys.binary_search_by_key(&name, |key| key.key.name()).ok().map(KeyId::new)
     }
 
-    /// The forwarder with that address that may send PROXY headers.
+    /// The forwarder with that address, if it may send PROXY headers.
     pub fn proxy(&self, address: IpAddr) -> Option<ForwarderId> {
         let rule = self.forwarder_addresses.select(address)?;
         self.forwarder(rule.leads_to).proxy_protocol.then_some(rule.leads_to)
