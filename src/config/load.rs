@@ -266,7 +266,7 @@ impl Read {
     }
 
     /// Lays what the management API has made on top.
-    pub fn lay(self, changes: Vec<Change>) -> ReadLayers {
+    pub fn with_layer(self, changes: Vec<Change>) -> ReadLayers {
         let Self { server, certificates, cookies, declaration, catalogue, problems, places, files_read, loopback } =
             self;
         let compares = server.management.as_ref().is_some_and(|management| management.etcd.is_some());

@@ -1,27 +1,27 @@
-//! What other servers have committed to a store that is shared.
+//! Following a shared store: applies what other servers have committed.
 
 use std::sync::{Arc, PoisonError};
 
-use super::layers::lay;
+use super::layers::with_layer;
 use super::writer::Writer;
 use super::{ApplyError, Control, Held};
 use crate::azure::Change;
 use crate::state::{Digest, Documents, Mark, Reader, Revision, StoreError};
 use crate::world::World;
 
-/// Why something that others have committed is not served.
+/// Why a commit of another server is not served.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {
-    /// It cannot be kept or read here.
+    /// The local state cannot be read or written.
     #[error("the local state does not work")]
     Store(#[from] StoreError),
-    /// It is kept; files do not load, or what is declared cannot be served with it.
+    /// The commit is stored, but files do not load, or the world with it is refused.
     #[error("what other replicas have committed is kept and not served")]
     World(#[source] Box<ApplyError<StoreError>>),
 }
 
 impl Control {
-    /// What files declare, where replicas compare it.
+    /// The digest of what files declare, for comparison between replicas.
     pub fn files_digest(&self) -> Option<Digest> {
         *self.files_digest.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -30,19 +30,19 @@ impl Control {
         *self.files_digest.lock().unwrap_or_else(PoisonError::into_inner) = digest.map(Digest);
     }
 
-    /// Serves these changes of the management API in place of all that are served.
+    /// Serves these changes of the management API in place of all current ones.
     fn serve_made(&self, held: &mut Held, made: Vec<Change>) -> Result<(), FollowError> {
-        // None of them counts as served, so that none is refused for being lost.
-        let layers = self.read(held).map(|read| lay(read, &made)).map_err(ApplyError::from);
-        let loaded = layers.and_then(|layers| self.lay_again(held, layers, (made, 0), false, |_| Ok(())));
+        // No change counts as served before, so none of them is refused as lost.
+        let layers = self.read(held).map(|read| with_layer(read, &made)).map_err(ApplyError::from);
+        let loaded = layers.and_then(|layers| self.load_layers(held, layers, (made, 0), false, |_| Ok(())));
         loaded.map(|_| ()).map_err(|error| FollowError::World(Box::new(error)))
     }
 }
 
 impl Writer {
-    /// Takes over documents that other servers have committed to the shared store, as they are there at `head` and `mark`, and
-    /// serves what they say. `changes` tells what that changes in the world, where it can, `made` what all documents make. What was taken over
-    /// before changes nothing, unless it `repeats`. Not for a thread that serves.
+    /// Stores documents that other servers have committed to the shared store, as of `head` and `mark`, and serves them.
+    /// `changes` gives their effect on the world if it can be told, `made` the changes that all documents make. Documents that
+    /// were stored before are ignored, unless `repeats`. Not for a thread that serves.
     ///
     /// # Errors
     /// See [`FollowError`].
@@ -72,7 +72,7 @@ impl Writer {
                 Ok(error) => error.into(),
                 Err(error) => StoreError::Damaged(error.to_string()).into(),
             }),
-            // Not known, or something of it has no place here and is kept aside.
+            // The effect is unknown, or a part of it does not fit and is set aside.
             Ok(false) | Err(_) => {
                 store.follow(head, documents, mark)?;
                 control.serve_made(&mut held, made(&store.read()?)?)
@@ -90,7 +90,7 @@ impl Writer {
         self.control().serve_made(&mut held, made)
     }
 
-    /// What changes the world.
+    /// The control of the world.
     pub fn control(&self) -> &Arc<Control> {
         &self.control
     }

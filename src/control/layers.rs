@@ -1,4 +1,4 @@
-//! Files and what the management API has made: what of the one has no place on the other, and where that is said.
+//! Files and the layer of the management API: conflicts between them, and how they are reported.
 
 use std::convert::Infallible;
 
@@ -10,55 +10,55 @@ use crate::config::{Config, Files, LayeredConfig, Place, Problem, Problems, Read
 use crate::snapshot::Identity;
 use crate::world::{self, Refused, Why, World};
 
-/// Who declares something.
+/// What declares an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeclaredBy {
-    /// A file, there.
+    /// A file, at this place.
     File(Place),
     /// The management API.
     Api,
 }
 
-/// Why changes were not applied, not one of them.
+/// Why changes were refused, all of them.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError<E> {
     /// Files declare what these changes are about.
     #[error("a file declares it")]
     Locked(Vec<Locked>),
-    /// With them the world is refused; of what files declare there are places.
+    /// The world would be refused; findings about files have places.
     #[error("the changes are refused")]
     Problems(Problems),
     /// Files cannot be loaded, or the world cannot be served.
     #[error(transparent)]
     Load(LoadError),
-    /// They were not committed.
+    /// Committing them failed.
     #[error("the changes cannot be kept")]
     Commit(E),
 }
 
-/// A change of the management API to what is a file's.
+/// A change of the management API to what belongs to a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Locked {
-    /// Which of the changes.
+    /// The index of the change.
     pub change: usize,
-    /// What it is about.
+    /// The item that it changes.
     pub item: Item,
-    /// Where a file declares that, or the zone that it would be in.
+    /// Where a file declares the item, or the zone that it would be in.
     pub place: Place,
-    /// Whether it is the zone that is declared there, with `locked = true`.
+    /// Whether `place` is a zone with `locked = true`.
     pub is_lock: bool,
 }
 
-/// Something that the management API has made and that has no place on what files declare.
+/// Something that the management API has made and that does not fit what files declare.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aside {
-    /// Which of the changes that the server was started with; of a reload no number that means something.
+    /// The index among the changes that the server was started with; without meaning after a reload.
     pub change: usize,
-    /// What it is.
+    /// The item.
     pub item: Item,
-    /// Where it says why: a file and line, or that it is the management API's.
+    /// The place that the reason refers to: a file and line, or the management API.
     pub place: Place,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
@@ -75,7 +75,7 @@ impl<E> From<Refused> for ApplyError<E> {
 }
 
 impl<E> ApplyError<E> {
-    /// The same with places for what was found.
+    /// Adds places to the findings.
     pub(super) fn placed(self, sources: &Sources, files: &Files) -> Self {
         match self {
             Self::Load(LoadError::Refused(Refused::Locked(locked))) => {
@@ -106,7 +106,7 @@ impl ApplyError<Infallible> {
     }
 }
 
-/// Where a file declares what a change is about, or the zone that takes nothing.
+/// Where a file declares what a change is about, or the zone that is locked.
 fn place_of(locked: &world::Locked, sources: &Sources, files: &Files) -> Place {
     match locked.is_lock {
         true => sources.place_of(locked.origin),
@@ -133,40 +133,41 @@ impl Aside {
     }
 }
 
-/// What was read, with what has a place on it.
-pub(super) struct Laid {
+/// A checked configuration, with the changes that do not fit.
+pub(super) struct CheckedLayers {
     pub(super) config: LayeredConfig,
     pub(super) aside: Vec<world::Aside>,
 }
 
-/// Lays what the management API has made on files as they were read. Those that are refused by themselves are reported without.
-pub(super) fn lay(files: Read, made: &[Change]) -> ReadLayers {
+/// Adds the layer of the management API to files as they were read. Files with errors are reported without it.
+pub(super) fn with_layer(files: Read, made: &[Change]) -> ReadLayers {
     match files.has_errors() {
-        true => files.lay(Vec::new()),
-        false => files.lay(made.to_vec()),
+        true => files.with_layer(Vec::new()),
+        false => files.with_layer(made.to_vec()),
     }
 }
 
-/// Checks files with what the management API has made, which is returned; `read` reads them again.
+/// Checks files with the layer of the management API, and returns its changes; `read` reads the files again.
 pub(super) fn check(
     layers: ReadLayers,
     read: impl Fn() -> Result<Read, Problems>,
     made: Vec<Change>,
-) -> Result<(Laid, Vec<Change>), LoadError> {
+) -> Result<(CheckedLayers, Vec<Change>), LoadError> {
     let read = || read().map_err(LoadError::Problems);
     let is_refused = layers.has_errors();
     let problems = match layers.check() {
         Ok(mut config) => {
             let aside = std::mem::take(&mut config.layered.aside);
-            return Ok((Laid { config, aside }, made));
+            return Ok((CheckedLayers { config, aside }, made));
         }
         Err(problems) if is_refused || made.is_empty() => return Err(LoadError::Problems(problems)),
         Err(problems) => problems,
     };
-    // Files by themselves are right, or refused. Then it is tried what has a place, and all is read once more without the rest.
+    // The files alone may be sound. If so, each change is tried on them, and they are read once more without the changes that do
+    // not fit.
     let Config { topology, catalogue, .. } = read()?.check().map_err(LoadError::Problems)?;
     let mut world = World::new(topology, catalogue, Identity::default()).map_err(Refused::Compile)?;
-    let mut aside = world.lay(made.clone()).map_err(Refused::Compile)?;
+    let mut aside = world.apply_layer(made.clone()).map_err(Refused::Compile)?;
     for aside in &mut aside {
         let mut needs = made[aside.change].needs().into_iter();
         if let Some(gone) = needs.find(|id| world.declared(&Item::Resource(id.clone())).is_none()) {
@@ -179,11 +180,11 @@ pub(super) fn check(
     let mut is_aside = vec![false; made.len()];
     aside.iter().for_each(|aside| is_aside[aside.change] = true);
     let stay = made.iter().zip(&is_aside).filter(|(_, is_aside)| !**is_aside).map(|(change, _)| change.clone());
-    let config = read()?.lay(stay.collect()).check().map_err(LoadError::Problems)?;
-    Ok((Laid { config, aside }, made))
+    let config = read()?.with_layer(stay.collect()).check().map_err(LoadError::Problems)?;
+    Ok((CheckedLayers { config, aside }, made))
 }
 
-/// The files that are served and those that were read, with the places in them.
+/// The current sources and those just read, with places in the files.
 pub(super) struct Places<'a> {
     pub(super) before: &'a Sources,
     pub(super) now: &'a Sources,
@@ -191,7 +192,7 @@ pub(super) struct Places<'a> {
 }
 
 impl Places<'_> {
-    /// Why a reload is refused: each thing that the management API has made and that would be lost.
+    /// Why a reload is refused: everything of the management API that it would lose.
     pub(super) fn conflicts(&self, lost: &[world::Aside], world: &World, mut problems: Problems) -> Problems {
         for world::Aside { item, why, .. } in lost {
             let (place, what, mend) = match why {
@@ -210,7 +211,7 @@ impl Places<'_> {
                         ),
                     }
                 }
-                // The zone itself is among them.
+                // The zone itself is reported.
                 Why::Within(_) => continue,
                 Why::Gone(id) => {
                     let gone = Item::Resource(id.clone());

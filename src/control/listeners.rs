@@ -1,4 +1,4 @@
-//! Which listener has which number, from one reload to the next.
+//! Numbers of listeners, stable over reloads.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,29 +11,29 @@ use crate::snapshot::Snapshot;
 use crate::tls::ServerCertificate;
 use crate::view::ListenerId;
 
-/// What has listeners served.
+/// Opens and closes listeners.
 pub trait Listeners: fmt::Debug + Send + Sync {
-    /// Opens those that are new, by their numbers, and returns what lets them answer, closes those that are gone and gives the
-    /// others their rules. Nothing has changed where that is not called.
+    /// Opens new listeners, by number. Calling the returned function starts them, closes the ones that are gone, and updates the
+    /// rules of the others. Nothing changes if it is not called.
     ///
     /// # Errors
     /// What cannot be opened, and why.
     fn prepare(&self, next: &[Option<Listen>]) -> Result<Box<dyn FnOnce() + '_>, String>;
 
-    /// Where they answer, by their numbers; `None` for one that is gone.
+    /// The addresses of listeners by number; `None` for one that is gone.
     fn addresses(&self) -> Vec<Option<SocketAddr>>;
 }
 
-/// What changes the server's settings before they count.
+/// Adjusts the server's settings before they are used.
 pub(super) struct Adjust(Box<dyn Fn(&mut ServerSettings) + Send + Sync>);
 
-/// The listeners by their numbers. That of one that is gone is not given again: it may still answer what has come.
+/// The listeners by number. The number of a listener that is gone is not used again: it may still answer pending requests.
 #[derive(Clone, Debug)]
 pub(super) struct Slots {
     all: Vec<Option<Listen>>,
-    /// The networks of listeners, those of gone ones too.
+    /// The networks of listeners, including those that are gone.
     networks: Vec<Option<ResourceId>>,
-    /// Whether clients are told of encrypted listeners.
+    /// Whether encrypted listeners are announced to clients.
     pub(super) are_designated: bool,
 }
 
@@ -61,11 +61,11 @@ impl Slots {
         Self { all, networks: settings.listener_networks(), are_designated }
     }
 
-    /// The listeners of other settings: one at the place of another has its number and its sockets. Where these do not say, the
-    /// listeners stay.
+    /// The listeners for other settings. A listener at the place of an existing one keeps its number and its sockets. If the
+    /// settings do not name listeners, they stay.
     ///
     /// # Errors
-    /// There have been too many.
+    /// There have been too many listeners.
     pub(super) fn next(&self, settings: &ServerSettings) -> Result<Self, LoadError> {
         if !settings.names_listeners {
             return Ok(Self { are_designated: settings.designated_resolvers, ..self.clone() });
@@ -92,17 +92,17 @@ impl Slots {
         &self.all
     }
 
-    /// The listeners that there are, with their numbers.
+    /// The current listeners with their numbers.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ListenerId, &Listen)> {
         (0..).map(ListenerId::new).zip(&self.all).filter_map(|(id, listen)| Some((id, listen.as_ref()?)))
     }
 
-    /// The networks of all, by their numbers. One that is gone keeps its network for what it still answers.
+    /// The networks of all listeners by number. One that is gone keeps its network for the requests that it still answers.
     pub(super) fn networks(&self) -> Vec<Option<ResourceId>> {
         self.networks.clone()
     }
 
-    /// What each shows of itself.
+    /// The certificate of each listener.
     pub(super) fn shown(
         &self,
         certificates: &Certificates,

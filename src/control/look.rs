@@ -1,4 +1,4 @@
-//! A look at the world that is served, and at what there is to say about it.
+//! Read access to the served world, and the findings about it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::azure::{Catalogue, Declaration, Finding, Item, Origin, Topology};
 use crate::config::{Files, Place, Problem, Problems, Sources};
 use crate::snapshot::Snapshot;
 
-/// The world that is served, while nothing changes it.
+/// The served world, which nothing changes meanwhile.
 #[derive(Debug)]
 pub struct Look<'a> {
     held: &'a Held,
@@ -15,42 +15,41 @@ pub struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// What is declared, and what follows from it; its zones are compiled.
+    /// What is declared, and what follows from it; zones are compiled.
     pub fn topology(&self) -> &Topology {
         self.held.world.topology()
     }
 
-    /// What is served of it.
+    /// The served snapshot.
     pub fn snapshot(&self) -> &Snapshot {
         self.held.world.snapshot()
     }
 
-    /// The services that are known.
+    /// The catalogue of services.
     pub fn catalogue(&self) -> &Catalogue {
         self.held.world.catalogue()
     }
 
-    /// Where something is declared.
+    /// Where an item is declared.
     pub fn place(&self, item: &Item, origin: Origin) -> Place {
         self.held.sources.place(self.files, item, origin)
     }
 }
 
-/// What the findings are about: a declaration, or the findings themselves where nothing has changed since they were found.
+/// The source of findings: a declaration, or the findings themselves if nothing has changed since.
 enum About {
     Found(Problems),
     Declared(Box<Declaration>, Arc<Catalogue>),
 }
 
 impl Control {
-    /// Looks at the world that is served. Writes and reloads wait meanwhile, queries do not: not for a thread that serves.
+    /// Gives access to the served world. Writes and reloads wait meanwhile, queries do not. Not for a thread that serves.
     pub fn look<T>(&self, look: impl FnOnce(&Look<'_>) -> T) -> T {
         look(&Look { held: &self.hold(), files: &self.files })
     }
 
-    /// All that there is to say about the world that is served, as `vnetdns check` says it of files, with the snapshot that it is
-    /// said of. Where something has changed since a load, all is derived anew, which takes as long as that takes; nothing waits
-    /// for it.
+    /// All findings about the served world, as `vnetdns check` reports them, with the snapshot that they are about. If something
+    /// has changed since the last load, the whole world is derived again, which may take long; nothing waits for it.
     pub fn findings(&self) -> (Arc<Snapshot>, Problems) {
         let (snapshot, about) = {
             let held = self.hold();

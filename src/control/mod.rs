@@ -1,4 +1,4 @@
-//! Changes: the only place that publishes a snapshot.
+//! Changes of what is served: the only place that publishes snapshots.
 
 mod follow;
 mod layers;
@@ -31,7 +31,7 @@ use crate::snapshot::{Counts, Designation, Generation, Identity, Published, Snap
 use crate::state::Digest;
 use crate::world::{Applied, Refused, World};
 use crate::zone::CompileError;
-use layers::{Laid, check, lay};
+use layers::{CheckedLayers, check, with_layer};
 use retire::Retirement;
 
 pub use follow::FollowError;
@@ -43,47 +43,47 @@ pub use orphans::{Lost, Orphan};
 use orphans::{gone_endpoints, orphans};
 pub use writer::{GoBackError, Restored, Transaction, View, WriteError, Writer, Written, record_set_id};
 
-/// Most addresses that were inbound endpoints since the start and are none any more.
+/// Maximum addresses that were inbound endpoints since the start and are no longer.
 const MAX_GONE: usize = 65_536;
 
-/// What the condition of a server whose reload was refused is about.
+/// Subject of the condition of a server whose reload was refused.
 const CONFIGURATION: &str = "configuration";
 
-/// Loads the configuration and publishes what it says.
+/// Loads the configuration, applies changes, and publishes the result.
 #[derive(Debug)]
 pub struct Control {
     files: Files,
-    /// Whether each network has clients on this host.
+    /// Whether each network is given clients on this host.
     on_loopback: bool,
-    /// As the file declared them, to tell what a reload cannot change.
+    /// The settings as declared at the start, to report what a reload cannot change.
     declared: ServerSettings,
-    /// As the server was started.
+    /// The settings that the server was started with.
     settings: ServerSettings,
     adjust: Adjust,
-    /// What has other listeners served; without it they are as they were at the start.
+    /// Opens and closes listeners; without it the listeners of the start stay.
     listeners: OnceLock<Arc<dyn Listeners>>,
-    /// What cookies are signed with where the configuration has no secret.
+    /// The secret of cookies, used if the configuration has none.
     random_secret: CookieSecrets,
     published: Arc<Published>,
     metrics: Arc<Metrics>,
     outcomes: Arc<Outcomes>,
     retirement: Retirement,
-    /// What files declare, where replicas compare it.
+    /// The digest of what files declare, for comparison between replicas.
     files_digest: Mutex<Option<Digest>>,
     held: Mutex<Held>,
 }
 
-/// The world that is served.
+/// The served world.
 #[derive(Debug)]
 struct Held {
     world: World,
-    /// What was read to declare it.
+    /// The files that declare it.
     sources: Sources,
-    /// Whether nothing was applied since about which there may be something to say.
+    /// Whether the findings in `sources` are still complete.
     is_quiet: bool,
-    /// What the management API has made, and has no place on what files declare.
+    /// Changes of the management API that do not fit what files declare.
     aside: Vec<Change>,
-    /// The listeners by their numbers.
+    /// The listeners by number.
     slots: Slots,
     unchanged_keys: Vec<String>,
 }
@@ -94,7 +94,7 @@ pub enum LoadError {
     /// It has problems.
     #[error("the configuration is refused")]
     Problems(#[source] Problems),
-    /// It is too large.
+    /// A zone is too large, or the world is refused.
     #[error("it cannot be served")]
     Refused(#[from] Refused),
     /// Too many inbound endpoints have lost their networks since the start.
@@ -109,56 +109,56 @@ pub enum LoadError {
     /// The system gives no random numbers.
     #[error("no secret can be made for DNS cookies; set cookie_secret_file")]
     Random(#[source] getrandom::Error),
-    /// What a server needs beside its configuration is not to be had.
+    /// Something that the server needs besides its configuration is missing.
     #[error(transparent)]
     Needed(Box<dyn Error + Send + Sync>),
 }
 
-/// What a server begins with beside its configuration.
+/// What a server starts with besides its configuration.
 #[derive(Debug, Default)]
 pub struct Beginning {
-    /// The changes that clients have made, one after the other.
+    /// The changes that clients have made, in order.
     pub made: Vec<Change>,
-    /// What cookies are signed with where the configuration has no secret: that of the server that is replaced.
+    /// The secret of cookies to use if the configuration has none: that of the replaced process.
     pub cookie_secret: Option<CookieSecrets>,
 }
 
-/// What was published.
+/// A publication.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The new snapshot's number.
+    /// The generation of the new snapshot.
     pub generation: Generation,
-    /// How much it holds.
+    /// Its size.
     pub counts: Counts,
-    /// How it was read.
+    /// How the files were read.
     pub way: Way,
-    /// What may not be meant in the configuration.
+    /// Advice: what is legal but probably not intended.
     pub warnings: Problems,
     /// The keys of `[server]` that the file has changed since the start, and a reload cannot change: see
     /// [`ServerSettings::differences`].
     pub unchanged_keys: Vec<String>,
-    /// Listeners that have lost networks to this reload or an earlier one.
+    /// Listeners that have lost their networks to this reload or an earlier one.
     pub orphans: Vec<Orphan>,
-    /// The clients that networks were given on this host.
+    /// The clients on this host that networks were given.
     pub loopback: LoopbackClients,
-    /// What the management API has made and is kept aside, for files declare the same or what it needs is gone; of a reload,
-    /// what it deletes.
+    /// Changes of the management API that were set aside because files declare the same or no longer declare what they need;
+    /// after a reload, the changes that it deleted.
     pub aside: Vec<Aside>,
 }
 
 /// How a configuration was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// All of it.
+    /// All of it was loaded.
     Whole,
-    /// All of it was read, and what it declares otherwise than before was changed.
+    /// All of it was read, and the differences were applied.
     Changes,
-    /// No more of it than what has changed in its zone files.
+    /// Only the changes of zone files were read.
     ZoneFiles,
 }
 
 impl Control {
-    /// Loads a configuration for the first time. `adjust` may change the server's settings before they count, now and at each
+    /// Loads a configuration for the first time. `adjust` may change the server's settings before they are used, now and at each
     /// reload.
     ///
     /// # Errors
@@ -170,9 +170,9 @@ impl Control {
         Self::start_with(files, false, Vec::new(), adjust)
     }
 
-    /// As [`Control::start`], with the changes that clients have made, one after the other. Files win: what they
-    /// declare as well, or no longer have a place for, is kept aside, and is told. `on_loopback` gives clients in
-    /// 127.0.0.0/8 to each network that has none there, now and after each reload.
+    /// As [`Control::start`], with the changes that clients have made, in order. Files take precedence: changes that conflict
+    /// with them are set aside and reported. With `on_loopback`, each network without clients in 127.0.0.0/8 is given some, now
+    /// and after each reload.
     ///
     /// # Errors
     /// See [`LoadError`].
@@ -185,8 +185,8 @@ impl Control {
         Self::start_from(files, on_loopback, adjust, |_| Ok(Beginning { made, cookie_secret: None }))
     }
 
-    /// As [`Control::start_with`]; `begin` tells what there is beside the files, by the settings that count. It is called when
-    /// the files are read and found to be right.
+    /// As [`Control::start_with`]; `begin` provides what there is besides the files, for the adjusted settings. It is called
+    /// after the files were read without errors.
     ///
     /// # Errors
     /// See [`LoadError`].
@@ -202,7 +202,7 @@ impl Control {
         let mut settings = first.server().clone();
         adjust(&mut settings);
         let Beginning { made, cookie_secret } = begin(&settings)?;
-        let (Laid { config, aside }, made) = check(lay(first, &made), read, made)?;
+        let (CheckedLayers { config, aside }, made) = check(with_layer(first, &made), read, made)?;
         let LayeredConfig {
             server: declared,
             certificates,
@@ -255,47 +255,47 @@ impl Control {
         Ok((control, Loaded { generation, counts, way, warnings, unchanged_keys, orphans, loopback, aside }))
     }
 
-    /// What queries read.
+    /// The published snapshot.
     pub fn published(&self) -> &Arc<Published> {
         &self.published
     }
 
-    /// What is counted, and whether all is as it should be.
+    /// The metrics and the health of the server.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 
-    /// What cookies are signed with where the configuration has no secret.
+    /// The secret of cookies that is used if the configuration has none.
     pub fn cookie_secret(&self) -> &CookieSecrets {
         &self.random_secret
     }
 
-    /// How the server was started.
+    /// The settings that the server was started with.
     pub fn settings(&self) -> &ServerSettings {
         &self.settings
     }
 
-    /// Has listeners come and go, and change their rules, as the files say from the next reload on.
+    /// Lets reloads open and close listeners and change their rules, as the files say.
     pub fn serve_by(&self, listeners: Arc<dyn Listeners>) {
-        // Whoever serves it first serves it on.
+        // The first value stays.
         let _ = self.listeners.set(listeners);
     }
 
-    /// The listeners by their numbers; `None` for one that is gone.
+    /// The listeners by number; `None` for one that is gone.
     pub fn listening(&self) -> Vec<Option<Listen>> {
         self.hold().slots.all().to_vec()
     }
 
-    /// Where the listeners answer, by their numbers; `None` for one that is gone.
+    /// The addresses of listeners by number; `None` for one that is gone.
     pub fn addresses(&self) -> Vec<Option<SocketAddr>> {
         self.listeners.get().map_or_else(Vec::new, |listeners| listeners.addresses())
     }
 
-    /// Applies changes of the management API, all or none, and publishes what they come to. When all is checked and nothing
-    /// published yet, `commit` is called; where it fails, nothing changes. Not for a thread that serves.
+    /// Applies changes of the management API, all or none, and publishes the result. After all checks and before publication
+    /// `commit` is called; if it fails, nothing changes. Not for a thread that serves.
     ///
     /// # Errors
-    /// See [`ApplyError`]; what was published before is served on.
+    /// See [`ApplyError`]; then the published snapshot stays.
     pub fn apply<E>(
         &self,
         changes: Vec<Change>,
@@ -319,7 +319,7 @@ impl Control {
         Ok(applied)
     }
 
-    /// Who declares something: the management API, or a file, at that place; `None` where it is not declared.
+    /// What declares an item: the management API, or a file at this place; `None` if it is not declared.
     pub fn declared(&self, item: &Item) -> Option<DeclaredBy> {
         let held = self.hold();
         let origin = held.world.declared(item)?;
@@ -330,11 +330,11 @@ impl Control {
     }
 
     fn hold(&self) -> MutexGuard<'_, Held> {
-        // After a panic, which published nothing, it is what it was.
+        // A panic has published nothing, so the world is unchanged.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a snapshot that was compiled as a whole what is known here alone.
+    /// Adds what does not follow from the topology to a snapshot that was compiled as a whole.
     fn finish(&self, snapshot: Snapshot, slots: &Slots) -> Result<Snapshot, LoadError> {
         let gone = gone_endpoints(&snapshot).count();
         if gone > MAX_GONE {
@@ -353,7 +353,7 @@ impl Control {
     }
 }
 
-/// How reloads came out.
+/// Counts of reloads by outcome.
 #[derive(Debug, Default)]
 struct Outcomes {
     published: AtomicU64,
@@ -393,8 +393,8 @@ fn cookie_secrets(cookies: DnsCookies, random: &CookieSecrets) -> Option<CookieS
     }
 }
 
-/// A snapshot that tells clients of the encrypted listeners of some settings, where these want it. Its certificates have
-/// their names.
+/// Announces the encrypted listeners of some settings in a snapshot, if the settings want it. The certificates of the snapshot
+/// provide their names.
 ///
 /// # Errors
 /// There are too many listeners.
@@ -425,7 +425,7 @@ fn designated(snapshot: Snapshot, slots: &Slots) -> Result<Snapshot, CompileErro
             protocols: vec![protocol],
             path: path.cloned(),
         };
-        // HTTP/2 and HTTP/3 on one port are one service.
+        // HTTP/2 and HTTP/3 on the same port are announced as one service.
         let is_same = |known: &&mut Designation| {
             Designation { protocols: known.protocols.clone(), ..designation.clone() } == **known
         };
@@ -441,7 +441,7 @@ fn identity(settings: &ServerSettings) -> Identity {
     if settings.chaos == Chaos::Off {
         return Identity::default();
     }
-    // A name that somebody has written is for everybody.
+    // An ID that was written into the configuration is for everybody.
     let tells_strangers = settings.chaos == Chaos::Everybody || settings.id.is_some();
     let id = settings.id.clone().unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned());
     Identity { version: Some(concat!("vnetdns ", env!("CARGO_PKG_VERSION")).to_owned()), id: Some(id), tells_strangers }

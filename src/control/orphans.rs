@@ -1,4 +1,4 @@
-//! Listeners that have lost the networks that they belonged to.
+//! Listeners that have lost the networks they belonged to.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use super::listeners::Slots;
 use crate::snapshot::Snapshot;
 use crate::view::{Belonging, ListenerId};
 
-/// A listener where clients are refused, for what they ask belongs to a network that a reload has taken away.
+/// A listener that refuses its clients, since a reload has removed the network they belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Orphan {
     /// The listener.
@@ -18,7 +18,7 @@ pub struct Orphan {
 /// See [`Orphan`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lost {
-    /// Its network, by name.
+    /// Its network.
     Network(String),
     /// These of its addresses were inbound endpoints.
     InboundEndpoints(Vec<IpAddr>),

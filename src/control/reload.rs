@@ -1,8 +1,8 @@
-//! Reloads: the files anew, and on them what the management API has made.
+//! Reloads: the files are read again, with the layer of the management API on top.
 
 use std::convert::Infallible;
 
-use super::layers::{ApplyError, Aside, Laid, Places, check, lay};
+use super::layers::{ApplyError, Aside, CheckedLayers, Places, check, with_layer};
 use super::listeners::Slots;
 use super::{CONFIGURATION, Control, Held, LoadError, Loaded, Way, cookie_secrets, identity};
 use crate::azure::Change;
@@ -13,20 +13,20 @@ use crate::observe::Condition;
 use crate::snapshot::Snapshot;
 
 impl Control {
-    /// Loads the configuration again and publishes it. Takes as long as that takes: not for a thread that serves.
+    /// Loads the configuration again and publishes it. May take long; not for a thread that serves.
     ///
     /// # Errors
-    /// See [`LoadError`]; what was published before is served on.
+    /// See [`LoadError`]; then the published snapshot stays.
     pub fn reload(&self) -> Result<Loaded, LoadError> {
         self.reload_with(false, |_| Ok::<_, Infallible>(())).map_err(ApplyError::without_commit)
     }
 
-    /// As [`Control::reload`], where the management API has made something. What files declare now as well, and what stood on
-    /// something that they declare no more, has the reload refused; with `force` it is deleted. `commit` is called with the
-    /// changes that made it, when all is checked and nothing published yet; where it fails, nothing changes.
+    /// As [`Control::reload`], with a layer of the management API. If files now declare what the API has made, or no longer
+    /// declare what it depends on, the reload is refused; with `force` that part of the layer is deleted. `commit` is called with
+    /// the deleted changes after all checks and before publication; if it fails, nothing changes.
     ///
     /// # Errors
-    /// See [`ApplyError`]; what was published before is served on.
+    /// See [`ApplyError`]; then the published snapshot stays.
     pub fn reload_with<E>(
         &self,
         force: bool,
@@ -44,13 +44,12 @@ impl Control {
         result
     }
 
-    /// Puts what the management API is to have made in place of what it has made, and loads the files again. `prepare` says
-    /// what that is, while nothing else is written; what it returns beside is for `commit`, which is called when all is checked
-    /// and nothing published yet; where either fails, nothing changes. What has no place on the files is kept aside, as at a
-    /// start.
+    /// Replaces the whole layer of the management API, and loads the files again. `prepare` provides the new layer while no other
+    /// write can run, and a value for `commit`, which is called after all checks and before publication; if either fails, nothing
+    /// changes. Changes that do not fit the files are set aside, as at the start.
     ///
     /// # Errors
-    /// See [`ApplyError`]; what was published before is served on.
+    /// See [`ApplyError`]; then the published snapshot stays.
     pub fn remake<P, T, E>(
         &self,
         prepare: impl FnOnce() -> Result<(Vec<Change>, P), E>,
@@ -63,8 +62,8 @@ impl Control {
             committed = Some(commit(prepared)?);
             Ok(())
         };
-        let layers = lay(self.read(&held)?, &made);
-        let loaded = self.lay_again(&mut held, layers, (made, 0), false, commit)?;
+        let layers = with_layer(self.read(&held)?, &made);
+        let loaded = self.load_layers(&mut held, layers, (made, 0), false, commit)?;
         let committed = committed.expect("nothing is published that was not committed");
         Ok((loaded, committed))
     }
@@ -75,7 +74,7 @@ impl Control {
         commit: impl FnOnce(&[Change]) -> Result<(), E>,
     ) -> Result<Loaded, ApplyError<E>> {
         let mut held = self.hold();
-        // Replicas compare what all files declare.
+        // Replicas compare digests of all files, so these must be read.
         let compares = self.files_digest().is_some();
         if !compares && let Some(loaded) = self.reload_record_sets(&mut held) {
             return Ok(loaded);
@@ -83,24 +82,24 @@ impl Control {
         let mut made = held.world.made();
         let served = made.len();
         made.extend(held.aside.iter().cloned());
-        let layers = lay(self.read(&held)?, &made);
+        let layers = with_layer(self.read(&held)?, &made);
         let layers = match self.redeclare(&mut held, layers, &made, served)? {
             Ok(loaded) => return Ok(loaded),
             Err(layers) => layers,
         };
         let commit = |deleted: &[Change]| if deleted.is_empty() { Ok(()) } else { commit(deleted) };
-        self.lay_again(&mut held, layers, (made, served), force, commit)
+        self.load_layers(&mut held, layers, (made, served), force, commit)
     }
 
-    /// Reads the files; endpoints keep the addresses that they were given.
+    /// Reads the files; private endpoints keep the addresses that they were allocated.
     pub(super) fn read(&self, held: &Held) -> Result<Read, LoadError> {
         let allocations = held.world.topology().allocations();
         read_files(&self.files, allocations, self.on_loopback).map_err(LoadError::Problems)
     }
 
-    /// Loads all of what was read, with what the management API has made on it: the first `served` of these changes are
-    /// refused a loss, unless it is forced; the others are kept aside where they have no place.
-    pub(super) fn lay_again<E>(
+    /// Loads everything that was read, with the layer of the management API. If one of its first `served` changes does not fit,
+    /// the load is refused unless forced; other changes that do not fit are set aside.
+    pub(super) fn load_layers<E>(
         &self,
         held: &mut Held,
         layers: ReadLayers,
@@ -111,7 +110,7 @@ impl Control {
         let Held { world, sources, aside: kept, slots, .. } = held;
         let allocations = world.topology().allocations();
         let read = || read_files(&self.files, allocations, self.on_loopback);
-        let (Laid { config, aside }, made) = check(layers, read, made)?;
+        let (CheckedLayers { config, aside }, made) = check(layers, read, made)?;
         let (lost, aside): (Vec<_>, Vec<_>) = aside.into_iter().partition(|aside| aside.change < served);
         let LayeredConfig {
             server,
@@ -145,16 +144,16 @@ impl Control {
         (held.sources, held.is_quiet, held.slots, held.unchanged_keys) = (read, true, next, unchanged_keys);
         self.set_files_digest(digest);
         let loaded = self.publish(held, Way::Whole, warnings);
-        // What belongs to a new listener is known by now.
+        // By now requests to new listeners can be answered.
         if let Some(carry_out) = listeners {
             carry_out();
         }
         Ok(Loaded { loopback, aside: told, ..loaded })
     }
 
-    /// Applies what files declare otherwise than before, and publishes it; only then it is found out what may not be meant.
-    /// The first `count` of what the management API has made are served. Gives back what was read where it is to be checked as
-    /// a whole, also to tell why it is refused.
+    /// Applies and publishes the differences between what files declare and what they declared before; advice is derived after
+    /// that. The first `count` changes of the management API are served. Returns what was read if it must be checked as a whole,
+    /// be it only to report why it is refused.
     fn redeclare(
         &self,
         held: &mut Held,
@@ -193,7 +192,7 @@ impl Control {
         Ok(Ok(Loaded { warnings, loopback, aside, ..loaded }))
     }
 
-    /// Gives the snapshot of a reload what does not follow from the declaration.
+    /// Adds what does not follow from the topology to the snapshot of a reload.
     fn finish_reload(
         &self,
         snapshot: Snapshot,
@@ -206,7 +205,7 @@ impl Control {
         self.finish(snapshot.with_certificates(shown).with_cookie_secrets(cookie_secrets), slots)
     }
 
-    /// Publishes what has changed, where that is no more than some record sets; `None` where all is to be loaded.
+    /// Applies and publishes the changes if they are to a few record sets only; `None` if everything must be loaded.
     fn reload_record_sets(&self, held: &mut Held) -> Option<Loaded> {
         let Held { world, sources, is_quiet, .. } = held;
         is_quiet.then_some(())?;

@@ -1,4 +1,4 @@
-//! The end of replaced snapshots.
+//! Disposal of replaced snapshots.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -7,27 +7,28 @@ use std::time::{Duration, Instant};
 
 use crate::snapshot::Snapshot;
 
-/// How long a replaced snapshot waits for its readers: longer than any of them waits for other servers.
+/// How long a replaced snapshot waits for its readers: longer than a query waits for other servers.
 const READER_PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is looked whether they have let go.
+/// Interval between checks for readers.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Drops snapshots when their last readers have let go, which is after a batch of queries, or when other servers have
-/// answered one: what that costs is not for a thread that serves. One thread does it for all of them; it ends with this.
+/// Drops snapshots when their last readers are done, which is after a batch of queries or when other servers have answered one.
+/// Dropping is expensive and must not happen on a thread that serves; one thread does it for all snapshots, and ends with this
+/// value.
 #[derive(Debug)]
 pub(super) struct Retirement(Sender<Arc<Snapshot>>);
 
 impl Retirement {
-    /// Starts the thread. Where none can start, snapshots are dropped by whoever replaces them.
+    /// Starts the thread. If that fails, snapshots are dropped by the caller of `retire`.
     pub(super) fn start() -> Self {
         let (sender, replaced) = mpsc::channel();
         let _ = thread::Builder::new().name("retire".to_owned()).spawn(move || drop_unused(&replaced));
         Self(sender)
     }
 
-    /// Has a snapshot dropped. Does not wait for it.
+    /// Passes a snapshot to the thread.
     pub(super) fn retire(&self, snapshot: Arc<Snapshot>) {
-        // Without a receiver it comes back, and is dropped here.
+        // Without a receiver the snapshot is returned, and dropped here.
         let _ = self.0.send(snapshot);
     }
 }
@@ -44,7 +45,7 @@ fn drop_unused(replaced: &Receiver<Arc<Snapshot>>) {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        // It is time enough to look when nothing more comes, but not for ever.
+        // Readers are checked when no snapshot is queued; the wait for them is bounded.
         waiting.retain(|(snapshot, since)| Arc::strong_count(snapshot) > 1 && since.elapsed() < READER_PATIENCE);
     }
 }

@@ -1,25 +1,25 @@
-//! How questions to each target came out, counted for as long as the process lives.
+//! Outcomes of questions by target, counted for the life of the process.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Most targets that are counted apart; more than configurations have, unless they keep changing. The others are counted
+/// Maximum targets with counts of their own; more than configurations have, unless they keep changing. The others are counted
 /// together.
 const MOST_APART: usize = 1000;
 
-/// How a question to a target came out.
+/// The outcome of a question to a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetOutcome {
-    /// The target has answered it.
+    /// The target has answered.
     Answered,
-    /// The target has responded with an RCODE, or with records, that answers nothing.
+    /// The target has responded with an RCODE or with records that do not answer the question.
     NoAnswer,
-    /// The target is not reached, or what came over TCP cannot be used.
+    /// The target cannot be reached, or its response over TCP is unusable.
     Failed,
-    /// No usable response has come in time.
+    /// No usable response has arrived in time.
     TimedOut,
-    /// Nobody has waited for the outcome any longer.
+    /// No query waits for the outcome any longer.
     GivenUp,
 }
 
@@ -39,7 +39,7 @@ impl TargetOutcome {
     }
 }
 
-/// What a target was asked, and how that came out. Questions that are on their way have no outcome yet.
+/// The questions to a target, and their outcomes. A question in flight has no outcome yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TargetCounts {
     /// Questions that were sent to it.
@@ -48,13 +48,13 @@ pub struct TargetCounts {
 }
 
 impl TargetCounts {
-    /// How many questions came out so.
+    /// The number of questions with this outcome.
     pub fn of(&self, outcome: TargetOutcome) -> u64 {
         self.outcomes[outcome as usize]
     }
 }
 
-/// The counts of all targets. Its lock is held for a step at a time, by those who are about to wait for another server.
+/// The counts of all targets. The lock is held for single steps, by tasks that are about to wait for another server.
 #[derive(Debug, Default)]
 pub(super) struct CountedTargets(Mutex<Counted>);
 
@@ -70,12 +70,12 @@ impl CountedTargets {
         self.lock().counts(target).asked += 1;
     }
 
-    /// Counts how one came out.
+    /// Counts an outcome.
     pub(super) fn ended(&self, target: SocketAddr, outcome: TargetOutcome) {
         self.lock().counts(target).outcomes[outcome as usize] += 1;
     }
 
-    /// The counts by target; `None` is those that are counted together, where there are any.
+    /// The counts by target; `None` is for those that are counted together, if any.
     pub(super) fn all(&self) -> Vec<(Option<SocketAddr>, TargetCounts)> {
         let counted = self.lock();
         let apart = counted.apart.iter().map(|(target, counts)| (Some(*target), *counts));

@@ -1,8 +1,7 @@
-//! One question to one server. Nothing here has an end of its own: the caller sets the time.
+//! One question to one server. Nothing here has a time limit: the caller sets it.
 //!
-//! Each datagram has an ID, a port and a spelling of its own, so that a response that was seen or guessed for one does
-//! not answer another. Its socket is connected: the system drops what comes from elsewhere and tells of a host that is
-//! not reached.
+//! Each datagram has an ID, a port and a spelling of its own, so that a response guessed or replayed for one does not answer
+//! another. Its socket is connected: the system drops datagrams from other addresses and reports an unreachable host.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -21,57 +20,57 @@ use tokio::time::{Instant, sleep_until};
 use super::query::{Query, RANDOM, Received, Response, Spelling, UDP_PAYLOAD};
 use crate::resolve::ForwardQuestion;
 
-/// Most datagrams for one question.
+/// Maximum datagrams for one question.
 const MAX_DATAGRAMS: usize = 3;
-/// At so many datagrams that are no response to the question, someone may be guessing: a connection is safer.
+/// After this many datagrams that do not match the question, an attacker may be guessing: TCP is used.
 const MAX_FOREIGN: usize = 16;
 
-/// What came of a question over UDP.
+/// The result of a question over UDP.
 #[derive(Debug)]
 pub(super) enum OverUdp {
     /// The response.
     Response(Box<Response>),
-    /// There is a response, but it must be asked for over TCP.
+    /// There is a response, but the question must be asked over TCP.
     AskOverTcp,
-    /// As [`OverUdp::AskOverTcp`], for the name came back in another letter case.
+    /// As [`OverUdp::AskOverTcp`], since the name in the response has another letter case.
     OtherCase,
 }
 
 /// Why asking a server failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ExchangeError {
-    /// Sending or receiving datagrams failed: mostly nothing listens there, or there is no way to it.
+    /// Sending or receiving failed: usually the port is closed, or the host is unreachable.
     #[error("over UDP: {0}")]
     Udp(#[source] io::Error),
-    /// There is no connection.
+    /// The connection failed.
     #[error("over TCP: {0}")]
     Tcp(#[from] io::Error),
     /// The system has no randomness.
     #[error("{0}")]
     Random(#[from] getrandom::Error),
-    /// What came over TCP is no response to the question, or is truncated or unreadable.
+    /// The response over TCP does not match the question, is truncated or is malformed.
     #[error("the response over TCP cannot be used")]
     Unusable,
 }
 
 impl ExchangeError {
-    /// Whether the target is not there to be asked over UDP; other errors are this host's, or of a connection.
+    /// Whether the target cannot be reached over UDP; other errors are local, or of a connection.
     pub(super) fn is_of_target(&self) -> bool {
         use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
         matches!(self, Self::Udp(error) if matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable))
     }
 
-    /// Whether it is this host that cannot ask.
+    /// Whether the error is local to this host.
     pub(super) fn is_local(&self) -> bool {
         matches!(self, Self::Random(_)) || matches!(self, Self::Udp(_)) && !self.is_of_target()
     }
 }
 
-/// A datagram on its way.
+/// A datagram in flight.
 struct Sent<'a> {
     query: Query,
     socket: UdpSocket,
-    /// For the sockets of all datagrams but the first.
+    /// Permit for a socket other than the first.
     _spare: Option<SemaphorePermit<'a>>,
 }
 
@@ -81,10 +80,10 @@ fn query(question: &ForwardQuestion, spelling: Spelling) -> Result<Query, getran
     Ok(Query::new(question, spelling, &random))
 }
 
-/// Asks over UDP, again after each `retransmit`. Waits for a response to any of the datagrams for as long as `spare` has
-/// sockets for that, otherwise for one to the last.
+/// Asks over UDP, and again after each `retransmit`. Waits for a response to any of the datagrams while `spare` has permits for
+/// their sockets, otherwise for a response to the last one.
 ///
-/// With `fails_fast` the first datagram that cannot reach the server ends it, otherwise only the last.
+/// With `fails_fast`, the first datagram that cannot reach the server is an error, otherwise only the last one is.
 pub(super) async fn over_udp(
     target: SocketAddr,
     question: &ForwardQuestion,
@@ -93,7 +92,7 @@ pub(super) async fn over_udp(
     spare: &Semaphore,
     fails_fast: bool,
 ) -> Result<OverUdp, ExchangeError> {
-    // One octet more tells a datagram that fits from one that was cut.
+    // One extra octet distinguishes a datagram that fits from a truncated one.
     let mut buffer = [0; UDP_PAYLOAD + 1];
     let mut sent: SmallVec<[Sent<'_>; MAX_DATAGRAMS]> = SmallVec::new();
     let (mut count, mut foreign) = (0, 0);
@@ -142,7 +141,7 @@ pub(super) async fn over_udp(
     }
 }
 
-/// Sends a datagram from a port that the system chooses at random.
+/// Sends a datagram from a random port chosen by the system.
 async fn send(target: SocketAddr, octets: &[u8]) -> io::Result<UdpSocket> {
     let any: SocketAddr = match target {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
@@ -154,7 +153,7 @@ async fn send(target: SocketAddr, octets: &[u8]) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// The next datagram, or error, at any of the sockets, and at which.
+/// The next datagram or error on any of the sockets, and the index of the socket.
 async fn receive(sent: &[Sent<'_>], buffer: &mut [u8]) -> (usize, io::Result<usize>) {
     loop {
         for (at, sent) in sent.iter().enumerate() {
@@ -163,7 +162,7 @@ async fn receive(sent: &[Sent<'_>], buffer: &mut [u8]) -> (usize, io::Result<usi
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return (at, Err(error)),
                 Err(_) => {}
             }
-            // A socket that has an error and nothing else counts as not readable.
+            // A socket with an error but no data is not readable.
             let failed: io::Result<Infallible> = sent.socket.try_io(Interest::ERROR, || {
                 Err(sent.socket.take_error()?.unwrap_or_else(|| io::ErrorKind::WouldBlock.into()))
             });
@@ -174,14 +173,14 @@ async fn receive(sent: &[Sent<'_>], buffer: &mut [u8]) -> (usize, io::Result<usi
         }
         let ready = sent.iter().map(|sent| sent.socket.ready(Interest::READABLE | Interest::ERROR));
         if ready.collect::<FuturesUnordered<_>>().next().await.is_none() {
-            // There is no socket.
+            // Without a socket nothing can be received.
             pending::<()>().await;
         }
     }
 }
 
-/// Asks over a connection of its own, as such questions are too rare to keep connections for; tells as well whether the
-/// server repeats the letter case of the name.
+/// Asks over a new connection; such questions are too rare to keep connections open. Also returns whether the server repeats the
+/// letter case of the name.
 pub(super) async fn over_tcp(
     target: SocketAddr,
     question: &ForwardQuestion,
@@ -189,7 +188,7 @@ pub(super) async fn over_tcp(
 ) -> Result<(Box<Response>, bool), ExchangeError> {
     let query = query(question, spelling)?;
     let mut stream = TcpStream::connect(target).await?;
-    // RFC 7766 §8: length and message in one segment.
+    // Length and message are sent in one segment (RFC 7766 §8).
     let length = (query.octets().len() as u16).to_be_bytes();
     stream.write_all(&[&length, query.octets()].concat()).await?;
     let mut message = vec![0; stream.read_u16().await?.into()];

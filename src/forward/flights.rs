@@ -1,4 +1,4 @@
-//! Questions in flight: equal ones are asked once, for all who wait for the outcome.
+//! Questions in flight: equal questions are sent once, and all callers share the outcome.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 use super::{ForwardError, Remembered};
 use crate::resolve::ForwardQuestion;
 
-/// A question in flight. Each of those who hold it drives it on; when all have dropped it, it ends.
+/// A question in flight. Every holder drives it; it is cancelled when all have dropped it.
 pub(super) type Flight = Shared<BoxFuture<'static, Remembered>>;
 
 /// The questions in flight.
@@ -26,15 +26,15 @@ struct Started {
     by_question: HashMap<ForwardQuestion, (u64, WeakShared<BoxFuture<'static, Remembered>>), RandomState>,
 }
 
-/// Removes a flight from the list when it ends, whichever way.
-struct Landing {
+/// Removes a question from the list when it completes or is cancelled.
+struct Entry {
     flights: Arc<Flights>,
     question: ForwardQuestion,
     number: u64,
 }
 
 impl Flights {
-    /// The flight of a question: one that has started, or a new one that does this.
+    /// Joins the question in flight, or starts a new one with `start`.
     pub(super) fn join(
         self: &Arc<Self>,
         question: &ForwardQuestion,
@@ -46,10 +46,10 @@ impl Flights {
         }
         let number = started.next;
         started.next += 1;
-        let landing = Landing { flights: self.clone(), question: question.clone(), number };
+        let entry = Entry { flights: self.clone(), question: question.clone(), number };
         let flight = async move {
-            let _landing = landing;
-            // A panic costs this question its outcome, and those who wait for it no panic of their own.
+            let _entry = entry;
+            // A panic is the outcome of this question, and does not spread to its callers.
             let outcome = AssertUnwindSafe(start).catch_unwind().await;
             outcome.unwrap_or_else(|_| Remembered::new(Err(ForwardError::Panicked)))
         };
@@ -60,7 +60,7 @@ impl Flights {
         flight
     }
 
-    /// How many there are.
+    /// The number of questions in flight.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.lock().by_question.len()
@@ -71,10 +71,10 @@ impl Flights {
     }
 }
 
-impl Drop for Landing {
+impl Drop for Entry {
     fn drop(&mut self) {
         let mut started = self.flights.lock();
-        // Where all had dropped it, a new one may have its place.
+        // If all callers had dropped it, a new one may have taken its place.
         if started.by_question.get(&self.question).is_some_and(|(number, _)| *number == self.number) {
             started.by_question.remove(&self.question);
         }

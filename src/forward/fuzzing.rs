@@ -1,9 +1,9 @@
-//! What the fuzz target calls of this module; it is there in its build only.
+//! Entry points of the fuzz target; compiled for fuzzing only.
 
 use super::query::{Query, RANDOM, Received, Spelling};
 use crate::resolve::{ForwardQuestion, Reply};
 
-/// What a datagram, or with `over_tcp` a message of a connection, tells of a question; `None` where that is nothing.
+/// The reply in a datagram or, with `over_tcp`, in a message of a connection; `None` if there is none.
 pub fn reply(question: &ForwardQuestion, random: &[u8; 34], over_tcp: bool, message: &mut [u8]) -> Option<Reply> {
     const { assert!(RANDOM == 34) };
     let query = Query::new(question, Spelling::Random, random);
@@ -12,7 +12,7 @@ pub fn reply(question: &ForwardQuestion, random: &[u8; 34], over_tcp: bool, mess
     Reply::read(&response, question)
 }
 
-/// The query that is sent with this randomness.
+/// The query with this randomness.
 pub fn query(question: &ForwardQuestion, random: &[u8; 34]) -> Vec<u8> {
     Query::new(question, Spelling::Random, random).octets().to_vec()
 }

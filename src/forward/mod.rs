@@ -1,16 +1,16 @@
-//! Asks other servers on behalf of clients: the targets of a forwarding rule, custom DNS servers, the upstream.
+//! Queries to other servers on behalf of clients: the targets of forwarding rules, custom DNS servers, the upstream.
 //!
-//! [`Upstreams`] sends a question to the first target that is in use, over UDP with EDNS, and again over TCP where
-//! the response is truncated (RFC 7766 §5), too long, or may be another's. A target that does not respond is set aside and
-//! the next one asked. What comes back is read once into a [`Reply`]: the chain of aliases from the name to the records
-//! asked for, or the SOA record that says there are none. Everything else in the message is left out.
+//! [`Upstreams`] sends a question to the first usable target over UDP with EDNS, and over TCP if the response is truncated (RFC
+//! 7766 §5), too long or possibly forged. A target that does not respond is set aside, and the next one is asked. A response is
+//! parsed once into a [`Reply`]: the chain of aliases from the name to the records asked for, or the SOA record of a negative
+//! answer. Everything else in the message is discarded.
 //!
-//! Replies are kept for as long as their TTLs say (RFC 2308 for negative ones), failures for a few seconds (RFC 9520),
-//! and equal questions in flight are asked once. Targets are a part of what is remembered: a client can be given
-//! nothing that came from servers other than its own view's.
+//! Replies are cached for their TTL (RFC 2308 for negative ones), failures for a few seconds (RFC 9520), and equal questions in
+//! flight are sent once. The targets are a part of the cache key: a client never gets data from servers other than those of its
+//! own view.
 //!
-//! Left to the caller: which targets a name has, whether the target of an alias is looked up anew in the client's view,
-//! how many callers there are, and the response. Not done here: following referrals, DNSSEC validation, zone transfers.
+//! Left to the caller: the targets of a name, whether the target of an alias is looked up again in the client's view, the bound
+//! on waiting queries, and the response. Not implemented: following referrals, DNSSEC validation, zone transfers.
 
 mod counts;
 mod exchange;
@@ -42,45 +42,45 @@ use targets::{Asking, Health, NO_RESPONSE};
 
 pub use counts::{TargetCounts, TargetOutcome};
 
-/// How long a failure is remembered: RFC 9520 §3.2 asks for at least 1 second and at most 5 minutes.
+/// How long a failure is cached: RFC 9520 §3.2 asks for 1 second to 5 minutes.
 const FAILURE_LIFETIME: Duration = Duration::from_secs(5);
-/// What an entry in memory takes besides the octets of names and records.
+/// Memory of a cache entry besides the octets of names and records.
 const ENTRY_OVERHEAD: usize = 256;
 
-/// What forwarding may use.
+/// Limits of forwarding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardLimits {
-    /// Most questions that are asked at one time, others wait for their turn; and most queries that wait for one.
+    /// Maximum questions in flight, while others wait their turn; and maximum queries that wait for one.
     pub in_flight: usize,
-    /// Most queries of one network that wait.
+    /// Maximum waiting queries of one network.
     pub in_flight_of_network: usize,
-    /// Most queries of one client that wait, where its listener says nothing else.
+    /// Maximum waiting queries of one client, unless its listener sets another limit.
     pub in_flight_of_client: usize,
-    /// How long a target has to respond before the next one is asked.
+    /// How long a target may take before the next one is asked.
     pub attempt_timeout: Duration,
-    /// How long a question may take in all: less than a stub resolver waits.
+    /// How long a question may take in all: less than stub resolvers wait.
     pub total_timeout: Duration,
-    /// Most octets of memory for replies, roughly.
+    /// Approximate maximum octets of cached replies.
     pub cache_octets: usize,
 }
 
-/// Why there is no reply. The client is told SERVFAIL.
+/// Why there is no reply. The client gets SERVFAIL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ForwardError {
     /// No target responded in time.
     #[error("no target responded in time")]
     NoResponse,
-    /// No target could be asked: none is reached, or what came over TCP cannot be used.
+    /// No target could be asked: none can be reached, or the response over TCP is unusable.
     #[error("no target could be asked")]
     Network,
-    /// This host could not ask: it has no socket left, or the question's turn did not come. Nothing is known of targets, so
-    /// that this is not remembered.
+    /// This host could not ask: it has no socket left, or the question's turn did not come in time. Not cached, since it says
+    /// nothing about the targets.
     #[error("this host could not ask")]
     Local,
-    /// A target responded, with this RCODE or, where that is NOERROR or NXDOMAIN, with nothing that answers the question.
+    /// A target responded with this RCODE or, if that is NOERROR or NXDOMAIN, without an answer to the question.
     #[error("no target has an answer: {0}")]
     Failed(Rcode),
-    /// Asking has panicked.
+    /// The task that asked has panicked.
     #[error("asking ended by a panic")]
     Panicked,
 }
@@ -95,8 +95,7 @@ impl From<ForwardError> for ExtendedError {
     }
 }
 
-/// Asks other servers and remembers what they said. Times are those of tokio's clock. A clone shares
-/// all of it.
+/// Asks other servers and caches their replies. Times are those of tokio's clock. Clones share all state.
 #[derive(Clone, Debug)]
 pub struct Upstreams(Arc<Inner>);
 
@@ -104,18 +103,18 @@ pub struct Upstreams(Arc<Inner>);
 struct Inner {
     limits: ForwardLimits,
     flights: Arc<Flights>,
-    /// A permit for each question that is asked.
+    /// A permit for each question in flight.
     in_flight: Semaphore,
-    /// A permit for each socket that a question has beside its first.
+    /// A permit for each socket of a question besides its first.
     spare_sockets: Semaphore,
     health: Health,
     cache: Cache<ForwardQuestion, Remembered, Octets, RandomState>,
 }
 
-/// How a question came out.
+/// The outcome of a question.
 type AskResult = Result<Arc<Reply>, ForwardError>;
 
-/// An outcome, and when it is of use.
+/// An outcome with its period of validity.
 #[derive(Clone, Debug)]
 struct Remembered {
     outcome: AskResult,
@@ -124,7 +123,7 @@ struct Remembered {
 }
 
 impl Default for ForwardLimits {
-    /// An answer, or its failure, before a stub resolver's 5 seconds end.
+    /// The answer or its failure comes before a stub resolver's time-out of 5 seconds.
     fn default() -> Self {
         Self {
             in_flight: 2000,
@@ -138,8 +137,8 @@ impl Default for ForwardLimits {
 }
 
 impl ForwardLimits {
-    /// Most sockets that are open at one time: one for each question, and half as many again for those that are asked
-    /// another time while the response to the first datagram may still come.
+    /// Maximum open sockets: one for each question, and half as many for questions that are sent again while the response to the
+    /// first datagram may still arrive.
     pub const fn sockets(&self) -> usize {
         self.in_flight + self.spare_sockets()
     }
@@ -150,7 +149,7 @@ impl ForwardLimits {
 }
 
 impl Upstreams {
-    /// Other servers of which nothing is remembered yet. Targets that go down or come back are incidents.
+    /// Without cached replies. Targets that go down or come back are reported as incidents.
     pub fn new(limits: ForwardLimits, incidents: Arc<Incidents>) -> Self {
         let options = OptionsBuilder::new()
             .shards(8)
@@ -168,15 +167,15 @@ impl Upstreams {
         }))
     }
 
-    /// What is remembered of a question, TTLs counted down; `None` where it has to be asked.
+    /// The cached outcome of a question, with TTLs counted down; `None` if it must be asked.
     pub fn cached(&self, question: &ForwardQuestion) -> Option<Result<Reply, ForwardError>> {
         let now = Instant::now();
         let remembered = self.0.cache.get(question)?;
         (now < remembered.until).then(|| remembered.at(now, question))
     }
 
-    /// The reply of the question's targets, remembered or asked for, TTLs counted down. Equal questions are asked once;
-    /// a caller that goes away does not disturb the others.
+    /// The reply to a question, cached or asked for, with TTLs counted down. Equal questions are asked once; a caller that is
+    /// dropped does not affect the others.
     ///
     /// # Errors
     /// See [`ForwardError`]. Takes no longer than [`ForwardLimits::total_timeout`].
@@ -185,26 +184,25 @@ impl Upstreams {
             return result;
         }
         let (inner, asked) = (self.0.clone(), question.clone());
-        let flight = self.0.flights.join(question, async move { inner.fly(asked).await });
+        let flight = self.0.flights.join(question, async move { inner.ask_in_turn(asked).await });
         flight.await.at(Instant::now(), question)
     }
 
-    /// What the targets that were asked since the start were asked, and how that came out; `None` is those past the first
-    /// thousand, together.
+    /// The number of questions to each target since the start, by outcome; `None` is for all targets past the first thousand.
     pub fn targets(&self) -> Vec<(Option<SocketAddr>, TargetCounts)> {
         self.0.health.counted.all()
     }
 
-    /// Whether a target is set aside: others are asked before it.
+    /// Whether a target is set aside, so that others are asked before it.
     pub fn is_set_aside(&self, target: SocketAddr) -> bool {
         self.0.health.is_aside(target)
     }
 }
 
 impl Inner {
-    /// Asks a question when its turn comes, and remembers how it came out.
-    async fn fly(&self, question: ForwardQuestion) -> Remembered {
-        // It may have come out between a caller's look and this.
+    /// Waits for a permit, asks the question and caches the outcome.
+    async fn ask_in_turn(&self, question: ForwardQuestion) -> Remembered {
+        // Another task may have completed it since the caller looked into the cache.
         if let Some(remembered) = self.cache.get(&question).filter(|remembered| Instant::now() < remembered.until) {
             return remembered;
         }
@@ -218,7 +216,7 @@ impl Inner {
         remembered
     }
 
-    /// Asks one target after the other until one has an answer. The last may use all the time that is left.
+    /// Asks the targets in turn until one answers. The last one may use all the remaining time.
     async fn ask_targets(&self, question: &ForwardQuestion, deadline: Instant) -> AskResult {
         let mut failure = ForwardError::NoResponse;
         let mut targets = self.health.in_order(&question.targets).into_iter().peekable();
@@ -260,10 +258,10 @@ impl Inner {
         Err(failure)
     }
 
-    /// Asks one target over UDP, and over TCP where that is needed. Waits without end.
+    /// Asks one target over UDP, and over TCP if needed. The caller limits the time.
     ///
-    /// A name that comes back in another letter case may be a guess, so that a connection tells. A target that changes the
-    /// case there too is asked in lower case from then on, and so is this question where there is no connection.
+    /// A response whose name has another letter case may be forged, so the question is asked over TCP. If the target changes the
+    /// case there too, it is asked in lower case from then on. If TCP fails, this question is asked in lower case.
     async fn ask_target(
         &self,
         question: &ForwardQuestion,
@@ -275,7 +273,7 @@ impl Inner {
         let over_udp =
             |spelling| exchange::over_udp(target, question, spelling, retransmit, &self.spare_sockets, !is_last);
         let mut outcome = over_udp(spelling).await?;
-        // Said here, for what hinders TCP may be a firewall.
+        // Noted before TCP is tried, which a firewall may block.
         asking.responded();
         if spelling == Spelling::Random {
             let kept = !matches!(outcome, OverUdp::OtherCase);
@@ -313,14 +311,14 @@ impl Remembered {
         Self { outcome, since, until: since + lifetime }
     }
 
-    /// The outcome at a later time, for whoever asked this question.
+    /// The outcome at a later time, with the spelling of this question.
     fn at(&self, now: Instant, question: &ForwardQuestion) -> Result<Reply, ForwardError> {
         let age = now.saturating_duration_since(self.since);
         self.outcome.as_ref().map(|reply| reply.aged(age, &question.qname)).map_err(|error| *error)
     }
 }
 
-/// Weighs what is remembered in octets.
+/// The memory of cache entries in octets.
 #[derive(Clone, Copy, Debug)]
 struct Octets;
 

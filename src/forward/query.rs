@@ -1,7 +1,7 @@
-//! A question as it goes to another server, and whether a message is the response to it. No I/O.
+//! The query for a question, and matching of responses to it. No I/O.
 //!
-//! What an attacker who does not see the query must guess: its ID and its port (RFC 5452 §4), and which letters of its
-//! name are in upper case, for nearly all servers repeat the name as it came (draft-vixie-dnsext-dns0x20-00).
+//! An attacker who does not see the query must guess its ID and port (RFC 5452 §4), and which letters of its name are in upper
+//! case, since nearly all servers repeat the name as received (draft-vixie-dnsext-dns0x20-00).
 
 use hickory_proto::op::Message;
 use smallvec::SmallVec;
@@ -9,21 +9,21 @@ use smallvec::SmallVec;
 use crate::dns::{DNSClass, NameRef, RecordType};
 use crate::resolve::ForwardQuestion;
 
-/// The size of a response over UDP that passes nearly every path unfragmented (DNS flag day 2020, RFC 9715).
+/// The size of a UDP response that almost never is fragmented (DNS flag day 2020, RFC 9715).
 pub(super) const UDP_PAYLOAD: usize = 1232;
 /// Octets of a message header (RFC 1035 §4.1.1).
 const HEADER: usize = 12;
-/// Octets of a question behind its name.
+/// Octets of a question after its name.
 const TYPE_AND_CLASS: usize = 4;
-/// Octets of randomness in a query: its ID, and a bit for each letter that a name can have.
+/// Octets of randomness in a query: its ID, and one bit for each possible letter of the name.
 pub(super) const RANDOM: usize = 2 + 32;
 
-/// How the letters of a name are sent.
+/// The letter case in which a name is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spelling {
     /// Each in a random case.
     Random,
-    /// All in lower case: for a server that does not repeat a name as it came.
+    /// All in lower case: for a server that does not repeat names as received.
     LowerCase,
 }
 
@@ -31,18 +31,18 @@ pub(super) enum Spelling {
 #[derive(Debug)]
 pub(super) struct Query {
     octets: SmallVec<[u8; 128]>,
-    /// Where the question ends.
+    /// The end of the question.
     question_end: usize,
 }
 
-/// What a message is to a query.
+/// How a message relates to a query.
 #[derive(Debug)]
 pub(super) enum Received {
-    /// No response to it: it has another ID or another question.
+    /// It has another ID or another question.
     Foreign,
-    /// A response to it, but for the letter case of its name: from a server that changes it, or from someone else.
+    /// It matches except for the letter case of the name: from a server that changes it, or forged.
     OtherCase,
-    /// A response that is not whole (TC), is longer than was asked for, or cannot be read.
+    /// It is truncated (TC), longer than the advertised size, or malformed.
     Unusable,
     /// The response.
     Response(Box<Response>),
@@ -52,19 +52,19 @@ pub(super) enum Received {
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) message: Message,
-    /// The name of the question as it was sent.
+    /// The name of the question, as it was sent.
     spelled: SmallVec<[u8; 64]>,
 }
 
 impl Query {
-    /// A query with EDNS that desires recursion, its ID and spelling made from randomness.
+    /// A query with EDNS and RD; its ID and spelling are made from `random`.
     pub(super) fn new(question: &ForwardQuestion, spelling: Spelling, random: &[u8; RANDOM]) -> Self {
         let mut octets = SmallVec::new();
         octets.extend_from_slice(&random[..2]);
         // RD; one question, and the OPT record in the additional section.
         octets.extend_from_slice(&[1, 0, 0, 1, 0, 0, 0, 0, 0, 1]);
         let mut bits = random[2..].iter().flat_map(|octet| (0..8).map(move |bit| octet >> bit & 1 == 1));
-        // The lengths of labels are not letters: the longest is 63.
+        // A length octet is at most 63, and so never a letter.
         octets.extend(question.qname.as_wire().iter().map(|octet| match spelling {
             Spelling::Random if bits.next().unwrap_or(false) => octet.to_ascii_uppercase(),
             Spelling::Random | Spelling::LowerCase => octet.to_ascii_lowercase(),
@@ -87,7 +87,7 @@ impl Query {
         &self.octets[HEADER..self.question_end - TYPE_AND_CLASS]
     }
 
-    /// Reads a datagram that came from where the query was sent to.
+    /// Parses a datagram from the address that the query was sent to.
     pub(super) fn read_datagram(&self, datagram: &mut [u8]) -> Received {
         match self.is_answered_by(datagram) {
             None => Received::Foreign,
@@ -97,7 +97,7 @@ impl Query {
         }
     }
 
-    /// Reads a message that came over a connection, where nobody else can have sent it.
+    /// Parses a message from a connection, which cannot be forged off path. Also returns whether the letter case was repeated.
     pub(super) fn read_stream(&self, message: &mut [u8]) -> (Received, bool) {
         match self.is_answered_by(message) {
             None => (Received::Foreign, false),
@@ -105,7 +105,7 @@ impl Query {
         }
     }
 
-    /// Whether a message is a response with this ID and question; if it is, whether it repeats the letter case.
+    /// Whether a message is a response with this ID and question; if so, whether it repeats the letter case.
     fn is_answered_by(&self, message: &[u8]) -> Option<bool> {
         let head = message.first_chunk::<HEADER>()?;
         let question = message.get(HEADER..self.question_end)?;
@@ -119,13 +119,13 @@ impl Query {
         is_of_this.then(|| name == self.qname())
     }
 
-    /// Reads a message that is the response to this query.
+    /// Parses a message that matches this query.
     fn read(&self, message: &mut [u8]) -> Received {
         const TC: u8 = 0x02;
         if message[2] & TC != 0 {
             return Received::Unusable;
         }
-        // The records' names are compressed against the question's, and the spelling of that one is ours alone.
+        // Names in records are compressed against that of the question, whose spelling is random.
         message[HEADER..self.question_end].make_ascii_lowercase();
         match Message::from_vec(message) {
             Ok(message) => Received::Response(Box::new(Response { message, spelled: self.qname().into() })),
@@ -135,8 +135,8 @@ impl Query {
 }
 
 impl Response {
-    /// Takes our spelling of the question out of a name in wire format: out of labels that a server has copied from there,
-    /// as into an alias that it has made from a DNAME record.
+    /// Removes the random spelling from a name in wire format: from labels that a server has copied from the question, for
+    /// example into an alias that it synthesized from a DNAME record.
     pub(super) fn respell(&self, name: &mut [u8]) {
         let Some(spelled) = NameRef::parse(&self.spelled) else { return };
         let mut rest = name;

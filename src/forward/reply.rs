@@ -1,4 +1,4 @@
-//! What a server said, as far as it answers the question.
+//! The parts of a server's response that answer the question.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use super::query::Response;
 use crate::dns::{DNSClass, Name, NameRef, Rcode, RecordType, Ttl, rdata};
 use crate::resolve::{ForwardQuestion, Reply, ReplySet};
 
-/// The longest TTL taken from others: a day. RFC 8767 §4 lets resolvers cap TTLs.
+/// Maximum TTL of forwarded records: a day. RFC 8767 §4 allows resolvers to cap TTLs.
 const MAX_TTL: u32 = 24 * 3600;
-/// The longest TTL of a negative reply: RFC 2308 §5 found one to three hours to work well.
+/// Maximum TTL of a negative reply: RFC 2308 §5 recommends one to three hours.
 const MAX_NEGATIVE_TTL: u32 = 3600;
-/// Most record sets in an answer.
+/// Maximum record sets in an answer.
 pub(super) const MAX_SETS: usize = 64;
 
 impl Reply {
-    /// Reads a response; `None` where it does not answer the question: a failure, a referral, a broken record.
+    /// Reads a response; `None` if it does not answer the question: an error, a referral or a malformed record.
     pub(super) fn read(response: &Response, question: &ForwardQuestion) -> Option<Self> {
         let message = &response.message;
         if !matches!(message.response_code, Rcode::NoError | Rcode::NXDomain) {
@@ -29,7 +29,7 @@ impl Reply {
         let mut reply =
             Self { rcode: message.response_code, answer: Vec::new(), authority: Vec::new(), extended_error: None };
         match reply.follow(&mut Sets::read(&message.answers, response)?, question)? {
-            // RFC 6604 has NXDOMAIN for the last name alone, and that one has data.
+            // NXDOMAIN is about the last name (RFC 6604), which has data here.
             Last::Data => reply.rcode = Rcode::NoError,
             Last::Nothing(name) => reply.authority.extend(soa(response, name.as_ref().as_ref())?),
         }
@@ -38,7 +38,7 @@ impl Reply {
         (!says_nothing || !is_referral()).then_some(reply)
     }
 
-    /// Takes the sets that lead from the name asked for to the data, in order, and no others.
+    /// Takes the record sets that lead from the name asked for to the data, in order.
     fn follow(&mut self, sets: &mut Sets, question: &ForwardQuestion) -> Option<Last> {
         let mut sname = Arc::new(question.qname.clone());
         while self.answer.len() < MAX_SETS {
@@ -56,7 +56,7 @@ impl Reply {
         Some(Last::Nothing(sname))
     }
 
-    /// How long it may be kept: the least TTL. Nothing, for a negative answer that does not say how long it holds.
+    /// How long it may be cached: the smallest TTL. Zero for NXDOMAIN without an SOA record.
     pub(super) fn lifetime(&self) -> Duration {
         if self.rcode == Rcode::NXDomain && self.authority.is_empty() {
             return Duration::ZERO;
@@ -65,7 +65,7 @@ impl Reply {
         Duration::from_secs(least.unwrap_or(0).into())
     }
 
-    /// The reply at that age, to whoever wrote the name this way.
+    /// The reply at this age, with the name asked for spelled as `qname`.
     pub(super) fn aged(&self, age: Duration, qname: &Name) -> Self {
         let age = u32::try_from(age.as_secs()).unwrap_or(u32::MAX);
         let qname = Arc::new(qname.clone());
@@ -83,14 +83,14 @@ impl Reply {
         }
     }
 
-    /// The memory that it takes, roughly.
+    /// The approximate memory of the reply.
     pub(super) fn octets(&self) -> usize {
         let sets = self.answer.iter().chain(&self.authority);
         sets.map(|set| size_of::<ReplySet>() + set.owner.as_wire().len() + set.rdatas.len()).sum()
     }
 }
 
-/// What is at the end of a chain.
+/// The end of a chain.
 enum Last {
     /// The records asked for.
     Data,
@@ -98,23 +98,23 @@ enum Last {
     Nothing(Arc<Name>),
 }
 
-/// The record sets of a section, each to be taken once: so a chain that loops comes to an end.
+/// The record sets of a section. Each is taken at most once, so that a chain that loops ends.
 struct Sets(HashMap<(Name, RecordType), ReplySet, RandomState>);
 
 impl Sets {
-    /// Groups records of class IN; `None` where one cannot be read.
+    /// Groups records of class IN; `None` if one is malformed.
     fn read(records: &[Record], response: &Response) -> Option<Self> {
         let mut groups = HashMap::<_, (u32, Vec<u8>), RandomState>::default();
         for record in records.iter().filter(|record| record.dns_class == DNSClass::IN) {
             let (ttl, rdatas) =
                 groups.entry((name(&record.name, response)?, record.record_type())).or_insert((MAX_TTL, vec![]));
-            // RFC 2181 §5.2: where the TTLs of a set differ, the least counts.
+            // If the TTLs of a set differ, the smallest counts (RFC 2181 §5.2).
             *ttl = ttl_of(record).min(*ttl);
             let mut rdata = uncompressed(&record.data)?;
             if record.record_type() == RecordType::CNAME {
                 response.respell(&mut rdata);
             }
-            // hickory-proto passes DNAME data on as it is; it may not be compressed (RFC 6672 §2.5).
+            // hickory-proto does not parse DNAME data; it must not be compressed (RFC 6672 §2.5).
             if record.record_type() == RecordType::DNAME {
                 Name::from_wire(&rdata)?;
             }
@@ -133,7 +133,7 @@ impl Sets {
         self.0.remove(&(owner.clone(), rtype))
     }
 
-    /// The sets that a question for this type at this name asks for.
+    /// The record sets that answer a question for this type at this name.
     fn take_data(&mut self, owner: &Name, qtype: RecordType) -> Vec<ReplySet> {
         if qtype != RecordType::ANY {
             return self.take(owner, qtype).into_iter().collect();
@@ -143,7 +143,7 @@ impl Sets {
         types.into_iter().filter_map(|rtype| self.take(owner, rtype)).collect()
     }
 
-    /// The DNAME set that leads from a name to its target (RFC 6672 §3.1), where that is how the alias came about.
+    /// The DNAME record set from which the alias of a name to its target was synthesized (RFC 6672 §3.1), if there is one.
     fn take_dname(&mut self, sname: &Name, target: &Name) -> Option<ReplySet> {
         let dname = sname.as_ref().ancestors().skip(1).find_map(|owner| {
             let set = self.0.get(&(owner.to_name(), RecordType::DNAME))?;
@@ -154,7 +154,7 @@ impl Sets {
     }
 }
 
-/// The SOA record of the zone that a name without data is in. Outer `None`: it cannot be read.
+/// The SOA record of the zone of a name without data. The outer `None` is for a malformed record.
 fn soa(response: &Response, sname: NameRef<'_>) -> Option<Option<ReplySet>> {
     let soas = response.message.authorities.iter().filter(|record| record.record_type() == RecordType::SOA);
     let soas: Vec<_> = soas.cloned().collect();
@@ -164,7 +164,7 @@ fn soa(response: &Response, sname: NameRef<'_>) -> Option<Option<ReplySet>> {
     Some(Some(ReplySet { ttl: capped(soa.ttl.as_secs().min(minimum), MAX_NEGATIVE_TTL), ..soa }))
 }
 
-/// The TTL of a record; one with the top bit set counts as zero (RFC 2181 §8).
+/// The TTL of a record; zero if the top bit is set (RFC 2181 §8).
 fn ttl_of(record: &Record) -> u32 {
     Ttl::from_secs(record.ttl).map_or(0, Ttl::as_secs)
 }
@@ -179,7 +179,7 @@ fn name(name: &rr::Name, response: &Response) -> Option<Name> {
     Name::from_wire(&octets)
 }
 
-/// Wire format without compression; `None` for what has none.
+/// Wire format without compression; `None` if it cannot be encoded.
 fn uncompressed(value: &impl BinEncodable) -> Option<Vec<u8>> {
     let mut octets = Vec::new();
     let mut encoder = BinEncoder::new(&mut octets);

@@ -1,4 +1,4 @@
-//! The servers that questions go to: which of them respond, and which keep the letter case of a name.
+//! The state of targets: whether they respond, and whether they keep the letter case of names.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,26 +14,26 @@ use super::query::Spelling;
 use crate::azure::Targets;
 use crate::incidents::{Incident, Incidents};
 
-/// How long a target that did not respond is left alone.
+/// How long a target that did not respond is not used.
 ///
 /// Microsoft Learn, "Azure DNS Private Resolver endpoints and rulesets": the first target of a rule is used unless it
 /// is unresponsive, and is then not used for 30 minutes.
 const ASIDE: Duration = Duration::from_secs(30 * 60);
 /// How long a target that changes the letter case of names is asked in lower case.
 const LOWER_CASE: Duration = Duration::from_secs(3600);
-/// At so many names in a row that came back over UDP in another letter case it is the target that changes it: nobody
-/// guesses ID and port so often.
+/// After this many names in a row that came back over UDP in another letter case, the target is taken to change it: an attacker
+/// cannot guess ID and port so often.
 const MANY_CHANGES: u8 = 3;
-/// Most targets that something is known of; more than configurations have, unless they keep changing.
+/// Maximum targets whose state is kept; more than configurations have, unless they keep changing.
 const MAX_TARGETS: usize = 4096;
 
-/// What is said of a target that is down.
+/// Reason for setting a target aside.
 pub(super) const NO_RESPONSE: &str = "no response";
 
-/// What is known of the targets that were used.
+/// The state of all targets in use.
 #[derive(Debug)]
 pub(super) struct Health {
-    /// How long a target may be silent.
+    /// How long a target may be silent before it is set aside.
     patience: Duration,
     targets: Mutex<HashMap<SocketAddr, Target>>,
     pub(super) counted: CountedTargets,
@@ -42,20 +42,20 @@ pub(super) struct Health {
 
 #[derive(Clone, Copy, Debug)]
 struct Target {
-    /// Questions on their way to it.
+    /// Number of questions in flight.
     asking: usize,
-    /// Since when it has responded to nothing, while questions were on their way or failed.
+    /// The time since which it has not responded, while questions were in flight or failed.
     silent_since: Option<Instant>,
     /// Whether a question has failed since then.
     has_failed: bool,
     aside_until: Option<Instant>,
-    /// Names in a row that came back in another letter case.
+    /// Number of names in a row that came back in another letter case.
     changes: u8,
     lower_case_until: Option<Instant>,
     last_used: Instant,
 }
 
-/// A question on its way to a target.
+/// A question in flight to a target.
 #[derive(Debug)]
 pub(super) struct Asking<'a> {
     health: &'a Health,
@@ -65,16 +65,16 @@ pub(super) struct Asking<'a> {
 }
 
 impl Health {
-    /// Sets targets aside that are silent for so long, and reports it.
+    /// Targets that are silent for `patience` are set aside and reported.
     pub(super) fn new(patience: Duration, incidents: Arc<Incidents>) -> Self {
         Self { patience, targets: Mutex::default(), counted: CountedTargets::default(), incidents }
     }
 
-    /// The targets in use in their order, then those that are set aside, which are better than none.
+    /// The usable targets in order, then those that are set aside, which are better than none.
     pub(super) fn in_order(&self, targets: &Targets) -> SmallVec<[SocketAddr; 6]> {
         let mut ordered = SmallVec::from(targets.addresses());
         for target in targets.addresses() {
-            // Questions that were given up before its time was over tell as much together as one that was not.
+            // Several questions that were cancelled early show together that the target is silent.
             self.change(*target, |target, now| target.judge(now, self.patience, &NO_RESPONSE));
         }
         let (now, known) = (Instant::now(), self.lock());
@@ -84,7 +84,7 @@ impl Health {
         ordered
     }
 
-    /// Notes a question on its way.
+    /// Records a question in flight.
     pub(super) fn asking(&self, target: SocketAddr) -> Asking<'_> {
         self.counted.asked(target);
         let now = Instant::now();
@@ -101,7 +101,7 @@ impl Health {
         Asking { health: self, target, has_response: false, outcome: TargetOutcome::GivenUp }
     }
 
-    /// Whether a target is set aside at this moment.
+    /// Whether a target is set aside now.
     pub(super) fn is_aside(&self, target: SocketAddr) -> bool {
         let now = Instant::now();
         self.lock().get(&target).is_some_and(|target| target.is_aside(now))
@@ -111,7 +111,7 @@ impl Health {
         self.targets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes what is known of a target, and reports what has become of it.
+    /// Changes the state of a target, and reports if it went down or came back.
     fn change<'r>(&self, address: SocketAddr, change: impl FnOnce(&mut Target, Instant) -> Option<Change<'r>>) {
         let changed = self.lock().get_mut(&address).and_then(|target| change(target, Instant::now()));
         match changed {
@@ -124,9 +124,9 @@ impl Health {
     }
 }
 
-/// What has become of a target.
+/// A change of a target's availability.
 enum Change<'r> {
-    /// It is down, for this reason.
+    /// It is set aside, for this reason.
     Down(&'r dyn fmt::Display),
     Up,
 }
@@ -151,7 +151,7 @@ impl Target {
     /// Sets it aside if it has been silent for too long.
     fn judge<'r>(&mut self, now: Instant, patience: Duration, reason: &'r dyn fmt::Display) -> Option<Change<'r>> {
         if self.is_aside(now) {
-            // What fails now does not tell of the time when it is tried again.
+            // Failures while it is set aside do not count against it when it is used again.
             self.has_failed = false;
             return None;
         }
@@ -174,7 +174,7 @@ impl Asking<'_> {
         self.target
     }
 
-    /// Notes how the question came out; without that it is given up.
+    /// Records the outcome; without it, the question counts as given up.
     pub(super) fn ended(&mut self, outcome: TargetOutcome) {
         self.outcome = outcome;
     }
@@ -185,18 +185,18 @@ impl Asking<'_> {
         if until.is_some_and(|until| Instant::now() < until) { Spelling::LowerCase } else { Spelling::Random }
     }
 
-    /// Notes a response, whatever it said: the target is in use again.
+    /// Records a response of any kind: the target is usable again.
     pub(super) fn responded(&mut self) {
         self.has_response = true;
         self.health.change(self.target, |target, now| {
-            // Other questions may be on their way.
+            // Other questions may be in flight.
             (target.silent_since, target.has_failed) = (Some(now), false);
             target.aside_until.take().map(|_| Change::Up)
         });
     }
 
-    /// Notes that the question is not answered in time, or cannot reach the target. That sets it aside, unless it has
-    /// responded to this or another since: then it is the question that is slow.
+    /// Records that the question timed out or could not reach the target. Sets the target aside, unless it has responded since to
+    /// this question or another one: then only this question is slow.
     pub(super) fn failed(&self, reason: &dyn fmt::Display) {
         if self.has_response {
             return;
@@ -207,7 +207,7 @@ impl Asking<'_> {
         });
     }
 
-    /// Notes that a response over UDP has kept the letter case of a name, or has not.
+    /// Records whether a response over UDP has kept the letter case of the name.
     pub(super) fn kept_case(&self, kept: bool) {
         self.health.change(self.target, |target, now| {
             target.changes = if kept { 0 } else { target.changes.saturating_add(1) };
@@ -218,7 +218,7 @@ impl Asking<'_> {
         });
     }
 
-    /// Notes that the target changes the letter case of names: it has done so where nobody else can have.
+    /// Records that the target changes the letter case of names: it did so over TCP, where a response cannot be forged.
     pub(super) fn changes_case(&self) {
         self.health.change(self.target, |target, now| {
             target.change_case(now);
@@ -233,7 +233,7 @@ impl Drop for Asking<'_> {
         self.health.change(self.target, |target, _| {
             target.asking -= 1;
             if target.asking == 0 && !target.has_failed {
-                // Nobody knows whether a response would have come.
+                // Whether a response would have arrived is unknown.
                 target.silent_since = None;
             }
             None

@@ -6,53 +6,53 @@ use std::time::{Duration, Instant};
 use crate::dns::{CookieState, Rcode};
 use crate::view::{NetworkSlot, Transport};
 
-/// What became of a query.
+/// How a query was handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Answered from the answers that a worker keeps.
+    /// Answered from a worker's cache.
     Kept,
-    /// Answered from the data.
+    /// Answered from zones.
     Resolved,
-    /// Answered with what other servers said.
+    /// Answered with the reply of other servers.
     Forwarded,
     /// Answered with REFUSED.
     Refused,
-    /// Answered without records, as the client is over the response rate limit.
+    /// Answered without records, since the client is over the response rate limit.
     Slipped,
-    /// Not answered: it is no request that can be answered.
+    /// Dropped: it is malformed.
     Malformed,
-    /// Not answered: its PROXY header is missing, malformed or of a sender that is not listed.
+    /// Dropped: its PROXY header is missing, malformed or from a sender that is not listed.
     ProxyHeader,
-    /// Not answered: the client is over `queries_per_second`.
+    /// Dropped: the client is over `queries_per_second`.
     QueryRate,
-    /// Not answered: too many queries wait for other servers.
+    /// Dropped: too many queries wait for other servers.
     Pending,
-    /// Not answered: the client is over the response rate limit.
+    /// Dropped: the client is over the response rate limit.
     ResponseRate,
-    /// Not answered: resolving it failed, which the log tells of.
+    /// Dropped: resolving it failed; the log has the error.
     Failed,
 }
 
-/// A finished query, as it is counted.
+/// A finished query, as counted.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation {
-    /// What carried it.
+    /// The transport.
     pub transport: Transport,
-    /// What became of it.
+    /// How it was handled.
     pub kind: Kind,
-    /// The response's code; `None` where nothing was sent.
+    /// The response code; `None` if nothing was sent.
     pub rcode: Option<Rcode>,
-    /// The network of the client; `None` where nobody found it out.
+    /// The network of the client; `None` if it was not identified.
     pub network: Option<NetworkSlot>,
-    /// What the request's cookie shows.
+    /// The state of the request's cookie.
     pub cookie: CookieState,
 }
 
-/// In place of the number of beats: the worker has ended.
+/// The number of beats of a worker that has ended.
 const ENDED: u64 = u64::MAX;
 
-/// Counts of queries. One worker writes, anybody reads: a write costs a load and a store, and no other processor waits.
-/// Where nobody is shown them, nothing is counted, and no clock is read.
+/// Counters of queries. One worker writes, any thread reads: a write costs a load and a store, and no other processor waits. If
+/// metrics are off, nothing is counted and no clock is read.
 #[derive(Debug)]
 pub struct Counters {
     is_on: bool,
@@ -63,7 +63,7 @@ pub struct Counters {
     beats: AtomicU64,
 }
 
-/// How long queries took, by upper bounds of buckets.
+/// A histogram of latencies.
 #[derive(Debug, Default)]
 struct Histogram {
     buckets: [AtomicU64; BOUNDS.len() + 1],
@@ -75,7 +75,8 @@ const BOUNDS: [u64; 16] = [
     25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000,
 ];
 
-/// Response codes that are counted apart; what has none of these comes last, then what was not sent.
+/// Response codes with counters of their own; the place behind them is for all other codes, the last one for queries without a
+/// response.
 const RCODES: [(Rcode, &str); 9] = [
     (Rcode::NoError, "NOERROR"),
     (Rcode::FormErr, "FORMERR"),
@@ -126,7 +127,7 @@ impl Kind {
 }
 
 impl Counters {
-    /// All zero, with a place for each of `networks` slots; without any of them nothing is counted.
+    /// All zero, with counters for each of `networks` slots; if that is 0, nothing is counted.
     pub fn new(networks: usize) -> Self {
         let is_on = networks > 0;
         let zeros = |count: usize| (0..count).map(|_| AtomicU64::new(0)).collect();
@@ -140,40 +141,40 @@ impl Counters {
         }
     }
 
-    /// Says that the worker goes on. For the one worker that these counters belong to.
+    /// Signals that the worker is alive. Only for the worker that owns these counters.
     pub fn beat(&self) {
         increase(&self.beats, 1);
     }
 
-    /// How often the worker has said that it goes on.
+    /// How often the worker has signalled that it is alive.
     pub(super) fn beats(&self) -> u64 {
         self.beats.load(Ordering::Relaxed)
     }
 
-    /// Says that the worker has ended as it was to.
+    /// Signals that the worker has ended in an orderly way.
     pub fn end(&self) {
         self.beats.store(ENDED, Ordering::Relaxed);
     }
 
-    /// Whether the worker has said that it has ended.
+    /// Whether the worker has ended in an orderly way.
     pub(super) fn has_ended(&self) -> bool {
         self.beats() == ENDED
     }
 
-    /// Counts a query. For the one worker that these counters belong to.
+    /// Counts a query. Only for the worker that owns these counters.
     // Inlined because every query runs it.
     #[inline(always)]
     pub fn count(&self, observation: impl FnOnce() -> Observation) {
         if self.is_on {
             let [query, network, cookie] = self.at(observation());
-            // Each by itself, as a loop over them costs more than they do.
+            // A loop over the three would cost more than the additions.
             query.into_iter().for_each(|counter| increase(counter, 1));
             network.into_iter().for_each(|counter| increase(counter, 1));
             cookie.into_iter().for_each(|counter| increase(counter, 1));
         }
     }
 
-    /// Counts a query that several threads may count at a time.
+    /// Counts a query; may be called by several threads at once.
     pub fn count_shared(&self, observation: impl FnOnce() -> Observation) {
         if self.is_on {
             let counters = self.at(observation()).into_iter().flatten();
@@ -181,8 +182,8 @@ impl Counters {
         }
     }
 
-    /// Counts that so many queries, which were read at this time, are answered now. For the one worker that these counters
-    /// belong to.
+    /// Records the latency of this many queries, which were read at `since` and are answered now. Only for the worker that owns
+    /// these counters.
     pub fn took(&self, transport: Transport, since: Instant, queries: u64) {
         if self.is_on {
             let (time, histogram) = (since.elapsed(), &self.latency[transport as usize]);
@@ -191,7 +192,7 @@ impl Counters {
         }
     }
 
-    /// As [`Counters::took`], where several threads may count at a time.
+    /// As [`Counters::took`]; may be called by several threads at once.
     pub fn took_shared(&self, transport: Transport, since: Instant, queries: u64) {
         if self.is_on {
             self.add_latency(transport, since.elapsed(), queries);
@@ -204,7 +205,7 @@ impl Counters {
         histogram.nanoseconds.fetch_add(nanoseconds(time).saturating_mul(queries), Ordering::Relaxed);
     }
 
-    /// The counters of a query: among all queries, of its network, and of its cookie.
+    /// The counters for a query: of all queries, of its network and of its cookie.
     #[inline(always)]
     fn at(&self, observation: Observation) -> [Option<&AtomicU64>; 3] {
         let Observation { transport, kind, rcode, network, cookie } = observation;
@@ -214,7 +215,7 @@ impl Counters {
         [self.queries.get(query), network, cookie]
     }
 
-    /// Adds what these counters hold to the sums of a whole server.
+    /// Adds these counters to the sums of the server.
     pub(super) fn add_to(&self, sums: &mut Sums) {
         let add = |sums: &mut [u64], counters: &[AtomicU64]| {
             for (sum, counter) in sums.iter_mut().zip(counters) {
@@ -231,7 +232,7 @@ impl Counters {
     }
 }
 
-/// One writer needs no atomic addition, which would hold up the processor.
+/// A single writer needs no atomic addition, which would stall the processor.
 fn increase(counter: &AtomicU64, by: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
 }
@@ -240,7 +241,7 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The place of a response code among those that are counted.
+/// The index of a response code in the counters.
 #[inline(always)]
 fn place(rcode: Option<Rcode>) -> usize {
     match rcode {
@@ -257,7 +258,7 @@ impl Histogram {
     }
 }
 
-/// What all workers have counted.
+/// The sums over all workers.
 #[derive(Debug)]
 pub(super) struct Sums {
     queries: Vec<u64>,
@@ -266,7 +267,7 @@ pub(super) struct Sums {
     latency: [HistogramSum; Transport::ALL.len()],
 }
 
-/// A latency histogram, summed up.
+/// The sum of latency histograms.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HistogramSum {
     buckets: [u64; BOUNDS.len() + 1],
@@ -283,7 +284,7 @@ impl Sums {
         }
     }
 
-    /// Queries by transport, response code and kind, without those that never came.
+    /// Queries by transport, response code and kind, without zero counts.
     pub(super) fn queries(&self) -> impl Iterator<Item = (Transport, &'static str, Kind, u64)> {
         let places = Transport::ALL.into_iter().flat_map(|transport| {
             let rcodes = RCODES.iter().map(|(_, label)| *label).chain(["other", "none"]);
@@ -293,18 +294,18 @@ impl Sums {
         counted.map(|((transport, rcode, kind), count)| (transport, rcode, kind, *count))
     }
 
-    /// Queries by network slot and kind, without those that never came.
+    /// Queries by network slot and kind, without zero counts.
     pub(super) fn networks(&self) -> impl Iterator<Item = (usize, Kind, u64)> {
         let places = self.networks.iter().enumerate().filter(|(_, count)| **count > 0);
         places.map(|(at, count)| (at / Kind::ALL.len(), Kind::ALL[at % Kind::ALL.len()], *count))
     }
 
-    /// Requests with a cookie, by what it showed.
+    /// Requests with a cookie, by its state.
     pub(super) fn cookies(&self) -> impl Iterator<Item = (CookieState, u64)> {
         CookieState::ALL.into_iter().zip(self.cookies).filter(|(state, _)| *state != CookieState::Absent)
     }
 
-    /// Latencies by transport, without transports that carried nothing.
+    /// Latencies by transport, without unused transports.
     pub(super) fn latency(&self) -> impl Iterator<Item = (Transport, &HistogramSum)> {
         Transport::ALL.into_iter().zip(&self.latency).filter(|(_, histogram)| histogram.count() > 0)
     }
@@ -319,7 +320,7 @@ impl HistogramSum {
         self.nanoseconds as f64 / 1e9
     }
 
-    /// Upper bounds in seconds, each with the number of queries between it and the one before; the last bound has no end.
+    /// Upper bounds in seconds, each with the count of its bucket; the last bucket has no bound.
     pub(super) fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
         let bounds = BOUNDS.iter().map(|bound| *bound as f64 / 1e6).chain([f64::MAX]);
         bounds.zip(self.buckets)

@@ -1,14 +1,14 @@
-//! How a listener ends that operators and programs ask.
+//! Shutdown of the listeners for operators and programs.
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// What a listener heeds.
+/// What ends a listener.
 #[derive(Clone, Debug)]
 pub struct Ends {
-    /// Set when it is to end, with all its connections.
+    /// Cancelled when the listener and all its connections must end.
     pub stop: CancellationToken,
-    /// Set when another process accepts in its place; connections are served to their end.
+    /// Cancelled when another process accepts in place of this one; connections are served until they end.
     pub released: CancellationToken,
     /// Its connections.
     pub connections: TaskTracker,

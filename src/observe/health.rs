@@ -1,51 +1,51 @@
-//! Whether the server answers as it should: what probes ask for.
+//! Health of the server, as probes see it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What may keep a server from answering, or from answering with what is declared now.
+/// A reason why the server does not answer, or not with what is declared now.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Condition {
-    /// Not ready: nothing is served yet, or no more.
+    /// Not ready: the server does not answer, or stops doing so.
     Down(String),
-    /// Ready, but something is not as it should be.
+    /// Ready, but degraded.
     Degraded(String),
 }
 
-/// A condition that holds.
+/// A current condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// What it is about.
+    /// The subject.
     pub about: String,
-    /// What is not as it should be.
+    /// The condition.
     pub condition: Condition,
-    /// For how long that has been so.
+    /// How long the subject has had a condition.
     pub lasts: Duration,
 }
 
-/// The conditions that hold at this moment, each under the name of what it is about. Healthy is a server without any.
+/// The current conditions, each under the name of its subject. A server without conditions is healthy.
 #[derive(Debug, Default)]
 pub struct Health {
-    /// Each since when.
+    /// Each with the time since when its subject has had a condition.
     conditions: Mutex<BTreeMap<String, (Condition, Instant)>>,
 }
 
 impl Health {
-    /// Says that a condition holds of something; what was said of it before is no more. It holds from when something was
-    /// first said, until that is cleared.
+    /// Sets the condition of a subject, in place of an earlier one. Its time counts from the first condition since the subject
+    /// was last cleared.
     pub fn set(&self, about: impl Into<String>, condition: Condition) {
         let mut conditions = self.lock();
         let held = conditions.entry(about.into()).or_insert_with(|| (condition.clone(), Instant::now()));
         held.0 = condition;
     }
 
-    /// Says that something is as it should be.
+    /// Removes the condition of a subject.
     pub fn clear(&self, about: &str) {
         self.lock().remove(about);
     }
 
-    /// What holds, by the name of what it is about.
+    /// The current conditions, sorted by subject.
     pub fn conditions(&self) -> Vec<Held> {
         let conditions = self.lock();
         let held = conditions.iter().map(|(about, (condition, since))| Held {

@@ -1,8 +1,8 @@
-//! The listener for metrics and health: HTTP/1.1, `GET /metrics`, `/livez` and `/readyz`, and what a [`Site`] adds to them.
+//! The listener for metrics and health: HTTP/1.1, `GET /metrics`, `/livez` and `/readyz`, and the paths of a [`Site`].
 //!
-//! It shows what all networks ask for in all, so it belongs on a loopback address; elsewhere metrics want a bearer token.
-//! Requests whose `Host` is a name that is not listed are refused, so that no page that a browser on this machine shows can
-//! read them under a name of its own (DNS rebinding).
+//! Metrics reveal how much each network asks, so the listener belongs on a loopback address; elsewhere metrics require a bearer
+//! token. A request with a `Host` that is neither an address nor listed is refused, so that a page in a browser on this machine
+//! cannot read them under a name of its own (DNS rebinding).
 
 use std::convert::Infallible;
 use std::io;
@@ -23,18 +23,17 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use super::{Condition, Ends, Held, Metrics, Turns};
+use super::{BoundedTasks, Condition, Ends, Held, Metrics};
 use crate::config::MetricsSettings;
 use crate::snapshot::Published;
 
-/// Connections at one time; of more the oldest is closed.
+/// Maximum connections; the oldest is closed for a new one.
 const CONNECTIONS: usize = 32;
-/// How long a client may take for the head of a request, and how long a connection may last in all; one on which the site
-/// streams lasts longer.
+/// Time limits for the head of a request, for a connection, and for a connection on which the site streams.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 const STREAM_TIMEOUT: Duration = Duration::from_secs(15 * 60);
-/// Octets of the head of a request, at most.
+/// Maximum octets of the head of a request.
 const MAX_HEAD: usize = 16 << 10;
 /// Pause after an accept call failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -48,7 +47,7 @@ pub struct MetricsBindError {
     source: io::Error,
 }
 
-/// A bound listener that does not answer yet.
+/// A bound listener that does not accept connections yet.
 #[derive(Debug)]
 pub struct MetricsListener {
     listener: TcpListener,
@@ -56,21 +55,22 @@ pub struct MetricsListener {
     settings: MetricsSettings,
 }
 
-/// The body of a response, at once or as it comes.
+/// The body of a response, whole or streamed.
 pub type SiteBody = UnsyncBoxBody<Bytes, Infallible>;
 
-/// What a site answers.
+/// The answer of a site.
 #[derive(Debug)]
 pub struct SiteAnswer {
     /// The response.
     pub response: Response<SiteBody>,
-    /// Whether its body comes little by little: then the connection may last a quarter of an hour.
+    /// Whether the body is streamed; then the connection may last for [`STREAM_TIMEOUT`].
     pub streams: bool,
 }
 
-/// What the listener shows beside metrics and health. Requests for other hosts and from pages of other hosts do not reach it.
+/// Serves the paths other than those of metrics and health. Requests for other hosts, or from pages of other hosts, do not reach
+/// it.
 pub trait Site: Send + Sync + 'static {
-    /// Answers a request of a client at that address.
+    /// Answers a request of a client at this address.
     fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
@@ -78,7 +78,7 @@ pub trait Site: Send + Sync + 'static {
     ) -> Pin<Box<dyn Future<Output = SiteAnswer> + Send>>;
 }
 
-/// What is shown.
+/// What all connections share.
 struct Shown {
     metrics: Arc<Metrics>,
     published: Arc<Published>,
@@ -87,10 +87,10 @@ struct Shown {
 }
 
 impl MetricsListener {
-    /// Most file descriptors that it has open at one time.
+    /// Maximum file descriptors in use.
     pub const DESCRIPTORS: usize = 2 + CONNECTIONS;
 
-    /// Binds the address of the settings; port 0 takes a free one. `bound` is a socket that is there already.
+    /// Binds the address of the settings; port 0 takes a free one. `bound` is an inherited socket.
     ///
     /// # Errors
     /// See [`MetricsBindError`].
@@ -103,17 +103,17 @@ impl MetricsListener {
         Ok(Self { listener, address, settings })
     }
 
-    /// The socket, for another process to share.
+    /// The socket, to share with another process.
     pub fn socket(&self) -> &TcpListener {
         &self.listener
     }
 
-    /// The address that was bound.
+    /// The bound address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers until it is to end; `site` answers for all paths but those of metrics and health.
+    /// Serves until `ends` says otherwise; `site` answers for all paths other than those of metrics and health.
     pub async fn serve(
         self,
         metrics: Arc<Metrics>,
@@ -130,12 +130,12 @@ impl MetricsListener {
             }
         };
         let shown = Arc::new(Shown { metrics, published, settings: self.settings, site });
-        let mut turns = Turns::new(CONNECTIONS);
+        let mut bounded_tasks = BoundedTasks::new(CONNECTIONS);
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = released.cancelled() => {
-                    // Whoever is connected has its answer.
+                    // Existing connections are served until they end.
                     stop.cancelled().await;
                     return;
                 }
@@ -146,7 +146,7 @@ impl MetricsListener {
                 continue;
             };
             let connection = shown.clone().connection(stream, peer.ip(), released.clone());
-            turns.start(connections.track_future(connection)).await;
+            bounded_tasks.start(connections.track_future(connection)).await;
         }
     }
 }
@@ -167,7 +167,7 @@ impl Shown {
         let mut server = hyper::server::conn::http1::Builder::new();
         server.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEAD);
         let mut connection = pin!(server.serve_connection(TokioIo::new(stream), answer));
-        // Where another process accepts in the place of this one, whoever has a stream gets another one there.
+        // If another process accepts in place of this one, streams are closed, so that clients reconnect to it.
         let stream_released = async {
             released.cancelled().await;
             while !streams.load(Ordering::Relaxed) {
@@ -251,7 +251,7 @@ impl Shown {
         answer
     }
 
-    /// Whether the request is for this server: an address, which no foreign name can be, `localhost`, or a listed name.
+    /// Whether the `Host` is this server: an address, which a foreign name cannot be, `localhost`, or a listed name.
     fn is_own_host(&self, request: &Request<Incoming>) -> bool {
         let mut hosts = request.headers().get_all(HOST).iter();
         let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
@@ -274,8 +274,8 @@ impl Shown {
     }
 }
 
-/// Whether a browser sends the request for a page of another host: it would not show the response to the page, which may
-/// learn from how long it takes, or from what fails, all the same.
+/// Whether a browser sends the request for a page of another host. The browser would hide the response from the page, but the
+/// page could still learn from the time it takes and from errors.
 fn is_of_foreign_page(request: &Request<Incoming>) -> bool {
     let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
     let own = header("host").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What all workers have counted, as OpenMetrics text.
+//! The sums of all workers' counters, as OpenMetrics text.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,36 +13,36 @@ use super::counters::{Counters, Sums};
 use super::{Condition, Health, Held, Networks};
 use crate::dns::CookieState;
 
-/// The counters of a server, and what else it shows.
+/// The counters of a server, and its other metrics.
 #[derive(Debug)]
 pub struct Metrics {
     networks: Networks,
-    /// Those of workers that have ended as well: counters never go back.
+    /// Includes workers that have ended, since counters must never decrease.
     workers: Mutex<Vec<Arc<Counters>>>,
-    /// Workers that are to go on all the time.
+    /// Workers that must show that they are alive.
     watched: Mutex<Vec<Watched>>,
-    /// For threads that come and go.
+    /// For short-lived threads.
     shared: Counters,
     health: Health,
-    /// What other parts of the server count by themselves.
+    /// Collectors of other parts of the server.
     registry: Mutex<Registry>,
 }
 
-/// A worker that beats at least every [`BEAT`], whether queries come or not.
+/// A worker that beats at least every [`BEAT`], even without queries.
 #[derive(Debug)]
 struct Watched {
     name: String,
     counters: Arc<Counters>,
-    /// Its beats when they last were found to be others, and when that was.
+    /// The last known number of beats, and when it last changed.
     seen: (u64, Instant),
 }
 
-/// How long a worker may take from one beat to the next until it counts as stalled.
+/// A worker without a beat for this long is stalled.
 const BEAT: Duration = Duration::from_secs(5);
 
 impl Metrics {
-    /// Counters by network for so many networks; those past them are counted together. `None`: no queries are counted, as
-    /// nobody is shown them.
+    /// Counters by network for up to `max_networks` networks; further networks share one slot. With `None` nothing is counted,
+    /// since metrics are off.
     pub fn new(max_networks: Option<usize>) -> Arc<Self> {
         let networks = Networks::new(max_networks);
         let shared = Counters::new(networks.slots());
@@ -58,14 +58,14 @@ impl Metrics {
         metrics
     }
 
-    /// Counters for one more worker.
+    /// Creates counters for one worker.
     pub fn worker(&self) -> Arc<Counters> {
         let counters = Arc::new(Counters::new(self.networks.slots()));
         self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(counters.clone());
         counters
     }
 
-    /// Counters for one more worker, which beats by [`Counters::beat`] for as long as it serves.
+    /// Creates counters for one worker that calls [`Counters::beat`] for as long as it serves.
     pub fn watched_worker(&self, name: String) -> Arc<Counters> {
         let counters = self.worker();
         let seen = (counters.beats(), Instant::now());
@@ -74,8 +74,7 @@ impl Metrics {
         counters
     }
 
-    /// Workers that have not gone on for a while, by name, and for how long. What is found is compared with what was found
-    /// last.
+    /// The stalled workers by name, and for how long they have been. Compares the beats with those of the last call.
     pub fn stalled_workers(&self) -> Vec<(String, Duration)> {
         let now = Instant::now();
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,7 +90,7 @@ impl Metrics {
         stalled.collect()
     }
 
-    /// What keeps the server from answering as it should, stalled workers among it.
+    /// The current conditions, including stalled workers.
     pub fn conditions(&self) -> Vec<Held> {
         let mut conditions = self.health.conditions();
         let down = || Condition::Down("the worker does not go on".to_owned());
@@ -100,7 +99,7 @@ impl Metrics {
         conditions
     }
 
-    /// Counters that several threads may write at a time, by the functions that say so.
+    /// Counters that several threads may write at once, by the functions that allow it.
     pub fn shared(&self) -> &Counters {
         &self.shared
     }
@@ -110,17 +109,17 @@ impl Metrics {
         &self.networks
     }
 
-    /// What keeps the server from answering as it should.
+    /// The conditions of the server.
     pub fn health(&self) -> &Health {
         &self.health
     }
 
-    /// Shows what another part of the server counts.
+    /// Adds a collector of another part of the server.
     pub fn register(&self, collector: impl Collector) {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner).register_collector(Box::new(collector));
     }
 
-    /// All of it as OpenMetrics text.
+    /// Encodes all metrics as OpenMetrics text.
     pub fn encode(&self) -> String {
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
@@ -138,7 +137,7 @@ impl Metrics {
     }
 }
 
-/// Shows the queries; apart from [`Metrics`], which owns the registry that it stands in.
+/// Encodes the queries; separate from [`Metrics`], which owns the registry that it is part of.
 #[derive(Debug)]
 struct Queries(std::sync::Weak<Metrics>);
 

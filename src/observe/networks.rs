@@ -1,4 +1,4 @@
-//! Places for counting by virtual network, the same in all generations.
+//! Counter slots of virtual networks, the same in all generations.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,11 +7,11 @@ use foldhash::fast::RandomState;
 
 use crate::view::NetworkSlot;
 
-/// Gives each virtual network a slot, for as long as the process lives: a network that goes and comes back is counted
-/// where it was. When all slots are taken, further networks share the last one.
+/// Assigns a slot to each virtual network for the life of the process: a network that is removed and added again keeps its slot.
+/// When all slots are taken, further networks share the last one.
 #[derive(Debug)]
 pub struct Networks {
-    /// Without it there are no slots.
+    /// `None` if nothing is counted.
     most: Option<usize>,
     known: Mutex<Known>,
 }
@@ -23,12 +23,12 @@ struct Known {
 }
 
 impl Networks {
-    /// Slots for so many networks; `None` where nothing is counted.
+    /// Slots for up to `most` networks; `None` if nothing is counted.
     pub fn new(most: Option<usize>) -> Self {
         Self { most, known: Mutex::default() }
     }
 
-    /// The slot of a network, by the name that it is shown under.
+    /// The slot of a network, by its label.
     pub fn slot(&self, name: &str) -> NetworkSlot {
         let Some(most) = self.most else { return NetworkSlot::default() };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -37,7 +37,7 @@ impl Networks {
             return *slot;
         }
         if known.names.len() == most {
-            // The last one, behind that of clients outside of all networks.
+            // The last slot, behind that for clients outside all networks.
             return NetworkSlot::new(most + 1);
         }
         known.names.push(name.into());
@@ -46,12 +46,12 @@ impl Networks {
         slot
     }
 
-    /// Slots in all: clients outside of all networks, the networks, those that share one.
+    /// The number of slots: one for clients outside all networks, one for each network, one shared.
     pub fn slots(&self) -> usize {
         self.most.map_or(0, |most| most + 2)
     }
 
-    /// The name that the number of a slot is shown under.
+    /// The label of a slot.
     pub(super) fn name(&self, slot: usize) -> Box<str> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match slot.checked_sub(1) {

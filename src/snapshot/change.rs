@@ -1,4 +1,4 @@
-//! Snapshot and what has changed → the next snapshot.
+//! The next snapshot after a change, and what stays unchanged in it.
 
 use std::sync::Arc;
 
@@ -7,8 +7,7 @@ use crate::azure::{EditedZone, Topology};
 use crate::view::{LinkedZone, ViewId};
 
 impl Snapshot {
-    /// The snapshot that comes after this one where nothing changes but these zones and their links. `topology` is what this
-    /// one was compiled from.
+    /// The next snapshot if only these zones and their links change. `topology` is what this snapshot was compiled from.
     pub(crate) fn edited(&self, topology: &Topology, edited: &[EditedZone]) -> Self {
         let mut next = Self { generation: self.generation.next(), ..self.clone() };
         let mut views: Option<Box<[View]>> = None;
@@ -41,22 +40,21 @@ impl Snapshot {
         next
     }
 
-    /// The same with what does not follow from a topology: certificates, who is told of them, and what cookies are signed
-    /// with.
+    /// The same with what does not follow from a topology: certificates, designated resolvers and the secrets of cookies.
     #[must_use]
     pub(crate) fn with_what_others_gave(self, last: &Self) -> Self {
         let (cookie_secrets, certificates) = (last.cookie_secrets.clone(), last.certificates.clone());
         Self { cookie_secrets, certificates, designated: last.designated.clone(), ..self }
     }
 
-    /// Says of all that is the same as in the last snapshot when it became what it is.
+    /// Takes the generations of everything that is the same in the last snapshot.
     pub(super) fn carry_over(&mut self, last: &Self) {
         for (zone, last) in self.zones.iter_mut().zip(&last.zones) {
             if zone.is_as(last) {
                 zone.changed = last.changed;
             }
         }
-        // Lists of different tables are not to be compared.
+        // Lists of different tables cannot be compared.
         if !self.suffixes.extends(&last.suffixes) {
             return;
         }
@@ -75,7 +73,7 @@ impl Snapshot {
         }
     }
 
-    /// Whether all is the same that answers depend on, beside zones and what views see of them.
+    /// Whether everything is the same that all answers depend on, besides zones and views.
     fn has_in_common(&self, last: &Self) -> bool {
         let all = |snapshot: &Self| {
             let Self { public, reserved, .. } = snapshot;
@@ -91,7 +89,7 @@ impl Snapshot {
 }
 
 impl ServedZone {
-    /// Whether it is the same in both snapshots.
+    /// Whether the zone is the same in both snapshots.
     fn is_as(&self, last: &Self) -> bool {
         let flags = |zone: &Self| {
             (zone.is_public, zone.is_internal, zone.is_private_link, zone.is_partial, zone.place.is_some())
@@ -100,7 +98,7 @@ impl ServedZone {
     }
 }
 
-/// Finds anew which views see the same as one that has changed, and as those that saw the same before.
+/// Updates which views are alike after one view has changed.
 fn move_among_alike(views: &[View], alike: &mut [ViewId], changed: ViewId) {
     let at = changed.index();
     if alike[at] == changed {

@@ -1,4 +1,4 @@
-//! Topology → snapshot. Pure, and meant to run off the threads that serve.
+//! Compiles a topology into a snapshot. Pure; meant to run outside the serving threads.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -20,20 +20,20 @@ use crate::view::{
 };
 use crate::zone::{CompileError, Zone};
 
-/// A table of suffixes is made anew where more than half of them, and these, are of no use.
+/// Unused suffixes that a table may have, besides as many as are used, before it is built again.
 const UNUSED_SUFFIXES: usize = 1000;
 
 impl Snapshot {
-    /// Compiles a topology into its serving form. Takes it apart, so that no record set needs memory twice for long.
+    /// Compiles a topology into its serving form. Consumes it, so that record sets are not in memory twice for long.
     ///
     /// # Errors
-    /// Where a zone is too large to be held: see [`CompileError`].
+    /// A zone is too large: see [`CompileError`].
     pub fn compile(mut topology: Topology, identity: Identity, generation: Generation) -> Result<Self, CompileError> {
         Self::compile_from(&mut topology, identity, generation, None)
     }
 
-    /// Compiles the topology that comes after this snapshot: the two share the zones that are the same in both. What was an
-    /// inbound endpoint here and is none there belongs to nobody else: see [`Belonging::Gone`].
+    /// Compiles the topology that follows this snapshot. Zones that are the same in both are shared. An inbound endpoint that the
+    /// topology no longer has stays reserved: see [`Belonging::Gone`].
     ///
     /// # Errors
     /// As [`Snapshot::compile`].
@@ -42,7 +42,7 @@ impl Snapshot {
         Self::compile_from(&mut topology, identity, self.generation.next(), Some(before))
     }
 
-    /// As [`Snapshot::compile`] and [`Snapshot::compile_next`], where the topology lives on with the compiled zones.
+    /// As [`Snapshot::compile`] and [`Snapshot::compile_next`], but the caller keeps the topology, with the compiled zones in it.
     pub(crate) fn compile_from(
         topology: &mut Topology,
         identity: Identity,
@@ -54,7 +54,7 @@ impl Snapshot {
         let topology = &*topology;
         let blocked = last.map_or_else(|| blocked().map(Arc::new), |last| Ok(last.blocked.clone()))?;
         let (numbers, go_on) = Numbers::new(topology, last.map(|last| &last.numbers));
-        // What has other numbers is not to be compared.
+        // Items with other numbers cannot be compared.
         let before = before.filter(|_| go_on);
         let zones = served_zones(topology, &numbers, &blocked, generation);
         let mut suffixes = last.and_then(|last| last.suffixes_for(topology)).unwrap_or_default();
@@ -104,8 +104,7 @@ impl Snapshot {
         Ok(next)
     }
 
-    /// The table of suffixes, to which those of the next topology can be added; `None` where too many of its suffixes
-    /// would be of no use.
+    /// The table of suffixes, to be extended for the next topology; `None` if too many of its suffixes would be unused.
     fn suffixes_for(&self, topology: &Topology) -> Option<Arc<SuffixTable>> {
         let forwarding = topology.forwarding();
         let domains = forwarding.security_rules.iter().map(|rule| rule.domains.len()).sum::<usize>();
@@ -121,7 +120,7 @@ struct Networks<'a> {
     before: Option<Before<'a>>,
 }
 
-/// The rules of a network.
+/// The rules that apply to a network.
 #[derive(Clone, Default)]
 struct Rules<'a> {
     forwarding: Vec<(NameRef<'a>, RuleId)>,
@@ -129,7 +128,7 @@ struct Rules<'a> {
 }
 
 impl<'a> Networks<'a> {
-    /// All views, and which client addresses are whose.
+    /// All views, and the prefixes of their clients.
     fn views(&self, suffixes: &mut Arc<SuffixTable>, generation: Generation) -> (Vec<View>, Vec<SelectorRule>) {
         let topology = self.topology;
         let upstream = topology.forwarding().upstream.as_ref();
@@ -195,14 +194,14 @@ impl<'a> Networks<'a> {
         last.unwrap_or_else(|| Arc::new(named()))
     }
 
-    /// `sources` are the views by source address, `last` is what the generation before knew.
+    /// `sources` are the views by source address, `last` is the identifier of the previous generation.
     fn identifier(&self, views: &[View], sources: Vec<SelectorRule>, last: Option<&Identifier>) -> Identifier {
         let topology = self.topology;
         let forwarders = topology.forwarders().iter().map(|forwarder| {
             let is_of = |rule: &SelectorRule| {
                 views[rule.leads_to.index()].network.as_ref().is_some_and(|network| forwarder.speaks_for(&network.id))
             };
-            // Clients of other networks, within a prefix of its own, are none that it speaks for.
+            // Clients of other networks, even within one of its prefixes, are not clients that it speaks for.
             let (rules, others): (Vec<_>, Vec<_>) = sources.iter().copied().partition(is_of);
             let holes: Vec<_> = others.iter().map(|rule| rule.prefix).collect();
             let prefixes: Vec<_> = forwarder.client_prefixes.iter().map(|prefix| prefix.trunc()).collect();
@@ -225,7 +224,7 @@ impl<'a> Networks<'a> {
             let known = topology.inbound_endpoints(network).filter_map(|address| address.known());
             known.map(move |address| SelectorRule { prefix: address.into(), leads_to })
         });
-        // Of two rules with one prefix the first counts: that of this generation.
+        // Of two rules with the same prefix the first counts: that of this generation.
         let earlier = last.into_iter().flat_map(|last| last.inbound_endpoints.rules());
         let earlier = earlier.map(|rule| SelectorRule { prefix: rule.prefix, leads_to: Belonging::Gone });
         let inbound_endpoints = inbound_endpoints.chain(earlier);
@@ -233,7 +232,7 @@ impl<'a> Networks<'a> {
             None => Belonging::Nobody,
             Some(network) => self.view(network).map_or(Belonging::Gone, Belonging::Network),
         });
-        // Without its network a key is none: it is unknown (BADKEY).
+        // Without its network, a key is unknown (BADKEY).
         let mut keys: Vec<_> = topology.tsig_keys().iter().filter_map(|key| self.key(key)).collect();
         keys.sort_by(|a, b| a.key.name().cmp(&b.key.name()));
         let mut certificates: Vec<_> =
@@ -252,7 +251,7 @@ impl<'a> Networks<'a> {
         }
     }
 
-    /// `keys` are those of clients, by number.
+    /// `keys` are those of clients, in the order of their numbers.
     fn explained(&self, listed: &azure::Explanations, views: &[View], keys: &[Key]) -> ExplainedClients {
         let is_of_listed = |(_, view): &(usize, &View)| {
             let network = view.network.as_ref();
@@ -274,7 +273,7 @@ impl<'a> Networks<'a> {
         }
     }
 
-    /// `None` where the network of the key is not there.
+    /// `None` if the network of the key does not exist.
     fn key(&self, declared: &azure::TsigKey) -> Option<Key> {
         let holder = match &declared.networks {
             Some(KeyNetworks::One(network)) => KeyHolder::Network(self.view(network)?),
@@ -284,7 +283,7 @@ impl<'a> Networks<'a> {
         Some(Key { key: declared.key.clone(), holder })
     }
 
-    /// `None` where the network or the forwarder of the certificate is not there.
+    /// `None` if the network or the forwarder of the certificate does not exist.
     fn certificate(&self, topology: &Topology, declared: &azure::ClientCertificate) -> Option<Certificate> {
         let holder = match &declared.holder {
             azure::CertificateHolder::VirtualNetwork(network) => CertificateHolder::Network(self.view(network)?),
@@ -304,7 +303,7 @@ impl<'a> Networks<'a> {
         }
     }
 
-    /// Sorts rules by the networks that they are linked to.
+    /// Groups rules by the networks that they are linked to.
     fn rules(&self) -> Vec<Rules<'a>> {
         let topology = self.topology;
         let mut collected = vec![Rules::default(); topology.network_count()];
@@ -321,7 +320,7 @@ impl<'a> Networks<'a> {
             }
         }
         for network in &mut collected {
-            // Of the rules for one domain only the first counts.
+            // Of rules for the same domain only the first counts.
             network.security.sort_by(|a, b| (a.0, a.1.priority).cmp(&(b.0, b.1.priority)));
             network.security.dedup_by_key(|(domain, _)| *domain);
         }
@@ -333,7 +332,7 @@ pub(super) fn linked(numbers: &Numbers, place: usize, resolution_policy: Resolut
     LinkedZone { zone: numbers.zone(place), resolution_policy }
 }
 
-/// The suffixes at which views differ, each once.
+/// The suffixes at which views can differ, without duplicates.
 fn private_suffixes(topology: &Topology, suffixes: &mut Arc<SuffixTable>) -> BySuffix<()> {
     let zones = topology.zones().iter().filter(|zone| zone.scope != Scope::Public).map(|zone| zone.apex.as_ref());
     let rules = topology.forwarding().rules.iter().map(|rule| rule.domain_name.as_ref());
@@ -345,7 +344,7 @@ fn private_suffixes(topology: &Topology, suffixes: &mut Arc<SuffixTable>) -> ByS
     BySuffix::sorted(private.into_iter().map(|suffix| (suffix, ())))
 }
 
-/// Whether names that nobody here holds are asked of other servers for some views.
+/// Whether names that are in no zone here are forwarded for some views only.
 fn views_differ_elsewhere(topology: &Topology) -> bool {
     let forwarding = topology.forwarding();
     let of_interfaces = forwarding.interfaces.iter().map(|(_, _, destination)| destination);
@@ -368,10 +367,10 @@ fn alike(views: &[View]) -> Box<[ViewId]> {
     views.iter().zip(0..).map(first).collect()
 }
 
-/// Fewer zones than that are compiled before another thread has started.
+/// Minimum number of zones for another thread: fewer are compiled before it has started.
 const ZONES_OF_A_THREAD: usize = 32;
 
-/// Compiles the zones that are not yet.
+/// Compiles the zones that are not compiled yet.
 fn compile_zones(topology: &mut Topology, last: Option<&Snapshot>) -> Result<(), CompileError> {
     let is_open = |zone: &&mut ZoneContents| zone.compiled().is_none();
     let mut open: Vec<_> = topology.zones_mut().iter_mut().filter(is_open).collect();
@@ -389,7 +388,7 @@ fn compile_zones(topology: &mut Topology, last: Option<&Snapshot>) -> Result<(),
     compiled.into_iter().collect()
 }
 
-/// All zones by their numbers, which are compiled. `nothing` stands for those of numbers that are free.
+/// All zones in the order of their numbers; they must be compiled. `nothing` takes the place of unused numbers.
 fn served_zones(topology: &Topology, numbers: &Numbers, nothing: &Arc<Zone>, changed: Generation) -> Box<[ServedZone]> {
     let free = ServedZone {
         zone: nothing.clone(),
@@ -410,7 +409,7 @@ fn served_zones(topology: &Topology, numbers: &Numbers, nothing: &Arc<Zone>, cha
     zones
 }
 
-/// Compiles a zone, if none of those that are known is the same.
+/// Compiles a zone, unless a known one is equal.
 fn compile(contents: &mut ZoneContents, known: &[&Arc<Zone>]) -> Result<(), CompileError> {
     let sources = || contents.record_sets.values().map(azure::source);
     let zone = match known.iter().find(|zone| zone.is_made_of(contents.apex.as_ref(), sources())) {
@@ -421,7 +420,7 @@ fn compile(contents: &mut ZoneContents, known: &[&Arc<Zone>]) -> Result<(), Comp
     Ok(())
 }
 
-/// `None` of a zone that is not compiled.
+/// `None` if the zone is not compiled.
 fn served_zone(contents: &ZoneContents, place: usize, changed: Generation) -> Option<ServedZone> {
     let id = match &contents.scope {
         Scope::Private { id, .. } => Some(id.clone()),
@@ -439,7 +438,7 @@ fn served_zone(contents: &ZoneContents, place: usize, changed: Generation) -> Op
     })
 }
 
-/// What a DNS security policy answers with for a blocked name (dns-traffic-log-how-to.md).
+/// The zone that answers for blocked names (dns-traffic-log-how-to.md).
 fn blocked() -> Result<Zone, CompileError> {
     let name = |name: &str| name.parse::<Name>().expect("a constant of this function");
     let apex = name("blockpolicy.azuredns.invalid");

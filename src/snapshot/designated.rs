@@ -1,5 +1,5 @@
-//! `resolver.arpa`: by which encrypted transports this server answers the same client (RFC 9462). The zone is served
-//! here and nowhere else, whether there is something to say or not (§6.4).
+//! `resolver.arpa`: the encrypted transports over which this server answers the same client (RFC 9462). The zone is local, and
+//! exists even if there is nothing to announce (§6.4).
 
 use std::net::IpAddr;
 
@@ -9,9 +9,9 @@ use crate::zone::{CompileError, RrsetSource, Zone};
 
 /// The zone's apex.
 pub const RESOLVER_ARPA: NameRef<'static> = NameRef::constant(b"\x08resolver\x04arpa\0");
-/// Where the records are (RFC 9462 §4).
+/// The owner of the records (RFC 9462 §4).
 const DNS: NameRef<'static> = NameRef::constant(b"\x04_dns\x08resolver\x04arpa\0");
-/// TTL of the records, and of their absence, in seconds: what a restart may change.
+/// TTL of the records, and of negative answers, in seconds: a restart may change them.
 const TTL: Ttl = Ttl::from_secs(300).unwrap();
 /// Service parameters (RFC 9460 §14.3.2, RFC 9461 §5).
 const ALPN: u16 = 1;
@@ -20,24 +20,24 @@ const IPV4_HINT: u16 = 4;
 const IPV6_HINT: u16 = 6;
 const DOH_PATH: u16 = 7;
 
-/// An encrypted listener that clients are told of.
+/// An encrypted listener that is announced to clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Designation {
-    /// The network that its clients are in, where it belongs to one.
+    /// The network of its clients, if it belongs to one.
     pub network: Option<ResourceId>,
-    /// The name that it shows a certificate for.
+    /// The name in its certificate.
     pub name: Name,
-    /// Where it listens; `None` where that is any address of the host.
+    /// The address that it listens on; `None` for a wildcard address.
     pub address: Option<IpAddr>,
     /// Its port.
     pub port: u16,
-    /// The names of what it speaks, as in ALPN.
+    /// Its protocols, as in ALPN.
     pub protocols: Vec<&'static str>,
-    /// The path of the resource that is asked over HTTPS.
+    /// The path for DNS over HTTPS.
     pub path: Option<String>,
 }
 
-/// The zone as each network sees it.
+/// The zone in the view of each network.
 #[derive(Debug)]
 pub(super) struct Designated {
     all: Box<[Designation]>,
@@ -46,7 +46,7 @@ pub(super) struct Designated {
 }
 
 impl Designated {
-    /// The zones for these listeners. A network's clients are told of its own listeners and of those of nobody.
+    /// The zones for these listeners. Clients of a network see the listeners of the network and those that belong to none.
     pub(super) fn new(all: &[Designation]) -> Result<Self, CompileError> {
         let zone = |network: Option<&ResourceId>| {
             let seen = all.iter().filter(|one| one.network.is_none() || one.network.as_ref() == network);
@@ -59,7 +59,7 @@ impl Designated {
         Ok(Self { all: all.into(), of_networks: of_networks.collect::<Result<_, _>>()?, of_others: zone(None)? })
     }
 
-    /// Whether it tells of these.
+    /// Whether it was made for these listeners.
     pub(super) fn is_of(&self, all: &[Designation]) -> bool {
         *self.all == *all
     }
@@ -72,7 +72,7 @@ impl Designated {
 
 fn zone(svcb: &[Box<[u8]>]) -> Result<Zone, CompileError> {
     let name = |name: &str| name.parse::<Name>().expect("a constant of this function");
-    // As locally served zones have it (RFC 6303 §3), but for how long a negative answer is kept.
+    // As in locally served zones (RFC 6303 §3), except for the TTL of negative answers.
     let soa = rdata::soa(&name("resolver.arpa"), &name("nobody.invalid"), [1, 3600, 1200, 604_800, TTL.as_secs()]);
     let soa = [soa.into_boxed_slice()];
     let soa: RrsetSource<'_> = (RESOLVER_ARPA, RecordType::SOA, TTL, &soa);
@@ -81,7 +81,7 @@ fn zone(svcb: &[Box<[u8]>]) -> Result<Zone, CompileError> {
 }
 
 impl Designation {
-    /// The data of its SVCB record, parameters in the order of their keys (RFC 9460 §2.2).
+    /// The data of its SVCB record, with parameters in the order of their keys (RFC 9460 §2.2).
     fn rdata(&self, priority: u16) -> Box<[u8]> {
         let mut rdata = priority.to_be_bytes().to_vec();
         rdata.extend_from_slice(self.name.as_wire());

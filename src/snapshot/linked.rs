@@ -1,5 +1,5 @@
-//! The private zones of each network, as lists of suffixes: made from all links, or from those of the last topology and what
-//! has changed since.
+//! The private zones of each network, as lists by suffix: built from all links, or from the lists of the last topology and the
+//! links that have changed since.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
@@ -10,10 +10,10 @@ use super::{Before, Snapshot};
 use crate::azure::{Links, NetworkId, ResolutionPolicy, Scope, Topology, ZoneContents};
 use crate::view::{BySuffix, LinkedZone, Suffix, SuffixTable};
 
-/// Lists of zones, in the order of networks.
+/// Lists of zones, one for each network in order.
 pub(super) type Lists = Vec<BySuffix<LinkedZone>>;
 
-/// Lists that networks have in common, as hubs and their spokes do: each once.
+/// Equal lists, as of a hub's spokes, are stored once.
 #[derive(Default)]
 pub(super) struct Shared(HashMap<u64, Vec<BySuffix<LinkedZone>>, foldhash::fast::RandomState>);
 
@@ -29,7 +29,7 @@ impl Shared {
     }
 }
 
-/// What each network is linked to.
+/// The list of linked zones of each network.
 pub(super) fn lists(
     topology: &Topology,
     numbers: &Numbers,
@@ -44,7 +44,7 @@ pub(super) fn lists(
     }
 }
 
-/// The zones that networks see of a kind, with what says which networks.
+/// For each network, the zones of one kind that it sees; `seen_by` gives the networks that see a zone.
 pub(super) fn by_network<'a, I: Iterator<Item = (NetworkId, ResolutionPolicy)>>(
     topology: &'a Topology,
     numbers: &Numbers,
@@ -75,12 +75,12 @@ fn links(zone: &ZoneContents) -> Option<&Links> {
     }
 }
 
-/// What has changed of the links of private zones since the last topology.
+/// The changes to links of private zones since the last topology.
 #[derive(Default)]
 struct Difference {
-    /// By network: the zones that it lost or is linked to in another way, by their places in the last topology.
+    /// By network: zones whose link was removed or changed, by their indices in the last topology.
     lost: BTreeMap<NetworkId, Vec<usize>>,
-    /// By network: the zones that it gained, by their places in the next topology.
+    /// By network: zones whose link was added or changed, by their indices in the next topology.
     gained: BTreeMap<NetworkId, Vec<(usize, ResolutionPolicy)>>,
 }
 
@@ -121,15 +121,15 @@ impl Difference {
     }
 }
 
-/// Lists that were made of others: networks that had one in common have one still.
+/// Edits of shared lists: networks that shared a list before an edit share the edited one.
 #[derive(Default)]
 struct Edits(HashMap<Edit, [BySuffix<LinkedZone>; 2]>);
 
-/// Where the list was, the place of the zone, and how it is linked now.
+/// The address of the original list, the index of the zone, and its new link.
 type Edit = (*const (), usize, Option<ResolutionPolicy>);
 
 impl Edits {
-    /// Puts the zone at a place, which is linked so, into a list, or takes it out of it.
+    /// Adds, changes or removes a zone in a list.
     fn edit(
         &mut self,
         list: &mut BySuffix<LinkedZone>,
@@ -137,13 +137,13 @@ impl Edits {
         policy: Option<ResolutionPolicy>,
         with: impl FnOnce(&BySuffix<LinkedZone>) -> BySuffix<LinkedZone>,
     ) {
-        // What it was made of is kept, so that no other list gets its address.
+        // The original list is kept alive, so that no other list can get its address.
         let made = self.0.entry((list.address(), zone, policy)).or_insert_with(|| [list.clone(), with(list)]);
         *list = made[1].clone();
     }
 }
 
-/// The lists of the last snapshot after what has changed since.
+/// The lists of the last snapshot with the changes since.
 fn after(
     topology: &Topology,
     numbers: &Numbers,

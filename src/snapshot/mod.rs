@@ -1,4 +1,4 @@
-//! One generation of everything that a query needs: compiled zones, views, and who belongs to which view.
+//! One generation of everything that a query needs: compiled zones, views, and the identification of clients.
 //!
 //! A snapshot is immutable. Zones are shared by the views that link them, so that memory and compile time grow with
 //! zones and links, not with their product.
@@ -27,65 +27,65 @@ pub use publish::Published;
 /// The view of a client that belongs to no virtual network.
 pub const OUTSIDE: ViewId = ViewId::new(0);
 
-/// Everything that a query needs. What seldom changes is shared with the snapshots that follow.
+/// Everything that a query needs. Parts that seldom change are shared with later snapshots.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     generation: Generation,
-    /// When anything changed that is neither within a zone nor what a view sees.
+    /// When anything last changed outside of zones and views.
     changed: Generation,
     identity: Identity,
-    /// By number. Some numbers are free.
+    /// Indexed by [`ZoneId`]. Some numbers are unused.
     zones: Box<[ServedZone]>,
     suffixes: Arc<SuffixTable>,
     numbers: Numbers,
-    /// By number: the first is [`OUTSIDE`], others are those of networks, and of network interfaces with DNS servers of
-    /// their own. Some numbers are free.
+    /// Indexed by [`ViewId`]: the first is [`OUTSIDE`], the others are those of networks, and of network interfaces with DNS
+    /// servers of their own. Some numbers are unused.
     views: Arc<[View]>,
     /// For each view the first one that sees the same.
     alike: Arc<[ViewId]>,
     public: BySuffix<LinkedZone>,
     rules: Arc<[ForwardingRule]>,
-    /// Domains that a rule for all names leaves alone.
+    /// Domains that a forwarding rule for the root does not apply to.
     reserved: BySuffix<()>,
     upstream: Option<Targets>,
     blocked: Arc<Zone>,
     identifier: Arc<Identifier>,
     /// Whether clients outside all networks are refused.
     refuses_strangers: bool,
-    /// Whether names that a partial zone lacks are refused, and not said to be missing.
+    /// Whether names that are missing in a partial zone get REFUSED in place of NXDOMAIN.
     refuses_unknown: bool,
-    /// Where views differ: the suffixes of all that some have and others lack.
+    /// The suffixes at which views differ: what some views have there and others lack.
     private: Arc<BySuffix<()>>,
-    /// When these became what they are.
+    /// When `private` last changed.
     privacy_changed: Generation,
-    /// Whether views differ everywhere.
+    /// Whether views may differ for every name.
     all_is_private: bool,
     cookie_secrets: Option<CookieSecrets>,
-    /// For each view where its network's queries are counted; without any they are counted as those from outside.
+    /// For each view, the slot in which its network's queries are counted; empty if they are counted as those from outside.
     network_slots: Arc<[NetworkSlot]>,
-    /// By the numbers of listeners: what they show of themselves.
+    /// Indexed by [`ListenerId`]: the certificates of encrypted listeners.
     certificates: Arc<[Option<Arc<ServerCertificate>>]>,
-    /// What clients are told of encrypted listeners.
+    /// The announcement of encrypted listeners.
     designated: Arc<Designated>,
 }
 
-/// What a snapshot comes after.
+/// The predecessor of a snapshot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Before<'a> {
     pub(crate) snapshot: &'a Snapshot,
-    /// What it was compiled from, where that is still there.
+    /// The topology that it was compiled from, if that still exists.
     pub(crate) topology: Option<&'a Topology>,
 }
 
-/// Number of a snapshot: rises by one with each that is published.
+/// Number of a snapshot, increased by one with each publication.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Generation(u64);
 
 impl Generation {
-    /// That of the snapshot with which a server begins.
+    /// The generation of a server's first snapshot.
     pub const FIRST: Self = Self(1);
 
-    /// The one that comes after it.
+    /// The generation that follows.
     pub(crate) const fn next(self) -> Self {
         Self(self.0 + 1)
     }
@@ -96,23 +96,23 @@ impl Generation {
     }
 }
 
-/// What the server tells about itself in class CHAOS (RFC 4892); REFUSED where absent.
+/// What the server says about itself in class CHAOS (RFC 4892); REFUSED if absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// Answer to `version.bind` and `version.server`.
     pub version: Option<String>,
     /// Answer to `id.server` and `hostname.bind`.
     pub id: Option<String>,
-    /// Whether clients that are in no network get that answer too.
+    /// Whether clients outside all networks get that answer too.
     pub tells_strangers: bool,
 }
 
-/// What the clients of one network see, public zones aside.
+/// What the clients of one network see, apart from public zones.
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    /// The virtual network; `None` for clients outside all of them.
+    /// The virtual network; `None` outside all networks.
     pub network: Option<Arc<Network>>,
-    /// Who answers in place of the network's Azure-provided DNS: its custom DNS servers.
+    /// The custom DNS servers of the network, which answer in place of Azure-provided DNS.
     pub custom_dns: Option<Destination>,
     /// Private zones that are linked to the network.
     linked: BySuffix<LinkedZone>,
@@ -120,26 +120,26 @@ pub struct View {
     rules: BySuffix<RuleId>,
     /// Rules of the network's DNS security policy.
     security: BySuffix<SecurityRule>,
-    /// Whether names that nobody here holds are asked upstream.
+    /// Whether names in no zone here are forwarded to the upstream.
     has_upstream: bool,
-    /// Zones with the names and addresses of the network's own machines.
+    /// Zones of the network's own machines.
     internal: BySuffix<LinkedZone>,
-    /// When it began to see what it sees.
+    /// When the view last changed.
     changed: Generation,
-    /// Hash of its sight.
+    /// Hash of everything that answers depend on.
     hash: u64,
 }
 
 /// The virtual network of a view.
 #[derive(Clone, Debug)]
 pub struct Network {
-    /// Its number in the topology that the snapshot is made of.
+    /// Its number in the topology that the snapshot was compiled from.
     pub number: NetworkId,
     /// Its identity.
     pub id: ResourceId,
-    /// The shortest reference that means it, as files may write it.
+    /// The shortest unambiguous reference to it, as files may write it.
     pub reference: Arc<str>,
-    /// What it is called in metrics, logs and dnstap: `GROUP/NAME`, or the whole ID where that pair is not unique.
+    /// Its name in metrics, logs and dnstap: `GROUP/NAME`, or the whole ID if that pair is not unique.
     pub label: Arc<str>,
 }
 
@@ -150,17 +150,17 @@ pub struct ServedZone {
     pub zone: Arc<Zone>,
     /// The identity of a private zone.
     pub id: Option<ResourceId>,
-    /// Whether everyone sees the zone.
+    /// Whether every client sees the zone.
     pub is_public: bool,
-    /// Whether it is what networks know of their own machines.
+    /// Whether it is a zone of networks' own machines.
     pub is_internal: bool,
-    /// Whether private endpoints write to the zone: only such a zone can fall back to public DNS.
+    /// Whether private endpoints write to the zone: only then a link can fall back to public DNS.
     pub is_private_link: bool,
-    /// Whether the world holds more names in the zone than this server.
+    /// Whether the real zone has more names than this server knows.
     pub is_partial: bool,
-    /// Its place in the topology; `None` of a number that is free.
+    /// Its index in the topology; `None` for an unused number.
     place: Option<usize>,
-    /// When it became what it is.
+    /// When the zone last changed.
     changed: Generation,
 }
 
@@ -175,30 +175,30 @@ pub struct ForwardingRule {
     pub ruleset: Box<str>,
     /// Names at and below it are forwarded.
     pub domain_name: Name,
-    /// To whom.
+    /// The destination.
     pub destination: Destination,
 }
 
-/// Who answers in place of a view's own zones.
+/// What answers in place of a view's own zones.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Destination {
-    /// Azure-provided DNS as another network sees it.
+    /// Azure-provided DNS in another view.
     View(ViewId),
-    /// Real servers.
+    /// Other servers.
     Servers(Targets),
-    /// A server whose address is not known.
+    /// A server whose address is unknown.
     Unknown,
 }
 
 /// A rule of a DNS security policy at one domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct SecurityRule {
-    /// The lowest counts.
+    /// The rule with the lowest number is applied.
     priority: u32,
     action: SecurityAction,
 }
 
-/// How many of what a snapshot holds.
+/// The size of a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Virtual networks.
@@ -209,7 +209,7 @@ pub struct Counts {
     pub public_zones: usize,
     /// Links of private zones to virtual networks.
     pub links: usize,
-    /// Record sets in these zones. What networks know of their own machines is not counted, for it is not declared.
+    /// Record sets in these zones, without the zones of networks' own machines, which are not declared.
     pub record_sets: usize,
 }
 
@@ -221,24 +221,24 @@ impl Network {
 }
 
 impl View {
-    /// What the network is called in metrics, logs and dnstap; `None` for clients outside all of them.
+    /// The network's name in metrics, logs and dnstap; `None` outside all networks.
     pub fn label(&self) -> Option<&str> {
         self.network.as_ref().map(|network| &*network.label)
     }
 
-    /// The shortest reference that means the network; `None` for clients outside all of them.
+    /// The shortest unambiguous reference to the network; `None` outside all networks.
     pub fn reference(&self) -> Option<&str> {
         self.network.as_ref().map(|network| &*network.reference)
     }
 
-    /// All that answers depend on.
+    /// Everything that answers depend on.
     fn answer_inputs(&self) -> impl Hash + Eq + '_ {
         let Self { network: _, custom_dns, linked, rules, security, has_upstream, internal, changed: _, hash: _ } =
             self;
         (custom_dns, linked, rules, security, has_upstream, internal)
     }
 
-    /// Computes the hash anew, after a change of anything that answers depend on. `last` may see the same.
+    /// Computes the hash again after a change of something that answers depend on. `last` is a view that may be equal.
     fn rehash(&mut self, last: Option<&Self>) {
         let hash = || foldhash::fast::FixedState::default().hash_one(self.answer_inputs());
         self.hash =
@@ -257,7 +257,7 @@ impl Snapshot {
         self.generation
     }
 
-    /// Whether an answer of an earlier generation is one of this: what it came from is as it was.
+    /// Whether an answer of an earlier generation is still valid: nothing that it depends on has changed since.
     pub fn is_as_in<'a>(
         &self,
         generation: Generation,
@@ -270,54 +270,54 @@ impl Snapshot {
             && zones.iter().all(|zone| is_old(self.zones.get(zone.index()).map(|zone| zone.changed)))
     }
 
-    /// Since when the names are those that they are for which views may have different answers.
+    /// The generation since which [`Snapshot::is_private`] gives the same results.
     pub(crate) fn privacy_changed(&self) -> Generation {
         self.privacy_changed
     }
 
-    /// What `version.bind` and `id.server` tell.
+    /// The answers to `version.bind` and `id.server`.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// What cookies are signed with; without it they are ignored.
+    /// The secrets of cookies; without them cookies are ignored.
     pub fn cookie_secrets(&self) -> Option<&CookieSecrets> {
         self.cookie_secrets.as_ref()
     }
 
-    /// The same, giving cookies or not.
+    /// The same snapshot with other secrets, or without cookies.
     #[must_use]
     pub fn with_cookie_secrets(self, cookie_secrets: Option<CookieSecrets>) -> Self {
         Self { cookie_secrets, ..self }
     }
 
-    /// The same, with the queries of each network counted where `slot` says.
+    /// The same snapshot with the counter slot of each network as `slot` gives it.
     #[must_use]
     pub fn with_network_slots(self, slot: impl Fn(&str) -> NetworkSlot) -> Self {
         let slots = self.views.iter().map(|view| view.label().map_or_else(NetworkSlot::default, &slot));
         Self { network_slots: slots.collect(), ..self }
     }
 
-    /// Where the queries of a view are counted.
+    /// The slot in which a view's queries are counted.
     pub fn network_slot(&self, view: ViewId) -> NetworkSlot {
         self.network_slots.get(view.index()).copied().unwrap_or_default()
     }
 
-    /// What an encrypted listener shows of itself.
+    /// The certificate of an encrypted listener.
     pub fn certificate(&self, id: ListenerId) -> Option<&Arc<ServerCertificate>> {
         self.certificates.get(id.index())?.as_ref()
     }
 
-    /// The same, with other certificates: one for each listener that is encrypted.
+    /// The same snapshot with other certificates: one for each encrypted listener.
     #[must_use]
     pub fn with_certificates(self, certificates: impl Into<Arc<[Option<Arc<ServerCertificate>>]>>) -> Self {
         Self { certificates: certificates.into(), ..self }
     }
 
-    /// The same, telling clients of these listeners.
+    /// The same snapshot with another announcement of encrypted listeners.
     ///
     /// # Errors
-    /// There are more than a zone may have.
+    /// There are more listeners than a zone can hold.
     pub fn with_designations(self, designations: &[Designation]) -> Result<Self, CompileError> {
         if self.designated.is_of(designations) {
             return Ok(self);
@@ -325,22 +325,22 @@ impl Snapshot {
         Ok(Self { designated: Designated::new(designations)?.into(), changed: self.generation, ..self })
     }
 
-    /// The zone `resolver.arpa` as a view sees it.
+    /// The zone `resolver.arpa` in a view.
     pub(crate) fn resolver_arpa(&self, view: ViewId) -> &Zone {
         self.designated.zone(self.view(view).network.as_ref().map(|network| &network.id))
     }
 
-    /// What knows the network of a client.
+    /// Identifies the network of a client.
     pub fn identifier(&self) -> &Identifier {
         &self.identifier
     }
 
-    /// Whether the clients of a view get no answer.
+    /// Whether all queries in a view are refused.
     pub fn refuses(&self, view: ViewId) -> bool {
         self.refuses_strangers && view == OUTSIDE
     }
 
-    /// Whether what is answered for a name may differ from view to view.
+    /// Whether the answers for a name may differ from view to view.
     pub fn is_private(&self, name: NameRef<'_>) -> bool {
         self.all_is_private
             || name.is_within(RESOLVER_ARPA)
@@ -352,12 +352,12 @@ impl Snapshot {
         &self.views[id.index()]
     }
 
-    /// The first view whose clients get the same answers: networks with the same links and rules are many at times.
+    /// The first view whose clients get the same answers. Often many networks have the same links and rules.
     pub fn alike(&self, view: ViewId) -> ViewId {
         self.alike[view.index()]
     }
 
-    /// The virtual networks that a reference may mean, a name, `GROUP/NAME` or a whole ID, each with its view.
+    /// The virtual networks that a reference may mean, each with its view. A reference is a name, `GROUP/NAME` or a whole ID.
     pub fn networks_called(&self, reference: &str) -> impl Iterator<Item = (ViewId, &Network)> {
         self.views_of_networks().filter(move |(_, network)| network.is_called(reference))
     }
@@ -382,12 +382,12 @@ impl Snapshot {
         self.numbered_zones().map(|(_, zone)| zone)
     }
 
-    /// The number of the zone at a place in the topology that the snapshot is made of.
+    /// The number of the zone at an index of the topology.
     pub fn zone_at(&self, place: usize) -> ZoneId {
         self.numbers.zone(place)
     }
 
-    /// The place of a zone in the topology that the snapshot is made of.
+    /// The index of a zone in the topology that the snapshot was compiled from.
     pub fn place_of(&self, zone: ZoneId) -> Option<usize> {
         self.zones.get(zone.index())?.place
     }
@@ -410,12 +410,12 @@ impl Snapshot {
         self.suffixes.longest_match(name, &self.view(view).linked)
     }
 
-    /// The zone of a network's own machines that answers for a name where no linked zone does.
+    /// The zone of a network's own machines that answers for a name if no linked zone does.
     pub fn internal_zone(&self, view: ViewId, name: &Folded) -> Option<LinkedZone> {
         self.suffixes.longest_match(name, &self.view(view).internal)
     }
 
-    /// Whether a zone says of names that it lacks that they are not known here, for want of someone to ask.
+    /// Whether names that are missing in a zone are refused as not known here, since there is no server to ask.
     pub fn refuses_unknown(&self, zone: ZoneId) -> bool {
         self.refuses_unknown && self.zone(zone).is_partial
     }
@@ -425,8 +425,8 @@ impl Snapshot {
         self.suffixes.longest_match(name, &self.public)
     }
 
-    /// The rule of the view's ruleset with the longest domain that a name lies within. A rule for all names leaves
-    /// those alone that Azure keeps for itself.
+    /// The rule of the view's ruleset with the longest matching domain. A rule for the root does not apply to names that Azure
+    /// reserves.
     pub fn forwarding_rule(&self, view: ViewId, name: &Folded) -> Option<&ForwardingRule> {
         let RuleId(id) = self.suffixes.longest_match(name, &self.view(view).rules)?;
         let rule = &self.rules[id as usize];
@@ -434,36 +434,36 @@ impl Snapshot {
         (!rule.domain_name.as_ref().is_root() || !is_reserved()).then_some(rule)
     }
 
-    /// What the view's DNS security policy does with a name: of the rules that fit it, the one of the lowest priority
-    /// number decides.
+    /// The action of the view's DNS security policy for a name: of the matching rules, the one with the lowest priority number
+    /// decides.
     pub fn security_action(&self, view: ViewId, name: &Folded) -> Option<SecurityAction> {
         let rules = self.suffixes.matches(name.as_ref(), &self.view(view).security);
         rules.min_by_key(|rule| rule.priority).map(|rule| rule.action)
     }
 
-    /// The zone whose apex is the target of blocked names.
+    /// The zone whose apex is the alias target of blocked names.
     pub(crate) fn blocked(&self) -> &Zone {
         &self.blocked
     }
 
-    /// Servers for names that nobody here holds, as far as the view may use them.
+    /// The servers for names in no zone here, if the view may use them.
     pub fn upstream(&self, view: ViewId) -> Option<&Targets> {
         self.upstream.as_ref().filter(|_| self.view(view).has_upstream)
     }
 
-    /// Whether queries of this view may be forwarded to real servers.
+    /// Whether queries of this view may be forwarded to other servers.
     pub fn forwards(&self, view: ViewId) -> bool {
         let view = self.view(view);
         view.has_upstream || view.custom_dns.is_some() || !view.rules.is_empty()
     }
 
-    /// As [`Snapshot::private_zone`] or [`Snapshot::public_zone`], for the parent's side of an apex.
+    /// As [`Snapshot::private_zone`] or [`Snapshot::public_zone`], but the zone above an apex.
     pub(crate) fn zone_above(&self, view: Option<ViewId>, name: &Folded) -> Option<LinkedZone> {
         let zones = view.map_or(&self.public, |view| &self.view(view).linked);
         self.suffixes.longest_match_above(name, zones)
     }
 
-    /// How much the snapshot holds.
+    /// The size of the snapshot.
     pub fn counts(&self) -> Counts {
         let zones = || self.zones().filter(|zone| !zone.is_internal);
         let public_zones = zones().filter(|zone| zone.is_public).count();
@@ -476,7 +476,7 @@ impl Snapshot {
         }
     }
 
-    /// Whether NXDOMAIN from this zone, seen through this link, is asked again in public DNS.
+    /// Whether NXDOMAIN from this zone, through this link, falls back to public DNS.
     pub(crate) fn redirects(&self, linked: LinkedZone) -> bool {
         linked.resolution_policy == ResolutionPolicy::NxDomainRedirect && self.zone(linked.zone).is_private_link
     }

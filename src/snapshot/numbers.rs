@@ -1,5 +1,5 @@
-//! The numbers of zones and views: whatever stays from one snapshot to the next keeps its own, so that answers that were kept of
-//! it are answers still. What is gone leaves its number to what comes later.
+//! The numbers of zones and views. What stays from one snapshot to the next keeps its number, so that cached answers stay valid.
+//! The number of what is gone is used again.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,26 +10,26 @@ use crate::azure::{NetworkId, ResourceId, Scope, Topology, ZoneContents};
 use crate::dns::Name;
 use crate::view::{ViewId, ZoneId};
 
-/// All numbers are given anew where so many more of them are free than taken.
+/// Unused numbers that there may be, besides as many as are used, before all numbers are assigned anew.
 const MOST_FREE: usize = 1000;
 
 /// The numbers of one snapshot.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Numbers {
-    /// Those of zones, by their places in the topology.
+    /// Numbers of zones, by their indices in the topology.
     zones: Arc<[ZoneId]>,
-    /// Those of views, by the numbers of their networks.
+    /// Numbers of views, by the numbers of their networks.
     networks: Arc<[ViewId]>,
-    /// Those of the views of interfaces, in the order of the topology.
+    /// Numbers of the views of interfaces, in the order of the topology.
     interfaces: Arc<[ViewId]>,
-    /// How many numbers of zones there are, free ones included.
+    /// The count of zone numbers, unused ones included.
     pub(super) zone_count: usize,
-    /// How many numbers of views there are, free ones included.
+    /// The count of view numbers, unused ones included.
     pub(super) view_count: usize,
     holders: Arc<Holders>,
 }
 
-/// Who has which number.
+/// The holder of each number.
 #[derive(Debug, Default)]
 struct Holders {
     zones: HashMap<ZoneHolder, usize, foldhash::fast::RandomState>,
@@ -40,7 +40,7 @@ struct Holders {
 enum ZoneHolder {
     Private(ResourceId),
     Public(Name),
-    /// The internal zone of one network, or of all those that have none of their own.
+    /// The internal zone of one network, or the one shared by all networks without one of their own.
     Internal(Name, Option<ResourceId>),
 }
 
@@ -52,7 +52,7 @@ enum ViewHolder {
 }
 
 impl Numbers {
-    /// The numbers of what a topology has, with those of the last snapshot; returns whether they go on from these.
+    /// The numbers for a topology, continuing those of the last snapshot; also returns whether they do continue them.
     pub(super) fn new(topology: &Topology, last: Option<&Self>) -> (Self, bool) {
         let zones = topology.zones().iter().map(|zone| zone_holder(topology, zone));
         let networks = topology.numbered_networks().map(|(_, network)| ViewHolder::Network((*network.id).clone()));
@@ -80,7 +80,7 @@ impl Numbers {
         (numbers, last.is_some())
     }
 
-    /// The zone at a place in the topology.
+    /// The zone at an index of the topology.
     pub(super) fn zone(&self, place: usize) -> ZoneId {
         self.zones[place]
     }
@@ -90,7 +90,7 @@ impl Numbers {
         self.networks[network.index()]
     }
 
-    /// The views of networks, by the numbers of these.
+    /// The views of networks, by network number.
     pub(super) fn networks(&self) -> &[ViewId] {
         &self.networks
     }
@@ -115,8 +115,8 @@ fn zone_holder(topology: &Topology, zone: &ZoneContents) -> ZoneHolder {
     }
 }
 
-/// Numbers below and beyond `count`, for as many as want one: those who had one have it again, the others get the lowest that
-/// are free. Returns the numbers, who has them, and how many there are then.
+/// Assigns numbers: whoever had a number keeps it, the others get the lowest unused ones. Returns the numbers, their holders, and
+/// the new count of numbers.
 fn assign<K: Eq + Hash>(
     wanted: Vec<K>,
     last: &HashMap<K, usize, foldhash::fast::RandomState>,

@@ -1,4 +1,4 @@
-//! The one place where a snapshot is swapped for the next.
+//! Publication: swapping a snapshot for the next.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::Snapshot;
 
-/// The snapshot that is being served. Readers take no lock; a swap is one pointer.
+/// The served snapshot. Readers take no lock; publication swaps one pointer.
 #[derive(Debug)]
 pub struct Published(ArcSwap<Snapshot>);
 
@@ -16,17 +16,17 @@ impl Published {
         Self(ArcSwap::new(snapshot.into()))
     }
 
-    /// The snapshot of this moment; a query loads it once and keeps it to its end.
+    /// The current snapshot; a query loads it once and keeps it until it is answered.
     pub fn load(&self) -> Guard<Arc<Snapshot>> {
         self.0.load()
     }
 
-    /// As [`Published::load`], for a query that waits for others meanwhile.
+    /// As [`Published::load`], for a query that waits for other servers.
     pub fn load_full(&self) -> Arc<Snapshot> {
         self.0.load_full()
     }
 
-    /// Publishes the next snapshot and returns the last, for the caller to drop.
+    /// Publishes the next snapshot and returns the previous one, for the caller to drop.
     pub fn swap(&self, snapshot: impl Into<Arc<Snapshot>>) -> Arc<Snapshot> {
         self.0.swap(snapshot.into())
     }

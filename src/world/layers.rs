@@ -1,7 +1,7 @@
-//! Who declared what: files, or the management API, whose layer stands on theirs.
+//! Layers: what files declare, and what the management API has made on top of it.
 //!
-//! Files win. What they declare the API may not change; what the API has made and they declare as well, or no longer have a
-//! place for, is kept aside when the server starts, and has a reload refused.
+//! Files take precedence. The API cannot change what they declare. If files come to declare what the API has made, or no longer
+//! declare what it depends on, the API's part is set aside when the server starts; a reload is refused instead.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,86 +9,86 @@ use crate::azure::{
     Catalogue, Change, Changing, Declaration, Declares, Finding, Item, Origin, Resource, ResourceId, Topology, ZoneKey,
 };
 
-/// What the management API has made and nobody has taken away: all else is the files'.
+/// What the management API has made and not deleted. Everything else belongs to the files.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layer {
-    /// Resources as a whole, and links and record sets in zones of files.
+    /// Whole resources, and links and record sets in zones that files declare.
     items: HashSet<Item>,
 }
 
-/// What changes put and take away of the layer.
+/// What changes add to the layer (true) and remove from it (false).
 #[derive(Debug, Default)]
 pub(super) struct Journal(HashMap<Item, bool>);
 
-/// A change of the management API to what is the files'.
+/// A change of the management API to what belongs to the files.
 #[derive(Clone, Debug)]
 pub struct Locked {
-    /// Which of the changes.
+    /// The index of the change.
     pub change: usize,
-    /// What it is about.
+    /// The item that it changes.
     pub item: Item,
-    /// Where that is declared, or the zone that it would be in.
+    /// Where the item is declared, or the zone that it would be in.
     pub origin: Origin,
-    /// Whether it is the zone that is declared there, as one that takes nothing from the management API.
+    /// Whether `origin` is a zone that is declared as closed to the management API.
     pub is_lock: bool,
 }
 
-/// A change that has no place in the world, though it had one when it was made.
+/// A change of the management API that no longer fits the files.
 #[derive(Debug)]
 pub struct Aside {
-    /// Which of the changes.
+    /// The index of the change.
     pub change: usize,
-    /// What it is about.
+    /// The item that it changes.
     pub item: Item,
-    /// Why.
+    /// The reason.
     pub why: Why,
 }
 
-/// Why a change has no place.
+/// Why a change is set aside.
 #[derive(Debug)]
 pub enum Why {
-    /// A file declares the same, or a zone that takes nothing.
+    /// A file declares the same item, or a zone that is closed to the API.
     Locked(Locked),
-    /// It is in this zone, which both have made.
+    /// It is in this zone, which both the API and a file have made.
     Within(ResourceId),
-    /// A resource is gone that it needs.
+    /// This resource, which it needs, does not exist.
     Gone(ResourceId),
-    /// With it the world is refused.
+    /// The world would be refused with these findings.
     Refused(Vec<Finding>),
 }
 
-/// What files declare, with the layer of the management API on it, before anything is derived from it.
+/// What files declare with the layer of the management API on top, before anything is derived from it.
 #[derive(Debug)]
 pub struct LayeredDeclaration {
     pub(super) declaration: Declaration,
     pub(super) layer: Layer,
-    /// Changes that have no place.
+    /// Changes that are set aside.
     pub aside: Vec<Aside>,
 }
 
-/// What files declare, with the layer of the management API on it.
+/// What files declare with the layer of the management API on top, checked and derived.
 #[derive(Debug)]
 pub struct Layered {
-    /// The world that it comes to.
+    /// The resulting world.
     pub(super) topology: Topology,
-    /// What is legal but may not be meant.
+    /// Advice: what is legal but probably not intended.
     pub findings: Vec<Finding>,
-    /// Whether there was no such finding when it was derived.
+    /// Whether there were no findings when it was derived.
     pub(super) is_quiet: bool,
     pub(super) layer: Layer,
-    /// Changes that have no place.
+    /// Changes that are set aside.
     pub aside: Vec<Aside>,
 }
 
 impl Layer {
-    /// Checks that no change is about what is the files', and tells what becomes of the layer.
+    /// Checks that no change is to something that belongs to the files, and returns the effect on the layer.
     ///
     /// # Errors
-    /// Each change that is.
+    /// Every change that is.
     pub(super) fn check(&self, mut declares: impl Declares, changes: &[Change]) -> Result<Journal, Vec<Locked>> {
         let (mut journal, mut locked) = (Journal::default(), Vec::new());
         for (number, change) in changes.iter().enumerate() {
-            // What is not there is reported when it is applied.
+            // A change to something that does not exist is reported when it is applied.
             if let Some(item) = declares.item(change) {
                 locked.extend(self.note(&mut journal, &mut declares, (number, change), item).err());
             }
@@ -104,7 +104,7 @@ impl Layer {
         item: Item,
     ) -> Result<(), Locked> {
         let is_there = match change {
-            // What was a part of it is gone, and the rest is there.
+            // A part of the resource is deleted, the rest stays.
             Change::Delete(id) => matches!(&item, Item::Resource(whole) if whole != id),
             Change::DeleteRecordSet { .. } => false,
             Change::Put(_) | Change::PutLink { .. } | Change::PutRecordSet { .. } => true,
@@ -126,7 +126,7 @@ impl Layer {
         Ok(())
     }
 
-    /// Whether a zone is of this layer, with all that is in it.
+    /// Whether a zone, with everything in it, is part of this layer.
     fn is_zone_ours(&self, journal: &Journal, zone: Option<&ZoneKey>) -> bool {
         let Some(ZoneKey::Private(zone)) = zone else { return false };
         let zone = Item::Resource(zone.clone());
@@ -142,12 +142,12 @@ impl Layer {
         }
     }
 
-    /// Whether something is of this layer.
+    /// Whether an item is part of this layer.
     pub(super) fn holds(&self, item: &Item) -> bool {
         self.items.contains(item) || self.is_zone_ours(&Journal::default(), item.zone().as_ref())
     }
 
-    /// The changes that make all of it again.
+    /// The changes that would make the whole layer again.
     pub(super) fn changes(&self, topology: &Topology) -> Vec<Change> {
         if self.items.is_empty() {
             return Vec::new();
@@ -156,7 +156,7 @@ impl Layer {
     }
 }
 
-/// Of which files declare all.
+/// A world without a layer of the management API.
 impl From<Topology> for Layered {
     fn from(topology: Topology) -> Self {
         Self { topology, findings: Vec::new(), is_quiet: false, layer: Layer::default(), aside: Vec::new() }
@@ -164,16 +164,16 @@ impl From<Topology> for Layered {
 }
 
 impl LayeredDeclaration {
-    /// Lays what the management API has made on what files declare. What has no place is kept aside.
+    /// Puts what the management API has made on top of what files declare. What does not fit is set aside.
     pub fn new(mut files: Declaration, changes: Vec<Change>) -> Self {
-        let (layer, aside) = lay(&mut files, changes);
+        let (layer, aside) = add_layer(&mut files, changes);
         Self { declaration: files, layer, aside }
     }
 
-    /// Checks it, and derives what follows.
+    /// Checks the declaration, and derives what follows from it.
     ///
     /// # Errors
-    /// These findings, of which at least one is an error.
+    /// The findings, at least one of which is an error.
     pub fn derive(self, catalogue: &Catalogue) -> Result<Layered, Vec<Finding>> {
         let Self { declaration, layer, aside } = self;
         let (topology, findings) = Topology::new(declaration, catalogue)?;
@@ -182,26 +182,26 @@ impl LayeredDeclaration {
 }
 
 impl Layered {
-    /// The world that it comes to.
+    /// The resulting world.
     pub fn topology(&self) -> &Topology {
         &self.topology
     }
 
-    /// The same world, to say which listeners belong to which network.
+    /// The resulting world, to set which listeners belong to which network.
     pub fn topology_mut(&mut self) -> &mut Topology {
         &mut self.topology
     }
 
-    /// Lays what the management API has made on what files declare. What has no place is kept aside.
+    /// Puts what the management API has made on top of what files declare. What does not fit is set aside.
     ///
     /// # Errors
-    /// What both come to has these findings, of which at least one is an error.
+    /// The findings about the result, at least one of which is an error.
     pub fn new(files: Declaration, catalogue: &Catalogue, changes: Vec<Change>) -> Result<Self, Vec<Finding>> {
         LayeredDeclaration::new(files, changes).derive(catalogue)
     }
 }
 
-fn lay(files: &mut Declaration, changes: Vec<Change>) -> (Layer, Vec<Aside>) {
+fn add_layer(files: &mut Declaration, changes: Vec<Change>) -> (Layer, Vec<Aside>) {
     let (mut layer, mut journal, mut aside) = (Layer::default(), Journal::default(), Vec::new());
     let made: HashSet<_> = changes.iter().filter_map(resource).collect();
     let mut changing = Changing::new(files);
@@ -227,7 +227,7 @@ fn lay(files: &mut Declaration, changes: Vec<Change>) -> (Layer, Vec<Aside>) {
     (layer, aside)
 }
 
-/// The zones that changes make and files declare: nothing that the changes put into them has a place.
+/// The zones that both the changes and files make; changes inside them are set aside.
 pub(super) fn made_twice(declares: &mut impl Declares, changes: &[Change]) -> HashSet<ResourceId> {
     let zones = changes.iter().filter_map(|change| match change {
         Change::Put(Resource::PrivateDnsZone(zone)) => Some(zone.id.clone()),
@@ -236,13 +236,13 @@ pub(super) fn made_twice(declares: &mut impl Declares, changes: &[Change]) -> Ha
     zones.filter(|zone| declares.declared(&Item::Resource(zone.clone())).is_some()).collect()
 }
 
-/// Which of some zones something is in.
+/// The zone among `zones` that an item is in.
 pub(super) fn within<'z>(item: &Item, zones: &'z HashSet<ResourceId>) -> Option<&'z ResourceId> {
     let Some(ZoneKey::Private(zone)) = item.zone() else { return None };
     zones.get(&zone)
 }
 
-/// The resource that a change makes.
+/// The resource that a change creates.
 fn resource(change: &Change) -> Option<ResourceId> {
     let Change::Put(resource) = change else { return None };
     match resource.item() {

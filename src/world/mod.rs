@@ -1,10 +1,9 @@
-//! The world that lives on: what is declared, and the snapshot that it comes to. Whatever changes it goes through here.
+//! The world: what is declared, and the snapshot that follows from it. Every change goes through here.
 //!
-//! A change of record sets or links is looked at by itself, where it is certain that it is sound: its zones are edited and its
-//! views are made anew, and all else stays what it was (`azure`, room `edit`). For every other change all that follows from
-//! resources is derived, checked and compiled again; the record sets of zones that the platform does not write to stay what they
-//! were. For all that is to be refused the whole world is. All ways come to the same: what a load from scratch of the same
-//! declaration comes to.
+//! There are three ways to apply a change. Changes of record sets and links that are certain to be sound edit their zones and
+//! views, and everything else stays (`azure::edit`). For other changes everything that follows from resources is derived, checked
+//! and compiled again, except for the record sets of zones that neither the change nor the platform writes to. If that would be
+//! refused, the whole world is derived. All three give what loading the changed declaration from scratch gives.
 
 mod layers;
 
@@ -20,58 +19,58 @@ use layers::{Layer, made_twice, within};
 
 pub use layers::{Aside, Layered, LayeredDeclaration, Locked, Why};
 
-/// A declared world and what is served of it.
+/// A declared world and its snapshot.
 #[derive(Debug)]
 pub struct World {
     topology: Topology,
     catalogue: Arc<Catalogue>,
     snapshot: Arc<Snapshot>,
-    /// What of it no file declares.
+    /// What the management API has made.
     layer: Layer,
-    /// Whether it is certain that no finding is to be reported of it.
+    /// Whether it is certain that there are no findings about the world.
     is_quiet: bool,
 }
 
-/// What a change has come to.
+/// The result of a change.
 #[derive(Debug)]
 pub struct Applied {
-    /// How it was found out.
+    /// How the result was computed.
     pub way: Way,
-    /// What is legal but may not be meant, in the whole world; nothing is said where not all of it was looked at.
+    /// Advice about the whole world; empty if not all of it was derived.
     pub warnings: Vec<Finding>,
 }
 
-/// What files declare otherwise than before.
+/// The result of reading files again.
 #[derive(Debug)]
 pub struct Redeclared {
-    /// The changes that they came to, by what each is about.
+    /// The changes between the old and the new declaration.
     pub changes: Vec<Change>,
-    /// Whether it is certain that no finding is to be reported of the world. Otherwise it is to be derived as a whole to tell.
+    /// Whether it is certain that there are no findings about the world. If not, only deriving the whole world can tell.
     pub is_quiet: bool,
 }
 
-/// How it is found out what a change comes to.
+/// How the result of a change is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// By a look at what changes.
+    /// The change alone was checked, and its zones and views were edited.
     Edited,
-    /// By deriving all that follows from resources anew. The record sets of zones that the change and the platform have
-    /// nothing to do with were not looked at.
+    /// Everything that follows from resources was derived again. The record sets of zones that neither the change nor the
+    /// platform writes to were not visited.
     Derived,
-    /// By deriving the whole world anew.
+    /// The whole world was derived again.
     Whole,
 }
 
-/// Why changes were not applied, not one of them.
+/// Why changes were refused, all of them.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// Files declare what these changes are about, each by its number.
+    /// These changes are to what files declare.
     #[error("{}", first_locked(_0))]
     Locked(Vec<Locked>),
-    /// The management API has made what these changes of files are about.
+    /// These changes of files are to what the management API has made.
     #[error("{} was made by the management API", _0.first().map_or_else(String::new, ToString::to_string))]
     Made(Vec<Item>),
-    /// These findings, of which at least one is an error; the warnings of the whole world are among them.
+    /// The findings, at least one of which is an error; they include the warnings about the whole world.
     #[error("{}", first_error(_0))]
     Findings(Vec<Finding>),
     /// A zone is too large.
@@ -89,7 +88,7 @@ fn first_locked(locked: &[Locked]) -> String {
 }
 
 impl World {
-    /// The world of what files declare, and of what the management API has made.
+    /// The world of what files declare and what the management API has made.
     ///
     /// # Errors
     /// As [`Snapshot::compile`].
@@ -102,7 +101,7 @@ impl World {
         Ok(Self { layer: layered.layer, is_quiet: layered.is_quiet, ..world })
     }
 
-    /// The world of a topology, of which files declare all.
+    /// The world of a topology that files declare entirely.
     ///
     /// # Errors
     /// As [`Snapshot::compile`].
@@ -116,17 +115,17 @@ impl World {
         Ok(Self { topology, catalogue: catalogue.into(), snapshot: Arc::new(snapshot), layer, is_quiet: false })
     }
 
-    /// What is served.
+    /// The current snapshot.
     pub fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
     }
 
-    /// The services that are known.
+    /// The catalogue of services.
     pub(crate) fn catalogue(&self) -> &Catalogue {
         &self.catalogue
     }
 
-    /// The same, to keep.
+    /// The catalogue, shared.
     pub(crate) fn shared_catalogue(&self) -> Arc<Catalogue> {
         self.catalogue.clone()
     }
@@ -136,21 +135,21 @@ impl World {
         &self.topology
     }
 
-    /// What was declared and changed since, as a whole.
+    /// The whole declaration with all changes.
     pub fn declaration(&self) -> Declaration {
         self.topology.declaration()
     }
 
-    /// Gives the snapshot what does not follow from the declaration, such as certificates.
+    /// Sets parts of the snapshot that do not follow from the declaration, such as certificates.
     ///
     /// # Errors
-    /// Those of `adjust`; the snapshot is what it was.
+    /// Those of `adjust`; then the snapshot is unchanged.
     pub fn adjust<E>(&mut self, adjust: impl FnOnce(Snapshot) -> Result<Snapshot, E>) -> Result<(), E> {
         self.snapshot = Arc::new(adjust(Snapshot::clone(&self.snapshot))?);
         Ok(())
     }
 
-    /// Applies changes of the management API, one after the other, or none of them; only the world after the last is checked.
+    /// Applies changes of the management API in order, or none of them; only the final world is checked.
     ///
     /// # Errors
     /// See [`Refused`].
@@ -158,8 +157,8 @@ impl World {
         self.apply_with(changes, Ok, || Ok(()))
     }
 
-    /// As [`World::apply`]; a snapshot that was compiled as a whole goes through `finish`, which may refuse it. When all is
-    /// checked and nothing changed yet, `commit` is called, and may refuse it as well.
+    /// As [`World::apply`]. A snapshot that was compiled as a whole is passed to `finish`, which may refuse it. After all checks
+    /// and before anything changes, `commit` is called, which may refuse the change as well.
     ///
     /// # Errors
     /// See [`Refused`], and those of `finish` and `commit`.
@@ -175,7 +174,7 @@ impl World {
         Ok(applied)
     }
 
-    /// Applies changes of what files declare, one after the other, or none of them.
+    /// Applies changes of what files declare in order, or none of them.
     ///
     /// # Errors
     /// See [`Refused`].
@@ -221,11 +220,11 @@ impl World {
         Ok(Applied { way: Way::Whole, warnings })
     }
 
-    /// Applies what the management API has made, as much of it as has a place: the rest is kept aside.
+    /// Applies what the management API has made, as far as it fits; the rest is set aside.
     ///
     /// # Errors
     /// A zone is too large.
-    pub fn lay(&mut self, changes: Vec<Change>) -> Result<Vec<Aside>, CompileError> {
+    pub fn apply_layer(&mut self, changes: Vec<Change>) -> Result<Vec<Aside>, CompileError> {
         let (mut aside, mut rest) = (Vec::new(), Vec::new());
         let twice = made_twice(&mut &self.topology, &changes);
         for (number, change) in changes.into_iter().enumerate() {
@@ -235,11 +234,11 @@ impl World {
                 None => rest.push((number, change)),
             }
         }
-        self.lay_each(&rest, &mut aside)?;
+        self.apply_halves(&rest, &mut aside)?;
         Ok(aside)
     }
 
-    fn lay_each(&mut self, changes: &[(usize, Change)], aside: &mut Vec<Aside>) -> Result<(), CompileError> {
+    fn apply_halves(&mut self, changes: &[(usize, Change)], aside: &mut Vec<Aside>) -> Result<(), CompileError> {
         let why = match self.apply(changes.iter().map(|(_, change)| change.clone()).collect()) {
             Ok(_) => return Ok(()),
             Err(Refused::Compile(error)) => return Err(error),
@@ -253,37 +252,36 @@ impl World {
             return Ok(());
         }
         let (former, latter) = changes.split_at(changes.len() / 2);
-        self.lay_each(former, aside)?;
-        self.lay_each(latter, aside)
+        self.apply_halves(former, aside)?;
+        self.apply_halves(latter, aside)
     }
 
-    /// The changes that make what the management API has made again.
+    /// The changes that would make again what the management API has made.
     pub fn made(&self) -> Vec<Change> {
         self.layer.changes(&self.topology)
     }
 
-    /// Whether the management API has made something.
+    /// Whether the management API has made an item.
     pub fn is_made(&self, item: &Item) -> bool {
         self.layer.holds(item)
     }
 
-    /// Where something is declared, be it in a file or by the management API; `None` where it is not.
+    /// Where an item is declared, whether in a file or by the management API; `None` if it is not.
     pub fn declared(&self, item: &Item) -> Option<Origin> {
         (&self.topology).declared(item)
     }
 
-    /// Applies changes of which a look at them tells that they are right, and that there is nothing to say about them where
-    /// nothing was said before; `None` where it does not, and nothing is applied.
+    /// Applies changes if they alone show that they are sound and cause no findings. Returns `None` otherwise, and applies
+    /// nothing.
     pub fn apply_quietly(&mut self, changes: &[Change]) -> Option<()> {
         self.edit(changes, Certainty::Quiet)
     }
 
-    /// What files declare now in place of what they declared, with what the management API has made on it. Zones and views that
-    /// are the same in both stay what they were. The snapshot goes through `finish`, which may refuse it; then the world is
-    /// what it was.
+    /// Replaces what files declare, with what the management API has made on top. Zones and views that are the same in both are
+    /// shared. The snapshot is passed to `finish`; if that refuses it, the world is unchanged.
     ///
     /// # Errors
-    /// A zone is too large, and those of `finish`.
+    /// A zone is too large, or `finish` refuses the snapshot.
     pub fn replace<E: From<Refused>>(
         &mut self,
         layered: Layered,
@@ -296,9 +294,9 @@ impl World {
         Ok(())
     }
 
-    /// As [`World::replace`], by the changes that make what is declared what `next` declares: only what they touch is derived
-    /// and compiled again. `None`, and nothing has changed, where that does not do: for another catalogue or other settings that
-    /// all zones depend on, and for whatever is refused.
+    /// As [`World::replace`], by the changes between the current declaration and `next`: only what they touch is derived and
+    /// compiled. Returns `None`, with nothing changed, if that is not possible: for another catalogue, for settings that all
+    /// zones depend on, and for everything that is refused.
     ///
     /// # Errors
     /// As for [`World::replace`].
@@ -325,17 +323,17 @@ impl World {
         Ok(Some(Redeclared { changes: difference.changes, is_quiet }))
     }
 
-    /// Whether it is certain that no finding is to be reported of the world.
+    /// Whether it is certain that there are no findings about the world.
     pub fn is_quiet(&self) -> bool {
         self.is_quiet
     }
 
-    /// Whether a zone has this very record set.
+    /// Whether a zone has exactly this record set.
     pub fn holds(&self, zone: &ZoneKey, set: &RecordSet) -> bool {
         self.topology.zone(zone).is_some_and(|zone| zone.holds(source(set)))
     }
 
-    /// Whether a zone has no record set of that owner and type.
+    /// Whether a zone has no record set with this owner and type.
     pub fn lacks(&self, zone: &ZoneKey, set: &RecordSet) -> bool {
         self.topology.zone(zone).is_some_and(|zone| zone.rrset(set.owner.as_ref(), set.rtype).is_none())
     }
@@ -347,7 +345,7 @@ impl World {
         Some(())
     }
 
-    /// Takes another topology over. One that follows from changes has its links in common with this one.
+    /// Replaces the topology. If it follows from changes, it shares links with the current one.
     fn take<E: From<Refused>>(
         &mut self,
         mut topology: Topology,

@@ -32,7 +32,7 @@ use crate::azure::ResolutionPolicy;
 use crate::cli::findings;
 use crate::control::Loaded;
 use crate::dns::{NameRef, Rcode};
-use crate::observe::{Condition, Held, Turns};
+use crate::observe::{BoundedTasks, Condition, Held};
 use crate::page::Pages;
 use crate::sandbox;
 use crate::server::{CONTROL_REQUESTS, QueryFilter, QueryLog};
@@ -192,7 +192,7 @@ impl ControlSocket {
         };
         tracing::info!(path = %self.path.display(), "the control socket is open");
         let (socket, stop) = (Arc::new(self), handover.ends.stop.clone());
-        let (mut turns, permits) = (Turns::new(CONNECTIONS), Arc::new(Semaphore::new(CONTROL_REQUESTS)));
+        let (mut bounded_tasks, permits) = (BoundedTasks::new(CONNECTIONS), Arc::new(Semaphore::new(CONTROL_REQUESTS)));
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -244,7 +244,7 @@ impl ControlSocket {
                     tracing::debug!(%error, "a control connection ended");
                 }
             };
-            turns.start(connection).await;
+            bounded_tasks.start(connection).await;
         }
     }
 

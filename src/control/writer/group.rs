@@ -1,4 +1,4 @@
-//! Writes that are carried out together: which have to wait for the next group.
+//! Groups of writes, and which writes must wait for the next group.
 
 use std::collections::HashSet;
 
@@ -6,17 +6,17 @@ use super::{Owner, Read, Transaction};
 use crate::azure::{Change, ZoneKey};
 use crate::state::{Edit, Key};
 
-/// Most documents, and octets of them, that a group writes to a store that is shared: etcd takes 128 operations and 1.5 MiB.
+/// Maximum documents and octets that a group writes to a shared store: etcd takes 128 operations and 1.5 MiB.
 const SHARED_GROUP: (usize, usize) = (100, 1 << 20);
 
-/// What the writes of a group change.
+/// The changes of a group so far.
 #[derive(Default)]
 pub(super) struct Pending {
     keys: HashSet<Key>,
     owners: HashSet<Owner>,
-    /// Octets of its documents.
+    /// Octets of the documents.
     octets: usize,
-    /// Whether one of them changes more than record sets.
+    /// Whether a write changes more than record sets, so that nothing can be added.
     is_closed: bool,
 }
 
@@ -25,13 +25,13 @@ impl Pending {
         self.keys.is_empty() && self.owners.is_empty() && !self.is_closed
     }
 
-    /// Whether a write that has looked at this, and comes to that, has to wait.
+    /// Whether a write that has read `read`, and decided on `transaction`, must wait.
     pub(super) fn hinders(&self, read: &Read, transaction: Option<&Transaction>) -> bool {
         if self.is_empty() {
             return false;
         }
         let within = |prefix: &Key| self.keys.iter().any(|key| key.as_str().starts_with(prefix.as_str()));
-        // The few that it has read are looked for among the many that are written.
+        // A write has read few items, so these are looked up among the many that are written.
         let looked = read.keys.iter().any(|key| self.keys.contains(key))
             || read.prefixes.iter().any(within)
             || read.owners.iter().any(|owner| self.owners.contains(owner));
@@ -43,7 +43,7 @@ impl Pending {
         self.is_closed || looked || changes
     }
 
-    /// Whether a write makes more of the group than one commit to a shared store takes.
+    /// Whether the group with this write would be too large for one commit to a shared store.
     pub(super) fn is_full(&self, transaction: &Transaction) -> bool {
         let (documents, octets) = SHARED_GROUP;
         !self.is_empty()

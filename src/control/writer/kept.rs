@@ -1,10 +1,10 @@
-//! Where what is written is kept.
+//! Storage of what is written.
 
 use std::sync::Arc;
 
 use crate::state::{Digest, Edit, Proposal, Revision, Shared, SharedError, Store, StoreError};
 
-/// Where documents are kept: here, and where servers share them, there first.
+/// The stores of documents: the local one and, for replicas, the shared one, which commits first.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     pub(super) store: Arc<Store>,

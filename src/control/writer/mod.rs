@@ -1,13 +1,13 @@
-//! Writes: by the management API, by RFC 2136, by hand. One thread carries them out, many at a time.
+//! Writes by the management API, by DNS UPDATE (RFC 2136) and by commands. One thread carries them out, in groups.
 //!
-//! A write decides on the writer's side what becomes of the state, by what is committed then: its conditions hold when it
-//! counts. Writes that have nothing to do with each other make a group: their changes go to the world together, to the disk
-//! with one flush, and to the workers with one publication, and then all are answered. A lone write is carried out at once;
-//! while one group is, the next one gathers.
+//! A write decides on the writer thread what it changes, based on what is committed then, so that its conditions hold when they
+//! take effect. Independent writes form a group: their changes are applied to the world together, committed with one flush and
+//! published once, and then all of them are answered. A lone write is carried out at once; while a group is carried out, the next
+//! one gathers.
 //!
-//! A write that has read what another one of its group writes waits for the next group. So does one that changes more of the
-//! world than record sets: it begins a group, and is alone in it. Where the world refuses a group, its halves are tried, so
-//! that only those are refused that have to be.
+//! A write that has read what another one of its group writes waits for the next group. A write that changes more of the world
+//! than record sets waits until it can begin a group, and is alone in it. If the world refuses a group, its halves are tried, so
+//! that only the offending writes are refused.
 
 mod group;
 mod kept;
@@ -35,22 +35,22 @@ use crate::world::World;
 use group::{Pending, zone_key};
 use kept::Kept;
 
-/// Most writes of a group.
+/// Maximum writes in a group.
 const MAX_GROUP: usize = 256;
-/// Most writes that wait.
+/// Maximum writes that wait.
 const MAX_WAITING: usize = 1024;
-/// Least time from one group to the next one: so many publications a second are the most.
+/// Minimum interval between groups, which bounds the rate of publications.
 const DISTANCE: Duration = Duration::from_millis(2);
-/// How long a group waits for what another server has committed.
+/// How long a group waits for the commits of other servers.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Documents that are read at a time.
+/// Number of documents read at once.
 const PAGE: usize = 1000;
 
-/// What the condition of a server is about whose disk takes no writes.
+/// Subject of the condition of a server whose disk refuses writes.
 const STATE: &str = "state";
 
-/// Carries out writes, as long as it is there. Cheap to clone.
+/// Accepts writes for the writer thread, which ends with the last clone.
 #[derive(Clone, Debug)]
 pub struct Writer {
     pub(super) control: Arc<Control>,
@@ -58,31 +58,31 @@ pub struct Writer {
     waiting: mpsc::Sender<Box<dyn Job>>,
 }
 
-/// What a write comes to.
+/// The effect of a write.
 #[derive(Debug, Default)]
 pub struct Transaction {
     /// Edits of the documents.
     pub edits: Vec<Edit>,
-    /// Changes of the world that is served.
+    /// Changes of the served world.
     pub changes: Vec<Change>,
 }
 
-/// A write that is on disk and served.
+/// A write that is committed and served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written<T> {
-    /// What it told.
+    /// The value that `decide` returned.
     pub value: T,
-    /// Its number; where it has changed nothing, that of the last one that did.
+    /// Its revision; if nothing changed, that of the last write that changed something.
     pub revision: Revision,
 }
 
-/// Why a write has changed nothing.
+/// Why a write has no effect.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError<E> {
-    /// It decided so.
+    /// `decide` rejected it.
     #[error(transparent)]
     Rejected(E),
-    /// The world would not be right.
+    /// The world would be refused.
     #[error("the change is refused")]
     Refused(#[source] ApplyError<Arc<StoreError>>),
     /// The state cannot be read or written: the disk is full, read-only or broken.
@@ -93,30 +93,30 @@ pub enum WriteError<E> {
     Lost,
 }
 
-/// The state is as it was once.
+/// The result of restoring an earlier state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restored {
-    /// How many documents have changed.
+    /// The number of documents that changed.
     pub documents: usize,
-    /// The last revision now.
+    /// The last revision.
     pub revision: Revision,
 }
 
-/// Why the state is not as it was once.
+/// Why an earlier state cannot be restored.
 #[derive(Debug, thiserror::Error)]
 pub enum GoBackError {
-    /// How it was is not known.
+    /// The history does not reach back that far.
     #[error(transparent)]
     History(#[from] RestoreError),
-    /// It cannot be read or written.
+    /// The state cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no room to see what it comes to.
+    /// The state could not be checked in memory.
     #[error(transparent)]
     Open(#[from] OpenError),
 }
 
-/// What is committed and served when a write is carried out.
+/// What is committed and served at the time of a write.
 #[derive(Debug)]
 pub struct View<'a> {
     reader: &'a Reader,
@@ -126,7 +126,7 @@ pub struct View<'a> {
     read: RefCell<Read>,
 }
 
-/// What a write has looked at.
+/// What a write has read.
 #[derive(Debug, Default)]
 struct Read {
     keys: HashSet<Key>,
@@ -156,41 +156,40 @@ impl View<'_> {
         self.reader.list(prefix, after, limit)
     }
 
-    /// The world that is served. Whatever it has at a name that a write looks at without changing it, the write tells by
-    /// [`View::looks_at`].
+    /// The served world. A write that depends on a name in it without changing that name must call [`View::looks_at`].
     pub fn world(&self) -> &World {
         self.world
     }
 
-    /// Says that what a zone has at a name decides about this write.
+    /// Records that the write depends on what a zone has at a name.
     pub fn looks_at(&self, zone: &ZoneKey, owner: &Name) {
         self.read.borrow_mut().owners.insert((zone_key(zone), owner.clone()));
     }
 
-    /// Which store it is.
+    /// The ID of the store.
     pub fn store(&self) -> StoreId {
         self.store
     }
 
-    /// The revision of the write that looks, if it changes something.
+    /// The revision of this write, if it changes something.
     pub fn revision(&self) -> Revision {
         self.revision
     }
 }
 
 impl Writer {
-    /// Starts to write to a store what changes the world of `control`.
+    /// Starts the writer thread, which writes to a store and applies changes to the world of `control`.
     ///
     /// # Errors
-    /// There can be no more threads.
+    /// The thread cannot be started.
     pub fn start(control: Arc<Control>, store: Arc<Store>) -> io::Result<Self> {
         Self::start_with(control, store, None)
     }
 
-    /// As [`Writer::start`], with the store that servers share: what is written is committed there before it counts here.
+    /// As [`Writer::start`], with a shared store, which must commit a write before the local one does.
     ///
     /// # Errors
-    /// There can be no more threads.
+    /// The thread cannot be started.
     pub fn start_with(control: Arc<Control>, store: Arc<Store>, shared: Option<Arc<dyn Shared>>) -> io::Result<Self> {
         let (waiting, jobs) = mpsc::channel(MAX_WAITING);
         let kept = Kept { store, shared };
@@ -199,8 +198,8 @@ impl Writer {
         Ok(Self { control, kept, waiting })
     }
 
-    /// Has a write carried out: `decide` is called on the writer's side, more than once where others get in the way, and says
-    /// what becomes of the state, and what is told with the answer. That comes when all of it is on disk and served.
+    /// Carries out a write. `decide` is called on the writer thread, more than once if other writes interfere, and returns the
+    /// effect of the write and a value for the caller. Completes when the write is committed and served.
     ///
     /// # Errors
     /// See [`WriteError`]; then nothing has changed.
@@ -218,7 +217,7 @@ impl Writer {
         answered.await.unwrap_or(Err(WriteError::Lost))
     }
 
-    /// Shows what is committed and served. Waits for the group that is being carried out: not for a thread that serves.
+    /// Gives access to what is committed and served. Waits for the current group; not for a thread that serves.
     ///
     /// # Errors
     /// The state cannot be read.
@@ -228,7 +227,7 @@ impl Writer {
         Ok(look(&view(&reader, &self.kept.store, &held, reader.head())))
     }
 
-    /// Takes from the state what a reload deletes, while nothing else is written: see [`Control::reload_with`].
+    /// Removes from the state what a reload deletes, while no other write can run: see [`Control::reload_with`].
     ///
     /// # Errors
     /// The state cannot be read or written.
@@ -256,9 +255,8 @@ impl Writer {
         self.kept.commit(reader.head(), &[edits], self.control.files_digest())
     }
 
-    /// Goes back to how the state was after a revision, as a revision of its own, and serves that: the files are loaded
-    /// again, and on them what the documents of then declare, which `made` says. Takes as long as that takes: not for a thread
-    /// that serves.
+    /// Restores the state as of an earlier revision, as a new revision, and serves it: the files are loaded again, with the
+    /// changes on top that `made` derives from the restored documents. May take long; not for a thread that serves.
     ///
     /// # Errors
     /// See [`ApplyError`] and [`GoBackError`]; then nothing has changed.
@@ -284,20 +282,20 @@ impl Writer {
         self.control.remake(prepare, commit)
     }
 
-    /// Lets go of the state for a process that takes over: what is under way is committed first, and everything that is asked
-    /// from now on is refused as [`StoreError::Paused`]. Not for a thread that serves.
+    /// Releases the state for the process that takes over: the current group is committed first, and every later request is
+    /// refused with [`StoreError::Paused`]. Not for a thread that serves.
     pub fn release(&self) {
         let _held = self.control.hold();
         self.kept.store.release();
     }
 
-    /// Where documents are.
+    /// The store of documents.
     pub fn store(&self) -> &Arc<Store> {
         &self.kept.store
     }
 }
 
-/// The identity of a record set of a private zone; `None` where Azure has no name for it.
+/// The ID of a record set of a private zone; `None` if Azure has no name for it.
 pub fn record_set_id(zone: &ResourceId, owner: &Name, rtype: RecordType) -> Option<ResourceId> {
     let (whole, apex) = (owner.to_string(), zone.name().trim_end_matches('.').len() + 1);
     let name = match whole.len().checked_sub(apex)? {
@@ -307,7 +305,7 @@ pub fn record_set_id(zone: &ResourceId, owner: &Name, rtype: RecordType) -> Opti
     zone.child(&TypeName(rtype).to_string(), name).ok()
 }
 
-/// What documents there are after some edits, in memory alone.
+/// The documents after some edits, in memory only.
 fn after(reader: &Reader, edits: &[Edit]) -> Result<Store, GoBackError> {
     let store = Store::in_memory()?;
     let mut documents = Vec::new();
@@ -321,9 +319,9 @@ fn view<'a>(reader: &'a Reader, store: &Store, held: &'a Held, revision: Revisio
     View { reader, store: store.id(), world: &held.world, revision, read: RefCell::default() }
 }
 
-/// A write that waits.
+/// A queued write.
 trait Job: Send {
-    /// `None` where it rejects itself.
+    /// Returns `None` if the write is rejected.
     fn decide(&mut self, view: &View<'_>) -> Option<Transaction>;
 
     fn answer(self: Box<Self>, outcome: Result<Revision, Failure>);
@@ -367,7 +365,7 @@ where
             (Some(Ok(value)), Ok(revision)) => Ok(Written { value, revision }),
             (None, Ok(_)) => Err(WriteError::Lost),
         };
-        // Whoever asked may be gone; what was written stays.
+        // The caller may be gone; the write stays in effect.
         let _ = self.answer.send(answer);
     }
 }
@@ -396,7 +394,7 @@ impl WriterThread {
             }
             next = Instant::now() + DISTANCE;
             let gathered = queue.drain(..).collect();
-            // What has panicked is lost; whoever waits for it is told.
+            // Writes that panicked are lost, and their callers are told.
             match catch_unwind(AssertUnwindSafe(|| self.group(gathered))) {
                 Ok(postponed) => queue.extend(postponed),
                 Err(_) => tracing::error!("a write has panicked: what was gathered with it is lost"),
@@ -404,7 +402,7 @@ impl WriterThread {
         }
     }
 
-    /// Carries out those writes that do not hinder each other, and returns the others.
+    /// Carries out those writes that are independent, and returns the others.
     fn group(&self, gathered: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
         let mut held = self.control.hold();
         let reader = match self.kept.store.read() {
@@ -471,7 +469,7 @@ impl WriterThread {
         postponed
     }
 
-    /// Carries out the halves of a group that was refused.
+    /// Carries out the halves of a refused group.
     fn halve(&self, mut group: Vec<Box<dyn Job>>, refused: ApplyError<Arc<StoreError>>) -> Vec<Box<dyn Job>> {
         if group.len() <= 1 {
             let Some(job) = group.pop() else { return Vec::new() };
@@ -484,7 +482,7 @@ impl WriterThread {
         postponed
     }
 
-    /// Waits until this server knows what another one has committed; false where it does not come.
+    /// Waits until this server has stored the commits of other servers; false if they do not arrive.
     fn follows(&self, seen: Revision) -> bool {
         let start = Instant::now();
         while self.kept.store.head() < seen {
@@ -498,7 +496,7 @@ impl WriterThread {
 
     fn fail(&self, jobs: Vec<Box<dyn Job>>, error: impl Into<Arc<StoreError>>) {
         let error: Arc<StoreError> = error.into();
-        // Of a store that is shared, whoever follows it tells its condition.
+        // The follower of a shared store reports the condition of that store.
         if matches!(*error, StoreError::Paused | StoreError::Shared(_)) {
             jobs.into_iter().for_each(|job| job.answer(Err(Failure::Store(error.clone()))));
             return;

@@ -1,41 +1,41 @@
-//! Connections to what an operator asks, which are few: of those that are too many the oldest ends.
+//! A bound on an operator's connections: of too many, the oldest is closed.
 //!
-//! Whoever holds connections without asking anything holds up nobody: who has just come, and asks at once, has an answer
-//! before so many others have come.
+//! Idle connections cannot lock anybody out: a new client that sends its request at once gets an answer before enough newer
+//! connections have come to close its own.
 
 use std::collections::VecDeque;
 
 use tokio::task::JoinHandle;
 
-/// Tasks of which so many go on at one time.
+/// A bounded set of tasks.
 #[derive(Debug)]
-pub(crate) struct Turns {
+pub(crate) struct BoundedTasks {
     most: usize,
-    /// The oldest first.
+    /// Ordered by age, the oldest first.
     tasks: VecDeque<JoinHandle<()>>,
 }
 
-impl Turns {
-    /// At most so many, at least 1.
+impl BoundedTasks {
+    /// A set of at most `most` tasks; at least 1.
     pub(crate) fn new(most: usize) -> Self {
         Self { most, tasks: VecDeque::with_capacity(most) }
     }
 
-    /// Starts one more; where that is too many, the oldest ends first, with all that it holds.
+    /// Starts a task. If there are too many, the oldest is aborted first, and everything that it holds is freed.
     pub(crate) async fn start(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.retain(|task| !task.is_finished());
         if self.tasks.len() >= self.most
             && let Some(oldest) = self.tasks.pop_front()
         {
             oldest.abort();
-            // How it ended is of no interest.
+            // Its result does not matter.
             let _ = oldest.await;
         }
         self.tasks.push_back(tokio::spawn(task));
     }
 }
 
-impl Drop for Turns {
+impl Drop for BoundedTasks {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
@@ -56,13 +56,13 @@ mod tests {
                 self.0.fetch_sub(1, Ordering::Relaxed);
             }
         }
-        let (mut turns, held) = (Turns::new(3), Arc::new(AtomicUsize::new(0)));
+        let (mut bounded_tasks, held) = (BoundedTasks::new(3), Arc::new(AtomicUsize::new(0)));
         let mut ends = Vec::new();
         for _ in 0..10 {
             held.fetch_add(1, Ordering::Relaxed);
             let (one, (end, ended)) = (Held(held.clone()), tokio::sync::oneshot::channel::<()>());
             ends.push(end);
-            turns
+            bounded_tasks
                 .start(async move {
                     let _one = one;
                     let _ = ended.await;
