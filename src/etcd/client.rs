@@ -1,4 +1,4 @@
-//! Calls to whichever member of the cluster answers.
+//! Calls to the cluster, by whichever member answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,17 +18,17 @@ use super::message::{AuthenticateRequest, AuthenticateResponse};
 use crate::config::EtcdSettings;
 use crate::tls;
 
-/// How long one member may take for one answer.
+/// Time limit for one call to a member.
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Asks members, one after the other until one answers, and stays with that one.
+/// Calls members in turn until one answers, and stays with that one.
 #[derive(Debug)]
 pub(super) struct Client {
     settings: Arc<EtcdSettings>,
     endpoints: Vec<Uri>,
     tls: Option<Arc<ClientConfig>>,
     open: Mutex<Open>,
-    /// How many connections have been opened: another number is another member, or another connection.
+    /// The number of connections opened so far: it changes with the member or the connection.
     opened: AtomicU64,
 }
 
@@ -38,12 +38,12 @@ struct Open {
     channel: Option<Channel>,
 }
 
-/// What was configured cannot be used.
+/// The configured certificates or keys are unusable.
 #[derive(Debug, thiserror::Error)]
 #[error("etcd cannot be asked: {0}")]
 pub struct BadTls(String);
 
-/// The settings of TLS for members.
+/// The TLS settings for members.
 pub(super) fn tls_config(settings: &EtcdSettings) -> Result<Option<Arc<ClientConfig>>, BadTls> {
     let Some(authority) = &settings.authority else { return Ok(None) };
     let bad = |what: &str| BadTls(what.to_owned());
@@ -78,7 +78,7 @@ impl Client {
         Self { settings, endpoints, tls, open, opened: AtomicU64::new(0) }
     }
 
-    /// One message there, one back. A call that is lost is sent again to another member: it must come to the same then.
+    /// A unary call. If its outcome is unknown it is sent again to another member, so it must be idempotent.
     ///
     /// # Errors
     /// No member answers, or one refuses.
@@ -89,7 +89,7 @@ impl Client {
     ) -> Result<A, Failure> {
         let mut lost = None;
         let mut failure = Failure::Connect("no member is listed".to_owned());
-        // Once more than there are members: the token of the first may count no longer.
+        // One more attempt than there are members: the token for the first one may have expired.
         for _ in 0..=self.endpoints.len() {
             let answer = match self.channel().await {
                 Ok(channel) => {
@@ -108,7 +108,7 @@ impl Client {
                 lost = Some(failure.clone());
             }
         }
-        // What may have been carried out counts for more than what was not.
+        // A failure whose outcome is unknown takes precedence over one that changed nothing.
         Err(match lost {
             Some(Failure::Status { message, .. }) => Failure::Lost(message),
             Some(lost) => lost,
@@ -116,21 +116,21 @@ impl Client {
         })
     }
 
-    /// One message there, many back, from the member that is asked now.
+    /// A call with a stream of responses, from the current member.
     pub(super) async fn stream(&self, path: &'static str, question: &impl Message) -> Result<Messages, Failure> {
         let channel = self.channel().await?;
         let opened = timeout(CALL_TIMEOUT, channel.stream(path, question)).await;
         opened.unwrap_or_else(|_| Err(Failure::Lost("a member takes too long".to_owned())))
     }
 
-    /// Goes on with the next member.
+    /// Switches to the next member.
     pub(super) async fn leave(&self) {
         let mut open = self.open.lock().await;
         open.channel = None;
         open.at = (open.at + 1) % self.endpoints.len().max(1);
     }
 
-    /// Which connection is in use.
+    /// The number of the current connection.
     pub(super) fn connection(&self) -> u64 {
         self.opened.load(Ordering::Relaxed)
     }
@@ -158,7 +158,7 @@ impl Client {
     }
 }
 
-/// Whether another member would say the same.
+/// Whether another member would give the same answer.
 fn is_final(failure: &Failure) -> bool {
     match failure {
         Failure::Status { code: UNAUTHENTICATED, .. } => false,

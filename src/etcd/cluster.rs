@@ -1,9 +1,8 @@
-//! What is in the cluster, and how it is written.
+//! The layout of the state in etcd, and commits to it.
 //!
-//! Behind the prefix there are `meta` (the form and the ID of the store), `head` (the revision of the last commit), `last`
-//! (which commit that was), `d/…` (a document for each key), `replica/…` (what each replica's files declare, as long as it
-//! lives) and `keys`. A commit is one transaction: it compares `meta`, `head` and every `replica/…`, and writes documents,
-//! `head` and `last`.
+//! Below the prefix are `meta` (the format and the ID of the store), `head` (the revision of the last commit), `last` (the name
+//! of that commit), `d/…` (a document for each key), `replica/…` (the digest of each live replica's files) and `keys`. A commit
+//! is one transaction: it compares `meta`, `head` and every `replica/…`, and writes documents, `head` and `last`.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -27,62 +26,62 @@ use crate::state::{
 
 pub(super) const RANGE: &str = "/etcdserverpb.KV/Range";
 pub(super) const TXN: &str = "/etcdserverpb.KV/Txn";
-/// The form of what is in the cluster.
+/// The version of the layout.
 const FORMAT: u64 = 1;
-/// Most operations of a transaction: etcd takes 128.
+/// Maximum operations of a transaction: etcd takes 128.
 const MAX_OPERATIONS: usize = 120;
-/// Documents of a page. The largest that etcd takes has 1.5 MiB.
+/// Documents in one page. The largest that etcd takes has 1.5 MiB.
 const PAGE: i64 = 128;
-/// How long a replica counts that says nothing, in seconds.
+/// How long a silent replica counts as alive, in seconds.
 const LEASE_SECONDS: i64 = 20;
 
-/// The cluster, as a replica knows it.
+/// A replica's access to the cluster.
 #[derive(Debug)]
 pub struct Cluster {
     prefix: Vec<u8>,
     pub(super) settings: Arc<EtcdSettings>,
-    /// What commits are sent with; whoever follows has another one.
+    /// The client for commits; the follower has its own.
     commits: Client,
     pub(super) follows: Client,
-    /// What commits are sent on.
+    /// The runtime for commits.
     runtime: OnceLock<Handle>,
     /// The name of this replica.
     name: String,
     lease: AtomicI64,
-    /// Why nothing is committed now.
+    /// Why commits are refused now.
     refusal: Mutex<Option<String>>,
-    /// Told when files are to be compared again.
+    /// Notified when the digests of files must be compared again.
     pub(super) files: tokio::sync::Notify,
     commit_number: AtomicU64,
-    /// Tells the commits of this process from all others.
+    /// Distinguishes the commits of this process from all others.
     nonce: u64,
     /// The ID of the store, once it is known.
     store: Mutex<Option<StoreId>>,
 }
 
-/// What a look at the cluster shows.
+/// What the cluster holds besides documents.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) mark: Mark,
     pub(super) store: Option<StoreId>,
     pub(super) head: Revision,
-    /// What the files of each replica declare.
+    /// The digests of the files of each replica.
     pub(super) replicas: BTreeMap<String, String>,
 }
 
 /// Why the cluster cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    /// It is not as it is configured.
+    /// The configuration is unusable.
     #[error(transparent)]
     Tls(#[from] BadTls),
     /// No member answers.
     #[error("etcd does not answer: {0}")]
     Away(String),
-    /// The local state.
+    /// The local state fails.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Something else is there.
+    /// The cluster holds something else.
     #[error("{0}")]
     Foreign(String),
 }
@@ -94,7 +93,7 @@ impl From<Failure> for ClusterError {
 }
 
 impl Cluster {
-    /// Knows the cluster of these settings; `name` is what other replicas call this one.
+    /// Creates access with these settings; `name` is the name of this replica.
     ///
     /// # Errors
     /// Its certificates or keys cannot be used.
@@ -102,7 +101,7 @@ impl Cluster {
         let tls = tls_config(&settings)?;
         let settings = Arc::new(settings);
         let mut nonce = [0; 8];
-        // Only told apart from other processes: the time does as well.
+        // It needs to differ between processes only; the time does as well.
         if getrandom::fill(&mut nonce).is_err() {
             let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
             nonce = (now.as_nanos() as u64).to_be_bytes();
@@ -123,9 +122,9 @@ impl Cluster {
         })
     }
 
-    /// Has commits sent on this runtime.
+    /// Sets the runtime for commits.
     pub fn run_on(&self, runtime: Handle) {
-        // Whoever is first sends them on.
+        // The first value stays.
         let _ = self.runtime.set(runtime);
     }
 
@@ -134,7 +133,7 @@ impl Cluster {
         &self.name
     }
 
-    /// Has the files of replicas compared at once, after a reload.
+    /// Compares the files of replicas at once, after a reload.
     pub fn files_changed(&self) {
         self.files.notify_one();
     }
@@ -143,7 +142,7 @@ impl Cluster {
         [&self.prefix, name.as_bytes()].concat()
     }
 
-    /// What stands behind the prefix.
+    /// The name behind the prefix.
     pub(super) fn name_of<'a>(&self, key: &'a [u8]) -> Option<&'a str> {
         std::str::from_utf8(key.strip_prefix(&*self.prefix)?).ok()
     }
@@ -160,12 +159,12 @@ impl Cluster {
         *self.store.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
     }
 
-    /// Has commits refused at once, or not any more.
+    /// Refuses all commits for this reason, or accepts them again.
     pub(super) fn refuse(&self, why: Option<String>) {
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
-    /// Looks at everything but documents, as of one revision.
+    /// Reads everything except documents, at one revision.
     ///
     /// # Errors
     /// No member answers.
@@ -198,7 +197,7 @@ impl Cluster {
         Ok(seen)
     }
 
-    /// In what the documents of the cluster differ at a revision of it from those of a reader: what the reader lacks.
+    /// What a reader must change to have the documents of the cluster at a revision.
     ///
     /// # Errors
     /// No member answers, or the local state cannot be read.
@@ -236,7 +235,7 @@ impl Cluster {
         Ok(difference)
     }
 
-    /// Says what the files of this replica declare, for as long as it lives.
+    /// Publishes the digest of this replica's files, for as long as it lives.
     ///
     /// # Errors
     /// No member answers.
@@ -257,7 +256,7 @@ impl Cluster {
         let put = PutRequest { key: self.replica(), value: files.to_string().into_bytes(), lease };
         let put = vec![RequestOp { put: Some(put), ..RequestOp::default() }];
         let question = match known == lease {
-            // What is so already is not written again.
+            // An unchanged value is not written again.
             true => {
                 let compare = vec![Compare::equal(self.replica(), files.to_string())];
                 TxnRequest { compare, failure: put, ..TxnRequest::default() }
@@ -268,11 +267,11 @@ impl Cluster {
         Ok(())
     }
 
-    /// Says that this replica is gone.
+    /// Withdraws this replica.
     pub(super) async fn deregister(&self) {
         let id = self.lease.swap(0, Ordering::Relaxed);
         if id != 0 {
-            // It ends by itself.
+            // If this fails, the lease expires.
             let _ = self.follows.call::<LeaseResponse>("/etcdserverpb.Lease/LeaseRevoke", &LeaseRequest { id }).await;
         }
     }
@@ -302,7 +301,7 @@ impl Cluster {
             }
             let own = answer.responses.iter().filter_map(|response| response.range.as_ref());
             let own = own.flat_map(|range| &range.kvs).find(|known| self.name_of(&known.key) == Some("last"));
-            // It was sent before, and carried out.
+            // It was sent before and carried out.
             if let Some(own) = own.filter(|own| own.value == commit.as_bytes()) {
                 return Ok(Mark { revision: own.mod_revision.unsigned_abs(), ..seen.mark });
             }
@@ -333,7 +332,7 @@ impl Cluster {
         let mut within: Vec<String> = Vec::new();
         let is_large = proposal.documents.len() > MAX_OPERATIONS;
         for (key, document) in proposal.documents {
-            // What is within a resource that goes goes with it: commits are compared, so that nothing else is there.
+            // The contents of a deleted resource are deleted with it: the commit compares `head`, so nothing else can be there.
             if document.is_none() && within.iter().any(|gone| key.as_str().starts_with(gone)) {
                 continue;
             }
@@ -384,7 +383,7 @@ impl Shared for Cluster {
     }
 }
 
-/// What a replica says to whom another one's files differ.
+/// Says that the files of another replica differ.
 pub(super) fn differing(name: &str) -> String {
     format!("the replica {name} has other files: give all replicas the same, and reload")
 }
@@ -394,14 +393,14 @@ pub(super) fn meta(store: StoreId) -> String {
     json!({ "format": FORMAT, "store": store.to_string() }).to_string()
 }
 
-/// The store of a value of `meta`; `None` where it is not of this form.
+/// The store in a value of `meta`; `None` if the format is unknown.
 pub(super) fn store_of(value: &[u8]) -> Option<StoreId> {
     let value: Value = serde_json::from_slice(value).ok()?;
     let id = HEXLOWER.decode(value["store"].as_str()?.as_bytes()).ok()?;
     (value["format"].as_u64() == Some(FORMAT)).then_some(StoreId(id.try_into().ok()?))
 }
 
-/// A document of the cluster; one that nobody here wrote is told and left alone.
+/// Decodes a document of the cluster. A malformed one is logged and ignored.
 pub(super) fn document(key: &str, octets: &[u8]) -> Option<Document> {
     let document = Document::decode(key, octets);
     if document.is_none() {
@@ -411,7 +410,7 @@ pub(super) fn document(key: &str, octets: &[u8]) -> Option<Document> {
 }
 
 impl Cluster {
-    /// As many documents of a store as one transaction takes.
+    /// The documents of a store, in parts that fit into transactions.
     pub(super) fn chunks(&self, store: &Store) -> Result<Vec<Vec<RequestOp>>, StoreError> {
         let (mut chunks, mut octets) = (vec![Vec::new()], 0);
         store.read()?.each(|document| {

@@ -1,8 +1,8 @@
 //! The loop that follows the cluster.
 //!
-//! A watch neither resumes nor notices that its server is gone, so the loop has its own place, the mark of the local store,
-//! and every few seconds it compares the head of the cluster with what has come. After a compaction, and from time to time in
-//! any case, since a compaction may swallow a delete, all documents are listed at one revision and what differs is taken over.
+//! A watch neither resumes nor notices that its server is gone, so the loop keeps its own position, the mark of the local store,
+//! and compares the head of the cluster every few seconds with what has arrived. After a compaction, and periodically since a
+//! compaction may swallow a delete, all documents are listed at one revision and the differences are applied.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,14 +19,14 @@ use crate::management::{followed, made};
 use crate::observe::Condition;
 use crate::state::{Documents, Key, Mark, Revision};
 
-/// How often the head of the cluster is compared with what has come.
+/// Interval between comparisons of the cluster's head with what has arrived.
 const CHECK: Duration = Duration::from_secs(5);
-/// Pauses after a failure: the first, and the longest.
+/// The first and the longest pause after a failure.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// How often all documents are compared; where that takes long, it takes at most one part in twenty of the time.
+/// Interval between comparisons of all documents; longer if one takes more than a twentieth of it.
 const COMPARE: Duration = Duration::from_secs(300);
 
-/// What the condition of a replica is about.
+/// Subjects of a replica's conditions.
 const ETCD: &str = "etcd";
 const FILES: &str = "files of replicas";
 const WORLD: &str = "state of replicas";
@@ -36,11 +36,11 @@ const WORLD: &str = "state of replicas";
 pub struct Follower {
     cluster: Arc<Cluster>,
     writer: Writer,
-    /// When all documents are to be compared.
+    /// When all documents are compared next.
     compare_at: Instant,
-    /// Whether something is kept and not served.
+    /// Whether something is stored but not served.
     is_unserved: bool,
-    /// What the log has said last.
+    /// The last logged reason.
     said: Option<String>,
 }
 
@@ -49,32 +49,32 @@ pub struct Follower {
 enum Stop {
     #[error("etcd does not answer: {0}")]
     Failure(#[from] Failure),
-    /// What was followed is not there: nothing is taken over.
+    /// The cluster is not the one that was followed: nothing is applied.
     #[error("{0}")]
     Foreign(String),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     #[error(transparent)]
     Follow(#[from] FollowError),
-    /// Go on at once: with another member, or by a list of everything.
+    /// Continue at once, with another member or with a list of all documents.
     #[error("etcd's watch has ended")]
     Again,
 }
 
-/// What came in one go.
+/// The events of one revision.
 #[derive(Debug, Default)]
 struct Batch {
     head: Option<Revision>,
     documents: Documents,
     revision: u64,
-    /// Whether a replica says something else, or is gone.
+    /// Whether the digest of a replica has changed.
     is_about_replicas: bool,
-    /// Whether it may be another store from then on.
+    /// Whether the store may have been replaced.
     is_about_store: bool,
 }
 
 impl Follower {
-    /// Follows a cluster for a writer.
+    /// Follows a cluster on behalf of a writer.
     pub fn new(cluster: Arc<Cluster>, writer: Writer) -> Self {
         Self { cluster, writer, compare_at: Instant::now() + COMPARE, is_unserved: false, said: None }
     }
@@ -167,9 +167,9 @@ impl Follower {
         mark.ok_or_else(|| Stop::Foreign("the local state follows no cluster".to_owned()))
     }
 
-    /// Looks at the cluster, and whether it is the one that was followed.
+    /// Reads the cluster, and verifies that it is the one that was followed.
     async fn look(&self) -> Result<Seen, Stop> {
-        // The local store goes on meanwhile.
+        // Taken before the call, since the local store may advance during it.
         let store = self.writer.store();
         let (head, mark) = (store.head(), self.mark()?);
         let seen = self.cluster.look().await?;
@@ -195,7 +195,7 @@ impl Follower {
         Ok(self.cluster.register(&self.cluster.follows, files).await?)
     }
 
-    /// Takes over what the watch has brought.
+    /// Applies what the watch has delivered.
     async fn take(&mut self, batch: Batch) -> Result<(), Stop> {
         if batch.is_about_store {
             self.look().await?;
@@ -231,7 +231,7 @@ impl Follower {
         }
     }
 
-    /// Takes over in what the cluster differs from what is known here.
+    /// Applies all differences between the cluster and the local store.
     async fn list(&mut self, repeats: bool) -> Result<(), Stop> {
         let seen = self.look().await?;
         let reader = self.writer.store().read().map_err(FollowError::from)?;
@@ -240,7 +240,7 @@ impl Follower {
         self.follow(seen.head, difference, (seen.mark, repeats)).await
     }
 
-    /// Compares all documents, of a moment at which nothing is under way.
+    /// Compares all documents at a moment without pending changes.
     async fn compare(&mut self) -> Result<(), Stop> {
         let began = Instant::now();
         let reader = self.writer.store().read().map_err(FollowError::from)?;
@@ -250,7 +250,7 @@ impl Follower {
         }
         let difference = match self.cluster.difference(&reader, mark.revision).await {
             Ok(difference) => difference,
-            // That revision may be compacted: the next time.
+            // The revision may be compacted; the next comparison will tell.
             Err(error) => {
                 tracing::debug!(%error, "the documents of etcd are not compared");
                 return Ok(());
@@ -281,7 +281,7 @@ impl Follower {
         }
     }
 
-    /// Tries again to serve what is kept and not served.
+    /// Tries again to serve what is stored but not served.
     async fn serve_again(&mut self) {
         if !self.is_unserved {
             return;
@@ -338,15 +338,15 @@ fn describe(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What comes by a watch.
+/// A watch in progress.
 struct Watch {
     messages: Messages,
-    /// What has come of a batch that is not whole yet.
+    /// The part of a batch that has arrived.
     part: Batch,
 }
 
 impl Watch {
-    /// What comes next; `None` where its revision is compacted. What has come is kept where this is not awaited to its end.
+    /// The next batch; `None` if its revision is compacted. Cancel safe: what has arrived is kept.
     async fn next(&mut self, cluster: &Cluster) -> Result<Option<Batch>, Failure> {
         loop {
             let message: WatchResponse = self.messages.next().await?;

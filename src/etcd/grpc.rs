@@ -1,4 +1,4 @@
-//! gRPC over HTTP/2, as far as etcd's calls need it: one message there, one or many back.
+//! gRPC over HTTP/2, as far as etcd needs it: unary calls and streams of responses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,27 +17,27 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-/// How long a connection and its handshakes may take.
+/// Time limit for a connection with its handshakes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Most octets of a message: a page of documents of the largest size that etcd takes.
+/// Maximum octets of a message: a page of documents of the largest size that etcd takes.
 const MAX_MESSAGE: usize = 256 << 20;
 
-/// Codes of gRPC that are looked at.
+/// The gRPC codes that are distinguished.
 pub(super) const INVALID_ARGUMENT: u32 = 3;
 pub(super) const RESOURCE_EXHAUSTED: u32 = 8;
 pub(super) const OUT_OF_RANGE: u32 = 11;
 pub(super) const UNAUTHENTICATED: u32 = 16;
 
-/// Why a call has no answer.
+/// Why a call failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// Nothing has been sent.
+    /// Nothing was sent.
     #[error("{0}")]
     Connect(String),
-    /// The connection ended, or took too long: whether the call was carried out is not known.
+    /// The connection ended or took too long: whether the call was carried out is unknown.
     #[error("{0}")]
     Lost(String),
-    /// The server says so.
+    /// The server refused the call.
     #[error("{message} (code {code})")]
     Status { code: u32, message: String },
 }
@@ -51,7 +51,7 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    /// Connects.
+    /// Connects to a member.
     pub(super) async fn open(endpoint: &Uri, tls: Option<&Arc<ClientConfig>>) -> Result<Self, Failure> {
         let opened = timeout(CONNECT_TIMEOUT, Self::connect(endpoint, tls)).await;
         let opened = opened.unwrap_or_else(|_| Err("the connection takes too long".to_owned()));
@@ -72,7 +72,7 @@ impl Channel {
         handshake(stream.await.map_err(|error| error.to_string())?).await
     }
 
-    /// One message there, one back.
+    /// A unary call.
     pub(super) async fn call<A: Message + Default>(
         &self,
         path: &'static str,
@@ -91,7 +91,7 @@ impl Channel {
         A::decode(message).map_err(|error| Failure::Lost(error.to_string()))
     }
 
-    /// One message there, many back.
+    /// A call with a stream of responses.
     pub(super) async fn stream(&self, path: &'static str, question: &impl Message) -> Result<Messages, Failure> {
         let (parts, body) = self.send(path, question).await?.into_parts();
         status(&parts.headers)?;
@@ -126,7 +126,7 @@ async fn handshake<S>(stream: S) -> Result<SendRequest<Full<Bytes>>, String>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    // A page of documents comes in one go.
+    // A page of documents is received without waiting for window updates.
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.initial_stream_window_size(4 << 20).initial_connection_window_size(8 << 20);
     let (send, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
@@ -138,7 +138,7 @@ where
     Ok(send)
 }
 
-/// Messages that come as long as the call lasts.
+/// The responses of a streaming call.
 #[derive(Debug)]
 pub(super) struct Messages {
     body: Incoming,
@@ -146,7 +146,7 @@ pub(super) struct Messages {
 }
 
 impl Messages {
-    /// The next one. What was received of it is kept where this is not awaited to its end.
+    /// The next response. Cancel safe: what was received is kept.
     pub(super) async fn next<A: Message + Default>(&mut self) -> Result<A, Failure> {
         loop {
             if let Some(message) = take(&mut self.octets)? {
@@ -182,7 +182,7 @@ fn take(octets: &mut BytesMut) -> Result<Option<Bytes>, Failure> {
     Ok(Some(octets.split_to(length).freeze()))
 }
 
-/// What the server says of a call; nothing is said yet where it goes on.
+/// The status of a call; without one, the call continues.
 fn status(headers: &HeaderMap) -> Result<(), Failure> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match text("grpc-status").map(|code| code.parse().unwrap_or(2)) {

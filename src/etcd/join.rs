@@ -1,4 +1,4 @@
-//! A replica that starts: it finds the store of the cluster, makes it, or goes on with what it knows of it.
+//! The start of a replica: it joins the store of the cluster, creates it, or continues with its local copy.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use super::message::{Compare, RangeRequest, RangeResponse, RequestOp, TxnRequest
 use crate::management::key_files::{read, replace};
 use crate::state::{Documents, Mark, Revision, Store, StoreId};
 
-/// How long a replica that knows nothing yet waits for the cluster.
+/// How long a replica without a local copy waits for the cluster.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(500);
-/// What replicas have in common to be one server: the authority of their certificates and the key of their tokens.
+/// What all replicas must share: the authority of their certificates and the key of their tokens.
 const KEYS: [&str; 3] = ["ca.pem", "ca.key", "token.key"];
 
 impl Cluster {
-    /// Brings a local store to where the cluster is. Where that does not answer, or is not the one that the store has followed,
-    /// the store stays as it is, and is served.
+    /// Brings a local store up to date with the cluster. If that does not answer, or is not the one that the store has followed,
+    /// the store is served as it is.
     ///
     /// # Errors
-    /// The store has followed no cluster yet, and this one does not answer or holds another one; or the disk does not work.
+    /// The store has followed no cluster yet, and this one does not answer or holds another store; or the disk fails.
     pub async fn join(&self, store: &mut Store) -> Result<(), ClusterError> {
         let known = store.mark()?;
         if known.is_some() {
@@ -61,10 +61,10 @@ impl Cluster {
         }
     }
 
-    /// Whether the cluster is the one that was followed, no less far than it was.
+    /// Verifies that the cluster is the one that was followed, and not behind what it was.
     ///
     /// # Errors
-    /// What it is, and what to do.
+    /// What is wrong, and what to do.
     pub(super) fn verify(&self, seen: &Seen, store: StoreId, head: Revision, mark: Mark) -> Result<(), String> {
         let why = if seen.mark.cluster != mark.cluster {
             "etcd is another cluster than the one that was followed"
@@ -110,8 +110,8 @@ impl Cluster {
         Ok(store.follow(seen.head, &difference, seen.mark)?)
     }
 
-    /// Makes the store of the cluster of what a local one holds. It is there when `meta` is, which is written last. Of several
-    /// replicas that do so at one time the last that begins goes on.
+    /// Creates the store of the cluster from a local one. It exists once `meta` does, which is written last. If several replicas
+    /// do this at once, the one that began last continues.
     async fn seed(&self, store: &Store) -> Result<(), ClusterError> {
         let own = Compare::equal(self.key("seed"), self.name());
         let missing = Compare::missing(self.key("meta"));
@@ -130,7 +130,7 @@ impl Cluster {
             let question = TxnRequest { compare, success, failure: Vec::new() };
             let answer: TxnResponse = self.follows.call(TXN, &question).await?;
             if !answer.succeeded {
-                // Another replica makes it: it is waited for.
+                // Another replica creates it.
                 return self.await_store().await;
             }
         }
@@ -154,11 +154,11 @@ impl Cluster {
         Ok(())
     }
 
-    /// Gives the folder of the state the keys that replicas have in common; false where there are none yet. `may_replace` has
-    /// those that are there replaced.
+    /// Copies the keys that replicas share to the state folder; false if there are none yet. With `may_replace`, existing ones
+    /// are replaced.
     ///
     /// # Errors
-    /// The folder has others, or no member answers.
+    /// The folder has other keys, or no member answers.
     pub async fn fetch_keys(&self, folder: &Path, may_replace: bool) -> Result<bool, ClusterError> {
         if !self.settings.keeps_keys {
             return Ok(false);
@@ -188,10 +188,10 @@ impl Cluster {
         Ok(true)
     }
 
-    /// Puts the keys of the folder into the cluster, if it has none; false where it has.
+    /// Publishes the keys of the folder to the cluster, if it has none; false if it has.
     ///
     /// # Errors
-    /// They cannot be read, or no member answers.
+    /// The keys cannot be read, or no member answers.
     pub async fn offer_keys(&self, folder: &Path) -> Result<bool, ClusterError> {
         if !self.settings.keeps_keys {
             return Ok(true);

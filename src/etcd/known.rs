@@ -1,4 +1,4 @@
-//! The documents of the local state, one after the other.
+//! Iteration over the documents of the local state.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use crate::state::{Document, Key, Reader, StoreError};
 /// Documents read at a time.
 const PAGE: usize = 1000;
 
-/// Walks through all documents in the order of their keys.
+/// Iterates over all documents in the order of keys.
 #[derive(Debug)]
 pub(super) struct Known<'a> {
     reader: &'a Reader,
@@ -21,18 +21,18 @@ impl<'a> Known<'a> {
         Self { reader, page: VecDeque::new(), after: None, is_over: false }
     }
 
-    /// The next one.
+    /// The next document.
     pub(super) fn next(&mut self) -> Result<Option<Document>, StoreError> {
         self.fill()?;
         Ok(self.page.pop_front())
     }
 
-    /// The next one, if its key is before that one.
+    /// The next document, if its key is less than `key`.
     pub(super) fn next_before(&mut self, key: &Key) -> Result<Option<Document>, StoreError> {
         self.next_if(|next| *next < *key)
     }
 
-    /// The next one, if that is its key.
+    /// The next document, if it has this key.
     pub(super) fn take(&mut self, key: &Key) -> Result<Option<Document>, StoreError> {
         self.next_if(|next| *next == *key)
     }

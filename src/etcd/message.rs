@@ -1,5 +1,5 @@
-//! The messages of etcd's API, as far as they are used here: `etcdserverpb/rpc.proto` and `mvccpb/kv.proto` of etcd 3.4, which
-//! later versions only add to.
+//! The messages of etcd's API that are used here: `etcdserverpb/rpc.proto` and `mvccpb/kv.proto` of etcd 3.4, which later
+//! versions only extend.
 
 use prost::Message;
 
@@ -61,7 +61,7 @@ pub(super) struct DeleteRangeRequest {
     pub(super) range_end: Vec<u8>,
 }
 
-/// One of the three; the protocol says `oneof`, which is the same on the wire.
+/// Exactly one of the three is set; the protocol declares them as `oneof`, which is the same on the wire.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct RequestOp {
     #[prost(message, optional, tag = "1")]
@@ -78,7 +78,7 @@ pub(super) struct ResponseOp {
     pub(super) range: Option<RangeResponse>,
 }
 
-/// What a value, or the revision that made a key, must equal.
+/// A condition on the value or the creation revision of a key.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Compare {
     /// `EQUAL` is 0.
@@ -165,7 +165,7 @@ pub(super) struct LeaseGrantRequest {
     pub(super) ttl: i64,
 }
 
-/// The answer to the grant of a lease, and to what keeps one.
+/// The response to granting or renewing a lease.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct LeaseResponse {
     #[prost(int64, tag = "2")]
@@ -174,7 +174,7 @@ pub(super) struct LeaseResponse {
     pub(super) ttl: i64,
 }
 
-/// Keeps or revokes a lease.
+/// Renews or revokes a lease.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct LeaseRequest {
     #[prost(int64, tag = "1")]
@@ -199,17 +199,17 @@ impl Compare {
     const CREATE: i32 = 1;
     const VALUE: i32 = 3;
 
-    /// The value of a key.
+    /// The key has this value.
     pub(super) fn equal(key: Vec<u8>, value: impl Into<Vec<u8>>) -> Self {
         Self { target: Self::VALUE, key, value: Some(value.into()), ..Self::default() }
     }
 
-    /// The values of all keys that begin so, of which there is at least one.
+    /// All keys with the prefix have this value, and there is at least one.
     pub(super) fn all_equal(prefix: Vec<u8>, value: impl Into<Vec<u8>>) -> Self {
         Self { range_end: end(&prefix), ..Self::equal(prefix, value) }
     }
 
-    /// There is no such key.
+    /// The key does not exist.
     pub(super) fn missing(key: Vec<u8>) -> Self {
         Self { target: Self::CREATE, key, create_revision: Some(0), ..Self::default() }
     }
@@ -220,7 +220,7 @@ impl RangeRequest {
         Self { key, ..Self::default() }
     }
 
-    /// All keys that begin so.
+    /// All keys with the prefix.
     pub(super) fn within(prefix: Vec<u8>) -> Self {
         Self { range_end: end(&prefix), key: prefix, ..Self::default() }
     }
@@ -236,7 +236,7 @@ impl RequestOp {
         Self { delete: Some(DeleteRangeRequest { key, range_end: Vec::new() }), ..Self::default() }
     }
 
-    /// Deletes all keys that begin so.
+    /// Deletes all keys with the prefix.
     pub(super) fn delete_within(prefix: Vec<u8>) -> Self {
         Self { delete: Some(DeleteRangeRequest { range_end: end(&prefix), key: prefix }), ..Self::default() }
     }
@@ -246,7 +246,7 @@ impl RequestOp {
     }
 }
 
-/// The first key behind all that begin so.
+/// The first key after all keys with the prefix.
 pub(super) fn end(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {

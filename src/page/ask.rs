@@ -1,4 +1,4 @@
-//! "Ask": a question as any client, and why it gets its answer; and who the visitor is.
+//! The view "Ask": the answer that any client gets, why, and who the visitor is.
 
 use std::net::IpAddr;
 
@@ -14,19 +14,19 @@ use crate::view::{Client, Transport};
 
 /// Types that the form offers.
 const TYPES: [&str; 10] = ["A", "AAAA", "CNAME", "TXT", "MX", "SRV", "PTR", "NS", "SOA", "ANY"];
-/// Networks that are offered while somebody writes.
+/// Maximum networks in the list of suggestions.
 const OFFERED: usize = 200;
-/// Names that are offered to try.
+/// Maximum example names.
 const SAMPLES: usize = 5;
 
-/// What a form asks.
+/// The question of a form.
 pub(super) struct Question {
     pub(super) name: Name,
     pub(super) rtype: RecordType,
 }
 
 impl Question {
-    /// That of a visit; `None` where nothing is asked yet.
+    /// The question of a visit; `None` if there is none.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -61,7 +61,7 @@ impl Pages {
     }
 }
 
-/// The client as whom a visit asks: an address or a network; the visitor, where neither is given.
+/// The client as which a visit asks: an address or a network; the visitor, if neither is given.
 fn client(look: &Look<'_>, visit: &Visit) -> Result<Client, String> {
     let Some(from) = visit.value("from") else { return Ok(Client::new(visit.client, Transport::Tcp)) };
     if let Ok(address) = from.parse::<IpAddr>() {
@@ -123,7 +123,8 @@ pub(super) fn type_field(main: &mut Html, chosen: &str) {
     html!(*main, "</select></p>\n");
 }
 
-/// Names of zones, to try: the first alias or address of each, those of public zones first, for they differ by who asks.
+/// Example names: the first alias or address of each zone. Those of public zones come first, since their answers depend on the
+/// client.
 pub(super) fn samples(main: &mut Html, look: &Look<'_>, path: &str, title: &str) {
     let of_zone = |zone: &ServedZone| {
         let apex = zone.zone.apex().name();
@@ -201,7 +202,7 @@ fn conclusion(main: &mut Html, explanation: &Explanation) {
     html!(*main, "</div>\n");
 }
 
-/// The names on the way, each with what happened there.
+/// The names that were looked up, each with its steps.
 fn way(main: &mut Html, explanation: &Explanation) {
     if let Some(line) = explanation.custom_dns_line() {
         html!(*main, "<p>" (line) "</p>\n");
@@ -229,7 +230,7 @@ fn way(main: &mut Html, explanation: &Explanation) {
     }
 }
 
-/// What has the last word about a name on the way.
+/// The kind of zone that answers for a name.
 fn kind(explained: &Explained) -> &'static str {
     let mut kind = "other";
     for step in &explained.hop.steps {

@@ -1,13 +1,14 @@
-//! "Changes": what clients of the management API and of RFC 2136 have changed, by revisions, and what is not as it should be.
+//! The view "Changes": what clients of the management API and of DNS UPDATE have changed, by revision, and the conditions of the
+//! server.
 
 use super::html::{Html, html};
 use super::{Pages, Shown};
 use crate::observe::{Condition, Held};
 use crate::state::{Key, Past, utc};
 
-/// Revisions that are shown.
+/// Maximum revisions shown.
 const REVISIONS: usize = 100;
-/// Documents of a revision that are shown.
+/// Maximum documents shown for a revision.
 const DOCUMENTS: usize = 20;
 
 impl Pages {
@@ -73,7 +74,7 @@ fn revisions(main: &mut Html, past: &[Past]) {
     html!(*main, "</tbody></table></div>\n");
 }
 
-/// A resource ID without its subscription and provider: the group, types and names.
+/// A resource ID without subscription and provider: group, types and names.
 fn short(id: &str) -> String {
     let Some((before, after)) = id.split_once("/providers/") else {
         return id.rsplit_once("/subscriptions/").map_or(id, |(_, rest)| rest).to_owned();

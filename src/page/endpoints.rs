@@ -1,4 +1,4 @@
-//! "Endpoints": private endpoints, what their names are answered with, and decisions about their connections.
+//! The view "Endpoints": private endpoints, the answers for their names, and decisions about their connections.
 
 use hyper::StatusCode;
 
@@ -14,11 +14,11 @@ use crate::management::{Decision, Query};
 use crate::observe::SiteAnswer;
 use crate::questions::Asked;
 
-/// Endpoints of a page.
+/// Endpoints on one page.
 const ENDPOINTS: usize = 50;
-/// Most names of an endpoint that are looked up.
+/// Maximum names of an endpoint that are looked up.
 const NAMES: usize = 6;
-/// Who the audit log says it was.
+/// The client in the audit log.
 const CLIENT: &str = "the page";
 
 impl Pages {
@@ -57,7 +57,7 @@ impl Pages {
             };
             let fits = |endpoint: &&PrivateEndpoint| lower.is_empty() || words(endpoint).contains(&lower);
             let mut fitting: Vec<_> = topology.private_endpoints().filter(fits).collect();
-            // What waits for somebody comes first.
+            // Connections that wait for a decision come first.
             fitting.sort_by_key(|endpoint| endpoint.connection_state != ConnectionState::Pending);
             let (at, pages) = visit.page(fitting.len(), ENDPOINTS);
             html!(main, "<div id=\"endpoints\" data-live>\n");
@@ -95,7 +95,7 @@ impl Pages {
         html!(*main, "</tbody></table></div>\n");
     }
 
-    /// Whether this browser may change something, and if not, how it could.
+    /// Says whether this browser may change something, and if not, how to enable that.
     fn may(&self, main: &mut Html, visit: &Visit) {
         match (&self.decisions, &visit.session) {
             (None, _) => html!(
@@ -169,7 +169,7 @@ impl Pages {
         html!(*main, "</div>\n");
     }
 
-    /// Carries out what a form says.
+    /// Carries out the decision of a form.
     pub(super) async fn decide(&self, form: &Query, session: Option<Session>) -> SiteAnswer {
         let Some(decisions) = &self.decisions else {
             return bare(StatusCode::FORBIDDEN, "nothing can be changed here: the server has no management API\n");
@@ -194,13 +194,13 @@ impl Pages {
     }
 }
 
-/// What the network of an endpoint is called.
+/// The label of an endpoint's network.
 fn network(topology: &Topology, endpoint: &PrivateEndpoint) -> String {
     let number = topology.network(&endpoint.virtual_network);
     number.map_or_else(|| endpoint.virtual_network.name().to_owned(), |number| called(topology, number))
 }
 
-/// What a form does, for its token.
+/// The action that a form's token is valid for.
 fn action(decision: Decision, id: &ResourceId) -> String {
     format!("{} {}", decision.as_str(), id.to_string().to_lowercase())
 }

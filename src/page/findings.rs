@@ -1,11 +1,11 @@
-//! "Findings": what `vnetdns check` says of the world that is served, with what mends it.
+//! The view "Findings": what `vnetdns check` reports about the served world, and how to fix it.
 
 use super::html::{Html, html, pager};
 use super::{Pages, Shown, Visit};
 use crate::codes::Code;
 use crate::config::Problem;
 
-/// Findings of a page.
+/// Findings on one page.
 const FINDINGS: usize = 50;
 
 impl Pages {
@@ -41,7 +41,7 @@ impl Pages {
     }
 }
 
-/// The page of a code: headings, paragraphs and blocks of code are all that such pages have.
+/// The documentation of a code. It consists of headings, paragraphs and code blocks only.
 fn about(main: &mut Html, code: Code) {
     html!(*main, "<section class=\"about\" aria-labelledby=\"about\"><h2 id=\"about\">About " (code.as_str()) ": " (code.title())
         "</h2>\n");
@@ -62,7 +62,7 @@ fn about(main: &mut Html, code: Code) {
     html!(*main, "</section>\n");
 }
 
-/// How many there are of each code, as links.
+/// The number of findings of each code, as links.
 fn codes(main: &mut Html, problems: &[&Problem], wanted: &str) {
     let mut counts: Vec<(Code, usize)> = Vec::new();
     for problem in problems {

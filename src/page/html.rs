@@ -1,8 +1,8 @@
-//! HTML: markup that is written here, and text that is not markup, wherever it comes from.
+//! HTML in which only literals of the program are markup; all other text is escaped.
 
 use std::fmt::{Display, Write as _};
 
-/// Text in which nothing is markup, also as the value of an attribute.
+/// Escapes text for HTML, including attribute values.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -12,7 +12,7 @@ pub(crate) fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            // XML has no place for control characters, escaped or not.
+            // XML allows no control characters, escaped or not.
             letter if letter.is_control() => escaped.push('\u{fffd}'),
             letter => escaped.push(letter),
         }
@@ -20,7 +20,7 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// A piece of HTML. Markup gets in as a literal of the program alone, so that no text can be taken for it.
+/// A piece of HTML. Markup is added as literals of the program only, so no other text can become markup.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Html(String);
 
@@ -35,12 +35,12 @@ impl Html {
         self.0.push_str(&escape(&text.to_string()));
     }
 
-    /// Adds another piece.
+    /// Appends another piece.
     pub(crate) fn html(&mut self, other: &Self) {
         self.0.push_str(&other.0);
     }
 
-    /// Adds a value of a query: within an attribute, and within a URL.
+    /// Appends the value of a query, within a URL in an attribute.
     pub(crate) fn query_value(&mut self, text: impl Display) {
         for octet in text.to_string().bytes() {
             match octet {
@@ -50,13 +50,13 @@ impl Html {
         }
     }
 
-    /// The whole as text.
+    /// The HTML as text.
     pub(crate) fn into_string(self) -> String {
         self.0
     }
 }
 
-/// Adds to HTML: literals are markup, `(…)` is text, `{…}` is a value of a query in a URL, `[…]` is a piece of HTML.
+/// Appends to HTML: literals are markup, `(…)` is text, `{…}` is a value of a query in a URL, `[…]` is a piece of HTML.
 macro_rules! html {
     (@part $html:ident $markup:literal) => { $html.raw($markup); };
     (@part $html:ident ($text:expr)) => { $html.text(&$text); };
@@ -69,10 +69,10 @@ macro_rules! html {
 }
 pub(crate) use html;
 
-/// What all pages look like.
+/// The style sheet of all pages.
 pub(crate) const STYLE: &str = include_str!("style.css");
 
-/// The views, in the order of the navigation: path and name.
+/// The views with their paths, in the order of navigation.
 const VIEWS: [(&str, &str); 7] = [
     ("/", "Ask"),
     ("/matrix", "Who sees what"),
@@ -83,12 +83,12 @@ const VIEWS: [(&str, &str); 7] = [
     ("/queries", "Queries"),
 ];
 
-/// A whole page: one of the views, or one beside them.
+/// A whole page: one of the views, or another one.
 pub(super) struct Page<'a> {
     /// The path of its view.
     pub(super) path: &'a str,
     pub(super) title: &'a str,
-    /// What stands beside the name of the server.
+    /// The note beside the name of the server.
     pub(super) note: &'a str,
     pub(super) main: Html,
 }
@@ -118,15 +118,14 @@ impl Page<'_> {
     }
 }
 
-/// A text as a sentence of its own.
+/// Turns a text into a sentence.
 pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str())
 }
 
-/// Links to the pages before and after one of a list. `query` stands before the number of the page, and ends with `&` where it
-/// is not empty.
+/// Links to the previous and the next page of a list. `query` precedes the page number, and ends with `&` unless it is empty.
 pub(super) fn pager(page: &mut Html, path: &'static str, query: &Html, at: usize, pages: usize) {
     if pages < 2 {
         return;

@@ -1,7 +1,7 @@
-//! Events as they come (server-sent events): that something has changed, and the queries of a network.
+//! Streams of server-sent events: changes of the world, and the queries of a network.
 //!
-//! A stream looks a few times a second at what is kept anyway, and waits for nobody. It ends after ten minutes: browsers come
-//! again by themselves.
+//! A stream polls a few times a second what exists anyway, and blocks nothing. It ends after ten minutes; browsers reconnect by
+//! themselves.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -22,16 +22,16 @@ use crate::observe::SiteAnswer;
 use crate::snapshot::Snapshot;
 use crate::state::Revision;
 
-/// How often a stream looks.
+/// Interval between polls.
 const DISTANCE: Duration = Duration::from_millis(250);
-/// After how long without an event a line is sent, so that a client that is gone is noticed.
+/// After this long without an event a line is sent, to notice that a client is gone.
 const SILENCE: Duration = Duration::from_secs(10);
 /// How long a stream lasts.
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
-/// How long a client may take for what waits for it.
+/// How long a client may take to receive an event.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Octets that another task sends.
+/// A body with octets from another task.
 struct Sent(mpsc::Receiver<Bytes>);
 
 impl Body for Sent {
@@ -46,7 +46,7 @@ impl Body for Sent {
     }
 }
 
-/// What is said to have happened when it is no longer so.
+/// The state whose changes are reported.
 #[derive(Clone)]
 struct State {
     snapshot: Arc<Snapshot>,
@@ -59,7 +59,7 @@ impl PartialEq for State {
     }
 }
 
-/// The stream of events; with `queries` in the query those of the network that it names, or of all, are among them.
+/// Starts a stream of events. With `queries` it includes the queries of that network, or of all if the value is empty.
 pub(super) fn stream(pages: &Arc<Pages>, query: &Query) -> SiteAnswer {
     let Ok(permit) = pages.streams.clone().try_acquire_owned() else {
         return bare(StatusCode::SERVICE_UNAVAILABLE, "too many pages are watching: close one\n");
@@ -134,7 +134,7 @@ impl State {
     }
 }
 
-/// JSON has no line ends, so that nothing in it begins a line of the stream.
+/// JSON in this form has no line ends, so data cannot begin a new line of the stream.
 fn event(name: &str, data: &serde_json::Value) -> String {
     format!("event: {name}\ndata: {data}\n\n")
 }

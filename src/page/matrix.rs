@@ -1,4 +1,4 @@
-//! "Who sees what": each network and clients outside, those that see the same together.
+//! The view "Who sees what": the answer in each network and outside, equal ones grouped.
 
 use super::ask::{Question, samples, type_field};
 use super::html::{Html, html};
@@ -6,7 +6,7 @@ use super::{Pages, Shown, Visit};
 use crate::dns::{NameRef, RecordType, TypeName};
 use crate::questions::{Asked, Row, matrix};
 
-/// Askers of a row that are shown at once; the others when they are asked for.
+/// Maximum askers of a row that are shown unfolded.
 const SHOWN: usize = 24;
 
 impl Pages {
@@ -37,7 +37,7 @@ impl Pages {
     }
 }
 
-/// The rows of a name, in a table that the element of that identity names.
+/// A table of the answers for a name; `labelled_by` is the ID of its heading.
 pub(super) fn rows(
     main: &mut Html,
     world: &Asked<'_>,
@@ -48,7 +48,7 @@ pub(super) fn rows(
     answers(main, &matrix(world, name, rtype), labelled_by);
 }
 
-/// A table of who sees what.
+/// A table of answers by asker.
 pub(crate) fn answers(main: &mut Html, rows: &[Row], labelled_by: &str) {
     html!(*main, "<table class=\"matrix\" aria-labelledby=\"" (labelled_by) "\">\n<thead><tr><th scope=\"col\">Clients in</th>\
         <th scope=\"col\">Answer</th></tr></thead>\n<tbody>\n");

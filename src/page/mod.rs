@@ -1,9 +1,9 @@
-//! The page: who sees what and why, in a browser, on the listener of metrics.
+//! The web page: who sees what and why, on the listener of metrics.
 //!
-//! It shows every private view, so that it is for loopback addresses alone. Requests for other hosts and from pages of other
-//! hosts do not get here: see [`observe`](crate::observe). What a GET asks for is only looked at. What changes something is a
-//! POST with a token of its form and a session, which a browser gets by a link for one use: see `session`. Views are made by
-//! threads that may wait, a few at a time; streams are bounded in number and time, and keep no query waiting.
+//! It shows every private view, so it is served on loopback addresses only. Requests for other hosts and from pages of other
+//! hosts are refused before (see [`observe`](crate::observe)). A GET changes nothing. A change is a POST with a session, which a
+//! browser gets by a one-time link, and a token of the form: see `session`. Views are rendered on threads that may block, a few
+//! at once; streams are bounded in number and time, and delay no query.
 
 mod ask;
 mod changes;
@@ -41,20 +41,20 @@ use session::{Session, Sessions};
 
 pub(crate) use matrix::answers;
 
-/// Views that are made at one time; others wait.
+/// Maximum views that are rendered at once; others wait.
 const VIEWS: usize = 2;
-/// Streams at one time.
+/// Maximum streams.
 const STREAMS: usize = 8;
-/// Octets of a form, and how long a client may take for one.
+/// Maximum octets of a form, and time limit for receiving one.
 const MAX_FORM: usize = 8 << 10;
 const FORM_TIMEOUT: Duration = Duration::from_secs(5);
-/// Octets of a path and its query.
+/// Maximum octets of a path with its query.
 const MAX_TARGET: usize = 4 << 10;
 
 const SCRIPT: &str = include_str!("script.js");
 const ICON: &str = include_str!("icon.svg");
 
-/// What the page shows, and by what it changes something.
+/// What the views read from, and what changes are made through.
 pub struct Pages {
     control: Arc<Control>,
     query_log: Arc<QueryLog>,
@@ -64,7 +64,7 @@ pub struct Pages {
     address: SocketAddr,
     views: Semaphore,
     streams: Arc<Semaphore>,
-    /// The last findings, and what they are about.
+    /// The last findings, and the snapshot that they are about.
     findings: Mutex<Option<(Weak<Snapshot>, Arc<Problems>)>>,
 }
 
@@ -73,12 +73,12 @@ pub struct Pages {
 struct Visit {
     path: String,
     query: Query,
-    /// The address that the request came from.
+    /// The client's address.
     client: IpAddr,
     session: Option<Session>,
 }
 
-/// A view, or what there is to say instead.
+/// A rendered view, or an error.
 struct Shown {
     status: StatusCode,
     path: &'static str,
@@ -93,7 +93,7 @@ impl fmt::Debug for Pages {
 }
 
 impl Pages {
-    /// What is to be shown on the listener of that address. Without `decisions` nothing can be changed.
+    /// Creates the views for a listener at `address`. Without `decisions` nothing can be changed.
     ///
     /// # Errors
     /// The system gives no random numbers.
@@ -117,17 +117,17 @@ impl Pages {
         })
     }
 
-    /// Where the page is.
+    /// The URL of the page.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// Whether whoever has a session can change something.
+    /// Whether a browser with a session can change something.
     pub fn is_writable(&self) -> bool {
         self.decisions.is_some()
     }
 
-    /// A link that one browser can follow once, in the next ten minutes, and may change something from then on.
+    /// Creates a link that one browser can follow once, within ten minutes, to get a session.
     ///
     /// # Errors
     /// The system gives no random numbers.
@@ -160,7 +160,7 @@ impl Pages {
         }
     }
 
-    /// Cookies of one host are for all of its ports.
+    /// Cookies are shared by all ports of a host, so the name contains the port.
     fn cookie_name(&self) -> String {
         format!("vnetdns-{}", self.address.port())
     }
@@ -220,7 +220,7 @@ impl Pages {
         }
     }
 
-    /// What there is to say about the world that is served.
+    /// The findings about the served world.
     fn all_findings(&self) -> Arc<Problems> {
         let current = self.control.published().load_full();
         let mut known = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
@@ -245,12 +245,12 @@ impl Site for Pages {
 }
 
 impl Visit {
-    /// A value of the query that is not empty.
+    /// A non-empty value of the query.
     fn value(&self, name: &str) -> Option<&str> {
         self.query.get(name).map(str::trim).filter(|value| !value.is_empty())
     }
 
-    /// Which page of a list is asked for, from 0 on, and how many there are.
+    /// The requested page of a list, from 0 on, and the number of pages.
     fn page(&self, items: usize, per_page: usize) -> (usize, usize) {
         let pages = items.div_ceil(per_page).max(1);
         let wanted = self.value("page").and_then(|page| page.parse::<usize>().ok()).unwrap_or(1);
@@ -270,7 +270,7 @@ impl Shown {
     }
 }
 
-/// What a link for one use leads to: to follow it changes nothing yet.
+/// The view of a one-time link; following the link alone changes nothing.
 fn opening(code: &str) -> Shown {
     let mut main = Html::default();
     html!(main, "<p>From here on this browser may approve and reject connections, for eight hours.</p>\n\

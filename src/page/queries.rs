@@ -1,11 +1,11 @@
-//! "Queries": the last queries of a network, or of all, with their answers.
+//! The view "Queries": the last queries of a network, or of all networks, with their answers.
 
 use super::html::{Html, html};
 use super::{Pages, Shown, Visit};
 use crate::server::{QueryFilter, WatchedQuery};
 use crate::state::utc;
 
-/// Networks that are offered.
+/// Maximum networks in the list.
 const OFFERED: usize = 1000;
 
 impl Pages {

@@ -1,4 +1,4 @@
-//! Responses, with what has a browser take nothing from elsewhere.
+//! Responses, with headers that keep browsers from loading anything from elsewhere.
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -8,7 +8,7 @@ use hyper::{Request, Response, StatusCode};
 use super::html::Html;
 use crate::observe::{SiteAnswer, SiteBody};
 
-/// The headers of all responses. With `same-origin` a form tells which page it is from, which no other page is told.
+/// Headers of all responses. With `same-origin`, a form sends the page's origin, and no other page learns the URL.
 const HEADERS: [(&str, &str); 6] = [
     (
         "content-security-policy",
@@ -54,7 +54,7 @@ pub(super) fn bare(status: StatusCode, text: &'static str) -> SiteAnswer {
     with_body(status, "text/plain; charset=utf-8", whole(text), false)
 }
 
-/// Leads to a path of the page, which a form has come to.
+/// Redirects to a path of the page.
 pub(super) fn redirect(to: &str, cookie: Option<&str>) -> SiteAnswer {
     let mut answer = bare(StatusCode::SEE_OTHER, "");
     let headers = answer.response.headers_mut();

@@ -1,4 +1,5 @@
-//! Who may change something: a browser that has come by a link for one use, for some hours, and with a token for each form.
+//! Authorization of changes: a browser that followed a one-time link has a session for some hours, and needs a token for each
+//! form.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,15 +8,15 @@ use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// How long a link can be followed, and how long a session counts.
+/// How long a link and a session are valid.
 const LINK_LIFETIME: Duration = Duration::from_secs(10 * 60);
 const SESSION_LIFETIME: Duration = Duration::from_secs(8 * 3600);
-/// Most links that wait, and most sessions; of more the oldest counts no longer.
+/// Maximum unused links, and maximum sessions; the oldest one is dropped for a new one.
 const MOST: usize = 16;
 
-/// Links and sessions. They are gone with the process.
+/// Links and sessions; lost when the process ends.
 pub(super) struct Sessions {
-    /// What tokens of forms are signed with.
+    /// The key that tokens of forms are made with.
     key: Hmac<Sha256>,
     held: Mutex<Held>,
 }
@@ -26,7 +27,7 @@ struct Held {
     sessions: Vec<(String, Instant)>,
 }
 
-/// The value of a session's cookie.
+/// A session, by the value of its cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Session(String);
 
@@ -38,7 +39,7 @@ impl Sessions {
         Ok(Self { key, held: Mutex::default() })
     }
 
-    /// What a link for one use ends with.
+    /// Creates the code of a one-time link.
     ///
     /// # Errors
     /// The system gives no random numbers.
@@ -48,7 +49,7 @@ impl Sessions {
         Ok(code)
     }
 
-    /// Begins a session for whoever shows the code of a link, which counts no longer then.
+    /// Begins a session for the code of a link, which becomes invalid.
     pub(super) fn begin(&self, code: &str) -> Option<Session> {
         let mut held = self.hold();
         forget(&mut held.links, LINK_LIFETIME);
@@ -59,7 +60,7 @@ impl Sessions {
         Some(Session(session))
     }
 
-    /// The session of a cookie.
+    /// The session with this cookie.
     pub(super) fn find(&self, cookie: &str) -> Option<Session> {
         let mut held = self.hold();
         forget(&mut held.sessions, SESSION_LIFETIME);
@@ -67,12 +68,12 @@ impl Sessions {
         known.map(|(known, _)| Session(known.clone()))
     }
 
-    /// The token of the form that does this in a session.
+    /// The token of the form for an action in a session.
     pub(super) fn token(&self, session: &Session, action: &str) -> String {
         HEXLOWER.encode(&self.code(session, action).finalize().into_bytes())
     }
 
-    /// Whether a token is that of the form.
+    /// Whether a token is valid for the action.
     pub(super) fn is_token(&self, session: &Session, action: &str, token: &str) -> bool {
         let token = HEXLOWER.decode(token.as_bytes()).unwrap_or_default();
         self.code(session, action).verify_slice(&token).is_ok()
@@ -82,7 +83,7 @@ impl Sessions {
         self.key.clone().chain_update(&session.0).chain_update(action)
     }
 
-    /// How long it takes says nothing of where two differ.
+    /// Compares in constant time.
     fn is_same(&self, known: &str, shown: &str) -> bool {
         let known = self.key.clone().chain_update(known).finalize().into_bytes();
         self.key.clone().chain_update(shown).verify_slice(&known).is_ok()
@@ -99,7 +100,7 @@ impl Session {
         &self.0
     }
 
-    /// How long it counts, in seconds.
+    /// The lifetime of a session in seconds.
     pub(super) const fn lifetime() -> u64 {
         SESSION_LIFETIME.as_secs()
     }

@@ -1,4 +1,4 @@
-//! A disk for tests: it forgets and refuses as it is told.
+//! A simulated disk for tests: it loses writes and refuses operations on demand.
 
 use std::io;
 use std::path::Path;
@@ -8,7 +8,7 @@ use redb::{BackendError, Builder, StorageBackend};
 
 use super::{OpenError, Store};
 
-/// A disk that keeps of what was not flushed only some writes when the power goes, and that can refuse.
+/// A disk that may lose writes since the last flush when the power is cut, and that can refuse operations.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk(Arc<Mutex<Platter>>);
 
@@ -95,7 +95,7 @@ fn io_error(error: BackendError) -> io::Error {
 }
 
 impl Disk {
-    /// The state on it.
+    /// Opens the state on it.
     pub(crate) fn open(&self) -> Result<Store, OpenError> {
         let disk = self.clone();
         Store::with(Path::new("a disk"), move || {
@@ -103,7 +103,7 @@ impl Disk {
         })
     }
 
-    /// What is on it when the power comes back: what was flushed, and of later writes those that `kept` says.
+    /// The disk after a power cut: what was flushed, and those later writes that `kept` selects.
     pub(crate) fn after_power_cut(&self, kept: impl Fn(usize) -> bool) -> Self {
         let platter = self.0.lock().unwrap();
         let mut octets = platter.flushed.clone();
@@ -112,7 +112,7 @@ impl Disk {
         Self(Arc::new(Mutex::new(Platter { now: octets.clone(), flushed: octets, ..Platter::default() })))
     }
 
-    /// Counts operations from now on, and refuses those from this one on.
+    /// Counts operations from now on, and refuses those from `operation` on.
     pub(crate) fn refuse_from(&self, operation: Option<usize>) {
         let mut platter = self.0.lock().unwrap();
         platter.operations = 0;

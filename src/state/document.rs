@@ -4,42 +4,42 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-/// The number of a change: each transaction has one, and each store counts its own.
+/// The number of a transaction; each store counts its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision(pub u64);
 
-/// Which store it is: made at random with the store, and the same on all replicas of it.
+/// The ID of a store: random, and the same on all replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreId(pub [u8; 16]);
 
-/// What a document is found by: its resource ID in lower case, since Azure compares IDs without case.
+/// The key of a document: its resource ID in lower case, since Azure compares IDs without regard to case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Box<str>);
 
 /// A resource as a client wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// Its resource ID, in the letters it was written with.
+    /// Its resource ID, in the letter case in which it was written.
     pub id: Box<str>,
-    /// What it says: JSON that the management API made. Nothing here reads it.
+    /// JSON that the management API made; not interpreted here.
     pub body: Box<[u8]>,
-    /// The transaction that made it.
+    /// The transaction that created it.
     pub created: Revision,
     /// The transaction that last wrote it.
     pub modified: Revision,
 }
 
-/// A change of one document.
+/// An edit of one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// It is there as it is given, in place of the one with its key, if there is one.
+    /// Creates the document, or replaces the one with the same key.
     Put {
         /// Its resource ID.
         id: Box<str>,
-        /// What it says.
+        /// The new body.
         body: Box<[u8]>,
     },
-    /// It is gone. Where there is none, nothing changes.
+    /// Deletes the document, if it exists.
     Delete(Key),
 }
 
@@ -56,8 +56,8 @@ impl fmt::Display for Revision {
 }
 
 impl StoreId {
-    /// What the ETag of a document is made of that was last written by `modified`: equal on all replicas, and another one in
-    /// every other store.
+    /// The octets of the ETag of a document that `modified` last wrote: equal on all replicas, and different in every other
+    /// store.
     pub fn etag(self, modified: Revision) -> [u8; 16] {
         let mut hash = Sha256::new();
         hash.update(self.0);
@@ -80,7 +80,7 @@ impl Key {
         Self(id.to_ascii_lowercase().into())
     }
 
-    /// It as text.
+    /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -93,13 +93,13 @@ impl fmt::Display for Key {
 }
 
 impl Document {
-    /// What it is found by.
+    /// The key of the document.
     pub fn key(&self) -> Key {
         Key::new(&self.id)
     }
 
-    /// The octets that are stored under its key: both revisions, which letters of the ID are capitals (how many octets tell
-    /// that, then one bit a letter), the body.
+    /// The octets that are stored under its key: both revisions; a bit map of the capital letters in the ID, after its length in
+    /// octets; the body.
     pub fn encode(&self) -> Vec<u8> {
         let capitals = capitals(&self.id);
         let mut octets = Vec::with_capacity(18 + capitals.len() + self.body.len());
@@ -111,7 +111,7 @@ impl Document {
         octets
     }
 
-    /// `None` where the octets are not those of a document.
+    /// Parses stored octets; `None` if they are malformed.
     pub fn decode(key: &str, octets: &[u8]) -> Option<Self> {
         let (created, octets) = octets.split_first_chunk()?;
         let (modified, octets) = octets.split_first_chunk()?;
@@ -132,7 +132,7 @@ impl Document {
     }
 }
 
-/// One bit for each octet of an ID, in the end only as many as are needed.
+/// A bit for each octet of an ID; trailing zero octets are omitted.
 fn capitals(id: &str) -> Vec<u8> {
     let mut bits = vec![0; id.len().div_ceil(8)];
     for (at, _) in id.bytes().enumerate().filter(|(_, octet)| octet.is_ascii_uppercase()) {

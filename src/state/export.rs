@@ -1,4 +1,4 @@
-//! The export: all documents as JSON, one a line. It is the backup, and the way from one version to another.
+//! Exports: all documents as JSON, one a line. They serve as backups, and to move between versions.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 use super::document::{Edit, Key, StoreId};
 use super::store::{Reader, StoreError};
 
-/// The form of an export.
+/// The schema of an export.
 const SCHEMA: &str = "vnetdns.state/1";
 
-/// Documents that were exported.
+/// The documents of an export.
 #[derive(Debug)]
 pub struct Export(BTreeMap<Key, (Box<str>, Box<[u8]>)>);
 
@@ -23,24 +23,24 @@ pub enum ExportError {
     /// The state cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It cannot be written where it is to be.
+    /// Writing the output failed.
     #[error("the export cannot be written")]
     Output(#[from] io::Error),
 }
 
-/// Why something cannot be imported.
+/// Why an export cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// It is not JSON, or not of that form.
+    /// It is not JSON, or not an export.
     #[error("line {}, column {}: no export of vnetdns", _0.line(), _0.column())]
     Form(#[source] serde_json::Error),
-    /// It has a form of another version.
+    /// Its schema is of another version.
     #[error("its schema is {0:?}, and this version reads {SCHEMA:?}: export it with a version that writes that")]
     Schema(String),
     /// Two documents have the same ID.
     #[error("{0} is there twice: remove one of them")]
     Twice(Key),
-    /// What should be an ID is none.
+    /// An ID is malformed.
     #[error("{0:?} is no ID: it begins with /")]
     Id(String),
 }
@@ -65,7 +65,7 @@ struct Exported {
 }
 
 impl Export {
-    /// Writes what a reader sees of a store.
+    /// Writes all documents that a reader sees.
     ///
     /// # Errors
     /// See [`ExportError`].
@@ -88,7 +88,7 @@ impl Export {
         Ok(out.flush()?)
     }
 
-    /// Reads an export.
+    /// Parses an export.
     ///
     /// # Errors
     /// See [`ImportError`].
@@ -115,12 +115,12 @@ impl Export {
         Ok(Self(documents))
     }
 
-    /// How many documents there are.
+    /// The number of documents.
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// What makes these the documents of a store, and no others.
+    /// The edits that turn the documents of a store into these.
     ///
     /// # Errors
     /// The state cannot be read.

@@ -1,7 +1,7 @@
-//! What each transaction replaced: enough to go back.
+//! The history: what each transaction replaced, so that earlier revisions can be restored.
 //!
-//! There is one record a revision: when it was committed, and what stood at each key before. The octets of all records are
-//! bounded; the oldest go first. A transaction that is too large for a record ends the history before it.
+//! There is one record for each revision, with its time and the earlier contents of the keys that it wrote. The total size is
+//! bounded; the oldest records are dropped first. A transaction that is too large for a record ends the history before it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,28 +9,28 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::document::{Document, Edit, Key, Revision};
 use super::store::StoreError;
 
-/// Most octets of all records.
+/// Maximum octets of all records.
 pub(super) const MAX_OCTETS: u64 = 64 << 20;
 
-/// A transaction of the past.
+/// An earlier transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Past {
     /// Its number.
     pub revision: Revision,
     /// When it was committed.
     pub time: SystemTime,
-    /// The documents that it made.
+    /// The keys of documents that it created.
     pub made: Vec<Key>,
-    /// Those that it wrote anew.
+    /// The keys of documents that it replaced.
     pub changed: Vec<Key>,
-    /// Those that it deleted.
+    /// The keys of documents that it deleted.
     pub deleted: Vec<Key>,
 }
 
 /// Why a revision cannot be restored.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    /// It has not come yet.
+    /// It does not exist yet.
     #[error("there is no revision {wanted}: the last one is {head}")]
     Future {
         /// The revision.
@@ -38,7 +38,7 @@ pub enum RestoreError {
         /// The last one.
         head: Revision,
     },
-    /// What has changed since then is not known any more.
+    /// The history does not reach back to it.
     #[error("revision {wanted} is too old: the history begins after revision {oldest}; import an export of that time")]
     Forgotten {
         /// The revision.
@@ -51,17 +51,18 @@ pub enum RestoreError {
     Store(#[from] StoreError),
 }
 
-/// What a transaction replaces, by key: the octets of the document that was there, and whether there is one after it.
+/// What a transaction replaces, by key: the octets of the earlier document, if there was one, and whether there is one
+/// afterwards.
 #[derive(Debug, Default)]
 pub(super) struct Replaced(BTreeMap<Key, (Option<Vec<u8>>, bool)>);
 
 impl Replaced {
-    /// Says what one edit replaces. Of several at one key the first tells what was there.
+    /// Adds an edit. The first edit of a key determines what was there before.
     pub(super) fn add(&mut self, key: Key, before: Option<Vec<u8>>, is_there: bool) {
         self.0.entry(key).or_insert((before, is_there)).1 = is_there;
     }
 
-    /// The record.
+    /// Encodes the record.
     pub(super) fn encode(&self, now: SystemTime) -> Vec<u8> {
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let mut octets = seconds.to_be_bytes().to_vec();
@@ -76,7 +77,7 @@ impl Replaced {
     }
 }
 
-/// A record as it is read.
+/// A decoded record.
 #[derive(Debug)]
 pub(super) struct Record {
     time: SystemTime,
@@ -84,7 +85,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// `None` where the octets are not those of a record.
+    /// Decodes a record; `None` if the octets are malformed.
     pub(super) fn decode(octets: &[u8]) -> Option<Self> {
         let (seconds, mut octets) = octets.split_first_chunk()?;
         let time = UNIX_EPOCH.checked_add(Duration::from_secs(u64::from_be_bytes(*seconds)))?;
@@ -110,20 +111,20 @@ impl Record {
                 (None, true) => past.made.push(key),
                 (Some(_), true) => past.changed.push(key),
                 (Some(_), false) => past.deleted.push(key),
-                // It made a document and deleted it.
+                // It created and deleted the document.
                 (None, false) => {}
             }
         }
         past
     }
 
-    /// Puts what stood before this transaction in place of what stood after it.
+    /// Replaces the state after this transaction by the state before it.
     pub(super) fn undo(self, documents: &mut BTreeMap<Key, Option<Vec<u8>>>) {
         documents.extend(self.replaced.0.into_iter().map(|(key, (before, _))| (key, before)));
     }
 }
 
-/// The edit that brings a document back; `None` where the octets are not those of a document.
+/// The edit that restores a document; `None` if the octets are malformed.
 pub(super) fn edit_back(key: Key, before: Option<Vec<u8>>) -> Option<Edit> {
     let Some(octets) = before else { return Some(Edit::Delete(key)) };
     let Document { id, body, .. } = Document::decode(key.as_str(), &octets)?;

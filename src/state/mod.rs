@@ -1,9 +1,8 @@
-//! What clients of the management API and of RFC 2136 wrote: documents, each a resource as it was written, in one file that
-//! holds what was acknowledged whatever happens to the process or the power.
+//! The persistent state: what clients of the management API and of DNS UPDATE have written. Each resource is a document; all
+//! documents are in one file, which keeps every acknowledged write whatever happens to the process or the power.
 //!
-//! The documents are on disk only: whoever wants one reads it from there, as it was committed last, while the next commit is
-//! under way. What is served of them is the world, which is in memory. What a document means, and whether it may be written, is
-//! for others: here it is octets under a key.
+//! Documents are only on disk: readers see the last commit, even while the next one is in progress. What is served of them is the
+//! world in memory. What a document means, and whether it may be written, is decided elsewhere: here it is octets under a key.
 
 #[cfg(test)]
 pub(crate) mod disk;

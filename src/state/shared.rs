@@ -1,4 +1,4 @@
-//! A store that several servers share. Each keeps what it knows of it in a local store, which all reads come from.
+//! Stores that several servers share. Each server keeps a local copy, from which it reads.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,42 +6,42 @@ use std::fmt;
 use super::document::{Document, Key, Revision};
 use super::store::{Reader, StoreError};
 
-/// Documents as they are after a commit: each key that it wrote or deleted.
+/// Documents after a commit, for each key that it wrote or deleted.
 pub type Documents = BTreeMap<Key, Option<Document>>;
 
-/// How far a local store has followed a shared one.
+/// How far a local store has followed the shared one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// Which cluster holds it.
+    /// The ID of the cluster.
     pub cluster: u64,
-    /// The revision of the cluster, which counts more than the documents.
+    /// The cluster's revision, which also counts keys that are not documents.
     pub revision: u64,
 }
 
-/// The SHA-256 of what files declare: replicas with the same digest answer the same.
+/// The SHA-256 digest of what files declare: replicas with the same digest answer the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest(pub [u8; 32]);
 
 /// A commit that is proposed.
 #[derive(Debug)]
 pub struct Proposal<'a> {
-    /// The revision that it was decided on.
+    /// The revision that it is based on.
     pub expected: Revision,
-    /// The revision after it.
+    /// The revision that it creates.
     pub head: Revision,
-    /// What it writes.
+    /// The documents that it writes and deletes.
     pub documents: &'a Documents,
-    /// What the files of this server declare.
+    /// The digest of this server's files.
     pub files: Digest,
-    /// The documents that it was decided on.
+    /// The documents at the revision that it is based on.
     pub before: &'a Reader,
 }
 
 impl Proposal<'_> {
-    /// Whether all documents whose keys begin so go with it, of which there are some.
+    /// Whether the proposal deletes all documents whose keys have this prefix, and there are some.
     ///
     /// # Errors
-    /// The disk does not work.
+    /// The disk fails.
     pub fn takes_all(&self, within: &Key) -> Result<bool, StoreError> {
         let is_gone = |document: Document| self.documents.get(&document.key()) == Some(&None);
         let mut proposed = self.documents.range(within.clone()..);
@@ -63,26 +63,26 @@ impl Proposal<'_> {
 
 /// A store that several servers share.
 pub trait Shared: Send + Sync + fmt::Debug {
-    /// Commits a proposal, as a whole or not at all. Takes as long as the network does: not for a thread that serves.
+    /// Commits a proposal, as a whole or not at all. Waits for the network; not for a thread that serves.
     ///
     /// # Errors
     /// See [`SharedError`].
     fn commit(&self, proposal: &Proposal<'_>) -> Result<Mark, SharedError>;
 }
 
-/// Why a shared store has taken nothing.
+/// Why a proposal was not committed.
 #[derive(Debug, thiserror::Error)]
 pub enum SharedError {
-    /// Another server has committed meanwhile: the proposal is to be decided again, on this revision or a later one.
+    /// Another server has committed first; the proposal must be decided again on this revision or a later one.
     #[error("another replica has committed revision {0}")]
     Behind(Revision),
-    /// It cannot be reached, or takes no writes now.
+    /// The store cannot be reached, or takes no writes now.
     #[error("{0}")]
     Unavailable(String),
-    /// It may have been committed or not.
+    /// The outcome is unknown.
     #[error("{0}; the change may have been made: read before you repeat it")]
     Unknown(String),
-    /// It is more than one transaction takes.
+    /// The proposal is too large for one transaction.
     #[error("{0}")]
     TooLarge(String),
 }
@@ -92,7 +92,7 @@ impl Mark {
         (u128::from(self.cluster) << 64 | u128::from(self.revision)).to_be_bytes()
     }
 
-    /// `None` where the octets are not those of a mark.
+    /// Decodes a mark; `None` if the octets are malformed.
     pub(super) fn decode(octets: &[u8]) -> Option<Self> {
         let number = u128::from_be_bytes(octets.try_into().ok()?);
         Some(Self { cluster: (number >> 64) as u64, revision: number as u64 })

@@ -1,8 +1,8 @@
-//! Times for people.
+//! Display of times.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A time as RFC 3339 writes it.
+/// A time in the format of RFC 3339.
 pub fn utc(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (mut days, seconds) = (seconds / 86_400, seconds % 86_400);

@@ -1,4 +1,4 @@
-//! "Topology": networks, their links, zones and endpoints, as a picture and as tables.
+//! The view "Topology": networks, links, zones and endpoints, as a picture and as tables.
 
 mod picture;
 
@@ -9,35 +9,35 @@ use super::html::{Html, html, pager};
 use super::{Pages, Shown, Visit};
 use crate::azure::{ConnectionState, NetworkId, PrivateEndpoint, ResolutionPolicy, Scope, Topology};
 
-/// Networks of a page.
+/// Networks on one page.
 const NETWORKS: usize = 12;
-/// Most zones and endpoints of a page.
+/// Maximum zones and endpoints on one page.
 const ZONES: usize = 24;
 const ENDPOINTS: usize = 24;
-/// Most links of the table.
+/// Maximum links in the table.
 const LINKS: usize = 120;
 
-/// What is shown of a world: some of its networks, and what belongs to these.
+/// The part of a world that is shown: some networks, and what belongs to them.
 struct Part<'a> {
-    /// Networks, with what they are called here.
+    /// Networks with their labels.
     networks: Vec<(NetworkId, String)>,
     zones: Vec<Zone<'a>>,
     links: Vec<Link>,
     endpoints: Vec<Endpoint<'a>>,
-    /// Zones and endpoints that have no room.
+    /// Numbers of zones and endpoints that are not shown.
     more_zones: usize,
     more_endpoints: usize,
 }
 
 /// A private zone.
 struct Zone<'a> {
-    /// Its place among all zones.
+    /// Its index among all zones.
     place: usize,
     apex: String,
     group: &'a str,
 }
 
-/// A link between a shown network and a shown zone, by their places here.
+/// A link between a shown network and a shown zone, by their indices here.
 struct Link {
     network: usize,
     zone: usize,
@@ -49,7 +49,7 @@ struct Link {
 struct Endpoint<'a> {
     endpoint: &'a PrivateEndpoint,
     network: usize,
-    /// Places here of the zones that its zone group writes to.
+    /// Indices here of the zones that its zone group writes to.
     zones: Vec<usize>,
 }
 
@@ -103,14 +103,14 @@ impl Pages {
     }
 }
 
-/// A form that filters a list.
+/// A form to filter a list.
 pub(super) fn filter(main: &mut Html, path: &'static str, label: &'static str, wanted: &str) {
     html!(*main, "<form class=\"ask\" method=\"get\" action=\"" (path) "\"><p class=\"wide\"><label for=\"q\">" (label)
         "</label><input id=\"q\" name=\"q\" type=\"search\" maxlength=\"300\" autocomplete=\"off\" autocapitalize=\"none\" \
         spellcheck=\"false\" value=\"" (wanted) "\"></p><p><button>Filter</button></p></form>\n");
 }
 
-/// What a network is called where there is little room: an identity is too long.
+/// A short label of a network: a resource ID would be too long.
 pub(super) fn called(topology: &Topology, network: NetworkId) -> String {
     match topology.network_label(network) {
         id if id.starts_with('/') => topology.qualified_network(network),
@@ -118,7 +118,7 @@ pub(super) fn called(topology: &Topology, network: NetworkId) -> String {
     }
 }
 
-/// The networks that fit, by their names, or whose zones or endpoints do; sorted by name.
+/// The networks that match by name, or whose zones or endpoints do, sorted.
 fn fitting(topology: &Topology, wanted: &str) -> Vec<NetworkId> {
     if wanted.is_empty() {
         return topology.numbered_networks().map(|(number, _)| number).collect();
@@ -140,7 +140,7 @@ fn fitting(topology: &Topology, wanted: &str) -> Vec<NetworkId> {
 }
 
 impl<'a> Part<'a> {
-    /// What belongs to these networks; where zones or endpoints fit what is wanted, these alone.
+    /// What belongs to these networks; if zones or endpoints match `wanted`, only those.
     fn of(topology: &'a Topology, networks: &[NetworkId], wanted: &str) -> Self {
         let place = |network: NetworkId| networks.iter().position(|known| *known == network);
         let linked = topology.zones().iter().enumerate().filter_map(|(place, zone)| {
@@ -176,7 +176,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// Leaves what fits, where something does.
+/// Keeps only the matching items, if any match.
 fn retain_fitting<T>(items: &mut Vec<T>, fits: impl Fn(&T) -> bool) {
     if items.iter().any(&fits) {
         items.retain(fits);

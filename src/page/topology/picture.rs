@@ -1,4 +1,4 @@
-//! The picture: endpoints, networks and zones in columns, with curves for what connects them.
+//! The picture: endpoints, networks and zones in columns, connected by curves.
 
 use super::super::html::{Html, html};
 use super::Part;
@@ -7,14 +7,14 @@ use super::Part;
 const WIDTH: usize = 1100;
 const HEIGHT: usize = 44;
 const ROW: usize = 56;
-/// Where the boxes begin, below the titles of the columns.
+/// The top of the boxes, below the titles of columns.
 const TOP: usize = 44;
-/// Where the columns begin, and the widths of their boxes: endpoints, networks, zones.
+/// The left edges of the columns, and the widths of their boxes: endpoints, networks, zones.
 const COLUMNS: [usize; 3] = [4, 372, 716];
 const BOXES: [usize; 3] = [250, 230, 380];
-/// Pixels of a character, at most of most.
+/// Estimated maximum width of a character in pixels.
 const CHARACTER: usize = 7;
-/// Most curves between networks and zones.
+/// Maximum curves between networks and zones.
 const CURVES: usize = 300;
 
 pub(super) fn draw(main: &mut Html, part: &Part<'_>) {
@@ -73,7 +73,7 @@ fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-/// A curve from the right side of one box to the left side of another, each by its column and where it begins.
+/// A curve from the right side of one box to the left side of another, each given by its column and top.
 fn curve(main: &mut Html, class: &str, (from, top): (usize, usize), (to, other): (usize, usize), name: &str) {
     let (x1, y1, x2, y2) = (COLUMNS[from] + BOXES[from], top + HEIGHT / 2, COLUMNS[to], other + HEIGHT / 2);
     let (bend, back) = (x1 + (x2 - x1) / 2, x2 - (x2 - x1) / 2);
@@ -94,7 +94,7 @@ fn node(main: &mut Html, class: &str, (column, y): (usize, usize), name: &str, b
     html!(*main, "</g>\n");
 }
 
-/// As much of a text as fits.
+/// Shortens a text to `most` characters.
 fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();

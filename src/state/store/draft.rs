@@ -1,4 +1,4 @@
-//! Writes to the store: all of one, or where it fails, nothing.
+//! Write transactions, which are committed as a whole or not at all.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use super::super::document::{Document, Edit, Key, Revision};
 use super::super::history::{MAX_OCTETS, Replaced};
 use super::{DOCUMENTS, HISTORY, META, StoreError, document, number, record};
 
-/// A write transaction of redb with its tables.
+/// A write transaction of redb, with its tables.
 pub(super) struct Draft<'a> {
     pub(super) meta: Table<'a, &'static str, &'static [u8]>,
     pub(super) documents: Table<'a, &'static str, &'static [u8]>,
@@ -37,7 +37,7 @@ impl Draft<'_> {
         Ok(head)
     }
 
-    /// Adds a record to a history of so many octets; returns how many it has then.
+    /// Adds a record to the history, whose size was `history` octets; returns the new size.
     pub(super) fn record(&mut self, head: Revision, record: &[u8], mut history: u64) -> Result<u64, StoreError> {
         history += record.len() as u64;
         if record.len() as u64 > MAX_OCTETS {
@@ -76,7 +76,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Goes back to a revision, as if nothing had been committed since. What follows a shared store stays: it was committed there.
+    /// Undoes commits after a revision. Commits of a local store that follows a shared one stay, since they are committed there.
     pub(super) fn undo(&mut self, acknowledged: Revision) -> Result<Revision, StoreError> {
         let mut head = number(&self.meta, "head")?;
         if self.is_shared()? {
@@ -109,7 +109,7 @@ impl Draft<'_> {
     }
 }
 
-/// Writes to a database: all that `edit` does, or where it fails, nothing.
+/// Runs `edit` in a transaction, and commits it if it succeeds.
 pub(super) fn write<T>(
     database: &Database,
     edit: impl FnOnce(&mut Draft<'_>) -> Result<T, StoreError>,

@@ -1,4 +1,4 @@
-//! A local store that follows a shared one.
+//! Local stores that follow a shared one.
 
 use std::time::SystemTime;
 
@@ -8,14 +8,14 @@ use crate::state::document::{Document, Edit, Key, Revision, StoreId};
 use crate::state::history::Replaced;
 use crate::state::shared::{Documents, Mark};
 
-/// The entry of the table of the store itself that says how far it has followed.
+/// The entry of the meta table with the mark.
 const MARK: &str = "shared";
 
 impl Store {
-    /// How far it has followed a shared store; `None` where it follows none.
+    /// How far the store has followed a shared one; `None` if it follows none.
     ///
     /// # Errors
-    /// The disk does not work.
+    /// The disk fails.
     pub fn mark(&self) -> Result<Option<Mark>, StoreError> {
         use redb::ReadableDatabase;
         let inner = self.opened()?;
@@ -25,10 +25,10 @@ impl Store {
         octets.map(|octets| Mark::decode(octets.value()).ok_or_else(damaged)).transpose()
     }
 
-    /// Makes an empty store follow the shared store of that ID, of which it holds nothing yet.
+    /// Makes an empty store follow the shared store with this ID, from the beginning.
     ///
     /// # Errors
-    /// It holds documents of its own, or the disk does not work.
+    /// The store has documents of its own, or the disk fails.
     pub fn join(&mut self, id: StoreId, mark: Mark) -> Result<(), StoreError> {
         if self.id != id && self.head() != Revision(0) {
             return Err(StoreError::Damaged("it holds another store".to_owned()));
@@ -42,10 +42,10 @@ impl Store {
         Ok(())
     }
 
-    /// The documents as they will be when these transactions are committed after what a reader sees.
+    /// The documents after these transactions, based on what a reader sees.
     ///
     /// # Errors
-    /// The disk does not work.
+    /// The disk fails.
     pub fn proposed(reader: &Reader, transactions: &[Vec<Edit>]) -> Result<Documents, StoreError> {
         let (mut documents, mut head) = (Documents::new(), reader.head());
         for edits in transactions {
@@ -69,7 +69,7 @@ impl Store {
         Ok(documents)
     }
 
-    /// As [`Store::commit`], of what a shared store has taken, which is at `mark` then.
+    /// As [`Store::commit`], for transactions that a shared store has committed at `mark`.
     ///
     /// # Errors
     /// As [`Store::commit`].
@@ -85,11 +85,11 @@ impl Store {
         })
     }
 
-    /// Takes over documents of the shared store, as they are there at `head` and `mark`: one record of the history, whatever
-    /// number of transactions that were.
+    /// Applies documents of the shared store as of `head` and `mark`. The history gets one record, whatever the number of
+    /// transactions.
     ///
     /// # Errors
-    /// The disk does not work; then nothing has changed.
+    /// The disk fails; then nothing has changed.
     pub fn follow(&self, head: Revision, documents: &Documents, mark: Mark) -> Result<(), StoreError> {
         self.write(|draft| draft.follow(head, documents, mark)).map(|_| ())
     }

@@ -1,8 +1,8 @@
-//! The store: documents in one file of redb, a B-tree that is copied on write.
+//! The store: documents in one file of redb, a copy-on-write B-tree.
 //!
-//! A commit is in the file when its one flush has come back, and else not at all: an open looks at all checksums, and takes the
-//! commit before one that is not whole. After a failure redb serves nothing until
-//! its file is opened again: that is done here, and what stands beyond the last commit that was acknowledged is undone.
+//! A commit takes effect when its flush completes, or not at all: opening the file verifies all checksums, and falls back to the
+//! previous commit if one is incomplete. After a failure redb serves nothing until its file is opened again; that is done here,
+//! and commits that were never acknowledged are undone.
 
 mod draft;
 mod follow;
@@ -24,18 +24,18 @@ use super::history::{Past, Record, RestoreError, edit_back};
 use super::shared::SharedError;
 use draft::{Draft, write};
 
-/// The file in the folder of the state.
+/// The name of the file in the state folder.
 const FILE: &str = "state.redb";
-/// The form of what is in it.
+/// The version of the file's format.
 const FORMAT: u64 = 1;
-/// Octets of the file that are kept in memory: the inner nodes of the tree of a million documents.
+/// Size of redb's cache in octets: enough for the inner nodes of the tree with a million documents.
 const CACHE: usize = 16 << 20;
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const DOCUMENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("documents");
 const HISTORY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("history");
 
-/// Documents that survive the process.
+/// The persistent documents.
 #[derive(Debug)]
 pub struct Store {
     id: StoreId,
@@ -45,15 +45,15 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
-    /// `None` after a failure, until it can be opened again.
+    /// `None` after a failure, until the file is opened again.
     database: Option<Database>,
-    /// The last revision that was acknowledged.
+    /// The last acknowledged revision.
     acknowledged: Revision,
-    /// Whether it is neither read nor written for now.
+    /// Whether reads and writes are refused for now.
     is_paused: bool,
 }
 
-/// How the database is opened, at the start and after a failure.
+/// Opens the database, at the start and after a failure.
 trait Open: Send + Sync + std::fmt::Debug {
     fn open(&self) -> Result<Database, DatabaseError>;
 }
@@ -72,7 +72,7 @@ impl<F> std::fmt::Debug for Opening<F> {
     }
 }
 
-/// The documents of one revision, whatever is committed meanwhile.
+/// The documents at one revision, whatever is committed later.
 #[derive(Debug)]
 pub struct Reader {
     documents: ReadOnlyTable<&'static str, &'static [u8]>,
@@ -83,21 +83,21 @@ pub struct Reader {
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The folder or the file cannot be made or read.
+    /// The folder or the file cannot be created or read.
     #[error("cannot {act} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         act: &'static str,
         /// The folder or the file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the operation.
         #[source]
         source: io::Error,
     },
-    /// Another process has it.
+    /// Another process has it open.
     #[error("another process has {} open: stop that server, or ask it by its control socket (--socket FILE)", _0.display())]
     InUse(PathBuf),
-    /// It is something else.
+    /// It is something other than a state.
     #[error("{} is no state of vnetdns: name another folder, or move the file away", _0.display())]
     Foreign(PathBuf),
     /// It was written by another version.
@@ -111,7 +111,7 @@ pub enum OpenError {
         /// Its format.
         found: u64,
     },
-    /// It does not say what was written.
+    /// It is corrupted.
     #[error(
         "{} is damaged: move it away, and import the last export into an empty folder (vnetdns state import)",
         path.display()
@@ -119,11 +119,11 @@ pub enum OpenError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// How that was noticed.
+        /// How the damage was noticed.
         #[source]
         source: Box<redb::Error>,
     },
-    /// The system gives no random numbers for the ID of a new one.
+    /// The ID of a new state cannot be generated.
     #[error("no ID can be made for a new state")]
     Random(#[source] getrandom::Error),
 }
@@ -131,24 +131,24 @@ pub enum OpenError {
 /// Why documents cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The disk does not take or give them: it is full, read-only or broken.
+    /// The disk fails: it is full, read-only or broken.
     #[error("the disk of the state does not work")]
     Disk(#[source] Box<redb::Error>),
-    /// Somebody else has committed meanwhile.
+    /// Another commit came first.
     #[error("the state is at revision {head}, not {expected}")]
     Conflict {
-        /// Where it was to be.
+        /// The expected revision.
         expected: Revision,
-        /// Where it is.
+        /// The actual revision.
         head: Revision,
     },
-    /// It does not say what was written.
+    /// It is corrupted.
     #[error("the state is damaged: {0}")]
     Damaged(String),
-    /// A process that replaces this one has it, or this process does not have it yet.
+    /// Another process has the state, during a replacement.
     #[error("the server is being replaced: ask again in a second")]
     Paused,
-    /// The store that it shares with other servers has not taken it.
+    /// The shared store refused the commit.
     #[error(transparent)]
     Shared(#[from] SharedError),
 }
@@ -163,7 +163,7 @@ impl<E: Into<redb::Error>> From<E> for StoreError {
 }
 
 impl Store {
-    /// Opens the state in a folder. Both are made where they are not there.
+    /// Opens the state in a folder. Creates both if they do not exist.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -174,7 +174,7 @@ impl Store {
         Self::with(&path, move || Builder::new().set_cache_size(CACHE).set_check_integrity_on_open(true).create(&file))
     }
 
-    /// Opens the state in a folder where there is one; `None` where there is none.
+    /// Opens the state in a folder, if it exists.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -187,7 +187,7 @@ impl Store {
         }
     }
 
-    /// A state that ends with the process, for tests and for a server that keeps nothing.
+    /// A state in memory, for tests and for a server without persistence.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -196,13 +196,13 @@ impl Store {
         Self::with(Path::new("the memory"), open)
     }
 
-    /// A state whose database `open` opens; `path` is what errors call it.
+    /// A state whose database is opened by `open`; errors refer to it as `path`.
     pub(super) fn with(
         path: &Path,
         open: impl Fn() -> Result<Database, DatabaseError> + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         let refused = |error| refusal(path, error);
-        // A file that something else has altered may have redb panic.
+        // redb may panic on a file that was altered.
         let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&open));
         let database = opened
             .unwrap_or_else(|_| Err(StorageError::Corrupted("redb panicked".to_owned()).into()))
@@ -212,37 +212,37 @@ impl Store {
         Ok(Self { id, open: Box::new(Opening(open)), inner })
     }
 
-    /// Which store it is.
+    /// The ID of the store.
     pub fn id(&self) -> StoreId {
         self.id
     }
 
-    /// The revision that was committed last.
+    /// The last committed revision.
     pub fn head(&self) -> Revision {
         self.inner.read().unwrap_or_else(PoisonError::into_inner).acknowledged
     }
 
-    /// Has everything that is asked of it refused, until [`Store::resume`].
+    /// Refuses all reads and writes until [`Store::resume`].
     pub fn pause(&self) {
         self.inner.write().unwrap_or_else(PoisonError::into_inner).is_paused = true;
     }
 
-    /// As [`Store::pause`], and lets go of the file, so that another process can open it; readers that are still there
-    /// keep it for as long as they are.
+    /// As [`Store::pause`], and closes the file, so that another process can open it. Existing readers keep it open as long as
+    /// they live.
     pub fn release(&self) {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         (inner.is_paused, inner.database) = (true, None);
     }
 
-    /// Ends a pause. A file that was let go of is opened again when it is wanted.
+    /// Ends a pause. A closed file is opened again when it is needed.
     pub fn resume(&self) {
         self.inner.write().unwrap_or_else(PoisonError::into_inner).is_paused = false;
     }
 
-    /// What is committed now, to read from.
+    /// A reader of the last commit.
     ///
     /// # Errors
-    /// The disk does not work.
+    /// The disk fails.
     pub fn read(&self) -> Result<Reader, StoreError> {
         let inner = self.opened()?;
         let transaction = inner.database.as_ref().expect("it is open").begin_read()?;
@@ -253,16 +253,16 @@ impl Store {
         })
     }
 
-    /// Commits transactions, all or none; each has a revision of its own, from the one after `expected` on. Returns the last
-    /// one when all is on disk. Takes as long as the disk does: not for a thread that serves.
+    /// Commits transactions, all or none; each gets a revision of its own, beginning after `expected`. Returns the last revision
+    /// when everything is on disk. Waits for the disk; not for a thread that serves.
     ///
     /// # Errors
-    /// The state is not at `expected`, or the disk does not work; then nothing has changed.
+    /// The state is not at `expected`, or the disk fails; then nothing has changed.
     pub fn commit(&self, expected: Revision, transactions: &[Vec<Edit>]) -> Result<Revision, StoreError> {
         self.write(|draft| draft.commit(expected, transactions))
     }
 
-    /// Writes to the database. What is returned is the revision that counts from then on.
+    /// Writes to the database; `edit` returns the new revision.
     fn write(&self, edit: impl FnOnce(&mut Draft<'_>) -> Result<Revision, StoreError>) -> Result<Revision, StoreError> {
         let result = {
             let inner = self.opened()?;
@@ -271,7 +271,7 @@ impl Store {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         match &result {
             Ok(head) => inner.acknowledged = *head,
-            // Of a file that fails redb reads no more; it is opened again when it is wanted.
+            // After a failure redb reads nothing more from the file; it is opened again when it is needed.
             Err(StoreError::Disk(_) | StoreError::Damaged(_)) => inner.database = None,
             Err(StoreError::Conflict { .. } | StoreError::Paused | StoreError::Shared(_)) => {}
         }
@@ -306,19 +306,19 @@ impl Reader {
         self.head
     }
 
-    /// The document of a key.
+    /// The document with this key.
     ///
     /// # Errors
-    /// The disk does not work.
+    /// The disk fails.
     pub fn get(&self, key: &Key) -> Result<Option<Document>, StoreError> {
         let found = self.documents.get(key.as_str())?;
         found.map(|octets| document(key.as_str(), octets.value())).transpose()
     }
 
-    /// At most so many documents whose keys begin with `prefix`, in the order of their keys, beginning after one of them.
+    /// Up to `limit` documents whose keys begin with `prefix`, in the order of keys, after the key `after`.
     ///
     /// # Errors
-    /// The disk does not work.
+    /// The disk fails.
     pub fn list(&self, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Vec<Document>, StoreError> {
         let start = match after {
             Some(after) if after > prefix => Bound::Excluded(after.as_str()),
@@ -335,10 +335,10 @@ impl Reader {
         Ok(listed)
     }
 
-    /// Shows every document, in the order of their keys.
+    /// Calls `show` with every document, in the order of keys.
     ///
     /// # Errors
-    /// The disk does not work.
+    /// The disk fails.
     pub fn each(&self, mut show: impl FnMut(Document)) -> Result<(), StoreError> {
         for entry in self.documents.range::<&str>(..)? {
             let (key, octets) = entry?;
@@ -347,18 +347,18 @@ impl Reader {
         Ok(())
     }
 
-    /// How many documents there are.
+    /// The number of documents.
     ///
     /// # Errors
-    /// The disk does not work.
+    /// The disk fails.
     pub fn count(&self) -> Result<u64, StoreError> {
         Ok(self.documents.len()?)
     }
 
-    /// The last transactions, at most so many, the newest first.
+    /// Up to `limit` of the last transactions, the newest first.
     ///
     /// # Errors
-    /// The disk does not work.
+    /// The disk fails.
     pub fn history(&self, limit: usize) -> Result<Vec<Past>, StoreError> {
         let newest = self.history.range::<u64>(..)?.rev().take(limit);
         newest
@@ -369,7 +369,7 @@ impl Reader {
             .collect()
     }
 
-    /// What leads from here back to how it was at a revision.
+    /// The edits that restore the documents as of a revision.
     ///
     /// # Errors
     /// See [`RestoreError`].
@@ -405,7 +405,7 @@ impl Reader {
     }
 }
 
-/// Looks whether a database is one of ours, and makes it one where it is empty.
+/// Verifies that a database is a state, and initializes an empty one.
 fn begin(path: &Path, database: &Database) -> Result<(StoreId, Revision), OpenError> {
     let refused = |error: StoreError| match error {
         StoreError::Disk(error) => refusal(path, *error),
@@ -447,7 +447,7 @@ fn refusal(path: &Path, error: redb::Error) -> OpenError {
     let path = path.to_owned();
     match error {
         redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => OpenError::InUse(path),
-        // What redb calls a file that is none of its own.
+        // This is redb's error for a file that is not a database.
         redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => OpenError::Foreign(path),
         redb::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             OpenError::Damaged { path, source: Box::new(error.into()) }
@@ -458,7 +458,7 @@ fn refusal(path: &Path, error: redb::Error) -> OpenError {
     }
 }
 
-/// Makes the folder and the file, for nobody but their owner, where they are not there.
+/// Creates the folder and the file if they do not exist, accessible to their owner only.
 fn make_private(folder: &Path, file: &Path) -> Result<(), OpenError> {
     let mut builder = DirBuilder::new();
     let mut options = OpenOptions::new();
@@ -477,7 +477,7 @@ fn make_private(folder: &Path, file: &Path) -> Result<(), OpenError> {
     }
     let made = options.write(true).create_new(true).open(file);
     made.map_err(|source| OpenError::Io { act: "make the file", path: file.to_owned(), source })?;
-    // The name of a new file is in its folder, which is flushed by itself.
+    // The entry of a new file is in its folder, which must be flushed separately.
     let flushed = File::open(folder).and_then(|folder| folder.sync_all());
     flushed.map_err(|source| OpenError::Io { act: "flush the folder", path: folder.to_owned(), source })
 }
@@ -490,7 +490,7 @@ fn record(octets: &[u8]) -> Result<Record, StoreError> {
     Record::decode(octets).ok_or_else(|| StoreError::Damaged("a record of the history".to_owned()))
 }
 
-/// A number of the table of the store itself.
+/// A number from the meta table.
 fn number(meta: &impl ReadableTable<&'static str, &'static [u8]>, name: &str) -> Result<Revision, StoreError> {
     let octets = meta.get(name)?;
     let octets = octets.and_then(|octets| octets.value().try_into().ok());
