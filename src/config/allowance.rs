@@ -1,4 +1,4 @@
-//! How much is read for one configuration. A single file has a bound of its own; but zone files may be named any number of
+//! Bounds on how much is read for one configuration. Each file has a bound of its own, but a zone file may be named any number of
 //! times, and eight levels of files that include each other could be read for years.
 
 use std::io;
@@ -6,34 +6,34 @@ use std::path::Path;
 
 use super::{Files, files};
 
-/// Most inclusions (`$INCLUDE`) in all zone files.
+/// Maximum inclusions (`$INCLUDE`) in all zone files.
 const MAX_INCLUSIONS: u32 = 10_000;
-/// Most octets of zone files and of what they include and generate, each counted as often as it is read: a gibibyte is some
-/// 30 million records, which take several times that in memory.
+/// Maximum octets of zone files and of what they include and generate, counted each time they are read: a gibibyte is some 30
+/// million records, which take several times that in memory.
 const MAX_OCTETS: u64 = 1 << 30;
 
-/// What may still be read.
+/// The remaining allowance.
 #[derive(Debug)]
 pub(super) struct Allowance {
     inclusions: u32,
     octets: u64,
-    /// Whether more was wanted: then nothing more is read.
+    /// Whether the allowance is exceeded: then nothing more is read.
     is_over: bool,
 }
 
-/// Why something is not read.
+/// Why a file is not read.
 #[derive(Debug)]
 pub(super) enum Unread {
-    /// The system does not give it.
+    /// The system refuses it.
     Io(io::Error),
-    /// There is no more allowance.
+    /// The allowance is exceeded.
     Over(&'static str),
-    /// There is no more allowance, which was said before.
+    /// The allowance is exceeded, which has been reported.
     Said,
 }
 
 impl Unread {
-    /// What is wrong and what to do, for a file with that path; `None` where it was said before.
+    /// The problem and its fix, for the file at `path`; `None` if it has been reported.
     pub(super) fn report(&self, kind: &str, path: &Path, not_found: &'static str) -> Option<(String, &'static str)> {
         match self {
             Self::Io(error) => {
@@ -50,17 +50,17 @@ const OVER_INCLUSIONS: &str = "10000 files are included before this one, and no 
 const OVER_OCTETS: &str = "with this, zone files have more than 1 GiB in all, each counted as often as it is read";
 
 impl Allowance {
-    /// For the zone files of a configuration.
+    /// The allowance for the zone files of a configuration.
     pub(super) fn new() -> Self {
         Self { inclusions: MAX_INCLUSIONS, octets: MAX_OCTETS, is_over: false }
     }
 
-    /// For text that may include nothing.
+    /// The allowance for text without inclusions.
     pub(super) fn without_inclusions() -> Self {
         Self { inclusions: 0, ..Self::new() }
     }
 
-    /// Whether nothing more is read.
+    /// Whether the allowance is exceeded.
     pub(super) fn is_over(&self) -> bool {
         self.is_over
     }
@@ -82,7 +82,7 @@ impl Allowance {
         }
     }
 
-    /// Counts a zone file that was read ahead; `false` where it may not be read.
+    /// Counts a zone file that was read ahead; `false` if it exceeds the allowance.
     pub(super) fn take(&mut self, octets: usize) -> bool {
         let rest = self.octets.checked_sub(octets as u64).filter(|_| !self.is_over);
         self.octets = rest.unwrap_or(self.octets);
@@ -100,7 +100,7 @@ impl Allowance {
         }
     }
 
-    /// Counts octets that a zone file generates; `false` where there are too many.
+    /// Counts octets that a zone file generates; `false` if they exceed the allowance.
     pub(super) fn spend(&mut self, octets: usize) -> bool {
         let rest = self.octets.checked_sub(octets as u64);
         self.octets = rest.unwrap_or_default();

@@ -1,16 +1,17 @@
-//! Which listeners of two configurations are one, and which keys of `[server]` a reload cannot change: it says so by name.
+//! Comparison of settings: which listeners of two configurations are the same, and which keys of `[server]` only a restart can
+//! change.
 
 use std::fmt;
 
 use super::settings::{EncryptedTransport, Encryption, Listen, ServerSettings};
 
 impl ServerSettings {
-    /// The keys that are other than in `new` and that only a restart changes, those of a listener behind its address:
-    /// `udp_workers`, `listen 127.0.0.1:443 over https: path`.
+    /// The keys that differ from `new` and that only a restart can change, those of a listener after its address: `udp_workers`,
+    /// `listen 127.0.0.1:443 over https: path`.
     pub fn differences(&self, new: &Self) -> Vec<String> {
         let Self {
             listen,
-            // What a reload changes.
+            // A reload can change these.
             names_listeners: _,
             chaos: _,
             id: _,
@@ -55,7 +56,7 @@ impl ServerSettings {
 }
 
 impl Listen {
-    /// The path that is asked over HTTPS.
+    /// The path for DNS over HTTPS.
     fn path(&self) -> Option<&str> {
         match &self.encryption.as_ref()?.transport {
             EncryptedTransport::Https { path } | EncryptedTransport::Http3 { path } => Some(path),
@@ -63,13 +64,13 @@ impl Listen {
         }
     }
 
-    /// Whether another one is where this one is, so that the two have the same sockets.
+    /// Whether another listener has the same address and transport, so that it can have the same sockets.
     pub fn is_at_place_of(&self, other: &Self) -> bool {
         let place = |listen: &Self| (listen.address.clone(), listen.interface.clone(), listen.transport());
         place(self) == place(other)
     }
 
-    /// The same with all that another one at its place says, but for the path that is asked.
+    /// This listener with the settings of another one at its place, except the path.
     pub fn with_rules_of(&self, other: &Self) -> Self {
         let encryption = match (&self.encryption, &other.encryption) {
             (Some(old), Some(new)) => Some(Encryption { transport: old.transport.clone(), ..new.clone() }),
@@ -79,7 +80,7 @@ impl Listen {
     }
 }
 
-/// Where a listener is, in words.
+/// The place of a listener, in words.
 struct Place<'a>(&'a Listen);
 
 impl fmt::Display for Place<'_> {

@@ -1,18 +1,18 @@
-//! What files declare, as one number: replicas that share their state compare it.
+//! The digest of what files declare, which replicas compare.
 
 use sha2::{Digest, Sha256};
 
 use super::sources::FilesRead;
 use crate::azure::{Declaration, RecordSet};
 
-/// Tables that are about this host and say nothing of the world.
+/// Tables about the host, which do not affect the world.
 const OWN: [&str; 5] = ["server", "management", "metrics", "dnstap", "check"];
 
-/// The SHA-256 of what files declare, whatever the order of keys and tables of different names, and of the record sets of all
-/// zones, whatever file they are in.
+/// The SHA-256 digest of what files declare. It does not depend on the order of keys, of tables with different names, or of
+/// record sets, nor on which file a record set is in.
 pub(super) fn digest(files: &FilesRead, declaration: &Declaration) -> [u8; 32] {
     let mut hash = Sha256::new();
-    // It has been read before.
+    // The text was parsed before without errors.
     let mut tables: toml::Table = files.config().parse().unwrap_or_default();
     OWN.iter().for_each(|table| {
         tables.remove(*table);

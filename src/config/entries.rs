@@ -1,17 +1,17 @@
-//! The lexical side of master files (RFC 1035 §5.1): words, comments, quotes and parentheses. Files are octets: strings
-//! and comments may hold any.
+//! The lexical part of master files (RFC 1035 §5.1): words, comments, quotes and parentheses. Files are octets: strings and
+//! comments may contain any.
 
 use std::borrow::Cow;
 
-/// A mistake: the offset of the word, what is wrong, what to do.
+/// A mistake: the offset of the word, the problem, the fix.
 pub(super) type Mistake = (usize, String, Cow<'static, str>);
 
-/// A word of an entry, quotes and escapes as they were written.
+/// A word of an entry, with quotes and escapes as written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Token<'a> {
     pub(super) text: &'a [u8],
     pub(super) at: usize,
-    /// Whether nothing, not even space, stands before it on its line.
+    /// Whether it is at the start of its line, without space before it.
     pub(super) starts_line: bool,
 }
 
@@ -27,7 +27,7 @@ impl<'a> Token<'a> {
     }
 }
 
-/// Splits a file into entries: lines, where parentheses do not continue them (RFC 1035 §5.1).
+/// Splits a file into entries: lines, unless parentheses continue them (RFC 1035 §5.1).
 pub(super) struct Entries<'a> {
     text: &'a [u8],
     at: usize,
@@ -38,12 +38,12 @@ impl<'a> Entries<'a> {
         Self { text, at: 0 }
     }
 
-    /// Octets before the next entry.
+    /// The offset of the next entry.
     pub(super) fn at(&self) -> usize {
         self.at
     }
 
-    /// Puts the words of the next entry that has any in place of `tokens`.
+    /// Replaces `tokens` by the words of the next non-empty entry.
     pub(super) fn next_entry(&mut self, tokens: &mut Vec<Token<'a>>) -> Option<Result<(), Mistake>> {
         let bytes = self.text;
         tokens.clear();
@@ -126,7 +126,7 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// A time in seconds, or in parts with the units s, m, h, d, w.
+/// Parses a time in seconds, or with the units s, m, h, d, w.
 pub(super) fn seconds(text: &[u8]) -> Option<u32> {
     let mut sum: u32 = 0;
     let mut digits = String::new();

@@ -1,4 +1,4 @@
-//! Where configuration comes from: the disk, memory, or a lab inside the binary.
+//! The source of a configuration: the disk, memory, or a lab in the program.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -11,7 +11,7 @@ use zeroize::Zeroize;
 use super::regular_file::RegularFile;
 use crate::import::{self, Options};
 
-/// The files of the labs: the same that the repository shows.
+/// The files of the labs, as in the repository.
 const LAB_FILES: [(&str, &str); 7] = [
     ("config/lab.toml", include_str!("../../config/lab.toml")),
     ("config/hub-and-spokes.toml", include_str!("../../config/hub-and-spokes.toml")),
@@ -22,7 +22,7 @@ const LAB_FILES: [(&str, &str); 7] = [
     ("zones/trafficmanager.net.zone", include_str!("../../zones/trafficmanager.net.zone")),
 ];
 
-/// Largest file that is read, in octets.
+/// Maximum size of a file in octets.
 const MAX_FILE: u64 = 1 << 30;
 
 /// A lab that is part of the program.
@@ -68,12 +68,12 @@ impl Lab {
     }
 }
 
-/// A configuration file, and how files that it names are read.
+/// A configuration, and how the files that it names are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Files {
-    /// This file; paths in it are relative to its folder.
+    /// A file; paths in it are relative to its folder.
     Disk(PathBuf),
-    /// A lab of the program.
+    /// A lab in the program.
     Lab(Lab),
     /// Several files, at most one of them a configuration; the others are imported.
     Several(Arc<Several>),
@@ -89,16 +89,16 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// What the configuration is called where its problems are shown.
+    /// The name of the configuration in messages.
     const CONFIG: &str = "topology.toml";
 
-    /// A configuration, and files by the names by which it calls them.
+    /// A configuration, and files by the names that it uses for them.
     pub fn new<'a>(config: &str, files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let files = files.into_iter().map(|(name, text)| (PathBuf::from(name), text.to_owned()));
         Self { config: Mutex::new(config.to_owned()), files: files.collect() }
     }
 
-    /// Puts another configuration in the place of this one, which it returns.
+    /// Replaces the configuration, and returns the previous one.
     pub fn replace(&self, config: &str) -> String {
         mem::replace(&mut self.config.lock().unwrap_or_else(PoisonError::into_inner), config.to_owned())
     }
@@ -116,7 +116,7 @@ impl Memory {
 }
 
 impl PartialEq for Memory {
-    /// The same texts, not equal ones: they may change.
+    /// Compares identity, not contents: the texts may change.
     fn eq(&self, other: &Self) -> bool {
         ptr::eq(self, other)
     }
@@ -124,19 +124,19 @@ impl PartialEq for Memory {
 
 impl Eq for Memory {}
 
-/// Several files that are one configuration.
+/// Several files that form one configuration.
 #[derive(Debug)]
 pub struct Several {
-    /// In their order; `-` is standard input.
+    /// In order; `-` is standard input.
     pub paths: Vec<PathBuf>,
-    /// How those that are no configurations are imported.
+    /// Options for importing the files that are not configurations.
     pub options: Options,
-    /// What was read of standard input, which can be read once.
+    /// The contents of standard input, which can be read once.
     stdin: OnceLock<Vec<u8>>,
 }
 
 impl Several {
-    /// Files with the options of their import.
+    /// Files, with the options for importing them.
     pub fn new(paths: Vec<PathBuf>, options: Options) -> Self {
         Self { paths, options, stdin: OnceLock::new() }
     }
@@ -160,7 +160,7 @@ impl Several {
 }
 
 impl PartialEq for Several {
-    /// The same files; how they are imported belongs to one run of the program.
+    /// Compares the files; the options are the same for one run of the program.
     fn eq(&self, other: &Self) -> bool {
         self.paths == other.paths
     }
@@ -174,7 +174,7 @@ impl Default for Files {
     }
 }
 
-/// What people call it: the path of a file, or the lab.
+/// The name for messages: the path of a file, or the lab.
 impl fmt::Display for Files {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -190,13 +190,13 @@ impl fmt::Display for Files {
     }
 }
 
-/// What people call a file.
+/// The name of a file for messages.
 pub(super) fn shown(path: &Path) -> String {
     if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() }
 }
 
 impl Files {
-    /// Path of the configuration file itself; of several, the first.
+    /// The path of the configuration file; of several files, the first.
     pub(super) fn config(&self) -> PathBuf {
         match self {
             Self::Disk(path) => path.clone(),
@@ -206,8 +206,8 @@ impl Files {
         }
     }
 
-    /// The path of a file that another one names, relative to the folder of that one. Left as it is written: what `..`
-    /// means behind a symbolic link is the system's to say.
+    /// The path of a file named in another one, relative to the folder of that one. Not normalized: what `..` means behind a
+    /// symbolic link depends on the system.
     pub(super) fn relative(from: &Path, named: impl AsRef<Path>) -> PathBuf {
         from.parent().unwrap_or_else(|| Path::new("")).join(named)
     }
@@ -217,7 +217,7 @@ impl Files {
         text(self.read_octets(path, MAX_FILE)?)
     }
 
-    /// Reads a file whose text may hold any octets, and has at most so many.
+    /// Reads a file of arbitrary octets, at most `most`.
     pub(super) fn read_octets(&self, path: &Path, most: u64) -> io::Result<Vec<u8>> {
         match self {
             Self::Disk(_) | Self::Several(_) => read_regular(path, most),
@@ -253,7 +253,7 @@ fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(octets)
 }
 
-/// `config/../zones/x` is `zones/x` within a lab, where there are no links.
+/// Resolves dots in a path: `config/../zones/x` is `zones/x` within a lab, which has no links.
 fn without_dots(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -265,7 +265,7 @@ fn without_dots(path: &Path) -> PathBuf {
     plain
 }
 
-/// What to do about a file that cannot be read.
+/// The fix for a file that cannot be read.
 pub(super) fn mend(error: &io::Error, not_found: &'static str) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => not_found,

@@ -1,4 +1,4 @@
-//! The text of a configuration: that of a file, of a lab, or what is made of files that are imported.
+//! The text of a configuration: of a file, of a lab, or generated from imported files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,40 +18,40 @@ const NOT_FOUND: &str = "give the path of a configuration file, or none for the 
 /// The text of a configuration.
 #[derive(Debug)]
 pub(super) struct Text {
-    /// Paths in the text are relative to the folder of this one.
+    /// Paths in the text are relative to the folder of this path.
     pub(super) path: PathBuf,
-    /// What people call it.
+    /// The name for messages.
     pub(super) file: Arc<str>,
     pub(super) text: String,
-    /// From which line on the text was made from something else.
+    /// The lines at which generated text begins, with its source.
     pub(super) origins: Vec<(u32, Arc<str>)>,
-    /// Whether other files than that of the path are in it.
+    /// Whether it contains other files than that at `path`.
     pub(super) is_imported: bool,
 }
 
-/// Why files are not imported.
+/// Why files cannot be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// Files, or what is in them.
+    /// Problems of files or their contents.
     #[error("{0}")]
     Problems(Problems),
-    /// All of them are configurations already.
+    /// All of them are configurations.
     #[error("none of the files is to be imported: a configuration in TOML is one already")]
     NothingToImport,
 }
 
-/// Files that were imported.
+/// The result of an import.
 #[derive(Debug)]
 pub struct Imported {
     /// The configuration.
     pub text: String,
-    /// What was made of the files that are none.
+    /// The import of the files that are not configurations.
     pub import: Import,
     /// The text, loaded.
     pub loaded: Result<Config, Problems>,
 }
 
-/// Imports files, and loads what was made of them.
+/// Imports files, and loads the resulting configuration.
 ///
 /// # Errors
 /// See [`ImportError`].
@@ -69,7 +69,7 @@ pub fn imported(several: Several) -> Result<Imported, ImportError> {
     Ok(Imported { text: written, import, loaded })
 }
 
-/// Reads the text of a configuration; what was left out of what is imported is a warning each.
+/// Reads the text of a configuration; what the import leaves out is reported as warnings.
 pub(super) fn text(files: &Files, problems: &mut Problems) -> Result<Text, Problems> {
     let path = files.config();
     let file: Arc<str> = shown(&path).into();
@@ -99,14 +99,14 @@ pub(super) fn text(files: &Files, problems: &mut Problems) -> Result<Text, Probl
     Ok(parts.text(&import))
 }
 
-/// Several files by what they are.
+/// Several files, by kind.
 struct Parts {
     config: Option<(PathBuf, String)>,
     estate: Vec<Input>,
 }
 
 impl Parts {
-    /// The configuration with what was imported behind it.
+    /// The configuration, followed by what was imported.
     fn text(self, import: &Import) -> Text {
         let (path, config) = self.config.map_or_else(Default::default, |(path, text)| (path, text + "\n"));
         let lines = config.bytes().filter(|octet| *octet == b'\n').count() as u32;
@@ -162,13 +162,13 @@ fn unreadable(path: &Path, error: &io::Error, problems: &mut Problems) -> Proble
     std::mem::take(problems)
 }
 
-/// Imports what is to be imported, beside the configuration.
+/// Imports the files that are not configurations.
 fn join(parts: &Parts, options: &Options) -> Result<Import, Problems> {
     let mut options = options.clone();
-    // A key is refused by who loads it, and is not parsed before.
+    // A file with a key is refused when it is loaded, and not parsed here.
     if let Some((path, text)) = parts.config.as_ref().filter(|(_, text)| !key_file::is_one(text)) {
         let source = Source::new(shown(path).into(), text.as_bytes());
-        // What is wrong with it is reported when all is loaded.
+        // Problems of the configuration are reported when everything is loaded.
         let mirror = read::read(&source, text, &mut Problems::default());
         options.beside = Some(References::new(&mirror, &Catalogue::embedded()).beside());
     }
@@ -182,7 +182,7 @@ fn join(parts: &Parts, options: &Options) -> Result<Import, Problems> {
     })
 }
 
-/// What was not understood, and what is asked for.
+/// Reports what was not understood, and what must be added.
 fn warn(import: &Import, problems: &mut Problems) {
     let mut warning = |code, place: String, what: String, mend: String| {
         let place = Place::file(&place.into());

@@ -1,16 +1,16 @@
-//! Files with a TSIG key, as `tsig-keygen` of BIND writes them: `key "NAME" { algorithm hmac-sha256; secret "BASE64"; };`
+//! Files with a TSIG key, in the format of BIND's `tsig-keygen`: `key "NAME" { algorithm hmac-sha256; secret "BASE64"; };`
 //!
-//! Nothing that is said about a file repeats any of it: what stands in the wrong place may be the secret.
+//! Messages repeat nothing of a file: text in the wrong place may be the secret.
 
 use data_encoding::BASE64_MIME_PERMISSIVE;
 use zeroize::Zeroizing;
 
 use crate::dns::TsigAlgorithm;
 
-/// A mistake: where, what is wrong, what to do.
+/// A mistake: its offset, the problem, the fix.
 pub(super) type Mistake = (usize, &'static str, &'static str);
 
-/// What the file says, and where.
+/// The contents of a file, with places.
 pub(super) struct KeyFile<'a> {
     pub(super) name: (usize, &'a str),
     pub(super) algorithm: TsigAlgorithm,
@@ -19,14 +19,14 @@ pub(super) struct KeyFile<'a> {
 
 const FORM: &str = "write key \"NAME\" { algorithm hmac-sha256; secret \"BASE64\"; }; as tsig-keygen prints it";
 
-/// Whether a text begins as such a file does, whatever it is meant to be.
+/// Whether a text begins like such a file.
 pub(super) fn is_one(text: &str) -> bool {
     let mut tokens = Tokens { text, at: 0 };
     let mut next = || tokens.next().ok().flatten().map(|(_, token)| token);
     next() == Some("key") && next().is_some() && next() == Some("{")
 }
 
-/// Reads a file that holds one key and nothing else but comments.
+/// Reads a file with exactly one key, and comments.
 pub(super) fn read(text: &str) -> Result<KeyFile<'_>, Mistake> {
     let mut tokens = Tokens { text, at: 0 };
     tokens.expect("key", "the file does not begin with a key")?;
@@ -69,7 +69,7 @@ pub(super) fn read(text: &str) -> Result<KeyFile<'_>, Mistake> {
     Ok(KeyFile { name, algorithm, secret })
 }
 
-/// The octets that a text in base64 stands for; they are in this one place.
+/// Decodes base64; the octets are in one place only.
 fn decoded(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     if text.contains('\r') || text.trim_end_matches('=').contains('=') {
         return None;
@@ -80,7 +80,7 @@ fn decoded(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     Some(octets)
 }
 
-/// Words, texts in quotes and punctuation; comments as in BIND's configuration are left out.
+/// Splits into words, quoted texts and punctuation; skips comments as in BIND's configuration.
 struct Tokens<'a> {
     text: &'a str,
     at: usize,
@@ -95,7 +95,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// A word, or a text in quotes without them.
+    /// A word, or the contents of a quoted text.
     fn value(&mut self, otherwise: &'static str) -> Result<(usize, &'a str), Mistake> {
         match self.next()? {
             Some((at, "{" | "}" | ";")) => Err((at, otherwise, FORM)),

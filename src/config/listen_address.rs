@@ -1,38 +1,38 @@
-//! Listen addresses as they are written, in the configuration and behind `--listen`.
+//! Listen addresses, in the configuration and for `--listen`.
 
 use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-/// Octets of the longest name of an interface on Linux.
+/// Maximum octets of an interface name on Linux.
 const LONGEST_INTERFACE: usize = 15;
 
-/// An address and a port to listen on, and for a link-local address the interface in which it is meant (RFC 4007 §11):
-/// `127.0.0.1:53`, `[::1]:53`, `[fe80::1%eth0]:53`.
+/// An address and a port to listen on, with the interface of a link-local address (RFC 4007 §11): `127.0.0.1:53`, `[::1]:53`,
+/// `[fe80::1%eth0]:53`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenAddress {
     /// Address and port; port 0 takes a free one.
     pub socket: SocketAddr,
-    /// Name or number of the interface.
+    /// The name or number of the interface.
     pub scope: Option<String>,
 }
 
-/// A text is no address that can be listened on.
+/// Why a text is not a listen address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListenAddressError {
-    /// It is no address with a port.
+    /// It is not an address with a port.
     #[error("{0:?} is not a listen address")]
     Malformed(String),
-    /// An IPv4 address in the form of IPv6 (RFC 4291 §2.5.5.2): sockets of IPv6 take none of IPv4 here.
+    /// It is an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2): IPv6 sockets accept no IPv4 here.
     #[error("{0:?} is an IPv4 address in the form of IPv6, at which nothing can come in")]
     Mapped(String, SocketAddr),
-    /// An interface where the address is one of the whole host.
+    /// It has an interface, but is not a link-local address.
     #[error("{0:?} names an interface (\"%\"), but its address is not link-local")]
     Scoped(String),
 }
 
 impl ListenAddressError {
-    /// What to write instead.
+    /// The fix.
     pub fn mend(&self) -> String {
         match self {
             Self::Malformed(_) => {
@@ -45,13 +45,13 @@ impl ListenAddressError {
 }
 
 impl ListenAddress {
-    /// Whether it is a link-local address without an interface: every interface has one like it.
+    /// Whether it is a link-local address without an interface, which would be ambiguous.
     pub(super) fn lacks_scope(&self) -> bool {
         let is_link_local = matches!(self.socket, SocketAddr::V6(address) if address.ip().is_unicast_link_local());
         is_link_local && self.scope.is_none()
     }
 
-    /// The same address with an example of an interface.
+    /// The address with an example of an interface.
     pub(crate) fn with_example(&self) -> Self {
         Self { scope: Some("eth0".to_owned()), ..self.clone() }
     }

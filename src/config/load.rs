@@ -1,4 +1,4 @@
-//! Reads a configuration and everything that it names.
+//! Loads a configuration and everything that it names.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -20,29 +20,29 @@ use crate::azure::{Allocations, Catalogue, Change, Declaration, Finding, Resourc
 use crate::codes::{Code, Severity};
 use crate::world::{Layered, LayeredDeclaration};
 
-/// The catalogue that is part of the program, read once.
+/// The embedded catalogue, parsed once.
 static EMBEDDED: LazyLock<Arc<Catalogue>> = LazyLock::new(|| Arc::new(Catalogue::embedded()));
 
 /// A configuration that can be served.
 #[derive(Debug)]
 pub struct Config {
-    /// How the server runs.
+    /// The settings of the server.
     pub server: ServerSettings,
-    /// What its listeners show of themselves.
+    /// The certificates of its listeners.
     pub certificates: Certificates,
-    /// Whether it gives DNS cookies.
+    /// The settings of DNS cookies.
     pub cookies: DnsCookies,
-    /// What it serves.
+    /// What is declared, checked and derived.
     pub topology: Topology,
-    /// The services that are known, those that the configuration declares among them.
+    /// The services that are known, including those declared in the configuration.
     pub catalogue: Arc<Catalogue>,
-    /// What is legal but may not be meant.
+    /// Advice: what is legal but probably not intended.
     pub warnings: Problems,
-    /// Where what is declared stands.
+    /// The places of what is declared.
     pub places: Places,
 }
 
-/// A configuration as it was read.
+/// A configuration that was read but not checked.
 #[derive(Debug)]
 pub struct Read {
     server: ServerSettings,
@@ -53,11 +53,11 @@ pub struct Read {
     problems: Problems,
     places: Places,
     pub(super) files_read: FilesRead,
-    /// The clients that networks were given on this host.
+    /// The clients on this host that networks were given.
     loopback: Option<LoopbackClients>,
 }
 
-/// A configuration as it was read, with what the management API has made.
+/// A configuration that was read, with the layer of the management API.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "as those of Config")]
 pub struct ReadLayers {
@@ -66,7 +66,7 @@ pub struct ReadLayers {
     pub cookies: DnsCookies,
     pub layers: LayeredDeclaration,
     pub catalogue: Arc<Catalogue>,
-    /// What files declare, where replicas compare it.
+    /// The digest of what files declare, for comparison between replicas.
     pub digest: Option<[u8; 32]>,
     problems: Problems,
     places: Places,
@@ -74,7 +74,7 @@ pub struct ReadLayers {
     loopback: Option<LoopbackClients>,
 }
 
-/// What is known of a configuration that is served already.
+/// What is known of a configuration that is being served.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "as those of LayeredConfig")]
 pub struct Description {
@@ -83,7 +83,7 @@ pub struct Description {
     pub loopback: LoopbackClients,
 }
 
-/// A configuration that can be served, with what the management API has made: see [`Config`].
+/// A checked configuration with the layer of the management API: see [`Config`].
 #[derive(Debug)]
 #[expect(missing_docs, reason = "as those of Config")]
 pub struct LayeredConfig {
@@ -93,23 +93,23 @@ pub struct LayeredConfig {
     pub layered: Layered,
     pub catalogue: Arc<Catalogue>,
     pub warnings: Problems,
-    /// What it was read from.
+    /// The files that it was read from.
     pub sources: Sources,
-    /// The clients that networks were given on this host.
+    /// The clients on this host that networks were given.
     pub loopback: LoopbackClients,
-    /// What files declare, where replicas compare it.
+    /// The digest of what files declare, for comparison between replicas.
     pub digest: Option<[u8; 32]>,
 }
 
-/// Reads, checks and derives.
+/// Reads, checks and derives a configuration.
 ///
 /// # Errors
-/// Every problem that was found, warnings included, where at least one is an error.
+/// All problems, including warnings, if at least one is an error.
 pub fn load(files: &Files) -> Result<Config, Problems> {
     load_after(files, &Allocations::default())
 }
 
-/// As [`load`], where private endpoints had been given these addresses before: they keep them.
+/// As [`load`]; private endpoints keep the addresses that they were allocated in `before`.
 ///
 /// # Errors
 /// As for [`load`].
@@ -117,7 +117,7 @@ pub fn load_after(files: &Files, before: &Allocations) -> Result<Config, Problem
     load_with(files, before, |_| ()).map(|(config, ())| config)
 }
 
-/// As [`load_after`], with clients in 127.0.0.0/8 for each network that has none there.
+/// As [`load_after`]; each network without clients in 127.0.0.0/8 is given some.
 ///
 /// # Errors
 /// As for [`load`].
@@ -127,7 +127,7 @@ pub fn load_on_loopback(files: &Files, before: &Allocations) -> Result<(Config, 
     Ok((config, LoopbackClients { example, ..clients }))
 }
 
-/// The service that a `[[private_link_service_type]]` declares.
+/// The service declared by a `[[private_link_service_type]]`.
 fn service(declared: &ServiceType) -> Service {
     let resource_type = declared.resource_type.get_ref().clone();
     Service {
@@ -148,7 +148,7 @@ fn service(declared: &ServiceType) -> Service {
     }
 }
 
-/// The identities of all resources that a configuration declares, and whether an address of theirs is not known.
+/// The identities of all resources in a configuration, and whether an address of each is unknown.
 ///
 /// # Errors
 /// As for [`load`].
@@ -156,18 +156,18 @@ pub fn resources(files: &Files) -> Result<Vec<(ResourceId, bool)>, Problems> {
     load_with(files, &Allocations::default(), |declaration| declaration.resources()).map(|(_, resources)| resources)
 }
 
-/// Reads a configuration without checking what it declares, beyond what it says by itself; private endpoints had been given
-/// these addresses before. `on_loopback` gives clients in 127.0.0.0/8 to each network that has none there.
+/// Reads a configuration, without checks that need everything that is declared. Private endpoints keep the addresses that they
+/// were allocated in `before`. With `on_loopback`, each network without clients in 127.0.0.0/8 is given some.
 ///
 /// # Errors
-/// There is nothing to read.
+/// The configuration cannot be read.
 pub fn read_files(files: &Files, before: &Allocations, on_loopback: bool) -> Result<Read, Problems> {
     let look = |declaration: &mut Declaration| on_loopback.then(|| loopback::give(declaration));
     let (read, loopback) = read_with(files, before, look)?;
     Ok(Read { loopback, ..read })
 }
 
-/// Loads, and looks at the declaration before it is checked, or adds to it.
+/// Loads a configuration; `look` can read or extend the declaration before it is checked.
 fn load_with<T>(
     files: &Files,
     before: &Allocations,
@@ -187,7 +187,7 @@ fn read_with<T>(
     read_text(files, text, problems, before, look)
 }
 
-/// Loads a text, about which there may be something to say already.
+/// Loads a text, about which there may already be problems.
 pub(super) fn load_text(files: &Files, text: Text, problems: Problems) -> Result<Config, Problems> {
     let (read, ()) = read_text(files, text, problems, &Allocations::default(), |_| ())?;
     read.check()
@@ -201,10 +201,10 @@ fn read_text<T>(
     look: impl FnOnce(&mut Declaration) -> T,
 ) -> Result<(Read, T), Problems> {
     let Text { path, file, text, origins, is_imported } = text;
-    // What is refused may be another file, with a secret.
+    // A refused text may be another file, with a secret.
     let mut text = Zeroizing::new(text);
     if key_file::is_one(&text) {
-        // What reads TOML makes copies of it, which nothing wipes.
+        // The TOML parser makes copies of the text, which nothing wipes.
         let mend = "give the path of a configuration file, which names this one: [[tsig_key]] file = \"FILE\"";
         problems.report(Code::NotAConfiguration, Place::file(&file), "a key, not a configuration", mend);
         return Err(problems);
@@ -235,7 +235,7 @@ fn read_text<T>(
     let mut declaration = declarer.declaration(mirror);
     let (zone_files, secrets, includes) = (declarer.zone_files, declarer.secrets, declarer.includes);
     let certificates = declarer.certificates;
-    // What could not be read may be what others refer to.
+    // Other resources may refer to what could not be read.
     declaration.incomplete = problems.has_errors();
     declaration.allocations.clone_from(before);
     let paths: BTreeSet<_> = zone_files.iter().map(|file| &file.path).collect();
@@ -249,10 +249,10 @@ fn read_text<T>(
 }
 
 impl Read {
-    /// Checks what is declared, and derives what follows.
+    /// Checks what is declared, and derives what follows from it.
     ///
     /// # Errors
-    /// Every problem that was found, warnings included, where at least one is an error.
+    /// All problems, including warnings, if at least one is an error.
     pub fn check(self) -> Result<Config, Problems> {
         let Self { server, certificates, cookies, declaration, catalogue, mut problems, places, .. } = self;
         let checked = Topology::new(declaration, &catalogue);
@@ -260,12 +260,12 @@ impl Read {
         Ok(Config { server, certificates, cookies, topology, catalogue, warnings: problems, places })
     }
 
-    /// How the server runs.
+    /// The settings of the server.
     pub fn server(&self) -> &ServerSettings {
         &self.server
     }
 
-    /// Lays what the management API has made on top.
+    /// Adds the layer of the management API.
     pub fn with_layer(self, changes: Vec<Change>) -> ReadLayers {
         let Self { server, certificates, cookies, declaration, catalogue, problems, places, files_read, loopback } =
             self;
@@ -275,7 +275,7 @@ impl Read {
         ReadLayers { server, certificates, cookies, layers, catalogue, digest, problems, places, files_read, loopback }
     }
 
-    /// Whether what was read is refused, whatever it declares.
+    /// Whether it is refused already, whatever it declares.
     pub fn has_errors(&self) -> bool {
         self.problems.has_errors()
     }
@@ -310,11 +310,11 @@ impl ReadLayers {
         Ok(LayeredConfig { server, certificates, cookies, layered, catalogue, warnings, sources, loopback, digest })
     }
 
-    /// What is known of it beside the topology that follows from it. Where that is not quiet, it is derived to find out what
-    /// may not be meant.
+    /// The warnings and sources of the configuration, whose topology is being served. Unless `is_quiet`, the declaration is
+    /// derived again to find advice.
     ///
     /// # Errors
-    /// Every problem, where at least one is an error, so that the topology cannot be that of this configuration.
+    /// All problems, if at least one is an error: then the topology is not that of this configuration.
     pub fn describe(self, topology: &Topology, is_quiet: bool) -> Result<Description, Problems> {
         let Self { layers, catalogue, mut problems, places, files_read, loopback, .. } = self;
         let derived = match is_quiet {
@@ -326,7 +326,7 @@ impl ReadLayers {
         Ok(Description { warnings: problems, sources, loopback: clients_of(loopback, topology) })
     }
 
-    /// Whether what was read is refused, whatever it declares.
+    /// Whether it is refused already, whatever it declares.
     pub fn has_errors(&self) -> bool {
         self.problems.has_errors()
     }
@@ -337,7 +337,7 @@ fn clients_of(loopback: Option<LoopbackClients>, topology: &Topology) -> Loopbac
     loopback.map_or_else(LoopbackClients::default, with_example)
 }
 
-/// Puts findings among the problems; tells whether there were none.
+/// Adds findings to the problems; also returns whether there were none.
 fn found<T>(
     checked: Result<(T, Vec<Finding>), Vec<Finding>>,
     problems: &mut Problems,
@@ -358,7 +358,7 @@ fn found<T>(
     }
 }
 
-/// The codes of warnings that a configuration allows.
+/// The codes of warnings that the configuration allows.
 fn allowed(mirror: &Mirror, source: &Source<'_>, problems: &mut Problems) -> Vec<Code> {
     let mut codes = Vec::new();
     for text in &mirror.check.allow {

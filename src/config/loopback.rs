@@ -1,7 +1,7 @@
 //! Clients on this host for networks whose addresses it does not have: `vnetdns serve --loopback`.
 //!
-//! A host answers for all of 127.0.0.0/8, so that `dig -b 127.83.201.4` asks as a client of the network with 127.83.201.0/24. Which
-//! one a network has follows from its resource ID alone, unless another network's ID or a declared prefix has led there before.
+//! A host answers for all of 127.0.0.0/8, so `dig -b 127.83.201.4` asks as a client of the network with 127.83.201.0/24. The
+//! prefix of a network is computed from its resource ID alone, unless another network's ID or a declared prefix has taken it.
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::Ipv4Addr;
@@ -12,23 +12,24 @@ use sha2::{Digest, Sha256};
 use crate::azure::{Declaration, Declared, ResourceId, Scope, Topology};
 use crate::dns::{Name, RecordType};
 
-/// The /24 of 127.1.0.0 to 127.254.255.255: 127.0.0.0/16 is the host's own, 127.255.255.255 a broadcast address.
+/// The /24 prefixes from 127.1.0.0 to 127.254.255.255: 127.0.0.0/16 is for the host itself, 127.255.255.255 is a broadcast
+/// address.
 const BLOCKS: u32 = 254 * 256;
-/// A declared prefix that is shorter leaves no room beside it, and narrower ones within it count before it.
+/// A declared prefix shorter than this leaves no room beside it; narrower prefixes within it take precedence over it.
 const SHORTEST: u8 = 9;
 
-/// What networks were given.
+/// The prefixes that networks were given.
 #[derive(Clone, Debug, Default)]
 pub struct LoopbackClients {
-    /// The prefix of each network that had none, in the order of declaration.
+    /// The prefix of each network that had no clients here, in the order of declaration.
     pub prefixes: Vec<(ResourceId, Ipv4Net)>,
-    /// Networks that got none, as no /24 is free.
+    /// Number of networks for which no /24 was free.
     pub without: usize,
-    /// A name that is worth asking for.
+    /// A name to try.
     pub example: Option<Name>,
 }
 
-/// Gives each network that has no clients in 127.0.0.0/8 a /24 of it.
+/// Gives each network without clients in 127.0.0.0/8 a /24 of it.
 pub(super) fn give(declaration: &mut Declaration) -> LoopbackClients {
     let mut taken = BTreeSet::new();
     let networks = declaration.virtual_networks.iter();
@@ -45,7 +46,7 @@ pub(super) fn give(declaration: &mut Declaration) -> LoopbackClients {
             wanted.push((block_of(&id), id, at));
         }
     }
-    // Whatever their order in the configuration.
+    // The result must not depend on the order of the configuration.
     wanted.sort();
     let mut given = LoopbackClients::default();
     let mut prefixes = Vec::new();
@@ -68,7 +69,7 @@ pub(super) fn give(declaration: &mut Declaration) -> LoopbackClients {
     given
 }
 
-/// Where the ID of a network leads to.
+/// The block computed from the ID of a network.
 fn block_of(id: &str) -> u32 {
     let hash = Sha256::digest(id.as_bytes());
     u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]) % BLOCKS
@@ -79,7 +80,7 @@ fn prefix(block: u32) -> Ipv4Net {
     Ipv4Net::new(address, 24).expect("24 is at most 32")
 }
 
-/// The blocks that a declared prefix has addresses of.
+/// The blocks that overlap a declared prefix.
 fn blocks_of(prefix: &IpNet) -> std::ops::Range<u32> {
     let IpNet::V4(prefix) = prefix else { return 0..0 };
     if !prefix.addr().is_loopback() || prefix.prefix_len() < SHORTEST {
@@ -90,13 +91,13 @@ fn blocks_of(prefix: &IpNet) -> std::ops::Range<u32> {
     block(prefix.network())..end.min(BLOCKS)
 }
 
-/// A name that is worth asking for from each network: one that public DNS leads into a private zone, or a record of a private zone.
+/// A name to try from each network: one that public DNS leads into a private zone, or a record of a private zone.
 pub(super) fn example(topology: &Topology) -> Option<Name> {
     let zones = topology.zones();
     let private = || zones.iter().filter(|zone| matches!(zone.scope, Scope::Private { .. }));
     let is_host = |rtype: RecordType| matches!(rtype, RecordType::A | RecordType::AAAA | RecordType::CNAME);
     let first_label = |owner: &Name| owner.to_string().split('.').next().map(str::to_ascii_lowercase);
-    // A resource has one first label in both zones; other names of the public one are those that everybody shares.
+    // A resource has the same first label in both zones; other names of the public zone are shared ones.
     let written = private().filter(|zone| zone.is_private_link()).flat_map(|zone| zone.record_sets.keys());
     let written: HashSet<_> =
         written.filter(|(_, rtype)| is_host(*rtype)).map(|(owner, _)| first_label(owner)).collect();

@@ -1,7 +1,7 @@
-//! Text → [`Topology`](crate::azure::Topology) and [`ServerSettings`]: the only place that knows file formats.
+//! Configuration: text to [`Topology`](crate::azure::Topology) and [`ServerSettings`]; the only part that knows file formats.
 //!
-//! The TOML file is deserialised into a mirror, the mirror becomes a declaration, the declaration is checked as a
-//! whole. Each stage gathers every problem with its place; nothing is half loaded.
+//! The TOML file is deserialised into a mirror, the mirror becomes a declaration, and the declaration is checked as a whole. Each
+//! stage reports every problem with its place; a configuration with errors is not loaded at all.
 
 mod allowance;
 mod declare;

@@ -1,4 +1,4 @@
-//! What is wrong, where, and what to do instead.
+//! Problems of a configuration, with places and fixes.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::{fmt, iter};
 use crate::azure::Origin;
 use crate::codes::{Code, Severity};
 
-/// A place in a file; lines and columns count from 1, columns in characters. Line 0 is the file as a whole.
+/// A place in a file; lines and columns count from 1, columns in characters. Line 0 stands for the whole file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The file as it was named.
@@ -18,16 +18,16 @@ pub struct Place {
     pub column: u32,
 }
 
-/// One thing that is wrong or doubtful in the configuration.
+/// A problem of the configuration: an error or a warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// What kind of thing it is.
+    /// The kind of problem.
     pub code: Code,
-    /// Where.
+    /// The place.
     pub place: Place,
-    /// What is wrong.
+    /// The problem.
     pub what: String,
-    /// What to do.
+    /// The fix.
     pub mend: String,
 }
 
@@ -37,11 +37,11 @@ pub struct Problems {
     list: Vec<Problem>,
     /// Warnings with these codes are left out.
     allow: Vec<Code>,
-    /// How many were.
+    /// The number of warnings that were left out.
     allowed: usize,
 }
 
-/// The places behind a declaration's origins. There is one for each record set, so that they are kept small.
+/// The places for the origins of a declaration. There is one for each record set, so they are small.
 #[derive(Debug, Default)]
 pub struct Places {
     files: Vec<Arc<str>>,
@@ -49,20 +49,20 @@ pub struct Places {
     places: Vec<[u32; 3]>,
 }
 
-/// The places of what is not a record set of a zone file: those are found in the file when they are wanted.
+/// The places of everything but record sets of zone files, whose places are found in the files on demand.
 #[derive(Debug, Default)]
 pub(super) struct KeptPlaces {
     files: Vec<Arc<str>>,
-    /// Places one after the other, each time from an origin on.
+    /// Ranges of places, each with the origin of the first one.
     runs: Vec<(u32, Box<[[u32; 3]]>)>,
 }
 
-/// What stands for the place of what no file declares.
+/// The place of what no file declares.
 const API: &str = "the management API";
 
 impl Places {
     pub(super) fn origin(&mut self, place: Place) -> Origin {
-        // Records of one zone file come in order, often several from one line.
+        // Records of a zone file are added in order, often several from one line.
         if self.files.last() != Some(&place.file) {
             self.files.push(place.file);
         }
@@ -73,7 +73,7 @@ impl Places {
         Origin(self.places.len() as u32 - 1)
     }
 
-    /// Adds other places behind these, and returns by how much their origins grow.
+    /// Appends other places, and returns the offset of their origins.
     pub(super) fn append(&mut self, mut others: Self) -> u32 {
         let (files, places) = (self.files.len() as u32, self.places.len() as u32);
         others.places.iter_mut().for_each(|[file, ..]| *file += files);
@@ -82,10 +82,10 @@ impl Places {
         places
     }
 
-    /// The place of an origin of the same configuration.
+    /// The place of an origin.
     ///
     /// # Panics
-    /// It is that of another.
+    /// The origin is of another configuration.
     pub fn place(&self, origin: Origin) -> Place {
         if origin == Origin::API {
             return Place::file(&API.into());
@@ -94,12 +94,12 @@ impl Places {
         Place { file: self.files[file as usize].clone(), line, column }
     }
 
-    /// How many there are: the number of the next one.
+    /// The number of places, which is the next origin.
     pub(super) fn len(&self) -> u32 {
         self.places.len() as u32
     }
 
-    /// All but those in some ranges of origins, which stand in order.
+    /// All places except some ranges of origins, which are sorted.
     pub(super) fn without(self, ranges: impl Iterator<Item = Range<u32>>) -> KeptPlaces {
         let (mut runs, mut from) = (Vec::new(), 0);
         let end = self.len();
@@ -126,13 +126,13 @@ impl KeptPlaces {
     }
 }
 
-/// A file's text, and where its lines begin.
+/// A file's text with the offsets of its lines.
 #[derive(Debug)]
 pub(super) struct Source<'t> {
     file: Arc<str>,
     text: &'t [u8],
     line_starts: Vec<usize>,
-    /// From which line on, counted from 1, the text was made from something else: files, and places in them.
+    /// The lines, counted from 1, at which text generated from other files begins, with its source.
     origins: Vec<(u32, Arc<str>)>,
 }
 
@@ -143,7 +143,7 @@ impl<'t> Source<'t> {
         Self { line_starts, file, text, origins: Vec::new() }
     }
 
-    /// The same of a text that was made from other files, whose places count in place of its lines.
+    /// Adds the sources of generated text, whose places replace lines of the text.
     pub(super) fn with_origins(self, origins: Vec<(u32, Arc<str>)>) -> Self {
         Self { origins, ..self }
     }
@@ -163,14 +163,14 @@ impl<'t> Source<'t> {
 }
 
 impl Place {
-    /// A file as a whole.
+    /// The place of a whole file.
     pub(super) fn file(file: &Arc<str>) -> Self {
         Self { file: file.clone(), line: 0, column: 0 }
     }
 }
 
 impl Problem {
-    /// Whether the configuration is refused for it.
+    /// Whether it is an error.
     pub fn severity(&self) -> Severity {
         self.code.severity()
     }
@@ -185,18 +185,17 @@ impl Problems {
         self.list.push(problem);
     }
 
-    /// Adds others behind these.
+    /// Appends other problems.
     pub(super) fn append(&mut self, mut others: Self) {
         self.list.append(&mut others.list);
     }
 
-    /// How many there are.
+    /// The number of problems.
     pub(super) fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// Takes the words of files out of what was said since there were so many problems: they are in quotes, which are words
-    /// themselves at times.
+    /// Removes words of files from the problems after the first `from`. The words are those in quotes.
     pub(super) fn withhold_words(&mut self, from: usize) {
         for problem in &mut self.list[from..] {
             if let (Some(begin), Some(end)) = (problem.what.find('"'), problem.what.rfind('"')) {
@@ -206,7 +205,7 @@ impl Problems {
         }
     }
 
-    /// Gives a problem another place in its file.
+    /// Moves a problem to another place in its file.
     pub(super) fn move_to(&mut self, number: usize, line: u32, column: u32) {
         let place = &mut self.list[number].place;
         (place.line, place.column) = (line, column);
@@ -224,27 +223,27 @@ impl Problems {
         self.list.iter()
     }
 
-    /// How many there are of one severity.
+    /// The number of problems with this severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.list.iter().filter(|problem| problem.severity() == severity).count()
     }
 
-    /// Whether the configuration is refused.
+    /// Whether there are errors.
     pub fn has_errors(&self) -> bool {
         self.count(Severity::Error) > 0
     }
 
-    /// Has warnings with these codes left out, as soon as the problems are sorted.
+    /// Leaves out warnings with these codes when the problems are sorted.
     pub(super) fn allow(&mut self, codes: Vec<Code>) {
         self.allow = codes;
     }
 
-    /// The codes whose warnings the configuration leaves out.
+    /// The codes of warnings that the configuration allows.
     pub(crate) fn allowed_codes(&self) -> &[Code] {
         &self.allow
     }
 
-    /// Those that are left where warnings with these codes are allowed.
+    /// The problems without warnings that are allowed.
     pub fn allowing(mut self, codes: &[Code]) -> Self {
         let before = self.list.len();
         self.list.retain(|problem| problem.severity() == Severity::Error || !codes.contains(&problem.code));
@@ -252,12 +251,12 @@ impl Problems {
         self
     }
 
-    /// How many warnings were left out, as their codes are allowed.
+    /// The number of warnings that were left out.
     pub fn allowed(&self) -> usize {
         self.allowed
     }
 
-    /// Whether there is nothing to say.
+    /// Whether there are no problems.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

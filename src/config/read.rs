@@ -1,8 +1,8 @@
-//! TOML text → mirror, with every problem and not only serde's first.
+//! Parses TOML into the mirror, and reports every problem, not only serde's first one.
 //!
-//! serde stops at the first mistake in a value. Here each resource is deserialised by itself; when one fails, the
-//! key or value that serde blames is noted, taken out, and the resource is tried again; a key that it misses is filled
-//! in for the same end, and the resource then left out.
+//! serde stops at the first mistake in a value. Here each resource is deserialised by itself. If it fails, the offending key or
+//! value is reported and removed, and the resource is tried again; a missing key is filled in for the next attempt, and the
+//! resource is left out in the end.
 
 use std::ops::Range;
 
@@ -20,12 +20,12 @@ use super::problem::{Problems, Source};
 use super::syntax::Legible;
 use crate::codes::Code;
 
-/// Most mistakes that are noted for one resource.
+/// Maximum mistakes reported for one resource.
 const MAX_ATTEMPTS: usize = 32;
-/// Place of what was filled in for a missing key.
+/// The place of what was filled in for a missing key.
 const FILLED_IN: Range<usize> = usize::MAX..usize::MAX;
 
-/// What the file declares, as far as it could be read.
+/// What the file declares, as far as it is readable.
 #[derive(Debug, Default)]
 pub(super) struct Mirror {
     pub(super) server: Server,
@@ -58,14 +58,14 @@ pub(super) struct Mirror {
     pub(super) client_certificates: Vec<Read<ClientCertificate>>,
 }
 
-/// A resource, and whether it holds all that was written.
+/// A resource, and whether it is complete.
 #[derive(Debug)]
 pub(super) struct Read<T> {
     pub(super) value: T,
     pub(super) whole: bool,
 }
 
-/// Reads a configuration file, whose text is also that of `source`.
+/// Parses a configuration file; `text` is also the text of `source`.
 pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> Mirror {
     let mut mirror = Mirror::default();
     let mut reader = Reader { source, problems };
@@ -74,7 +74,7 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
         reader.problem(Code::Syntax, *at, what, "correct the TOML; see https://toml.io");
     }
     if legible.lacks_head {
-        // Whether Azure's limits count is not known.
+        // Whether Azure's limits apply is unknown.
         mirror.limits = Limits::Off;
     }
     let (root, _) = DeTable::parse_recoverable(&legible.text);
@@ -155,7 +155,7 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
     mirror
 }
 
-/// Divides a list into the tables that have a key, and all else.
+/// Splits a list into the tables with a key, and the rest.
 fn divided<'a>(value: Spanned<DeValue<'a>>, key: &str) -> (Spanned<DeValue<'a>>, Spanned<DeValue<'a>>) {
     let span = value.span();
     let list = |elements: Vec<_>| Spanned::new(span.clone(), DeValue::Array(elements.into_iter().collect()));
@@ -179,7 +179,7 @@ impl Reader<'_> {
         self.problems.report(code, self.source.place(at), what, mend);
     }
 
-    /// Reads a value that stands by itself.
+    /// Parses a single value.
     fn value<T: DeserializeOwned + Default>(&mut self, value: Spanned<DeValue<'_>>) -> T {
         let at = value.span().start;
         T::deserialize(ValueDeserializer::from(value)).unwrap_or_else(|error| {
@@ -189,7 +189,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Reads `[[key]]` tables; those that cannot be repaired are left out.
+    /// Parses `[[key]]` tables, and leaves out those that cannot be repaired.
     fn tables<T: DeserializeOwned>(
         &mut self,
         key: &Spanned<std::borrow::Cow<'_, str>>,
@@ -232,7 +232,7 @@ impl Reader<'_> {
             };
             let span = error.span().unwrap_or_else(|| table.span());
             let key = error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
-            // A key that was taken out is missing now, but was not before.
+            // A key that was removed is missing now, but was not missing before.
             let is_new = key.is_none_or(|key| !taken.iter().any(|taken| taken == key));
             if is_new && span != FILLED_IN {
                 let (code, what, mend) = in_words_of_toml(error.message());
@@ -257,7 +257,7 @@ impl Reader<'_> {
     }
 }
 
-/// Gives the innermost table that has the span a value for a missing key, so that serde finds the next mistake.
+/// Gives the innermost table with this span a value for a missing key, so that serde finds the next mistake.
 fn fill_in<'a>(value: &mut Spanned<DeValue<'a>>, blamed: &Range<usize>, key: &str, filler: DeValue<'a>) -> bool {
     let is_blamed = value.span() == *blamed;
     match value.get_mut() {
@@ -276,7 +276,7 @@ fn fill_in<'a>(value: &mut Spanned<DeValue<'a>>, blamed: &Range<usize>, key: &st
     }
 }
 
-/// A message of serde's in the words of TOML, and what to do about it.
+/// Rewords a message of serde for TOML, with a fix.
 fn in_words_of_toml(message: &str) -> (Code, String, &'static str) {
     for (code, serdes, ours, mend) in [
         (Code::UnknownKey, "unknown field", "unknown key", "remove the key, or correct its name"),
@@ -308,10 +308,10 @@ fn in_words_of_toml(message: &str) -> (Code, String, &'static str) {
     (Code::WrongKind, format!("found {found}, expected {expected}"), mend)
 }
 
-/// Takes the innermost key or element that has the span out of a value, and returns the key, or the number of the
-/// element. `None`: it is the value itself.
+/// Removes the innermost key or element with this span from a value, and returns the key or the index. `None` if it is the value
+/// itself.
 ///
-/// The span of a table is that of its header, so that children are asked first.
+/// The span of a table is that of its header, so children are searched first.
 fn take_out(value: &mut Spanned<DeValue<'_>>, blamed: &Range<usize>) -> Option<String> {
     let holds = |span: Range<usize>| span.start <= blamed.start && blamed.end <= span.end;
     match value.get_mut() {

@@ -1,7 +1,7 @@
-//! Zone files are read on all processors before they are declared, one after the other, in the order of the configuration.
+//! Reads zone files in parallel, before they are declared in the order of the configuration.
 //!
-//! What is read ahead counts only where it comes to what reading in order comes to. A file that includes others or generates
-//! records draws on what may be read in all, and one that is no zone file is refused: both are read again, in order.
+//! A file read ahead is used only if the result is the same as when reading in order. Files that include others or generate
+//! records draw on a shared allowance, and files that are not zone files are refused; both are read again in order.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,11 +17,11 @@ use super::zone_file::{self, Contents, Input};
 use crate::dns::Name;
 use crate::parallel;
 
-/// What was read ahead, by the path of the file and the apex of its zone.
+/// The files read ahead, by path and apex of the zone.
 #[derive(Default)]
 pub(super) struct ReadAhead(HashMap<(PathBuf, Name), Ready>);
 
-/// A zone file, with places and problems of its own.
+/// A zone file with its own places and problems.
 pub(super) struct Ready {
     pub(super) text: Vec<u8>,
     pub(super) contents: Contents,
@@ -30,7 +30,7 @@ pub(super) struct Ready {
 }
 
 impl ReadAhead {
-    /// Reads the zone files that a mirror names, and does something else meanwhile. `path` is the file's in which they are named.
+    /// Reads the zone files that a mirror names while `meanwhile` runs. `path` is that of the file that names them.
     pub(super) fn new<B>(
         mirror: &Mirror,
         files: &Files,
@@ -52,13 +52,13 @@ impl ReadAhead {
         (Self(named.into_iter().zip(ready).filter_map(|(zone, ready)| Some((zone, ready?))).collect()), beside)
     }
 
-    /// What was read of a file for a zone: once.
+    /// Takes what was read of a file for a zone.
     pub(super) fn take(&mut self, path: PathBuf, apex: &Name) -> Option<Ready> {
         self.0.remove(&(path, apex.clone()))
     }
 }
 
-/// `None` where the file is to be read in order.
+/// `None` if the file must be read in order.
 fn read(files: &Files, (path, apex): &(PathBuf, Name)) -> Option<Ready> {
     let mut allowance = Allowance::without_inclusions();
     let mut text = allowance.read(files, path).ok()?;
@@ -66,7 +66,7 @@ fn read(files: &Files, (path, apex): &(PathBuf, Name)) -> Option<Ready> {
     let input = Input { files, allowance: &mut allowance, path, text: &text };
     let contents = zone_file::read(input, apex, &mut places, &mut problems);
     if !contents.is_zone {
-        // It may hold a secret.
+        // The file may contain a secret.
         text.zeroize();
         return None;
     }

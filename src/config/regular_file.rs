@@ -1,4 +1,4 @@
-//! Regular files, read with an end: a device has none, a pipe may have no writer, and a file of the system may wait.
+//! Reads regular files only: a device may be endless, and a pipe without a writer or a file of the system may block.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::sandbox;
 
-/// Most octets of a file that says it has none, as the files of /proc do.
+/// Maximum octets of a file whose size is reported as zero, as in /proc.
 const MAX_UNSAID: u64 = 1 << 20;
 
 /// A regular file, open for reading.
@@ -17,16 +17,16 @@ pub(super) struct RegularFile {
 }
 
 impl RegularFile {
-    /// Opens a file. Whatever the path names, and even if it names another thing a moment later, this waits for nobody.
+    /// Opens a file without blocking, whatever the path names, even if that changes meanwhile.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        // To open a device can do something, so that it is not even tried.
+        // Opening a device can have side effects, so it is not even tried.
         check(&fs::metadata(path)?)?;
         let mut options = OpenOptions::new();
         options.read(true);
         #[cfg(target_os = "linux")]
         {
             use std::os::unix::fs::OpenOptionsExt;
-            // A pipe without a writer would wait for one.
+            // Opening a pipe without a writer would block.
             options.custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY);
         }
         let file = options.open(path)?;
@@ -37,12 +37,12 @@ impl RegularFile {
         Ok(Self { file, metadata })
     }
 
-    /// What the system says of it.
+    /// The file's metadata.
     pub(super) fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// Reads all of it, at most so many octets.
+    /// Reads the whole file, at most `most` octets.
     pub(super) fn read(self, most: u64) -> io::Result<Vec<u8>> {
         let len = self.metadata.len();
         let bound = if len == 0 { MAX_UNSAID.min(most) } else { most };
@@ -58,7 +58,7 @@ impl RegularFile {
         Ok(octets)
     }
 
-    /// Reads as much of it as there is room for, and returns how much that is. Nothing but the room has seen it then.
+    /// Fills `room` from the file, and returns the number of octets. They are in no other buffer.
     pub(super) fn read_into(mut self, mut room: &mut [u8]) -> io::Result<usize> {
         let whole = room.len();
         while !room.is_empty() {
@@ -83,7 +83,7 @@ fn check(metadata: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// A file that has others wait for its octets is no regular one, whatever it says of itself.
+/// A file that would block is not regular, whatever its metadata says.
 fn not_regular(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::WouldBlock => {

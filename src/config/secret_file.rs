@@ -1,5 +1,4 @@
-//! Files with secrets: keys of TSIG, secrets of cookies. What is read of one is wiped when it has been used, and its text is
-//! never in memory twice.
+//! Files with secrets: TSIG keys and secrets of cookies. What is read is wiped after use, and is never in memory twice.
 
 use std::fs::Metadata;
 use std::hash::{BuildHasher, RandomState};
@@ -14,33 +13,33 @@ use super::Files;
 use super::regular_file::RegularFile;
 use crate::dns::wipe_stack;
 
-/// Largest file with a secret, in octets.
+/// Maximum size of a file with a secret, in octets.
 const MAX_SECRET_FILE: usize = 1 << 16;
-/// What some editors put in front.
+/// A byte order mark, which some editors add.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// The text of a file with a secret.
 pub(super) struct SecretText {
     octets: Zeroizing<Vec<u8>>,
-    /// Where the text begins and ends.
+    /// The range of the text.
     begin: usize,
     end: usize,
-    /// Whether others than its owner may read the file.
+    /// Whether users other than the owner may read the file.
     pub(super) is_open: bool,
 }
 
-/// A file with a secret, as far as it tells whether it has changed: the text itself is not kept.
+/// The state of a file with a secret, to detect changes; the text itself is not kept.
 #[derive(Debug)]
 pub(super) struct SecretFile {
     path: PathBuf,
     hasher: RandomState,
     hash: u64,
-    /// Whether others than its owner could read it, of which a warning tells.
+    /// Whether users other than the owner could read it, which causes a warning.
     is_open: bool,
 }
 
 impl SecretText {
-    /// Reads a file of the disk: the labs have no secrets.
+    /// Reads a file on disk; labs have no secrets.
     pub(super) fn read(files: &Files, path: &Path) -> io::Result<Self> {
         match files {
             Files::Disk(_) | Files::Several(_) => Self::read_disk(path),
@@ -51,7 +50,7 @@ impl SecretText {
     }
 
     fn read_disk(path: &Path) -> io::Result<Self> {
-        // Room that does not move: what is left behind by a move is not wiped.
+        // A buffer that never moves: a move would leave a copy that is not wiped.
         let mut octets = Zeroizing::new(vec![0; MAX_SECRET_FILE + 1]);
         let file = RegularFile::open(path)?;
         let is_open = is_open(file.metadata());

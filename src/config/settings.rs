@@ -1,4 +1,4 @@
-//! What the configuration says about the server itself.
+//! The settings of the server.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,43 +15,42 @@ use crate::azure::ResourceId;
 use crate::dns::CookieSecrets;
 use crate::view::{Persona, Transport};
 
-/// How the server runs. A reload changes some of it: see [`ServerSettings::differences`].
+/// The settings of the server. A reload changes some of them: see [`ServerSettings::differences`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// Where to answer.
+    /// The listeners.
     pub listen: Vec<Listen>,
-    /// Whether the configuration says where. A reload of one that does not leaves the listeners as they are.
+    /// Whether the configuration names listeners. If it does not, a reload leaves the listeners as they are.
     pub names_listeners: bool,
-    /// Who is told the server's version and name in class CHAOS.
+    /// Which clients get the server's version and name in class CHAOS.
     pub chaos: Chaos,
-    /// Answer to `id.server`, for everybody; without it the host's name.
+    /// The answer to `id.server` for everybody; the default is the host's name.
     pub id: Option<String>,
-    /// Threads that answer over UDP for each address, each with a socket of its own; without it one for each processor
-    /// that the program may use.
+    /// Number of UDP threads for each address, each with a socket of its own; the default is one for each available processor.
     pub udp_workers: Option<NonZero<usize>>,
-    /// Most TCP connections at one time, 1 to 65535.
+    /// Maximum TCP connections, 1 to 65535.
     pub tcp_connections: usize,
-    /// Most TCP connections of one client ([`CountedClient`](crate::view::CountedClient)) at one time, at least 1.
+    /// Maximum TCP connections of one client ([`CountedClient`](crate::view::CountedClient)), at least 1.
     pub tcp_connections_per_client: usize,
-    /// How long a TCP connection may stay without an answer.
+    /// How long a TCP connection may stay open without an answer.
     pub tcp_idle_timeout: Duration,
-    /// Whether clients are told of encrypted listeners that are for them (RFC 9462).
+    /// Whether encrypted listeners are announced to clients (RFC 9462).
     pub designated_resolvers: bool,
-    /// The socket by which the server's user asks and steers it; without it nobody does.
+    /// The path of the control socket, which is for the server's user; `None` for no socket.
     pub control_socket: Option<PathBuf>,
-    /// The user that a server becomes which root has started, by name or number; without it it stays who it is.
+    /// The user that a server started as root switches to, by name or number; `None` to stay root.
     pub user: Option<String>,
-    /// Whether that user may take ports below 1024 at a reload.
+    /// Whether that user may bind ports below 1024 at a reload.
     pub keep_bind_capability: bool,
-    /// Whether the kernel refuses the server what it does not need: see [`sandbox`](crate::sandbox).
+    /// Whether the kernel sandbox is used: see [`sandbox`](crate::sandbox).
     pub sandbox: bool,
-    /// The folder of what clients write; without it nothing is kept, and nobody can write.
+    /// The folder of the state; without it clients cannot write.
     pub state: Option<PathBuf>,
-    /// Where metrics and health are shown; without it nowhere.
+    /// The listener for metrics and health; `None` for none.
     pub metrics: Option<MetricsSettings>,
-    /// Where queries and responses are written as dnstap frames; without it nowhere.
+    /// The output of dnstap frames; `None` for none.
     pub dnstap: Option<DnstapSettings>,
-    /// The management API; without it there is none.
+    /// The management API; `None` for none.
     pub management: Option<ManagementSettings>,
 }
 
@@ -64,38 +63,37 @@ pub struct ManagementSettings {
     pub mode: ManagementMode,
     /// How long an operation takes in the mode of Azure.
     pub operation_time: Duration,
-    /// Names that requests may ask for in their `Host` header, beside addresses and `localhost`; its certificate is for
-    /// them as well.
+    /// Names accepted in the `Host` header, besides addresses and `localhost`; they are in the certificate as well.
     pub hosts: Vec<String>,
-    /// Who may ask. Without any, everybody may, which is for loopback addresses alone.
+    /// The clients; if there are none, everybody has access, which is for loopback addresses only.
     pub clients: Vec<ManagementClient>,
-    /// The cluster that replicas share their state in; without it the state is this server's own.
+    /// The cluster in which replicas share their state; `None` for a local state.
     pub etcd: Option<EtcdSettings>,
 }
 
-/// A cluster of etcd that replicas share their state in.
+/// An etcd cluster in which replicas share their state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EtcdSettings {
     /// Its members: `https://HOST:PORT`, or on loopback addresses `http://` as well.
     pub endpoints: Vec<String>,
-    /// What all keys begin with; ends with a slash.
+    /// The prefix of all keys; ends with a slash.
     pub prefix: String,
     /// The certificates of the authority of the members, in PEM.
     pub authority: Option<String>,
-    /// The certificate that this server shows to the members, and its key, in PEM.
+    /// The client certificate of this server and its key, in PEM.
     pub certificate: Option<(String, Secret)>,
-    /// The user and the password, where etcd has users.
+    /// The user and the password, if etcd has users.
     pub user: Option<(String, Secret)>,
-    /// Whether the replicas' authority and the key of their tokens are kept in etcd; else files give them.
+    /// Whether the replicas' authority and token key are kept in etcd; otherwise they come from files.
     pub keeps_keys: bool,
 }
 
-/// A text that nothing prints, and that is wiped in the end.
+/// A text that is never printed, and wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Keeps the text.
+    /// Takes a copy of the text.
     pub fn new(text: &str) -> Self {
         Self(Zeroizing::new(text.to_owned()))
     }
@@ -115,38 +113,38 @@ impl fmt::Debug for Secret {
 /// How writes are answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ManagementMode {
-    /// As Azure does: with operations, of which clients ask how they go.
+    /// As in Azure: with operations, which clients poll.
     #[default]
     Azure,
-    /// When they are done, so that no known client waits.
+    /// When they are complete, so that no known client waits.
     Fast,
 }
 
 /// A client of the management API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManagementClient {
-    /// What it gives as `client_id`.
+    /// Its `client_id`.
     pub id: String,
-    /// What it gives as `client_secret`.
+    /// Its `client_secret`.
     pub secret: BearerToken,
     /// Whether it may write; it may always read.
     pub may_write: bool,
-    /// The subscriptions that it is for; none stands for all.
+    /// The subscriptions it has access to; empty for all.
     pub subscriptions: Vec<String>,
-    /// The resource groups that it is for; none stands for all.
+    /// The resource groups it has access to; empty for all.
     pub resource_groups: Vec<String>,
 }
 
-/// Where dnstap frames are written.
+/// The output of dnstap frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DnstapSettings {
-    /// The Unix socket that their reader listens on.
+    /// A Unix socket on which the reader listens.
     Socket(PathBuf),
     /// A file.
     File {
-        /// Where it is; one that is there is renamed, to the same name with `.old` behind it.
+        /// Its path; an existing file is renamed, with `.old` appended.
         path: PathBuf,
-        /// Most octets of it, at which another one begins.
+        /// Maximum octets, after which a new file begins.
         most_octets: u64,
     },
 }
@@ -165,20 +163,20 @@ impl DnstapSettings {
 pub struct MetricsSettings {
     /// The address; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Most virtual networks that are counted apart, 1 to 10 000; the others are counted together.
+    /// Maximum virtual networks with counters of their own, 1 to 10 000; the others share one.
     pub max_networks: usize,
-    /// Names that requests may ask for in their `Host` header, beside addresses and `localhost`.
+    /// Names accepted in the `Host` header, besides addresses and `localhost`.
     pub hosts: Vec<String>,
-    /// What requests for metrics must show; on loopback addresses it may be left out.
+    /// The bearer token for metrics; optional on loopback addresses.
     pub bearer_token: Option<BearerToken>,
-    /// Whether the page is shown there, too; the address is a loopback one then.
+    /// Whether the web page is served there, too; then the address must be a loopback one.
     pub page: bool,
 }
 
 impl MetricsSettings {
-    /// Where metrics are shown unless the configuration says otherwise.
+    /// The default address.
     pub const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9153);
-    /// How many networks are counted apart unless the configuration says otherwise.
+    /// The default for `max_networks`.
     pub const DEFAULT_NETWORKS: usize = 1000;
 }
 
@@ -189,17 +187,17 @@ impl Default for MetricsSettings {
     }
 }
 
-/// A token that a client shows (RFC 6750); known by its SHA-256 alone.
+/// A bearer token (RFC 6750); only its SHA-256 digest is kept.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BearerToken([u8; 32]);
 
 impl BearerToken {
-    /// Knows the token from now on.
+    /// Takes the digest of a token.
     pub fn new(token: &str) -> Self {
         Self(Sha256::digest(token).into())
     }
 
-    /// Whether it is this one. How long that takes says nothing about the token, only about its digest.
+    /// Whether a token is this one. The time taken depends on the digest only.
     pub fn is(&self, token: &str) -> bool {
         Self::new(token) == *self
     }
@@ -211,69 +209,69 @@ impl fmt::Debug for BearerToken {
     }
 }
 
-/// Who is told `version.bind` and `id.server`, and their kin (RFC 4892).
+/// Which clients get answers to `version.bind`, `id.server` and similar names (RFC 4892).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Chaos {
     /// Nobody.
     Off,
-    /// The version everybody; the host's name the clients of networks alone, for it is none of a stranger's business.
+    /// Everybody gets the version; only clients of networks get the host's name.
     #[default]
     NameForNetworks,
-    /// Both everybody.
+    /// Everybody gets both.
     Everybody,
 }
 
-/// An address to answer on, and how.
+/// A listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// The address; port 0 takes a free one.
     pub address: ListenAddress,
-    /// How its connections are encrypted; without it it answers in the clear, over UDP and TCP.
+    /// Its encryption; without it, it serves plain UDP and TCP.
     pub encryption: Option<Encryption>,
-    /// The network whose clients ask there, as at an inbound endpoint of it.
+    /// The network of its clients, as with an inbound endpoint.
     pub virtual_network: Option<ResourceId>,
-    /// The network interface whose packets alone come in.
+    /// The network interface that packets must arrive on.
     pub interface: Option<String>,
-    /// Who may ask: addresses in these prefixes, or everybody; others are REFUSED.
+    /// The prefixes of clients that are served, or `None` for everybody; other clients are REFUSED.
     pub allow_from: Option<Vec<IpNet>>,
-    /// Whether whatever comes must begin with a PROXY header, and is dropped without one.
+    /// Whether everything must begin with a PROXY header, and is dropped otherwise.
     pub requires_proxy_protocol: bool,
-    /// What the listener looks like to its clients.
+    /// How the listener presents itself to its clients.
     pub persona: Persona,
-    /// Most queries of one client ([`CountedClient`](crate::view::CountedClient)) in a second, bursts of as many allowed;
-    /// more are dropped.
+    /// Maximum queries of one client ([`CountedClient`](crate::view::CountedClient)) per second, with bursts of as many; excess
+    /// queries are dropped.
     pub queries_per_second: Option<NonZero<u32>>,
-    /// Most queries of one client that wait for other servers; more are dropped. Without it the client's oldest gives way
-    /// where there are too many.
+    /// Maximum queries of one client that wait for other servers; excess queries are dropped. Without it, the client's oldest
+    /// query gives way if there are too many.
     pub pending_queries: Option<NonZero<u32>>,
-    /// How many responses are sent over UDP; without it all are.
+    /// The response rate limit over UDP, if any.
     pub response_rate_limit: Option<ResponseRateLimit>,
 }
 
-/// How connections are encrypted, and what the server shows of itself.
+/// How connections are encrypted, and the server's certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encryption {
-    /// What is encrypted.
+    /// The transport.
     pub transport: EncryptedTransport,
-    /// A file with the server's certificate and those between it and its authority, in PEM.
+    /// A file with the server's certificate and the intermediate certificates, in PEM.
     pub certificate: PathBuf,
-    /// A file with the key that the certificate is for, in PEM.
+    /// A file with the key of the certificate, in PEM.
     pub key: PathBuf,
 }
 
-/// A transport that is encrypted.
+/// An encrypted transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EncryptedTransport {
     /// DNS over TLS (RFC 7858).
     Tls,
-    /// DNS over HTTPS (RFC 8484), by HTTP/2.
+    /// DNS over HTTPS with HTTP/2 (RFC 8484).
     Https {
-        /// The path of the resource that is asked.
+        /// The path of the DNS resource.
         path: String,
     },
-    /// DNS over HTTPS by HTTP/3.
+    /// DNS over HTTPS with HTTP/3.
     Http3 {
-        /// As over HTTPS.
+        /// The path of the DNS resource.
         path: String,
     },
     /// DNS over QUIC (RFC 9250).
@@ -281,7 +279,7 @@ pub enum EncryptedTransport {
 }
 
 impl EncryptedTransport {
-    /// What carries a query.
+    /// The transport.
     pub const fn transport(&self) -> Transport {
         match self {
             Self::Tls => Transport::Tls,
@@ -292,41 +290,41 @@ impl EncryptedTransport {
     }
 }
 
-/// How many responses the clients of one address prefix get over UDP, in each view.
+/// A limit on the responses to clients of one address prefix over UDP, in each view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResponseRateLimit {
-    /// Responses in a second, bursts of as many allowed.
+    /// Responses per second, with bursts of as many.
     pub responses_per_second: NonZero<u32>,
-    /// Which of the responses over the limit are sent without records, so that honest clients ask again over TCP or with
-    /// a cookie: every one of so many, or with 0 none. The others are dropped.
+    /// Every `slip`th response over the limit is sent without records, so that honest clients ask again over TCP or with a
+    /// cookie; 0 for none. The others are dropped.
     pub slip: u32,
-    /// Bits of IPv4 addresses that make a prefix, 0 to 32.
+    /// Length of IPv4 prefixes, 0 to 32.
     pub ipv4_prefix_length: u8,
-    /// Bits of IPv6 addresses that make a prefix, 0 to 128.
+    /// Length of IPv6 prefixes, 0 to 128.
     pub ipv6_prefix_length: u8,
 }
 
 impl ResponseRateLimit {
-    /// So many responses in a second, all else as BIND has it.
+    /// A limit with BIND's defaults for everything else.
     pub const fn new(responses_per_second: NonZero<u32>) -> Self {
         Self { responses_per_second, slip: 2, ipv4_prefix_length: 24, ipv6_prefix_length: 56 }
     }
 }
 
-/// Whether clients get DNS cookies (RFC 7873), and what signs them.
+/// DNS cookies (RFC 7873), and the secret that signs them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DnsCookies {
-    /// Nothing is made of a client's cookie.
+    /// Cookies of clients are ignored.
     Off,
-    /// A secret that is made at the start.
+    /// A random secret, made at the start.
     #[default]
     Random,
-    /// Secrets that the servers behind one address share.
+    /// Secrets shared by the servers behind one address.
     Secrets(CookieSecrets),
 }
 
 impl Listen {
-    /// The keys of the configuration that make it another than a listener with nothing but an address.
+    /// The keys of the configuration that are set, apart from the address.
     pub fn settings(&self) -> Vec<&'static str> {
         let Self {
             address: _,
@@ -355,22 +353,22 @@ impl Listen {
         settings.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
     }
 
-    /// Whether its address is link-local and nothing says on which interface.
+    /// Whether its address is link-local and no interface is given.
     pub fn lacks_scope(&self) -> bool {
         self.address.lacks_scope() && self.interface.is_none()
     }
 
-    /// What is encrypted there, if anything is.
+    /// The encrypted transport, if any.
     pub fn transport(&self) -> Option<Transport> {
         self.encryption.as_ref().map(|encryption| encryption.transport.transport())
     }
 
-    /// That as the configuration spells it; without encryption `plain`.
+    /// The transport's name in the configuration; `plain` without encryption.
     pub fn transport_name(&self) -> &'static str {
         self.transport().map_or("plain", Transport::label)
     }
 
-    /// Whether it has sockets of TCP, and of UDP.
+    /// Whether it has TCP sockets and UDP sockets.
     pub fn sockets(&self) -> (bool, bool) {
         match self.encryption.as_ref().map(|encryption| &encryption.transport) {
             None => (true, true),
@@ -379,18 +377,18 @@ impl Listen {
         }
     }
 
-    /// Whether what is sent to an address comes in here.
+    /// Whether it receives what is sent to an address.
     pub fn takes(&self, address: SocketAddr) -> bool {
         self.address.socket.port() == address.port() && self.is_at(address.ip())
     }
 
-    /// Whether it answers on an address of this host.
+    /// Whether it listens on an address of this host.
     pub fn is_at(&self, address: IpAddr) -> bool {
         let own = self.address.socket.ip();
         own == address || own.is_unspecified() && own.is_ipv4() == address.is_ipv4()
     }
 
-    /// Whether queries from an address are taken at all.
+    /// Whether queries from an address are accepted.
     pub fn admits(&self, source: IpAddr) -> bool {
         let source = source.to_canonical();
         self.allow_from.as_ref().is_none_or(|allowed| allowed.iter().any(|prefix| prefix.contains(&source)))
@@ -421,7 +419,7 @@ impl From<ListenAddress> for Listen {
 }
 
 impl ServerSettings {
-    /// The network of each listener, where it belongs to one.
+    /// The network of each listener, if it belongs to one.
     pub fn listener_networks(&self) -> Vec<Option<ResourceId>> {
         self.listen.iter().map(|listen| listen.virtual_network.clone()).collect()
     }

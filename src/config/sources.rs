@@ -1,5 +1,5 @@
-//! What a configuration was read from, kept so that a change of some record sets in zone files is known for no more
-//! than that: of a file that has changed, the stretches are read that differ, as they were and as they are.
+//! The files of a configuration, kept so that small changes of zone files can be detected: of a changed file only the stretches
+//! that differ are parsed, in their old and new versions.
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
@@ -18,18 +18,18 @@ use crate::azure::{
 };
 use crate::dns::{Name, RecordType};
 
-/// How many octets and marks behind a difference the next mark is looked for.
+/// Search window after a difference, in octets and in marks.
 const REACH: (usize, usize) = (1 << 16, 8);
 
-/// The files of a configuration that is served, and where in them each thing is declared.
+/// The files of a served configuration, and the places of everything that they declare.
 #[derive(Debug)]
 pub struct Sources {
     config: String,
     zone_files: Vec<ZoneFile>,
     secrets: Vec<SecretFile>,
-    /// What may not be meant.
+    /// Advice: what is legal but probably not intended.
     pub warnings: Problems,
-    /// Whether the topology as a whole gave no warning, so that none can be gone with another record set.
+    /// Whether the topology as a whole gave no warnings, so that no change of a record set can remove one.
     is_quiet: bool,
     is_comparable: bool,
     places: KeptPlaces,
@@ -42,10 +42,10 @@ pub(super) struct FilesRead {
     config: Zeroizing<String>,
     zone_files: Vec<ZoneFile>,
     secrets: Vec<SecretFile>,
-    /// Whether the files are all there is to compare: none includes others or is that of two zones, and no deleted endpoint
-    /// takes records away.
+    /// Whether comparing the files is enough: no file includes others or is that of two zones, and no deleted endpoint takes
+    /// records away.
     is_comparable: bool,
-    /// Where record sets are declared that are not from zone files.
+    /// The places of record sets that are not in zone files.
     inline: HashMap<Item, Origin>,
 }
 
@@ -55,24 +55,24 @@ pub(super) struct ZoneFile {
     pub(super) path: PathBuf,
     pub(super) apex: Name,
     pub(super) is_private: bool,
-    /// Where the zone was declared.
+    /// The place of the zone.
     pub(super) origin: Origin,
-    /// Which zone it is.
+    /// The key of the zone.
     pub(super) zone: ZoneKey,
-    /// Private zones below this one: they may hide what it holds.
+    /// Private zones below this one, which may hide its names.
     pub(super) below: Vec<Name>,
     pub(super) text: Vec<u8>,
     pub(super) marks: Vec<Mark>,
-    /// Those of its record sets.
+    /// The origins of its record sets.
     pub(super) origins: Range<u32>,
 }
 
-/// What has changed in one zone file.
+/// The changes in one zone file.
 #[derive(Debug)]
 pub struct FileChange {
     /// The zone that it is for.
     pub zone: ZoneKey,
-    /// Record sets that differ or are new.
+    /// Record sets that are new or changed.
     pub record_sets: Vec<RecordSetChange>,
     file: usize,
     text: Vec<u8>,
@@ -81,12 +81,12 @@ pub struct FileChange {
     warnings: Vec<(usize, u32, u32)>,
 }
 
-/// A record set that a person wrote in place of another, or of none.
+/// A record set written by a person that replaces another one, or none.
 #[derive(Clone, Debug)]
 pub struct RecordSetChange {
-    /// What was there.
+    /// The old record set.
     pub before: Option<RecordSet>,
-    /// What is to be there: owner and type are the same.
+    /// The new record set, with the same owner and type.
     pub after: RecordSet,
 }
 
@@ -102,7 +102,7 @@ impl FilesRead {
         let mut inline = HashMap::new();
         for zone in &declaration.private_dns_zones {
             let file = files.get(&zone.name.origin);
-            // They stand behind those of the file.
+            // They follow those of the file.
             let of_zone = zone.record_sets.iter().rev();
             for set in of_zone.take_while(|set| !file.is_some_and(|file| file.contains(&set.origin.0))) {
                 inline.insert(item(&ZoneKey::Private(zone.id.clone()), &set.owner, set.rtype), set.origin);
@@ -124,7 +124,7 @@ fn item(zone: &ZoneKey, owner: &Name, rtype: RecordType) -> Item {
 }
 
 impl Sources {
-    /// The files that a topology was read from.
+    /// The files of a topology.
     pub(super) fn new(
         read: FilesRead,
         places: Places,
@@ -144,7 +144,7 @@ impl Sources {
         sources
     }
 
-    /// Where something is declared, or what it is in: the file and line.
+    /// The file and line of an item, or of what contains it.
     pub fn place(&self, files: &Files, item: &Item, origin: Origin) -> Place {
         let of_set = match item {
             Item::RecordSet { zone, owner, rtype } => match self.inline.get(item) {
@@ -173,11 +173,11 @@ impl Sources {
         Some(places.place(set.origin))
     }
 
-    /// Notes for each file which zone of the topology is from it.
+    /// Records for each file which zone of the topology comes from it.
     fn assign_zones(&mut self, topology: &Topology) {
         let mut declared = HashMap::new();
         for zone in topology.zones() {
-            // Those that follow from it come later.
+            // Zones that are derived from it come later.
             declared.entry(zone.origin).or_insert(zone);
         }
         for file in &mut self.zone_files {
@@ -192,13 +192,13 @@ impl Sources {
         }
     }
 
-    /// What has changed since, where that is nothing but some record sets in zone files. `None` where it is more, or
-    /// where others may depend on it: the configuration is to be loaded, which also tells what is wrong with it.
+    /// The changes since the files were read, if they are to a few record sets in zone files only. `None` if there are others, or
+    /// if something else may depend on them: then the configuration must be loaded, which also reports its problems.
     pub fn changes(&self, files: &Files) -> Option<Vec<FileChange>> {
         self.is_comparable.then_some(())?;
         let mut config = files.read(&files.config()).ok()?;
         if config != self.config {
-            // Here as below: what has become of a file may be a secret by mistake.
+            // Here and below: a changed file may contain a secret by mistake.
             config.zeroize();
             return None;
         }
@@ -219,7 +219,7 @@ impl Sources {
         Some(changes)
     }
 
-    /// Takes over what has changed.
+    /// Replaces the old contents by the changes.
     pub fn apply(&mut self, changes: Vec<FileChange>) {
         for change in changes {
             let file = &mut self.zone_files[change.file];
@@ -229,7 +229,7 @@ impl Sources {
         self.warnings = mem::take(&mut self.warnings).sorted();
     }
 
-    /// What has changed in a file, without its text.
+    /// The changes in a file, without its text.
     fn change(&self, files: &Files, number: usize, text: &[u8]) -> Option<FileChange> {
         let file = &self.zone_files[number];
         let difference = Difference::new(files, file, text)?;
@@ -260,16 +260,16 @@ impl Sources {
     }
 }
 
-/// How a zone file differs from what it was.
+/// How a zone file differs from its old version.
 struct Difference {
     same: Vec<Same>,
-    /// What the other stretches held, and what they hold, each with line and column.
+    /// The record sets of the differing stretches, old and new, with line and column.
     before: Vec<(RecordSet, (u32, u32))>,
     after: Vec<(RecordSet, (u32, u32))>,
     marks: Vec<Mark>,
 }
 
-/// A stretch that is the same: the lines before it and before its end, as they were, and the lines before it now.
+/// An unchanged stretch: the old lines before it and before its end, and the new lines before it.
 struct Same {
     from: u32,
     to: u32,
@@ -301,7 +301,7 @@ impl Difference {
                 number += 1;
                 continue;
             }
-            // The stretch ends where the text goes on as it did.
+            // The stretch ends where the text continues as before.
             let (octets, most_marks) = REACH;
             let window = &rest[..rest.len().min(octets)];
             let mut next = (number + 1..marks.len()).take(most_marks);
@@ -328,7 +328,7 @@ impl Difference {
         Some(difference)
     }
 
-    /// The record sets that are not what they were; `None` where one is gone or has another spelling.
+    /// The changed record sets; `None` if one was removed or is spelled differently.
     fn record_sets(&self) -> Option<Vec<RecordSetChange>> {
         let key = |set: &RecordSet| (set.owner.clone(), set.rtype);
         let mut before: HashMap<_, _> = self.before.iter().map(|(set, _)| (key(set), set)).collect();
@@ -349,8 +349,8 @@ impl Difference {
         before.is_empty().then_some(changes)
     }
 
-    /// Where what stood at a line and column stands now; `None` where that was in a stretch that differs, and no record
-    /// set began there that is the same.
+    /// The new place of what was at a line and column; `None` if that was in a differing stretch, and no unchanged record set
+    /// began there.
     fn place(&self, line: u32, column: u32) -> Option<(u32, u32)> {
         let same = self.same.iter().find(|same| same.from < line && line <= same.to);
         if let Some(Same { from, now, .. }) = same {
@@ -365,25 +365,25 @@ impl Difference {
     }
 }
 
-/// A part of a zone file, read by itself.
+/// A part of a zone file, parsed by itself.
 struct Part<'m> {
     mark: &'m Mark,
     contents: Contents,
     places: Places,
 }
 
-/// Reads the part that follows a mark; `None` where there is anything to say about it.
+/// Parses the part after a mark; `None` if there are problems with it.
 fn read<'m>(files: &Files, file: &ZoneFile, mark: &'m Mark, text: &[u8]) -> Option<Part<'m>> {
     let (mut places, mut problems) = (Places::default(), Problems::default());
-    // What includes others is not read in parts.
+    // A file that includes others is not parsed in parts.
     let mut allowance = Allowance::without_inclusions();
     let input = zone_file::Input { files, allowance: &mut allowance, path: &file.path, text };
     let mut contents = zone_file::read_from(mark.state.clone(), input, &mut places, &mut problems);
-    // What `$GENERATE` may write is bounded in the file as a whole.
+    // The output of `$GENERATE` is bounded for the file as a whole.
     let is_alone = !contents.includes && contents.generated == 0;
     let is_plain = problems.is_empty() && is_alone && !contents.marks.is_empty();
     if file.is_private {
-        // In a private zone the record edits the platform's own.
+        // In a private zone the record modifies the platform's own.
         let is_edit = |set: &&mut RecordSet| set.rtype == RecordType::SOA && set.owner == file.apex;
         for set in contents.record_sets.iter_mut().filter(is_edit) {
             (set.rdatas.len() == 1).then_some(())?;
@@ -403,7 +403,7 @@ impl Part<'_> {
         })
     }
 
-    /// The marks as of the file.
+    /// The marks, relative to the file.
     fn marks(&self) -> impl Iterator<Item = Mark> {
         let Mark { at, line, .. } = self.mark;
         let marks = self.contents.marks.iter();
@@ -411,14 +411,14 @@ impl Part<'_> {
     }
 }
 
-/// Where a text of whole lines begins, at the beginning of a line.
+/// The offset of whole lines in a text, at the start of a line.
 fn find_line(text: &[u8], lines: &[u8]) -> Option<usize> {
     let after_newlines = text.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(at, _)| at + 1);
     std::iter::once(0).chain(after_newlines).find(|at| text[*at..].starts_with(lines))
 }
 
 impl ZoneFile {
-    /// A file that has just been read, without what the topology says of it.
+    /// A file that was just read, without what depends on the topology.
     pub(super) fn new(path: &Path, apex: &Name, is_private: bool, origin: Origin, text: Vec<u8>) -> Self {
         let path = path.to_owned();
         let (apex, zone) = (apex.clone(), ZoneKey::Public(apex.clone()));

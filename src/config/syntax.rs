@@ -1,25 +1,25 @@
-//! TOML with mistakes in its syntax: what can be read of it all the same.
+//! TOML with syntax errors: recovers the parts that are sound.
 //!
-//! A parser's guess at broken text would bring complaints that mislead. So the tables with mistakes are blanked, one after
-//! another, until the rest is whole; places in it stay what they are.
+//! Guessing at broken text would cause misleading complaints. So tables with mistakes are blanked one after another until the
+//! rest parses; the places of the rest do not change.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use toml::de::DeTable;
 
-/// Most tables that are blanked, and the largest text for which that is done.
+/// Maximum tables that are blanked, and maximum size of a text for which this is done.
 const MOST_TABLES: usize = 64;
 const MOST_OCTETS: usize = 1 << 20;
 
-/// A mistake: where, and what the parser says.
+/// A mistake: its offset, and the parser's message.
 pub(super) type Mistake = (usize, String);
 
-/// The text without tables that are broken.
+/// The text without broken tables.
 pub(super) struct Legible<'t> {
     pub(super) text: Cow<'t, str>,
     pub(super) mistakes: Vec<Mistake>,
-    /// Whether what stands before the first table is broken.
+    /// Whether the part before the first table is broken.
     pub(super) lacks_head: bool,
 }
 
@@ -36,7 +36,7 @@ impl<'t> Legible<'t> {
                 break;
             }
             let at = tables.iter().rposition(|table| table.range.start <= first).unwrap_or_default();
-            // A bracket that is not closed shows in the next table, a string of several lines at the end.
+            // An unclosed bracket shows in the next table, an unclosed multi-line string at the end.
             let is_open_string = |number: &usize| {
                 let table = &legible.text[tables[*number].range.clone()];
                 found[0].1.contains("multi-line") && (table.contains("\"\"\"") || table.contains("'''"))
@@ -47,13 +47,13 @@ impl<'t> Legible<'t> {
                 let next = mistakes(&blanked).first().map_or(usize::MAX, |(next, _)| *next);
                 (next, suspect, blanked)
             });
-            // Of equals the first suspect.
+            // Of equal results the first suspect is taken.
             let best = tried.reduce(|best, other| if other.0 > best.0 { other } else { best });
             let Some((next, suspect, blanked)) = best.filter(|(next, ..)| *next > first) else {
                 legible.mistakes.append(&mut found);
                 break;
             };
-            // Those before the next one are of this table.
+            // Mistakes before the next table belong to this one.
             legible
                 .mistakes
                 .extend(found.into_iter().take_while(|(at, _)| *at < next && tables[suspect].owns(*at, first)));
@@ -67,14 +67,14 @@ impl<'t> Legible<'t> {
     }
 }
 
-/// A table from its header to the next one; the first is what stands before any header.
+/// A table from its header to the next one; the first one is the part before any header.
 struct Table<'t> {
     path: &'t str,
     range: Range<usize>,
 }
 
 impl Table<'_> {
-    /// Whether a mistake is one of this table's, or the first that showed.
+    /// Whether a mistake belongs to this table, or is the first one.
     fn owns(&self, at: usize, first: usize) -> bool {
         at == first || (self.range.start..=self.range.end).contains(&at)
     }
@@ -95,7 +95,7 @@ fn tables(text: &str) -> Vec<Table<'_>> {
     tables
 }
 
-/// The path of a header, which looks like one even where it is not right.
+/// The path in a line that looks like a header, well-formed or not.
 fn header(line: &str) -> Option<&str> {
     let within = line.trim_start().strip_prefix('[')?;
     let within = within.strip_prefix('[').unwrap_or(within).trim_start();
@@ -104,7 +104,7 @@ fn header(line: &str) -> Option<&str> {
     is_header.then(|| within.split([']', ' ', '\t', '\r', '\n']).next().unwrap_or_default())
 }
 
-/// The text with blanks in place of a table and of those within it.
+/// The text with a table, and those within it, replaced by blanks.
 fn blanked(text: &str, tables: &[Table<'_>], number: usize) -> String {
     let path = tables[number].path;
     let is_within = |table: &&Table<'_>| {
@@ -116,14 +116,14 @@ fn blanked(text: &str, tables: &[Table<'_>], number: usize) -> String {
     [&text[..range.start], &text[range.clone()].chars().map(blank).collect::<String>(), &text[range.end..]].concat()
 }
 
-/// The parser's mistakes in order, one for each line.
+/// The parser's mistakes in order, at most one for each line.
 fn mistakes(text: &str) -> Vec<Mistake> {
     let (_, errors) = DeTable::parse_recoverable(text);
     let mut mistakes: Vec<Mistake> =
         errors.iter().map(|error| (error.span().map_or(0, |span| span.start), error.message().to_owned())).collect();
     mistakes.sort();
     mistakes.dedup_by(|later, earlier| !text[earlier.0..later.0].contains('\n'));
-    // The parser takes what follows an open bracket as part of it.
+    // The parser takes everything after an open bracket as part of it.
     if let Some(open) = mistakes.iter().position(|(_, what)| what.contains("array") || what.contains("inline table")) {
         mistakes.truncate(open + 1);
     }

@@ -1,4 +1,4 @@
-//! Certificates that clients show.
+//! Client certificates.
 
 use toml::Spanned;
 
@@ -40,7 +40,7 @@ impl Declarer<'_> {
             (Some(hash), None, None) => {
                 let parsed = hash.get_ref().parse::<PublicKeyHash>();
                 let mend = "copy the pin that `vnetdns certificate` prints, or that kdig takes with +tls-pin";
-                // Not repeated: someone may have taken this for the place of a key.
+                // Not repeated in the message: the path may be confused with the place of a key.
                 self.mended(hash, parsed, mend).map(ClientProof::PublicKey)
             }
             (None, Some(authority), Some(name)) => {
@@ -85,7 +85,7 @@ impl Declarer<'_> {
         }
     }
 
-    /// The text of a file with an authority's certificate. It is no secret, and watched as one.
+    /// The text of a file with an authority's certificate. It is not secret, but watched for changes like a secret.
     fn authority(&mut self, file: &Text) -> Option<impl std::ops::Deref<Target = str> + use<>> {
         let path = Files::relative(self.path, file.get_ref());
         match self.secret(&path) {

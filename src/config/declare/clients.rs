@@ -1,4 +1,4 @@
-//! Who asks: forwarders that speak for clients, listeners that belong to a network.
+//! Identification of clients: forwarders that speak for clients, listeners that belong to a network.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use crate::config::ListenAddress;
 use crate::config::mirror::{self, Text};
 
 impl Declarer<'_> {
-    /// `None` where a prefix is bad: what it is trusted with would be another thing than what was meant.
+    /// `None` if a prefix is invalid: the forwarder would be trusted with something else than intended.
     pub(super) fn forwarder(&mut self, forwarder: &mirror::Forwarder) -> Option<Forwarder> {
         let name = self.label(&forwarder.name);
         let addresses = self.sources(&forwarder.addresses);
@@ -28,7 +28,7 @@ impl Declarer<'_> {
         })
     }
 
-    /// `None` where a prefix is bad: who is listed would be another one than was meant.
+    /// `None` if a prefix is invalid: other clients than intended would be listed.
     pub(super) fn explanations(&mut self, listed: &mirror::Explanations) -> Option<Explanations> {
         let networks: Vec<_> = listed.virtual_networks.iter().map(|network| self.network(network)).collect();
         let keys: Vec<_> = listed.tsig_keys.iter().map(|key| self.name(key)).collect();
@@ -40,7 +40,7 @@ impl Declarer<'_> {
         })
     }
 
-    /// What of the listeners concerns the networks; what is wrong with them in themselves is reported with the server.
+    /// The part of listeners that concerns networks; problems of listeners as such are reported with the server.
     pub(super) fn listeners(&mut self, server: &mirror::Server) -> Vec<Listener> {
         let listen = server.listen.as_ref().map_or(&[][..], |listen| listen.get_ref());
         let listeners = listen.iter().map(Spanned::get_ref).map(|mirror::Listen { address, more }| Listener {
@@ -64,7 +64,7 @@ impl Declarer<'_> {
         listeners.collect()
     }
 
-    /// Addresses, and prefixes of addresses.
+    /// Parses addresses and prefixes.
     pub(super) fn sources(&mut self, texts: &[Text]) -> Option<Vec<Declared<IpNet>>> {
         let sources = texts.iter().map(|text| match text.get_ref().parse::<IpAddr>() {
             Ok(address) => Some(Declared::new(canonical(address.into()), self.origin(text))),

@@ -26,7 +26,7 @@ impl Declarer<'_> {
         let text = match self.secret(&path) {
             Ok(text) => text,
             Err(error) => {
-                // Not the path: someone may have taken this for the place of the secret.
+                // The path is not repeated: the key may be confused with the place of the secret.
                 let what = format!("cannot read the cookie secrets: {error}");
                 let mend = "name a file with a secret; its path is relative to the folder of this file";
                 self.problem(Code::UnreadableFile, file, what, files::mend(&error, mend));
@@ -47,8 +47,8 @@ impl Declarer<'_> {
     }
 }
 
-/// Reads one secret or two, a line each; an error does not tell what there is.
-// Apart, so that the secrets are in no frame that lasts.
+/// Reads one or two secrets, a line each; an error does not repeat the text.
+// Not inlined, so that the secrets are in no long-lived stack frame.
 #[inline(never)]
 fn secrets(text: &str) -> Result<CookieSecrets, String> {
     let mut secrets = Zeroizing::new([0; 2]);
@@ -58,7 +58,7 @@ fn secrets(text: &str) -> Result<CookieSecrets, String> {
         if digits.is_empty() {
             continue;
         }
-        // A number may have a sign.
+        // A number could have a sign.
         let is_hex = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
         let secret = u128::from_str_radix(digits, 16).ok().filter(|_| is_hex);
         let secret = secret.ok_or_else(|| format!("has no secret of 32 hexadecimal digits in line {number}"))?;

@@ -1,4 +1,4 @@
-//! Where dnstap frames are written.
+//! The output of dnstap frames.
 
 use toml::Spanned;
 
@@ -7,7 +7,7 @@ use crate::codes::Code;
 use crate::config::read::Read;
 use crate::config::{DnstapSettings, Files, mirror};
 
-/// Most of a file unless the configuration says otherwise, in units of 1 048 576 octets.
+/// Default for the maximum size of a file, in units of 1 048 576 octets.
 const DEFAULT_MIB: u32 = 1024;
 
 impl Declarer<'_> {
@@ -17,7 +17,7 @@ impl Declarer<'_> {
         let mend = "write socket = \"PATH\", where a program listens for frames, or file = \"PATH\"";
         match (socket, file) {
             (None, None) => {
-                // What could not be read has been reported.
+                // A value that cannot be read has been reported.
                 if read.get_ref().whole {
                     self.problem(Code::ContradictingKeys, read, "nothing says where dnstap frames are written", mend);
                 }

@@ -1,4 +1,4 @@
-//! Encrypted listeners: what they show of themselves, and what they cannot do.
+//! Encrypted listeners: their certificates, and options that they do not support.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,11 +15,11 @@ use crate::config::mirror::{self, Text};
 use crate::config::{EncryptedTransport, Encryption, Files, Listen, ListenAddress, files};
 use crate::tls::{CertificateError, ServerCertificate};
 
-/// The path that a DoH client asks where nothing else is said, as in most documents.
+/// Default path for DNS over HTTPS, as in most documentation.
 const DEFAULT_PATH: &str = "/dns-query";
-/// How long before its end a certificate is warned of, in seconds.
+/// How long before its expiry a certificate causes a warning, in seconds.
 const SOON: i64 = 14 * 86_400;
-/// Prefixes that no public network has (RFC 1918, 6598, 4193, 3927, 4291).
+/// Prefixes that are not routed publicly (RFC 1918, 6598, 4193, 3927, 4291).
 const PRIVATE: [&str; 9] = [
     "10.0.0.0/8",
     "172.16.0.0/12",
@@ -33,22 +33,22 @@ const PRIVATE: [&str; 9] = [
 ];
 const PAIR_MEND: &str = "add certificate = \"FILE\" and key = \"FILE\"; `vnetdns certificate` makes a pair for a lab";
 
-/// The pairs that a configuration names, by their files.
+/// The certificates with keys that a configuration names, by their files.
 #[derive(Clone, Debug, Default)]
 pub struct Certificates(BTreeMap<(PathBuf, PathBuf), Arc<ServerCertificate>>);
 
 impl Certificates {
-    /// The pair of a listener.
+    /// The certificate of a listener.
     pub fn of(&self, encryption: &Encryption) -> Option<&Arc<ServerCertificate>> {
         self.0.get(&(encryption.certificate.clone(), encryption.key.clone()))
     }
 }
 
-/// A listener that is not to be: what is wrong with it is reported.
+/// The listener is left out; the problem is reported.
 pub(super) struct Refused;
 
 impl Declarer<'_> {
-    /// How a listener is encrypted, if it is.
+    /// The encryption of a listener, if it has any.
     pub(super) fn encryption(
         &mut self,
         address: &ListenAddress,
@@ -57,7 +57,7 @@ impl Declarer<'_> {
         let Some(spanned) = &listen.transport else {
             let of_encrypted = [("certificate", &listen.certificate), ("key", &listen.key), ("path", &listen.path)];
             let given = of_encrypted.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
-            // A transport that could not be read is reported already, and not there any more.
+            // A transport that could not be read is missing here, and has been reported.
             let given: Vec<_> = given.filter(|(_, value)| !self.is_reported(value)).collect();
             for (key, value) in given {
                 let what = format!("{key} is for encrypted listeners, and this one answers in the clear");
@@ -119,13 +119,13 @@ impl Declarer<'_> {
         Ok(Some(encryption))
     }
 
-    /// Whether something is wrong on the line of a value.
+    /// Whether a problem on the line of a value has been reported.
     fn is_reported(&self, value: &Text) -> bool {
         let line = self.source.place(value.span().start).line;
         self.problems.iter().any(|problem| problem.place.line == line && problem.severity() == Severity::Error)
     }
 
-    /// Reads a pair, unless another listener has it too.
+    /// Reads a certificate with its key, unless another listener has the same.
     fn server_certificate(&mut self, encryption: &Encryption, at: &Text, key_at: &Text) -> Result<(), Refused> {
         if self.certificates.of(encryption).is_some() {
             return Ok(());
@@ -145,7 +145,7 @@ impl Declarer<'_> {
         };
         let certificates =
             read(&encryption.certificate, at, &format!("certificate {}", encryption.certificate.display()));
-        // Not its path: someone may have taken this for the place of the key itself.
+        // The path is not repeated: the key may be confused with the place of the secret.
         let key = read(&encryption.key, key_at, "key");
         let (certificates, key) = (certificates?, key?);
         let pair = match ServerCertificate::from_pem(&certificates, &key) {
@@ -170,7 +170,7 @@ impl Declarer<'_> {
         self.problem(Code::BadCertificate, at, error.to_string(), error.mend());
     }
 
-    /// Warns of a pair that clients will not take, now or soon.
+    /// Warns about a certificate that clients do not accept, now or soon.
     fn advise_on_certificate(&mut self, pair: &ServerCertificate, at: &Text) {
         let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() as i64);
         let (not_before, not_after) = pair.validity();
@@ -214,7 +214,7 @@ impl Declarer<'_> {
                     "give it a port: 853 for TLS and QUIC, 443 for HTTPS and HTTP/3",
                 );
             }
-            // What cannot be read is reported already.
+            // What cannot be read has been reported.
             if self.certificates.of(encryption).is_some_and(|pair| pair.first_name().is_none()) {
                 let file = encryption.certificate.display();
                 let what =
@@ -239,7 +239,7 @@ impl Declarer<'_> {
             let text = text.get_ref();
             text.parse().ok().or_else(|| text.parse().map(|address: std::net::IpAddr| address.into()).ok())
         };
-        // What is no prefix is reported elsewhere.
+        // An invalid prefix is reported elsewhere.
         let is_trusted = |allowed: &Spanned<Vec<Text>>| {
             allowed.get_ref().iter().filter_map(prefix).map(super::canonical).all(|prefix| is_private(&prefix))
         };

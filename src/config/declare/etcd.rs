@@ -1,11 +1,11 @@
-//! The cluster of etcd that replicas share their state in.
+//! The etcd cluster in which replicas share their state.
 
 use super::Declarer;
 use crate::codes::Code;
 use crate::config::mirror::{self, Text};
 use crate::config::{EtcdSettings, Files, Secret, files};
 
-/// What keys begin with unless the configuration says otherwise.
+/// Default prefix of keys.
 const DEFAULT_PREFIX: &str = "/vnetdns/";
 const AT: &str = "list the members of the cluster: etcd = [\"https://10.0.0.4:2379\", \"https://10.0.0.5:2379\"]";
 
@@ -81,7 +81,7 @@ impl Declarer<'_> {
         })
     }
 
-    /// Two keys that go together.
+    /// Two keys that must be given together.
     fn pair<'a>(
         &mut self,
         (one, other): (&'a Option<Text>, &'a Option<Text>),
@@ -110,7 +110,7 @@ impl Declarer<'_> {
     }
 }
 
-/// Whether a member can be asked there; in the clear on this host alone.
+/// Validates the address of a member; plain HTTP is allowed on this host only.
 fn check_endpoint(endpoint: &str) -> Result<(), String> {
     let uri = endpoint.parse::<http::Uri>().ok().filter(|uri| matches!(uri.path(), "" | "/") && uri.query().is_none());
     let uri = uri.filter(|uri| uri.host().is_some_and(|host| !host.is_empty()) && uri.port_u16().is_some());

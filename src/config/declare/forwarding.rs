@@ -13,7 +13,7 @@ use crate::codes::Code;
 use crate::config::mirror::{self, State, Text};
 use crate::dns::Name;
 
-/// Port of a DNS server that does not say.
+/// Default port of a DNS server.
 const DNS_PORT: u16 = 53;
 /// Priorities of DNS security rules (Microsoft.Network/dnsResolverPolicies).
 const PRIORITIES: std::ops::RangeInclusive<u32> = 100..=65000;
@@ -87,7 +87,7 @@ impl Declarer<'_> {
         servers.into_iter().collect()
     }
 
-    /// A name that stands for itself and all names below it.
+    /// A domain name that includes all names below it.
     fn domain(&mut self, text: &Text) -> Option<Declared<Name>> {
         let name = self.name(text)?;
         if name.as_ref().is_wildcard() {
@@ -99,7 +99,7 @@ impl Declarer<'_> {
         Some(name)
     }
 
-    /// A server in a network, or that a network asks: its address may not be known.
+    /// A DNS server in a network, or one that a network uses; its address may be unknown.
     pub(super) fn dns_server(&mut self, text: &Text) -> Option<Declared<Address<SocketAddr>>> {
         if text.get_ref() == Address::UNKNOWN {
             return Some(Declared::new(Address::Unknown, self.origin(text)));
@@ -108,7 +108,7 @@ impl Declarer<'_> {
         Some(Declared::new(Address::Known(*server), server.origin))
     }
 
-    /// An address, with a port where it is not 53.
+    /// An address with an optional port.
     fn real_server(&mut self, text: &Text) -> Option<Declared<SocketAddr>> {
         let address = text.get_ref().parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT));
         let server = match address {

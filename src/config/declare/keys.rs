@@ -1,4 +1,4 @@
-//! Keys that clients sign with.
+//! TSIG keys.
 
 use super::{Declarer, Source};
 use crate::azure::{KeyNetworks, TsigKey};
@@ -7,11 +7,11 @@ use crate::config::mirror::{self, Text};
 use crate::config::{Files, files, key_file};
 use crate::dns::{self, Name, wipe_stack};
 
-/// The shortest secret that is taken, in octets: 128 bits, which nobody tries out.
+/// Minimum length of a secret in octets: 128 bits cannot be guessed.
 const LEAST_SECRET: usize = 16;
 
 impl Declarer<'_> {
-    /// A key; `has_state` says whether there is a place for what it writes.
+    /// Declares a key; `has_state` says whether the server can store its updates.
     pub(super) fn tsig_key(&mut self, key: &mirror::TsigKey, has_state: bool) -> Option<TsigKey> {
         let name = self.name(&key.name);
         let all = key.all_virtual_networks.as_ref().filter(|all| *all.get_ref());
@@ -46,7 +46,7 @@ impl Declarer<'_> {
         let text = match self.secret(&path) {
             Ok(text) => text,
             Err(error) => {
-                // Not the path: someone may have taken this for the place of the secret.
+                // The path is not repeated: the key may be confused with the place of the secret.
                 let mend = "name a file that tsig-keygen wrote; its path is relative to the folder of this file";
                 self.problem(
                     Code::UnreadableFile,

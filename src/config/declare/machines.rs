@@ -5,7 +5,7 @@ use crate::azure::{Declared, NetworkInterface, PowerState, ResourceId, VirtualMa
 use crate::codes::Code;
 
 impl Declarer<'_> {
-    /// `None` where an address is bad: others would then be taken for the machine's.
+    /// `None` if an address is invalid: other addresses would be taken for the machine's.
     pub(super) fn virtual_machine(&mut self, machine: &mirror::VirtualMachine) -> Option<VirtualMachine> {
         let name = self.label(&machine.name);
         let resource_group = self.group(&machine.subscription, &machine.resource_group);

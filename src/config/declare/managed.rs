@@ -17,7 +17,7 @@ impl Declarer<'_> {
         Some(PrivateLinkService { id: id?, region, alias: alias? })
     }
 
-    /// `None` where an address is bad: to say that it is missing as well would mislead.
+    /// `None` if an address is invalid: reporting it as missing as well would mislead.
     pub(super) fn service_endpoint(&mut self, endpoint: &mirror::ServiceEndpoint) -> Option<ServiceEndpoint> {
         self.no_resource(&endpoint.private_link_resource, &endpoint.group_id);
         if let Some(group) = &endpoint.private_dns_zone_group {
@@ -45,7 +45,7 @@ impl Declarer<'_> {
         })
     }
 
-    /// Both kinds, in the order of the file.
+    /// The managed endpoints of both kinds, in the order of the file.
     pub(super) fn managed_endpoints(&mut self, mirror: &Mirror) -> Vec<ManagedPrivateEndpoint> {
         let mut endpoints = declared(&mirror.managed_private_endpoints, |endpoint| {
             Some((endpoint.name.span().start, self.managed_endpoint(endpoint)?))
@@ -57,7 +57,7 @@ impl Declarer<'_> {
         endpoints.into_iter().map(|(_, endpoint)| endpoint).collect()
     }
 
-    /// As with a service's endpoint.
+    /// `None` if an address is invalid, as with a service's endpoint.
     fn managed_endpoint(&mut self, endpoint: &mirror::ManagedPrivateEndpoint) -> Option<ManagedPrivateEndpoint> {
         let for_services = "works for private link services only";
         if let Some(refreshed) = &endpoint.refreshed {
@@ -84,7 +84,7 @@ impl Declarer<'_> {
         })
     }
 
-    /// `None` where the domain name is bad, too.
+    /// `None` if an address or the domain name is invalid.
     fn managed_service_endpoint(
         &mut self,
         endpoint: &mirror::ManagedServiceEndpoint,
@@ -112,7 +112,7 @@ impl Declarer<'_> {
         })
     }
 
-    /// An endpoint points at one thing.
+    /// Reports a resource beside another target: an endpoint has exactly one.
     fn no_resource(&mut self, resource: &Option<Text>, group_id: &Option<Text>) {
         for key in [resource, group_id].into_iter().flatten() {
             let what = "an endpoint points at a resource or at a private link service, not at both";
@@ -142,7 +142,7 @@ impl Declarer<'_> {
     }
 }
 
-/// Azure makes a managed private endpoint pending.
+/// The default is pending, as in Azure.
 fn managed_state(state: Option<mirror::ConnectionState>) -> ConnectionState {
     state.map_or(ConnectionState::Pending, connection_state)
 }

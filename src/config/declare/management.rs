@@ -11,11 +11,11 @@ use crate::codes::Code;
 use crate::config::mirror;
 use crate::config::{ManagementClient, ManagementMode, ManagementSettings};
 
-/// Where the API listens unless the configuration says otherwise.
+/// Default address of the API.
 const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);
-/// The folder of the state of a server that has the API, unless the configuration says otherwise.
+/// Default folder of the state of a server with the API.
 pub(in crate::config) const DEFAULT_STATE: &str = "vnetdns-state";
-/// How long an operation takes unless the configuration says otherwise.
+/// Default duration of an operation.
 const DEFAULT_OPERATION: Duration = Duration::from_secs(1);
 impl Declarer<'_> {
     pub(in crate::config) fn management(&mut self, management: &mirror::Management) -> Option<ManagementSettings> {

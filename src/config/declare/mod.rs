@@ -1,4 +1,4 @@
-//! Mirror → declaration: text becomes names, prefixes, addresses, TTLs and RDATA, or a problem with its place.
+//! Declaration of the mirror: text becomes names, prefixes, addresses, TTLs and RDATA, or a problem with its place.
 
 mod client_certificates;
 mod clients;
@@ -48,12 +48,12 @@ mod metrics;
 
 pub use encryption::Certificates;
 
-/// TTL of a record set that does not say (the portal's default for private zones).
+/// Default TTL of a record set (the portal's default for private zones).
 const DEFAULT_TTL: u32 = 3600;
 
 const NAME_MEND: &str = "write a domain name, for instance \"www.contoso.internal\"";
 
-/// Turns the mirror of one file into a declaration.
+/// Turns the mirror of a file into a declaration.
 pub(super) struct Declarer<'a> {
     files: &'a Files,
     path: &'a Path,
@@ -63,7 +63,7 @@ pub(super) struct Declarer<'a> {
     references: References<'a>,
     allowance: Allowance,
     pub(super) read_ahead: ReadAhead,
-    /// The zone files that were read, and whether one includes others.
+    /// The zone files, and whether one includes others.
     pub(super) zone_files: Vec<ZoneFile>,
     pub(super) secrets: Vec<SecretFile>,
     pub(super) certificates: Certificates,
@@ -72,7 +72,7 @@ pub(super) struct Declarer<'a> {
 }
 
 impl<'a> Declarer<'a> {
-    /// Declares what the mirror holds.
+    /// Declares everything in the mirror.
     pub(super) fn new(
         mirror: &Mirror,
         catalogue: &'a Catalogue,
@@ -102,7 +102,7 @@ impl<'a> Declarer<'a> {
         }
     }
 
-    /// Reads a file that holds a secret.
+    /// Reads a file with a secret.
     fn secret(&mut self, path: &Path) -> io::Result<SecretText> {
         let text = SecretText::read(self.files, path)?;
         self.secrets.push(SecretFile::new(path, &text));
@@ -154,7 +154,7 @@ impl<'a> Declarer<'a> {
         }
     }
 
-    /// `None` where a prefix is bad: to say that an endpoint lies outside would mislead.
+    /// `None` if a prefix is invalid: reporting an endpoint as outside would mislead.
     fn virtual_network(&mut self, network: &mirror::VirtualNetwork) -> Option<VirtualNetwork> {
         let id = self.id(types::VIRTUAL_NETWORK, &network.name, &network.subscription, &network.resource_group);
         let subnets = self.subnets(network);
@@ -197,7 +197,7 @@ impl<'a> Declarer<'a> {
         if let Some(file) = &zone.file {
             for set in self.zone_file(file, &name, true) {
                 match set.rtype {
-                    // SOA records in another place, or more than one, are for the check of the zone to refuse.
+                    // SOA records elsewhere, or more than one, are refused by the check of the zone.
                     RecordType::SOA if set.owner != *name || set.rdatas.len() > 1 => record_sets.push(set),
                     RecordType::SOA if zone.soa.is_none() => soa = SoaEdit::from_record(&set),
                     RecordType::SOA => {
@@ -232,7 +232,7 @@ impl<'a> Declarer<'a> {
     fn soa(&mut self, soa: &mirror::Soa) -> SoaEdit {
         SoaEdit {
             email: soa.email.as_ref().and_then(|email| {
-                // Azure writes the mailbox as a name; people write an address.
+                // Azure writes the mailbox as a name; users write an address.
                 let as_name = email.get_ref().replacen('@', ".", 1);
                 let parsed = as_name.parse();
                 self.reported(
@@ -251,7 +251,7 @@ impl<'a> Declarer<'a> {
         }
     }
 
-    /// `None` where an address is bad: to say that it is missing as well would mislead.
+    /// `None` if an address is invalid: reporting it as missing as well would mislead.
     fn private_link_resource(&mut self, resource: &mirror::PrivateLinkResource) -> Option<PrivateLinkResource> {
         let name_parts = resource.name_parts.iter().map(|(part, value)| (part.clone(), self.label(value))).collect();
         let name_lists = resource.name_lists.iter().map(|(list, elements)| {
@@ -310,7 +310,7 @@ impl<'a> Declarer<'a> {
         members
     }
 
-    /// `None` where an address or a zone reference is bad, as with a Private Link resource.
+    /// `None` if an address or a zone reference is invalid, as with a Private Link resource.
     fn private_endpoint(&mut self, endpoint: &mirror::PrivateEndpoint) -> Option<PrivateEndpoint> {
         let id = self.id(types::PRIVATE_ENDPOINT, &endpoint.name, &endpoint.subscription, &endpoint.resource_group);
         let members = self.ip_configurations(&endpoint.ip_configurations);
@@ -361,13 +361,13 @@ impl<'a> Declarer<'a> {
         Some(Declared::new(address, self.origin(text)))
     }
 
-    /// Reports a member that is there in other letters already.
+    /// Reports a member that exists already in another letter case.
     fn twice<T>(&mut self, at: &Spanned<T>, member: &str) {
         let what = format!("the member \"{member}\" is there already");
         self.problem(Code::Duplicate, at, what, "keep one: letter case carries no meaning");
     }
 
-    /// `None` where SOA or NS may be missing only because they could not be read.
+    /// `None` if SOA or NS records may be missing because they could not be read.
     fn public_zone(&mut self, zone: &mirror::PublicZone) -> Option<PublicZone> {
         let name = self.name(&zone.name)?;
         let problems = self.problems.count(Severity::Error);
@@ -398,7 +398,7 @@ impl<'a> Declarer<'a> {
                     zone_file::Input { files: self.files, allowance: &mut self.allowance, path: &path, text: &text };
                 let contents = zone_file::read(input, apex, self.places, self.problems);
                 if !contents.is_zone {
-                    // Whatever it is, it may be a secret.
+                    // The text may be a secret.
                     text.zeroize();
                 }
                 let file = ZoneFile::new(&path, apex, is_private, apex.origin, text);
@@ -447,7 +447,7 @@ impl<'a> Declarer<'a> {
         Some(Declared::new(name, self.origin(text)))
     }
 
-    /// A resource's name or another word; never empty.
+    /// A name or another non-empty text.
     fn label(&mut self, text: &Text) -> Declared<String> {
         if text.get_ref().trim().is_empty() {
             self.problem(Code::BadName, text, "an empty name", "write a name");
@@ -455,7 +455,7 @@ impl<'a> Declarer<'a> {
         Declared::new(text.get_ref().clone(), self.origin(text))
     }
 
-    /// For types whose errors say no more than that the text is none.
+    /// For types whose parse errors add nothing to the message.
     fn parsed<T: FromStr>(&mut self, text: &Text, what: &str, mend: &str) -> Option<T> {
         let parsed = text.get_ref().parse().ok();
         if parsed.is_none() {
@@ -475,7 +475,7 @@ impl<'a> Declarer<'a> {
         self.reported_as(code, text, text.get_ref(), what, mend, parsed)
     }
 
-    /// The same of a text whose place is that of something else.
+    /// As [`Self::reported`], for a text at the place of something else.
     fn reported_as<P, T, E: std::fmt::Display>(
         &mut self,
         code: Code,
@@ -503,18 +503,18 @@ impl<'a> Declarer<'a> {
     }
 }
 
-/// Declares each resource for the sake of its problems, and keeps those that were read as a whole.
+/// Declares all resources to report their problems, and keeps those that were read completely.
 fn declared<T, U>(resources: &[Read<T>], mut declare: impl FnMut(&T) -> Option<U>) -> Vec<U> {
     resources.iter().filter_map(|read| declare(&read.value).filter(|_| read.whole)).collect()
 }
 
-/// What is optional, and was read where it is there.
+/// Turns an optional value inside out: `None` if it is present but invalid.
 #[expect(clippy::option_option, reason = "absent, bad and good are three")]
 fn all<T>(optional: Option<Option<T>>) -> Option<Option<T>> {
     optional.map_or(Some(None), |value| value.map(Some))
 }
 
-/// An IPv4-mapped prefix (RFC 4291 §2.5.5.2) as the IPv4 prefix that it means: clients' addresses are taken so too.
+/// An IPv4-mapped prefix (RFC 4291 §2.5.5.2) as an IPv4 prefix: clients' addresses are treated the same way.
 fn canonical(prefix: IpNet) -> IpNet {
     let IpNet::V6(mapped) = prefix else { return prefix };
     let length = mapped.prefix_len().checked_sub(96);

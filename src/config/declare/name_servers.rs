@@ -48,7 +48,7 @@ impl Declarer<'_> {
         declared
     }
 
-    /// `None` where one is bad: to say that there are none would mislead.
+    /// `None` if an address is invalid: reporting that there are none would mislead.
     fn name_server_addresses(&mut self, texts: &[Text]) -> Option<Vec<IpAddr>> {
         let mut seen = HashSet::new();
         let addresses = texts.iter().map(|text| {
@@ -74,14 +74,14 @@ impl Declarer<'_> {
     }
 }
 
-/// Whether somebody can be asked at an address.
+/// Whether an address can be that of a server.
 fn is_asked(address: IpAddr) -> bool {
     let is_mapped = matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some());
     !address.is_unspecified() && !address.is_multicast() && address != Ipv4Addr::BROADCAST && !is_mapped
 }
 
-/// Whether a name is one that hosts have: letters, digits and hyphens within its labels, and no number for the last
-/// label, lest an address is taken for a name (RFC 1123 §2.1).
+/// Whether a name is a host name: letters, digits and hyphens in its labels, and a last label that is not a number, so that no
+/// address is taken for a name (RFC 1123 §2.1).
 fn is_host_name(name: NameRef<'_>) -> bool {
     let is_word = |label: &[u8]| {
         let is_inside = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'-';

@@ -107,7 +107,7 @@ impl Declarer<'_> {
         parsed.map(Vec::into_boxed_slice)
     }
 
-    /// The data of a TXT record whose strings are kept apart.
+    /// The data of a TXT record given as separate strings.
     fn strings(&mut self, rtype: RecordType, record: &Spanned<Record>, strings: &[String]) -> Option<Box<[u8]>> {
         if rtype != RecordType::TXT {
             self.problem(Code::BadRecord, record, "a list in place of a record", "write one text for each record");
@@ -131,7 +131,7 @@ impl Declarer<'_> {
         Some(octets.into())
     }
 
-    /// The types that Azure has; every stored type where its limits are off.
+    /// A type that Azure supports; any stored type if Azure's limits are off.
     fn record_type(&mut self, text: &Text) -> Option<RecordType> {
         let word = text.get_ref().to_ascii_uppercase();
         let known = record_data::rtype(word.as_bytes());
@@ -149,7 +149,7 @@ impl Declarer<'_> {
         rtype
     }
 
-    /// Data as a zone file has it, but for names, which are whole.
+    /// Data in presentation format, but with absolute names.
     fn record_of_any_type(&mut self, rtype: RecordType, record: &Spanned<Record>, text: &str) -> Option<Box<[u8]>> {
         match record_data::read_text(rtype, text) {
             Ok(rdata) => Some(rdata),

@@ -1,4 +1,4 @@
-//! Identities of what is declared, and references to it.
+//! Identities of resources, and references to them.
 
 use super::{Declarer, Mirror, mirror};
 use crate::azure::{
@@ -10,20 +10,20 @@ use crate::config::mirror::Text;
 use crate::dns::Name;
 use crate::import::Beside;
 
-/// Ends the aliases of private link services.
+/// The suffix of aliases of private link services.
 const ALIAS_SUFFIX: &str = ".azure.privatelinkservice";
 
-/// What references are looked up in.
+/// The resources that references can mean.
 pub(in crate::config) struct References<'a> {
     catalogue: &'a Catalogue,
     directory: Directory,
-    /// Aliases of private link services, each with the service.
+    /// Aliases of private link services with the services.
     aliases: Vec<(Name, ResourceId)>,
 }
 
 impl<'a> References<'a> {
-    /// The identities of all that a file declares, whether it is otherwise sound or not: what is wrong with them is
-    /// reported with the resources themselves.
+    /// Collects the identities of everything that a file declares, valid or not: problems are reported with the resources
+    /// themselves.
     pub(in crate::config) fn new(mirror: &Mirror, catalogue: &'a Catalogue) -> Self {
         let default = group(&ResourceGroup::default(), &mirror.subscription, &mirror.resource_group);
         let default = default.unwrap_or_default();
@@ -62,14 +62,14 @@ impl<'a> References<'a> {
         self.directory.default_group()
     }
 
-    /// What a file declares, for what stands beside it.
+    /// The resources of this file, for another configuration to refer to.
     pub(in crate::config) fn beside(&self) -> Beside {
         let declared = self.directory.iter().cloned().collect();
         Beside { default: self.default_group().clone(), declared }
     }
 }
 
-/// The group that is meant by what is given of its name and of its subscription's.
+/// The group for an optional group name and an optional subscription.
 fn group(
     default: &ResourceGroup,
     subscription: &Option<Text>,
@@ -84,12 +84,12 @@ fn group(
 }
 
 impl Declarer<'_> {
-    /// Reports what is wrong with the file's own subscription and resource group.
+    /// Reports problems of the file's own subscription and resource group.
     pub(super) fn default_group(&mut self, mirror: &Mirror) {
         self.group(&mirror.subscription, &mirror.resource_group);
     }
 
-    /// The resource group of a resource; the default one where what is written is none.
+    /// The resource group of a resource; the default group if it is invalid.
     pub(super) fn group(&mut self, subscription: &Option<Text>, resource_group: &Option<Text>) -> ResourceGroup {
         if let Some(text) = subscription {
             let mend = format!("write it as Azure has it, for instance \"{}\"", Subscription::DEFAULT);
@@ -102,7 +102,7 @@ impl Declarer<'_> {
         group(default, subscription, resource_group).unwrap_or_else(|_| default.clone())
     }
 
-    /// The identity of a resource of one of Azure's own types.
+    /// The identity of a resource of one of Azure's core types.
     pub(super) fn id(
         &mut self,
         resource_type: &str,
@@ -116,7 +116,7 @@ impl Declarer<'_> {
         Some(Declared::new(id, name.origin))
     }
 
-    /// A name that can be part of a resource ID.
+    /// A name that is valid in a resource ID.
     pub(super) fn resource_name(&mut self, name: &Text) -> Option<Declared<String>> {
         let label = self.label(name);
         if label.trim().is_empty() {
@@ -152,7 +152,7 @@ impl Declarer<'_> {
         }
     }
 
-    /// The virtual network that a text means.
+    /// Resolves a reference to a virtual network.
     pub(super) fn network(&mut self, text: &Text) -> Option<Declared<ResourceId>> {
         self.find(Kind::VirtualNetwork, text, text.get_ref(), |_, _| true)
     }
@@ -167,7 +167,7 @@ impl Declarer<'_> {
         Some(Link { name, virtual_network: self.network(virtual_network)? })
     }
 
-    /// The Private Link resource that a text means where an endpoint with this group ID points at it.
+    /// Resolves a reference to a Private Link resource, from an endpoint with this group ID.
     pub(super) fn private_link_resource_with(&mut self, text: &Text, group_id: &Text) -> Option<Declared<ResourceId>> {
         self.find(Kind::PrivateLinkResource, text, text.get_ref(), |catalogue, id| {
             let services = catalogue.services().iter().filter(|service| service.scope.is_none());
@@ -176,7 +176,7 @@ impl Declarer<'_> {
         })
     }
 
-    /// The Private Link resource that a text means within a private link scope.
+    /// Resolves a reference to a Private Link resource, from a private link scope.
     pub(super) fn scoped_resource(&mut self, text: &Text, scope: &ResourceId) -> Option<Declared<ResourceId>> {
         self.find(Kind::PrivateLinkResource, text, text.get_ref(), |catalogue, id| {
             catalogue.services().iter().any(|service| {
@@ -186,12 +186,12 @@ impl Declarer<'_> {
         })
     }
 
-    /// The workspace of Azure Managed Grafana that a text means.
+    /// Resolves a reference to a workspace of Azure Managed Grafana.
     pub(super) fn grafana(&mut self, text: &Text) -> Option<Declared<ResourceId>> {
         self.find(Kind::PrivateLinkResource, text, text.get_ref(), |_, id| id.is_of_type(types::GRAFANA))
     }
 
-    /// The private link service that a text means: a reference, or an alias.
+    /// Resolves a reference to a private link service, or an alias.
     pub(super) fn service_target(&mut self, text: &Text) -> Option<Declared<ServiceTarget>> {
         let alias = text.get_ref().parse::<Name>().ok();
         let is_alias = || text.get_ref().trim_end_matches('.').to_ascii_lowercase().ends_with(ALIAS_SUFFIX);
@@ -205,7 +205,7 @@ impl Declarer<'_> {
         Some(Declared::new(ServiceTarget::Service(id.into_value()), origin))
     }
 
-    /// The private DNS zone that a text means: a reference whose name is that of a domain.
+    /// Resolves a reference to a private DNS zone, whose name is a domain name.
     pub(super) fn zone_reference(&mut self, text: &Text) -> Option<Declared<ResourceId>> {
         let reference = text.get_ref();
         if reference.starts_with('/') {
@@ -215,13 +215,13 @@ impl Declarer<'_> {
         let mend = "write the zone's name, or \"RESOURCE-GROUP/ZONE\"";
         let parsed = name.unwrap_or(reference).parse::<Name>();
         let name = self.reported(Code::BadName, text, "a private DNS zone", mend, parsed)?;
-        // As identities are spelt: without a dot at the end.
+        // In the spelling of identities: without a dot at the end.
         let name = PrivateDnsZone::id(&ResourceGroup::default(), &name).name().to_owned();
         let reference = prefix.map_or_else(|| name.clone(), |prefix| format!("{prefix}/{name}"));
         self.find(Kind::PrivateDnsZone, text, &reference, |_, _| true)
     }
 
-    /// The name of a subnet, given as such or as a whole ID.
+    /// The name of a subnet, given as a name or as a resource ID.
     pub(super) fn subnet(
         &mut self,
         text: &Option<Text>,
@@ -243,8 +243,7 @@ impl Declarer<'_> {
         Some(Declared::new(id.name().to_owned(), self.origin(text)))
     }
 
-    /// The resource that a reference means; one that is not there is for the checks to report. `fits` chooses between
-    /// several.
+    /// Resolves a reference. A resource that does not exist is reported by the checks. `fits` chooses among several candidates.
     fn find(
         &mut self,
         kind: Kind,
@@ -263,7 +262,7 @@ impl Declarer<'_> {
             Ok(id) | Err(ReferenceError::Missing(id)) => Some(Declared::new(id, self.origin(text))),
             Err(ReferenceError::Ambiguous(candidates)) => {
                 let what = match kind {
-                    // As zones are called elsewhere.
+                    // In the spelling of zones elsewhere.
                     Kind::PrivateDnsZone => {
                         format!("there are {} {noun}s {}.", candidates.len(), reference.trim_end_matches('.'))
                     }
@@ -290,7 +289,7 @@ impl Declarer<'_> {
         }
     }
 
-    /// The region that is meant, as the catalogue spells it; what is none is for the checks to report.
+    /// A region in the spelling of the catalogue; an unknown one is reported by the checks.
     pub(super) fn region(&mut self, text: &Text) -> Declared<String> {
         let region = self.label(text);
         let known = self.references.catalogue.region(&region).map(str::to_owned);

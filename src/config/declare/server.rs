@@ -1,4 +1,4 @@
-//! How the server runs.
+//! Settings of the server.
 
 use std::num::NonZero;
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl Declarer<'_> {
                         (&known.address, &known.interface) == (&listen.address, &listen.interface)
                             && (tcp && sockets.0 || udp && sockets.1)
                     };
-                    // Each port 0 becomes another one.
+                    // Each port 0 becomes a different port.
                     if listen.address.socket.port() != 0 && listeners.iter().any(is_same) {
                         let what = format!("another listener listens on {} already", listen.address);
                         self.problem(Code::BadListener, place, what, "remove it, or give each an interface of its own");

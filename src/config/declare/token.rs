@@ -1,15 +1,16 @@
-//! Files with what clients show: bearer tokens, and secrets of clients of the management API.
+//! Files with bearer tokens, and with secrets of clients of the management API.
 
 use super::Declarer;
 use crate::codes::Code;
 use crate::config::mirror::Text;
 use crate::config::{BearerToken, Files, files};
 
-/// The fewest characters of a token: nobody tries out 16.
+/// Minimum characters of a token: 16 cannot be guessed.
 const LEAST: usize = 16;
 
 impl Declarer<'_> {
-    /// What a file holds; `None` where it holds none, of which it reports a problem. `what` is what is read, and what is missing.
+    /// Reads a token from a file; reports a problem and returns `None` if there is none. `what` and `missing` are for the
+    /// messages.
     pub(super) fn token(&mut self, file: &Text, [what, missing]: [&str; 2]) -> Option<BearerToken> {
         let path = Files::relative(self.path, file.get_ref());
         let text = match self.secret(&path) {

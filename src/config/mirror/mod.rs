@@ -1,4 +1,4 @@
-//! The configuration file as serde sees it. Values keep their place; nothing is checked but shape.
+//! The configuration file as parsed by serde. Values have their places; only their form is checked.
 
 use std::collections::BTreeMap;
 
@@ -182,7 +182,7 @@ pub(super) struct PrivateLinkResource {
     pub(super) public_network_access: PublicNetworkAccess,
 }
 
-/// A `[[private_link_service_type]]`: the data form of the catalogue, with less to say.
+/// A `[[private_link_service_type]]`: a reduced form of the catalogue's data.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServiceType {
@@ -235,7 +235,7 @@ pub(super) struct PrivateEndpoint {
     pub(super) deleted: bool,
 }
 
-/// A `[[private_endpoint]]` with `private_link_service`. Keys of other endpoints are there to be refused with a reason.
+/// A `[[private_endpoint]]` with `private_link_service`. Keys of other endpoints are present only to be refused with a reason.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServiceEndpoint {
@@ -264,7 +264,7 @@ pub(super) struct PrivateLinkService {
     pub(super) alias: Text,
 }
 
-/// A `[[managed_private_endpoint]]` of a resource. The last two keys are there to be refused with a reason.
+/// A `[[managed_private_endpoint]]` of a resource. The last two keys are present only to be refused with a reason.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ManagedPrivateEndpoint {

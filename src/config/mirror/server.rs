@@ -1,4 +1,4 @@
-//! What the file says of the server: listeners, bounds, metrics, the management API.
+//! The server's part of the file: listeners, bounds, metrics, the management API.
 
 use std::fmt;
 
@@ -121,7 +121,7 @@ pub(in crate::config) struct NameServer {
     pub(in crate::config) addresses: Vec<Text>,
 }
 
-/// An address, or a table where there is more to say of it.
+/// An address, or a table with an address and options.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Listen {
     pub(in crate::config) address: String,

@@ -1,5 +1,5 @@
-//! Values in whose place something else may stand: `"unknown"`, as Azure has yet to give them or another file tells them, or an
-//! empty list for none.
+//! Values with alternatives: `"unknown"` for values that Azure has yet to assign or another file provides, or an empty list for
+//! none.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,7 +30,7 @@ impl Default for IpConfigurations {
 #[derive(Debug)]
 pub(in crate::config) enum Records {
     Of(Vec<Spanned<Record>>),
-    /// They are not known.
+    /// They are unknown.
     Unknown,
 }
 
@@ -106,7 +106,7 @@ impl<'de> Deserialize<'de> for PublicIpAddresses {
     }
 }
 
-/// Reads a value, or the word for one that is not known in its place.
+/// Deserializes a value, or the word `"unknown"` in its place.
 struct OrUnknown<T>(PhantomData<T>);
 
 impl<'de> Visitor<'de> for OrUnknown<IpConfigurations> {

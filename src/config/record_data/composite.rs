@@ -1,4 +1,4 @@
-//! Fields of RDATA whose text takes several words, or has a form of its own.
+//! Fields of RDATA that consist of several words or have a special format.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -25,7 +25,7 @@ pub(super) fn old_types(name: &str, words: &mut Words<'_, '_>, octets: &mut Vec<
     if words.is_empty() {
         words.next(name)?;
     }
-    // Types may be written as numbers, too, as in BIND.
+    // Types may also be written as numbers, as in BIND.
     let number = |word: &[u8]| {
         let digits = std::str::from_utf8(word).ok().filter(|word| word.bytes().all(|octet| octet.is_ascii_digit()));
         let number = digits.and_then(|digits| digits.parse().ok()).or_else(|| super::rtype(word).map(u16::from));
@@ -44,7 +44,7 @@ fn type_numbers(words: &mut Words<'_, '_>, number: impl Fn(&[u8]) -> Option<u16>
     Ok(numbers)
 }
 
-/// Bits from the left, as long as needed.
+/// Bits from the left, without trailing zero octets.
 fn bit_map(bits: impl Iterator<Item = u16>) -> Vec<u8> {
     let mut map = Vec::new();
     for bit in bits {
@@ -143,7 +143,7 @@ fn host(kind: Word<'_, '_>, name: &str, words: &mut Words<'_, '_>, octets: &mut 
     Ok(())
 }
 
-/// `LENGTH ADDRESS` (RFC 2874 §3.2): the bits that the prefix name has are not in the suffix.
+/// `LENGTH ADDRESS` (RFC 2874 §3.2): the suffix omits the bits of the prefix.
 pub(super) fn address_suffix(words: &mut Words<'_, '_>, octets: &mut Vec<u8>) -> Result<(), Blame> {
     let word = words.next("prefix length")?;
     let length = word.number::<u8>().ok().filter(|length| *length <= 128);
@@ -161,7 +161,7 @@ pub(super) fn address_suffix(words: &mut Words<'_, '_>, octets: &mut Vec<u8>) ->
     Ok(())
 }
 
-/// `0x` and hexadecimal digits, with dots wherever they help (RFC 1706 §5).
+/// `0x` and hexadecimal digits, with dots anywhere between them (RFC 1706 §5).
 pub(super) fn nsap(word: Word<'_, '_>, octets: &mut Vec<u8>) -> Result<(), Blame> {
     let wrong = || word.is_not("0x and pairs of hexadecimal digits");
     let digits = word.text()?.strip_prefix("0x").or_else(|| word.text().ok()?.strip_prefix("0X")).ok_or_else(wrong)?;

@@ -2,11 +2,11 @@
 
 use super::words::{Blame, Word, Words};
 
-/// Thousandths of a second of arc at the equator and the prime meridian.
+/// The value of the equator and the prime meridian, in thousandths of a second of arc.
 const ORIGIN: u32 = 1 << 31;
-/// Centimetres below the reference spheroid of altitude 0.
+/// The value of altitude 0, in centimetres.
 const DEPTH: i64 = 10_000_000;
-/// Size, horizontal and vertical precision in centimetres where they are left out.
+/// Default size, horizontal and vertical precision in centimetres.
 const PRECISIONS: [(&str, i64); 3] = [("size", 100), ("horizontal precision", 1_000_000), ("vertical precision", 1000)];
 
 pub(super) fn read(words: &mut Words<'_, '_>, octets: &mut Vec<u8>) -> Result<(), Blame> {
@@ -30,9 +30,9 @@ pub(super) fn read(words: &mut Words<'_, '_>, octets: &mut Vec<u8>) -> Result<()
     Ok(())
 }
 
-/// Degrees, minutes and seconds, and on which side of the origin.
+/// Degrees, minutes and seconds, and the hemisphere.
 fn angle(words: &mut Words<'_, '_>, name: &str, most: i64, sides: [&str; 2]) -> Result<u32, Blame> {
-    // Decimals, bound, and the thousandths of a second that one has.
+    // Decimals, bound, and thousandths of a second in one unit.
     let mut parts = [(0, most + 1, 3_600_000), (0, 60, 60_000), (3, 60_000, 1)].into_iter();
     let [plus, minus] = sides;
     let mut sum = 0;
@@ -60,7 +60,7 @@ fn metres(word: Word<'_, '_>) -> Option<i64> {
     fixed(text.strip_suffix(b"m").or_else(|| text.strip_suffix(b"M")).unwrap_or(text), 2)
 }
 
-/// A decimal number, times ten to the power of the decimals that it may have.
+/// A decimal number, scaled by ten to the power of its maximum decimals.
 fn fixed(text: &[u8], decimals: usize) -> Option<i64> {
     let (text, sign) = text.strip_prefix(b"-").map_or((text, 1), |rest| (rest, -1));
     let mut parts = text.splitn(2, |octet| *octet == b'.');

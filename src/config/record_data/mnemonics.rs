@@ -1,4 +1,4 @@
-//! Words that stand for numbers in RDATA.
+//! Mnemonics for numbers in RDATA.
 
 /// RFC 4398 §2.1.
 pub(super) const CERTIFICATE_TYPES: [(&str, u16); 10] = [
@@ -21,10 +21,10 @@ pub(super) const KEY_PROTOCOLS: [(&str, u8); 6] =
 /// RFC 9859 §6.2.
 pub(super) const SYNC_SCHEMES: [(&str, u8); 1] = [("NOTIFY", 1)];
 
-/// The protocols that services are known by (RFC 1035 §3.4.2).
+/// The mnemonics of protocols (RFC 1035 §3.4.2).
 pub(super) const PROTOCOLS: [(&str, u8); 3] = [("ICMP", 1), ("TCP", 6), ("UDP", 17)];
 
-/// Some services that such records name, by their ports (IANA, Service Name and Transport Protocol Port Number Registry).
+/// Services that WKS records often name, by port (IANA, Service Name and Transport Protocol Port Number Registry).
 pub(super) const PORTS: [(&str, u16); 24] = [
     ("echo", 7),
     ("discard", 9),
@@ -52,10 +52,10 @@ pub(super) const PORTS: [(&str, u16); 24] = [
     ("https", 443),
 ];
 
-/// The mnemonics that BIND has for algorithms beside those of IANA's registry.
+/// BIND's mnemonics for algorithms besides those of IANA's registry.
 pub(super) const ALGORITHMS: [(&str, u8); 3] = [("NSEC3DSA", 6), ("NSEC3RSASHA1", 7), ("ECCGOST", 12)];
 
-/// RFC 2535 §7.1; those with a number, `FLAG2` and `SIG15`, are computed. The last is BIND's, for RFC 4034 §2.1.1.
+/// RFC 2535 §7.1; those with a number, `FLAG2` and `SIG15`, are computed. The last one is BIND's, for RFC 4034 §2.1.1.
 const KEY_FLAGS: [(&str, u16); 9] = [
     ("NOCONF", 0x4000),
     ("NOAUTH", 0x8000),
@@ -68,12 +68,12 @@ const KEY_FLAGS: [(&str, u16); 9] = [
     ("KSK", 0x0001),
 ];
 
-/// The number of a word.
+/// The number of a mnemonic.
 pub(super) fn find<T: Copy>(words: &[(&str, T)], word: &[u8]) -> Option<T> {
     words.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(word)).map(|(_, number)| *number)
 }
 
-/// The flags of a key: words with `|` between them, each for some bits.
+/// The flags of a key: mnemonics separated by `|`, each for some bits.
 pub(super) fn key_flags(word: &[u8]) -> Option<u16> {
     let numbered = |word: &[u8]| {
         let word = std::str::from_utf8(word).ok()?.to_ascii_uppercase();

@@ -1,4 +1,4 @@
-//! RDATA in presentation format, as the form of its type says, with the word that is to blame where it cannot be read.
+//! Parses RDATA in presentation format as the format of its type says, and reports the offending word.
 
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -22,7 +22,7 @@ mod words;
 
 pub(super) use words::name;
 
-/// Reads the RDATA of a record whose type stands at `rtype_at`; names in it are relative to `origin`.
+/// Parses the RDATA of a record whose type is at `rtype_at`; names in it are relative to `origin`.
 pub(super) fn read(
     rtype: RecordType,
     rtype_at: usize,
@@ -48,14 +48,14 @@ pub(super) fn read(
     })
 }
 
-/// Whether `\#` is the first string of a text and no generic data, which begins with a number: as in BIND.
+/// Whether `\#` is the first string of a text, not generic data, which begins with a number: as in BIND.
 fn is_text(rtype: RecordType, behind: &[Token<'_>]) -> bool {
     rtype == RecordType::TXT && !behind.first().is_some_and(|token| token.text.iter().all(u8::is_ascii_digit))
 }
 
 const GENERIC_MEND: &str = "write \\#, the number of octets, and the octets in hexadecimal digits (RFC 3597 §5)";
 
-/// Reads RDATA whose names are whole, dot at the end or not: what is wrong and what to do instead, where it cannot be read.
+/// Parses RDATA whose names are absolute, with or without a dot at the end. An error has the problem and the fix.
 pub(super) fn read_text(rtype: RecordType, text: &str) -> Result<Box<[u8]>, (String, Cow<'static, str>)> {
     let mut tokens = Vec::new();
     let mut entries = Entries::new(text.as_bytes());
@@ -68,24 +68,24 @@ pub(super) fn read_text(rtype: RecordType, text: &str) -> Result<Box<[u8]>, (Str
     read(rtype, 0, &tokens, &Name::root()).map_err(|(_, what, mend)| (what, mend))
 }
 
-/// Whether records of a type can be stored: others are questions and parts of messages (RFC 6895 §3.1).
+/// Whether records of a type can be stored: other types are for questions and messages (RFC 6895 §3.1).
 pub(super) fn is_stored(rtype: RecordType) -> bool {
     !matches!(rtype.into(), 0 | 41 | 128..=255)
 }
 
-/// The type that a word names.
+/// Parses a type.
 pub(super) fn rtype(word: &[u8]) -> Option<RecordType> {
     match word {
         b"A" => Some(RecordType::A),
         b"AAAA" => Some(RecordType::AAAA),
         b"CNAME" => Some(RecordType::CNAME),
-        // The library compares with each name that it knows, and leaves the hyphen out of this one.
+        // The library compares with each name that it knows, and omits the hyphen of this one.
         _ if word.eq_ignore_ascii_case(b"NSAP-PTR") => Some(RecordType::from(Rtype::NSAPPTR.to_int())),
         _ => Some(RecordType::from(std::str::from_utf8(word).ok()?.parse::<Rtype>().ok()?.to_int())),
     }
 }
 
-/// Reads what most records of large zones are, addresses and names without escapes; `None` where the form is to be asked.
+/// Parses the most common records of large zones, addresses and names without escapes; `None` if the general way is needed.
 fn plain(rtype: RecordType, tokens: &[Token<'_>], origin: &Name) -> Option<Box<[u8]>> {
     let [Token { text, .. }] = tokens else { return None };
     let text = std::str::from_utf8(text).ok()?;
@@ -101,10 +101,10 @@ fn plain(rtype: RecordType, tokens: &[Token<'_>], origin: &Name) -> Option<Box<[
     }
 }
 
-/// Most octets of RDATA.
+/// Maximum octets of RDATA.
 const MAX_RDATA: usize = u16::MAX as usize;
 
-/// Data of any type: its length and its octets (RFC 3597 §5).
+/// Generic data: a length and octets (RFC 3597 §5).
 fn generic(rtype: RecordType, words: &mut Words<'_, '_>) -> Result<Vec<u8>, Blame> {
     let length = words.next("length")?;
     let expected: u16 = length.number()?;
@@ -247,7 +247,7 @@ fn field(field: Field, name: &'static str, words: &mut Words<'_, '_>, octets: &m
     Ok(())
 }
 
-/// How data of a form is written.
+/// The fix: an example of the format.
 fn mend(form: Form) -> Cow<'static, str> {
     let names: Vec<_> = form.fields.iter().map(|(name, _)| *name).collect();
     let (last, others) = names.split_last().expect("no form is empty");
@@ -255,7 +255,7 @@ fn mend(form: Form) -> Cow<'static, str> {
     format!("write {}{and}{last}: {}", others.join(", "), form.example).into()
 }
 
-/// Reads a word that is a type of the standard library, or one like them.
+/// Parses a word with `FromStr`.
 fn parse<T: FromStr>(text: &[u8]) -> Option<T> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }

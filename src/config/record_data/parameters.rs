@@ -44,7 +44,7 @@ fn parameter<'t, 'a>(word: Word<'t, 'a>, words: &mut Words<'t, 'a>) -> Result<(S
     };
     let key = std::str::from_utf8(name).ok().and_then(|name| name.to_ascii_lowercase().parse().ok());
     let is_named = !name.to_ascii_lowercase().starts_with(b"key");
-    // How values of the others are written is not known here; 65535 is no key (RFC 9460 §14.3.2).
+    // The format of other values is unknown; 65535 is not a key (RFC 9460 §14.3.2).
     let is_known = |key: &SvcParamKey| {
         let number = key.to_int();
         if is_named { number <= SvcParamKey::TLS_SUPPORTED_GROUPS.to_int() } else { number < u16::MAX }
@@ -52,7 +52,7 @@ fn parameter<'t, 'a>(word: Word<'t, 'a>, words: &mut Words<'t, 'a>) -> Result<(S
     let key: SvcParamKey = key.filter(is_known).ok_or_else(|| {
         word.is_not("a service parameter: write KEY=VALUE, or keyNNNNN=VALUE for a key without a name here")
     })?;
-    // `alpn="h2,h3"`: the value in quotes is a word by itself.
+    // `alpn="h2,h3"`: the quoted value is a word of its own.
     if let Some(empty) = value.as_mut().filter(|value| value.is_empty())
         && let Some(quoted) = words.next_if_adjacent(word)
     {
@@ -126,7 +126,7 @@ fn number(text: &[u8]) -> Option<u16> {
     text.iter().all(u8::is_ascii_digit).then(|| super::parse(text))?
 }
 
-/// The items of a list with commas between them, which a backslash escapes (RFC 9460 appendix A.1).
+/// The items of a comma-separated list, in which a backslash escapes (RFC 9460 appendix A.1).
 fn items(value: &[u8], word: Word<'_, '_>) -> Result<Vec<Vec<u8>>, Blame> {
     let mut items = vec![Vec::new()];
     let mut octets = value.iter();
@@ -147,7 +147,7 @@ fn items(value: &[u8], word: Word<'_, '_>) -> Result<Vec<Vec<u8>>, Blame> {
     }
 }
 
-/// Whether a value can be that of a key.
+/// Whether a value is valid for a key.
 fn fits(key: SvcParamKey, value: &[u8]) -> bool {
     let is_list_of = |size: usize| !value.is_empty() && value.len().is_multiple_of(size);
     match key {

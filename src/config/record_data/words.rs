@@ -1,4 +1,4 @@
-//! The words of RDATA, one after another, and what single words say.
+//! The words of RDATA, and parsing of single words.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -7,16 +7,16 @@ use super::super::entries::Token;
 use super::parse;
 use crate::dns::{Name, NameError};
 
-/// What is wrong with RDATA, and where.
+/// A problem with RDATA, and its place.
 pub(super) struct Blame {
     pub(super) at: usize,
     pub(super) what: String,
 }
 
-/// The words of RDATA that have not been read.
+/// The words of RDATA that are still to be read.
 pub(super) struct Words<'t, 'a> {
     rest: &'t [Token<'a>],
-    /// Where what is missing is missed.
+    /// The place at which a missing word is reported.
     end: usize,
     origin: &'t Name,
 }
@@ -44,7 +44,7 @@ impl<'t, 'a> Words<'t, 'a> {
         self.next_if_any().ok_or_else(|| Blame { at: self.end, what: format!("something is missing: {name}") })
     }
 
-    /// The next word, if it stands right behind the last one and is in quotes.
+    /// The next word, if it is quoted and adjacent to the last one.
     pub(super) fn next_if_adjacent(&mut self, last: Word<'t, 'a>) -> Option<Word<'t, 'a>> {
         let is_adjacent = |token: &&Token<'_>| token.is_quoted() && token.at == last.0.at + last.0.text.len();
         self.rest.first().filter(is_adjacent)?;
@@ -57,7 +57,7 @@ impl<'t, 'a> Words<'t, 'a> {
             .map_err(|error| word.blame(format!("{} is no domain name: {error}", word.shown())))
     }
 
-    /// All words that are left, as one, and the first of them.
+    /// All remaining words joined, and the first of them.
     pub(super) fn joined(&mut self, name: &str) -> Result<(Word<'t, 'a>, String), Blame> {
         let first = self.next(name)?;
         let mut joined = first.text()?.to_owned();
@@ -67,13 +67,13 @@ impl<'t, 'a> Words<'t, 'a> {
         Ok((first, joined))
     }
 
-    /// All words that are left, which are hexadecimal digits.
+    /// All remaining words as hexadecimal digits.
     pub(super) fn hexadecimal(&mut self, name: &str) -> Result<Vec<u8>, Blame> {
         let (first, joined) = self.joined(name)?;
         digits(joined.as_bytes()).ok_or_else(|| first.blame(NOT_HEXADECIMAL))
     }
 
-    /// The data as a whole is to blame.
+    /// Reports a problem of the data as a whole.
     pub(super) fn blame(&self, what: impl Into<String>) -> Blame {
         Blame { at: self.end, what: what.into() }
     }
@@ -82,7 +82,7 @@ impl<'t, 'a> Words<'t, 'a> {
 const NOT_HEXADECIMAL: &str = "not pairs of hexadecimal digits";
 
 impl<'a> Word<'_, 'a> {
-    /// Without quotes, escapes as they are written.
+    /// The contents without quotes, escapes unchanged.
     pub(super) fn content(&self) -> &'a [u8] {
         self.0.content()
     }
@@ -116,7 +116,7 @@ impl<'a> Word<'_, 'a> {
     }
 
     fn digits<T: FromStr>(&self) -> Option<T> {
-        // The standard library takes a plus sign as well.
+        // The standard library would accept a plus sign.
         self.content().iter().all(u8::is_ascii_digit).then(|| parse(self.content()))?
     }
 
@@ -124,7 +124,7 @@ impl<'a> Word<'_, 'a> {
         digits(self.content()).ok_or_else(|| self.blame(NOT_HEXADECIMAL))
     }
 
-    /// `OCTETS` octets in groups of so many hexadecimal digits, or fewer where zeros in front may be left out.
+    /// `OCTETS` octets in groups of hexadecimal digits; leading zeros may be omitted if allowed.
     pub(super) fn hexadecimal_groups<const OCTETS: usize>(
         &self,
         separator: u8,
@@ -150,7 +150,7 @@ impl<'a> Word<'_, 'a> {
         })
     }
 
-    /// The octets that the word stands for (RFC 1035 §5.1).
+    /// The octets of the word with escapes resolved (RFC 1035 §5.1).
     pub(super) fn unescaped(&self) -> Result<Vec<u8>, Blame> {
         unescape(*self, self.content())
     }
@@ -167,7 +167,7 @@ impl<'a> Word<'_, 'a> {
     }
 }
 
-/// Numbers that fields hold.
+/// The number types of fields.
 pub(super) trait Number: FromStr {
     const MAX: u32;
 }
@@ -184,7 +184,7 @@ impl Number for u32 {
     const MAX: Self = Self::MAX;
 }
 
-/// The octets that a part of a word stands for.
+/// The octets of a part of a word.
 pub(super) fn unescape(word: Word<'_, '_>, part: &[u8]) -> Result<Vec<u8>, Blame> {
     let mut octets = Vec::with_capacity(part.len());
     let mut rest = part;
@@ -198,7 +198,7 @@ pub(super) fn unescape(word: Word<'_, '_>, part: &[u8]) -> Result<Vec<u8>, Blame
     Ok(octets)
 }
 
-/// Takes what follows a backslash: one octet, or three digits of its number.
+/// Takes what follows a backslash: one octet, or three digits with its value.
 fn escaped(rest: &mut &[u8]) -> Option<u8> {
     match *rest {
         [hundreds @ b'0'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', after @ ..] => {
@@ -214,7 +214,7 @@ fn escaped(rest: &mut &[u8]) -> Option<u8> {
     }
 }
 
-/// The octets of pairs of hexadecimal digits.
+/// Decodes pairs of hexadecimal digits.
 pub(super) fn digits(text: &[u8]) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_chunks::<2>();
     let digit = |octet: u8| char::from(octet).to_digit(16);
@@ -222,7 +222,7 @@ pub(super) fn digits(text: &[u8]) -> Option<Vec<u8>> {
     if rest.is_empty() { octets.collect() } else { None }
 }
 
-/// Reads a word as a name; `@` is the origin (RFC 1035 §5.1). Within quotes, space belongs to it.
+/// Parses a word as a name; `@` is the origin (RFC 1035 §5.1). In quotes, spaces are part of it.
 pub(in crate::config) fn name(token: &Token<'_>, origin: &Name) -> Result<Name, NameError> {
     let content = token.content();
     let is_spaced = |octet: &u8| octet.is_ascii() && !octet.is_ascii_graphic();

@@ -10,9 +10,9 @@ use super::super::entries::{Entries, Mistake, Token};
 use super::super::problem::Place;
 use super::{Reader, State};
 
-/// Most records that are generated for one zone: those of a reverse zone for four IPv4 networks of 16 bits.
+/// Maximum records generated for one zone: enough for the reverse zone of four IPv4 /16 networks.
 const MAX_GENERATED: u32 = 1 << 18;
-/// Longest number that is written: a name has no room for more digits.
+/// Maximum digits of a number: a name cannot be longer.
 const MAX_WIDTH: usize = 255;
 
 const RANGE_MEND: &str = "write START-STOP or START-STOP/STEP, numbers from 0 to 2147483647";
@@ -21,7 +21,7 @@ const NUMBER_MEND: &str =
     "write $, or ${OFFSET}, ${OFFSET,WIDTH} or ${OFFSET,WIDTH,BASE} with one of the bases d, o, x, X, n and N";
 
 impl Reader<'_> {
-    /// Reads the entry that a directive writes for each number. Entries behind it take nothing over from them.
+    /// Generates the entries of a directive. Later entries inherit nothing from them.
     pub(super) fn generate(&mut self, tokens: &[Token<'_>], place: Place, state: &State) -> Result<(), Mistake> {
         let [directive, range, owner, rest @ ..] = tokens else {
             return Err((tokens[0].at, "$GENERATE has no owner".to_owned(), ENTRY_MEND.into()));
@@ -42,7 +42,7 @@ impl Reader<'_> {
             let owner_len = line.len();
             for token in rest {
                 line.push(b' ');
-                // BIND has one word of data, in quotes where it holds several.
+                // In BIND, data is one word, quoted if it contains several.
                 let is_data = std::ptr::eq(token, &rest[rest.len() - 1]) && token.is_quoted();
                 let text = if is_data { unquoted(token.content()) } else { token.text.into() };
                 line.extend(expanded(token, &text, number)?);
@@ -71,7 +71,7 @@ impl Reader<'_> {
     }
 }
 
-/// What a quoted word holds, quotes in it included.
+/// The contents of a quoted word, including quotes in it.
 fn unquoted(content: &[u8]) -> Cow<'_, [u8]> {
     let mut octets = Vec::with_capacity(content.len());
     let mut rest = content;
@@ -99,7 +99,7 @@ fn range(text: &[u8]) -> Option<(u32, u32, u32)> {
     (start <= stop && step > 0).then_some((start, stop, step))
 }
 
-/// A text with the number in it.
+/// A text with the number inserted.
 fn expanded(token: &Token<'_>, text: &[u8], number: u32) -> Result<Vec<u8>, Mistake> {
     let mut octets = Vec::with_capacity(text.len() + 8);
     let mut rest = text;
@@ -132,7 +132,7 @@ fn expanded(token: &Token<'_>, text: &[u8], number: u32) -> Result<Vec<u8>, Mist
     Ok(octets)
 }
 
-/// A number as `OFFSET[,WIDTH[,BASE]]` has it.
+/// A number in the format `OFFSET[,WIDTH[,BASE]]`.
 fn formatted(format: &str, number: u32) -> Option<String> {
     let mut parts = format.split(',');
     let offset: i64 = parts.next()?.parse().ok()?;
@@ -143,7 +143,7 @@ fn formatted(format: &str, number: u32) -> Option<String> {
     if base == "d" {
         return parts.next().is_none().then(|| format!("{value:0width$}"));
     }
-    // A number below 0 has 32 bits here, as in BIND.
+    // A negative number is taken as 32 bits, as in BIND.
     let value = value.cast_unsigned();
     let written = match base {
         "o" => format!("{value:0width$o}"),
@@ -156,7 +156,7 @@ fn formatted(format: &str, number: u32) -> Option<String> {
     parts.next().is_none().then_some(written)
 }
 
-/// Hexadecimal digits from the last to the first with dots between them; the width counts both.
+/// Hexadecimal digits in reverse order with dots between them; the width counts both.
 fn nibbles(value: u32, width: usize) -> String {
     let mut written = String::new();
     let mut value = value;

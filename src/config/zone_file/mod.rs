@@ -1,8 +1,7 @@
-//! Master files (RFC 1035 §5): entries, directives and TTL units are read here, RDATA in `record_data`.
+//! Master files (RFC 1035 §5): entries, directives and TTL units are parsed here, RDATA in `record_data`.
 //!
-//! A mistake costs its entry, not the rest of the file, so that all mistakes are found at once. `$ORIGIN`, `$TTL`
-//! (RFC 2308 §4), `$INCLUDE` and BIND's `$GENERATE` are known; TTLs may have the units s, m, h, d, w, as in BIND, NSD and
-//! Knot.
+//! A mistake affects its entry only, so that all mistakes in a file are found at once. `$ORIGIN`, `$TTL` (RFC 2308 §4),
+//! `$INCLUDE` and BIND's `$GENERATE` are supported; TTLs may have the units s, m, h, d, w, as in BIND, NSD and Knot.
 
 use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
@@ -20,37 +19,37 @@ use crate::dns::{Name, Rdatas, RecordType, Ttl, TypeName, rdata};
 
 mod generate;
 
-/// How deep `$INCLUDE` may nest.
+/// Maximum depth of `$INCLUDE`.
 const MAX_DEPTH: usize = 8;
-/// Stands for a TTL that could not be read: the file is refused, but no other record shall seem to lack one.
+/// Stands for a TTL that could not be read: the file is refused, but no other record must seem to lack one.
 const UNREADABLE_TTL: Ttl = Ttl::MAX;
-/// Most mistakes that are noted for one file.
+/// Maximum mistakes reported for one file.
 const MAX_MISTAKES: usize = 50;
 
-/// Characters of the longest message about an entry.
+/// Maximum characters of a message about an entry.
 const MAX_MESSAGE: usize = 600;
 
-/// How many entries there are from one mark to the next.
+/// Number of entries from one mark to the next.
 const STRIDE: usize = 64;
 
-/// What a zone file holds.
+/// The contents of a zone file.
 pub(super) struct Contents {
-    /// In the order of their first record.
+    /// In the order of their first records.
     pub(super) record_sets: Vec<RecordSet>,
-    /// Where the file can be read from without what stands before: at its beginning, and before about every 64th entry.
-    /// None at all where a record set is written in several places.
+    /// Offsets at which parsing can begin without what precedes them: the start of the file, and about every 64th entry. Empty if
+    /// a record set is written in several places.
     pub(super) marks: Vec<Mark>,
-    /// What entries behind the end would take over.
+    /// The state that entries after the end would inherit.
     pub(super) end: State,
-    /// Whether there is `$INCLUDE`.
+    /// Whether it contains `$INCLUDE`.
     pub(super) includes: bool,
-    /// How many records `$GENERATE` has written.
+    /// Number of records written by `$GENERATE`.
     pub(super) generated: u32,
-    /// Whether it is a zone file at all: it holds a record or a directive, or nothing.
+    /// Whether it is a zone file at all: it has a record or a directive, or is empty.
     pub(super) is_zone: bool,
 }
 
-/// What is read, and how what it includes.
+/// The text to parse, and how included files are read.
 pub(super) struct Input<'a> {
     pub(super) files: &'a Files,
     pub(super) allowance: &'a mut Allowance,
@@ -61,19 +60,19 @@ pub(super) struct Input<'a> {
 /// A place before the first entry of a record set.
 #[derive(Clone, Debug)]
 pub(super) struct Mark {
-    /// Octets before it.
+    /// Its offset in octets.
     pub(super) at: usize,
-    /// Lines before it.
+    /// The lines before it.
     pub(super) line: u32,
     pub(super) state: State,
 }
 
-/// Reads a zone file and the files that it includes; `apex` is the first origin.
+/// Parses a zone file and the files that it includes; `apex` is the first origin.
 pub(super) fn read(input: Input<'_>, apex: &Name, places: &mut Places, problems: &mut Problems) -> Contents {
     read_from(State::new(apex, None), input, places, problems)
 }
 
-/// Reads the part of a zone file that follows a mark.
+/// Parses the part of a zone file after a mark.
 pub(super) fn read_from(state: State, input: Input<'_>, places: &mut Places, problems: &mut Problems) -> Contents {
     let Input { files, allowance, path, text } = input;
     let mut reader = Reader {
@@ -111,25 +110,25 @@ struct Reader<'a> {
     allowance: &'a mut Allowance,
     places: &'a mut Places,
     problems: &'a mut Problems,
-    /// In the order of their first record.
+    /// In the order of their first records.
     sets: Vec<RecordSet>,
-    /// Records of a set behind its first, with the place of the set.
+    /// Records of a set after its first one, with the index of the set.
     more: Vec<(u32, Box<[u8]>)>,
-    /// Where in `sets` a name and type are.
+    /// The index in `sets` of a name and type.
     index: HashTable<u32>,
     hasher: foldhash::fast::RandomState,
     marks: Vec<Mark>,
-    /// Others stand between the records of a set.
+    /// Whether other entries are between the records of a set.
     is_scattered: bool,
     includes: bool,
     generated: u32,
-    /// `$INCLUDE` is nested too deep: a file that includes itself twice would be read without an end in sight.
+    /// Whether `$INCLUDE` is nested too deep: a file that includes itself twice would be read almost endlessly.
     too_deep: bool,
-    /// A TTL could not be read, so that those of one set may seem to differ.
+    /// Whether a TTL could not be read, so that those of one set may seem to differ.
     unreadable_ttl: bool,
 }
 
-/// What entries take over from those before them.
+/// What entries inherit from earlier ones.
 #[derive(Clone, Debug)]
 pub(super) struct State {
     origin: Name,
@@ -143,7 +142,7 @@ impl State {
         Self { origin: origin.clone(), default_ttl, last_ttl: None, last_owner: None }
     }
 
-    /// Whether entries take over the same, letter by letter.
+    /// Whether entries inherit the same, octet by octet.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.origin.as_wire() == other.origin.as_wire()
             && (self.default_ttl, self.last_ttl) == (other.default_ttl, other.last_ttl)
@@ -151,10 +150,10 @@ impl State {
     }
 }
 
-/// Why a file is not read further.
+/// Why a file is not parsed further.
 enum Stop {
     Mistake(Mistake),
-    /// An included file had mistakes of its own.
+    /// An included file had mistakes, which are reported.
     Reported,
 }
 
@@ -165,7 +164,7 @@ impl From<Mistake> for Stop {
 }
 
 impl Reader<'_> {
-    /// Reads a file, or a part of one, and returns what would be taken over behind it, and whether it is a zone file.
+    /// Parses a file or a part of one; returns the state after it, and whether it is a zone file.
     fn file(&mut self, path: &Path, text: &[u8], mut state: State, depth: usize) -> (State, bool) {
         let source = Source::new(path.display().to_string().into(), text);
         let mut entries = Entries::new(text);
@@ -214,7 +213,7 @@ impl Reader<'_> {
             }
         }
         if !is_zone && self.problems.len() > first_problem {
-            // Somebody may have named a file with a secret.
+            // The file may be one with a secret, named by mistake.
             self.problems.withhold_words(first_problem);
             return (state, false);
         }
@@ -298,7 +297,7 @@ impl Reader<'_> {
         if let [only] = tokens
             && only.starts_line
         {
-            // Nothing is made of a lone word: it may be a secret, and names that are made of it are not wiped.
+            // A lone word is ignored: it may be a secret, and names made from it would not be wiped.
             state.last_owner.get_or_insert_with(|| state.origin.clone());
             return Err((only.at, "no record type".to_owned(), "write NAME [TTL] [IN] TYPE DATA".into()));
         }
@@ -403,7 +402,7 @@ impl Reader<'_> {
     }
 }
 
-/// A message without the middle of a word that nobody would read: a word may be as long as its file.
+/// A message with the middle of long words removed: a word may be as long as its file.
 fn shortened(what: String) -> String {
     let count = what.chars().count();
     if count <= MAX_MESSAGE {
@@ -420,7 +419,7 @@ fn name(token: &Token<'_>, origin: &Name) -> Result<Name, Mistake> {
     })
 }
 
-/// The path that a word names, whatever octets the system has for it.
+/// The path that a word names, of arbitrary octets where the system allows them.
 fn file_name(token: &Token<'_>) -> PathBuf {
     #[cfg(unix)]
     {
