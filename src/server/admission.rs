@@ -1,4 +1,4 @@
-//! What one listener makes of a client, and how much it takes from it.
+//! How a listener treats its clients: identification, access and rates.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::config::Listen;
 use crate::incidents::{Incident, Incidents};
 use crate::view::{Client, CountedClient, Identifier, ListenerId, Persona, Selector, SelectorRule, Transport, ViewId};
 
-/// How often each client may ask.
+/// The rate limiter for queries of each client.
 type Rate = RateLimiter<CountedClient, Buckets<CountedClient>, DefaultClock>;
 
 /// The rules of one listener.
@@ -24,7 +24,7 @@ pub(super) struct Admission {
     allow_from: Option<Selector<()>>,
     requires_proxy_protocol: bool,
     rate: Option<Rate>,
-    /// Most queries of one client that wait for other servers.
+    /// Maximum queries of one client that wait for other servers.
     pending_queries: Option<usize>,
     incidents: Arc<Incidents>,
 }
@@ -49,12 +49,12 @@ impl Admission {
         }
     }
 
-    /// Whether whatever comes must begin with a PROXY header.
+    /// Whether everything must begin with a PROXY header.
     pub(super) fn requires_proxy_protocol(&self) -> bool {
         self.requires_proxy_protocol
     }
 
-    /// Whether a query is to be dropped because its client asks too often; counts the query.
+    /// Whether a query must be dropped because its client is over the rate; counts the query.
     #[inline(always)]
     pub(super) fn limits(&self, client: &Client) -> bool {
         self.rate.as_ref().is_some_and(|rate| self.is_over(rate, client.source))
@@ -69,8 +69,8 @@ impl Admission {
         is_over
     }
 
-    /// The client behind a sender, who asked at a local address where that is known. It is not admitted where whoever told
-    /// of it, when a connection began, may not do so any more.
+    /// The client of a sender, who asked at `local` if that is known. It is not admitted if the proxy that named it at the start
+    /// of the connection is no longer allowed to.
     // Inlined because every query runs it.
     #[inline(always)]
     pub(super) fn describe(
@@ -94,7 +94,7 @@ impl Admission {
         }
     }
 
-    /// A place for a query of a network's client that is to wait for other servers; without one it is dropped.
+    /// Takes a place for a query that must wait for other servers; without one it is dropped.
     pub(super) fn wait(&self, waiting: &Arc<Waiting>, network: ViewId, client: IpAddr) -> Result<Place, NoPlace> {
         let counted = CountedClient::from(client);
         let place = waiting.enter(network, counted, self.pending_queries);

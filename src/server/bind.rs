@@ -1,4 +1,4 @@
-//! Listen address → bound sockets, or an error that says what to do.
+//! Binding of listen addresses, with errors that say what to do.
 
 #[cfg(unix)]
 use std::collections::VecDeque;
@@ -14,17 +14,17 @@ use super::hickory::Relay;
 use super::udp::{self, Datagrams};
 use crate::config::{EncryptedTransport, Listen, ListenAddress};
 
-/// TCP connections that may wait to be accepted.
+/// Maximum TCP connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
-/// Octets of responses that a TCP connection may have with the system, those that were sent and not acknowledged included.
-/// Linux doubles it, for what it needs itself; left alone it lets a client that reads nothing have `net.ipv4.tcp_wmem`, 4 MiB.
+/// Send buffer of a TCP connection in octets, which includes what was sent and not acknowledged. Linux doubles it for its own
+/// overhead; by default a client that reads nothing could use `net.ipv4.tcp_wmem`, 4 MiB.
 const TCP_SEND_BUFFER: usize = 48 << 10;
-/// Octets of requests that a TCP connection may have with the system; Linux doubles it as well.
+/// Receive buffer of a TCP connection in octets; Linux doubles it as well.
 const TCP_RECEIVE_BUFFER: usize = 32 << 10;
-/// Octets of responses that the system takes beyond those that are sent: what a client that does not read costs.
+/// Maximum octets of responses that the system buffers but has not sent: the cost of a client that does not read.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const TCP_NOT_SENT: u32 = 16 << 10;
-/// How often a free port for TCP is tried until it is free for UDP too.
+/// Attempts to find a port that is free for both TCP and UDP.
 const PORT_ATTEMPTS: usize = 16;
 
 /// A listen address could not be bound.
@@ -81,9 +81,9 @@ pub(super) struct Listener {
 /// The sockets of a listener.
 #[derive(Debug)]
 pub(super) enum Sockets {
-    /// In the clear.
+    /// Plain DNS.
     Plain {
-        /// A socket for each worker.
+        /// One socket for each worker.
         udp: Vec<udp::Socket>,
         tcp: TcpListener,
     },
@@ -92,15 +92,15 @@ pub(super) enum Sockets {
     /// DNS over HTTPS.
     Https {
         tcp: TcpListener,
-        /// Where its connections go.
+        /// The relay for its connections.
         relay: Arc<Relay>,
-        /// The path of the resource that is asked.
+        /// The path of the DNS resource.
         path: String,
     },
     /// DNS over HTTP/3.
     Http3 {
         udp: Arc<UdpSocket>,
-        /// As over HTTPS.
+        /// The path of the DNS resource.
         path: String,
     },
     /// DNS over QUIC.
@@ -108,7 +108,7 @@ pub(super) enum Sockets {
 }
 
 impl Sockets {
-    /// How many there are.
+    /// The number of sockets.
     pub(super) fn count(&self) -> usize {
         match self {
             Self::Plain { udp, .. } => 1 + udp.len(),
@@ -117,7 +117,7 @@ impl Sockets {
         }
     }
 
-    /// What tells the drops of those for UDP in the clear.
+    /// The sources of drop counts of plain UDP sockets.
     pub(super) fn drops(&self) -> impl Iterator<Item = udp::Source> {
         let udp = match self {
             Self::Plain { udp, .. } => &udp[..],
@@ -126,24 +126,24 @@ impl Sockets {
         udp.iter().map(Datagrams::drops)
     }
 
-    /// Descriptors that each connection has.
+    /// Descriptors used by each connection.
     pub(super) fn descriptors_each(&self) -> usize {
         match self {
             Self::Plain { .. } | Self::Tls(_) => 1,
-            // Two of the relay, one of hickory-server.
+            // Two in the relay, one in hickory-server.
             Self::Https { .. } => 3,
             Self::Http3 { .. } | Self::Quic(_) => 0,
         }
     }
 
-    /// Whether hickory-server answers what comes.
+    /// Whether hickory-server handles the requests.
     pub(super) fn are_hickorys(&self) -> bool {
         matches!(self, Self::Https { .. } | Self::Http3 { .. } | Self::Quic(_))
     }
 }
 
 impl Listener {
-    /// Binds an address, for that many UDP workers.
+    /// Binds an address, with sockets for that many UDP workers.
     pub(super) fn bind(listen: &Listen, udp_workers: usize) -> Result<Self, BindError> {
         let interface = listen.interface.as_deref();
         let failed = |transport, source| {
@@ -173,7 +173,7 @@ impl Listener {
         unreachable!("the last attempt returns")
     }
 
-    /// A listener on sockets that another process has bound: of one in the clear those for UDP, then that for TCP.
+    /// A listener on sockets that another process has bound: for plain DNS those for UDP, then the one for TCP.
     #[cfg(unix)]
     pub(super) fn on(listen: &Listen, descriptors: Vec<OwnedFd>, udp_workers: usize) -> Result<Self, BindError> {
         let failed = |source| {
@@ -211,7 +211,7 @@ impl Listener {
     }
 }
 
-/// The address as the system takes it: interfaces have numbers there.
+/// The socket address, with the number of its interface.
 fn scoped(address: &ListenAddress) -> io::Result<SocketAddr> {
     match (address.socket, &address.scope) {
         (SocketAddr::V6(mut socket), Some(scope)) => {
@@ -234,7 +234,7 @@ fn interface_number(_: &str) -> io::Result<u32> {
 
 fn tcp_listener(address: SocketAddr, interface: Option<&str>) -> io::Result<TcpListener> {
     let socket = socket(address, interface, Type::STREAM, Protocol::TCP)?;
-    // A restart must not wait for connections of the last run. On Windows the option means something else.
+    // A restart must not wait for connections of the last run. On Windows the option has another meaning.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     bound_buffers(&socket);
@@ -244,8 +244,7 @@ fn tcp_listener(address: SocketAddr, interface: Option<&str>) -> io::Result<TcpL
     Ok(socket.into())
 }
 
-/// Bounds what the system buffers for a TCP connection, or for those of a listener. Where the system refuses, it has bounds
-/// of its own.
+/// Bounds the system's buffers of a TCP connection, or of those of a listener. If the system refuses, its own bounds apply.
 pub(super) fn bound_buffers(socket: &Socket) {
     let _ = socket.set_recv_buffer_size(TCP_RECEIVE_BUFFER);
     let _ = socket.set_send_buffer_size(TCP_SEND_BUFFER);
@@ -253,7 +252,7 @@ pub(super) fn bound_buffers(socket: &Socket) {
     let _ = socket.set_tcp_notsent_lowat(TCP_NOT_SENT);
 }
 
-/// The sockets of an encrypted listener, and the address that they have.
+/// The sockets of an encrypted listener, and their address.
 fn encrypted(
     address: SocketAddr,
     interface: Option<&str>,
@@ -279,10 +278,10 @@ fn encrypted(
     }
 }
 
-/// A UDP socket for QUIC, which waits for nothing.
+/// A non-blocking UDP socket for QUIC.
 fn quic_socket(address: SocketAddr, interface: Option<&str>) -> io::Result<UdpSocket> {
     let socket = socket(address, interface, Type::DGRAM, Protocol::UDP)?;
-    // As with the others.
+    // The system may grant less, as with other UDP sockets.
     let _ = socket.set_recv_buffer_size(udp::RECEIVE_BUFFER);
     let _ = socket.set_send_buffer_size(udp::SEND_BUFFER);
     socket.set_nonblocking(true)?;
@@ -290,10 +289,10 @@ fn quic_socket(address: SocketAddr, interface: Option<&str>) -> io::Result<UdpSo
     Ok(socket.into())
 }
 
-/// A UDP socket of that family, not yet bound, that gives up waiting after a while.
+/// An unbound UDP socket with a receive time-out.
 pub(super) fn udp_socket(address: SocketAddr, interface: Option<&str>) -> io::Result<Socket> {
     let socket = socket(address, interface, Type::DGRAM, Protocol::UDP)?;
-    // The system may grant less; it then holds fewer datagrams in a burst.
+    // The system may grant less; the socket then holds smaller bursts.
     let _ = socket.set_recv_buffer_size(udp::RECEIVE_BUFFER);
     let _ = socket.set_send_buffer_size(udp::SEND_BUFFER);
     socket.set_read_timeout(Some(udp::TICK))?;
@@ -301,7 +300,7 @@ pub(super) fn udp_socket(address: SocketAddr, interface: Option<&str>) -> io::Re
     Ok(socket)
 }
 
-/// Whether a receive call failed only because nothing came.
+/// Whether a receive call failed only because nothing arrived.
 pub(super) fn is_nothing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
 }
@@ -312,13 +311,13 @@ fn socket(address: SocketAddr, interface: Option<&str>, kind: Type, protocol: Pr
         tie(&socket, interface)?;
     }
     if address.is_ipv6() {
-        // `[::]` and `0.0.0.0` are two addresses, so that both can be listed.
+        // `[::]` and `0.0.0.0` are separate addresses, so that both can be listed.
         socket.set_only_v6(true)?;
     }
     Ok(socket)
 }
 
-/// Has only packets of one network interface come in.
+/// Restricts a socket to packets of one network interface.
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
 fn tie(socket: &Socket, interface: &str) -> io::Result<()> {
     socket.bind_device(Some(interface.as_bytes()))

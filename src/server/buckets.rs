@@ -1,4 +1,4 @@
-//! Buckets of a bounded number, whatever number of addresses senders forge: what rate limits count in.
+//! Rate limit buckets in a table of fixed size, however many addresses are forged.
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,22 +6,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use governor::nanos::Nanos;
 use governor::state::StateStore;
 
-/// Buckets that share a place in the table.
+/// Buckets of one place in the table.
 const WAYS: usize = 8;
-/// Places in the table.
+/// Number of places in the table.
 const PLACES: usize = 4096;
 
-/// The buckets of one limit, each with a key, in a table that never grows.
+/// The buckets of one limit by key, in a table that never grows.
 ///
-/// Where a place is full, the fullest bucket makes room, that of whoever has used least of its share: it begins anew
-/// when it is wanted again. So a flood from many forged addresses does not make the table forget who is over the limit.
+/// If a place has no room, the bucket closest to full is replaced, which is that of the least active key: it starts full when it
+/// is needed again. So a flood from forged addresses cannot make the table forget who is over the limit.
 #[derive(Clone, Debug)]
 pub(super) struct Buckets<K>(Arc<Table<K>>);
 
 #[derive(Debug)]
 struct Table<K> {
     places: Box<[Mutex<Place<K>>]>,
-    /// Keyed, so that nobody can choose whose place it shares.
+    /// Keyed, so that nobody can choose the place of an address.
     hasher: foldhash::fast::RandomState,
 }
 
@@ -32,7 +32,7 @@ struct Bucket<K> {
     key: K,
     /// When it will be full again, by the limiter's clock.
     full_at: Nanos,
-    /// What was over the limit.
+    /// Number of events over the limit.
     limited: u32,
 }
 
@@ -46,7 +46,7 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
         Self(Arc::new(Table { places, hasher: foldhash::fast::RandomState::default() }))
     }
 
-    /// Counts what is over the limit: the first is 1.
+    /// Counts an event over the limit, from 1 on.
     pub(super) fn limited(&self, key: &K) -> u32 {
         let mut place = self.place(key);
         let Some(bucket) = find(&mut place, key) else { return 1 };
@@ -75,7 +75,7 @@ impl<K: Copy + Eq + Hash> StateStore for Buckets<K> {
             return Ok(outcome);
         }
         let (outcome, full_at) = decide(None)?;
-        // A free one comes first.
+        // An unused bucket is taken first.
         let bucket = place.iter_mut().min_by_key(|bucket| bucket.map(|bucket| bucket.full_at));
         *bucket.expect("there is more than one way") = Some(Bucket { key: *key, full_at, limited: 0 });
         Ok(outcome)

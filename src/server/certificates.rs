@@ -1,4 +1,4 @@
-//! What encrypted listeners show of themselves, and what their clients show.
+//! Certificates of encrypted listeners and of their clients.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use crate::snapshot::Published;
 use crate::tls::{self, Presented};
 use crate::view::ListenerId;
 
-/// The name of DNS over TLS as an application protocol (RFC 7858, in IANA's registry of ALPN).
+/// The ALPN identifier of DNS over TLS (RFC 7858).
 const DOT: &[u8] = b"dot";
 
-/// What a listener shows of itself: what the last reload has read.
+/// Resolves the certificate of a listener, as of the last reload.
 #[derive(Debug)]
 pub(super) struct Shown {
     published: Arc<Published>,
@@ -39,8 +39,8 @@ impl ResolvesServerCert for Shown {
     }
 }
 
-/// Takes the certificates that the last reload has read. A client need not show one; whoever shows one that is unknown
-/// wants to be known by it, and is refused, as with keys.
+/// Verifies client certificates as of the last reload. A client need not present one; one that is unknown is refused, as an
+/// unknown key is.
 #[derive(Debug)]
 struct ClientVerifier {
     published: Arc<Published>,
@@ -49,7 +49,7 @@ struct ClientVerifier {
 
 impl ClientCertVerifier for ClientVerifier {
     fn offer_client_auth(&self) -> bool {
-        // Clients ask their people which certificate to show: not where none is known.
+        // A client may ask its user to choose a certificate; so none is requested if none is known.
         !self.published.load().identifier().certificates.is_empty()
     }
 
@@ -98,13 +98,13 @@ impl ClientCertVerifier for ClientVerifier {
     }
 }
 
-/// What the client of a connection has shown, if anything.
+/// The certificate that the client of a connection has presented.
 pub(super) fn presented(connection: &ServerConnection) -> Option<Presented> {
     let (certificate, intermediates) = connection.peer_certificates()?.split_first()?;
     Presented::new(certificate, intermediates)
 }
 
-/// How a listener for DNS over TLS shakes hands.
+/// The TLS configuration of DNS over TLS.
 pub(super) fn dot_config(serving: &Serving) -> ServerConfig {
     let builder = ServerConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()

@@ -1,4 +1,4 @@
-//! What a server shows in its metrics beside its queries.
+//! Metrics of the server besides those of queries.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::forward::{TargetOutcome, Upstreams};
 use crate::incidents::{Incident, Incidents};
 use crate::snapshot::Published;
 
-/// Shows the snapshot that is served, the connections, and the things that others cause.
+/// Collects the metrics of the snapshot, the connections and the incidents.
 #[derive(Debug)]
 pub(super) struct ServerCollector {
     pub(super) published: Arc<Published>,

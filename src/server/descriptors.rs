@@ -1,7 +1,7 @@
-//! File descriptors: how many the process may have, and what each bound may take of them.
+//! File descriptors: the limit of the process, and the share of each bound.
 //!
-//! A process that has no descriptor left can accept nobody, ask no other server and read no file. So the bounds on
-//! connections and on forwarding are made to fit, and some descriptors are kept back for files.
+//! A process without free descriptors can accept no connection, ask no other server and read no file. So the bounds on
+//! connections and forwarding are lowered to fit the limit, and some descriptors are reserved for files.
 
 use std::fs;
 
@@ -11,29 +11,28 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use super::stream::closing;
 use crate::forward::ForwardLimits;
 
-/// Descriptors that are kept back: for a reload, which has a file open at each of 8 levels of `$INCLUDE`, for the control
-/// socket and its 8 connections, and for what the program opens for a moment.
+/// Reserved descriptors: for a reload, which opens a file at each of 8 levels of `$INCLUDE`, for the control socket with 8
+/// connections, and for short-lived files.
 const RESERVE: usize = 32;
-/// Descriptors that a program has before it does anything, where the system does not tell: three streams, the runtime's
-/// queue of events and its signals.
+/// Descriptors that a program has at the start, if the system does not report them: three streams, the runtime's event queue and
+/// its signals.
 const AT_START: usize = 12;
 
-/// What the process may have at one time.
+/// The bounds that use descriptors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
-    /// Connections.
+    /// Maximum connections.
     pub(super) connections: usize,
-    /// Descriptors of each.
+    /// Descriptors of each connection.
     pub(super) descriptors_each: usize,
-    /// Questions for other servers.
+    /// Limits of forwarding.
     pub(super) forward: ForwardLimits,
 }
 
-/// Raises the number of descriptors that this process may have to the most that the system lets it have. Where that fails,
-/// the process has what it had.
+/// Raises this process's limit on descriptors to the maximum that the system allows. If that fails, the limit stays.
 #[cfg(unix)]
 pub fn raise_limit() {
-    /// What macOS lets a process have where it says that there is no bound (OPEN_MAX).
+    /// The maximum on macOS if it reports no bound (OPEN_MAX).
     const OPEN_MAX: u64 = 10_240;
 
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
@@ -42,11 +41,11 @@ pub fn raise_limit() {
     }
 }
 
-/// This system has no such bound.
+/// This system has no such limit.
 #[cfg(not(unix))]
 pub fn raise_limit() {}
 
-/// How many descriptors this process may have; `None` where there is no bound.
+/// The limit on descriptors of this process; `None` if there is none.
 #[cfg(unix)]
 fn limit() -> Option<usize> {
     let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
@@ -58,15 +57,15 @@ fn limit() -> Option<usize> {
     None
 }
 
-/// How many descriptors are open. `sockets` are those of the listeners.
+/// The number of open descriptors. `sockets` are those of the listeners.
 fn open(sockets: usize) -> usize {
     let listed = fs::read_dir("/dev/fd").map(Iterator::count);
     listed.unwrap_or(AT_START + sockets)
 }
 
 impl Bounds {
-    /// These bounds, or lower ones where the process may not have so many descriptors; says so. `sockets` are open, `others`
-    /// may come beside what is bounded here.
+    /// These bounds, lowered and logged if the limit on descriptors is too small. `sockets` are open; `others` may be opened
+    /// besides what is bounded here.
     pub(super) fn fitting(self, sockets: usize, others: usize) -> Self {
         let Some(limit) = limit() else { return self };
         let needed = open(sockets) + others + RESERVE;
@@ -87,17 +86,17 @@ impl Bounds {
         fitting
     }
 
-    /// Most descriptors that are open at one time.
+    /// Maximum descriptors that are open at once.
     fn descriptors(&self) -> usize {
         self.of_connections(self.connections) + self.forward.sockets()
     }
 
-    /// Descriptors of so many connections, and of those that are being closed.
+    /// Descriptors of that many connections, and of those that are closing.
     fn of_connections(&self, connections: usize) -> usize {
         self.descriptors_each * (connections + closing(connections))
     }
 
-    /// The same within so many descriptors: what one of the two does not need the other may have, else each has half.
+    /// The bounds within a number of descriptors: each of the two gets what the other does not need, or half.
     fn within(mut self, descriptors: usize) -> Self {
         let (connections, sockets) = (self.of_connections(self.connections), self.forward.sockets());
         let half = descriptors / 2;

@@ -1,6 +1,5 @@
-//! A finished exchange: the one value that the query log, dnstap, the incidents and the counters hear of a request and
-//! what became of it. It borrows what the worker has in hand: where nobody listens it costs a comparison or two beside the
-//! counting.
+//! A finished exchange: the one value from which query log, dnstap, incidents and counters learn of a request and its outcome. It
+//! borrows from the worker; if nothing is logged, it costs a comparison or two besides counting.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -18,19 +17,19 @@ use crate::snapshot::Snapshot;
 use crate::view::{Client, Persona, Transport};
 use crate::wire::Received;
 
-/// A request that was answered, or for which nothing is sent.
+/// A request that was answered or dropped.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Exchange<'a> {
     pub(super) transport: Transport,
-    /// Who sent the request; a proxy, where one speaks for the client.
+    /// The sender of the request; a proxy, if one speaks for the client.
     pub(super) peer: SocketAddr,
     pub(super) request: &'a Received<'a>,
     pub(super) kind: Kind,
-    /// The response; `None` where none was made.
+    /// The response; `None` if there is none.
     pub(super) made: Option<Made<'a>>,
 }
 
-/// A response, for whom it is, and since when it was waited for.
+/// A response, its client, and when its request was read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Made<'a> {
     pub(super) client: &'a Client,
@@ -41,12 +40,12 @@ pub(super) struct Made<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    /// One that ends without a response.
+    /// An exchange without a response.
     pub(super) fn dropped(transport: Transport, peer: SocketAddr, request: &'a Received<'a>, kind: Kind) -> Self {
         Self { transport, peer, request, kind, made: None }
     }
 
-    /// One whose response is made. `kind` says what it was made from; REFUSED is a kind of its own.
+    /// An exchange with a response. `kind` says where it came from; REFUSED is a kind of its own.
     #[inline(always)]
     pub(super) fn answered(peer: SocketAddr, request: &'a Received<'a>, kind: Kind, made: Made<'a>) -> Self {
         let is_plain = matches!(kind, Kind::Kept | Kind::Resolved | Kind::Forwarded);
@@ -54,8 +53,8 @@ impl<'a> Exchange<'a> {
         Self { transport: made.client.transport, peer, request, kind, made: Some(made) }
     }
 
-    /// Tells all who want to hear of it, for a worker that has counters and a tap of its own.
-    // Inlined, with what few exchanges need in another function: then most exchanges are never put together in memory.
+    /// Reports the exchange, for a worker with counters and a tap of its own.
+    // Inlined, with the rarely used part in another function, so that most exchanges are never built in memory.
     #[inline(always)]
     pub(super) fn finish(self, serving: &Serving, snapshot: &Snapshot, counters: &Counters, tap: &mut Tap) {
         if let Some(made) = self.made
@@ -66,7 +65,7 @@ impl<'a> Exchange<'a> {
         counters.count(|| self.observation(snapshot));
     }
 
-    /// Tells all but the counters.
+    /// Reports to everything except the counters.
     #[cold]
     #[inline(never)]
     fn record(self, made: Made<'_>, serving: &Serving, snapshot: &Snapshot, tap: &mut Tap) {
@@ -74,7 +73,7 @@ impl<'a> Exchange<'a> {
         self.report(&made, serving, snapshot);
     }
 
-    /// As [`Exchange::finish`], for threads that come and go.
+    /// As [`Exchange::finish`], for short-lived tasks.
     pub(super) fn finish_shared(self, serving: &Serving, snapshot: &Snapshot) {
         if let Some(made) = &self.made {
             serving.dnstap.shared(|tap| tap.record(&self, made, serving.address, snapshot));
@@ -83,7 +82,7 @@ impl<'a> Exchange<'a> {
         serving.metrics.shared().count_shared(|| self.observation(snapshot));
     }
 
-    /// Reports to the incidents and to the query log.
+    /// Reports to the incidents and the query log.
     fn report(&self, made: &Made<'_>, serving: &Serving, snapshot: &Snapshot) {
         if made.is_incident() {
             self.report_incident(made, &serving.incidents, snapshot);
@@ -108,7 +107,7 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Whether the response that was made is sent.
+    /// Whether the response is sent.
     #[inline(always)]
     pub(super) fn is_sent(&self) -> bool {
         self.made.is_some() && self.kind != Kind::ResponseRate
@@ -137,18 +136,18 @@ impl<'a> Exchange<'a> {
 }
 
 impl Made<'_> {
-    /// Whether the incidents are to hear of it.
+    /// Whether it is an incident.
     #[inline(always)]
     fn is_incident(&self) -> bool {
         self.served.is_alert || matches!(self.served.signature, SignatureState::Invalid(_))
     }
 
-    /// The client's virtual network, as logs call it.
+    /// The label of the client's virtual network.
     pub(super) fn network<'s>(&self, snapshot: &'s Snapshot) -> &'s str {
         snapshot.view(self.served.view).label().unwrap_or("outside")
     }
 
-    /// The client as it really is: the one that a proxy or a client subnet tells of, where that counts.
+    /// The actual client: the one given by a proxy or by an accepted client subnet.
     pub(super) fn client(&self, request: &Received<'_>) -> IpNet {
         let told = request.request.ok().and_then(|request| request.edns?.client_subnet);
         match told.filter(|_| self.served.way.is_client_subnet()) {
@@ -157,35 +156,35 @@ impl Made<'_> {
         }
     }
 
-    /// The client's port, where the peer is the client: of whom others tell, none is known.
+    /// The client's port, if the peer is the client; otherwise it is unknown.
     pub(super) fn client_port(&self, exchange: &Exchange<'_>) -> Option<u16> {
         let peer = IpNet::from(exchange.peer.ip().to_canonical());
         (self.client(exchange.request) == peer).then_some(exchange.peer.port())
     }
 
-    /// The address of this host that was asked, where it is known.
+    /// The address of this host that the request was sent to, if it is known.
     pub(super) fn listener(&self, bound: SocketAddr) -> SocketAddr {
         SocketAddr::new(self.client.local.unwrap_or_else(|| bound.ip()), bound.port())
     }
 
-    /// What is responsible for the name that was asked for.
+    /// The part of the configuration that is responsible for the name.
     pub(super) fn responsible<'s>(&self, request: &Received<'_>, snapshot: &'s Snapshot) -> Responsible<'s> {
         let question = request.question();
         question.map_or(Responsible::Nobody, |question| Responsible::of(snapshot, self.served.view, question.qname))
     }
 
-    /// Whether the client takes the server for a resolver.
+    /// Whether clients take the server for a resolver.
     pub(super) fn is_resolver(&self) -> bool {
         matches!(self.client.persona, Persona::AzureResolver { .. })
     }
 
-    /// How long it took until now.
+    /// The time since the request was read.
     pub(super) fn latency(&self) -> Duration {
         self.since.elapsed()
     }
 }
 
-/// An address alone for a prefix of one address.
+/// Displays a prefix; an address if the prefix has only one.
 pub(super) fn shown(client: IpNet) -> String {
     let address: IpAddr = client.addr();
     if client.prefix_len() == client.max_prefix_len() { address.to_string() } else { client.to_string() }

@@ -1,4 +1,4 @@
-//! Requests whose answer has to wait: for a word of other servers, or for the writer.
+//! Requests that must wait for other servers or for the writer.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::snapshot::Snapshot;
 use crate::view::{Client, CountedClient, ViewId};
 use crate::wire::{Received, Response};
 
-/// What has other servers asked. A clone is the same.
+/// Forwards queries to other servers. Clones share all state.
 #[derive(Clone, Debug)]
 pub(super) struct Forwarding {
     upstreams: Upstreams,
@@ -32,19 +32,19 @@ impl Forwarding {
         self.waiting.is_empty()
     }
 
-    /// What asks other servers.
+    /// The client side for other servers.
     pub(super) fn upstreams(&self) -> &Upstreams {
         &self.upstreams
     }
 }
 
-/// What becomes of a request at first.
+/// The first result of a request.
 pub(super) enum Begun {
-    /// The response is written, made from this.
+    /// The response is written, and came from this kind of source.
     Answered(Kind, Served),
-    /// There is none, for this reason.
+    /// It is dropped, for this reason.
     Dropped(Kind),
-    /// Other servers must be asked, or the writer.
+    /// It must wait for other servers or the writer.
     Waits(Box<Waits>),
 }
 
@@ -56,7 +56,7 @@ pub(super) enum Waits {
     Update(update::Asked),
 }
 
-/// Answers a request, also from what is remembered of other servers' words, or has it wait for them, where it may.
+/// Answers a request, if possible from cached replies of other servers, or lets it wait, if it may.
 // Inlined because every query runs it.
 #[inline(always)]
 pub(super) fn begin(
@@ -68,7 +68,7 @@ pub(super) fn begin(
     response: &mut Response,
 ) -> Begun {
     let client = identified.client();
-    // Over the transports whose responses are encoded anew there are no signatures, and so no updates.
+    // Transports that encode responses again carry no signatures, and so no updates.
     if serving.writer.is_some() && received.is_update() && client.transport.sends_octets() {
         return update::begin(serving, snapshot, client, received, response);
     }
@@ -109,17 +109,17 @@ fn look_elsewhere(
 }
 
 impl Serving {
-    /// A place for a request of a client that has to wait.
+    /// Takes a place for a request that must wait.
     pub(super) fn place(&self, view: ViewId, client: &Client) -> Result<Place, NoPlace> {
         self.rules.load().admission.wait(&self.forwarding.waiting, view, client.source)
     }
 }
 
 impl Waits {
-    /// Has the writer carry out an update, or asks other servers until the request can be answered, and answers it; SERVFAIL as soon as it has to give way to
-    /// others. The engine bounds how often other servers are asked, as it bounds chains of aliases.
+    /// Lets the writer carry out an update, or asks other servers until the request can be answered, and answers it; SERVFAIL if
+    /// it must give way to others. The engine bounds the number of questions, as it bounds chains of aliases.
     ///
-    /// Returns what was served, and the place: a response takes memory until it is sent.
+    /// Also returns the place: the response uses memory until it is sent.
     pub(super) async fn answer(
         self,
         serving: &Serving,
@@ -160,7 +160,7 @@ fn failure(error: ForwardError) -> Reply {
     Reply::failure(error.into())
 }
 
-/// Answers a request with these replies; a panic makes it SERVFAIL.
+/// Answers a request with these replies; SERVFAIL after a panic.
 fn answer(
     snapshot: &Snapshot,
     client: &Client,

@@ -1,7 +1,7 @@
-//! Sockets that one process has and another one takes over: what each is for, and what becomes of them on both sides.
+//! Handover of sockets from one process to another: the purpose of each socket, and how the processes use them.
 //!
-//! They are the same sockets, not others at the same address: what waits in their queues waits for either process, and the
-//! system spreads clients over them as before.
+//! They are the same sockets, not others at the same address: packets in their queues can be read by either process, and the
+//! system distributes clients over them as before.
 
 use std::fmt;
 #[cfg(unix)]
@@ -16,19 +16,19 @@ use zeroize::Zeroizing;
 use crate::config::Listen;
 use crate::view::Transport;
 
-/// What a socket is for, by which the process that takes it over finds it.
+/// The purpose of a socket, by which the new process finds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// `dns`, the name of an encrypted transport, `metrics`, `management` or `control`.
     pub purpose: String,
-    /// The address as the configuration has it.
+    /// The address as written in the configuration.
     pub address: String,
-    /// The network interface, where the configuration names one.
+    /// The network interface, if the configuration names one.
     pub interface: Option<String>,
 }
 
 impl Place {
-    /// That of a listener.
+    /// The place of a listener.
     pub fn of(listen: &Listen) -> Self {
         let purpose = match listen.transport() {
             None => "dns",
@@ -41,23 +41,23 @@ impl Place {
         Self { purpose: purpose.to_owned(), address: listen.address.to_string(), interface: listen.interface.clone() }
     }
 
-    /// That of a listener that does not carry DNS.
+    /// The place of a listener that is not for DNS.
     pub fn other(purpose: &str, address: impl ToString) -> Self {
         Self { purpose: purpose.to_owned(), address: address.to_string(), interface: None }
     }
 }
 
-/// Sockets with one purpose: of a listener in the clear those of its UDP workers, then that for TCP; of any other one.
+/// Sockets with the same purpose: for plain DNS those of the UDP workers, then the one for TCP; otherwise one.
 #[cfg(unix)]
 #[derive(Debug)]
 pub struct Given {
-    /// What they are for.
+    /// Their purpose.
     pub place: Place,
     /// The sockets.
     pub descriptors: Vec<OwnedFd>,
 }
 
-/// The sockets of the process that is replaced; empty where there is none.
+/// The sockets inherited from the replaced process; empty if there is none.
 #[derive(Debug, Default)]
 pub struct Inherited {
     #[cfg(unix)]
@@ -66,40 +66,40 @@ pub struct Inherited {
 
 #[cfg(unix)]
 impl Inherited {
-    /// Those that were given, by their numbers.
+    /// Numbers the given sockets in order.
     pub fn new(given: impl IntoIterator<Item = Given>) -> Self {
         Self { given: given.into_iter().map(Some).collect() }
     }
 
-    /// Takes the first that is for this.
+    /// Takes the first sockets for this place.
     pub fn take(&mut self, place: &Place) -> Option<Vec<OwnedFd>> {
         let given = self.given.iter_mut().find(|given| given.as_ref().is_some_and(|given| given.place == *place))?;
         given.take().map(|given| given.descriptors)
     }
 
-    /// The numbers of those that were taken.
+    /// The numbers of the sockets that were taken.
     pub fn taken(&self) -> Vec<usize> {
         self.given.iter().enumerate().filter(|(_, given)| given.is_none()).map(|(number, _)| number).collect()
     }
 }
 
-/// When the sockets of QUIC are read, and what is signed there. One process alone can follow a connection, so that the one that
-/// takes over begins when the other one has ended; it knows the tokens that the other one gave, and resets connections that
-/// have missed their end (RFC 9000 §10.3).
+/// When the QUIC sockets are read, and the keys for them. Only one process can follow a connection, so the new process starts
+/// when the old one has ended its connections. It needs the old keys to accept tokens and to reset connections whose end the
+/// client has missed (RFC 9000 §10.3).
 #[derive(Clone, Debug)]
 pub struct Turn {
-    /// Set when this process may begin.
+    /// Cancelled when this process may begin.
     pub begins: CancellationToken,
-    /// Set when another process takes over.
+    /// Cancelled when another process takes over.
     pub(super) ends: CancellationToken,
-    /// Without them they are made for each listener.
+    /// Without them, each listener makes its own.
     pub(super) keys: Option<QuicKeys>,
 }
 
-/// Octets of the two keys of QUIC.
+/// Octets of the two QUIC keys.
 const QUIC_KEYS: usize = 64;
 
-/// What QUIC signs resets of connections and tokens with. Not printed; wiped with the last clone.
+/// The keys with which QUIC makes stateless resets and tokens. Never printed; wiped with the last clone.
 #[derive(Clone)]
 pub struct QuicKeys(Arc<Zeroizing<[u8; QUIC_KEYS]>>);
 
@@ -107,22 +107,22 @@ impl QuicKeys {
     /// Octets of both keys.
     pub const LEN: usize = QUIC_KEYS;
 
-    /// New ones.
+    /// Creates random keys.
     ///
     /// # Errors
-    /// The system gives no random numbers.
+    /// The system provides no random numbers.
     pub fn random() -> Result<Self, getrandom::Error> {
         let mut octets = Zeroizing::new([0; Self::LEN]);
         getrandom::fill(&mut *octets)?;
         Ok(Self::new(octets))
     }
 
-    /// Those of another process.
+    /// The keys of another process.
     pub fn new(octets: Zeroizing<[u8; Self::LEN]>) -> Self {
         Self(Arc::new(octets))
     }
 
-    /// For another process.
+    /// The octets, for another process.
     pub fn octets(&self) -> &[u8; Self::LEN] {
         &self.0
     }
@@ -143,7 +143,7 @@ impl fmt::Debug for QuicKeys {
 }
 
 impl Turn {
-    /// Of a process with these keys; where it replaces another one, it waits until `begins` is set.
+    /// For a process with these keys; one that replaces another waits for `begins`.
     pub fn new(keys: QuicKeys, replaces: bool) -> Self {
         let turn = Self { keys: Some(keys), ..Self::default() };
         if replaces { Self { begins: CancellationToken::new(), ..turn } } else { turn }
@@ -151,7 +151,7 @@ impl Turn {
 }
 
 impl Default for Turn {
-    /// Of a process that replaces nobody.
+    /// For a process that replaces none.
     fn default() -> Self {
         let (begins, ends) = (CancellationToken::new(), CancellationToken::new());
         begins.cancel();

@@ -1,4 +1,4 @@
-//! Listeners that come and go while the server runs. Those that stay keep their sockets, with all that waits in them.
+//! Listeners that are opened and closed while the server runs. Those that stay keep their sockets and queues.
 
 use std::net::{SocketAddr, UdpSocket};
 #[cfg(unix)]
@@ -32,14 +32,14 @@ use crate::sandbox;
 use crate::snapshot::Published;
 use crate::view::ListenerId;
 
-/// The listeners of a server that runs, by their numbers. The number of one that is gone is not given again.
+/// The listeners of a running server by number. The number of a closed one is not used again.
 #[derive(Debug)]
 pub struct Listeners {
     shared: Shared,
     active: Mutex<Vec<Option<Active>>>,
 }
 
-/// What all listeners have in common.
+/// The state shared by all listeners.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) published: Arc<Published>,
@@ -50,13 +50,13 @@ pub(super) struct Shared {
     pub(super) dnstap: Arc<Dnstap>,
     pub(super) connections: Arc<stream::Connections>,
     pub(super) udp_drops: UdpDrops,
-    /// Threads that answer over UDP for each address.
+    /// UDP threads for each address.
     pub(super) workers: usize,
-    /// What carries out updates (RFC 2136).
+    /// Carries out updates (RFC 2136).
     pub(super) writer: Option<Writer>,
     /// Started with the first listener that needs it.
     pub(super) hickory: Mutex<Option<Hickory>>,
-    /// What reads sockets of QUIC.
+    /// The tasks that read QUIC sockets.
     pub(super) of_quic: TaskTracker,
     pub(super) turn: Turn,
     pub(super) tasks: TaskTracker,
@@ -64,20 +64,20 @@ pub(super) struct Shared {
     pub(super) stop: CancellationToken,
 }
 
-/// A listener that answers.
+/// A listener in service.
 #[derive(Debug)]
 struct Active {
     listen: Listen,
     serving: Arc<Serving>,
     stop: CancellationToken,
-    /// Set when another process has its sockets: no connection is accepted any more.
+    /// Cancelled when another process has its sockets: no more connections are accepted.
     released: CancellationToken,
-    /// Until when UDP workers answer what has come; none while they go on.
+    /// Until when UDP workers answer what has arrived; unset while they run.
     drain_until: Arc<OnceLock<Instant>>,
     sockets: Shareable,
 }
 
-/// The sockets of a listener, as long as somebody serves them: for another process to share.
+/// The sockets of a listener, as long as they are served, to share with another process.
 #[derive(Debug, Default)]
 struct Shareable {
     udp: Vec<Weak<UdpSocket>>,
@@ -85,7 +85,7 @@ struct Shareable {
 }
 
 impl Shareable {
-    /// Adds one, unless it is there: workers may share it.
+    /// Adds a socket, unless it is present: workers may share it.
     fn add(&mut self, socket: &Arc<UdpSocket>) {
         let socket = Arc::downgrade(socket);
         if !self.udp.iter().any(|known| known.ptr_eq(&socket)) {
@@ -96,14 +96,14 @@ impl Shareable {
 
 #[cfg(unix)]
 impl Shareable {
-    /// Further descriptors of them.
+    /// Duplicates of the descriptors.
     fn descriptors(&self) -> std::io::Result<Vec<OwnedFd>> {
         let udp = self.udp.iter().filter_map(Weak::upgrade).map(|socket| socket.as_fd().try_clone_to_owned());
         udp.chain(self.tcp.upgrade().map(|socket| socket.as_fd().try_clone_to_owned())).collect()
     }
 }
 
-/// A listener whose threads wait for its start. Dropped before, it is gone.
+/// A listener whose threads wait for their start. If dropped, it is closed.
 struct Ready {
     active: Active,
     workers: Vec<Sender<()>>,
@@ -111,7 +111,7 @@ struct Ready {
     carried: Option<Carried>,
 }
 
-/// What is to become of listeners.
+/// The planned change of the listeners.
 struct Plan {
     changed: Vec<(usize, Listen)>,
     gone: Vec<usize>,
@@ -127,7 +127,7 @@ impl Listeners {
         &self.shared
     }
 
-    /// The addresses of all listeners, by their numbers; `None` for one that is gone.
+    /// The addresses of all listeners by number; `None` for closed ones.
     pub fn addresses(&self) -> Vec<Option<SocketAddr>> {
         self.active().iter().map(|active| active.as_ref().map(|active| active.serving.address)).collect()
     }
@@ -135,7 +135,7 @@ impl Listeners {
     /// Starts the first listeners.
     ///
     /// # Errors
-    /// A thread cannot be started; nothing answers then.
+    /// A thread cannot be started; then no listener is.
     pub(super) fn start(&self, bound: impl Iterator<Item = (bind::Listener, Listen)>) -> Result<(), StartError> {
         let ready =
             bound.zip(0..).map(|((listener, listen), at)| self.shared.ready(ListenerId::new(at), listener, listen));
@@ -145,7 +145,7 @@ impl Listeners {
         Ok(())
     }
 
-    /// Has the UDP workers of all listeners answer what has come, until then.
+    /// Lets the UDP workers of all listeners answer what has arrived, until `deadline`.
     pub(super) fn stop(&self, deadline: Instant) {
         for active in self.active().iter().flatten() {
             let _ = active.drain_until.set(deadline);
@@ -155,7 +155,7 @@ impl Listeners {
     /// The sockets of all listeners, for another process.
     ///
     /// # Errors
-    /// The process may have no more descriptors.
+    /// The process has no free descriptors.
     #[cfg(unix)]
     pub fn share(&self) -> std::io::Result<Vec<Given>> {
         let active = self.active();
@@ -166,10 +166,9 @@ impl Listeners {
         given.collect()
     }
 
-    /// Stops to receive and to accept where another process does both from now on; connections go on, but for those over
-    /// QUIC, which are closed in order: see [`Listeners::quic_has_ended`]. `is_taken` tells of each listener, as
-    /// [`Listeners::share`] has them, whether the other process serves it; those that it does not serve are closed as by a
-    /// reload.
+    /// Stops receiving and accepting, which another process now does. Connections continue, except those over QUIC, which are
+    /// closed in order: see [`Listeners::quic_has_ended`]. `is_taken` says for each listener, in the order of
+    /// [`Listeners::share`], whether the other process serves it; others are closed as by a reload.
     pub fn release(&self, is_taken: impl Fn(usize) -> bool) {
         self.shared.turn.ends.cancel();
         for (number, active) in std::mem::take(&mut *self.active()).into_iter().flatten().enumerate() {
@@ -184,7 +183,7 @@ impl Listeners {
         self.shared.of_quic.close();
     }
 
-    /// Waits until no socket of QUIC is read any more after [`Listeners::release`].
+    /// Waits after [`Listeners::release`] until no QUIC socket is read any more.
     pub async fn quic_has_ended(&self) {
         self.shared.of_quic.wait().await;
     }
@@ -275,7 +274,7 @@ impl control::Listeners for Listeners {
 }
 
 impl Shared {
-    /// Makes all that a bound listener needs; its threads wait.
+    /// Prepares everything for a bound listener; its threads wait.
     fn ready(&self, id: ListenerId, listener: bind::Listener, listen: Listen) -> Result<Ready, StartError> {
         let serving = Arc::new(Serving {
             published: self.published.clone(),
@@ -340,7 +339,7 @@ impl Shared {
         Ok(ready)
     }
 
-    /// Starts a thread that answers what comes to a socket, as soon as it is told to begin.
+    /// Starts a thread that answers on a socket once it is told to begin.
     fn worker(
         &self,
         (worker, workers): (usize, usize),
@@ -360,7 +359,7 @@ impl Shared {
             udp::pin(worker, workers);
             udp::serve(socket, &serving, counters.clone(), &drain_until);
             counters.end();
-            // While the socket is open, it tells.
+            // The count is available only while the socket is open.
             drops.count();
             drop(token);
         };
@@ -384,7 +383,7 @@ impl Shared {
             let ends = (stop.clone(), released.clone());
             let serve = stream::serve(tcp, carrier, serving.clone(), connections.clone(), of_all.clone(), ends);
             async move {
-                // Clients that go on to connect do not keep it open.
+                // Clients that keep connecting do not keep it open.
                 let end = async {
                     stop.cancelled().await;
                     tokio::time::sleep(DRAIN).await;
@@ -398,11 +397,11 @@ impl Shared {
         Ok(Box::pin(supervise::restarted(self.tasks.clone(), what, serve)))
     }
 
-    /// Has a listener answer.
+    /// Puts a listener into service.
     fn begin(&self, ready: Ready) -> Active {
         let Ready { active, workers, accept_loop, carried } = ready;
         for worker in workers {
-            // One that has ended has said why.
+            // A thread that has ended has logged why.
             let _ = worker.send(());
         }
         if let Some(carried) = carried {

@@ -1,8 +1,8 @@
-//! Sockets, connections and their bounds, an orderly stop.
+//! Sockets, connections and their bounds, and orderly shutdown.
 //!
-//! A listener in the clear is one TCP listener and, on the same port, one UDP socket for each worker; one that is encrypted
-//! is a TCP listener or a UDP socket. All of them hand the bytes that came to [`respond`](crate::respond::respond) and send
-//! the bytes that it made; where hickory-server sends them, it encodes them anew.
+//! A listener for plain DNS is one TCP listener and, on the same port, one UDP socket for each worker; an encrypted one is a TCP
+//! listener or a UDP socket. All of them pass the octets of requests to [`respond`](crate::respond::respond) and send the octets
+//! that it returns; hickory-server encodes responses again before it sends them.
 
 mod admission;
 mod bind;
@@ -69,23 +69,23 @@ pub use query_log::{QueryFilter, QueryLog};
 pub use udp::UdpDrops;
 pub use watch::{QueryWatches, WatchedQuery};
 
-/// How often it is looked whether there are incidents to log.
+/// Interval between checks for incidents to log.
 const WATCH: Duration = Duration::from_millis(200);
-/// How long a stop may take: until then queries that have come are answered, whatever carries them and waits.
+/// Time for a shutdown: until then received queries are answered, over every transport, even if they wait.
 const DRAIN: Duration = Duration::from_millis(500);
 
-/// Requests of the control socket that are carried out at one time: each has a connection.
+/// Maximum concurrent requests of the control socket: each has a connection.
 pub(crate) const CONTROL_REQUESTS: usize = 8;
 
 /// The bound sockets of listeners.
 #[derive(Debug)]
 pub struct Bound {
     listeners: Vec<bind::Listener>,
-    /// Threads that answer over UDP for each address.
+    /// UDP threads for each address.
     workers: usize,
 }
 
-/// Bound sockets that do not answer yet.
+/// Bound sockets that are not served yet.
 #[derive(Debug)]
 pub struct Server {
     bound: Bound,
@@ -100,7 +100,7 @@ pub struct Server {
     turn: Turn,
 }
 
-/// A server that answers.
+/// A running server.
 #[derive(Debug)]
 pub struct Running {
     listeners: Arc<Listeners>,
@@ -118,7 +118,7 @@ pub struct StartError {
     source: io::Error,
 }
 
-/// What one listener answers with.
+/// The state of one listener.
 #[derive(Debug)]
 struct Serving {
     published: Arc<Published>,
@@ -129,16 +129,16 @@ struct Serving {
     metrics: Arc<Metrics>,
     query_log: Arc<QueryLog>,
     dnstap: Arc<Dnstap>,
-    /// What carries out updates (RFC 2136); without it there are none.
+    /// Carries out updates (RFC 2136); without it there are none.
     writer: Option<Writer>,
-    /// The address that the listener was bound to.
+    /// The bound address of the listener.
     address: SocketAddr,
-    /// Where queries wait for other servers.
+    /// The tasks of queries that wait for other servers.
     tasks: TaskTracker,
     runtime: Handle,
 }
 
-/// What a listener makes of clients: a reload may change it.
+/// The rules for clients, which a reload may change.
 #[derive(Debug)]
 struct Rules {
     admission: admission::Admission,
@@ -155,8 +155,8 @@ impl Rules {
 }
 
 impl Bound {
-    /// Binds every listen address of the settings, UDP and TCP; port 0 takes a free port, the same for both. Sockets that
-    /// another process has for one are taken in place of new ones.
+    /// Binds the listen addresses of the settings, UDP and TCP; port 0 takes a free port, the same for both. Inherited sockets
+    /// are used in place of new ones.
     ///
     /// # Errors
     /// See [`BindError`].
@@ -177,7 +177,7 @@ impl Bound {
 }
 
 impl Server {
-    /// Binds every listen address of the settings: see [`Bound::bind`] and [`Server::on`].
+    /// Binds the listen addresses of the settings: see [`Bound::bind`] and [`Server::on`].
     ///
     /// # Errors
     /// See [`BindError`].
@@ -186,8 +186,8 @@ impl Server {
         Ok(Self::on(bound, settings, published, metrics))
     }
 
-    /// A server on bound sockets. Where the process may not have as many file descriptors as its bounds add up to, they are
-    /// lowered, and the log says so.
+    /// A server on bound sockets. If the limit on file descriptors is too small for its bounds, they are lowered, and the log
+    /// says so.
     pub fn on(bound: Bound, settings: ServerSettings, published: Arc<Published>, metrics: Arc<Metrics>) -> Self {
         let incidents = Arc::new(Incidents::default());
         let listeners = &bound.listeners;
@@ -209,34 +209,34 @@ impl Server {
         Self { bound, settings, bounds, published, metrics, query_log, udp_drops, incidents, writer, turn }
     }
 
-    /// The same with what carries out updates (RFC 2136).
+    /// The same server, with updates (RFC 2136) carried out by `writer`.
     #[must_use]
     pub fn with_writer(self, writer: Option<Writer>) -> Self {
         Self { writer, ..self }
     }
 
-    /// The same with sockets of QUIC that are read when it is its turn.
+    /// The same server, whose QUIC sockets are read when their turn begins.
     #[must_use]
     pub fn with_turn(self, turn: Turn) -> Self {
         Self { turn, ..self }
     }
 
-    /// The addresses that were bound, in the order of the settings.
+    /// The bound addresses, in the order of the settings.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.bound.listeners.iter().map(|listener| listener.address)
     }
 
-    /// What logs queries while it is switched on.
+    /// The query log, which can be switched on and off.
     pub fn query_log(&self) -> &Arc<QueryLog> {
         &self.query_log
     }
 
-    /// What counts the datagrams that the system dropped.
+    /// Counts the datagrams that the system dropped.
     pub fn udp_drops(&self) -> &UdpDrops {
         &self.udp_drops
     }
 
-    /// What counts the things that others cause.
+    /// Counts the incidents.
     pub fn incidents(&self) -> &Arc<Incidents> {
         &self.incidents
     }
@@ -244,7 +244,7 @@ impl Server {
     /// Starts to answer, until `stop` is cancelled; must be called within a tokio runtime.
     ///
     /// # Errors
-    /// A thread cannot be started; nothing answers then.
+    /// A thread cannot be started; then nothing is served.
     pub fn start(self, stop: CancellationToken) -> Result<Running, StartError> {
         let tasks = TaskTracker::new();
         let dnstap = Dnstap::start(&self.settings, &self.metrics);
@@ -295,12 +295,12 @@ impl Server {
 }
 
 impl Running {
-    /// What takes other listeners, and other rules for those that there are.
+    /// Opens and closes listeners, and changes the rules of existing ones.
     pub fn listeners(&self) -> &Arc<Listeners> {
         &self.listeners
     }
 
-    /// Waits until the server has been told to stop and has answered what had already come: half a second at most.
+    /// Waits until the server is stopped and has answered what had arrived, for half a second at most.
     pub async fn stopped(self) {
         let Shared { tasks, stop, udp_drops, incidents, dnstap, .. } = self.listeners.shared();
         stop.cancelled().await;
@@ -325,7 +325,7 @@ fn start_thread(name: String, work: impl FnOnce() + Send + 'static) -> io::Resul
     thread::Builder::new().name(name).spawn(work).map(|_| ())
 }
 
-/// Looks at what was dropped and logs incidents, until `stop`.
+/// Counts drops and logs incidents until `stop`.
 async fn watch(incidents: Arc<Incidents>, udp_drops: UdpDrops, stop: CancellationToken) {
     let mut counted: Option<Instant> = None;
     while tokio::time::timeout(WATCH, stop.cancelled()).await.is_err() {
@@ -344,7 +344,7 @@ fn count_drops(incidents: &Incidents, udp_drops: &UdpDrops) {
     incidents.add(Incident::SystemDrop, udp_drops.count().saturating_sub(known));
 }
 
-/// The time, in seconds since 1970 in UTC.
+/// The time in seconds since 1970 in UTC.
 fn now() -> u64 {
     SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
 }

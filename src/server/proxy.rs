@@ -1,8 +1,8 @@
-//! PROXY protocol, version 2 (HAProxy's proxy-protocol.txt): what a forwarder tells of its client, in front of a datagram or
-//! at the start of a connection.
+//! The PROXY protocol, version 2 (HAProxy's proxy-protocol.txt): a forwarder names its client in front of a datagram or at the
+//! start of a connection.
 //!
-//! Only forwarders that are listed for it may send a header. What anyone else sends with one is dropped, for it is either a
-//! mistake in the configuration or an attempt to be somebody else; so is a header that is no header.
+//! Only forwarders listed for it may send a header. A header from anyone else is dropped with what follows it, since it is a
+//! mistake in the configuration or an attempt to impersonate a client; a malformed header is dropped as well.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,35 +13,35 @@ use crate::incidents::{Incident, Incidents};
 use crate::snapshot::Snapshot;
 use crate::view::{CountedClient, Identifier};
 
-/// Most octets of a header after the fixed part: addresses of IPv6 take 36, additional fields are of no use here.
+/// Maximum octets of a header after its fixed part: IPv6 addresses take 36, additional fields are ignored.
 const LONGEST: usize = 2048;
 
-/// Who sent something.
+/// The sender of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sender {
-    /// Where it came from.
+    /// The source address.
     pub(super) peer: IpAddr,
-    /// The client's address, as the peer tells it.
+    /// The client's address, as the peer gives it.
     pub(super) told: Option<IpAddr>,
 }
 
-/// The network that a client was in when a PROXY header told of it at the start of a connection.
+/// The network of a client that a PROXY header named at the start of a connection.
 ///
-/// While the connection is held, the network may be gone, and the forwarder speak for another with the same addresses:
-/// the client is not one of that.
+/// While the connection is open, the network may be removed, and the forwarder may speak for another one with the same addresses;
+/// the client is not in that network.
 #[derive(Debug)]
 pub(super) struct Told(Option<ResourceId>);
 
 /// Why something is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
-    /// Its peer may not send headers.
+    /// The peer may not send headers.
     #[error("a PROXY header from someone who is no forwarder with proxy_protocol = true")]
     Unlisted,
-    /// It has a header that is none, or an unknown one.
+    /// The header is malformed or of an unknown kind.
     #[error("a PROXY header that cannot be read")]
     Malformed,
-    /// It has none where one is required.
+    /// The required header is missing.
     #[error("no PROXY header where one is required")]
     Missing,
 }
@@ -53,7 +53,7 @@ impl Sender {
 }
 
 impl Told {
-    /// No header told of anything.
+    /// No header has named a client.
     pub(super) const fn nothing() -> Self {
         Self(None)
     }
@@ -62,13 +62,13 @@ impl Told {
         Self(network(snapshot, sender).cloned())
     }
 
-    /// Whether the client is in that network as yet. It holds of a client that was in none.
+    /// Whether the client is still in that network. Always true for a client that was in none.
     pub(super) fn holds(&self, snapshot: &Snapshot, sender: Sender) -> bool {
         self.0.as_ref().is_none_or(|told| network(snapshot, sender) == Some(told))
     }
 }
 
-/// The network of the client that a header tells of.
+/// The network of the client that a header names.
 fn network(snapshot: &Snapshot, sender: Sender) -> Option<&ResourceId> {
     let identifier = snapshot.identifier();
     let told = sender.told?;
@@ -77,7 +77,7 @@ fn network(snapshot: &Snapshot, sender: Sender) -> Option<&ResourceId> {
     snapshot.view(rule.leads_to).network.as_ref().map(|network| &network.id)
 }
 
-/// Who sent a datagram, and what it is without its header.
+/// The sender of a datagram, and the datagram without its header.
 #[inline]
 pub(super) fn split<'a>(
     identifier: &Identifier,
@@ -85,7 +85,7 @@ pub(super) fn split<'a>(
     datagram: &'a [u8],
     is_required: bool,
 ) -> Result<(Sender, &'a [u8]), Refused> {
-    // Nearly all have none.
+    // Nearly all datagrams have none.
     if !is_required && !datagram.starts_with(PROTOCOL_PREFIX) {
         return Ok((Sender::direct(peer), datagram));
     }
@@ -93,7 +93,7 @@ pub(super) fn split<'a>(
     Ok((sender, &datagram[len..]))
 }
 
-/// Who sends a stream that begins like this, and the length of its header; `None` where more is needed to tell.
+/// The sender of a stream, and the length of the header; `None` if more octets are needed.
 pub(super) fn begin(
     identifier: &Identifier,
     peer: IpAddr,
@@ -115,7 +115,7 @@ pub(super) fn begin(
         Err(_) => return Err(Refused::Malformed),
     };
     let told = match (header.command, header.addresses) {
-        // The proxy speaks for itself: it looks whether somebody is there.
+        // The proxy speaks for itself, as in a health check.
         (Command::Local, _) | (Command::Proxy, Addresses::Unspecified) => None,
         (Command::Proxy, Addresses::IPv4(addresses)) => Some(addresses.source_address.into()),
         (Command::Proxy, Addresses::IPv6(addresses)) => Some(addresses.source_address.into()),
@@ -125,7 +125,7 @@ pub(super) fn begin(
 }
 
 impl Refused {
-    /// Reports that something of this peer is dropped.
+    /// Reports that something from this peer was dropped.
     pub(super) fn report(self, incidents: &Incidents, peer: SocketAddr) {
         tracing::debug!(%peer, refused = %self, "dropped for its PROXY header");
         let incident = match self {

@@ -1,5 +1,5 @@
-//! The query log: one event for each answered query that a filter lets through, switched while the server runs. Costs a
-//! load where it is off.
+//! The query log: one event for each answered query that matches a filter, switched on and off at run time. Costs one load while
+//! it is off.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -14,36 +14,36 @@ use super::watch::QueryWatches;
 use crate::dns::{Name, Rcode, TypeName};
 use crate::snapshot::Snapshot;
 
-/// The name that its lines have in the log.
+/// The target of its events.
 const TARGET: &str = "vnetdns::queries";
 
-/// Which queries are logged: those that fit all that is given.
+/// A filter for queries: all given conditions must match.
 #[derive(Clone, Debug)]
 pub struct QueryFilter {
-    /// The client's virtual network as the log calls it; [`QueryFilter::OUTSIDE`] for clients of none.
+    /// The label of the client's virtual network; [`QueryFilter::OUTSIDE`] for clients outside all networks.
     pub network: Option<String>,
-    /// Names at and below this one.
+    /// The name is this one or below it.
     pub name: Option<Name>,
-    /// The client, wholly within this prefix.
+    /// The client is entirely within this prefix.
     pub client: Option<IpNet>,
-    /// The response's code.
+    /// The response code.
     pub rcode: Option<Rcode>,
-    /// One in so many of these is logged, at least 1.
+    /// Only one in this many matching queries is logged; at least 1.
     pub one_in: u32,
 }
 
-/// Logs queries, or not.
+/// The query log, on or off.
 #[derive(Debug, Default)]
 pub struct QueryLog {
     is_on: AtomicBool,
     filter: ArcSwapOption<QueryFilter>,
-    /// Queries that have fit.
+    /// Number of matching queries.
     fitting: AtomicU32,
     watches: QueryWatches,
 }
 
 impl QueryFilter {
-    /// What clients outside all networks are said to be in.
+    /// The label for clients outside all networks.
     pub const OUTSIDE: &str = "outside";
 
     fn fits(&self, exchange: &Exchange<'_>, made: &Made<'_>, snapshot: &Snapshot) -> bool {
@@ -57,31 +57,31 @@ impl QueryFilter {
 }
 
 impl QueryLog {
-    /// Logs what fits the filter from now on.
+    /// Logs queries that match the filter from now on.
     pub fn start(&self, filter: QueryFilter) {
         self.fitting.store(0, Ordering::Relaxed);
         self.filter.store(Some(filter.into()));
         self.is_on.store(true, Ordering::Relaxed);
     }
 
-    /// Logs no more queries.
+    /// Stops logging queries.
     pub fn stop(&self) {
         self.is_on.store(false, Ordering::Relaxed);
         self.filter.store(None);
     }
 
-    /// What is watched beside what is logged.
+    /// Queries watched by the web page.
     pub fn watches(&self) -> &QueryWatches {
         &self.watches
     }
 
-    /// Whether anything is logged or watched.
+    /// Whether queries are logged or watched.
     #[inline(always)]
     pub(super) fn is_on(&self) -> bool {
         self.is_on.load(Ordering::Relaxed) || self.watches.is_on() || logs_everything()
     }
 
-    /// Logs an exchange, if it fits. Where the log has everything, it has the others too, at that level.
+    /// Logs an exchange that matches. Below the level at which everything is logged, the others are logged too.
     #[cold]
     pub(super) fn log(&self, exchange: &Exchange<'_>, made: &Made<'_>, bound: SocketAddr, snapshot: &Snapshot) {
         if self.watches.is_on() {
@@ -114,7 +114,7 @@ fn log(is_chosen: bool, exchange: &Exchange<'_>, made: &Made<'_>, bound: SocketA
     let zone = responsible.zone().map(|zone| zone.to_string());
     let rcode = OptRcode::masked_from_int(made.served.rcode.into()).to_string();
     let latency = u64::try_from(made.latency().as_micros()).unwrap_or(u64::MAX);
-    // A level is a constant of the place.
+    // The level of an event must be a constant.
     macro_rules! event {
         ($level:ident) => {
             tracing::event!(

@@ -1,8 +1,8 @@
-//! Response rate limiting: how many responses a network gets over UDP, where senders can forge their address.
+//! Response rate limiting over UDP, where source addresses can be forged.
 //!
-//! A bucket is that of an address prefix and a view, so that the clients of one network cannot take another one's
-//! share where both have the prefix. Who is known to get what is sent to it is not limited: a client with a valid
-//! server cookie or signature, a listed forwarder, anyone over TCP.
+//! There is a bucket for each address prefix and view, so that the clients of one network cannot use up the share of another one
+//! with the same prefix. A client whose address is proven is not limited: by a valid server cookie or signature, as a listed
+//! forwarder, or over TCP.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::snapshot::Snapshot;
 use crate::view::{Client, ViewId};
 use crate::wire::{Received, Response};
 
-/// Whose responses are counted together: a prefix, by its first address, in a view.
+/// The key of a bucket: the first address of a prefix, and a view.
 type Key = (IpAddr, ViewId);
 
 /// The limit of one listener.
@@ -32,11 +32,11 @@ pub(super) struct RateLimit {
     incidents: Arc<Incidents>,
 }
 
-/// What the limit leaves of a response.
+/// What is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
     Whole,
-    /// One without records.
+    /// A response without records.
     Slipped,
     Nothing,
 }
@@ -49,8 +49,7 @@ impl RateLimit {
         Self { limiter, buckets, settings, incidents }
     }
 
-    /// What to send to a client over UDP: the response that was made, or over the limit every `slip`th time another in its
-    /// place.
+    /// Decides what to send to a client over UDP: the response, or over the limit every `slip`th time a short one.
     pub(super) fn limit(
         &self,
         snapshot: &Snapshot,
@@ -77,7 +76,7 @@ impl RateLimit {
         if is_slipped { Sent::Slipped } else { Sent::Nothing }
     }
 
-    /// The first address of the prefix that an address is in.
+    /// The first address of the prefix of an address.
     fn prefix(&self, address: IpAddr) -> IpAddr {
         let length = match address {
             IpAddr::V4(_) => self.settings.ipv4_prefix_length,
@@ -87,7 +86,7 @@ impl RateLimit {
     }
 }
 
-/// Whether a client is known to get what is sent to it.
+/// Whether a client's address is proven.
 fn is_known(snapshot: &Snapshot, client: &Client, served: Served) -> bool {
     let is_proven = served.signature == SignatureState::Valid || served.cookie == CookieState::Valid;
     is_proven || client.proxy.is_some() || snapshot.identifier().is_forwarder(client.source)

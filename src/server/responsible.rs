@@ -1,34 +1,34 @@
-//! What is responsible for a name in a view: for logs, which want more than the answer says. Not for queries: the engine
-//! finds it out for itself, and a query that nobody logs does not pay for it.
+//! The part of the configuration that is responsible for a name in a view, for logs. Queries do not pay for it: the engine makes
+//! the same choice by itself, and this is computed only if a query is logged.
 
 use crate::azure::SecurityAction;
 use crate::dns::NameRef;
 use crate::snapshot::{ForwardingRule, Snapshot};
 use crate::view::{LinkedZone, ViewId};
 
-/// The first of these that is there, as the engine goes through them for the name that was asked for.
+/// The responsible part, in the order of precedence, for the name that was asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Responsible<'s> {
     /// The network's custom DNS servers.
     DnsServers,
-    /// A DNS security policy, which blocks the name.
+    /// The DNS security policy, which blocks the name.
     SecurityPolicy,
-    /// A zone, by its link to the network.
+    /// A linked zone.
     Link(NameRef<'s>),
     /// A rule of the network's ruleset.
     Rule(&'s ForwardingRule),
-    /// What the network knows of its own machines.
+    /// A zone of the network's own machines.
     Internal(NameRef<'s>),
     /// A public zone.
     Public(NameRef<'s>),
-    /// The servers for names that nobody here holds.
+    /// The upstream.
     Upstream,
     /// Nothing.
     Nobody,
 }
 
 impl<'s> Responsible<'s> {
-    /// What is responsible for this name in this view.
+    /// The responsible part for a name in a view.
     pub(super) fn of(snapshot: &'s Snapshot, view: ViewId, qname: NameRef<'_>) -> Self {
         if snapshot.view(view).custom_dns.is_some() {
             return Self::DnsServers;
@@ -53,11 +53,11 @@ impl<'s> Responsible<'s> {
         if snapshot.upstream(view).is_some() { Self::Upstream } else { Self::Nobody }
     }
 
-    /// Names of all of them, in the order of [`Responsible::number`].
+    /// The labels, in the order of [`Responsible::number`].
     const LABELS: [&'static str; 8] =
         ["dns_servers", "security_policy", "link", "rule", "internal", "public", "upstream", "none"];
 
-    /// Which of them it is.
+    /// The number of the variant.
     pub(super) fn number(&self) -> u8 {
         match self {
             Self::DnsServers => 0,
@@ -71,7 +71,7 @@ impl<'s> Responsible<'s> {
         }
     }
 
-    /// Its name in the query log and in dnstap.
+    /// The label in the query log and in dnstap.
     pub(super) fn label(number: u8) -> &'static str {
         Self::LABELS.get(usize::from(number)).copied().unwrap_or_default()
     }

@@ -1,8 +1,8 @@
-//! A panic costs no more than what was being done: nothing that serves ends by one unnoticed.
+//! Containment of panics: a panic affects only the current work, and nothing that serves ends by one unnoticed.
 //!
-//! A panic is a bug, and logged as one where the process begins (`cli`), which also ends the process when there are too
-//! many: so whoever goes on here need not count. What is abandoned is a query, which is answered SERVFAIL; a batch of
-//! datagrams, whose worker keeps its socket; a connection; or a task, which is started again.
+//! A panic is a bug. It is logged by the hook in `cli`, which also ends the process after too many, so nothing is counted here.
+//! What is lost is a query, which is answered SERVFAIL; a batch of datagrams, whose worker keeps its socket; a connection; or a
+//! task, which is restarted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -14,14 +14,14 @@ use crate::snapshot::Snapshot;
 use crate::view::Client;
 use crate::wire::{Received, Response};
 
-/// Does work that may panic; `None` where it did. What it was at is as it was left: the caller lets go of it, or knows it
-/// to be sound.
+/// Runs work that may panic; `None` if it did. Its state is left as it was at the panic: the caller discards it, or knows that it
+/// is sound.
 #[inline(always)]
 pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
-/// As [`Responder::respond_to`]; a panic makes it SERVFAIL.
+/// As [`Responder::respond_to`]; SERVFAIL after a panic.
 #[inline(always)]
 pub(super) fn respond(
     responder: &mut Responder,
@@ -48,12 +48,12 @@ fn abandoned(
     received: &Received<'_>,
     response: &mut Response,
 ) -> Option<Disposition> {
-    // An answer in it may be half kept.
+    // An answer in the cache may be incomplete.
     *responder = Responder::new();
     failed(snapshot, client, received, response)
 }
 
-/// Answers a request SERVFAIL that a panic left without an answer; not at all where that panics too.
+/// Answers SERVFAIL to a request whose answer was lost in a panic; no answer if that panics too.
 #[cold]
 pub(super) fn failed(
     snapshot: &Snapshot,
@@ -64,13 +64,13 @@ pub(super) fn failed(
     caught(|| respond_failed(snapshot, client, received, response)).flatten()
 }
 
-/// Runs a task until it ends, and starts it again whenever it panics.
+/// Runs a task until it ends, and restarts it after a panic.
 pub(super) async fn restarted<F>(tasks: TaskTracker, what: String, start: impl Fn() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
     while let Err(error) = tasks.spawn(start()).await {
-        // Else the runtime ends.
+        // Otherwise the runtime is shutting down.
         if !error.is_panic() {
             return;
         }

@@ -1,10 +1,10 @@
-//! Queries that wait for other servers: how many there may be, and which gives way where there are too many.
+//! Queries that wait for other servers: a bound on their number, and the choice of which one gives way.
 //!
-//! Their number is the scarcest bound of forwarding: each may have a question in flight, with its sockets. So it has
-//! shares. A client may have a part of what its network may have, and a network a part of all. Where one more would be too
-//! many, the oldest query of whoever has most gives way, as at BIND's `fetches-per-zone` and Unbound's jostle: of the
-//! client itself, of the greediest client of its network, or of the greediest client of the greediest network. So a query
-//! always gets a place, and keeps it for as long as its network and its client have no more than their share.
+//! Their number is the scarcest resource of forwarding, since each may have a question in flight, with its sockets. So it is
+//! shared: a client may have a part of its network's share, and a network a part of all. If there is one too many, the oldest
+//! query of the largest holder gives way, as with BIND's `fetches-per-zone` and Unbound's jostle: of the client itself, of the
+//! largest client of its network, or of the largest client of the largest network. So a query always gets a place, and keeps it
+//! as long as its network and its client are within their shares.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use crate::forward::ForwardLimits;
 use crate::view::{CountedClient, ViewId};
 
-/// The places of queries that wait.
+/// The places of waiting queries.
 #[derive(Debug)]
 pub(super) struct Waiting {
     most: usize,
@@ -25,7 +25,7 @@ pub(super) struct Waiting {
     taken: Mutex<Taken>,
 }
 
-/// A place of one query, given back on drop.
+/// The place of one query, returned when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     waiting: Arc<Waiting>,
@@ -35,18 +35,18 @@ pub(super) struct Place {
     gives_way: oneshot::Receiver<()>,
 }
 
-/// No place for a query, which is to be dropped.
+/// There is no place: the query is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NoPlace;
 
 #[derive(Debug, Default)]
 struct Taken {
-    /// Views of several generations may meet here for some seconds after a reload, which makes shares a little unfair.
+    /// For some seconds after a reload, views of several generations are mixed here, which makes shares slightly unfair.
     networks: HashMap<ViewId, Network, RandomState>,
-    /// The networks by what they have.
+    /// The networks by their number of places.
     by_count: BTreeSet<(usize, ViewId)>,
     count: usize,
-    /// Places that have given way, of queries that do not know yet.
+    /// Number of places that have given way, whose queries have not ended yet.
     leaving: usize,
     /// Number of the next place: older ones have lower numbers.
     next: u64,
@@ -54,9 +54,9 @@ struct Taken {
 
 #[derive(Debug, Default)]
 struct Network {
-    /// Each client has a place.
+    /// Only clients with places.
     clients: HashMap<CountedClient, VecDeque<Waiter>, RandomState>,
-    /// The clients by what they have, then by their oldest place.
+    /// The clients by their number of places, then by their oldest place.
     by_count: BTreeMap<(usize, Reverse<u64>), CountedClient>,
     count: usize,
 }
@@ -68,7 +68,7 @@ struct Waiter {
 }
 
 impl Waiting {
-    /// Places within these limits. Where all are few, a network has half of them at most, and a client a quarter.
+    /// Places within these limits. If there are few in all, a network has at most half of them, and a client a quarter.
     pub(super) fn new(limits: &ForwardLimits) -> Self {
         Self {
             most: limits.in_flight,
@@ -78,11 +78,11 @@ impl Waiting {
         }
     }
 
-    /// A place for a query; another may have to give way for it.
+    /// Takes a place for a query; another query may have to give way.
     ///
     /// # Errors
-    /// The client has as many as its listener allows it (`allowed`), or those that gave way are not gone yet because the
-    /// machine is too busy.
+    /// The client is at its listener's limit (`allowed`), or the queries that gave way have not ended because the machine is
+    /// overloaded.
     pub(super) fn enter(
         self: &Arc<Self>,
         network: ViewId,
@@ -110,7 +110,7 @@ impl Waiting {
         self.lock().count == 0
     }
 
-    /// Whose oldest query gives way, now that this client has one more.
+    /// The holder whose oldest query gives way, now that this client has one more.
     fn victim(
         &self,
         taken: &Taken,
@@ -146,17 +146,17 @@ impl Taken {
         Some((network, *client))
     }
 
-    /// Takes its place from the oldest query of a client.
+    /// Takes the place of a client's oldest query.
     fn give_way(&mut self, whose: Option<(ViewId, CountedClient)>) {
         let Some((network, client)) = whose else { return };
         if let Some(oldest) = self.change(network, client, VecDeque::pop_front) {
             self.leaving += 1;
-            // Who has just finished does not hear it.
+            // The query may just have finished.
             let _ = oldest.give_way.send(());
         }
     }
 
-    /// Changes the places of a client, and keeps the counts and orders in step.
+    /// Changes the places of a client, and updates the counts and orders.
     fn change<T>(
         &mut self,
         network: ViewId,

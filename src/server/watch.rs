@@ -1,8 +1,8 @@
-//! Queries as somebody watches them: the last ones of a network, or of all, kept for whoever looks.
+//! Watched queries: the last ones of a network, or of all, for the web page.
 //!
-//! A look allows the workers to keep some more queries, for a while: where nobody looks any more nothing is kept, and a flood
-//! costs no more than a few queries between two looks. A worker that finds somebody looking at the same moment drops its query
-//! and does not wait.
+//! A look allows the workers to keep a limited number of further queries for a while: without looks nothing is kept, and a flood
+//! costs no more than a few queries between two looks. A worker that meets a look at the same moment drops its query instead of
+//! waiting.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -19,32 +19,32 @@ use crate::dns::TypeName;
 use crate::questions::Answer;
 use crate::snapshot::Snapshot;
 
-/// Networks that are watched at one time; of more the one at which nobody has looked for longest gives way.
+/// Maximum networks watched at once; the one not looked at for longest gives way.
 const WATCHES: usize = 8;
 /// Queries that one look allows to be kept.
 const CREDIT: u32 = 128;
-/// Queries of a network that are kept.
+/// Maximum queries of a network that are kept.
 const KEPT: usize = 256;
 /// How long after the last look queries are kept, in milliseconds.
 const PATIENCE: u64 = 30_000;
-/// Most records of an answer, and most characters of one, that are kept.
+/// Maximum records of an answer, and characters of one, that are kept.
 const RECORDS: usize = 4;
 const CHARACTERS: usize = 200;
 
 /// A query and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WatchedQuery {
-    /// Which one it is of those that are watched: later ones have larger numbers.
+    /// Its number among watched queries: later ones are larger.
     pub number: u64,
     /// When it was kept, in milliseconds since 1970 in UTC.
     pub time: u64,
     /// The client's address or prefix.
     pub client: String,
-    /// Its virtual network as logs call it.
+    /// The label of its virtual network.
     pub network: String,
-    /// What carried it.
+    /// The transport.
     pub transport: &'static str,
-    /// The name; empty where there was no question.
+    /// The name; empty if there was no question.
     pub qname: String,
     /// The type.
     pub qtype: String,
@@ -52,15 +52,15 @@ pub struct WatchedQuery {
     pub rcode: String,
     /// Records of the answer section: types and data.
     pub answer: Vec<String>,
-    /// What was responsible: `link`, `rule` and so on, as the query log says it.
+    /// The responsible part, as in the query log: `link`, `rule` and so on.
     pub through: &'static str,
-    /// The zone, or the domain of the rule.
+    /// The apex of the zone, or the domain of the rule.
     pub zone: Option<String>,
     /// Microseconds until the answer.
     pub latency_us: u64,
 }
 
-/// What queries are watched.
+/// The watched queries.
 #[derive(Debug)]
 pub struct QueryWatches {
     is_on: AtomicBool,
@@ -71,7 +71,7 @@ pub struct QueryWatches {
 
 #[derive(Debug)]
 struct Watch {
-    /// The label of the network; of all without it.
+    /// The label of the network; `None` for all.
     network: Option<String>,
     /// Until when queries are kept, in milliseconds since the start.
     until: AtomicU64,
@@ -87,8 +87,7 @@ impl Default for QueryWatches {
 }
 
 impl QueryWatches {
-    /// The queries of a network, or of all, that are later than the one of that number and are kept, the oldest first. From now
-    /// on more are.
+    /// The kept queries of a network, or of all, after the one with that number, the oldest first. Allows more to be kept.
     pub fn look(&self, network: Option<&str>, after: u64) -> Vec<WatchedQuery> {
         let watch = self.watch(network);
         watch.until.store(self.now() + PATIENCE, Ordering::Relaxed);
@@ -118,13 +117,13 @@ impl QueryWatches {
         find(&self.watches.load()).unwrap_or(new)
     }
 
-    /// Whether somebody watches.
+    /// Whether queries are watched.
     #[inline]
     pub(super) fn is_on(&self) -> bool {
         self.is_on.load(Ordering::Relaxed)
     }
 
-    /// Keeps a query for those who watch. Does not wait.
+    /// Keeps a query for those who watch. Never waits.
     #[cold]
     pub(super) fn record(&self, exchange: &Exchange<'_>, made: &Made<'_>, snapshot: &Snapshot) {
         let (now, network) = (self.now(), made.network(snapshot));
@@ -142,7 +141,7 @@ impl QueryWatches {
                 if kept.len() >= KEPT {
                     kept.pop_front();
                 }
-                // Numbers grow in the order of what is kept.
+                // The numbers increase in the order of the list.
                 let number = self.next.fetch_add(1, Ordering::Relaxed);
                 kept.push_back(WatchedQuery { number, ..query.clone() });
             }

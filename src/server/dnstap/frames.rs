@@ -1,35 +1,35 @@
-//! Frame Streams: how dnstap's frames stand one after the other in a file or on a connection.
+//! Frame Streams: the framing of dnstap in a file or on a connection.
 //!
-//! A frame is its length and its octets; a length of 0 escapes a control frame, which says what the frames are, where they
-//! begin and where they end. On a connection both sides say so. The format is that of libfstrm's `fstrm/control.h`; no
-//! library of Rust that writes it is kept up.
+//! A frame is its length and its octets; a length of 0 escapes a control frame, which announces the content type, the start or
+//! the end. On a connection both sides send control frames. The format is that of libfstrm's `fstrm/control.h`; no maintained
+//! Rust library writes it.
 
 use std::io::{self, Read};
 
-/// What the frames are.
+/// The content type of the frames.
 const CONTENT_TYPE: &[u8] = b"protobuf:dnstap.Dnstap";
-/// The field of a control frame that says that.
+/// The field of a control frame with the content type.
 const FIELD_CONTENT_TYPE: u32 = 1;
-/// Most octets of a control frame.
+/// Maximum octets of a control frame.
 const MOST_CONTROL: usize = 512;
 
 /// The type of a control frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Control {
-    /// The reader takes such frames.
+    /// The reader accepts the content type.
     Accept = 1,
     /// Frames follow.
     Start = 2,
-    /// No more follow.
+    /// No more frames follow.
     Stop = 3,
-    /// The writer has such frames.
+    /// The writer offers the content type.
     Ready = 4,
-    /// The reader has seen the end.
+    /// The reader has received the end.
     Finish = 5,
 }
 
 impl Control {
-    /// Appends it; those at the end have no fields.
+    /// Appends the control frame; those at the end have no fields.
     pub(super) fn push(self, octets: &mut Vec<u8>) {
         let mut fields = Vec::new();
         if !matches!(self, Self::Stop | Self::Finish) {
@@ -43,10 +43,10 @@ impl Control {
         octets.extend_from_slice(&fields);
     }
 
-    /// Waits for this one from the other side.
+    /// Waits for this control frame from the other side.
     ///
     /// # Errors
-    /// The stream fails, or something else comes, or the other side takes other frames alone.
+    /// The stream fails, another frame arrives, or the other side accepts other content types only.
     pub(super) fn expect(self, stream: &mut impl Read) -> io::Result<()> {
         let malformed = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
         if read_number(stream)? != 0 {
@@ -78,7 +78,7 @@ impl Control {
     }
 }
 
-/// Appends a frame that `write` appends the octets of.
+/// Appends a frame whose octets `write` appends.
 pub(super) fn push_frame(octets: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = octets.len();
     push_number(octets, 0);

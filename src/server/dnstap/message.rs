@@ -1,4 +1,4 @@
-//! The messages of dnstap.proto, as far as they are written, and what an exchange says in them.
+//! The messages of dnstap.proto that are written, and their contents for an exchange.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -62,11 +62,11 @@ struct Message {
 
 /// `Dnstap.Type.MESSAGE`.
 const MESSAGE: i32 = 1;
-/// `Message.Type`: the query, then its response, of an authoritative server and of what its clients take for a resolver.
+/// `Message.Type` of query and response: for an authoritative server, and for one that its clients take for a resolver.
 const AUTH: (i32, i32) = (1, 2);
 const CLIENT: (i32, i32) = (5, 6);
 
-/// What is the same in all messages of a server.
+/// The part that is the same in all messages of a server.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
     pub(super) id: Vec<u8>,
@@ -74,7 +74,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Appends the frames of a record, and returns their number: the query's, and the response's where one was sent.
+    /// Appends the frames of a record, and returns their number: one for the query, and one for the response if it was sent.
     pub(super) fn push_frames(&self, record: &Record<'_>, octets: &mut Vec<u8>) -> u64 {
         let (query_type, response_type) = if record.head.is_resolver { CLIENT } else { AUTH };
         let mut query = Message { of: query_type, query_message: Some(record.query.to_vec()), ..Message::of(record) };
@@ -100,7 +100,7 @@ impl Identity {
     }
 }
 
-/// What dnstap has no field for.
+/// Information for which dnstap has no field.
 fn extra(record: &Record<'_>) -> Vec<u8> {
     let Head { kind, way, responsible, .. } = record.head;
     let kind = Kind::ALL.get(usize::from(kind)).map_or("", |kind| kind.label());
@@ -117,7 +117,7 @@ fn extra(record: &Record<'_>) -> Vec<u8> {
 }
 
 impl Message {
-    /// What query and response have in common.
+    /// The common part of query and response.
     fn of(record: &Record<'_>) -> Self {
         let head = &record.head;
         let (client, local) = (head.client.to_canonical(), head.local.to_canonical());
@@ -130,7 +130,7 @@ impl Message {
             Some(Transport::Http3) => (Some(4), Some(3)),
             Some(Transport::Quic) => (Some(7), None),
         };
-        // One family stands for both addresses: that of the client, which a proxy may have spoken for.
+        // Both addresses have one family: that of the client, which a proxy may have named.
         let is_same_family = client.is_ipv4() == local.is_ipv4() && !head.local.is_unspecified();
         Self {
             of: 0,
@@ -159,7 +159,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// An address as records have it.
+/// An address in the form of records.
 pub(super) fn mapped(address: IpAddr) -> Ipv6Addr {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped(),

@@ -1,8 +1,8 @@
-//! dnstap: each query that was answered, and its response, as frames that other programs read.
+//! dnstap: answered queries with their responses, as frames for other programs.
 //!
-//! A worker copies an exchange into a ring of octets of its own ([`Tap`]): it takes no lock, allocates nothing and waits for
-//! nobody, and what has no room is lost and counted. One thread takes exchanges out of all rings, encodes them and writes
-//! them to a socket or a file. Without `[dnstap]` a worker has no ring, which it finds out by a look at it.
+//! A worker copies an exchange into a ring of octets of its own ([`Tap`]), without a lock, an allocation or a wait; what does not
+//! fit is lost and counted. One thread takes exchanges out of all rings, encodes them and writes them to a socket or a file.
+//! Without `[dnstap]` a worker has no ring, and only checks that.
 
 mod frames;
 mod message;
@@ -31,12 +31,12 @@ use message::{Identity, mapped};
 use record::{Head, Record};
 use writer::Writer;
 
-/// Octets of a worker's ring: some thousand exchanges, which are what comes while the writer looks at other rings.
+/// Size of a worker's ring in octets: some thousand exchanges, as many as arrive while the writer serves other rings.
 const RING: usize = 1 << 20;
-/// How long a stop waits for the last frames to be written.
+/// How long a shutdown waits for the last frames.
 const LAST_FRAMES: Duration = Duration::from_millis(500);
 
-/// What writes frames; or nothing.
+/// The output of frames, if there is one.
 #[derive(Debug)]
 pub(super) struct Dnstap {
     shared: Mutex<Tap>,
@@ -44,20 +44,20 @@ pub(super) struct Dnstap {
     thread: Option<(Thread, Mutex<Option<oneshot::Receiver<()>>>)>,
 }
 
-/// What workers and the writer share.
+/// State shared by workers and the writer.
 #[derive(Debug, Default)]
 struct State {
-    /// Rings that the writer has not seen yet.
+    /// Rings that the writer has not taken up yet.
     new: Mutex<Vec<Consumer<u8>>>,
-    /// What each worker has lost, in frames; those that have ended as well.
+    /// Number of frames that each worker has lost, including ended workers.
     lost: Mutex<Vec<Arc<AtomicU64>>>,
-    /// What the writer has lost, as writing failed.
+    /// Number of frames that the writer has lost because writing failed.
     unwritten: AtomicU64,
     written: AtomicU64,
     stop: AtomicBool,
 }
 
-/// A worker's way to the writer; `None` where nothing is written.
+/// A worker's ring; `None` if nothing is written.
 #[derive(Debug, Default)]
 pub(super) struct Tap(Option<Ring>);
 
@@ -68,10 +68,10 @@ struct Ring {
 }
 
 impl Dnstap {
-    /// File descriptors that it takes: what it writes to, and for a moment the file that comes after.
+    /// Maximum descriptors: the output, and for a moment the next file.
     pub(super) const DESCRIPTORS: usize = 2;
 
-    /// Starts to write what the settings say, if they do.
+    /// Starts the writer, if the settings want one.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -96,20 +96,20 @@ impl Dnstap {
         Ok(Arc::new(Self { shared, state, thread }))
     }
 
-    /// A way to the writer for one more worker.
+    /// A ring for another worker.
     pub(super) fn tap(&self) -> Tap {
         if self.thread.is_some() { self.state.tap() } else { Tap::default() }
     }
 
-    /// Lends one to threads that come and go. They have waited for other servers or for hickory-server, so that they may take a
-    /// lock: whoever holds it copies a message and no more.
+    /// Lends a ring to short-lived tasks. They have waited for other servers or hickory-server, so they may take a lock, which is
+    /// held only while a message is copied.
     pub(super) fn shared(&self, record: impl FnOnce(&mut Tap)) {
         if self.thread.is_some() {
             record(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 
-    /// Has the last frames written; waits for that, but not for long.
+    /// Writes the last frames, and waits for that for a bounded time.
     pub(super) async fn stop(&self) {
         self.state.stop.store(true, Ordering::Release);
         let Some((thread, ended)) = &self.thread else { return };
@@ -140,13 +140,13 @@ impl State {
 }
 
 impl Tap {
-    /// Whether something is written.
+    /// Whether anything is written.
     #[inline(always)]
     pub(super) fn is_on(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Copies an exchange that has a response, where something is written.
+    /// Copies an exchange with its response, if anything is written.
     #[inline]
     pub(super) fn record(&mut self, exchange: &Exchange<'_>, made: &Made<'_>, bound: SocketAddr, snapshot: &Snapshot) {
         if let Some(ring) = &mut self.0 {
@@ -184,7 +184,7 @@ impl Ring {
         };
         if !record.push(&mut self.octets) {
             let frames = if head.is_sent { 2 } else { 1 };
-            // This worker alone writes it.
+            // Only this worker writes the counter.
             self.lost.store(self.lost.load(Ordering::Relaxed) + frames, Ordering::Relaxed);
         }
     }
@@ -195,7 +195,7 @@ fn time(time: SystemTime) -> (u64, u32) {
     (since.as_secs(), since.subsec_nanos())
 }
 
-/// Shows how many frames were written, and lost.
+/// Collects the numbers of written and lost frames.
 #[derive(Debug)]
 struct Frames(Arc<State>);
 

@@ -1,22 +1,22 @@
-//! What stands in a ring: exchanges as octets, one behind the other.
+//! The encoding of exchanges in a ring.
 
 use std::net::Ipv6Addr;
 
 use rtrb::{Consumer, Producer};
 
-/// An exchange, as a worker knows it.
+/// The fixed part of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
-    /// The numbers of the transport, of the kind, of how the network is known, and of what is responsible for the name.
+    /// Numbers of the transport, the kind, the way of identification, and the responsible part.
     pub(super) transport: u8,
     pub(super) kind: u8,
     pub(super) way: u8,
     pub(super) responsible: u8,
     /// Whether the response was sent.
     pub(super) is_sent: bool,
-    /// Whether the client takes the server for a resolver.
+    /// Whether clients take the server for a resolver.
     pub(super) is_resolver: bool,
-    /// IPv4 addresses are mapped; what is not known is unspecified, a port 0.
+    /// IPv4 addresses are mapped; an unknown address is unspecified, an unknown port is 0.
     pub(super) client: Ipv6Addr,
     pub(super) client_port: u16,
     pub(super) local: Ipv6Addr,
@@ -32,21 +32,21 @@ pub(super) struct Record<'a> {
     pub(super) head: Head,
     /// The client's virtual network.
     pub(super) network: &'a [u8],
-    /// The apex of the zone that answers, or the domain of the rule, in wire format; empty where there is none.
+    /// The apex of the zone or the domain of the rule in wire format; may be empty.
     pub(super) zone: &'a [u8],
-    /// The ruleset of the rule; empty where there is none.
+    /// The ruleset of the rule; may be empty.
     pub(super) ruleset: &'a [u8],
     pub(super) query: &'a [u8],
     pub(super) response: &'a [u8],
 }
 
-/// Octets in front of the texts and messages: those of [`Head`], and the lengths of [`PARTS`].
+/// Octets before the texts and messages: those of [`Head`], and the lengths of [`PARTS`].
 const HEAD: usize = 5 + 2 * (16 + 2) + 2 * (8 + 4) + PARTS * 2;
 /// Texts and messages of a record.
 const PARTS: usize = 5;
 
 impl<'a> Record<'a> {
-    /// Puts it into a ring; `false` where there is no room for all of it.
+    /// Writes the record into a ring; `false` if it does not fit.
     pub(super) fn push(&self, ring: &mut Producer<u8>) -> bool {
         let parts: [_; PARTS] = [self.network, self.zone, self.ruleset, self.query, self.response];
         let mut lengths = [0; 2 * PARTS];
@@ -60,7 +60,7 @@ impl<'a> Record<'a> {
         let (first, second) = chunk.as_mut_slices();
         let (to_end, mut at) = (first.len(), 0);
         for part in [&head[..]].into_iter().chain(parts) {
-            // A part that meets the end of the ring goes on at its beginning.
+            // A part that reaches the end of the ring continues at its start.
             let (before, behind) = part.split_at(to_end.saturating_sub(at).min(part.len()));
             if !before.is_empty() {
                 first[at..][..before.len()].copy_from_slice(before);
@@ -74,10 +74,10 @@ impl<'a> Record<'a> {
         true
     }
 
-    /// Takes the oldest one out of a ring into a buffer.
+    /// Takes the oldest record out of a ring.
     pub(super) fn pop(ring: &mut Consumer<u8>, buffer: &'a mut Vec<u8>) -> Option<Self> {
         let mut head = [0; HEAD];
-        // Records come whole.
+        // Records are written as a whole.
         ring.pop_entire_slice(&mut head).ok()?;
         let (head, lengths) = Head::read(&head);
         buffer.clear();
@@ -140,7 +140,7 @@ impl Head {
     }
 }
 
-/// The first octets, which are taken away.
+/// Takes the first octets.
 fn take<const N: usize>(octets: &mut &[u8]) -> [u8; N] {
     let (taken, rest) = octets.split_first_chunk().expect("a head has room for all that is in it");
     *octets = rest;

@@ -20,17 +20,17 @@ use super::record::Record;
 use crate::config::DnstapSettings;
 use crate::observe::{Condition, Metrics};
 
-/// How long the writer sleeps where all rings are empty.
+/// How long the writer sleeps if all rings are empty.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long after a failure the output is opened again.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long one call of the system may wait for the reader, until it is looked whether to stop.
+/// How long one call may wait for the reader before the writer checks for shutdown.
 const WAIT: Duration = Duration::from_millis(200);
 /// How long a reader may take to answer a handshake.
 const HANDSHAKE: Duration = Duration::from_secs(2);
-/// Octets that are written at a time, and then an exchange.
+/// Octets after which a batch is written.
 const BATCH: usize = 1 << 18;
-/// What the condition of a server whose frames nobody takes is about.
+/// Subject of the condition of a server whose frames cannot be written.
 const ABOUT: &str = "dnstap";
 
 /// See the module.
@@ -40,21 +40,21 @@ pub(super) struct Writer {
     state: Arc<State>,
     metrics: Arc<Metrics>,
     rings: Vec<Consumer<u8>>,
-    /// The ring that is looked at first, so that a busy one does not hold up the others.
+    /// The ring that is served first, so that a busy ring does not delay the others.
     turn: usize,
     /// Encoded frames, and their number.
     octets: Vec<u8>,
     frames: u64,
     record: Vec<u8>,
-    /// Whether the last failure was told of.
+    /// Whether the current failure has been logged.
     is_told: bool,
 }
 
-/// An output that takes frames.
+/// An open output.
 enum Open {
     #[cfg(unix)]
     Socket(UnixStream),
-    /// A file, and the length of what is whole in it.
+    /// A file, and the length of its complete part.
     File(File, u64),
 }
 
@@ -64,7 +64,7 @@ impl Writer {
         Self { output, identity, state, metrics, rings, turn: 0, octets, frames: 0, record, is_told: false }
     }
 
-    /// Writes until it is told to stop and has written all.
+    /// Writes until it is stopped and everything is written.
     pub(super) fn run(mut self) {
         let (mut open, mut tried): (Option<Open>, Option<Instant>) = (None, None);
         loop {
@@ -102,7 +102,7 @@ impl Writer {
         }
     }
 
-    /// Encodes what is in the rings, a batch of it; `false` where there is nothing.
+    /// Encodes a batch from the rings; `false` if they are empty.
     fn collect(&mut self) -> bool {
         self.rings.append(&mut self.state.new.lock().unwrap_or_else(PoisonError::into_inner));
         self.rings.retain(|ring| !(ring.is_abandoned() && ring.is_empty()));
@@ -172,7 +172,7 @@ impl Writer {
         }
     }
 
-    /// Counts what was to be written, and tells of a failure once.
+    /// Counts what could not be written, and logs a failure once.
     fn failed(&mut self, error: &io::Error) {
         self.state.unwritten.fetch_add(std::mem::take(&mut self.frames), Ordering::Relaxed);
         let to = self.output.path().display();
@@ -190,7 +190,7 @@ impl Writer {
 }
 
 impl Open {
-    /// Writes all, however long the reader takes; until the server stops.
+    /// Writes everything, however slow the reader is, until the server stops.
     fn write(&mut self, mut octets: &[u8], state: &State) -> io::Result<()> {
         let len = octets.len() as u64;
         while !octets.is_empty() {
@@ -215,14 +215,14 @@ impl Open {
         Ok(())
     }
 
-    /// Takes away what was written in part; `false` where the output has to be opened again.
+    /// Removes a partial write; `false` if the output must be opened again.
     fn mend(&mut self, state: &State) -> bool {
         match self {
             #[cfg(unix)]
             Self::Socket(_) => false,
             Self::File(file, whole) => {
                 let is_mended = file.set_len(*whole).and_then(|()| file.seek(SeekFrom::Start(*whole))).is_ok();
-                // A full disk is not asked again at once.
+                // After a failure, a full disk is tried again after a pause.
                 let since = Instant::now();
                 while since.elapsed() < RETRY && !state.stop.load(Ordering::Acquire) {
                     thread::park_timeout(RETRY);
@@ -232,7 +232,7 @@ impl Open {
         }
     }
 
-    /// Whether the reader has gone: it says nothing else in the middle of a stream.
+    /// Whether the reader is gone: it sends nothing else within a stream.
     fn is_closed(&mut self) -> bool {
         match self {
             #[cfg(unix)]
@@ -263,7 +263,7 @@ fn open_socket(path: &Path) -> io::Result<Open> {
     Ok(Open::Socket(stream))
 }
 
-/// A file that begins; one that is there is kept under another name, as frames cannot be appended to an ended stream.
+/// Opens a new file; an existing one is renamed, since frames cannot be appended to an ended stream.
 fn open_file(path: &Path) -> io::Result<Open> {
     match fs::symlink_metadata(path) {
         Ok(there) if there.is_file() => fs::rename(path, old(path))?,

@@ -1,7 +1,7 @@
-//! Streams of HTTP/3 with an end: h3 keeps whatever comes until a frame is whole, and frames may be as long as they like.
+//! Bounds on HTTP/3 streams: h3 buffers a frame until it is complete, and frames may have any length.
 //!
-//! h3-quinn gives a stream away to the future that waits for its next octets, and panics when it is asked meanwhile for the
-//! stream's number or to stop it. A client decides when that is, so neither reaches it then.
+//! h3-quinn moves a stream into the future that waits for its next octets, and panics if it is asked for the stream's number, or
+//! to stop it, in the meantime. Clients control the timing, so neither call reaches it then.
 
 use std::task::{Context, Poll, ready};
 
@@ -13,23 +13,23 @@ use h3::quic::{
 
 use super::quic::REQUEST;
 
-/// Most octets of a stream that carries no request: settings, and what is said of requests' priorities.
+/// Maximum octets of a stream without requests, for settings and priorities.
 const CONTROL: usize = 64 << 10;
 
-/// A connection whose streams are bounded.
+/// A connection with bounded streams.
 pub(super) struct Bounded(h3_quinn::Connection);
 
-/// A stream of which so many octets more are read.
+/// A stream with a bound on its octets.
 pub(super) struct BoundedStream<S> {
     stream: S,
-    /// Octets that may still come.
+    /// Octets that may still arrive.
     left: usize,
-    /// Whether the stream is away, with the future that waits for its octets. Whoever drops that future stops the stream.
+    /// Whether the stream is in the future that waits for its octets. Dropping that future stops the stream.
     is_away: bool,
     id: StreamId,
 }
 
-/// What opens streams.
+/// Opens streams.
 pub(super) struct Opener(h3_quinn::OpenStreams);
 
 impl Bounded {
@@ -43,7 +43,7 @@ impl<S: RecvStream> BoundedStream<S> {
         Self { id: stream.recv_id(), stream, left, is_away: false }
     }
 
-    /// A request, with its frames and fields.
+    /// A request stream, bounded to the size of a request with frames and fields.
     fn request(stream: S) -> Self {
         Self::new(stream, REQUEST + (REQUEST >> 1))
     }
@@ -67,7 +67,7 @@ impl quic::Connection<Bytes> for Bounded {
     }
 }
 
-/// Has streams opened by what is within.
+/// Forwards the opening of streams to the inner value.
 macro_rules! open_streams {
     ($opener:ty) => {
         impl OpenStreams<Bytes> for $opener {

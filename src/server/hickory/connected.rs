@@ -1,4 +1,4 @@
-//! A connection whose requests hickory-server reads: whose it is, and what of it is being answered.
+//! A connection whose requests hickory-server reads: its client, and its pending requests.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -8,34 +8,34 @@ use tokio::sync::Notify;
 
 use crate::server::proxy::{Sender, Told};
 
-/// Whoever sends requests.
+/// The sender of requests.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
     pub(super) sender: Sender,
     pub(super) told: Told,
-    /// The address of this host that it asked, where that is known.
+    /// The address of this host that it connected to, if known.
     pub(super) local: Option<IpAddr>,
 }
 
-/// Most octets that a client may send without an answer.
+/// Maximum octets that a client may send without an answer.
 const CREDIT: i64 = 256 << 10;
-/// Octets that it may send again for each answer: more than a request takes.
+/// Octets that it may send in addition for each answer: more than a request takes.
 const CREDIT_OF_AN_ANSWER: i64 = 2 << 10;
 
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connected {
     peer: Peer,
-    /// Octets that its client may still send.
+    /// Octets that the client may still send.
     credit: AtomicI64,
-    /// Requests that have come and are not answered.
+    /// Number of pending requests.
     waiting: AtomicUsize,
-    /// Told of each request and each answer.
+    /// Notified of each request and each answer.
     answered: Notify,
 }
 
-/// A request that is being answered.
+/// A pending request.
 pub(super) struct Waiting(Arc<Connected>);
 
 impl Connected {
@@ -43,25 +43,25 @@ impl Connected {
         Arc::new(Self { peer, credit: AtomicI64::new(CREDIT), waiting: AtomicUsize::new(0), answered: Notify::new() })
     }
 
-    /// Where its client is.
+    /// The address of the client.
     pub(super) fn address(&self) -> SocketAddr {
         self.peer.address
     }
 
-    /// Notes a request that has come; it is answered when what is returned is dropped.
+    /// Records a request; it is answered when the returned value is dropped.
     pub(super) fn request(self: Arc<Self>) -> Waiting {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        // Whoever looks after the connection is to see whether it still has to wait.
+        // The connection's task checks whether it may still be idle.
         self.answered.notify_one();
         Waiting(self)
     }
 
-    /// Waits until a request has come, or was answered.
+    /// Waits for the next request or answer.
     pub(super) async fn answered(&self) {
         self.answered.notified().await;
     }
 
-    /// Notes octets of the client's; `false` where that is more than it may send.
+    /// Records octets of the client; `false` if it has sent too many.
     pub(super) fn spend(&self, octets: usize) -> bool {
         let octets = i64::try_from(octets).unwrap_or(i64::MAX);
         self.credit.fetch_sub(octets, Ordering::Relaxed) >= octets

@@ -1,4 +1,4 @@
-//! One request that hickory-server has decoded: answered from its octets, as over every other transport.
+//! Requests that hickory-server has decoded, answered from their octets as over every other transport.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +27,7 @@ use crate::server::{Serving, now};
 use crate::view::Transport;
 use crate::wire::{Received, Response};
 
-/// Answers what comes in at one listener.
+/// Answers the requests of one listener.
 pub(super) struct Handler {
     pub(super) serving: Arc<Serving>,
     pub(super) connections: Arc<Connections>,
@@ -35,12 +35,12 @@ pub(super) struct Handler {
     pub(super) peers: Peers,
 }
 
-/// Who is behind the addresses that hickory-server sees.
+/// The clients behind the addresses that hickory-server sees.
 #[derive(Clone)]
 pub(super) enum Peers {
-    /// The relay knows.
+    /// Looked up in the relay.
     Relayed(Arc<Relay>),
-    /// All requests are of one connection.
+    /// All requests are from one connection.
     One(Arc<Connected>),
 }
 
@@ -62,7 +62,7 @@ impl RequestHandler for Handler {
                 }
             }
         }
-        // What nobody reads: nothing is sent.
+        // Nothing reads it, since nothing is sent.
         ResponseInfo::from(Header { metadata: request.metadata, counts: HeaderCounts::default() })
     }
 }
@@ -78,8 +78,8 @@ impl Handler {
         self.answer_to(waiting.peer(), request).await
     }
 
-    /// What hickory-server would make of a message that came over QUIC, if anything: what it cannot decode is FORMERR, what
-    /// is a response is dropped, all else is answered.
+    /// Handles a message from QUIC like hickory-server: what it cannot decode is FORMERR, a response is dropped, everything else
+    /// is answered.
     pub(super) async fn hear(&self, octets: Vec<u8>, source: SocketAddr, protocol: Protocol) -> Option<Vec<u8>> {
         let header = Header::read(&mut BinDecoder::new(&octets)).ok()?;
         let mut sent = Sent::default();
@@ -140,7 +140,7 @@ impl Handler {
     }
 }
 
-/// A response as hickory-server has encoded it, for a stream of ours to send.
+/// A response encoded by hickory-server, for one of our streams to send.
 #[derive(Clone, Default)]
 struct Sent(Arc<Mutex<Vec<u8>>>);
 

@@ -14,9 +14,9 @@ use tokio::time::timeout;
 use super::bounded::{Bounded, BoundedStream};
 use super::quic::{Misuse, REQUEST, Requests, Streams};
 
-/// What is asked and answered.
+/// The media type of requests and responses.
 const MEDIA_TYPE: &str = "application/dns-message";
-/// Most octets of the fields of a request, each counted with 32 more (RFC 9114 §4.2.2).
+/// Maximum octets of the fields of a request, with 32 added for each (RFC 9114 §4.2.2).
 const FIELDS: u64 = 8 << 10;
 
 /// A connection.
@@ -26,10 +26,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Begins HTTP/3 on a connection.
+    /// Starts HTTP/3 on a connection.
     ///
     /// # Errors
-    /// The client does not let the server.
+    /// The client prevents it.
     pub(super) async fn new(connection: quinn::Connection, path: Arc<str>) -> io::Result<Self> {
         let bounded = Bounded::new(h3_quinn::Connection::new(connection));
         let connection = h3::server::builder().max_field_section_size(FIELDS).send_grease(false).build(bounded).await;
@@ -49,7 +49,7 @@ impl Streams for Connection {
         let Ok(Ok((request, mut stream))) = timeout(requests.patience, resolver.resolve_request()).await else {
             return Ok(());
         };
-        // Whoever has gone does not miss what cannot be written.
+        // The client may be gone.
         match timeout(requests.patience, read(&request, &mut stream, &path)).await {
             Err(_) | Ok(Err(None)) => stream.stop_stream(Code::H3_REQUEST_CANCELLED),
             Ok(Err(Some(status))) => {
@@ -78,11 +78,11 @@ impl Streams for Connection {
         Ok(())
     }
 
-    /// Nothing over HTTP does so: there is a status for it.
+    /// HTTP errors have status codes, so the connection stays.
     fn end(&self, _: Misuse) {}
 }
 
-/// The message of a request, or the status that tells what is wrong with it; none where its client has given it up.
+/// The message of a request, or the status for an invalid one; `None` if the client has cancelled it.
 async fn read(
     request: &Request<()>,
     stream: &mut RequestStream<BoundedStream<h3_quinn::BidiStream<Bytes>>, Bytes>,

@@ -1,7 +1,7 @@
-//! Octets of a response → what hickory-server sends: records, which it encodes anew.
+//! Conversion of a response's octets to records, which hickory-server encodes again.
 //!
-//! Nothing is interpreted that hickory might read and write in another way: names are names, and data in which no name can
-//! be compressed are octets, whatever their type.
+//! Nothing is interpreted that hickory-server could write differently: names are names, and data without compressible names are
+//! octets, whatever their type.
 
 use hickory_proto::op::{Edns, Header, Metadata};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption, OPT};
@@ -15,7 +15,7 @@ use crate::wire::padding_len;
 /// The option code of Padding (RFC 7830 §3).
 const PADDING: u16 = 12;
 
-/// A response, taken apart.
+/// The parts of a response.
 pub(super) struct Parts {
     metadata: Metadata,
     queries: Queries,
@@ -26,11 +26,11 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Takes a response apart and pads it (RFC 8467): how long it is over an encrypted transport is known when it is encoded
-    /// anew.
+    /// Splits a response into its parts and pads it (RFC 8467): its length over an encrypted transport is known only after it is
+    /// encoded again.
     ///
     /// # Errors
-    /// None for what [`respond`](crate::respond::respond) makes.
+    /// None for responses of [`respond`](crate::respond::respond).
     pub(super) fn new(octets: &[u8]) -> Result<Self, DecodeError> {
         let mut decoder = BinDecoder::new(octets);
         let Header { metadata, counts } = Header::read(&mut decoder)?;
@@ -50,7 +50,7 @@ impl Parts {
         Ok(parts)
     }
 
-    /// What hickory-server sends.
+    /// The message for hickory-server.
     pub(super) fn message(
         &self,
     ) -> MessageResponse<
@@ -65,7 +65,7 @@ impl Parts {
         builder.build(self.metadata, &self.answers, &self.authorities, &[], &self.additionals)
     }
 
-    /// Sees to it that all of it fits, or nothing but the question, and pads it.
+    /// Truncates the response to its question if it does not fit, and pads it.
     fn fit(&mut self) {
         let mut octets = Vec::with_capacity(512);
         let mut encoder = BinEncoder::new(&mut octets);
@@ -73,7 +73,7 @@ impl Parts {
         let encoded = self.message().destructive_emit(&mut encoder);
         let is_whole = encoded.is_ok_and(|info| info.truncation == self.metadata.truncation);
         if !is_whole {
-            // It compresses names in another way than we do; part of a record set would be worse than none.
+            // hickory-server compresses names differently; a part of a record set would be worse than none.
             self.metadata.truncation = true;
             (self.answers, self.authorities, self.additionals) = Default::default();
             octets.clear();
@@ -88,7 +88,7 @@ impl Parts {
     }
 }
 
-/// Reads a record; an OPT record goes to `edns` instead.
+/// Reads a record; an OPT record is moved to `edns`.
 fn read_record(decoder: &mut BinDecoder<'_>, edns: &mut Option<Edns>) -> Result<Option<Record>, DecodeError> {
     let name = Name::read(decoder)?;
     let rtype = RecordType::from(read_u16(decoder)?);
@@ -109,7 +109,7 @@ fn read_record(decoder: &mut BinDecoder<'_>, edns: &mut Option<Edns>) -> Result<
     Ok(Some(record))
 }
 
-/// Reads data: of the types in which names are compressed the names, of all others the octets.
+/// Reads RDATA: names for types in which names are compressed, octets for all others.
 fn read_rdata(decoder: &mut BinDecoder<'_>, rtype: RecordType, len: u16) -> Result<RData, DecodeError> {
     Ok(match rtype {
         RecordType::CNAME => RData::CNAME(CNAME(Name::read(decoder)?)),
@@ -124,7 +124,7 @@ fn read_rdata(decoder: &mut BinDecoder<'_>, rtype: RecordType, len: u16) -> Resu
             let minimum = decoder.read_u32()?.unverified();
             RData::SOA(SOA::new(mname, rname, serial, refresh, retry, expire, minimum))
         }
-        // Written without data.
+        // Encoded without data.
         rtype if len == 0 => RData::Update0(rtype),
         code => {
             let octets = decoder.read_vec(len.into())?.unverified();

@@ -1,8 +1,9 @@
-//! DNS over HTTPS and over QUIC, by hickory-server: it knows HTTP/2, HTTP/3 and QUIC, we what is answered.
+//! DNS over HTTPS and over QUIC with hickory-server, which implements HTTP/2, HTTP/3 and QUIC; the answers are ours.
 //!
-//! It has threads of its own, and no more than half of the processors: whatever it is flooded with, UDP, TCP and TLS keep
-//! the rest. Connections are bounded by accept loops of ours in front of it: `relay` hands those of HTTPS on to a server of
-//! hickory-server's for each listener, `quic` has those of QUIC, and `http3` what is asked over HTTP/3 there. `handler` answers
+//! It has threads of its own, on at most half of the processors: whatever it is flooded with, UDP, TCP and TLS keep the rest.
+//! Connections are bounded by our accept loops in front of it: `relay` passes those of HTTPS on to a hickory-server for each
+//! listener, `quic` has those of QUIC, and `http3` the requests over HTTP/3 on them. `handler` answers what hickory-server has
+//! decoded, and `message` converts the response for it to encode.
 //! what hickory-server has decoded, and `message` has it encode the response.
 
 mod bounded;
@@ -39,30 +40,30 @@ use quic::Application;
 
 pub(super) use relay::Relay;
 
-/// What its threads are called: a panic there is a library's bug, and costs no more than what was being done.
+/// The name of its threads: a panic there is a bug in a library, and affects only the current work.
 pub(crate) const THREAD: &str = "hickory";
-/// Descriptors that it has beside its sockets and connections: the queues of events of its threads.
+/// Descriptors besides its sockets and connections: the event queues of its threads.
 pub(super) const DESCRIPTORS: usize = 8;
-/// Pause before a server that has ended by itself is started again.
+/// Pause before a server that ended unexpectedly is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
-/// How long what is being answered may take when the server stops.
+/// Time for pending requests when the server stops.
 const DRAIN: Duration = Duration::from_millis(300);
 
-/// The threads of hickory-server; dropped, they end, whatever they do.
+/// The threads of hickory-server; they end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Hickory(Option<Runtime>);
 
-/// A listener that hickory-server serves.
+/// A listener served by hickory-server.
 #[derive(Debug)]
 pub(super) enum Carried {
-    /// What is relayed to it.
+    /// DNS over HTTPS.
     Https {
-        /// Where its connections come from.
+        /// The relay that connects to it.
         relay: Arc<Relay>,
-        /// The path of the resource that is asked.
+        /// The path of the DNS resource.
         path: String,
     },
-    /// What comes over QUIC.
+    /// A QUIC socket.
     Quic(Arc<UdpSocket>, Application),
 }
 
@@ -74,7 +75,7 @@ impl Carried {
         }
     }
 
-    /// HTTP/3 on a socket; the path is that of the resource that is asked.
+    /// HTTP/3 on a socket, for a path.
     pub(super) fn http3(socket: Arc<UdpSocket>, path: &str) -> Self {
         Self::Quic(socket, Application::Http { path: path.into() })
     }
@@ -100,7 +101,7 @@ impl Hickory {
             .map(|runtime| Self(Some(runtime)))
     }
 
-    /// Serves a listener until `stop`; what is served over QUIC when it is its turn, and tracked as such.
+    /// Serves a listener until `stop`; a QUIC listener when its turn begins, tracked as such.
     pub(super) fn serve(
         &self,
         carried: Carried,
@@ -122,7 +123,7 @@ impl Hickory {
 impl Drop for Hickory {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
-            // Its own drop waits for its threads, which no task may do.
+            // Dropping the runtime would wait for its threads, which a task must not do.
             runtime.shutdown_background();
         }
     }
@@ -143,7 +144,7 @@ async fn serve(
     }
     let (health, about) = (serving.metrics.health(), format!("the listener for {transport} on {}", serving.address));
     loop {
-        // Before anything is waited for: the socket is there, and takes what comes.
+        // Set before anything is awaited: the socket exists and receives.
         let started = || health.clear(&about);
         let ended = match &carried {
             _ if faults::is_wanted(Fault::Carry) => Err(io::Error::other("on purpose")),
@@ -168,7 +169,7 @@ async fn serve(
     }
 }
 
-/// Has hickory-server serve what is relayed, until `stop`.
+/// Serves relayed connections with hickory-server until `stop`.
 async fn serve_https(
     relay: &Arc<Relay>,
     path: &str,

@@ -1,9 +1,9 @@
-//! Connections over QUIC (RFC 9000), and DNS over them (RFC 9250).
+//! QUIC connections (RFC 9000), and DNS over them (RFC 9250).
 //!
-//! hickory-server awaits one handshake after the other, five seconds each, so that whoever begins a few and says no more
-//! keeps all others out; it takes any number of connections, and has them buffer what they like. So the accept loop is
-//! ours: each handshake is a task, connections have the bounds of all streams, and addresses must be proved where many are
-//! not. Messages are hickory-server's, as over HTTPS: it decodes them, and encodes what is answered.
+//! hickory-server completes one handshake after another, with up to five seconds for each, so that a few clients that begin one
+//! and go silent lock out all others; it accepts any number of connections, with unbounded buffers. So the accept loop is ours:
+//! each handshake is a task, connections are bounded like all streams, and addresses must be validated when many are not.
+//! Messages are decoded and encoded by hickory-server, as over HTTPS.
 
 use std::io;
 use std::net::UdpSocket;
@@ -35,32 +35,32 @@ use crate::server::stream::{Accepted, Connections, Origin};
 use crate::tls;
 use crate::view::Transport;
 
-/// Most octets of a request, with what HTTP/3 says about it.
+/// Maximum octets of a request, including HTTP/3 fields.
 pub(super) const REQUEST: usize = 16 << 10;
-/// How long a handshake may take.
+/// Time limit for a handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long connections may take to close before another process reads their socket.
+/// Time limit for closing connections before another process reads their socket.
 const CLOSING: Duration = Duration::from_secs(1);
-/// Handshakes on their way whose clients have not proved their addresses; at these, others prove theirs first, with a Retry
-/// packet (RFC 9000 §8.1.2), and until then they cost nothing.
+/// Number of handshakes in progress with unvalidated addresses at which new clients must validate theirs first, with a Retry
+/// packet (RFC 9000 §8.1.2), which costs nothing until then.
 const UNPROVEN: usize = 16;
-/// Handshakes that may wait to be begun, and octets that they may have sent until then.
+/// Maximum handshakes that wait to begin, and octets that they may have sent.
 const WAITING: (usize, u64) = (256, 16 << 10);
-/// Most requests of one connection at a time.
+/// Maximum concurrent requests on one connection.
 const STREAMS: u32 = 64;
 /// Streams for HTTP/3 itself: three that it needs (RFC 9114 §6.2), and some that clients try.
 const STREAMS_OF_HTTP: u32 = 8;
-/// Octets of a connection that the system and QUIC may have, in each direction.
+/// Octets of a connection that may be buffered in each direction.
 const WINDOW: u32 = 64 << 10;
 
-/// What QUIC carries.
+/// The application protocol on QUIC.
 #[derive(Clone, Debug)]
 pub(in crate::server) enum Application {
     /// DNS (RFC 9250).
     Dns,
     /// HTTP/3.
     Http {
-        /// The path of the resource that is asked.
+        /// The path of the DNS resource.
         path: Arc<str>,
     },
 }
@@ -73,7 +73,7 @@ impl Application {
         }
     }
 
-    /// The names in IANA's registry of ALPN.
+    /// The ALPN identifier.
     const fn protocol(&self) -> &'static [u8] {
         match self {
             Self::Dns => b"doq",
@@ -82,37 +82,37 @@ impl Application {
     }
 }
 
-/// The streams of a connection that carry a request each.
+/// The request streams of a connection.
 pub(super) trait Streams: Send {
     type Stream: Send + 'static;
 
-    /// The next stream; `None` where there are no more. It may be dropped while it waits.
+    /// The next stream; `None` if there are no more. Cancel safe.
     fn next(&mut self) -> impl Future<Output = io::Result<Option<Self::Stream>>> + Send;
 
-    /// Reads the request of a stream and answers it.
+    /// Reads the request on a stream and answers it.
     fn answer(
         stream: Self::Stream,
         requests: Arc<Requests>,
     ) -> impl Future<Output = Result<(), Misuse>> + Send + 'static;
 
-    /// Ends the connection, as its client misuses it.
+    /// Closes the connection because of a protocol error.
     fn end(&self, misuse: Misuse);
 }
 
-/// What the requests of one connection have in common.
+/// The state shared by the requests of a connection.
 pub(super) struct Requests {
     handler: Handler,
     connected: Arc<Connected>,
     protocol: Protocol,
-    /// Held while a response is written: while one waits for its client nothing more is answered, so that responses that
-    /// nobody reads fill no memory.
+    /// Held while a response is written: if a client does not read one, no more requests are answered, so that unread responses
+    /// cannot fill memory.
     pen: Mutex<()>,
-    /// How long a request may take to come.
+    /// Time limit for a request.
     pub(super) patience: Duration,
 }
 
 impl Requests {
-    /// Answers a message, and has the response written, if there is one.
+    /// Answers a message, and writes the response, if there is one.
     pub(super) async fn answer<W: Future>(
         &self,
         message: Vec<u8>,
@@ -125,21 +125,21 @@ impl Requests {
     }
 }
 
-/// Why a connection ends at once (RFC 9250 §4.3).
+/// Why a connection is closed at once (RFC 9250 §4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Misuse {
-    /// A message whose ID is not 0, or that ends too early.
+    /// A message with an ID other than 0, or one that is cut off.
     #[error("a message that is none over QUIC")]
     Protocol,
-    /// A message that is longer than any request.
+    /// A message longer than any request.
     #[error("a message that is too long")]
     TooLong,
 }
 
-/// Serves a socket until `stop`; `started` hears that it does.
+/// Serves a socket until `stop`; `started` is called when it does.
 ///
 /// # Errors
-/// It fails.
+/// The socket fails.
 pub(super) async fn serve(
     socket: UdpSocket,
     application: &Application,
@@ -162,7 +162,7 @@ pub(super) async fn serve(
         if !incoming.remote_address_validated() {
             permit = unproven.clone().try_acquire_owned().ok();
             if permit.is_none() {
-                // Whoever has not proved its address may.
+                // Retry is possible for unvalidated addresses only.
                 let _ = incoming.retry();
                 continue;
             }
@@ -186,7 +186,7 @@ pub(super) async fn serve(
         connections.started(ticket, &task);
     }
     if turn.ends.is_cancelled() {
-        // Whoever begins a connection now tries again, and finds the process that takes over.
+        // A client that connects now tries again, and reaches the process that takes over.
         endpoint.set_server_config(None);
         while let Some(Some(incoming)) = endpoint.accept().now_or_never() {
             incoming.ignore();
@@ -196,7 +196,7 @@ pub(super) async fn serve(
     let _ = timeout(DRAIN, open.wait()).await;
     endpoint.close(0_u32.into(), b"");
     if turn.ends.is_cancelled() {
-        // Until then it reads datagrams that are for the process that takes over.
+        // Until then this process receives datagrams for the process that takes over.
         let _ = timeout(CLOSING, endpoint.wait_idle()).await;
     }
     Ok(())
@@ -231,7 +231,7 @@ fn endpoint(
         ),
         None => (quinn::ServerConfig::with_crypto(Arc::new(crypto)), EndpointConfig::default()),
     };
-    // Who asks is told by the address that the connection has begun with.
+    // The client is identified by the address at the start of the connection.
     server.migration(false);
     server
         .max_incoming(WAITING.0)
@@ -241,7 +241,7 @@ fn endpoint(
     Endpoint::new(own, Some(server), socket, Arc::new(quinn::TokioRuntime))
 }
 
-/// Shakes hands and serves a connection until it ends. `permit` is given back when the client has proved its address.
+/// Completes the handshake, and serves a connection until it ends. `permit` is returned when the address is validated.
 async fn carry(
     connecting: Connecting,
     permit: Option<OwnedSemaphorePermit>,
@@ -275,7 +275,7 @@ async fn carry(
     }
 }
 
-/// Answers the requests of a connection until it ends, or too long goes by without one.
+/// Answers the requests of a connection until it ends or is idle for too long.
 async fn tend<S: Streams>(mut streams: S, mut accepted: Accepted, requests: Arc<Requests>) -> io::Result<()> {
     let connected = requests.connected.clone();
     let mut answers = JoinSet::new();
@@ -283,7 +283,7 @@ async fn tend<S: Streams>(mut streams: S, mut accepted: Accepted, requests: Arc<
         tokio::select! {
             biased;
             () = connected.answered() => {
-                // Nothing else renews it, as over TCP.
+                // Only an answer renews it, as over TCP.
                 accepted.patience.renew();
                 accepted.place.answered(connected.is_waiting());
             }
@@ -297,13 +297,13 @@ async fn tend<S: Streams>(mut streams: S, mut accepted: Accepted, requests: Arc<
                 let Some(stream) = stream? else { return Ok(()) };
                 answers.spawn(S::answer(stream, requests.clone()));
             }
-            // Who waits for an answer is not idle.
+            // A client that waits for an answer is not idle.
             () = accepted.patience.end(), if !connected.is_waiting() => return Ok(()),
         }
     }
 }
 
-/// DNS over QUIC: a stream for each request (RFC 9250 §4.2).
+/// DNS over QUIC: one stream for each request (RFC 9250 §4.2).
 impl Streams for Connection {
     type Stream = (SendStream, RecvStream);
 
@@ -317,9 +317,9 @@ impl Streams for Connection {
         requests
             .answer(message, async |response| {
                 let Some(response) = response else { return };
-                // A response is never longer.
+                // Responses have at most 65535 octets.
                 let len = u16::try_from(response.len()).unwrap_or(u16::MAX).to_be_bytes();
-                // Whoever has gone does not miss it.
+                // The client may be gone.
                 let _ = send.write_all(&[&len, &response[..]].concat()).await;
                 let _ = send.finish();
             })
@@ -336,7 +336,7 @@ impl Streams for Connection {
     }
 }
 
-/// Reads the message of a stream; `None` where its client has given it up.
+/// Reads the message on a stream; `None` if the client has cancelled it.
 async fn read(stream: &mut RecvStream) -> Result<Option<Vec<u8>>, Misuse> {
     let mut len = [0; 2];
     let mut message = Vec::new();

@@ -1,9 +1,9 @@
-//! Connections for HTTPS, on their way to hickory-server.
+//! Relays HTTPS connections to hickory-server.
 //!
-//! hickory-server takes any number of connections, has no time-out before the first request, and keeps up to 16 MiB of the
-//! fields of one. So clients connect to an accept loop of ours, with the bounds of all streams and with PROXY headers, and
-//! their octets are relayed over loopback to a listener that hickory-server has for itself, as many as their requests need.
-//! It knows a connection by the relay's port, and no other connection to that listener gets an answer.
+//! hickory-server accepts any number of connections, has no time-out before the first request, and buffers up to 16 MiB of a
+//! request's fields. So clients connect to our accept loop, with the bounds of all streams and with PROXY headers, and a limited
+//! number of octets is relayed over loopback to a private listener of hickory-server. That knows a connection by the port of the
+//! relay; other connections to it get no answer.
 
 use std::collections::HashMap;
 use std::io;
@@ -22,35 +22,35 @@ use crate::server::bind;
 use crate::server::proxy::{Sender, Told};
 use crate::server::stream::Accepted;
 
-/// Octets that are relayed at a time, in each direction.
+/// Octets relayed at once, in each direction.
 const BUFFER: usize = 8192;
 
-/// The way to one listener of hickory-server.
+/// The path to one listener of hickory-server.
 #[derive(Debug)]
 pub(in crate::server) struct Relay {
-    /// Where hickory-server listens.
+    /// The listener of hickory-server.
     pub(super) listener: TcpListener,
     address: SocketAddr,
-    /// By the port of the relay's side.
+    /// By the port on the relay's side.
     connections: Mutex<HashMap<u16, Arc<Connected>>>,
 }
 
 impl Relay {
-    /// A listener on a free port of loopback.
+    /// Listens on a free loopback port.
     ///
     /// # Errors
-    /// There is no port, or no file for it.
+    /// There is no free port or descriptor.
     pub(in crate::server) fn new() -> io::Result<Arc<Self>> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
-        // Its connections have what it has; hickory-server sets nothing.
+        // Accepted connections inherit it; hickory-server does not set it.
         let _ = SockRef::from(&listener).set_tcp_nodelay(true);
         bind::bound_buffers(&SockRef::from(&listener));
         let address = listener.local_addr()?;
         Ok(Arc::new(Self { listener, address, connections: Mutex::default() }))
     }
 
-    /// Relays a connection of which `octets` were read already, until it ends, or too long goes by without an answer.
+    /// Relays a connection until it ends or has no answer for too long; `octets` were read from it before.
     ///
     /// # Errors
     /// Either side fails.
@@ -62,7 +62,7 @@ impl Relay {
         octets: &[u8],
     ) -> io::Result<()> {
         if accepted.is_refused() {
-            // Nothing that it could say would help it, unlike over TLS, where it may have a key.
+            // Unlike over TLS, the client cannot sign with a key, so that no request can be answered.
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         let mut server = TcpStream::connect(self.address).await.inspect_err(|error| {
@@ -74,7 +74,7 @@ impl Relay {
         let told = Told::new(&accepted.serving.published.load(), sender);
         let peer = Peer { address: origin.peer, sender, told, local: origin.local };
         let relayed = Connected::new(peer);
-        // Before anything is sent there: the first request is to find it.
+        // Listed before anything is sent, so that the first request finds it.
         let _listed = self.list(server.local_addr()?.port(), relayed.clone());
         server.write_all(octets).await?;
         let (read, write) = client.into_split();
@@ -86,17 +86,17 @@ impl Relay {
                 biased;
                 copied = &mut copy => return copied.map(|_| ()),
                 () = relayed.answered() => {
-                    // Nothing else renews it, as over TCP.
+                    // Only an answer renews it, as over TCP.
                     accepted.patience.renew();
                     accepted.place.answered(relayed.is_waiting());
                 }
-                // Who waits for an answer is not idle.
+                // A client that waits for an answer is not idle.
                 () = accepted.patience.end(), if !relayed.is_waiting() => return Ok(()),
             }
         }
     }
 
-    /// The connection that comes from an address, as hickory-server sees it.
+    /// The connection from an address, as hickory-server sees it.
     pub(super) fn find(&self, address: SocketAddr) -> Option<Arc<Connected>> {
         let is_relay = address.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST);
         self.lock().get(&address.port()).filter(|_| is_relay).cloned()
@@ -112,7 +112,7 @@ impl Relay {
     }
 }
 
-/// What a client sends, as far as it may.
+/// The octets of a client, counted against its allowance.
 struct Metered<S> {
     stream: S,
     connected: Arc<Connected>,

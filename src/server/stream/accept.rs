@@ -21,17 +21,17 @@ use crate::server::hickory::Relay;
 use crate::server::{Serving, certificates};
 use crate::view::Transport;
 
-/// Pause after an accept call failed, as it does without free file descriptors.
+/// Pause after a failed accept call, as when there are no free file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What the octets of a listener's connections are.
+/// The protocol on a listener's connections.
 #[derive(Clone)]
 pub(in crate::server) enum Carrier {
-    /// Messages.
+    /// DNS messages.
     Plain,
-    /// Messages within TLS.
+    /// DNS messages over TLS.
     Tls(TlsAcceptor),
-    /// Those of HTTPS, which hickory-server reads.
+    /// HTTPS, which hickory-server reads.
     Relayed(Arc<Relay>),
 }
 
@@ -45,7 +45,7 @@ impl Carrier {
     }
 }
 
-/// Accepts connections until `stop`, or until another process does so; each is a task of its own.
+/// Accepts connections until `stop`, or until another process does; each gets a task.
 pub(in crate::server) async fn serve(
     listener: Arc<TcpListener>,
     carrier: Carrier,
@@ -63,7 +63,7 @@ pub(in crate::server) async fn serve(
             accepted = std::future::ready(refused()), if faults::is_wanted(Fault::Accepting) => accepted,
             () = released.cancelled() => return,
             accepted = listener.accept() => accepted,
-            // Clients that have connected before the stop are still served.
+            // Clients that connected before the stop are still served.
             () = stop.cancelled() => match tokio::time::timeout(DRAIN_SILENCE, listener.accept()).await {
                 Ok(accepted) => accepted,
                 Err(_) => return,
@@ -100,7 +100,7 @@ pub(in crate::server) async fn serve(
     }
 }
 
-/// What the system says where it has no file descriptor left: for [`Fault::Accepting`].
+/// The system's error if there are no free file descriptors: for [`Fault::Accepting`].
 fn refused() -> io::Result<(TcpStream, SocketAddr)> {
     Err(io::Error::from_raw_os_error(24))
 }
@@ -108,7 +108,7 @@ fn refused() -> io::Result<(TcpStream, SocketAddr)> {
 /// Serves one connection.
 async fn serve_one(mut stream: TcpStream, carrier: Carrier, mut accepted: Accepted) -> io::Result<()> {
     faults::at(Fault::Connection);
-    // Responses are whole messages: waiting to fill a segment only delays them.
+    // Responses are written as whole messages, so waiting to fill a segment would only delay them.
     let _ = stream.set_nodelay(true);
     let may_follow = matches!(carrier, Carrier::Tls(_));
     let Some(begun) = header::read(&mut stream, &mut accepted, may_follow).await? else { return Ok(()) };

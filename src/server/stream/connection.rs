@@ -1,9 +1,9 @@
-//! A connection: answers the messages of one stream.
+//! One connection: answers the messages on a stream.
 //!
-//! A client may send many requests before it reads a response. All that were read are answered at once, and their
-//! responses written at once: what a query costs here is mostly calls of the system. A request that needs a word of
-//! other servers waits for it apart from the rest, and is answered out of order (RFC 7766 §7). No more is read while
-//! responses wait to be written, so that a client that does not read its own fills nobody's memory.
+//! A client may send many requests before it reads a response. All that were read are answered, and their responses are written
+//! at once, since system calls are most of the cost here. A request that needs other servers waits apart from the rest, and is
+//! answered out of order (RFC 7766 §7). Nothing is read while responses wait to be written, so that a client that does not read
+//! cannot fill memory.
 
 use std::io;
 use std::sync::Arc;
@@ -29,16 +29,16 @@ use crate::tls::Presented;
 use crate::view::CertificateId;
 use crate::wire::{Received, Response};
 
-/// Octets of responses that are written at a time, and then a response: at these no further request is answered.
+/// Octets of responses after which no more requests are answered until they are written.
 const WRITE: usize = 16_384;
-/// Most requests of one connection that wait for other servers; then no further one is answered.
+/// Maximum requests of one connection that wait for other servers; after that no more are answered.
 const WAITING: usize = 100;
 
-/// Answers until the client has ended the connection and has all responses, or patience with it ends. `presented` is the
-/// certificate that it has shown, `octets` were read already.
+/// Answers until the client has closed the connection and has all responses, or the time limit ends it. `presented` is its
+/// certificate, `octets` were read before.
 ///
 /// # Errors
-/// The stream fails, the client does not read its responses, or its certificate is not known any more.
+/// The stream fails, the client does not read its responses, or its certificate is no longer known.
 pub(super) async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send,
     accepted: Accepted,
@@ -73,41 +73,41 @@ pub(super) async fn serve(
     connection.serve(patience).await
 }
 
-/// A connection and what is on its way through it.
+/// The state of a connection.
 struct Connection<S> {
     stream: S,
     origin: Origin,
-    /// Who sends the requests: the peer, or whom its PROXY header names.
+    /// The sender of the requests: the peer, or the client that its PROXY header names.
     sender: Sender,
-    /// The network that the header told of.
+    /// The network of the client that the header named.
     told: Told,
-    /// The client's standing, and the generation that says so.
+    /// The client's standing, as of this generation.
     known: (Generation, Standing),
-    /// The certificate that the client has shown, and which that is in this generation.
+    /// The client's certificate, and its number in this generation.
     presented: Option<Presented>,
     certificate: Option<CertificateId>,
     place: Place,
-    /// Whether the client has asked, and may not: it is not waited for.
+    /// Whether the client is refused: then it is not waited for.
     is_refused: bool,
     serving: Arc<Serving>,
     connections: Arc<Connections>,
-    /// Octets that were read and not yet answered, from the beginning of a message.
+    /// Octets that were read and not yet answered, from the start of a message.
     requests: Vec<u8>,
     /// The last response.
     response: Response,
     /// Responses to write, each with its length in front.
     responses: Vec<u8>,
-    /// When the requests that were answered last had come, and how many of their responses are not written yet.
+    /// When the requests that were answered last had arrived, and how many of their responses are not written yet.
     unwritten: (Instant, u64),
-    /// Requests that need a word of other servers.
+    /// Requests that wait for other servers.
     waiting: JoinSet<Option<Late>>,
 }
 
-/// A response that other servers had a part in.
+/// A response that had to wait for other servers.
 struct Late {
     response: Response,
     served: Served,
-    /// Held until there is room for the response: until then it takes memory.
+    /// Held until there is room for the response, which uses memory until then.
     _place: waiting::Place,
 }
 
@@ -122,7 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 is_answered |= self.finish(finished)?;
             }
             if is_answered {
-                // Nothing else renews it: neither octets, nor what is no request, nor what is not answered.
+                // Only an answer renews it: neither octets, nor malformed or unanswered requests.
                 patience.renew();
                 self.place.answered(!self.waiting.is_empty());
             }
@@ -141,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 self.unwritten.1 = 0;
                 self.responses.clear();
                 self.responses.shrink_to(2 * WRITE);
-                // A client that never stops asking waits for its turn as others do.
+                // A client that never stops asking must let others have their turn.
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -160,14 +160,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 read = self.stream.read_buf(&mut self.requests), if is_open && self.waiting.len() < WAITING => {
                     is_open = read? > 0;
                 }
-                // Who waits for an answer is not idle (RFC 7766 §6.2.3).
+                // A client that waits for an answer is not idle (RFC 7766 §6.2.3).
                 () = patience.end(), if is_open && self.waiting.is_empty() => return Ok(()),
                 else => return Ok(()),
             }
         }
     }
 
-    /// Answers the requests that were read, as far as there is room for responses; `false` where none was answered.
+    /// Answers the requests that were read, as far as there is room for responses; `false` if none was answered.
     fn answer(&mut self) -> io::Result<bool> {
         if split_message(&self.requests).is_none() {
             return Ok(false);
@@ -260,7 +260,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         self.is_refused &= shown == Trust::Refused && self.waiting.is_empty();
         Ok(is_answered)
     }
-    /// Takes the response to a request that has waited; `false` where there is none.
+    /// Takes the response to a request that has waited; `false` if there is none.
     fn finish(&mut self, finished: Result<Option<Late>, JoinError>) -> io::Result<bool> {
         let Ok(Some(late)) = finished else { return Ok(false) };
         push_message(&mut self.responses, late.response.as_octets());
@@ -268,7 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         Ok(true)
     }
 
-    /// How far the client is trusted, by its addresses and by what it has shown in this generation.
+    /// The trust in the client, by its addresses and its certificate, as of this generation.
     fn look_up(&mut self, snapshot: &Snapshot) -> io::Result<Trust> {
         if self.known.0 != snapshot.generation() {
             self.identify(snapshot)?;
@@ -276,11 +276,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         Ok(self.known.1.trust)
     }
 
-    /// Finds out anew who the client is.
+    /// Identifies the client again.
     fn identify(&mut self, snapshot: &Snapshot) -> io::Result<()> {
         if let Some(presented) = &self.presented {
             let certificate = snapshot.identifier().certificate_shown(presented, now());
-            // To go by its address would be to answer another client than it says it is.
+            // Falling back to its address could answer as for another client.
             self.certificate = Some(certificate.ok_or(io::ErrorKind::PermissionDenied)?);
         }
         let Self { origin, sender, certificate, .. } = *self;
@@ -304,7 +304,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         if self.place.stand(self.known.1) { Ok(()) } else { Err(io::ErrorKind::QuotaExceeded.into()) }
     }
 
-    /// Makes room for the message that has begun, or for several short ones.
+    /// Makes room for the current message, or for several short ones.
     fn make_room(&mut self) {
         let message = self.requests.first_chunk().map_or(0, |length| LENGTH + usize::from(u16::from_be_bytes(*length)));
         let capacity = READ.max(message);
@@ -313,10 +313,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 }
 
-/// Octets of the length in front of a message (RFC 1035 §4.2.2).
+/// Octets of the length before a message (RFC 1035 §4.2.2).
 const LENGTH: usize = 2;
 
-/// The message that the octets begin with, and what follows it; `None` where it is not whole.
+/// The first message, and the octets after it; `None` if it is incomplete.
 fn split_message(octets: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = octets.split_first_chunk::<LENGTH>()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))

@@ -1,5 +1,4 @@
-//! The PROXY header in front of a stream, if there is one: before TLS, as most proxies send it, or at the beginning of what
-//! TLS carries, as dnsdist does.
+//! The PROXY header of a stream: before TLS, as most proxies send it, or at the start of the stream within TLS, as dnsdist does.
 
 use std::io;
 
@@ -9,21 +8,20 @@ use super::standing::Standing;
 use super::{Accepted, READ};
 use crate::server::proxy::{self, Sender};
 
-/// How a stream has begun.
+/// The start of a stream.
 pub(super) struct Begun {
     pub(super) sender: Sender,
-    /// Whether a header said so.
+    /// Whether a header named the sender.
     pub(super) is_told: bool,
-    /// What was read behind it.
+    /// The octets after the header.
     pub(super) octets: Vec<u8>,
 }
 
-/// Reads until it is known who sends the stream. `None` where the stream or patience with it ends before. The connection
-/// then counts for whom the header names. With `may_follow`, a header that is required may also come later, of those
-/// that may send one.
+/// Reads until the sender of the stream is known. `None` if the stream ends or takes too long before. The connection then counts
+/// for the client that the header names. With `may_follow`, a required header may also come later, from peers that may send one.
 ///
 /// # Errors
-/// The stream fails, or its header is refused, which is counted, or its client has too many connections.
+/// The stream fails, its header is refused, which is counted, or its client has too many connections.
 pub(super) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
     accepted: &mut Accepted,

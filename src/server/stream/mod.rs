@@ -1,8 +1,8 @@
-//! Streams of messages (RFC 7766): an accept loop that bounds connections, and a task for each connection.
+//! Streams of DNS messages (RFC 7766): an accept loop that bounds connections, and a task for each connection.
 //!
-//! `accept` knows sockets. `places` bounds connections, by the `standing` of their clients. `header` reads what a proxy says
-//! in front of a stream, on the raw socket or within TLS; `tls` shakes hands. `connection` answers what
-//! comes through any stream, whatever carries it, and `patience` says how long it waits.
+//! `accept` handles sockets. `places` bounds connections, by the `standing` of their clients. `header` reads a proxy's header, on
+//! the raw socket or within TLS; `tls` completes the handshake. `connection` answers the messages on any stream, and `patience`
+//! limits how long it waits.
 
 mod accept;
 mod connection;
@@ -34,21 +34,21 @@ use standing::{Standing, Trust};
 pub(super) use accept::{Carrier, serve};
 pub(super) use places::closing;
 
-/// Octets that are read at a time, unless a message is longer.
+/// Octets read at once, unless a message is longer.
 const READ: usize = 8192;
 
-/// What all stream listeners share.
+/// The state shared by all stream listeners.
 #[derive(Debug)]
 pub(super) struct Connections {
     places: Arc<Places>,
     idle_timeout: Duration,
-    /// Those that no connection uses at this moment: there come to be as many as threads that serve connections.
+    /// Workers that are not in use; there are as many in all as threads that serve connections.
     workers: Mutex<Vec<Worker>>,
     metrics: Arc<Metrics>,
     dnstap: Arc<Dnstap>,
 }
 
-/// What one connection at a time uses.
+/// The state that connections use in turn.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) responder: Responder,
@@ -56,19 +56,19 @@ pub(super) struct Worker {
     pub(super) tap: Tap,
 }
 
-/// Where a connection comes from, and what carries it.
+/// The origin of a connection, and its transport.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin {
     pub(super) peer: SocketAddr,
-    /// The address of this host that the peer asked.
+    /// The address of this host that the peer connected to.
     pub(super) local: Option<IpAddr>,
     pub(super) transport: Transport,
 }
 
-/// All that a connection has but its stream.
+/// An accepted connection, apart from its stream.
 pub(super) struct Accepted {
     pub(super) origin: Origin,
-    /// Its client's standing, and the generation that says so.
+    /// Its client's standing, as of this generation.
     known: (Generation, Standing),
     pub(super) place: Place,
     pub(super) patience: Patience,
@@ -77,8 +77,8 @@ pub(super) struct Accepted {
 }
 
 impl Accepted {
-    /// A connection that has come, with a place for it; `None` where there is none, which is counted. Waits no longer than a
-    /// connection takes to close.
+    /// Takes a place for a new connection; `None` if there is none, which is counted. Waits at most until another connection has
+    /// closed.
     pub(super) async fn new(
         origin: Origin,
         serving: &Arc<Serving>,
@@ -101,19 +101,19 @@ impl Accepted {
         Some(Self { origin, known, place, patience, serving: serving.clone(), connections: connections.clone() })
     }
 
-    /// Which connection it is, for [`Connections::started`].
+    /// The identification of the connection for [`Connections::started`].
     pub(super) fn ticket(&self) -> (usize, u64) {
         self.place.ticket()
     }
 
-    /// Whether its client is refused whatever it asks, as far as its addresses tell.
+    /// Whether its client is refused, as far as its addresses tell.
     pub(super) fn is_refused(&self) -> bool {
         self.known.1.trust == Trust::Refused
     }
 }
 
 impl Connections {
-    /// Bounds on connections, in all and for each client, and how long one may go without an answer.
+    /// Bounds on connections, in total and for each client, and the idle time-out.
     pub(super) fn new(
         (most, most_each): (usize, usize),
         idle_timeout: Duration,
@@ -130,27 +130,27 @@ impl Connections {
         }
     }
 
-    /// Notes the task that serves a connection: it ends where the connection has to make room.
+    /// Registers the task of a connection, which is aborted if the connection must make room.
     pub(super) fn started<T>(&self, ticket: (usize, u64), task: &JoinHandle<T>) {
         self.places.serve(ticket, task.abort_handle());
     }
 
-    /// How many are open.
+    /// The number of open connections.
     pub(super) fn open(&self) -> usize {
         self.places.taken()
     }
 
-    /// How long a connection may go without an answer.
+    /// The idle time-out.
     pub(super) fn idle_timeout(&self) -> Duration {
         self.idle_timeout
     }
 
-    /// What clients are told of that: units of 100 milliseconds (RFC 7828 §3.1).
+    /// The idle time-out as sent to clients, in units of 100 milliseconds (RFC 7828 §3.1).
     fn keepalive(&self) -> u16 {
         u16::try_from(self.idle_timeout.as_millis() / 100).unwrap_or(u16::MAX)
     }
 
-    /// Lends a responder and counters to work that does not wait.
+    /// Lends a responder and counters for work that does not block.
     pub(super) fn with_worker<T>(&self, work: impl FnOnce(&mut Worker) -> T) -> T {
         let workers = || self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         let unused = workers().pop();

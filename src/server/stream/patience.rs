@@ -1,4 +1,4 @@
-//! How long a connection is waited for.
+//! Time limits of connections.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// How long a listener or a connection may be silent while the server stops.
+/// How long a listener or a connection may be silent during a shutdown.
 pub(super) const DRAIN_SILENCE: Duration = Duration::from_millis(100);
 
-/// How long a client is waited for: until it has sent nothing whole, or read nothing, for the idle time-out; much
-/// shorter once the server stops.
+/// The time limit of a connection: it ends when the client has sent no whole message, or read nothing, for the idle time-out;
+/// much earlier during a shutdown.
 pub(in crate::server) struct Patience {
     time_out: Duration,
     timer: Pin<Box<Sleep>>,
@@ -23,12 +23,12 @@ impl Patience {
         Self { time_out, timer: Box::pin(sleep(time_out)), stop, is_stopping: false }
     }
 
-    /// Begins anew.
+    /// Restarts the time-out.
     pub(in crate::server) fn renew(&mut self) {
         self.timer.as_mut().reset(Instant::now() + self.time_out);
     }
 
-    /// Waits until it has ended.
+    /// Waits for the time-out.
     pub(in crate::server) async fn end(&mut self) {
         if !self.is_stopping {
             tokio::select! {

@@ -1,8 +1,8 @@
-//! The connections that there may be: who has them, and which gives way when all are taken.
+//! The bound on connections, and the choice of which one gives way.
 //!
-//! A connection of the least trusted gives way first; among equals one of the client that has most; of that client's the
-//! one that has been idle for longest. Nobody makes room for someone whom the server trusts less. A client that has as
-//! many as one may have makes room itself.
+//! A connection of the least trusted clients gives way first; among those, one of the client with the most connections; of these,
+//! the one that has been idle for longest. Nobody gives way to a client that is trusted less. A client at its own limit makes
+//! room itself.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -18,24 +18,24 @@ use tokio::task::AbortHandle;
 use super::standing::{Holder, Standing, Trust};
 use crate::incidents::{Incident, Incidents};
 
-/// Set in the mark of a connection that waits for other servers: it is not idle (RFC 7766 §6.2.3).
+/// Flag in the mark of a connection that waits for other servers: it is not idle (RFC 7766 §6.2.3).
 const WAITS: u64 = 1 << 63;
 
-/// Most connections that may be on their way out, beside so many others: each has a descriptor until it is gone.
+/// Maximum connections that may be closing at once, besides `most` others: each has a descriptor until it is closed.
 pub(in crate::server) fn closing(most: usize) -> usize {
     (most / 16).clamp(1, 16)
 }
 
-/// A table of all connections. It has its size from the start.
+/// The table of all connections, of fixed size.
 #[derive(Debug)]
 pub(super) struct Places {
     most: usize,
     most_each: usize,
     start: Instant,
-    /// By the number of the connection: when it last had an answer, in milliseconds since the start, and [`WAITS`].
+    /// By connection: when it last had an answer, in milliseconds since the start, and [`WAITS`].
     marks: Box<[AtomicU64]>,
     taken: Mutex<Taken>,
-    /// Told when a connection is gone.
+    /// Notified when a connection has closed.
     gone: Notify,
     incidents: Arc<Incidents>,
 }
@@ -45,20 +45,20 @@ struct Taken {
     connections: Slab<Connection>,
     holders: Slab<HolderOf>,
     by_holder: HashMap<Holder, usize, RandomState>,
-    /// Connections that have given way and are not gone yet.
+    /// Number of connections that have given way and are still closing.
     closing: usize,
-    /// Connections so far.
+    /// Number of connections so far.
     sequence: u64,
 }
 
 #[derive(Debug)]
 struct Connection {
-    /// Tells it from a later one with the same number.
+    /// Distinguishes it from later connections in the same entry.
     sequence: u64,
-    /// Number of the holder; `None` once it has given way.
+    /// Index of the holder; `None` once it has given way.
     holder: Option<usize>,
     trust: Trust,
-    /// Unknown for a moment at first.
+    /// Unset until the task is registered.
     task: Option<AbortHandle>,
 }
 
@@ -68,7 +68,7 @@ struct HolderOf {
     connections: usize,
 }
 
-/// The right to one connection; given back on drop.
+/// The right to one connection, returned when dropped.
 #[derive(Debug)]
 pub(in crate::server) struct Place {
     places: Arc<Places>,
@@ -79,14 +79,14 @@ pub(in crate::server) struct Place {
 /// Why there is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Full {
-    /// Too many connections that have given way are not gone yet.
+    /// Too many connections are closing.
     Closing,
-    /// Nobody makes room.
+    /// No connection gives way.
     TurnedAway,
 }
 
 impl Places {
-    /// Places for so many connections, and for so many of one client. A forwarder may have half of them.
+    /// Places for `most` connections, and for `most_each` of one client. A forwarder may have half of all.
     pub(super) fn new(most: usize, most_each: usize, incidents: Arc<Incidents>) -> Arc<Self> {
         Arc::new(Self {
             most,
@@ -99,8 +99,8 @@ impl Places {
         })
     }
 
-    /// A place for a connection of this standing; `None` where nobody makes room for it. Waits no longer than a connection
-    /// takes to close.
+    /// Takes a place for a connection of this standing; `None` if none gives way to it. Waits at most until another connection
+    /// has closed.
     pub(super) async fn take(self: &Arc<Self>, standing: Standing) -> Option<Place> {
         loop {
             let gone = self.gone.notified();
@@ -130,14 +130,14 @@ impl Places {
         Ok(Place { places: self.clone(), number, sequence })
     }
 
-    /// Has one of all connections give way.
+    /// Makes one of all connections give way.
     fn make_room(&self, newcomer: Holder, trust: Trust, taken: &mut Taken) -> Result<(), Full> {
         let newcomer = taken.by_holder.get(&newcomer).copied();
         let candidates = taken.connections.iter().filter_map(|(number, connection)| {
             let holder = connection.holder.filter(|_| connection.task.is_some() && connection.trust <= trust)?;
             let mark = self.marks[number].load(Ordering::Relaxed);
             let is_own = Some(holder) == newcomer;
-            // No client's connection that is in use makes room for another of the same client.
+            // A client's new connection does not displace one of its own that is in use.
             let gives_way = !is_own || mark & WAITS == 0;
             let held = taken.holders[holder].connections + usize::from(is_own);
             gives_way.then_some((connection.trust, Reverse(held), mark, number))
@@ -147,7 +147,7 @@ impl Places {
         Ok(())
     }
 
-    /// Has the idlest connection of a holder give way.
+    /// Makes the idlest connection of a holder give way.
     fn make_room_for(&self, holder: Holder, taken: &mut Taken) -> Result<(), Full> {
         let holder = taken.by_holder.get(&holder).copied();
         let candidates = taken.connections.iter().filter_map(|(number, connection)| {
@@ -174,7 +174,7 @@ impl Places {
         }
     }
 
-    /// Tells which task serves a connection, so that it can give way.
+    /// Registers the task of a connection, so that it can be aborted.
     pub(super) fn serve(&self, (number, sequence): (usize, u64), task: AbortHandle) {
         let mut taken = self.lock();
         if let Some(connection) = taken.connections.get_mut(number)
@@ -187,7 +187,7 @@ impl Places {
     fn most_of(&self, holder: Holder) -> usize {
         match holder {
             Holder::Client(..) => self.most_each,
-            // It speaks for many.
+            // A forwarder speaks for many clients.
             Holder::Forwarder(_) => self.most_each.max(self.most / 2),
         }
     }
@@ -197,7 +197,7 @@ impl Places {
         self.marks[number].store(if waits { since | WAITS } else { since }, Ordering::Relaxed);
     }
 
-    /// How many are taken.
+    /// The number of places taken.
     pub(super) fn taken(&self) -> usize {
         self.lock().connections.len()
     }
@@ -228,18 +228,18 @@ impl Taken {
 }
 
 impl Place {
-    /// Which connection it is, for [`Places::serve`].
+    /// The identification of the connection for [`Places::serve`].
     pub(super) fn ticket(&self) -> (usize, u64) {
         (self.number, self.sequence)
     }
 
-    /// Marks a connection that has just had an answer. `waits`: for others, it waits for other servers.
+    /// Records an answer on a connection. `waits`: it waits for other servers with further requests.
     pub(in crate::server) fn answered(&self, waits: bool) {
         self.places.mark(self.number, waits);
     }
 
-    /// Changes whose connection it is and how far that is trusted; `false` where the holder has as many as it may have,
-    /// all of them in use: then the connection is to end.
+    /// Changes the standing of a connection; `false` if the new holder is at its limit with all connections in use: then the
+    /// connection must end.
     pub(super) fn stand(&self, Standing { holder, trust }: Standing) -> bool {
         let mut taken = self.places.lock();
         let Some(last) = taken.connections[self.number].holder else { return false };

@@ -1,4 +1,4 @@
-//! Whose a connection is, and how far the server trusts that client.
+//! The holder of a connection, and how far the client is trusted.
 
 use std::fmt;
 
@@ -9,29 +9,29 @@ use crate::server::proxy::Sender;
 use crate::snapshot::{OUTSIDE, Snapshot};
 use crate::view::{CertificateHolder, CertificateId, Client, CountedClient, ViewId};
 
-/// How far a client is trusted: the less, the sooner its connections make room for others.
+/// The trust in a client: connections with less trust give way sooner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Trust {
-    /// It gets REFUSED whatever it asks, unless it shows a key.
+    /// It gets REFUSED for everything, unless it signs with a key.
     Refused,
-    /// It is in no network.
+    /// It is outside all networks.
     Stranger,
     /// It is in a network, or a listed forwarder.
     Known,
 }
 
 impl Trust {
-    /// What an answer adds: whoever has signed with the key of a network is known.
+    /// The trust after an answer: a client that has signed with the key of a network is known.
     pub(super) fn after(self, served: Served) -> Self {
         let shows_key = served.signature == SignatureState::Valid && served.view != OUTSIDE;
         if shows_key { Self::Known } else { self }
     }
 }
 
-/// Whose connections are counted together.
+/// The connections of a holder are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Holder {
-    /// A client in a view: the clients of two networks may have the same address.
+    /// A client in a view: clients of two networks may have the same address.
     Client(CountedClient, ViewId),
     /// A listed forwarder.
     Forwarder(CountedClient),
@@ -44,7 +44,7 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Whose a connection is.
+/// The standing of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Standing {
     pub(super) holder: Holder,
@@ -52,12 +52,12 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// The standing of whoever sends on a connection, as far as addresses tell.
+    /// The standing of the sender on a connection, as far as addresses tell.
     pub(super) fn new(serving: &Serving, snapshot: &Snapshot, origin: Origin, sender: Sender) -> Self {
         Self::certified(serving, snapshot, origin, sender, None)
     }
 
-    /// As [`Standing::new`], of whoever has shown a certificate.
+    /// As [`Standing::new`], for a client with a certificate.
     pub(super) fn certified(
         serving: &Serving,
         snapshot: &Snapshot,
@@ -79,7 +79,7 @@ impl Standing {
         let is_refused = is_refused(snapshot, &client, &identified);
         if sender.told.is_none() && identifier.is_forwarder(sender.peer) {
             let holder = Holder::Forwarder(sender.peer.into());
-            // It may ask for clients who are not refused; of a proxy, allow_from does not speak.
+            // A proxy may ask for clients that are not refused; `allow_from` does not apply to the proxy itself.
             let is_known = client.is_admitted || identifier.proxy(sender.peer).is_some();
             return Self { holder, trust: if is_known { Trust::Known } else { Trust::Refused } };
         }

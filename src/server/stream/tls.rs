@@ -1,4 +1,4 @@
-//! The handshake of a connection (RFC 8446, RFC 7858).
+//! TLS handshakes (RFC 8446, RFC 7858).
 
 use std::io::{self, Cursor};
 use std::time::Duration;
@@ -11,13 +11,13 @@ use tokio_rustls::server::TlsStream;
 
 use super::patience::{DRAIN_SILENCE, Patience};
 
-/// How long a handshake may take.
+/// Time limit for a handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Shakes hands over a stream of which `octets` were read already.
+/// Completes a handshake over a stream from which `octets` were read before.
 ///
 /// # Errors
-/// The client does not know TLS, or not as this server does, or takes too long.
+/// The client does not speak TLS, or not in a common version, or takes too long.
 pub(super) async fn accept(
     acceptor: &TlsAcceptor,
     stream: TcpStream,
@@ -35,8 +35,8 @@ pub(super) async fn accept(
     Ok(stream)
 }
 
-/// Tells the client that nothing more comes, so that it knows that nobody cut the stream off (RFC 8446 §6.1).
+/// Sends close_notify, so that the client knows that the stream is complete (RFC 8446 §6.1).
 pub(super) async fn close(stream: &mut (impl AsyncWrite + Unpin)) {
-    // Who does not read has no use for it.
+    // A client that does not read does not need it.
     let _ = timeout(DRAIN_SILENCE, stream.shutdown()).await;
 }

@@ -1,4 +1,4 @@
-//! Record sets as the management API writes them: JSON in the form of Azure's REST API.
+//! Record sets in the form of the management API: JSON as in Azure's REST API.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::dns::{Name, RecordType, Ttl, rdata};
 use crate::management::record_value;
 
-/// The member that has the records of a type, and the members of each of them.
+/// The member with the records of a type, and the members of each record.
 fn members(rtype: RecordType) -> Option<(&'static str, &'static [&'static str])> {
     Some(match rtype {
         RecordType::A => ("aRecords", &["ipv4Address"]),
@@ -21,8 +21,8 @@ fn members(rtype: RecordType) -> Option<(&'static str, &'static [&'static str])>
     })
 }
 
-/// The body of a record set, which keeps from the one before it all but its TTL and its records. `None` where JSON has no
-/// words for the records.
+/// The body of a record set. It keeps everything of the previous body except TTL and records. `None` if the records cannot be
+/// expressed in JSON.
 pub(super) fn body(rtype: RecordType, ttl: Ttl, rdatas: &[Box<[u8]>], before: Option<&[u8]>) -> Option<Box<[u8]>> {
     let (member, _) = members(rtype)?;
     let mut records: Vec<_> = rdatas.iter().map(|octets| record(rtype, octets)).collect::<Option<_>>()?;
@@ -33,11 +33,11 @@ pub(super) fn body(rtype: RecordType, ttl: Ttl, rdatas: &[Box<[u8]>], before: Op
     properties.insert("ttl".to_owned(), json!(ttl.as_secs()));
     properties.insert(member.to_owned(), records);
     let octets = Value::Object(body).to_string().into_bytes().into_boxed_slice();
-    // What it says is what a start will serve.
+    // A restart must serve the same.
     (read(rtype, &octets)? == (ttl, rdatas.to_vec())).then_some(octets)
 }
 
-/// The TTL and the records of a body; `None` where it has none.
+/// The TTL and the records of a body; `None` if there are none.
 fn read(rtype: RecordType, body: &[u8]) -> Option<(Ttl, Vec<Box<[u8]>>)> {
     let (member, fields) = members(rtype)?;
     let body: Value = serde_json::from_slice(body).ok()?;
@@ -51,7 +51,7 @@ fn read(rtype: RecordType, body: &[u8]) -> Option<(Ttl, Vec<Box<[u8]>>)> {
     Some((ttl, rdatas.collect::<Option<_>>()?))
 }
 
-/// A record as Azure's REST API has it; `None` where JSON has no words for it.
+/// A record as in Azure's REST API; `None` if it cannot be expressed in JSON.
 fn record(rtype: RecordType, octets: &[u8]) -> Option<Value> {
     let is_text = |string: &[u8]| std::str::from_utf8(string).is_ok();
     (rtype != RecordType::TXT || rdata::strings(octets).all(is_text)).then(|| record_value(rtype, octets))?

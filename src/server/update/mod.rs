@@ -1,7 +1,7 @@
-//! RFC 2136 UPDATE: clients with a key change record sets of zones that their network sees.
+//! DNS UPDATE (RFC 2136): clients with a key change record sets of zones that their network sees.
 //!
-//! A worker looks at no more than the signature; what an update comes to is decided by the writer, by what is committed and
-//! served then, and the response waits for it in a task. What it writes are documents as the management API writes them.
+//! A worker verifies the signature only. The writer decides the effect of an update, based on what is committed and served then,
+//! and the response waits for it in a task. Updates are stored as documents in the form of the management API.
 
 mod body;
 mod decide;
@@ -25,12 +25,12 @@ use super::waiting::Place;
 
 /// An update that waits for the writer.
 pub(super) struct Asked {
-    /// The name of the key that it is signed with.
+    /// The name of the key that signed it.
     key: Name,
     place: Place,
 }
 
-/// Why an update comes to nothing.
+/// Why an update has no effect.
 enum Rejected {
     Code(Rcode),
     Store(StoreError),
@@ -42,8 +42,8 @@ impl From<Rcode> for Rejected {
     }
 }
 
-/// Has an update wait for the writer, or refuses it. Where the response is not sent as it is made, it is not signed, and
-/// there are no updates.
+/// Queues an update for the writer, or refuses it. Responses that are encoded again cannot be signed, so there are no updates
+/// over such transports.
 #[cold]
 pub(super) fn begin(
     serving: &Serving,
@@ -65,7 +65,7 @@ pub(super) fn begin(
 }
 
 impl Asked {
-    /// Carries the update out, and answers it when that is on disk and served.
+    /// Carries out the update, and answers it when it is committed and served.
     pub(super) async fn answer(
         self,
         writer: &Writer,
@@ -95,7 +95,7 @@ async fn carry_out(writer: &Writer, key: Name, update: Update) -> Rcode {
             tracing::error!(%error, "an update cannot be carried out");
             Rcode::ServFail
         }
-        // Files declare it, or the world would not be right.
+        // A file declares the record set, or the world would be refused.
         Err(WriteError::Refused(error)) => {
             tracing::info!(%error, "an update is refused");
             Rcode::Refused
@@ -104,7 +104,7 @@ async fn carry_out(writer: &Writer, key: Name, update: Update) -> Rcode {
     }
 }
 
-/// What an update comes to, by what is committed and served now.
+/// The effect of an update, based on what is committed and served now.
 fn transaction(view: &View<'_>, key: &Name, update: &Update) -> Result<Transaction, Rejected> {
     let topology = view.world().topology();
     let (id, zone) = zone_of(topology, key, update)?;
@@ -141,12 +141,12 @@ fn transaction(view: &View<'_>, key: &Name, update: &Update) -> Result<Transacti
     Ok(transaction)
 }
 
-/// The zone that an update is about: the one of that apex that the network of the key sees.
+/// The zone of an update: the one with that apex that the key's network sees.
 fn zone_of<'t>(topology: &'t Topology, key: &Name, update: &Update) -> Result<(&'t ResourceId, &'t Zone), Rcode> {
     let key = topology.tsig_keys().iter().find(|known| *known.name == *key).ok_or(Rcode::Refused)?;
     let network = key.network().ok_or(Rcode::Refused)?;
     let seen = topology.zone_seen(network, &update.zone);
-    // Whether there is a zone is for those to know who may change it.
+    // Only keys that may change the zone learn whether it exists.
     if !key.update.iter().any(|apex| **apex == update.zone) {
         return Err(if seen.is_some() { Rcode::Refused } else { Rcode::NotAuth });
     }

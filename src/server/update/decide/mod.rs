@@ -1,4 +1,4 @@
-//! What an UPDATE message makes of a zone (RFC 2136 §3): prerequisites, then the changes, all or none.
+//! The effect of an UPDATE message on a zone (RFC 2136 §3): prerequisites, then the changes, all or none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,14 +6,14 @@ use crate::dns::{DNSClass, Name, Rcode, RecordType, Ttl, rdata};
 use crate::wire::{Update, UpdateRecord};
 use crate::zone::Zone;
 
-/// A record set that is another one after the update.
+/// A record set that the update changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Changed {
     pub(super) owner: Name,
     pub(super) rtype: RecordType,
-    /// Whether there was one before.
+    /// Whether it existed before.
     pub(super) was_there: bool,
-    /// What it is now; `None` where it is gone.
+    /// The new contents; `None` if it is removed.
     pub(super) set: Option<Set>,
 }
 
@@ -24,14 +24,14 @@ pub(super) struct Set {
     pub(super) rdatas: Vec<Box<[u8]>>,
 }
 
-/// Says what an update comes to in a zone as it is.
+/// The effect of an update on a zone.
 ///
 /// # Errors
-/// The response code, where a prerequisite does not hold or the update cannot be carried out.
+/// The response code, if a prerequisite does not hold or the update cannot be carried out.
 pub(super) fn decide(update: &Update, zone: &Zone) -> Result<Vec<Changed>, Rcode> {
     let mut draft = Draft { zone, apex: &update.zone, sets: BTreeMap::new() };
     draft.check(&update.prerequisites)?;
-    // §3.4.1: all is looked at before anything is done.
+    // §3.4.1: everything is verified before anything is changed.
     update.changes.iter().try_for_each(|record| draft.scan(record))?;
     for record in &update.changes {
         draft.change(record);
@@ -39,7 +39,7 @@ pub(super) fn decide(update: &Update, zone: &Zone) -> Result<Vec<Changed>, Rcode
     Ok(draft.finish())
 }
 
-/// A zone with what has been changed so far.
+/// A zone with the changes so far.
 struct Draft<'a> {
     zone: &'a Zone,
     apex: &'a Name,
@@ -47,7 +47,7 @@ struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// §3.2: the prerequisites, in their order.
+    /// §3.2: checks the prerequisites in order.
     fn check(&self, prerequisites: &[UpdateRecord]) -> Result<(), Rcode> {
         let mut wanted: BTreeMap<(Name, RecordType), Vec<Box<[u8]>>> = BTreeMap::new();
         for record in prerequisites {
@@ -80,11 +80,11 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// §3.4.1: whether a record of the update section has the form of one.
+    /// §3.4.1: verifies a record of the update section.
     fn scan(&self, record: &UpdateRecord) -> Result<(), Rcode> {
         let UpdateRecord { owner, rtype, class, ttl, rdata } = record;
         self.within(owner)?;
-        // Types that stand for a question, or for a message (RFC 6895 §3.1).
+        // Types for questions or messages only (RFC 6895 §3.1).
         let is_meta = matches!(u16::from(*rtype), 41 | 128..=254);
         let is_any = *rtype == RecordType::ANY;
         let is_right = match *class {
@@ -96,7 +96,7 @@ impl Draft<'_> {
         if is_right { Ok(()) } else { Err(Rcode::FormErr) }
     }
 
-    /// §3.4.2: one record of the update section.
+    /// §3.4.2: applies a record of the update section.
     fn change(&mut self, record: &UpdateRecord) {
         let UpdateRecord { owner, rtype, class, .. } = record;
         // The apex keeps its SOA and NS records (§3.4.2.3, §3.4.2.4).
@@ -115,7 +115,7 @@ impl Draft<'_> {
         }
     }
 
-    /// §3.4.2.2: adds a record, or replaces the one that it cannot stand beside.
+    /// §3.4.2.2: adds a record, or replaces the one that it cannot coexist with.
     fn add(&mut self, UpdateRecord { owner, rtype, ttl, rdata, .. }: &UpdateRecord) {
         let types = self.types(owner);
         let is_alias = *rtype == RecordType::CNAME;
@@ -126,10 +126,10 @@ impl Draft<'_> {
         if is_hindered {
             return;
         }
-        // One with the top bit set counts as zero (RFC 2181 §8).
+        // A TTL with the top bit set counts as zero (RFC 2181 §8).
         let ttl = Ttl::from_secs(*ttl).or_else(|| Ttl::from_secs(0)).unwrap_or(Ttl::MAX);
         let mut set = self.set(owner, *rtype).unwrap_or(Set { ttl, rdatas: Vec::new() });
-        // All records of a set have one TTL (RFC 2181 §5.2): that of the last.
+        // All records of a set have the same TTL (RFC 2181 §5.2): the last one.
         set.ttl = ttl;
         if is_alias || *rtype == RecordType::SOA {
             set.rdatas.clear();
@@ -142,7 +142,7 @@ impl Draft<'_> {
         self.sets.insert((owner.clone(), *rtype), Some(set));
     }
 
-    /// §3.4.2.4: deletes one record; of the apex not the SOA record, nor the last NS record.
+    /// §3.4.2.4: deletes one record, but not the SOA record or the last NS record of the apex.
     fn remove(&mut self, UpdateRecord { owner, rtype, rdata, .. }: &UpdateRecord, stays: bool) {
         let Some(mut set) = self.set(owner, *rtype) else { return };
         let gone = rdata::canonical(*rtype, rdata);
@@ -165,7 +165,7 @@ impl Draft<'_> {
         }
     }
 
-    /// The types that a name has.
+    /// The types at a name.
     fn types(&self, owner: &Name) -> BTreeSet<RecordType> {
         let node = self.zone.glue(&owner.as_ref().fold());
         let mut types: BTreeSet<_> =
@@ -189,13 +189,13 @@ impl Draft<'_> {
     }
 }
 
-/// A record set that is served.
+/// A record set of the served zone.
 fn served(zone: &Zone, owner: &Name, rtype: RecordType) -> Option<Set> {
     let (_, rrset) = zone.rrset(owner.as_ref(), rtype)?;
     Some(Set { ttl: rrset.ttl(), rdatas: rrset.rdatas().map(Into::into).collect() })
 }
 
-/// Records as they are compared: without order, and without case where that does not count.
+/// Records in a form for comparison: without order, and without letter case where it does not matter.
 fn folded(rtype: RecordType, rdatas: &[Box<[u8]>]) -> BTreeSet<Vec<u8>> {
     rdatas.iter().map(|rdata| rdata::canonical(rtype, rdata).into_owned()).collect()
 }
