@@ -24,7 +24,7 @@ use crate::azure::{ResourceGroup, ResourceId, Subscription};
 use crate::config::{ManagementMode, ManagementSettings};
 use crate::control::{Transaction, View, Writer};
 
-/// Answers requests.
+/// Answers requests of the management API.
 #[derive(Debug)]
 pub(super) struct Arm {
     writer: Writer,
@@ -45,17 +45,17 @@ impl Arm {
         Self { writer, identity, settings, audit: Arc::new(audit), clock }
     }
 
-    /// Whether a request is answered without a look at resources.
+    /// Whether a request is answered without access to resources.
     pub(super) fn is_about_identity(&self, request: &Request) -> bool {
         request.segments.first().is_none_or(|first| {
             !["subscriptions", "tenants", "providers"].iter().any(|known| first.eq_ignore_ascii_case(known))
         })
     }
 
-    /// Whether somebody may ask for resources at all.
+    /// Verifies that a client may ask for resources at all.
     ///
     /// # Errors
-    /// A token is wanted, and there is none that counts.
+    /// A token is required, and there is no valid one.
     pub(super) fn admit(&self, authorization: Option<&str>) -> Result<(), ApiError> {
         self.identity.principal(authorization, self.clock.now() / 1000).map(|_| ())
     }
@@ -145,19 +145,19 @@ impl Arm {
         }
     }
 
-    /// Answers what changes nothing. May wait.
+    /// Answers a request that changes nothing. May block.
     fn read(&self, target: Target, request: &Request, version: &ApiVersion) -> Result<Response, ApiError> {
         let principal = self.identity.principal(request.header(AUTHORIZATION), self.clock.now() / 1000)?;
         self.look(|state| self.read_of(target, request, version, principal, state))
     }
 
-    /// Looks at what is committed and served. May wait.
+    /// Gives access to what is committed and served. May block.
     fn look<T>(&self, look: impl FnOnce(&dyn State) -> Result<T, ApiError>) -> Result<T, ApiError> {
         let looked = self.writer.look(|view| look(&Live(view)));
         looked.map_err(|error| ApiError::from(Unavailable::from(error)))?
     }
 
-    /// The same from a task: looks on a thread of its own.
+    /// As [`Self::look`], from a task: runs on a blocking thread.
     pub(super) async fn looked<T: Send + 'static>(
         self: Arc<Self>,
         look: impl FnOnce(&dyn State) -> Result<T, ApiError> + Send + 'static,
@@ -238,7 +238,7 @@ impl Arm {
         })
     }
 
-    /// The kind of a resource. Those of the catalogue are looked up.
+    /// The kind of a resource. Types of the catalogue are looked up.
     pub(super) async fn kind_of(self: Arc<Self>, id: &ResourceId) -> Result<Arc<dyn Kind>, ApiError> {
         if let Some(kind) = kinds::fixed(id.resource_type()) {
             return Ok(kind);
@@ -307,7 +307,7 @@ impl Arm {
             manner => {
                 let found = outcome.found.ok_or_else(|| ApiError::not_found(&order.id))?;
                 let shown = match outcome.is_complete {
-                    // Nobody has to wait for the writes that are under way by now.
+                    // The answer need not wait for writes in progress.
                     true => kinds::show_alone(&*kind, &found, version),
                     false => self.clone().shown(kind.clone(), found, version.clone()).await?,
                 };
@@ -321,7 +321,7 @@ impl Arm {
         }
     }
 
-    /// Writes a resource for a client of another way than HTTP, whom that has let in.
+    /// Writes a resource for a client that was authenticated in another way than over HTTP.
     pub(super) async fn put_as(&self, client: &str, kind: Arc<dyn Kind>, order: Order) -> Result<(), ApiError> {
         let asked = self.audit.asked(client, format!("PUT {}", order.id), self.clock.now() / 1000);
         let of_writer = kind.clone();
@@ -353,7 +353,7 @@ impl Arm {
         }
     }
 
-    /// Does something with a resource that a client asks for by POST.
+    /// Carries out an action that a client asks for by POST.
     async fn act(
         self: Arc<Self>,
         id: ResourceId,
@@ -387,7 +387,7 @@ impl Arm {
         Ok(self.told(&operation, Response::empty(StatusCode::ACCEPTED), &*kind, &order, request, version))
     }
 
-    /// Writes, and returns what the decision has left of what it did. `refused` says that the world does not allow it.
+    /// Submits a write, and returns what the decision recorded. `refused` makes the error if the world does not allow it.
     async fn submit(
         &self,
         asked: Asked,
@@ -399,7 +399,7 @@ impl Arm {
         let decided = move |view: &View<'_>| {
             let (mut outcome, state) = (Outcome::default(), Live(view));
             let written = decide(&state, &mut outcome)?;
-            // It may be decided again, where others get in the way.
+            // The decision may be repeated if other writes interfere.
             if !is_logged && !written.edits.is_empty() {
                 audit.before(&of_writer, &written, &state)?;
                 is_logged = true;
@@ -427,7 +427,7 @@ impl Arm {
         self.looked(show).await
     }
 
-    /// Whether the service says so of an error only where it is asked how the operation goes.
+    /// Whether Azure reports an error only through the status of the operation.
     fn fails_later(&self, kind: &dyn Kind, error: &ApiError) -> bool {
         self.settings.mode == ManagementMode::Azure
             && matches!(kind.provider(), Provider::PrivateDns(_))
@@ -437,7 +437,7 @@ impl Arm {
 
     fn operation(&self, kind: impl Into<String>, failure: Option<ApiError>) -> Operation {
         let mut octets = [0; 16];
-        // Where the system gives none, the time tells operations apart as well.
+        // If the system provides none, the time distinguishes operations as well.
         if getrandom::fill(&mut octets).is_err() {
             octets[..8].copy_from_slice(&self.clock.now().to_be_bytes());
         }
@@ -449,7 +449,7 @@ impl Arm {
         }
     }
 
-    /// 202, and where to ask how it goes.
+    /// 202, with the URL of the operation.
     fn accepted(
         &self,
         kind: &dyn Kind,
@@ -472,7 +472,7 @@ impl Arm {
         self.told(&operation, answer, kind, order, request, version)
     }
 
-    /// Says where to ask how an operation goes.
+    /// Adds the URL of an operation.
     fn told(
         &self,
         operation: &Operation,
@@ -490,7 +490,7 @@ impl Arm {
         operation.told(answer, place, self.clock.now())
     }
 
-    /// The answer to a PUT that has begun: the resource, and where to ask how it goes.
+    /// The answer to a PUT in progress: the resource, with the URL of the operation.
     fn begun(
         &self,
         kind: &dyn Kind,

@@ -1,7 +1,8 @@
-//! The audit log: who wrote what, as lines of JSON in a file of the state's folder.
+//! The audit log: every write and its client, as lines of JSON in a file in the state folder.
 //!
-//! Each write has two lines of one number: what is asked, with each document before and after, which is written before the write
-//! counts; and what became of it. Where the first one cannot be written, the write is refused: nothing changes unlogged.
+//! Each write has two lines with the same number. The first has the request, with each document before and after, and is written
+//! before the write takes effect; the second has the outcome. If the first one cannot be written, the write is refused, so that
+//! nothing changes unlogged.
 
 use std::fs::{File, OpenOptions, rename};
 use std::io::{self, Write as _};
@@ -14,15 +15,15 @@ use serde_json::{Value, json};
 use super::error::ApiError;
 use super::state::{Edit, State, Written};
 
-/// The file in the folder of the state.
+/// The name of the file in the state folder.
 const FILE: &str = "audit.log";
-/// Most octets of a file; then another one begins, and so many of the old ones are kept.
+/// Maximum octets of a file, after which a new one begins, and the number of old files that are kept.
 const MAX_OCTETS: u64 = 64 << 20;
 const KEPT: usize = 4;
-/// Most documents that a line shows.
+/// Maximum documents in a line.
 const MAX_SHOWN: usize = 100;
 
-/// Where lines go.
+/// The output.
 #[derive(Debug)]
 pub(super) struct Audit {
     path: PathBuf,
@@ -30,33 +31,33 @@ pub(super) struct Audit {
     open: Mutex<Option<(File, u64)>>,
 }
 
-/// Who asks for what.
+/// A write in progress.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) client: String,
-    /// Method and path.
+    /// The method and the path.
     pub(super) request: String,
-    /// Seconds since 1970 in UTC.
+    /// In seconds since 1970 in UTC.
     pub(super) time: u64,
     number: u64,
 }
 
 impl Audit {
-    /// That of a folder. The file is opened when there is something to write.
+    /// The log in a folder. The file is opened when there is something to write.
     pub(super) fn new(folder: &Path) -> Self {
         Self { path: folder.join(FILE), next: AtomicU64::new(1), open: Mutex::new(None) }
     }
 
-    /// A write to come.
+    /// Describes a write that is about to be decided.
     pub(super) fn asked(&self, client: &str, request: String, time: u64) -> Asked {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         Asked { client: client.to_owned(), request, time, number }
     }
 
-    /// Writes down what a write comes to, before it counts.
+    /// Writes the effect of a write before it is carried out.
     ///
     /// # Errors
-    /// It cannot be written: the disk is full or read-only.
+    /// The line cannot be written: the disk is full or read-only.
     pub(super) fn before(&self, asked: &Asked, written: &Written, state: &dyn State) -> Result<(), ApiError> {
         let mut documents = Vec::new();
         for edit in written.edits.iter().take(MAX_SHOWN) {
@@ -81,7 +82,7 @@ impl Audit {
         })
     }
 
-    /// Writes down what became of it: its revision, or why nothing has changed.
+    /// Writes the outcome: the revision, or why nothing has changed.
     pub(super) fn after(&self, asked: &Asked, outcome: Result<u64, &ApiError>) {
         let line = match outcome {
             Ok(revision) => json!({ "time": asked.time, "write": asked.number, "revision": revision }),
@@ -112,7 +113,7 @@ impl Audit {
                 Ok(())
             }
             Err(error) => {
-                // A part of it may be there.
+                // A part of the line may have been written.
                 *open = None;
                 Err(error)
             }
@@ -139,7 +140,7 @@ fn opened(path: &Path) -> io::Result<(File, u64)> {
     let mut file = options.open(path)?;
     let octets = file.metadata()?.len();
     if octets > 0 {
-        // Whatever was cut off ends here.
+        // Ends a line that was cut off.
         file.write_all(b"\n")?;
     }
     Ok((file, octets))

@@ -1,5 +1,5 @@
-//! What the listener shows of itself: a certificate of an authority that is made in the state's folder, and can certify
-//! nothing but this host. Its `ca.pem` is what clients trust. `vnetdns certificate` makes and renews the same files.
+//! The listener's certificate, from an authority in the state folder that can certify nothing but this host. Clients trust its
+//! `ca.pem`. `vnetdns certificate` creates and renews the same files.
 
 use std::io;
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ use super::token::TokenKey;
 use crate::config::ManagementSettings;
 use crate::tls::{self, CertificateError, HostName, IssueError, ServerCertificate, Usage};
 
-/// How long an authority and a certificate are valid, in days. A start makes a new certificate with the key that is there.
+/// Validity of an authority and of a certificate, in days. Each start issues a new certificate for the existing key.
 const AUTHORITY_DAYS: u32 = 3653;
 const CERTIFICATE_DAYS: u32 = 365;
 
@@ -28,17 +28,17 @@ pub(super) struct Authority {
     tokens: TokenKey,
 }
 
-/// Why nothing can be shown.
+/// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
     /// A file of the folder cannot be read or written.
     #[error("cannot {act} {}", path.display())]
     File {
-        /// What was tried.
+        /// The operation.
         act: &'static str,
         /// The file or the folder.
         path: PathBuf,
-        /// Why not.
+        /// The error of the operation.
         #[source]
         source: io::Error,
     },
@@ -51,19 +51,19 @@ pub enum AuthorityError {
          all clients", _0.display()
     )]
     Issue(PathBuf, #[source] IssueError),
-    /// What was made cannot be used.
+    /// The certificate cannot be used.
     #[error("the certificate cannot be used")]
     Certificate(#[from] CertificateError),
-    /// The system gives no random numbers.
+    /// The system provides no random numbers.
     #[error("no key can be made for tokens")]
     Random(#[source] getrandom::Error),
-    /// The file holds something else.
+    /// The file of the token key holds something else.
     #[error("{} holds no key of tokens; remove it, and a new one is made", _0.display())]
     BadTokenKey(PathBuf),
 }
 
 impl Authority {
-    /// That of a folder, which is made where it is not there; `now` is in seconds since 1970 in UTC.
+    /// The authority in a folder, created if it does not exist; `now` is in seconds since 1970 in UTC.
     ///
     /// # Errors
     /// See [`AuthorityError`].
@@ -101,12 +101,12 @@ impl Authority {
         Ok(Self { certificate, tokens: token_key(&folder.join("token.key"))? })
     }
 
-    /// What tokens are signed with.
+    /// The key of tokens.
     pub(super) fn tokens(&self) -> TokenKey {
         self.tokens.clone()
     }
 
-    /// For handshakes.
+    /// The TLS configuration.
     pub(super) fn server_config(&self) -> Arc<ServerConfig> {
         let key = self.certificate.certified_key().clone();
         let builder = ServerConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions();
@@ -117,7 +117,7 @@ impl Authority {
     }
 }
 
-/// Makes what a listener of these settings shows of itself and signs tokens with, where the folder has none.
+/// Creates the certificate and the token key for a listener with these settings, if the folder has none.
 ///
 /// # Errors
 /// See [`AuthorityError`].
@@ -126,7 +126,7 @@ pub fn make_keys(settings: &ManagementSettings, folder: &Path) -> Result<(), Aut
     Authority::open(folder, settings, settings.listen.ip(), now).map(|_| ())
 }
 
-/// One certificate for everybody.
+/// The same certificate for every client.
 #[derive(Debug)]
 struct Shown(Arc<rustls::sign::CertifiedKey>);
 
@@ -136,7 +136,7 @@ impl ResolvesServerCert for Shown {
     }
 }
 
-/// What the certificate is for: the names and addresses that clients may ask for.
+/// The names and addresses in the certificate.
 fn hosts(settings: &ManagementSettings, address: IpAddr) -> Vec<HostName> {
     let always = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let own = (!address.is_unspecified()).then(|| address.to_string());

@@ -1,4 +1,4 @@
-//! Members of what clients send. Letter case carries no meaning, and `null` is no value.
+//! Access to members of request bodies. Names are compared without regard to letter case, and `null` counts as missing.
 
 use serde_json::{Map, Value};
 
@@ -6,7 +6,7 @@ use super::error::ApiError;
 use super::provider::Provider;
 use crate::azure::ResourceId;
 
-/// A member of an object; `None` where it is missing or null.
+/// A member of an object; `None` if it is missing or null.
 pub(super) fn get<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     let object = value.as_object()?;
     let exact = object.get(name);
@@ -14,30 +14,30 @@ pub(super) fn get<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     found.filter(|value| !value.is_null())
 }
 
-/// A member of the member `properties`.
+/// A member of `properties`.
 pub(super) fn property<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     get(get(value, "properties")?, name)
 }
 
-/// A member that is text.
+/// A string member.
 pub(super) fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     get(value, name)?.as_str()
 }
 
-/// The elements of a member that is a list.
+/// The elements of a list member.
 pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     get(value, name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// The `id` of a member that refers to a resource.
+/// The `id` in a member that refers to a resource.
 pub(super) fn reference<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     text(get(value, name)?, "id")
 }
 
-/// The location of a resource that is in a region.
+/// The location of a regional resource.
 ///
 /// # Errors
-/// There is none.
+/// It is missing.
 pub(super) fn location(body: &Value) -> Result<&str, ApiError> {
     text(body, "location").ok_or_else(|| {
         let message = "The location property is required for this definition.";
@@ -45,10 +45,10 @@ pub(super) fn location(body: &Value) -> Result<&str, ApiError> {
     })
 }
 
-/// The identity in a member that refers to a resource, and the letters that it was sent in.
+/// The ID in a member that refers to a resource, parsed and as it was sent.
 ///
 /// # Errors
-/// There is none.
+/// It is missing or malformed.
 pub(super) fn referred<'a>(
     value: &'a Value,
     name: &str,
@@ -62,10 +62,10 @@ pub(super) fn referred<'a>(
     }
 }
 
-/// One of some words, in Azure's own letters; the first where nothing is sent.
+/// One of several words, in Azure's spelling; the first one if the member is missing.
 ///
 /// # Errors
-/// It is none of them.
+/// It is another word.
 pub(super) fn word(
     value: Option<&Value>,
     name: &str,
@@ -79,10 +79,10 @@ pub(super) fn word(
     })
 }
 
-/// `location` and `tags` of what was sent, and what else is kept of it.
+/// The body to keep: `location` and `tags` of the request, and these properties.
 ///
 /// # Errors
-/// The tags are no texts by name.
+/// The tags are not an object of strings.
 pub(super) fn kept(body: &Value, properties: Map<String, Value>) -> Result<Value, ApiError> {
     let mut members = Map::new();
     if let Some(location) = text(body, "location") {
@@ -98,7 +98,7 @@ pub(super) fn kept(body: &Value, properties: Map<String, Value>) -> Result<Value
     Ok(Value::Object(members))
 }
 
-/// An object of texts, such as tags and metadata. Numbers and the like are written as texts; null is an empty one.
+/// An object of strings, such as tags and metadata. Numbers and booleans become strings; null becomes an empty one.
 ///
 /// # Errors
 /// It is something else.
@@ -117,7 +117,7 @@ pub(super) fn texts_by_name(value: &Value, what: &str) -> Result<Map<String, Val
     members.iter().map(member).collect()
 }
 
-/// What was there with the members of a PATCH in their place; within `properties` each member stands for itself.
+/// Applies a PATCH; within `properties` each member is replaced by itself.
 pub(super) fn patched(before: &Value, patch: &Value) -> Value {
     let mut merged = before.as_object().cloned().unwrap_or_default();
     for (name, value) in patch.as_object().into_iter().flatten() {

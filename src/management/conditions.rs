@@ -1,4 +1,4 @@
-//! ETags and the conditions that clients make of them (RFC 9110 §13).
+//! ETags and conditional requests (RFC 9110 §13).
 
 use hyper::StatusCode;
 use hyper::header::{IF_MATCH, IF_NONE_MATCH};
@@ -6,21 +6,21 @@ use hyper::header::{IF_MATCH, IF_NONE_MATCH};
 use super::error::ApiError;
 use super::request::Request;
 
-/// How a type of resources spells its ETags.
+/// The format of a type's ETags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spelling {
     /// A bare GUID: zones and record sets.
     Bare,
-    /// With quotes, also within the JSON string: links.
+    /// With quotes, even within the JSON string: links.
     Quoted,
     /// `W/"…"`: resources of the network provider.
     Weak,
-    /// None at all: resource groups and other services.
+    /// No ETags: resource groups and other services.
     Absent,
 }
 
 impl Spelling {
-    /// The ETag of a mark.
+    /// The ETag for a mark.
     pub(super) fn spell(self, mark: &[u8]) -> Option<String> {
         let guid = super::guid(mark);
         match self {
@@ -32,26 +32,26 @@ impl Spelling {
     }
 }
 
-/// What a request makes of the ETag of what is there.
+/// The conditions of a request on the ETag of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Conditions {
-    /// One of these must be it.
+    /// The ETag that the resource must have.
     if_match: Option<String>,
-    /// There must be nothing yet.
+    /// The resource must not exist.
     pub(super) is_creation: bool,
 }
 
-/// Which condition does not hold.
+/// The condition that does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failed {
-    /// There is something already.
+    /// The resource exists.
     Exists,
-    /// It is another one than the client knows.
+    /// The resource has another ETag.
     Modified,
 }
 
 impl Conditions {
-    /// Those of a request.
+    /// The conditions of a request.
     pub(super) fn of(request: &Request) -> Self {
         Self {
             if_match: request.header(IF_MATCH).map(str::to_owned),
@@ -59,17 +59,17 @@ impl Conditions {
         }
     }
 
-    /// Compares them with the mark of what is there.
+    /// Checks the conditions against the mark of the resource.
     ///
     /// # Errors
-    /// One does not hold.
+    /// A condition does not hold.
     pub(super) fn check(&self, mark: Option<&[u8]>) -> Result<(), Failed> {
         if self.is_creation && mark.is_some() {
             return Err(Failed::Exists);
         }
         let Some(wanted) = &self.if_match else { return Ok(()) };
         let own = mark.map(super::guid);
-        // Some clients put quotes around a bare one.
+        // Some clients quote a bare ETag.
         let is_own = |wanted: &str| {
             let wanted = wanted.trim();
             let bare = wanted.trim_matches('"').trim_start_matches("W/").trim_matches('"');
@@ -83,7 +83,7 @@ impl Conditions {
 }
 
 impl Failed {
-    /// As the provider of private DNS zones says it: `what` is such as `Record set`.
+    /// The error in the words of the provider of private DNS zones: `what` is such as `Record set`.
     pub(super) fn of(self, what: &str, name: &str) -> ApiError {
         let message = match self {
             Self::Exists => format!("The {what} {name} exists already and hence cannot be created again."),

@@ -1,4 +1,4 @@
-//! The connections of the listener: which gives way where there are too many.
+//! The bound on the listener's connections: the idlest one is closed for a new one.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-/// Connections at one time.
+/// Maximum connections.
 pub(super) const CONNECTIONS: usize = 1024;
 /// How long a connection may be idle.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -19,17 +19,17 @@ pub(super) struct Connections {
     next: AtomicU64,
 }
 
-/// How one is used.
+/// The use of a connection.
 pub(super) struct Use {
     /// When a request last began or ended, in milliseconds since the start.
     last: AtomicU64,
-    /// Requests under way, and so far.
+    /// Number of requests in progress, and in all.
     busy: AtomicUsize,
     asked: AtomicUsize,
     close: CancellationToken,
 }
 
-/// A connection, until it is dropped.
+/// A connection, registered until it is dropped.
 pub(super) struct Connection {
     number: u64,
     usage: Arc<Use>,
@@ -37,7 +37,7 @@ pub(super) struct Connection {
     all: Arc<Connections>,
 }
 
-/// A request under way.
+/// A request in progress.
 pub(super) struct Busy {
     usage: Arc<Use>,
     started: Instant,
@@ -58,7 +58,7 @@ impl Connections {
         self.started.elapsed().as_millis() as u64
     }
 
-    /// One more; where that is too many, the one that has been idle for longest is closed.
+    /// Registers a connection; if there are too many, the one that has been idle for longest is closed.
     pub(super) fn enter(self: &Arc<Self>) -> Connection {
         let close = CancellationToken::new();
         let usage = Arc::new(Use {

@@ -1,5 +1,5 @@
-//! Decisions about private endpoint connections that do not come over the management API, and are carried out as if they did:
-//! written, audited, kept and served.
+//! Decisions about private endpoint connections that do not come through the management API, but are carried out like its
+//! requests: written, audited, stored and served.
 
 use std::sync::Arc;
 
@@ -12,21 +12,21 @@ use super::kinds;
 use super::order::Order;
 use crate::azure::ResourceId;
 
-/// What the owner of a resource says to an endpoint that points at it.
+/// The decision of a resource's owner about an endpoint that points at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// The connection is used: its zone group writes records.
+    /// The connection is approved: the endpoint's zone group writes records.
     Approved,
-    /// It is not.
+    /// The connection is rejected.
     Rejected,
 }
 
-/// Has decisions carried out. Cheap to clone.
+/// Carries out decisions. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Decisions(pub(super) Arc<Arm>);
 
 impl Decision {
-    /// The word for it, as Azure's API spells it.
+    /// The decision in the spelling of Azure's API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Approved => "Approved",
@@ -36,11 +36,11 @@ impl Decision {
 }
 
 impl Decisions {
-    /// Decides about the connection of a private endpoint, and returns when that is on disk and served. `client` is who the
-    /// audit log says it was.
+    /// Decides about the connection of a private endpoint, and returns when the decision is stored and served. `client` is for
+    /// the audit log.
     ///
     /// # Errors
-    /// Why nothing has changed, in a sentence.
+    /// Why nothing has changed, as a sentence.
     pub async fn decide(&self, endpoint: &ResourceId, decision: Decision, client: &str) -> Result<(), String> {
         self.order(endpoint.clone(), decision, client).await.map_err(|error| error.message)
     }

@@ -1,4 +1,4 @@
-//! Refusals in Azure's codes, words and shapes.
+//! Errors in Azure's codes, words and formats.
 
 use hyper::StatusCode;
 use hyper::header::HeaderName;
@@ -16,12 +16,12 @@ pub(super) struct ApiError {
     shape: Shape,
 }
 
-/// Who refuses it: the bodies differ.
+/// The format of the body, which depends on the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     /// Azure Resource Manager itself.
     FrontDoor,
-    /// The provider of private DNS zones, on synchronous calls.
+    /// The provider of private DNS zones, for synchronous requests.
     Flat,
     /// The network provider.
     Network,
@@ -32,27 +32,27 @@ impl ApiError {
         Self { status, code: code.into(), message: message.into(), shape }
     }
 
-    /// Refused by Azure Resource Manager.
+    /// An error of Azure Resource Manager.
     pub(super) fn front(status: StatusCode, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(Shape::FrontDoor, status, code, message)
     }
 
-    /// Refused by the provider of private DNS zones.
+    /// An error of the provider of private DNS zones.
     pub(super) fn flat(status: StatusCode, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(Shape::Flat, status, code, message)
     }
 
-    /// Refused by the network provider.
+    /// An error of the network provider.
     pub(super) fn network(status: StatusCode, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(Shape::Network, status, code, message)
     }
 
-    /// 400 of Azure Resource Manager.
+    /// Status 400 of Azure Resource Manager.
     pub(super) fn bad_request(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::front(StatusCode::BAD_REQUEST, code, message)
     }
 
-    /// There is no such resource.
+    /// The resource does not exist.
     pub(super) fn not_found(id: &ResourceId) -> Self {
         let mut types = id.resource_type().split('/');
         let namespace = types.next().unwrap_or_default();
@@ -65,7 +65,7 @@ impl ApiError {
         Self::front(StatusCode::NOT_FOUND, "ResourceNotFound", message)
     }
 
-    /// The resource within which one is to be is not there.
+    /// The parent of a resource does not exist.
     pub(super) fn parent_not_found(id: &ResourceId, parent: &ResourceId) -> Self {
         let child_type = id.resource_type().split_once('/').map_or("", |(_, types)| types);
         let message = format!(
@@ -75,13 +75,13 @@ impl ApiError {
         Self::front(StatusCode::NOT_FOUND, "ParentResourceNotFound", message)
     }
 
-    /// There is no such resource group.
+    /// The resource group does not exist.
     pub(super) fn group_not_found(group: &ResourceGroup) -> Self {
         let message = format!("Resource group '{}' could not be found.", group.name());
         Self::front(StatusCode::NOT_FOUND, "ResourceGroupNotFound", message)
     }
 
-    /// A resource that files declare is not changed here.
+    /// The resource is declared in a file.
     pub(super) fn scope_locked(id: &impl std::fmt::Display, place: &str) -> Self {
         let message = format!(
             "The scope '{id}' cannot perform write operation because following scope(s) are locked: '{id}'. It is \
@@ -90,7 +90,7 @@ impl ApiError {
         Self::front(StatusCode::CONFLICT, "ScopeLocked", message)
     }
 
-    /// A resource has others within it.
+    /// The resource contains others.
     pub(super) fn nested(nested: &[String]) -> Self {
         let listed: Vec<_> = nested.iter().take(10).map(|id| format!("'{id}'")).collect();
         let message = format!(
@@ -101,7 +101,7 @@ impl ApiError {
         Self::front(StatusCode::CONFLICT, "CannotDeleteResource", message)
     }
 
-    /// The body of an operation that ended so.
+    /// The body of a failed operation.
     pub(super) fn of_operation(code: &str, message: &str) -> Value {
         json!({ "status": "Failed", "error": { "code": code, "message": message } })
     }

@@ -1,4 +1,4 @@
-//! What documents that another replica has written change in the world.
+//! The changes of the world for documents written by another replica.
 
 use std::collections::BTreeSet;
 
@@ -12,15 +12,15 @@ use crate::world::World;
 use super::kinds::{self, Kind, Put};
 use super::state::{Document, State, Stored, Unavailable, read};
 
-/// Parts of which the resource that they are within is made.
+/// Types that are a part of their parent in the world.
 const PARTS: [&str; 2] = [types::SUBNET, types::PRIVATE_DNS_ZONE_GROUP];
-/// Resources that, with what is within them, tell by themselves what they change. Targets and resolvers change others.
+/// Types whose changes, with everything in them, follow from themselves. Targets and resolvers affect other resources.
 const TOLD: [&str; 3] = [types::PRIVATE_DNS_ZONE, types::VIRTUAL_NETWORK, types::PRIVATE_ENDPOINT];
-/// But for this, which changes two networks.
+/// Except these, which affect two networks.
 const PEERINGS: &str = "/virtualNetworkPeerings";
 
-/// The changes of the world that these documents come to, as they are after `reader`: removals first, then what is there, each
-/// behind those that it needs. `None` where only the whole world tells.
+/// The changes of the world for these documents, which are newer than `reader`: removals first, then the rest in order of
+/// dependency. `None` if only deriving the whole world can tell.
 pub fn followed(reader: &Reader, world: &World, documents: &Documents) -> Option<Vec<Change>> {
     let (topology, catalogue) = (world.topology(), world.catalogue());
     let state = After { before: Stored { reader, topology, catalogue }, documents };
@@ -65,25 +65,25 @@ fn made(kind: &dyn Kind, id: &ResourceId, body: &Value, state: &dyn State) -> Op
     }
 }
 
-/// Documents as they are after others have written theirs, and the world as it was before.
+/// The documents after the others' writes, and the world before them.
 struct After<'a> {
     before: Stored<'a>,
     documents: &'a Documents,
 }
 
 impl After<'_> {
-    /// What the removal of a document comes to.
+    /// The changes for a removed document.
     fn removed(&self, kind: &dyn Kind, id: &ResourceId) -> Vec<Change> {
         let parent = id.parent();
         let is_gone = |id: &ResourceId| matches!(self.documents.get(&Key::new(&id.to_string())), Some(None));
         if let Some(parent) = &parent
             && is_gone(parent)
         {
-            // It goes with that one.
+            // It is removed with its parent.
             return Vec::new();
         }
         match (parent, id.resource_type().rsplit('/').next()) {
-            // Their parents say what they are.
+            // Their parents define them.
             (Some(parent), Some(child)) if PARTS.contains(&child) => {
                 let Some(kind) = kinds::of(parent.resource_type(), self.catalogue()) else { return Vec::new() };
                 let document = self.document(&kinds::key(&parent)).ok().flatten();
@@ -105,7 +105,7 @@ impl After<'_> {
 impl State for After<'_> {
     fn document(&self, key: &str) -> Result<Option<Document>, Unavailable> {
         match self.documents.get(&Key::new(key)) {
-            // Nobody is told its ETag.
+            // Its ETag is not used.
             Some(document) => Ok(document.as_ref().and_then(|document| read(document, StoreId([0; 16])))),
             None => self.before.document(key),
         }

@@ -1,4 +1,4 @@
-//! Resource groups: of the API, and those of resources that files declare.
+//! Resource groups: those of the API, and those with resources that files declare.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use super::request::Request;
 use super::state::{Edit, State, Unavailable, Written};
 use crate::azure::{ResourceGroup, Subscription};
 
-/// Where resources are that do not say.
+/// The location of resources without one.
 pub(super) const LOCATION: &str = "westeurope";
 
-/// A group to be made or changed.
+/// A write of a group.
 #[derive(Debug)]
 pub(super) struct Order {
     group: ResourceGroup,
@@ -26,10 +26,10 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// What a request wants.
+    /// The write that a request asks for.
     ///
     /// # Errors
-    /// The request is wrong.
+    /// The request is invalid.
     pub(super) fn new(group: ResourceGroup, request: &Request) -> Result<Self, ApiError> {
         let name = group.name();
         let is_letter = |letter: char| letter.is_alphanumeric() || "-_().".contains(letter);
@@ -43,10 +43,10 @@ impl Order {
         Ok(Self { group, body: request.json()?, is_patch: request.method == Method::PATCH })
     }
 
-    /// Whether it is new, and what is written.
+    /// Whether the group is new, and what is written.
     ///
     /// # Errors
-    /// The request is wrong.
+    /// The request is invalid.
     pub(super) fn decide(&self, state: &dyn State) -> Result<(bool, Written), ApiError> {
         let Self { group, body, is_patch } = self;
         let before = find(group, state)?;
@@ -72,12 +72,12 @@ impl Order {
     }
 }
 
-/// What the world says against a change of a group.
+/// The error for a change of a group that the world refuses.
 pub(super) fn refused(why: &str) -> ApiError {
     ApiError::front(StatusCode::CONFLICT, "ResourceGroupDeletionBlocked", why)
 }
 
-/// A group as it is shown; one that only resources of files are in is there as well.
+/// The group as shown to clients. A group exists as well if only resources of files are in it.
 ///
 /// # Errors
 /// The state cannot be read.
@@ -117,10 +117,10 @@ pub(super) fn all(subscription: &Subscription, state: &dyn State) -> Result<BTre
     Ok(groups)
 }
 
-/// What the removal of a group comes to, with all that is in it.
+/// The removal of a group with everything in it.
 ///
 /// # Errors
-/// It is not there, or files declare something in it.
+/// The group does not exist, or files declare something in it.
 pub(super) fn delete(group: &ResourceGroup, state: &dyn State) -> Result<Written, ApiError> {
     if find(group, state)?.is_none() {
         return Err(ApiError::group_not_found(group));
@@ -128,7 +128,7 @@ pub(super) fn delete(group: &ResourceGroup, state: &dyn State) -> Result<Written
     let mut written = Written::default();
     let scope = Scope::Group(group.clone());
     for id in top_level(&scope, state)? {
-        // What files declare is refused with its place where it is changed.
+        // Resources of files are refused with their place when they would be changed.
         let Some(kind) = kinds::of(id.resource_type(), state.catalogue()) else { continue };
         written.changes.extend(kind.gone(&id, state));
     }

@@ -1,8 +1,8 @@
-//! The listener: HTTP/1.1 and HTTP/2 over TLS, bounded in connections, requests, octets and time.
+//! The listener: HTTP/1.1 and HTTP/2 over TLS, with bounds on connections, requests, octets and time.
 //!
-//! Some clients open a connection for each request and leave it idle: where there are too many, the one that has been idle
-//! for longest gives way. Requests whose `Host` is a name that is not listed are refused, so that no page that a browser on
-//! this machine shows can write under a name of its own (DNS rebinding).
+//! Some clients open a connection for each request and leave it idle: if there are too many, the one that has been idle for
+//! longest is closed. A request with a `Host` that is neither an address nor listed is refused, so that a page in a browser on
+//! this machine cannot write under a name of its own (DNS rebinding).
 
 use std::convert::Infallible;
 use std::io;
@@ -38,22 +38,22 @@ use crate::config::ManagementSettings;
 use crate::control::Writer;
 use crate::observe::Ends;
 
-/// How long a connection may take for its handshake, for the head of a request, and for its body.
+/// Time limit for a handshake, for the head of a request, and for its body.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often idle connections are looked for.
+/// Interval between checks for idle connections.
 const SWEEP: Duration = Duration::from_secs(5);
-/// Octets of the head of a request, at most.
+/// Maximum octets of the head of a request.
 const MAX_HEAD: usize = 32 << 10;
-/// Octets of a body, at most: as Azure Resource Manager takes them. Of one that asks for a token less.
+/// Maximum octets of a body, as in Azure Resource Manager, and of a request for a token.
 const MAX_BODY: usize = 4 << 20;
 const MAX_FORM: usize = 64 << 10;
-/// Octets of all bodies at one time, at most, in units of 1024.
+/// Maximum octets of all bodies at once, in units of 1024.
 const ALL_BODIES: usize = 64 << 10;
-/// Requests of one connection at one time, at most.
+/// Maximum concurrent requests on one connection.
 const STREAMS: u32 = 128;
-/// How often it is looked whether a connection has asked.
+/// Interval between checks whether a connection has had a request.
 const LOOK: Duration = Duration::from_millis(20);
 /// Pause after an accept call failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -61,21 +61,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The listener could not be bound.
 #[derive(Debug, thiserror::Error)]
 pub enum ManagementBindError {
-    /// The address is not free, or not this host's.
+    /// The address is in use, or not one of this host.
     #[error("cannot listen on {address} for the management API; choose another address with [management] listen")]
     Bind {
         /// The address.
         address: SocketAddr,
-        /// Why not.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// It has no certificate to show.
+    /// There is no certificate.
     #[error("the management API has no certificate to show")]
     Authority(#[from] AuthorityError),
 }
 
-/// A bound listener that does not answer yet.
+/// A bound listener that does not accept connections yet.
 #[derive(Debug)]
 pub struct ManagementListener {
     listener: TcpListener,
@@ -85,21 +85,21 @@ pub struct ManagementListener {
     audit: Audit,
 }
 
-/// What all connections have in common.
+/// The state shared by all connections.
 struct Shared {
     arm: Arc<Arm>,
     hosts: Vec<String>,
     bodies: Semaphore,
     requests: AtomicU64,
-    /// Set when another process takes over.
+    /// Cancelled when another process takes over.
     released: CancellationToken,
 }
 
 impl ManagementListener {
-    /// Most file descriptors that it has open at one time.
+    /// Maximum file descriptors in use.
     pub const DESCRIPTORS: usize = 2 + CONNECTIONS;
 
-    /// Binds the address of the settings; port 0 takes a free one. `bound` is a socket that is there already.
+    /// Binds the address of the settings; port 0 takes a free one. `bound` is an inherited socket.
     ///
     /// # Errors
     /// See [`ManagementBindError`].
@@ -111,7 +111,7 @@ impl ManagementListener {
         Ok(listener)
     }
 
-    /// A listener on a bound socket. What it shows of itself is in the folder of the state.
+    /// A listener on a bound socket. Its certificate is in the state folder.
     ///
     /// # Errors
     /// See [`ManagementBindError`].
@@ -122,13 +122,13 @@ impl ManagementListener {
         Ok(Self { listener, address, settings, authority, audit: Audit::new(folder) })
     }
 
-    /// The address that was bound.
+    /// The bound address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Gets ready to answer; what is written goes to `writer`. Once `released` is cancelled, connections are closed as soon as they
-    /// have had an answer.
+    /// Makes the API ready to serve; writes go to `writer`. Once `released` is cancelled, connections are closed after their next
+    /// answer.
     pub fn with_writer(self, writer: Writer, released: CancellationToken) -> ManagementApi {
         let Self { listener, address, settings, authority, audit } = self;
         let hosts = settings.hosts.clone();
@@ -144,7 +144,7 @@ impl ManagementListener {
     }
 }
 
-/// The management API, ready to answer.
+/// The management API, ready to serve.
 pub struct ManagementApi {
     listener: TcpListener,
     address: SocketAddr,
@@ -153,22 +153,22 @@ pub struct ManagementApi {
 }
 
 impl ManagementApi {
-    /// Has decisions about connections carried out beside what its clients ask for.
+    /// Carries out decisions about connections from other sources than the API.
     pub fn decisions(&self) -> Decisions {
         Decisions(self.shared.arm.clone())
     }
 
-    /// The address that was bound.
+    /// The bound address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The socket, for another process to share.
+    /// The socket, to share with another process.
     pub fn socket(&self) -> &TcpListener {
         &self.listener
     }
 
-    /// Answers until it is to end. Where another process accepts in its place, connections are closed as soon as they have had an
+    /// Serves until `ends` says otherwise. If another process accepts in its place, connections are closed after their next
     /// answer.
     pub async fn serve(self, ends: Ends) {
         let Ends { stop, released, connections: tracked } = ends;
@@ -267,7 +267,7 @@ impl Shared {
         served.map_err(|error| error.to_string())
     }
 
-    /// Waits until another process takes over and the connection has had a request: whoever has just connected asks here.
+    /// Waits until another process takes over and the connection has had a request: a new client still gets an answer here.
     async fn is_to_close(&self, connection: &Connection) {
         self.released.cancelled().await;
         while !connection.has_asked() {
@@ -292,7 +292,7 @@ impl Shared {
         answer.into_http(&id)
     }
 
-    /// The request with its body, where it is for this server.
+    /// Reads a request with its body, if it is for this server.
     async fn read(&self, request: hyper::Request<Incoming>) -> Result<Request, ApiError> {
         let authority = self.own_host(&request).ok_or_else(|| {
             let message = "This host is not served here: list it in [management] hosts.";
@@ -306,7 +306,7 @@ impl Shared {
         let head = Request::new(parts.method, &parts.uri, parts.headers, Bytes::new(), &authority)?;
         let most = match self.arm.is_about_identity(&head) {
             true => MAX_FORM,
-            // Nobody who is not known is waited for.
+            // An unauthenticated client is refused before its body is read.
             false => self.arm.admit(head.header(AUTHORIZATION)).map(|()| MAX_BODY)?,
         };
         let body = self.body(body, most).await?;
@@ -341,8 +341,8 @@ impl Shared {
         }
     }
 
-    /// The host and port that a request is for, if that is this server: an address, which no foreign name can be,
-    /// `localhost`, or a listed name.
+    /// The host and port of a request, if they are those of this server: an address, which a foreign name cannot be, `localhost`,
+    /// or a listed name.
     fn own_host(&self, request: &hyper::Request<Incoming>) -> Option<String> {
         let mut hosts = request.headers().get_all(HOST).iter();
         let host = match (request.uri().authority(), hosts.next(), hosts.next()) {
@@ -365,7 +365,7 @@ impl Shared {
     }
 }
 
-/// Milliseconds since 1970 in UTC.
+/// The time in milliseconds since 1970 in UTC.
 fn now() -> u64 {
     SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as u64)
 }

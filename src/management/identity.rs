@@ -1,4 +1,4 @@
-//! What clients ask before they ask for resources: the cloud's metadata, the OpenID document, tokens.
+//! What clients ask before they ask for resources: cloud metadata, the OpenID document, tokens.
 
 use data_encoding::BASE64;
 use hyper::{Method, StatusCode};
@@ -12,28 +12,28 @@ use crate::config::ManagementClient;
 
 /// The audience of tokens for Azure Resource Manager.
 const AUDIENCE: &str = "https://management.azure.com/";
-/// A tenant that is as good as any other.
+/// The tenant that is announced; any other one is accepted as well.
 pub(super) const TENANT: &str = "00000000-0000-0000-0000-000000000001";
 
-/// Gives tokens, to whom they are due.
+/// Issues and verifies tokens.
 #[derive(Debug)]
 pub(super) struct Identity {
     key: TokenKey,
-    /// Clients that are known; without any everybody is given a token, and nobody needs one.
+    /// The clients; if there are none, everybody gets a token, and nobody needs one.
     clients: Vec<ManagementClient>,
 }
 
-/// Who asks.
+/// An authenticated client, or anyone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Principal<'a>(Option<&'a ManagementClient>);
 
 impl Principal<'_> {
-    /// Its name, for the audit log.
+    /// The name for the audit log.
     pub(super) fn name(&self) -> &str {
         self.0.map_or("anybody", |client| &client.id)
     }
 
-    /// Whether it may read, or write, in a subscription or one of its groups; `group` is `None` for what is in no group.
+    /// Whether it may read, or write, in a subscription or one of its groups; `group` is `None` outside of groups.
     pub(super) fn may(&self, is_write: bool, subscription: &str, group: Option<&str>) -> bool {
         let Some(client) = self.0 else { return true };
         let is_listed = |listed: &[String], name: &str| listed.iter().any(|known| known.eq_ignore_ascii_case(name));
@@ -57,7 +57,7 @@ impl Identity {
         Self { key, clients }
     }
 
-    /// The answer, where the request is for one of these documents.
+    /// The answer, if the request is for one of these documents.
     pub(super) fn answer(&self, request: &Request, now: u64) -> Option<Result<Response, ApiError>> {
         let segments: Vec<_> = request.segments.iter().map(|segment| segment.to_ascii_lowercase()).collect();
         let segments: Vec<_> = segments.iter().map(String::as_str).collect();
@@ -79,10 +79,10 @@ impl Identity {
         })
     }
 
-    /// Who asks for resources.
+    /// The client that asks for resources.
     ///
     /// # Errors
-    /// A token is wanted, and there is none that counts.
+    /// A token is required, and there is no valid one.
     pub(super) fn principal(&self, authorization: Option<&str>, now: u64) -> Result<Principal<'_>, ApiError> {
         if self.clients.is_empty() {
             return Ok(Principal(None));
@@ -105,7 +105,7 @@ impl Identity {
         let form = request.form();
         let mut id = form.get("client_id").unwrap_or_default().to_owned();
         let mut secret = form.get("client_secret").unwrap_or_default().to_owned();
-        // As a client may also show them (RFC 6749 §2.3.1).
+        // Clients may also authenticate this way (RFC 6749 §2.3.1).
         let basic = request.header(hyper::header::AUTHORIZATION).and_then(|value| value.strip_prefix("Basic "));
         let basic = basic.and_then(|text| String::from_utf8(BASE64.decode(text.trim().as_bytes()).ok()?).ok());
         if let Some((user, password)) = basic.as_deref().and_then(|basic| basic.split_once(':')) {
@@ -125,7 +125,7 @@ impl Identity {
         Ok(Response::ok(self.token_of(request, tenant, &id, scope, now)))
     }
 
-    /// As machines in Azure are given tokens: nobody proves anything, so this is for those who need no token.
+    /// A managed identity token, as for machines in Azure. It requires no proof, so it is issued only if no token is needed.
     fn managed_identity(&self, request: &Request, now: u64) -> Result<Response, ApiError> {
         let is_asked_by_program = request.header("metadata".parse().expect("a header's name")).is_some()
             || request.header("x-identity-header".parse().expect("a header's name")).is_some();
@@ -135,7 +135,7 @@ impl Identity {
         }
         let resource = request.query.get("resource").unwrap_or(AUDIENCE);
         let mut body = self.token_of(request, TENANT, "managed-identity", resource, now);
-        // As in that protocol, which has texts for numbers.
+        // The protocol encodes this number as a string.
         body["expires_on"] = json!((now + LIFETIME).to_string());
         Ok(Response::ok(body))
     }
@@ -165,7 +165,7 @@ fn openid(base: &str, tenant: &str) -> Value {
     })
 }
 
-/// What MSAL asks where nothing keeps it from that.
+/// The instance discovery of MSAL.
 fn discovery(request: &Request) -> Value {
     let base = &request.base;
     let host = base.trim_start_matches("https://");
@@ -177,7 +177,7 @@ fn discovery(request: &Request) -> Value {
     })
 }
 
-/// What a cloud says of itself. azurerm and az stop without some of these members.
+/// The metadata of the cloud. azurerm and az fail without some of these members.
 fn metadata(base: &str) -> Value {
     let name = "vnetdns";
     json!({

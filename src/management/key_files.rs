@@ -1,4 +1,4 @@
-//! Files of certificates and keys.
+//! Files with certificates and keys.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-/// A file's text; `None` where there is no such file.
+/// Reads a file; `None` if it does not exist.
 ///
 /// # Errors
 /// It cannot be read.
@@ -18,8 +18,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Zeroizing<String>>> {
     }
 }
 
-/// Puts a whole file in the place of the one that is there, so that a server that reads it finds one or the other. A secret
-/// is readable by its owner alone.
+/// Replaces a file atomically, so that a reader finds either the old or the new one. A secret is readable by its owner only.
 ///
 /// # Errors
 /// It cannot be written.
@@ -27,7 +26,7 @@ pub(crate) fn replace(path: &Path, text: &str, is_secret: bool) -> io::Result<()
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
-    // One that is left from a run that failed may be readable by others.
+    // A file left by a failed run may be readable by others.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

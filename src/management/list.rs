@@ -1,4 +1,4 @@
-//! Lists: what is in a scope, page by page.
+//! Lists of resources in a scope, in pages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,25 +15,25 @@ use super::response::Response;
 use super::state::{State, Unavailable};
 use crate::azure::{ResourceId, Subscription, types};
 
-/// Elements of a page, where a client does not say.
+/// Default elements of a page.
 const PAGE: usize = 100;
-/// Most elements of a page.
+/// Maximum elements of a page.
 const MAX_PAGE: usize = 1000;
 
-/// Which part of a list is asked for.
+/// The part of a list that is asked for.
 #[derive(Debug)]
 pub(super) struct Page {
     top: usize,
-    /// Behind this key.
+    /// Elements after this key.
     after: Option<String>,
     suffix: Option<String>,
 }
 
 impl Page {
-    /// That of a request.
+    /// The page that a request asks for.
     ///
     /// # Errors
-    /// It is none.
+    /// Its token is invalid.
     pub(super) fn of(request: &Request) -> Result<Self, ApiError> {
         let invalid = |name: &str, value: &str| {
             ApiError::bad_request("InvalidQueryParameterValue", format!("The value '{value}' of '{name}' is invalid."))
@@ -57,7 +57,7 @@ impl Page {
         Ok(Self { top, after, suffix: suffix.map(str::to_ascii_lowercase) })
     }
 
-    /// The page of elements that are ready, by key.
+    /// The requested page of elements, by key.
     pub(super) fn of_values(&self, mut values: BTreeMap<String, Value>, request: &Request) -> Value {
         if let Some(after) = &self.after {
             values.retain(|key, _| key > after);
@@ -84,7 +84,7 @@ impl Page {
     }
 }
 
-/// Text within a query (RFC 3986 §2.1).
+/// Percent-encodes a text for a query (RFC 3986 §2.1).
 fn encoded(text: &str) -> String {
     let octet = |octet: u8| match octet {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(octet).to_string(),
@@ -93,7 +93,7 @@ fn encoded(text: &str) -> String {
     text.bytes().map(octet).collect()
 }
 
-/// What stands between a prefix and the next slash in the IDs of all documents, each once.
+/// The distinct segments that follow a prefix in the IDs of all documents.
 ///
 /// # Errors
 /// The state cannot be read.
@@ -102,14 +102,14 @@ pub(super) fn first_segments(state: &dyn State, prefix: &str) -> Result<Vec<Stri
     while let Some(key) = state.keys_after(prefix, Some(&after), 1)?.pop() {
         let first = key[prefix.len()..].split('/').next().unwrap_or_default().to_owned();
         let whole = format!("{prefix}{first}");
-        // Past all that is within it.
+        // Skips everything within it.
         after = if key == whole { key } else { format!("{whole}/\u{10ffff}") };
         found.insert(first);
     }
     Ok(found.into_iter().collect())
 }
 
-/// The subscriptions that something is in; one at least.
+/// The subscriptions with resources; at least one.
 ///
 /// # Errors
 /// The state cannot be read.
@@ -127,7 +127,7 @@ pub(super) fn subscriptions(state: &dyn State) -> Result<Vec<Subscription>, Unav
     Ok(found.into_values().collect())
 }
 
-/// The identities of all resources of a scope that are within no other one, of documents and of the world.
+/// The IDs of all top-level resources in a scope, from documents and the world.
 ///
 /// # Errors
 /// The state cannot be read.
@@ -141,7 +141,7 @@ pub(super) fn top_level(scope: &Scope, state: &dyn State) -> Result<Vec<Resource
     Ok(found.into_values().collect())
 }
 
-/// The identities of all resources of one kind in a scope.
+/// The IDs of all resources of one kind in a scope.
 ///
 /// # Errors
 /// The state cannot be read.
@@ -160,7 +160,7 @@ pub(super) fn all(kind: &dyn Kind, scope: &Scope, state: &dyn State) -> Result<V
     Ok(found.into_values().collect())
 }
 
-/// All documents of one type in a scope that are within no other one.
+/// All top-level documents of one type in a scope.
 ///
 /// # Errors
 /// The state cannot be read.
@@ -191,7 +191,7 @@ pub(super) fn documents(
     Ok(found)
 }
 
-/// All resources of a scope, as a list of them shows each.
+/// All resources of a scope, in the form of such lists.
 ///
 /// # Errors
 /// The state cannot be read.
@@ -222,8 +222,8 @@ pub(super) fn resources(
     Ok(found)
 }
 
-/// Whether a name is free for a resource of a type whose names everybody shares, as clients ask before they make one (REST API of
-/// Azure Storage, "Storage Accounts - Check Name Availability"): among all subscriptions that there are.
+/// Whether a globally unique name is free, which clients ask before they create a resource (REST API of Azure Storage, "Storage
+/// Accounts - Check Name Availability"). All subscriptions are searched.
 ///
 /// # Errors
 /// The state cannot be read.
@@ -245,7 +245,7 @@ pub(super) fn name_availability(asked: &Value, state: &dyn State) -> Result<Valu
 /// The resources of a type in a scope.
 ///
 /// # Errors
-/// The type is not known, or the state cannot be read.
+/// The type is unknown, or the state cannot be read.
 pub(super) fn in_scope(
     scope: &Scope,
     resource_type: &str,
@@ -254,7 +254,7 @@ pub(super) fn in_scope(
     state: &dyn State,
 ) -> Result<Response, ApiError> {
     let Some(kind) = kinds::of(resource_type, state.catalogue()) else {
-        // There are none of a type that is not known.
+        // There are no resources of an unknown type.
         return Ok(Response::ok(json!({ "value": [] })));
     };
     let ids = all(&*kind, scope, state)?.into_iter().filter(|id| {
@@ -268,7 +268,7 @@ pub(super) fn in_scope(
 /// The resources of a type within another one.
 ///
 /// # Errors
-/// That one is not there, the type is not known, or the state cannot be read.
+/// The parent does not exist, the type is unknown, or the state cannot be read.
 pub(super) fn within(
     parent: &ResourceId,
     child_type: &str,
@@ -364,7 +364,7 @@ fn show_page(
     Ok(Response::ok(page.answer(shown, last.as_deref().filter(|_| !is_last), request)))
 }
 
-/// The namespaces of all types that are known here, as clients ask for them before they ask for resources.
+/// The namespaces of all known types, which clients request before resources.
 const NAMESPACES: [&str; 4] =
     ["Microsoft.Network", "Microsoft.Resources", "Microsoft.Compute", "Microsoft.Authorization"];
 
@@ -373,7 +373,7 @@ pub(super) fn providers(subscription: &Subscription) -> Vec<Value> {
     NAMESPACES.iter().map(|namespace| provider(subscription, namespace)).collect()
 }
 
-/// A provider: each is registered, so that nobody tries to register one.
+/// A provider. It is always registered, so that clients do not try to register it.
 pub(super) fn provider(subscription: &Subscription, namespace: &str) -> Value {
     let known = NAMESPACES.iter().find(|known| known.eq_ignore_ascii_case(namespace));
     let namespace = known.map_or(namespace, |known| known);

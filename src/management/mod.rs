@@ -1,9 +1,8 @@
-//! The management API: Azure Resource Manager as far as private DNS and Private Link go, over HTTPS.
+//! The management API: Azure Resource Manager for private DNS and Private Link, over HTTPS.
 //!
-//! `http` carries requests, bounded in number, size and time; `arm` answers them. What a path is about is told by `path`, what
-//! each type of resources keeps and shows by `kinds`; `identity` answers what clients ask before they ask for resources. What
-//! is written goes to the [`Writer`](crate::control::Writer): a write is decided where all writes are, one after the other, so
-//! that conditions hold.
+//! `http` receives requests, bounded in number, size and time; `arm` answers them. `path` parses what a request is about, `kinds`
+//! defines what each type of resources keeps and shows; `identity` answers what clients ask before they ask for resources. Writes
+//! go to the [`Writer`](crate::control::Writer), which decides them one after another, so that conditions hold.
 
 mod arm;
 mod audit;
@@ -41,7 +40,7 @@ pub use restore::made;
 use std::fmt;
 use std::sync::Arc;
 
-/// Tells the time in milliseconds since 1970 in UTC.
+/// A source of the time in milliseconds since 1970 in UTC.
 #[derive(Clone)]
 struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
 
@@ -57,7 +56,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// The first 16 octets as a GUID prints.
+/// The first 16 octets in the format of a GUID.
 fn guid(octets: &[u8]) -> String {
     let hex: String = octets.iter().take(16).map(|octet| format!("{octet:02x}")).collect();
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Long-running operations. Their work is done before they are answered; what they are told of it, they hold themselves: any
-//! server can be asked for any operation, before and after a restart, and none is kept in memory.
+//! Long-running operations. Their work is finished before they are announced. An identifier holds everything about its operation:
+//! any server can answer for any operation, before and after a restart, and none is kept in memory.
 
 use data_encoding::BASE64URL_NOPAD;
 use hyper::StatusCode;
@@ -11,31 +11,31 @@ use super::provider::Provider;
 use super::response::Response;
 
 const ASYNC_OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
-/// What stands in front of an operation's kind, as in the service's own identifiers.
+/// The prefix of an operation's kind in identifiers, as in the real service.
 const FRONT_END: &str = "FrontEndAsyncOperation";
 
 /// An operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Operation {
-    /// Such as `UpsertPrivateDnsZone`.
+    /// The kind, such as `UpsertPrivateDnsZone`.
     pub(super) kind: String,
-    /// Told apart from all others.
+    /// Unique for the operation.
     pub(super) guid: String,
-    /// When it is finished, in milliseconds since 1970 in UTC.
+    /// When it completes, in milliseconds since 1970 in UTC.
     pub(super) ends: u64,
-    /// How it failed: code and message.
+    /// The error of a failed operation: code and message.
     pub(super) failure: Option<(String, String)>,
 }
 
 impl Operation {
-    /// Its identifier, as it stands in a URL.
+    /// The identifier, for URLs.
     fn id(&self) -> String {
         let (code, message) = self.failure.clone().unwrap_or_default();
         let text = [FRONT_END, &self.kind, &self.guid, &self.ends.to_string(), &code, &message].join(";");
         BASE64URL_NOPAD.encode(text.as_bytes())
     }
 
-    /// Reads an identifier; `None` where it is none that was made here.
+    /// Parses an identifier; `None` if it was not made here.
     pub(super) fn from_id(id: &str) -> Option<Self> {
         let text = String::from_utf8(BASE64URL_NOPAD.decode(id.as_bytes()).ok()?).ok()?;
         let mut parts = text.splitn(6, ';');
@@ -45,8 +45,7 @@ impl Operation {
         (front_end == FRONT_END).then_some(Self { kind, guid, ends: ends.parse().ok()?, failure })
     }
 
-    /// Adds the headers that lead to it, which all have whole URLs, to the answer of a request. `group` is the ID of the
-    /// resource group that it is about.
+    /// Adds the headers with the operation's URLs to an answer. `group` is the ID of the resource group.
     pub(super) fn told(
         &self,
         answer: Response,
@@ -63,14 +62,14 @@ impl Operation {
         self.paced(answer, now)
     }
 
-    /// 202 to the removal of a resource group: the result is asked for by subscription.
+    /// 202 for the removal of a resource group: the result is requested by subscription.
     pub(super) fn told_of_group(&self, base: &str, subscription: &str, version: &str, now: u64) -> Response {
         let id = self.id();
         let url = format!("{base}/subscriptions/{subscription}/operationresults/{id}?api-version={version}");
         self.paced(Response::empty(StatusCode::ACCEPTED).with(LOCATION, &url), now)
     }
 
-    /// The answer to whoever asks how it goes. `url` is the one that was asked.
+    /// The status of the operation. `url` is the requested one.
     pub(super) fn status(&self, url: &str, is_private_dns: bool, now: u64) -> Response {
         if now < self.ends {
             let status = if is_private_dns { StatusCode::ACCEPTED } else { StatusCode::OK };
@@ -88,7 +87,7 @@ impl Operation {
         self.paced(Response::ok(body), now)
     }
 
-    /// The answer to whoever asks what came of it.
+    /// The result of the operation.
     pub(super) fn result(&self, url: &str, now: u64) -> Response {
         if now < self.ends {
             return self.paced(Response::empty(StatusCode::ACCEPTED).with(LOCATION, url), now);
@@ -100,7 +99,7 @@ impl Operation {
         }
     }
 
-    /// How long clients are to wait: nothing is said where they need not, for some take 0 for 30 seconds.
+    /// Adds how long clients must wait; nothing if they need not, since some take 0 for 30 seconds.
     fn paced(&self, answer: Response, now: u64) -> Response {
         match now < self.ends {
             true => answer.with(RETRY_AFTER, "1"),

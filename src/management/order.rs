@@ -1,4 +1,4 @@
-//! Writes of resources, as they are decided on the writer's side.
+//! Writes of resources, as decided on the writer thread.
 
 use std::borrow::Cow;
 
@@ -13,19 +13,19 @@ use super::kinds::{self, Found, Kind, Put};
 use super::state::{After, Edit, State, Written};
 use crate::azure::ResourceId;
 
-/// What a write has done.
+/// The outcome of a write.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// There was nothing before.
+    /// Whether the resource was created.
     pub(super) is_new: bool,
-    /// There was nothing to delete.
+    /// Whether there was nothing to delete.
     pub(super) was_missing: bool,
     pub(super) found: Option<Found>,
-    /// Whether nothing else is needed to show it.
+    /// Whether the answer follows from what was kept alone.
     pub(super) is_complete: bool,
 }
 
-/// What is written of a request.
+/// The write that a request asks for.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
     pub(super) id: ResourceId,
@@ -56,7 +56,7 @@ impl Order {
         if is_patch && before.is_none() {
             return Err(ApiError::not_found(&id));
         }
-        // It keeps the letters it was made with.
+        // The resource keeps the spelling of its ID.
         let id = before.as_ref().map_or(id, |found| found.id.clone());
         let body = match &before {
             Some(found) if is_patch => Cow::Owned(patched(&found.body, body)),
@@ -97,7 +97,7 @@ impl Order {
     }
 }
 
-/// Whether a resource is there, of whatever kind.
+/// Whether a resource of any kind exists.
 fn exists(id: &ResourceId, state: &dyn State) -> Result<bool, ApiError> {
     Ok(kinds::find(&*kind_of(id, state)?, id, state)?.is_some())
 }

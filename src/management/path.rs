@@ -1,17 +1,17 @@
-//! What a path is about: a resource, a list of them, or something to do.
+//! Parsing of paths: a resource, a list, or an action.
 
 use super::error::ApiError;
 use crate::azure::{ResourceGroup, ResourceId, Subscription};
 
-/// What a request is about.
+/// The target of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Tenants,
     Subscriptions,
     Subscription(Subscription),
-    /// The providers of a subscription, or one of them, by its namespace.
+    /// The providers of a subscription, or one of them by namespace.
     Providers(Subscription, Option<String>),
-    /// `register` or the like of a provider.
+    /// An action of a provider, such as `register`.
     ProviderAction(Subscription, String),
     /// `checkNameAvailability` of a provider.
     NameAvailability(Subscription),
@@ -22,14 +22,14 @@ pub(super) enum Target {
     Resource(ResourceId),
     /// Resources of one type.
     List(List),
-    /// Something to do with a resource, such as `listKeys`. A list that is asked for by POST is one too.
+    /// An action of a resource, such as `listKeys`. Lists that are requested by POST are actions, too.
     Action(ResourceId, String),
-    /// An operation of the network provider, by its identifier, and whether its result is asked for.
+    /// An operation of the network provider, by identifier, and whether its result is requested.
     Operation {
         id: String,
         wants_result: bool,
     },
-    /// The registration of every resource before it is made.
+    /// The validation that some clients request before a write.
     Validate,
 }
 
@@ -41,7 +41,7 @@ const RESOLVER_OPERATIONS: [&str; 4] = [
     "dnsresolverpolicyoperationresults",
 ];
 
-/// Where resources are looked for.
+/// A subscription or a resource group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     Subscription(Subscription),
@@ -56,7 +56,7 @@ pub(super) enum List {
 }
 
 impl Scope {
-    /// How the IDs of all that is in it begin, in lower case.
+    /// The prefix of the IDs of everything in it, in lower case.
     pub(super) fn prefix(&self) -> String {
         match self {
             Self::Subscription(subscription) => format!("/subscriptions/{subscription}/resourcegroups/"),
@@ -77,10 +77,10 @@ pub(super) fn group_id(group: &ResourceGroup) -> String {
 }
 
 impl Target {
-    /// Reads the segments of a path. Fixed words and names are compared without regard to letter case.
+    /// Parses the segments of a path. Fixed words and names are compared without regard to letter case.
     ///
     /// # Errors
-    /// It is none of Azure Resource Manager's.
+    /// The path is not one of Azure Resource Manager.
     pub(super) fn parse(segments: &[String]) -> Result<Self, ApiError> {
         let words: Vec<_> = segments.iter().map(|segment| segment.to_ascii_lowercase()).collect();
         let words: Vec<_> = words.iter().map(String::as_str).collect();
@@ -147,7 +147,7 @@ impl Target {
         }
     }
 
-    /// The subscription and the group that it is about.
+    /// The subscription and the group of the target.
     pub(super) fn scope(&self) -> Option<(&Subscription, Option<&str>)> {
         match self {
             Self::Tenants | Self::Subscriptions | Self::Validate | Self::Operation { .. } => None,
@@ -169,7 +169,7 @@ impl Target {
     }
 }
 
-/// The identity of pairs of types and names in a group.
+/// The ID for pairs of types and names in a group.
 fn resource(group: &ResourceGroup, namespace: &str, pairs: &[String]) -> Option<ResourceId> {
     let (mut resource_type, mut names) = (namespace.to_owned(), Vec::new());
     for pair in pairs.chunks(2) {

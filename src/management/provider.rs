@@ -1,17 +1,16 @@
-//! Who answers for a type of resources: how it spells ETags, what it says where it refuses, and where it is asked how an
-//! operation goes.
+//! Resource providers: how each spells ETags, words its errors, and where its operations are polled.
 
 use hyper::StatusCode;
 
 use super::conditions::{Failed, Spelling};
 use super::error::ApiError;
 
-/// A resource provider of Azure, or a part of one that answers in its own way.
+/// A resource provider of Azure, or a part of one with its own behaviour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Provider {
-    /// Private DNS zones; what its conditions call the resource, such as `Zone`.
+    /// Private DNS zones, with the word for the resource in failed conditions, such as `Zone`.
     PrivateDns(&'static str),
-    /// Networks, private endpoints and what belongs to them.
+    /// Networks, private endpoints and their parts.
     Network,
     /// DNS resolvers and forwarding rulesets.
     DnsResolver,
@@ -24,7 +23,7 @@ pub(super) enum Provider {
 }
 
 impl Provider {
-    /// How it spells ETags.
+    /// The format of its ETags.
     pub(super) fn spelling(self) -> Spelling {
         match self {
             Self::PrivateDns(_) => Spelling::Bare,
@@ -34,7 +33,7 @@ impl Provider {
         }
     }
 
-    /// What it says of a condition that does not hold.
+    /// The error for a condition that does not hold.
     pub(super) fn failed(self, failed: Failed, name: &str) -> ApiError {
         let message = match (self, failed) {
             (Self::PrivateDns(what), failed) => return failed.of(what, name),
@@ -49,7 +48,7 @@ impl Provider {
         }
     }
 
-    /// 400, with the code that it has for requests that it does not take.
+    /// Status 400 with the provider's code for invalid requests.
     pub(super) fn refused(self, why: impl Into<String>) -> ApiError {
         match self {
             Self::PrivateDns(_) => ApiError::flat(StatusCode::BAD_REQUEST, "BadRequest", why),
@@ -59,8 +58,7 @@ impl Provider {
         }
     }
 
-    /// The URL below a host at which it is asked how an operation goes, and the one at which it is asked what came of it. `group`
-    /// is the ID of the resource group.
+    /// The paths of an operation's status and of its result. `group` is the ID of the resource group.
     pub(super) fn operation_paths(self, group: &str, location: &str, id: &str) -> (String, String) {
         let subscription = group.split("/resourceGroups/").next().unwrap_or_default();
         let network = format!("{group}/providers/Microsoft.Network");

@@ -1,4 +1,4 @@
-//! Requests as values: what a client asks, apart from what carried it.
+//! Requests as values, independent of the transport.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::error::ApiError;
 
-/// Most octets of a request's path and query.
+/// Maximum octets of a request's path and query.
 const MAX_TARGET: usize = 8 << 10;
 
 /// One request.
@@ -18,21 +18,21 @@ pub(super) struct Request {
     pub(super) method: Method,
     /// The path as it was sent.
     pub(super) path: String,
-    /// Its segments, each decoded.
+    /// The decoded segments of the path.
     pub(super) segments: Vec<String>,
     pub(super) query: Query,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    /// `https://HOST:PORT` as the client knows this server: the URLs of answers begin with it.
+    /// `https://HOST:PORT` of this server as the client knows it: URLs in answers begin with it.
     pub(super) base: String,
 }
 
-/// What stands behind the question mark.
+/// The parameters of a query.
 #[derive(Debug, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Request {
-    /// A request whose host was looked at before.
+    /// A request whose host was verified.
     ///
     /// # Errors
     /// The path cannot be decoded.
@@ -59,20 +59,20 @@ impl Request {
         })
     }
 
-    /// A header that is not empty: some clients send empty conditions, which are none.
+    /// A non-empty header: some clients send empty conditions, which count as none.
     pub(super) fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok().map(str::trim).filter(|value| !value.is_empty())
     }
 
-    /// The body as JSON; an object without members where there is none.
+    /// The body as a JSON object; an empty one if there is no body.
     ///
     /// # Errors
-    /// It is no JSON object.
+    /// The body is not a JSON object.
     pub(super) fn json(&self) -> Result<Value, ApiError> {
         if self.body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Value::Object(serde_json::Map::new()));
         }
-        // It goes 128 levels deep at most.
+        // The parser limits the depth to 128.
         match serde_json::from_slice(&self.body) {
             Ok(value @ Value::Object(_)) => Ok(value),
             Ok(_) => Err(ApiError::bad_request(
@@ -91,10 +91,10 @@ impl Request {
         Query::new(std::str::from_utf8(&self.body).unwrap_or_default())
     }
 
-    /// The version of the API that the client speaks.
+    /// The API version of the request.
     ///
     /// # Errors
-    /// It is missing, or not of the form that all versions have.
+    /// It is missing or malformed.
     pub(super) fn api_version(&self) -> Result<ApiVersion, ApiError> {
         let Some(text) = self.query.get("api-version").filter(|text| !text.is_empty()) else {
             return Err(ApiError::bad_request(
@@ -112,7 +112,7 @@ impl Request {
 }
 
 impl Query {
-    /// The pairs of a query, or of a form.
+    /// Parses a query or a form.
     pub(crate) fn new(text: &str) -> Self {
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
         let pair = |pair: &str| {
@@ -122,17 +122,17 @@ impl Query {
         Self(pairs.filter_map(pair).collect())
     }
 
-    /// The value of a parameter, whose name is compared without regard to letter case.
+    /// The value of a parameter; names are compared without regard to letter case.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
 
-/// A version of the API: a date, and `-preview` or the like.
+/// An API version: a date, with an optional suffix such as `-preview`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ApiVersion(String);
 
-/// Text that is none.
+/// The text is not an API version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotApiVersion;
 
@@ -159,7 +159,7 @@ impl FromStr for ApiVersion {
 }
 
 impl ApiVersion {
-    /// Whether it is of that date or a later one.
+    /// Whether it is of this date or later.
     pub(super) fn is_since(&self, date: &str) -> bool {
         self.0.as_str() >= date
     }
@@ -169,7 +169,7 @@ impl ApiVersion {
     }
 }
 
-/// A segment of a path. What would end it, or lead out of it, is refused.
+/// Decodes a segment of a path. Separators and dot segments are refused.
 fn segment(text: &str) -> Result<String, ApiError> {
     let refused = || ApiError::bad_request("InvalidRequestUri", format!("The path segment '{text}' is invalid."));
     let decoded = decoded(text).ok_or_else(refused)?;
@@ -180,7 +180,7 @@ fn segment(text: &str) -> Result<String, ApiError> {
     }
 }
 
-/// Text without percent encoding (RFC 3986 §2.1); `None` where it is no UTF-8.
+/// Decodes percent encoding (RFC 3986 §2.1); `None` if the result is not UTF-8.
 fn decoded(text: &str) -> Option<String> {
     if !text.contains('%') {
         return Some(text.to_owned());

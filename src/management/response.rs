@@ -6,7 +6,7 @@ use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER};
 use serde_json::Value;
 
-/// What azurerm takes as leave not to wait; right on work that is finished alone.
+/// The header with which azurerm does not wait; sent for finished work only.
 const SKIP_POLLING_DELAY: HeaderName = HeaderName::from_static("x-go-azure-sdk-skip-polling-delay");
 
 /// One response.
@@ -18,12 +18,12 @@ pub(super) struct Response {
 }
 
 impl Response {
-    /// A status alone.
+    /// A response without a body.
     pub(super) fn empty(status: StatusCode) -> Self {
         Self { status, headers: Vec::new(), body: None }
     }
 
-    /// A status with a body.
+    /// A response with a JSON body.
     pub(super) fn json(status: StatusCode, body: Value) -> Self {
         Self { status, headers: Vec::new(), body: Some(body) }
     }
@@ -33,7 +33,7 @@ impl Response {
         Self::json(StatusCode::OK, body)
     }
 
-    /// The same with a header; a value that no header can have is left out.
+    /// The response with a header; an invalid value is left out.
     pub(super) fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.push((name, value));
@@ -41,7 +41,7 @@ impl Response {
         self
     }
 
-    /// The same with the ETag of its body as header.
+    /// The response with the ETag of its body as a header.
     pub(super) fn with_etag(self) -> Self {
         let etag = self.body.as_ref().and_then(|body| body.get("etag")?.as_str().map(str::to_owned));
         match etag {
@@ -50,12 +50,12 @@ impl Response {
         }
     }
 
-    /// The same, of work that is finished.
+    /// The response, marked as finished work.
     pub(super) fn finished(self) -> Self {
         self.with(SKIP_POLLING_DELAY, "true")
     }
 
-    /// As HTTP carries it.
+    /// Converts it to an HTTP response.
     pub(super) fn into_http(self, request_id: &str) -> hyper::Response<Full<Bytes>> {
         let Self { status, headers, body } = self;
         let octets = Bytes::from(body.map(|body| body.to_string()).unwrap_or_default());

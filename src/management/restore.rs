@@ -1,4 +1,4 @@
-//! What documents declare, when a server starts with them.
+//! The changes for stored documents at the start of a server.
 
 use crate::azure::{Catalogue, Change, Declaration, ResourceId, Topology};
 use crate::state::{Reader, StoreError};
@@ -6,13 +6,13 @@ use crate::state::{Reader, StoreError};
 use super::kinds::{self, Put};
 use super::state::Stored;
 
-/// The changes that have made what a store holds, each behind those that it needs.
+/// The changes that made what a store holds, in order of dependency.
 ///
 /// # Errors
 /// The store cannot be read.
 pub fn made(reader: &Reader) -> Result<Vec<Change>, StoreError> {
     let catalogue = Catalogue::embedded();
-    // What is not there yet is not missed.
+    // References to what does not exist yet must not be reported.
     let nothing = Declaration { incomplete: true, ..Declaration::default() };
     let Ok((topology, _)) = Topology::new(nothing, &catalogue) else { return Ok(Vec::new()) };
     let state = Stored { reader, topology: &topology, catalogue: &catalogue };

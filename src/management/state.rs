@@ -1,4 +1,4 @@
-//! What the handlers ask: documents, and the world that is served.
+//! Access of handlers to documents and the served world.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,57 +11,57 @@ use crate::control::{ApplyError, Transaction, View, WriteError};
 use crate::dns::Name;
 use crate::state::{Edit as StoredEdit, Key, Reader, SharedError, StoreError, StoreId};
 
-/// A resource as it was written last.
+/// A resource as it was last written.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Document {
-    /// Its ID, in the letters it was made with.
+    /// Its ID, in the letter case in which it was created.
     pub(super) id: String,
-    /// What it says: `location`, `tags`, `properties`.
+    /// Its `location`, `tags` and `properties`.
     pub(super) body: Value,
-    /// What its ETag is made of: another one after each write.
+    /// The source of its ETag; differs after each write.
     pub(super) mark: [u8; 16],
 }
 
 /// An edit of the documents. Keys are IDs in lower case.
 #[derive(Clone, Debug)]
 pub(super) enum Edit {
-    /// It is there as it is given.
+    /// Creates or replaces a document.
     Put { id: String, body: Value },
-    /// It is gone.
+    /// Deletes a document.
     Delete(String),
 }
 
-/// What a write comes to.
+/// The effect of a write.
 #[derive(Debug, Default)]
 pub(super) struct Written {
     pub(super) edits: Vec<Edit>,
     pub(super) changes: Vec<Change>,
 }
 
-/// Documents and the world as of one moment.
+/// Documents and the world at one moment.
 pub(super) trait State {
-    /// The document of an ID in lower case.
+    /// The document with this key.
     ///
     /// # Errors
     /// The state cannot be read.
     fn document(&self, key: &str) -> Result<Option<Document>, Unavailable>;
 
-    /// The IDs of documents behind `after` that begin so, in lower case, in their order; `most` at most.
+    /// Up to `most` keys of documents with this prefix, after `after`, in order.
     ///
     /// # Errors
     /// The state cannot be read.
     fn keys_after(&self, prefix: &str, after: Option<&str>, most: usize) -> Result<Vec<String>, Unavailable>;
 
-    /// Says that what a zone has at a name decides about a write.
+    /// Records that a write depends on what a zone has at a name.
     fn looks_at(&self, zone: &ZoneKey, owner: &Name);
 
-    /// What is served.
+    /// The served world.
     fn topology(&self) -> &Topology;
 
-    /// The services that are known.
+    /// The catalogue of services.
     fn catalogue(&self) -> &Catalogue;
 
-    /// The IDs of all documents that begin so, in lower case, in their order.
+    /// The keys of all documents with this prefix, in order.
     ///
     /// # Errors
     /// The state cannot be read.
@@ -70,7 +70,7 @@ pub(super) trait State {
     }
 }
 
-/// The state cannot be read or written now: a request that can be repeated.
+/// The state cannot be read or written now; the request can be repeated.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Unavailable(String);
@@ -87,7 +87,7 @@ impl From<Unavailable> for ApiError {
     }
 }
 
-/// A state with some edits of its documents, before they are carried out. The world is the one that is served.
+/// A state with edits of its documents that are not carried out yet. The world is the served one.
 pub(super) struct After<'a> {
     state: &'a dyn State,
     edits: BTreeMap<String, Option<Document>>,
@@ -166,7 +166,7 @@ impl State for Live<'_> {
     }
 }
 
-/// Documents alone: of the world nothing is known yet.
+/// Documents only, without a world.
 pub(super) struct Stored<'a> {
     pub(super) reader: &'a Reader,
     pub(super) topology: &'a Topology,
@@ -176,7 +176,7 @@ pub(super) struct Stored<'a> {
 impl State for Stored<'_> {
     fn document(&self, key: &str) -> Result<Option<Document>, Unavailable> {
         let found = self.reader.get(&Key::new(key))?;
-        // Nobody is told its ETag.
+        // Its ETag is not used.
         Ok(found.and_then(|document| read(&document, StoreId([0; 16]))))
     }
 
@@ -197,7 +197,7 @@ impl State for Stored<'_> {
     }
 }
 
-/// A document of the store; `None` where it says nothing, which nothing here writes.
+/// Parses a stored document; `None` if it is malformed, which is never written here.
 pub(super) fn read(document: &crate::state::Document, store: StoreId) -> Option<Document> {
     let body = serde_json::from_slice(&document.body).ok()?;
     Some(Document { id: document.id.to_string(), body, mark: store.etag(document.modified) })
@@ -213,7 +213,7 @@ impl From<Written> for Transaction {
     }
 }
 
-/// A write that did not come to pass, as it is answered; `refused` says that the world does not allow it.
+/// The error for a failed write; `refused` makes it if the world does not allow the change.
 pub(super) fn refusal(error: WriteError<ApiError>, refused: impl Fn(&str) -> ApiError) -> ApiError {
     let busy = |why: String| ApiError::front(StatusCode::SERVICE_UNAVAILABLE, "ServerBusy", why);
     match error {

@@ -1,13 +1,13 @@
-//! Tokens in three parts (JSON Web Tokens, RFC 7519), signed with a key that only this server has.
+//! JSON Web Tokens (RFC 7519), signed with a key of this server.
 
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-/// How long a token counts, in seconds.
+/// Lifetime of a token in seconds.
 pub(super) const LIFETIME: u64 = 3600;
-/// Longest token that is looked at.
+/// Maximum octets of a token.
 const MAX_TOKEN: usize = 4096;
 /// `{"alg":"HS256","typ":"JWT"}`
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
@@ -23,13 +23,12 @@ impl std::fmt::Debug for TokenKey {
 }
 
 impl TokenKey {
-    /// A key of these octets.
+    /// Creates a key from these octets.
     pub(super) fn new(octets: &[u8; 32]) -> Self {
         Self(Hmac::new_from_slice(octets).expect("an HMAC takes keys of any length"))
     }
 
-    /// A token for a client, which counts from `now`, in seconds since 1970 in UTC. azurerm reads its claims and stops
-    /// without `oid`.
+    /// Issues a token for a client, valid from `now`, in seconds since 1970 in UTC. azurerm requires the claim `oid`.
     pub(super) fn issue(&self, issuer: &str, audience: &str, tenant: &str, client: &str, now: u64) -> String {
         let object = object_id(client);
         let claims = json!({
@@ -41,7 +40,7 @@ impl TokenKey {
         format!("{signed}.{}", BASE64URL_NOPAD.encode(&code))
     }
 
-    /// The client that a token is for; `None` where it was not made here, or counts no longer.
+    /// The client of a token; `None` if it was not issued here, or has expired.
     pub(super) fn client(&self, token: &str, now: u64) -> Option<String> {
         let (signed, code) = token.rsplit_once('.').filter(|_| token.len() <= MAX_TOKEN)?;
         let (header, claims) = signed.split_once('.')?;
@@ -53,7 +52,7 @@ impl TokenKey {
     }
 }
 
-/// The GUID of a client's service principal: always the same.
+/// The GUID of a client's service principal, always the same.
 fn object_id(client: &str) -> String {
     use sha2::Digest;
     super::guid(&Sha256::digest(client.as_bytes()))

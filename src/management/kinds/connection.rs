@@ -15,7 +15,7 @@ use crate::management::state::{Document, Edit, State, Unavailable, Written};
 /// The connections of one type of resources.
 pub(super) struct Connection(pub(super) String);
 
-/// What they are called as children of their resources.
+/// The type of connections, as children of their resources.
 pub(super) const CHILD: &str = "privateEndpointConnections";
 
 impl Kind for Connection {
@@ -85,14 +85,14 @@ impl Kind for Connection {
     }
 }
 
-/// A private endpoint of whatever kind, as what it points at sees it.
+/// A private endpoint of any kind, from the view of its target.
 #[derive(Clone, Copy)]
 pub(super) enum Endpoint<'a> {
-    /// Of a Private Link resource.
+    /// An endpoint of a Private Link resource.
     OfResource(&'a PrivateEndpoint),
-    /// Of a private link service.
+    /// An endpoint of a private link service.
     OfService(&'a ServiceEndpoint),
-    /// Of either, in a network that a workspace manages.
+    /// A managed endpoint of either, in the network of a workspace.
     Managed(&'a ManagedPrivateEndpoint),
 }
 
@@ -145,7 +145,7 @@ impl Endpoint<'_> {
     }
 }
 
-/// The endpoints that point at a resource, but for those whose connections its owner has removed.
+/// The endpoints of a resource, without those whose connections the owner has removed.
 pub(super) fn endpoints<'a>(resource: &ResourceId, state: &'a dyn State) -> Vec<Endpoint<'a>> {
     let topology = state.topology();
     let of_resources = topology.private_endpoints().map(Endpoint::OfResource);
@@ -156,7 +156,7 @@ pub(super) fn endpoints<'a>(resource: &ResourceId, state: &'a dyn State) -> Vec<
     all.filter(|endpoint| is_connected(endpoint) && endpoint.points_at(resource, state)).collect()
 }
 
-/// All connections of a resource, as it shows them.
+/// All connections of a resource, as shown by it.
 pub(super) fn all(resource: &ResourceId, state: &dyn State) -> Vec<Value> {
     let shown = endpoints(resource, state).into_iter().map(|endpoint| {
         let mut shown = body(&endpoint, state);
@@ -168,7 +168,7 @@ pub(super) fn all(resource: &ResourceId, state: &dyn State) -> Vec<Value> {
     shown.collect()
 }
 
-/// The connection state of a word of Azure's.
+/// The connection state for a word of Azure's API.
 pub(super) fn state_of(status: &str) -> ConnectionState {
     match status {
         "Approved" => ConnectionState::Approved,
@@ -183,13 +183,13 @@ fn find<'a>(id: &ResourceId, state: &'a dyn State) -> Option<Endpoint<'a>> {
     all.into_iter().find(|endpoint| endpoint.name().eq_ignore_ascii_case(id.name()))
 }
 
-/// The identity of the connection of an endpoint.
+/// The ID of an endpoint's connection.
 pub(in crate::management) fn connection_of(endpoint: &ResourceId, state: &dyn State) -> Option<ResourceId> {
     let endpoint = state.topology().private_endpoints().find(|known| *known.id == *endpoint)?;
     endpoint.private_link_resource.child(CHILD, &Endpoint::OfResource(endpoint).name()).ok()
 }
 
-/// A connection as its resource shows it: `actionRequired`, where endpoints say `actionsRequired`.
+/// A connection as shown by its resource: `actionRequired` is `actionsRequired` in endpoints.
 fn body(endpoint: &Endpoint<'_>, state: &dyn State) -> Value {
     let document = state.document(&key(&endpoint.id())).ok().flatten();
     let of_managed = |document: &Document| property(&document.body, managed::STATE).cloned();
@@ -208,7 +208,7 @@ fn body(endpoint: &Endpoint<'_>, state: &dyn State) -> Value {
     }})
 }
 
-/// The document of an endpoint with another state of its connection; `None` where files declare it.
+/// The document of an endpoint with another connection state; `None` if files declare it.
 fn with_status(
     endpoint: &Endpoint<'_>,
     status: &str,
@@ -233,7 +233,7 @@ fn with_status(
     Ok(Some((document.id, document.body)))
 }
 
-/// What the world is told of a decision.
+/// The changes of the world for a decision.
 fn decided(endpoint: &Endpoint<'_>, status: &str, state: &dyn State) -> Result<Vec<Change>, ApiError> {
     let is_managed = matches!(endpoint, Endpoint::Managed(_));
     if let Some((id, body)) = with_status(endpoint, status, "", state)? {
@@ -260,7 +260,7 @@ fn decided(endpoint: &Endpoint<'_>, status: &str, state: &dyn State) -> Result<V
     Ok(vec![Change::Put(resource)])
 }
 
-/// The sub-resources of a resource that endpoints can point at.
+/// The sub-resources of a resource that endpoints can use.
 pub(in crate::management) fn private_link_resources(resource: &ResourceId, state: &dyn State) -> Option<Value> {
     let found = state.topology().private_link_resource(resource)?;
     let catalogue = state.catalogue();

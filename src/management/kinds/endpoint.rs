@@ -1,4 +1,4 @@
-//! Private endpoints, as far as the resource goes that they are.
+//! Private endpoints.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -21,16 +21,16 @@ use crate::management::state::{Edit, State, Unavailable, Written};
 
 pub(super) struct Endpoint;
 
-/// The lists of connections: those that are approved by whoever makes the endpoint, and those that others approve.
+/// The members with connections: approved by the endpoint's creator, or by others.
 pub(super) const CONNECTIONS: [(&str, ConnectionState); 2] = [
     ("privateLinkServiceConnections", ConnectionState::Approved),
     ("manualPrivateLinkServiceConnections", ConnectionState::Pending),
 ];
-/// Where the addresses are kept that an endpoint was given: beside its properties, and never shown so.
+/// The member with the allocated addresses: beside `properties`, and never shown.
 const ADDRESSES: &str = "addresses";
-/// Whether the connection was approved before it was turned down, kept beside them.
+/// The member that says whether a connection was approved before it was rejected, beside `properties`.
 pub(super) const WAS_APPROVED: &str = "wasApproved";
-/// Members of a request that come back as they were given.
+/// Members that are returned as they were sent.
 const GIVEN: [&str; 3] = ["ipConfigurations", "customNetworkInterfaceName", "applicationSecurityGroups"];
 
 impl Kind for Endpoint {
@@ -175,15 +175,15 @@ impl Kind for Endpoint {
     }
 }
 
-/// The endpoint of the world.
+/// The endpoint in the world.
 pub(super) fn find<'a>(id: &ResourceId, state: &'a dyn State) -> Option<&'a PrivateEndpoint> {
     state.topology().private_endpoints().find(|endpoint| *endpoint.id == *id)
 }
 
-/// A private endpoint, its addresses by member, and its sub-resource, where it has one.
+/// A private endpoint, its addresses by member, and its sub-resource, if it has one.
 pub(super) type Holder<'s> = (&'s ResourceId, &'s BTreeMap<Word, Declared<Address>>, Option<&'s str>);
 
-/// All private endpoints, each with its addresses and its sub-resource, where it has one.
+/// All private endpoints.
 pub(super) fn holders(state: &dyn State) -> Vec<Holder<'_>> {
     let of_resources = state.topology().private_endpoints();
     let of_resources =
@@ -192,7 +192,7 @@ pub(super) fn holders(state: &dyn State) -> Vec<Holder<'_>> {
     of_resources.chain(of_services.map(|endpoint| (&*endpoint.id, &endpoint.ip_configurations, None))).collect()
 }
 
-/// A GUID that a resource always has.
+/// A stable GUID of a resource.
 pub(in crate::management) fn guid_of(id: &ResourceId, what: &str) -> String {
     crate::management::guid(&Sha256::digest(format!("{what} {}", key(id)).as_bytes()))
 }
@@ -205,7 +205,7 @@ pub(super) fn interface_id(id: &ResourceId, body: &Value) -> ResourceId {
     id.resource_group().resource(types::NETWORK_INTERFACE, &name).unwrap_or_else(|_| id.clone())
 }
 
-/// The members of an endpoint, each with its address.
+/// The members of an endpoint with their addresses.
 pub(super) fn members(endpoint: &PrivateEndpoint, state: &dyn State) -> Vec<(Arc<ResourceMember>, IpAddr)> {
     let members = state.topology().members(state.catalogue(), &endpoint.private_link_resource, &endpoint.group_id);
     let with_address = members.into_iter().filter_map(|member| {
@@ -215,7 +215,7 @@ pub(super) fn members(endpoint: &PrivateEndpoint, state: &dyn State) -> Vec<(Arc
     with_address.collect()
 }
 
-/// Its public names, each with its private addresses.
+/// Its public names with their private addresses.
 fn custom_dns_configs(endpoint: &PrivateEndpoint, state: &dyn State) -> Vec<Value> {
     if endpoint.connection_state != ConnectionState::Approved {
         return Vec::new();
@@ -248,7 +248,7 @@ fn kept_connection(
     if let Some(message) = property(sent, "requestMessage") {
         properties.insert("requestMessage".to_owned(), message.clone());
     }
-    // Whoever writes the endpoint does not decide about the connection that is there.
+    // Writing an endpoint does not change the state of its existing connection.
     let before = before.and_then(Value::as_array).into_iter().flatten();
     let mut before =
         before.filter(|before| property(before, "privateLinkServiceId").and_then(Value::as_str) == Some(target));
@@ -261,24 +261,24 @@ fn kept_connection(
     Ok(json!({ "name": name, "properties": properties }))
 }
 
-/// The state of a connection as endpoints show it.
+/// A connection state as shown by endpoints.
 pub(super) fn connection_state(status: &str, description: &str) -> Value {
     json!({ "status": status, "description": description, "actionsRequired": "None" })
 }
 
-/// The one connection of a body.
+/// The only connection in a body.
 pub(super) fn connection(body: &Value) -> Option<&Value> {
     let properties = get(body, "properties")?;
     CONNECTIONS.iter().flat_map(|(member, _)| list(properties, member)).next()
 }
 
-/// What an endpoint points at.
+/// The target of an endpoint.
 enum Aim {
     Resource(ResourceId),
     Service(ServiceTarget),
 }
 
-/// Reads an ID, or the alias of a private link service, which stands in its place.
+/// Parses the ID of a target, or the alias of a private link service.
 fn aim(target: &str) -> Result<Aim, ApiError> {
     if let Some(alias) = service::parse_alias(target) {
         return Ok(Aim::Service(ServiceTarget::Alias(alias)));
@@ -292,8 +292,8 @@ fn aim(target: &str) -> Result<Aim, ApiError> {
     })
 }
 
-/// The state in which a connection to a private link service begins: who is approved by it is not asked, and who cannot see it
-/// does not find it.
+/// The initial state of a connection to a private link service. A service that the subscription cannot see is reported as
+/// missing.
 fn initial_of_service(
     id: &ResourceId,
     target: &ServiceTarget,
@@ -302,7 +302,7 @@ fn initial_of_service(
 ) -> Result<ConnectionState, ApiError> {
     let found = match target {
         ServiceTarget::Service(service) => Some(service::find(service, state).ok_or_else(|| missing(id, service))?),
-        // The alias of a service that is not here is somebody else's, who is not heard of.
+        // A service with an unknown alias belongs to somebody else, who does not decide here.
         ServiceTarget::Alias(alias) => service::of_alias(alias, state),
     };
     let Some(found) = found else { return Ok(ConnectionState::Pending) };
@@ -317,7 +317,7 @@ fn initial_of_service(
     }
 }
 
-/// What an endpoint points at, and the sub-resource.
+/// The target and the sub-resource.
 fn target(body: &Value) -> Result<(Aim, String), ApiError> {
     let connection = connection(body).ok_or_else(|| invalid("A private endpoint has one connection."))?;
     let id = property(connection, "privateLinkServiceId").and_then(Value::as_str);
@@ -332,7 +332,7 @@ fn subnet(body: &Value) -> Result<ResourceId, ApiError> {
     id.and_then(|id| id.parse().ok()).ok_or_else(|| invalid("The property 'subnet.id' is invalid."))
 }
 
-/// The addresses of the members: those that are given, those that they have, and the next free ones of the subnet.
+/// The addresses of the members: given ones, existing ones, and the next free ones of the subnet.
 fn addresses(put: &Put<'_>, body: &Value, state: &dyn State) -> Result<BTreeMap<String, IpAddr>, ApiError> {
     let (target, group) = target(body)?;
     let members: Vec<String> = match &target {
@@ -380,7 +380,7 @@ fn addresses(put: &Put<'_>, body: &Value, state: &dyn State) -> Result<BTreeMap<
     Ok(found)
 }
 
-/// The addresses that a request gives, by member in lower case.
+/// The addresses in a request, by member in lower case.
 fn given_addresses(body: &Value) -> Result<BTreeMap<String, IpAddr>, ApiError> {
     let properties = get(body, "properties").unwrap_or(&Value::Null);
     let mut given = BTreeMap::new();
@@ -401,7 +401,7 @@ pub(super) fn missing(id: &ResourceId, target: &ResourceId) -> ApiError {
     ApiError::network(StatusCode::BAD_REQUEST, "InvalidResourceReference", message)
 }
 
-/// The endpoint as the world takes it.
+/// The endpoint for the world.
 pub(super) fn change(id: &ResourceId, body: &Value, zones: Vec<ResourceId>) -> Result<Change, ApiError> {
     let origin = Origin::API;
     let (target, group) = target(body)?;
@@ -438,7 +438,7 @@ pub(super) fn change(id: &ResourceId, body: &Value, zones: Vec<ResourceId>) -> R
         ip_configurations: addresses.collect(),
         has_unknown_addresses: false,
         private_dns_zone_group: zones.into_iter().map(|zone| Declared::new(zone, origin)).collect(),
-        // What a connection that is turned down has written goes with it.
+        // A connection that is rejected takes its records with it.
         was_approved: matches!(connection_state, ConnectionState::Rejected | ConnectionState::Disconnected)
             && body.get(WAS_APPROVED) == Some(&Value::Bool(true)),
         deleted: false,

@@ -1,5 +1,5 @@
-//! Network interfaces: those that clients make for machines, and those of private endpoints, which come and go with these and are
-//! only read. Addresses that nobody has are found here.
+//! Network interfaces: those that clients create for machines, and those of private endpoints, which exist with them and are
+//! read-only. Free addresses are found here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -149,7 +149,7 @@ impl Kind for Interface {
     }
 }
 
-/// An IP configuration as it is kept, its network and its address. `taken` are addresses of the others.
+/// An IP configuration as it is kept, its network and its address. `taken` are the addresses of the other ones.
 fn configuration(
     put: &Put<'_>,
     sent: &Value,
@@ -195,7 +195,7 @@ fn configuration(
     Ok((json!({ "name": name, "properties": kept }), network, address))
 }
 
-/// The IP configurations of an interface's body: name, subnet, address; the primary one first.
+/// The IP configurations in an interface's body: name, subnet, address; the primary one first.
 pub(super) fn configurations(body: &Value) -> Vec<(&str, ResourceId, Option<IpAddr>)> {
     let all = list(get(body, "properties").unwrap_or(&Value::Null), "ipConfigurations").iter();
     let read = |sent| {
@@ -210,13 +210,13 @@ pub(super) fn configurations(body: &Value) -> Vec<(&str, ResourceId, Option<IpAd
     found.into_iter().map(|(_, configuration)| configuration).collect()
 }
 
-/// The DNS servers of an interface's properties; `None` for one that is no address.
+/// The DNS servers in an interface's properties; `None` for a malformed address.
 pub(super) fn dns_servers(properties: &Value) -> Vec<Option<IpAddr>> {
     let servers = list(get(properties, "dnsSettings").unwrap_or(&Value::Null), "dnsServers").iter();
     servers.map(|server| server.as_str()?.parse().ok()).collect()
 }
 
-/// The interface, of those that clients have made, with an address in a network.
+/// The interface, of those that clients have created, with an address in a network.
 ///
 /// # Errors
 /// The state cannot be read.
@@ -234,10 +234,10 @@ pub(super) fn in_network(
     Ok(found)
 }
 
-/// An address that a client asks for in a subnet.
+/// Verifies an address that a client asks for in a subnet.
 ///
 /// # Errors
-/// It is not one of the subnet, or somebody has it.
+/// It is not in the subnet, or in use.
 pub(super) fn given(
     network: &ResourceId,
     prefix: IpNet,
@@ -265,7 +265,7 @@ pub(super) fn given(
     }
 }
 
-/// The first address of a subnet that nobody has.
+/// The first free address of a subnet.
 ///
 /// # Errors
 /// There is none.
@@ -289,7 +289,7 @@ fn next_free_beside(
     free.into_iter().find(|address| !taken.contains(address)).ok_or_else(|| full(subnet))
 }
 
-/// The first addresses of a prefix that nobody has, so many at most.
+/// The first free addresses of a prefix, at most `most`.
 ///
 /// # Errors
 /// The state cannot be read.
@@ -304,7 +304,7 @@ pub(super) fn free(
     Ok(free.into_iter().filter(|address| !reserved.contains(address)).take(most).collect())
 }
 
-/// A subnet without a free address.
+/// The error for a subnet without a free address.
 pub(super) fn full(subnet: &ResourceId) -> ApiError {
     let message = format!("Subnet {} does not have enough capacity for the IP addresses.", subnet.name());
     ApiError::network(StatusCode::BAD_REQUEST, "SubnetIsFull", message)

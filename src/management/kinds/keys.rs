@@ -1,5 +1,5 @@
-//! Keys that clients ask for as soon as they have made a resource. They are always the same, follow from its identity, and open
-//! nothing: there is no data plane here.
+//! Access keys, which clients request as soon as they have created a resource. They are derived from its ID, always the same, and
+//! open nothing: there is no data plane.
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
@@ -8,10 +8,10 @@ use sha2::{Digest, Sha512};
 use super::key;
 use crate::azure::ResourceId;
 
-/// When all keys were made, as their owners are told.
+/// The creation time of all keys.
 const CREATED: &str = "2024-01-01T00:00:00.0000000Z";
 
-/// The answer to a POST that asks for keys; `None` where the type has no such action.
+/// The answer to a POST that asks for keys; `None` if the type has no such action.
 pub(super) fn said(id: &ResourceId, action: &str) -> Option<Value> {
     let key = |number| made_up(id, number);
     let action = action.to_ascii_lowercase();
@@ -61,7 +61,7 @@ pub(super) fn said(id: &ResourceId, action: &str) -> Option<Value> {
     })
 }
 
-/// 64 octets in base64, as keys of Azure are.
+/// 64 octets in base64, the format of Azure's keys.
 fn made_up(id: &ResourceId, number: u8) -> String {
     BASE64.encode(&Sha512::digest(format!("key {number} of {}, which is no secret", key(id)).as_bytes()))
 }

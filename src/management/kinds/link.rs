@@ -35,7 +35,7 @@ impl Kind for Link {
     fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {
         let properties = put.body.get("properties").unwrap_or(&Value::Null);
         let network = reference(properties, "virtualNetwork");
-        // A PATCH may leave it out, and it never changes.
+        // A PATCH may omit it, and it cannot change.
         let before = put.before.and_then(|before| reference(property_object(before), "virtualNetwork"));
         let network = network.or(before).ok_or_else(|| bad_request("The property 'virtualNetwork.id' is required."))?;
         let named: ResourceId = network
@@ -81,7 +81,7 @@ impl Kind for Link {
         let properties = property_object(kept);
         let network = network_of(kept)?;
         let origin = Origin::API;
-        // The service takes it for every zone, and falls back for those of Private Link.
+        // The policy is accepted for every zone, and takes effect for those of Private Link, as in Azure.
         let falls_back = super::zone::apex(&zone).is_some_and(|apex| azure::is_private_link(apex.as_ref()));
         let policy = match text(properties, "resolutionPolicy") {
             Some("NxDomainRedirect") if falls_back => ResolutionPolicy::NxDomainRedirect,
@@ -147,7 +147,7 @@ fn network_of(body: &Value) -> Result<ResourceId, ApiError> {
     network.ok_or_else(|| bad_request("The property 'virtualNetwork.id' is required."))
 }
 
-/// A network is linked to one zone of a name.
+/// Refuses a link to a network that is linked to another zone of the same name.
 fn overlap(id: &ResourceId, zone: &ResourceId, network: &ResourceId, state: &dyn State) -> Result<(), ApiError> {
     let apex = super::zone::apex(zone);
     let same_name = state.topology().private_zones().iter().filter(|other| Some(&*other.name) == apex.as_ref());

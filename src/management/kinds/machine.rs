@@ -1,4 +1,4 @@
-//! Virtual machines, as far as names follow from them: host name, network interfaces, power state.
+//! Virtual machines, as far as they affect names: host name, network interfaces, power state.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,13 +19,13 @@ use crate::management::state::{After, Edit, State, Unavailable, Written};
 
 /// Port of DNS servers.
 const PORT: u16 = 53;
-/// Where the power state is kept: beside the properties, for machines show it in their instance view alone.
+/// The member with the power state: beside `properties`, since machines show it in their instance view only.
 const POWER: &str = "powerState";
-/// Members beside the properties that come back as they were sent.
+/// Members beside `properties` that are returned as they were sent.
 const GIVEN: [&str; 5] = ["zones", "identity", "plan", "extendedLocation", "placement"];
 /// Members that only the service writes.
 const OWN: [&str; 4] = ["provisioningState", "vmId", "instanceView", "timeCreated"];
-/// Where what a client writes into a machine may hold secrets, whose names do not say so.
+/// Members that may contain secrets, though their names do not say so.
 const WRITE_ONLY: [&str; 2] = ["customData", "userData"];
 const PROVIDER: Provider = Provider::Compute;
 
@@ -73,7 +73,7 @@ impl Kind for Machine {
     }
 
     fn changes(&self, put: &Put<'_>, kept: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError> {
-        // One that files declare is refused with its place, whatever becomes of it.
+        // A machine that files declare is refused with its place in any case.
         let declared = in_world(put.id, state).filter(|_| put.is_declared);
         let declared = declared.map(|(machine, _)| Change::Put(Resource::VirtualMachine(machine.clone())));
         Ok(declared.into_iter().chain([whole(put.id, kept, state)?]).collect())
@@ -140,7 +140,7 @@ impl Kind for Machine {
             "deallocate" => PowerState::Deallocated,
             _ => return Ok(None),
         };
-        // Whoever does not run is not started by these.
+        // A machine that does not run is not started by these actions.
         let is_running = found.body.get(POWER).and_then(Value::as_str) == Some("running");
         let power = match action.eq_ignore_ascii_case("start") || power != PowerState::Running || is_running {
             true => power,
@@ -161,7 +161,7 @@ impl Kind for Machine {
 }
 
 impl Machine {
-    /// Refuses interfaces that are not there, or that another machine has.
+    /// Refuses interfaces that do not exist or belong to another machine.
     fn attach(&self, put: &Put<'_>, body: &Value, state: &dyn State) -> Result<(), ApiError> {
         let profile = profile(body);
         if !list(profile, "networkInterfaceConfigurations").is_empty() {
@@ -202,7 +202,7 @@ fn profile(body: &Value) -> &Value {
     get(body, "properties").and_then(|properties| get(properties, "networkProfile")).unwrap_or(&Value::Null)
 }
 
-/// The host name of a machine: what its operating system calls it.
+/// The host name of a machine in its operating system.
 fn host(id: &ResourceId, body: &Value) -> String {
     let profile = get(body, "properties").and_then(|properties| get(properties, "osProfile"));
     profile.and_then(|profile| text(profile, "computerName")).unwrap_or_else(|| id.name()).to_owned()
@@ -216,7 +216,7 @@ fn code_of(power: PowerState) -> &'static str {
     }
 }
 
-/// A machine with its interfaces, as documents have it.
+/// A machine with its interfaces, from documents.
 pub(super) fn whole(id: &ResourceId, body: &Value, state: &dyn State) -> Result<Change, ApiError> {
     let origin = Origin::API;
     let (mut interfaces, mut network) = (Vec::new(), None);
@@ -264,7 +264,7 @@ fn is_marked(sent: &Value) -> bool {
     properties.and_then(|properties| get(properties, "primary")).and_then(Value::as_bool).unwrap_or(false)
 }
 
-/// The machine that has an interface, of those that clients have made.
+/// The machine with an interface, of those that clients have created.
 ///
 /// # Errors
 /// The state cannot be read.
@@ -279,7 +279,7 @@ fn position(interface: &ResourceId, body: &Value) -> Option<usize> {
     all.position(|sent| text(sent, "id").and_then(|id| id.parse().ok()).as_ref() == Some(interface))
 }
 
-/// Whether an interface is the primary one of its machine: the one that is marked so, else the first.
+/// Whether an interface is the primary one of its machine: the one marked as such, or the first.
 pub(super) fn is_primary(interface: &ResourceId, body: &Value) -> bool {
     let marked = list(profile(body), "networkInterfaces").iter().position(is_marked);
     position(interface, body) == Some(marked.unwrap_or(0))

@@ -1,4 +1,4 @@
-//! Managed private endpoints of Azure Managed Grafana workspaces, and the networks that these manage.
+//! Managed private endpoints of Azure Managed Grafana workspaces, and the managed networks of the workspaces.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +17,9 @@ use crate::management::error::ApiError;
 use crate::management::provider::Provider;
 use crate::management::state::{Edit, State, Unavailable, Written};
 
-/// Where it is kept whether the workspace was refreshed after the approval: beside the properties, and never shown.
+/// The member that says whether the workspace was refreshed after the approval: beside `properties`, and never shown.
 const REFRESHED: &str = "refreshed";
-/// The member that has the state of the connection.
+/// The member with the state of the connection.
 pub(super) const STATE: &str = "connectionState";
 
 pub(super) struct Managed;
@@ -130,12 +130,12 @@ impl Kind for Managed {
     }
 }
 
-/// The endpoint of the world.
+/// The endpoint in the world.
 fn find<'s>(id: &ResourceId, state: &'s dyn State) -> Option<&'s ManagedPrivateEndpoint> {
     state.topology().managed_private_endpoints().iter().find(|endpoint| *endpoint.id() == *id)
 }
 
-/// The endpoint as the world takes it.
+/// The endpoint for the world.
 pub(super) fn change(id: &ResourceId, body: &Value) -> Result<Change, ApiError> {
     let origin = Origin::API;
     let grafana = id.parent().ok_or_else(|| ApiError::not_found(id))?;
@@ -174,7 +174,7 @@ pub(super) fn change(id: &ResourceId, body: &Value) -> Result<Change, ApiError> 
     })))
 }
 
-/// What a refresh of a workspace comes to: approved endpoints of private link services are used from then on (Microsoft Learn,
+/// The effect of refreshing a workspace: approved endpoints of private link services are used from then on (Microsoft Learn,
 /// "Connect to a data source privately in Azure Managed Grafana").
 ///
 /// # Errors
@@ -192,8 +192,8 @@ pub(super) fn refresh(grafana: &ResourceId, state: &dyn State) -> Result<Written
     Ok(written)
 }
 
-/// The network that a workspace manages: nobody has made it, and nobody sees it beside the workspace. Its addresses are of a
-/// range that no client has (RFC 1112 §4).
+/// The managed network of a workspace. It is not visible in the API. Its addresses are in a range that no client can have (RFC
+/// 1112 §4).
 pub(super) fn network(grafana: &ResourceId) -> Option<VirtualNetwork> {
     let origin = Origin::API;
     let name = format!("{}-managed", grafana.name());
@@ -207,14 +207,14 @@ pub(super) fn network(grafana: &ResourceId) -> Option<VirtualNetwork> {
     })
 }
 
-/// What goes with a workspace that the API has made.
+/// The changes of the world when a workspace of the API is removed.
 pub(super) fn gone(grafana: &ResourceId, state: &dyn State) -> Vec<Change> {
     let network = network(grafana).filter(|network| state.topology().network_of(&network.id).is_some());
     let endpoints = Managed.all_declared(Some(grafana), state).into_iter().map(Change::Delete);
     endpoints.chain(network.map(|network| Change::Delete(network.id.into_value()))).collect()
 }
 
-/// The document of an endpoint with another state of its connection.
+/// Changes the state of the connection in an endpoint's document.
 pub(super) fn with_status(body: &mut Value, status: &str, description: &str) {
     body["properties"][STATE] = json!({ "status": status, "description": description });
     if status != "Approved"

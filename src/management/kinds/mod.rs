@@ -1,4 +1,4 @@
-//! The types of resources: what each keeps of a request, shows of what it keeps, and changes in the world.
+//! Types of resources: what each keeps of a request, shows of what it keeps, and changes in the world.
 
 mod connection;
 mod endpoint;
@@ -37,39 +37,39 @@ use crate::azure::{Catalogue, Change, ResourceId, types};
 /// How a provider answers writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
-    /// At once, with the resource.
+    /// With the finished resource.
     AtOnce,
-    /// With 202 and an operation: `Upsert…` and `Delete…` of this.
+    /// With 202 and an operation, `Upsert…` or `Delete…` followed by this name.
     Accepted(&'static str),
-    /// With the resource and an operation.
+    /// With the resource, and an operation.
     Begun,
 }
 
 /// A write of one resource.
 pub(super) struct Put<'a> {
-    /// Its ID, with the type in Azure's own letters.
+    /// Its ID, with the type in Azure's spelling.
     pub(super) id: &'a ResourceId,
-    /// What the client sent; of a PATCH, with what was there beneath it.
+    /// The request's body; for a PATCH, merged with the resource.
     pub(super) body: &'a Value,
-    /// What was there.
+    /// The resource before the write.
     pub(super) before: Option<&'a Value>,
-    /// Whether that is the world's, and no document.
+    /// Whether that comes from the world, not from a document.
     pub(super) is_declared: bool,
 }
 
-/// A resource as it is found, with its ETag's mark.
+/// An existing resource, with the mark for its ETag.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) id: ResourceId,
     pub(super) body: Value,
     pub(super) mark: [u8; 16],
-    /// Whether it is the world's, and no document.
+    /// Whether it comes from the world, not from a document.
     pub(super) is_declared: bool,
 }
 
 /// A type of resources.
 pub(super) trait Kind: Send + Sync {
-    /// Its type in Azure's own letters.
+    /// The type in Azure's spelling.
     fn resource_type(&self) -> String;
 
     fn provider(&self) -> Provider;
@@ -80,80 +80,79 @@ pub(super) trait Kind: Send + Sync {
         self.provider().spelling()
     }
 
-    /// The status of an answer that says that it was made.
+    /// The status for a created resource.
     fn made(&self) -> StatusCode {
         StatusCode::CREATED
     }
 
-    /// What the provider says where the world does not allow a change.
+    /// The error for a change that the world refuses.
     fn refused(&self, why: &str) -> ApiError {
         self.provider().refused(why)
     }
 
-    /// Whether what is kept of a write is a document of its own.
+    /// Whether a write is kept as a document of its own.
     fn has_document(&self) -> bool {
         true
     }
 
-    /// Whether the world has it as a part of the resource that it is within, or of another one: the changes of that one tell the
-    /// world of it when a server starts.
+    /// Whether it is part of its parent, or of another resource, in the world: at the start, the changes of that resource include
+    /// it.
     fn is_part(&self) -> bool {
         false
     }
 
-    /// What is kept of a write.
+    /// The body that is kept of a write.
     ///
     /// # Errors
-    /// The request is wrong.
+    /// The request is invalid.
     fn keep(&self, put: &Put<'_>, state: &dyn State) -> Result<Value, ApiError>;
 
-    /// What else is written with it.
+    /// Further edits that go with the write.
     ///
     /// # Errors
-    /// It cannot be.
+    /// They are not possible.
     fn edits(&self, _: &Put<'_>, _: &dyn State) -> Result<Vec<Edit>, ApiError> {
         Ok(Vec::new())
     }
 
-    /// Refuses what the world has no place for.
+    /// Refuses a write that does not fit the world.
     ///
     /// # Errors
-    /// It has none.
+    /// It does not fit.
     fn check(&self, _: &Put<'_>, _: &Value, _: &dyn State) -> Result<(), ApiError> {
         Ok(())
     }
 
-    /// The place of its changes among those of all that a start finds: what they need comes before them.
+    /// The rank of its changes among those at the start: dependencies come first.
     fn rank(&self) -> u8 {
         0
     }
 
-    /// What the world is told of what is kept. In `state` the documents are as they will be.
+    /// The changes of the world for what is kept. The documents in `state` are those after the write.
     ///
     /// # Errors
-    /// It cannot be.
+    /// They are not possible.
     fn changes(&self, put: &Put<'_>, kept: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError>;
 
-    /// What its removal comes to, its own document aside.
+    /// The effect of its removal, apart from its own document.
     ///
     /// # Errors
     /// It must stay.
     fn delete(&self, id: &ResourceId, body: &Value, state: &dyn State) -> Result<Written, ApiError>;
 
-    /// What the world is told when it goes with its resource group.
+    /// The changes of the world when it is removed with its resource group.
     fn gone(&self, id: &ResourceId, state: &dyn State) -> Vec<Change> {
         let is_there = !self.is_part() && self.declared(id, state).is_some();
         is_there.then(|| Change::Delete(id.clone())).into_iter().collect()
     }
 
-    /// What it says that no document does: files declare it, or the platform made it.
+    /// The body of a resource that is not a document: a file declares it, or the platform made it.
     fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value>;
 
-    /// The identities of all of them that are declared within a resource, or at all.
+    /// The IDs of all declared resources of this type, within a parent or anywhere.
     fn all_declared(&self, parent: Option<&ResourceId>, state: &dyn State) -> Vec<ResourceId>;
 
-    /// Whether what is shown of a resource after a write follows from what is kept of it, and from nothing else: see
-    /// [`Kind::complete`].
+    /// Whether the answer to a write follows from what is kept alone: see [`Kind::complete`].
     fn is_complete_alone(&self, _: &ResourceId, _: &dyn State) -> bool {
         false
     }
@@ -161,48 +160,48 @@ pub(super) trait Kind: Send + Sync {
     /// Adds what follows from what is kept.
     fn complete(&self, _: &Found, _: &mut Shown) {}
 
-    /// Adds what is not kept.
+    /// Adds what does not follow from what is kept.
     ///
     /// # Errors
     /// The state cannot be read.
     fn show(&self, found: &Found, shown: &mut Shown, state: &dyn State) -> Result<(), Unavailable>;
 
-    /// What it shows of itself at a path within it that is no list, such as `instanceView`; `None` where there is no such part.
+    /// A part of it that is not a list, such as `instanceView`; `None` if there is no such part.
     fn part(&self, _: &Found, _: &str, _: &dyn State) -> Option<Value> {
         None
     }
 
-    /// Does something with it that a client asks for by POST, such as `start`; `None` where there is no such action.
+    /// Carries out an action that a client asks for by POST, such as `start`; `None` if there is no such action.
     ///
     /// # Errors
-    /// It cannot be done.
+    /// It is not possible.
     fn act(&self, _: &Found, _: &str, _: &dyn State) -> Result<Option<Acted>, ApiError> {
         Ok(None)
     }
 
-    /// Makes the answer one to a write that is under way.
+    /// Turns the answer into one to a write in progress.
     fn show_begun(&self, properties: &mut Map<String, Value>) {
         properties.insert("provisioningState".to_owned(), json!("Updating"));
     }
 }
 
-/// What an action comes to.
+/// The effect of an action.
 #[derive(Debug)]
 pub(super) enum Acted {
-    /// It says something, and changes nothing.
+    /// An answer without a change.
     Says(Value),
-    /// It changes this.
+    /// A change.
     Writes(Written),
 }
 
-/// An answer in the making.
+/// An answer under construction.
 pub(super) struct Shown {
     pub(super) members: Map<String, Value>,
     pub(super) version: ApiVersion,
 }
 
 impl Shown {
-    /// The object of its properties.
+    /// Its `properties`.
     pub(super) fn properties(&mut self) -> &mut Map<String, Value> {
         let properties = self.members.entry("properties").or_insert_with(|| json!({}));
         if !properties.is_object() {
@@ -212,7 +211,7 @@ impl Shown {
     }
 }
 
-/// The kind of a type that is none of the catalogue, in whatever letters.
+/// The kind of a type that is not in the catalogue, in any letter case.
 pub(super) fn fixed(resource_type: &str) -> Option<Arc<dyn Kind>> {
     let lower = resource_type.to_ascii_lowercase();
     match lower.as_str() {
@@ -251,7 +250,7 @@ pub(super) fn fixed(resource_type: &str) -> Option<Arc<dyn Kind>> {
     })
 }
 
-/// The kind of a type, in whatever letters.
+/// The kind of a type, in any letter case.
 pub(super) fn of(resource_type: &str, catalogue: &Catalogue) -> Option<Arc<dyn Kind>> {
     if let Some(kind) = fixed(resource_type) {
         return Some(kind);
@@ -264,7 +263,7 @@ pub(super) fn of(resource_type: &str, catalogue: &Catalogue) -> Option<Arc<dyn K
     Some(Arc::new(connection::Connection(target.resource_type())))
 }
 
-/// The kinds of resources that are within no other one.
+/// The kinds of top-level resources.
 pub(super) fn top_level(catalogue: &Catalogue) -> Vec<Arc<dyn Kind>> {
     let mut kinds: Vec<Arc<dyn Kind>> = vec![
         Arc::new(network::Network),
@@ -284,12 +283,12 @@ pub(super) fn top_level(catalogue: &Catalogue) -> Vec<Arc<dyn Kind>> {
     kinds
 }
 
-/// An identity with the type in Azure's own letters.
+/// An ID with the type in Azure's spelling.
 pub(super) fn canonical(kind: &dyn Kind, id: &ResourceId) -> ResourceId {
     id.resource_group().resource(&kind.resource_type(), id.names()).unwrap_or_else(|_| id.clone())
 }
 
-/// A resource, whoever made it.
+/// A resource, whether a document or declared.
 ///
 /// # Errors
 /// The state cannot be read.
@@ -306,7 +305,7 @@ pub(super) fn of_document(kind: &dyn Kind, id: &ResourceId, document: Document) 
     Found { id, body: document.body, mark: document.mark, is_declared: false }
 }
 
-/// What is declared as a resource: its ETag is a hash of what it says.
+/// A declared body as a resource; its ETag is a hash of the body.
 pub(super) fn of_declared(kind: &dyn Kind, id: &ResourceId, body: Value) -> Found {
     use sha2::{Digest, Sha256};
     let hash = Sha256::digest(body.to_string().as_bytes());
@@ -330,7 +329,7 @@ pub(super) fn show(
     Ok(Value::Object(shown.members))
 }
 
-/// The answer to a write of a resource that is complete alone.
+/// The answer to a write that follows from what is kept alone.
 pub(super) fn show_alone(kind: &dyn Kind, found: &Found, version: &ApiVersion) -> Value {
     let mut shown = begun(kind, found, version);
     kind.complete(found, &mut shown);

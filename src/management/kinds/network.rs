@@ -1,5 +1,5 @@
-//! Virtual networks and their subnets. A network and its subnets are one thing, whichever of the two is written: each subnet
-//! has a document of its own, and a network shows those that are within it.
+//! Virtual networks and their subnets. Both describe the same thing, whichever is written: each subnet has a document of its own,
+//! and a network shows its subnets.
 
 use hyper::StatusCode;
 use ipnet::IpNet;
@@ -16,7 +16,7 @@ use crate::management::state::{After, Edit, State, Unavailable, Written};
 pub(super) struct Network;
 pub(super) struct Subnet;
 
-/// Members that only the service writes, and those that are documents of their own.
+/// Members that only the service writes, and members with documents of their own.
 const OWN: [&str; 4] = ["provisioningState", "resourceGuid", "subnets", "virtualNetworkPeerings"];
 
 impl Kind for Network {
@@ -42,7 +42,7 @@ impl Kind for Network {
         let mut properties = get(put.body, "properties").and_then(Value::as_object).cloned().unwrap_or_default();
         properties.retain(|name, _| !OWN.iter().any(|own| own.eq_ignore_ascii_case(name)));
         let mut body = kept(put.body, properties)?;
-        // The network provider keeps tags of which there are none.
+        // The network provider keeps an empty object of tags.
         if let Some(tags) = get(put.body, "tags").filter(|tags| tags.as_object().is_some_and(Map::is_empty)) {
             body["tags"] = tags.clone();
         }
@@ -61,7 +61,7 @@ impl Kind for Network {
             }
         }
         for (id, body) in after {
-            // One that stays as it was keeps its ETag.
+            // An unchanged subnet keeps its ETag.
             let before = state.document(&key(&id))?;
             if before.is_none_or(|before| before.body != body) {
                 edits.push(Edit::Put { id: id.to_string(), body });
@@ -88,7 +88,7 @@ impl Kind for Network {
     }
 
     fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value> {
-        // One that a workspace manages is nobody's to see.
+        // The managed network of a workspace is not visible.
         let network = state.topology().network_of(id).filter(|network| network.managed_by.is_none())?;
         let prefixes: Vec<_> = network.address_space.iter().map(ToString::to_string).collect();
         let servers = network.dns_servers.iter().filter_map(|server| server.known());
@@ -192,7 +192,7 @@ impl Kind for Subnet {
     }
 }
 
-/// The subnets that a network is sent with; `None` where it leaves them as they are.
+/// The subnets in the body of a network; `None` if they are not mentioned, and stay.
 fn sent_subnets(put: &Put<'_>) -> Result<Option<Vec<(ResourceId, Value)>>, ApiError> {
     let Some(Value::Array(sent)) = property(put.body, "subnets") else { return Ok(None) };
     let subnet = |sent: &Value| {
@@ -217,7 +217,7 @@ fn kept_subnet(id: &ResourceId, body: &Value) -> Result<Value, ApiError> {
     Ok(json!({ "properties": properties }))
 }
 
-/// The prefix of a subnet, one of IPv4 before others.
+/// The prefix of a subnet, preferably IPv4.
 fn prefix(body: &Value) -> Option<IpNet> {
     let properties = get(body, "properties")?;
     let many = list(properties, "addressPrefixes").iter().filter_map(Value::as_str);
@@ -227,7 +227,7 @@ fn prefix(body: &Value) -> Option<IpNet> {
     all.iter().find(|prefix| matches!(prefix, IpNet::V4(_))).or_else(|| all.first()).copied()
 }
 
-/// The subnets of a network: documents, and what else the world has.
+/// The subnets of a network: documents, and others in the world.
 fn subnets_of(network: &ResourceId, state: &dyn State) -> Result<Vec<(ResourceId, Value)>, Unavailable> {
     let mut found = children(network, types::SUBNET, state)?;
     for id in Subnet.all_declared(Some(network), state) {
@@ -240,7 +240,7 @@ fn subnets_of(network: &ResourceId, state: &dyn State) -> Result<Vec<(ResourceId
     Ok(found)
 }
 
-/// The network as the world takes it. What the API does not know of it, such as the prefixes of clients elsewhere, stays.
+/// The network for the world. What the API does not show, such as client prefixes, is kept.
 fn change(id: &ResourceId, body: &Value, state: &dyn State) -> Result<Change, ApiError> {
     let origin = Origin::API;
     let mut network = match state.topology().network_of(id) {
@@ -298,7 +298,7 @@ fn servers(body: &Value) -> Result<Vec<std::net::IpAddr>, ApiError> {
     list(options, "dnsServers").iter().map(parse).collect()
 }
 
-/// Refuses to take a subnet away that something is in.
+/// Refuses the removal of a subnet in use.
 fn unused(network: &ResourceId, subnet: &str, state: &dyn State) -> Result<(), ApiError> {
     let is_it = |name: Option<&Declared<String>>| name.is_some_and(|name| name.eq_ignore_ascii_case(subnet));
     let endpoints = state.topology().private_endpoints();
@@ -324,7 +324,7 @@ fn unused(network: &ResourceId, subnet: &str, state: &dyn State) -> Result<(), A
     Err(ApiError::network(StatusCode::BAD_REQUEST, "InUseSubnetCannotBeDeleted", message))
 }
 
-/// 400 of the network provider.
+/// Status 400 of the network provider.
 pub(super) fn invalid(message: impl Into<String>) -> ApiError {
     Provider::Network.refused(message)
 }

@@ -1,4 +1,4 @@
-//! Peerings of virtual networks. They decide about no name: neither links nor private endpoints follow them.
+//! Peerings of virtual networks. They have no effect on names: neither links nor private endpoints follow them.
 
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
@@ -24,7 +24,7 @@ const OWN: [&str; 7] = [
     "remoteVirtualNetworkAddressSpace",
     "remoteBgpCommunities",
 ];
-/// Kept beside the properties of a peering whose other half is gone: it has to be made anew.
+/// Marks a peering whose other half was deleted, beside `properties`: it must be created again.
 const DISCONNECTED: &str = "disconnected";
 
 impl Kind for Peering {
@@ -95,7 +95,7 @@ fn remote_of(body: &Value) -> Option<ResourceId> {
     reference(get(body, "properties")?, "remoteVirtualNetwork")?.parse().ok()
 }
 
-/// What is kept of a peering, which is put by itself or with its network.
+/// The body to keep of a peering, written by itself or with its network.
 fn kept(id: &ResourceId, sent: &Value, before: Option<&Value>, state: &dyn State) -> Result<Value, ApiError> {
     let properties = get(sent, "properties").unwrap_or(&Value::Null);
     let (_, remote) = referred(properties, "remoteVirtualNetwork", Provider::Network)?;
@@ -133,17 +133,17 @@ fn kept(id: &ResourceId, sent: &Value, before: Option<&Value>, state: &dyn State
     Ok(body)
 }
 
-/// The peering by which the remote network leads back.
+/// The peering in the opposite direction.
 fn other_half(id: &ResourceId, body: &Value, state: &dyn State) -> Result<Option<(ResourceId, Value)>, Unavailable> {
     let Some((own, remote)) = id.parent().zip(remote_of(body)) else { return Ok(None) };
     let peerings = children(&remote, types::PEERING, state)?;
     Ok(peerings.into_iter().find(|(_, body)| remote_of(body).as_ref() == Some(&own)))
 }
 
-/// What becomes of the peerings of a network that is sent with them.
+/// The edits for the peerings in the body of a network.
 ///
 /// # Errors
-/// One is wrong.
+/// A peering is invalid.
 pub(super) fn edits(put: &Put<'_>, state: &dyn State) -> Result<Vec<Edit>, ApiError> {
     let Some(Value::Array(sent)) = property(put.body, "virtualNetworkPeerings") else { return Ok(Vec::new()) };
     let mut edits = Vec::new();
@@ -167,7 +167,7 @@ pub(super) fn edits(put: &Put<'_>, state: &dyn State) -> Result<Vec<Edit>, ApiEr
     Ok(edits)
 }
 
-/// What becomes of the other halves of a network's peerings when it goes.
+/// The edits for the other halves of a network's peerings when it is deleted.
 ///
 /// # Errors
 /// The state cannot be read.
@@ -179,7 +179,7 @@ pub(super) fn disconnect(network: &ResourceId, state: &dyn State) -> Result<Vec<
     Ok(edits)
 }
 
-/// The peerings of a network, as it shows them.
+/// The peerings of a network, as shown by it.
 ///
 /// # Errors
 /// The state cannot be read.

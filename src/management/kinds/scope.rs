@@ -1,4 +1,4 @@
-//! What is in an Azure Monitor private link scope: the resources that have private endpoints through it.
+//! The resources in an Azure Monitor private link scope, whose private endpoints include them.
 
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
@@ -12,7 +12,7 @@ use crate::management::state::{After, Edit, State, Unavailable, Written};
 
 /// The type of scopes.
 pub(super) const SCOPE: &str = "Microsoft.Insights/privateLinkScopes";
-/// What is in one, as its children.
+/// The type of its members, as children.
 const CHILD: &str = "scopedResources";
 
 /// A resource in a scope.
@@ -73,7 +73,7 @@ impl Kind for Scoped {
     }
 }
 
-/// What a scope of files holds.
+/// The members of a scope that files declare.
 fn declared(scope: &ResourceId, state: &dyn State) -> Vec<ResourceId> {
     if state.document(&key(scope)).is_ok_and(|document| document.is_some()) {
         return Vec::new();
@@ -82,7 +82,7 @@ fn declared(scope: &ResourceId, state: &dyn State) -> Vec<ResourceId> {
     found.flat_map(|scope| scope.scoped_resources.iter().map(|linked| (**linked).clone())).collect()
 }
 
-/// What a scope holds, as documents have it.
+/// The members of a scope, from documents.
 ///
 /// # Errors
 /// The state cannot be read.
@@ -92,7 +92,7 @@ pub(super) fn linked(scope: &ResourceId, state: &dyn State) -> Result<Vec<Declar
     Ok(linked.map(|linked| Declared::new(linked, Origin::API)).collect())
 }
 
-/// The scope of something in it, as it will be.
+/// The scope of a member after the write.
 fn whole(id: &ResourceId, state: &dyn State) -> Result<Vec<Change>, ApiError> {
     let scope = id.parent().ok_or_else(|| ApiError::not_found(id))?;
     let catalogue: &Catalogue = state.catalogue();

@@ -1,21 +1,21 @@
-//! Secrets in what clients send, which are neither kept nor shown.
+//! Secrets in requests, which are neither kept nor shown.
 
 use serde_json::Value;
 
-/// Words in the names of members that hold secrets.
+/// Words in the names of members with secrets.
 const SECRETS: [&str; 5] = ["password", "secret", "connectionstring", "accesskey", "sharedkey"];
 
-/// Takes members away whose names say that they are secret, at every depth. What is true or false is none.
+/// Removes members whose names say that they are secret, at every depth. Booleans are not secret.
 pub(super) fn forget(value: &mut Value) {
     retain(value, &|name, value| value.is_boolean() || !SECRETS.iter().any(|word| name.contains(word)));
 }
 
-/// Takes members of some names away, at every depth.
+/// Removes members by name, at every depth.
 pub(super) fn forget_members(value: &mut Value, names: &[&str]) {
     retain(value, &|name, _| !names.iter().any(|gone| gone.eq_ignore_ascii_case(name)));
 }
 
-/// `is_kept` is asked with names in lower case.
+/// Keeps the members for which `is_kept` is true; it gets names in lower case.
 fn retain(value: &mut Value, is_kept: &dyn Fn(&str, &Value) -> bool) {
     match value {
         Value::Object(members) => {

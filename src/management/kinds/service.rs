@@ -1,4 +1,4 @@
-//! Private link services: what others' private endpoints point at by ID or alias.
+//! Private link services, which private endpoints of others use by ID or alias.
 
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use crate::management::error::ApiError;
 use crate::management::provider::Provider;
 use crate::management::state::{State, Unavailable, Written};
 
-/// Ends all aliases.
+/// The suffix of all aliases.
 const ALIAS_APEX: &str = "azure.privatelinkservice";
 /// Members that only the service writes.
 const OWN: [&str; 5] =
@@ -91,25 +91,24 @@ impl Kind for Service {
     }
 }
 
-/// The service of the world.
+/// The service in the world.
 pub(super) fn find<'s>(id: &ResourceId, state: &'s dyn State) -> Option<&'s PrivateLinkService> {
     state.topology().private_link_services().find(|service| *service.id == *id)
 }
 
-/// The service that an alias means.
+/// The service with an alias.
 pub(super) fn of_alias<'s>(alias: &Name, state: &'s dyn State) -> Option<&'s PrivateLinkService> {
     state.topology().private_link_services().find(|service| *service.alias == *alias)
 }
 
-/// Reads an alias; `None` where text has not its form.
+/// Parses an alias; `None` if it is malformed.
 pub(super) fn parse_alias(text: &str) -> Option<Name> {
     let apex: Name = ALIAS_APEX.parse().ok()?;
     let is_alias = |name: &Name| name.as_ref().is_within(apex.as_ref()) && name.as_ref().labels().count() == 5;
     (!text.contains('/')).then(|| text.parse().ok()).flatten().filter(is_alias)
 }
 
-/// Whether a service lets a subscription do something: see it, or connect to it without being asked. Nothing said lets nobody
-/// but its own.
+/// Whether a service lets a subscription see it, or connect without approval. By default only its own subscription may.
 ///
 /// # Errors
 /// The state cannot be read.

@@ -1,4 +1,4 @@
-//! The services of a storage account, each called `default`: they come and go with it.
+//! The services of a storage account, each called `default`, which exist with the account.
 
 use serde_json::{Map, Value, json};
 
@@ -18,7 +18,7 @@ const DEFAULT: &str = "default";
 pub(super) struct Service(&'static str);
 
 impl Service {
-    /// That of a type, in whatever letters.
+    /// The service for a type, in any letter case.
     pub(super) fn of(resource_type: &str) -> Option<Self> {
         let (account, service) = resource_type.rsplit_once('/')?;
         let known = SERVICES.into_iter().find(|known| known.eq_ignore_ascii_case(service));
@@ -74,7 +74,7 @@ impl Kind for Service {
     fn show(&self, _: &Found, shown: &mut Shown, _: &dyn State) -> Result<(), Unavailable> {
         let properties: &mut Map<_, _> = shown.properties();
         properties.entry("cors").or_insert(json!({ "corsRules": [] }));
-        // As the service says of an account of which nobody has said otherwise.
+        // Azure's defaults for an account.
         match self.0 {
             "blobServices" => {
                 properties

@@ -1,4 +1,4 @@
-//! Resources that private endpoints point at: every type of the catalogue, in one way.
+//! Resources that private endpoints can use: every type of the catalogue, handled the same way.
 
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
@@ -17,10 +17,10 @@ use crate::management::state::{Edit, State, Unavailable, Written};
 /// Resources of one type of the catalogue.
 pub(super) struct Target(String);
 
-/// Members beside the properties that come back as they were sent.
+/// Members beside `properties` that are returned as they were sent.
 const GIVEN: [&str; 5] = ["kind", "sku", "identity", "zones", "extendedLocation"];
 
-/// The type of Log Analytics workspaces, and the part of their names that is their ID.
+/// The type of Log Analytics workspaces, and the part of their names that is their workspace ID.
 const WORKSPACE: &str = "Microsoft.OperationalInsights/workspaces";
 const WORKSPACE_ID: &str = "workspace_id";
 
@@ -29,7 +29,7 @@ impl Target {
         self.0.eq_ignore_ascii_case(types::GRAFANA)
     }
 
-    /// The kind of a type of the catalogue, in whatever letters.
+    /// The kind for a type of the catalogue, in any letter case.
     pub(super) fn of(resource_type: &str, catalogue: &Catalogue) -> Option<Self> {
         let mut services = catalogue.services().iter();
         let found = services.find(|service| service.resource_type.eq_ignore_ascii_case(resource_type));
@@ -50,7 +50,7 @@ impl Kind for Target {
         Provider::Other
     }
 
-    /// The clients of Azure Storage take 200 and 202 (its REST API, "Storage Accounts - Create"), all others 201 as well.
+    /// Clients of Azure Storage accept 200 and 202 (its REST API, "Storage Accounts - Create"), all others 201 as well.
     fn made(&self) -> StatusCode {
         let is_storage = self.resource_type().eq_ignore_ascii_case("Microsoft.Storage/storageAccounts");
         if is_storage { StatusCode::OK } else { StatusCode::CREATED }
@@ -92,7 +92,7 @@ impl Kind for Target {
         let before = state.topology().private_link_resource(put.id);
         let mut resource =
             PrivateLinkResource::new(Declared::new(put.id.clone(), origin), Declared::new(region.to_owned(), origin));
-        // Elsewhere it decides about no name.
+        // For other services the SKU does not affect names.
         let has_skus = self.services(catalogue).any(|service| !service.skus.is_empty());
         resource.sku = get(kept, "sku")
             .filter(|_| has_skus)
@@ -176,7 +176,7 @@ impl Kind for Target {
     }
 }
 
-/// What Azure makes up for a resource, such as the code in its host name: always the same.
+/// A value that Azure makes up for a resource, such as the code in its host name; always the same here.
 fn made_up(id: &ResourceId, part: &str) -> String {
     let hash = Sha256::digest(format!("{part} of {}", key(id)).as_bytes());
     hash.iter().take(4).map(|octet| char::from(b'a' + octet % 26)).collect()

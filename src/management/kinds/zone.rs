@@ -34,7 +34,7 @@ impl Kind for Zone {
     }
 
     fn changes(&self, put: &Put<'_>, _: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError> {
-        // Tags change nothing in the world, and a zone that is put brings its record sets along. A file's zone is refused.
+        // Tags change nothing in the world, and putting a zone would replace its record sets. A zone of a file is refused.
         if put.before.is_some() && !put.is_declared && state.topology().zone_and_contents(put.id).is_some() {
             return Ok(Vec::new());
         }
@@ -91,12 +91,12 @@ impl Kind for Zone {
     }
 }
 
-/// The apex of the zone of an identity.
+/// The apex of the zone with this ID.
 pub(super) fn apex(id: &ResourceId) -> Option<Name> {
     id.name().parse().ok()
 }
 
-/// 400 of the provider of private DNS zones.
+/// Status 400 of the provider of private DNS zones.
 pub(super) fn bad_request(message: impl Into<String>) -> ApiError {
     Provider::PrivateDns("").refused(message)
 }

@@ -17,9 +17,9 @@ use crate::management::state::{Document, Edit, State, Unavailable, Written};
 
 pub(super) struct ZoneGroup;
 
-/// Most zones of a group.
+/// Maximum zones of a group.
 const MAX_ZONES: usize = 5;
-/// What the group of an endpoint of files is called.
+/// The name of the zone group of an endpoint that files declare.
 const DECLARED: &str = "default";
 
 impl Kind for ZoneGroup {
@@ -92,7 +92,7 @@ impl Kind for ZoneGroup {
 
     fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value> {
         let endpoint = endpoint::find(&id.parent()?, state)?;
-        // A document tells the name that its group has.
+        // If there is a document, it has the name of the group.
         let has_document = groups(&id.parent()?, state).is_ok_and(|groups| !groups.is_empty());
         if endpoint.private_dns_zone_group.is_empty() || has_document || !id.name().eq_ignore_ascii_case(DECLARED) {
             return None;
@@ -138,12 +138,12 @@ impl Kind for ZoneGroup {
     }
 }
 
-/// The zones that the group of an endpoint names.
+/// The zones in an endpoint's group.
 pub(super) fn zones_of(endpoint: &ResourceId, state: &dyn State) -> Result<Vec<ResourceId>, Unavailable> {
     Ok(groups(endpoint, state)?.iter().flat_map(|group| zones(&group.body)).collect())
 }
 
-/// What an endpoint that writes into zones again takes away of what clients have written over it.
+/// When an endpoint writes into zones again: the edits that delete what clients have written over its records.
 pub(super) fn written_over(endpoint: &ResourceId, zones: &[ResourceId], state: &dyn State) -> (Vec<Edit>, Vec<Change>) {
     let Some(endpoint) = endpoint::find(endpoint, state) else { return Default::default() };
     let names: Vec<_> = endpoint::members(endpoint, state)
@@ -162,7 +162,7 @@ pub(super) fn written_over(endpoint: &ResourceId, zones: &[ResourceId], state: &
     (edits, changes)
 }
 
-/// The zone group of an endpoint; more than one there cannot be.
+/// The zone group of an endpoint; there is at most one.
 fn groups(endpoint: &ResourceId, state: &dyn State) -> Result<Vec<Document>, Unavailable> {
     let prefix = format!("{}/{}/", key(endpoint), types::PRIVATE_DNS_ZONE_GROUP.to_ascii_lowercase());
     let mut found = Vec::new();
@@ -178,7 +178,7 @@ fn zones(body: &Value) -> Vec<ResourceId> {
     configs.iter().filter_map(zone).collect()
 }
 
-/// The endpoint with another zone group.
+/// The endpoint with other zones.
 fn with_zones(id: &ResourceId, zones: Vec<ResourceId>, state: &dyn State) -> Result<Change, ApiError> {
     match state.document(&key(id))? {
         Some(document) => endpoint::change(id, &document.body, zones),

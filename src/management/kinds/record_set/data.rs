@@ -1,4 +1,4 @@
-//! The records of a record set: members of its properties, and RDATA.
+//! The records of a record set, as members of its properties and as RDATA.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -9,14 +9,14 @@ use crate::dns::{Name, NameRef, RecordType, rdata};
 use crate::management::body::{get, list, property, text};
 use crate::management::error::ApiError;
 
-/// What Azure makes of an SOA record, where a client does not say.
+/// Azure's default values in an SOA record.
 const SOA_NUMBERS: [(&str, u32); 4] =
     [("refreshTime", 3600), ("retryTime", 300), ("expireTime", 2_419_200), ("minimumTtl", 10)];
 const SOA_HOST: &str = "azureprivatedns.net";
 const SOA_EMAIL: &str = "azureprivatedns-host.microsoft.com";
 const SOA_SERIAL: u32 = 1;
 
-/// The member that has the records of a type.
+/// The member with the records of a type.
 fn member(rtype: RecordType) -> &'static str {
     match rtype {
         RecordType::A => "aRecords",
@@ -43,7 +43,7 @@ fn fields(rtype: RecordType) -> &'static [&'static str] {
     }
 }
 
-/// What is kept of the records: as they were sent. `None` for an alias without a target.
+/// The records to keep, as they were sent. `None` for an alias without a target.
 pub(super) fn kept(
     rtype: RecordType,
     properties: &Value,
@@ -66,13 +66,13 @@ pub(super) fn kept(
     Ok(Some((member, kept)))
 }
 
-/// A record with the members that it can have.
+/// A record with only its known members.
 fn named(rtype: RecordType, record: &Value) -> Value {
     let field = |name: &&'static str| Some(((*name).to_owned(), get(record, name)?.clone()));
     Value::Object(fields(rtype).iter().filter_map(field).collect())
 }
 
-/// The record that Azure keeps: the host and the serial number are its own.
+/// The SOA record to keep: host and serial number are Azure's.
 fn soa(sent: Option<&Value>, before: Option<&Value>) -> Value {
     let before = before.and_then(|before| property(before, "soaRecord"));
     let find = |name| sent.and_then(|sent| get(sent, name)).or_else(|| before.and_then(|before| get(before, name)));
@@ -163,7 +163,7 @@ fn number(record: &Value, field: &str) -> Result<u16, ApiError> {
     sent.ok_or_else(|| bad_request(format!("The property '{field}' is not a number from 0 to 65535.")))
 }
 
-/// The member that shows records that no client wrote.
+/// The member for records that no client wrote.
 pub(super) fn shown(rtype: RecordType, rdatas: &[&[u8]]) -> (&'static str, Value) {
     let records = rdatas.iter().filter_map(|octets| record_value(rtype, octets));
     let value = match rtype {
@@ -173,7 +173,7 @@ pub(super) fn shown(rtype: RecordType, rdatas: &[&[u8]]) -> (&'static str, Value
     (member(rtype), value)
 }
 
-/// A record as Azure's REST API has it; `None` where the octets are no record of the type.
+/// A record as in Azure's REST API; `None` if the RDATA is malformed.
 pub(crate) fn record_value(rtype: RecordType, octets: &[u8]) -> Option<Value> {
     let number = |at: usize| Some(u16::from_be_bytes(*octets.get(at..)?.first_chunk()?));
     let name = |at: usize| Some(printed(NameRef::parse(octets.get(at..)?)?));
@@ -206,7 +206,7 @@ pub(crate) fn record_value(rtype: RecordType, octets: &[u8]) -> Option<Value> {
     })
 }
 
-/// A name as clients of Azure write it: without the dot at its end.
+/// A name as clients of Azure write it, without the dot at the end.
 fn printed(name: NameRef<'_>) -> String {
     let text = name.to_name().to_string();
     text.strip_suffix('.').filter(|text| !text.is_empty()).unwrap_or(&text).to_owned()

@@ -21,15 +21,14 @@ pub(crate) use data::record_value;
 /// Record sets of one type.
 pub(in crate::management) struct RecordSets(RecordType);
 
-/// Where it is kept, beside the properties, that a set was written over what a zone group had written.
+/// The member that says that a set was written over one of a zone group, beside `properties`.
 const OVER_GROUP: &str = "overGroup";
 
-/// How a record set is found within its zone: whether it is not the SOA record, the type and the name in lower case. In this
-/// order they are listed.
+/// The sort key of a record set within its zone: whether it is not the SOA record, the type, and the name in lower case.
 pub(in crate::management) type SetKey = (bool, String, String);
 
 impl RecordSets {
-    /// Those of a type's name in lower case.
+    /// The kind for a type's name in lower case.
     pub(in crate::management) fn of(name: &str) -> Option<Self> {
         let known = PRIVATE_TYPES.into_iter().chain([RecordType::SOA]);
         known.into_iter().find(|rtype| TypeName(*rtype).to_string().eq_ignore_ascii_case(name)).map(Self)
@@ -91,7 +90,7 @@ impl Kind for RecordSets {
         let (zone, contents) = found.ok_or_else(|| ApiError::parent_not_found(put.id, &zone_id))?;
         state.looks_at(&ZoneKey::Private(zone_id), &owner);
         match data::rdatas(self.0, property_object(kept))?.is_empty() {
-            // The world has no change for it that could be refused.
+            // The world would see no change to refuse.
             true if zone.locked => Err(ApiError::scope_locked(put.id, "a file, in a zone with locked = true")),
             true => match writer(contents, &owner, self.0) {
                 Some(Writer::PrivateEndpoint(endpoint)) => Err(conflict(format!(
@@ -113,7 +112,7 @@ impl Kind for RecordSets {
         let owner = owner(put.id)?;
         let rdatas = data::rdatas(self.0, property_object(kept))?;
         if rdatas.is_empty() {
-            // It is there for the API, and holds nothing that could be asked for.
+            // The set exists in the API, but has no records to serve.
             let contents = state.topology().zone_and_contents(&zone_id).map(|(_, contents)| contents);
             let writer = contents.and_then(|contents| writer(contents, &owner, self.0));
             let (is_there, zone) = (writer.is_some_and(|writer| writer.is_person()), ZoneKey::Private(zone_id));
@@ -182,7 +181,7 @@ impl Kind for RecordSets {
     }
 
     fn show(&self, found: &Found, shown: &mut Shown, state: &dyn State) -> Result<(), Unavailable> {
-        // What the platform has written in place of a person's records is what counts.
+        // What the platform has written in place of a client's records is shown.
         if !found.is_declared && self.0 != RecordType::SOA && platform_wrote(&found.id, self.0, state) {
             let written = self.declared(&found.id, state);
             for (name, value) in
@@ -212,7 +211,7 @@ impl Kind for RecordSets {
     }
 }
 
-/// The record sets of a zone, of one type or all, in the order in which they are listed: the zone's SOA record first.
+/// The record sets of a zone, of one type or all, in the order of lists: the SOA record first.
 pub(in crate::management) fn names(
     zone: &ResourceId,
     rtype: Option<RecordType>,
@@ -242,7 +241,7 @@ fn set_key(rtype: &str, name: &str) -> SetKey {
     (!rtype.eq_ignore_ascii_case("SOA"), rtype.to_ascii_lowercase(), name.to_ascii_lowercase())
 }
 
-/// The name of a record set within its zone.
+/// The name of a record set relative to its zone.
 fn relative(owner: crate::dns::NameRef<'_>, zone: &ResourceId) -> Option<String> {
     let apex = apex(zone)?;
     let name = owner.with_suffix(apex.as_ref(), Name::root().as_ref())?.to_string().replace('/', "\\047");
@@ -252,7 +251,7 @@ fn relative(owner: crate::dns::NameRef<'_>, zone: &ResourceId) -> Option<String>
     })
 }
 
-/// The name that the records of a record set live at.
+/// The owner name of a record set.
 fn owner(id: &ResourceId) -> Result<Name, ApiError> {
     let invalid = || bad_request(format!("The record set name '{}' is invalid.", id.name()));
     let apex = id.parent().and_then(|zone| apex(&zone)).ok_or_else(invalid)?;
@@ -263,7 +262,7 @@ fn owner(id: &ResourceId) -> Result<Name, ApiError> {
     }
 }
 
-/// Who wrote a record set that is served.
+/// Who wrote a served record set.
 fn writer(contents: &ZoneContents, owner: &Name, rtype: RecordType) -> Option<Writer> {
     contents.compiled()?.rrset(owner.as_ref(), rtype)?;
     Some(contents.writer(owner, rtype))
@@ -276,7 +275,7 @@ fn platform_wrote(id: &ResourceId, rtype: RecordType, state: &dyn State) -> bool
     writer.is_some_and(|writer| !writer.is_person())
 }
 
-/// An alias stands alone at its name (RFC 1034 §3.6.2).
+/// Refuses other data beside an alias (RFC 1034 §3.6.2).
 fn alias_beside_others(contents: &ZoneContents, owner: &Name, rtype: RecordType) -> Result<(), ApiError> {
     let Some(zone) = contents.compiled() else { return Ok(()) };
     let is_there = |rtype: RecordType| zone.rrset(owner.as_ref(), rtype).is_some();
@@ -306,7 +305,7 @@ fn property_object(body: &Value) -> &Value {
     body.get("properties").unwrap_or(&Value::Null)
 }
 
-/// What a zone group that writes again takes away: the sets of these names in a zone that clients have written over its own.
+/// When a zone group writes again: the edits that delete those sets with these names that clients have written over its own.
 pub(super) fn written_over(
     zone: &ResourceId,
     names: &[(RecordType, Name)],

@@ -1,4 +1,4 @@
-//! Endpoints of DNS resolvers: queries come to inbound ones, and leave by outbound ones.
+//! Endpoints of DNS resolvers: inbound for queries to the resolver, outbound for queries from it.
 
 use std::net::IpAddr;
 
@@ -13,13 +13,13 @@ use crate::management::kinds::{Found, Kind, Manner, Put, Shown, children, interf
 use crate::management::provider::Provider;
 use crate::management::state::{State, Unavailable, Written};
 
-/// Most endpoints of one kind of a resolver (limits of Azure DNS Private Resolver).
+/// Maximum endpoints of one kind for a resolver (limits of Azure DNS Private Resolver).
 const ENDPOINTS: usize = 5;
 const PROVIDER: Provider = Provider::DnsResolver;
 
 /// An inbound endpoint.
 pub(in crate::management::kinds) struct Inbound;
-/// An outbound endpoint: no address of its own is known of it.
+/// An outbound endpoint, which has no known address.
 pub(in crate::management::kinds) struct Outbound;
 
 impl Kind for Inbound {
@@ -96,7 +96,7 @@ impl Kind for Inbound {
         Ok(Written { edits: Vec::new(), changes: vec![Change::Delete(id.clone())] })
     }
 
-    /// Files declare none by itself.
+    /// Files do not declare resolvers as resources.
     fn declared(&self, _: &ResourceId, _: &dyn State) -> Option<Value> {
         None
     }
@@ -166,7 +166,7 @@ fn address(configuration: &Value) -> Option<IpAddr> {
     text(configuration, "privateIpAddress")?.parse().ok()
 }
 
-/// A resolver has so many endpoints of a kind.
+/// Refuses more endpoints than a resolver may have.
 fn room(put: &Put<'_>, child_type: &str, state: &dyn State) -> Result<(), ApiError> {
     let resolver = put.id.parent().ok_or_else(|| ApiError::not_found(put.id))?;
     match put.before.is_none() && children(&resolver, child_type, state)?.len() >= ENDPOINTS {
@@ -175,7 +175,7 @@ fn room(put: &Put<'_>, child_type: &str, state: &dyn State) -> Result<(), ApiErr
     }
 }
 
-/// The network of an endpoint's resolver, and the prefix of a subnet of it.
+/// The network of an endpoint's resolver, and the prefix of one of its subnets.
 fn own_subnet(id: &ResourceId, subnet: &ResourceId, state: &dyn State) -> Result<(ResourceId, IpNet), ApiError> {
     let resolver = id.parent().ok_or_else(|| ApiError::not_found(id))?;
     let network = state.document(&key(&resolver))?.and_then(|document| network_of(&document.body));
@@ -190,7 +190,7 @@ fn own_subnet(id: &ResourceId, subnet: &ResourceId, state: &dyn State) -> Result
     Ok((network, prefix))
 }
 
-/// An endpoint of a resolver that is in a subnet, in lower case.
+/// An endpoint in a subnet, by the subnet's key.
 ///
 /// # Errors
 /// The state cannot be read.

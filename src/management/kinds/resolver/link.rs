@@ -10,7 +10,7 @@ use crate::management::kinds::{Found, Kind, Manner, Put, Shown, children, key};
 use crate::management::provider::Provider;
 use crate::management::state::{After, Edit, State, Unavailable, Written};
 
-/// Links of what is linked.
+/// Links, by what they link.
 #[derive(Clone, Copy)]
 pub(in crate::management::kinds) enum Link {
     /// To rulesets.
@@ -108,7 +108,7 @@ impl Link {
         }
     }
 
-    /// What the link is of, as it will be.
+    /// The linked ruleset or policy after the write.
     fn whole(&self, id: &ResourceId, state: &dyn State) -> Result<Vec<Change>, ApiError> {
         let parent = id.parent().ok_or_else(|| ApiError::not_found(id))?;
         Ok(match self {
@@ -122,7 +122,7 @@ fn network_of(body: &Value) -> Option<ResourceId> {
     reference(properties(body), "virtualNetwork")?.parse().ok()
 }
 
-/// The links of a ruleset or a policy that are documents, as the world takes them.
+/// The links of a ruleset or a policy from documents, for the world.
 pub(super) fn links(parent: &ResourceId, state: &dyn State) -> Result<Vec<azure::Link>, Unavailable> {
     let links = links_of(parent, state)?.into_iter().map(|(id, network)| azure::Link {
         name: Some(Declared::new(id.name().to_owned(), Origin::API)),
@@ -131,7 +131,7 @@ pub(super) fn links(parent: &ResourceId, state: &dyn State) -> Result<Vec<azure:
     Ok(links.collect())
 }
 
-/// The links of a ruleset or a policy that are documents, each with its network.
+/// The links of a ruleset or a policy from documents, with their networks.
 pub(super) fn links_of(parent: &ResourceId, state: &dyn State) -> Result<Vec<(ResourceId, ResourceId)>, Unavailable> {
     let links = children(parent, types::VIRTUAL_NETWORK_LINK, state)?.into_iter();
     Ok(links.filter_map(|(id, body)| Some((id, network_of(&body)?))).collect())

@@ -21,10 +21,10 @@ use crate::management::path::Scope;
 use crate::management::provider::Provider;
 use crate::management::state::{Edit, State, Unavailable, Written};
 
-/// Most resolvers of a subscription (limits of Azure DNS Private Resolver).
+/// Maximum resolvers of a subscription (limits of Azure DNS Private Resolver).
 const RESOLVERS: usize = 15;
 
-/// A DNS resolver: its endpoints are what the world knows of it.
+/// A DNS resolver: the world has its endpoints only.
 pub(super) struct Resolver;
 
 impl Kind for Resolver {
@@ -87,7 +87,7 @@ impl Kind for Resolver {
 }
 
 impl Resolver {
-    /// A network has one resolver, and a subscription so many.
+    /// Refuses a second resolver in a network, and too many in a subscription.
     fn alone(&self, id: &ResourceId, network: &ResourceId, state: &dyn State) -> Result<(), ApiError> {
         if state.topology().network(network).is_none() {
             return Err(self.refused(&format!("The virtual network '{network}' could not be found.")));
@@ -114,7 +114,7 @@ fn properties(body: &Value) -> &Value {
     get(body, "properties").unwrap_or(&Value::Null)
 }
 
-/// What all of these resources show.
+/// The members that all of these resources show.
 fn succeeded<'s>(id: &ResourceId, shown: &'s mut Shown) -> &'s mut Map<String, Value> {
     let properties = shown.properties();
     properties.insert("provisioningState".to_owned(), json!("Succeeded"));
@@ -122,19 +122,19 @@ fn succeeded<'s>(id: &ResourceId, shown: &'s mut Shown) -> &'s mut Map<String, V
     properties
 }
 
-/// All resources of a kind in the subscription of an identity that are within no other one.
+/// All top-level resources of a kind in the subscription of an ID.
 fn documents(kind: &dyn Kind, id: &ResourceId, state: &dyn State) -> Result<Vec<(ResourceId, Value)>, Unavailable> {
     let scope = Scope::Subscription(id.resource_group().subscription().clone());
     list::documents(&kind.resource_type(), &scope, state)
 }
 
-/// What goes with a resource: all documents within it.
+/// The removal of a resource with all documents within it.
 fn with_children(id: &ResourceId, change: Option<Change>, state: &dyn State) -> Result<Written, Unavailable> {
     let edits = state.keys(&format!("{}/", key(id)))?.into_iter().map(Edit::Delete).collect();
     Ok(Written { edits, changes: change.into_iter().collect() })
 }
 
-/// The resources of one of these kinds that a network has, as they are listed by it: `listDnsResolvers` and the like.
+/// The resources of one of these kinds for a network: `listDnsResolvers` and the like.
 pub(super) fn of_network(network: &ResourceId, action: &str, state: &dyn State) -> Result<Option<Value>, Unavailable> {
     let (kind, is_linked): (&dyn Kind, bool) = match action.to_ascii_lowercase().as_str() {
         "listdnsresolvers" => (&Resolver, false),

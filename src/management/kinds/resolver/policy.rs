@@ -1,5 +1,5 @@
-//! DNS resolver policies with their security rules, and the domain lists that rules name. The world has a policy as one: it is put
-//! together of its document, those of its rules and links, and of the lists.
+//! DNS resolver policies with their security rules, and the domain lists that rules name. In the world a policy is one resource,
+//! assembled from its document, those of its rules and links, and the lists.
 
 use serde_json::{Map, Value, json};
 
@@ -16,14 +16,14 @@ use crate::management::provider::Provider;
 use crate::management::state::{After, Edit, State, Unavailable, Written};
 
 const PROVIDER: Provider = Provider::DnsResolverPolicy;
-/// The priorities that a rule can have (Microsoft Learn, "DNS security policy").
+/// The valid priorities of a rule (Microsoft Learn, "DNS security policy").
 const PRIORITIES: std::ops::RangeInclusive<u64> = 100..=65_000;
 
 /// A policy.
 pub(in crate::management::kinds) struct Policy;
-/// A rule of one.
+/// A security rule of a policy.
 pub(in crate::management::kinds) struct SecurityRule;
-/// A list of domains.
+/// A domain list.
 pub(in crate::management::kinds) struct DomainList;
 
 impl Kind for Policy {
@@ -211,12 +211,12 @@ impl Kind for DomainList {
     }
 }
 
-/// The policy of the world.
+/// The policy in the world.
 pub(super) fn find<'s>(id: &ResourceId, state: &'s dyn State) -> Option<&'s DnsSecurityPolicy> {
     state.topology().dns_security_policies().iter().find(|policy| *policy.id == *id)
 }
 
-/// The policies, each once, with a rule that names a domain list.
+/// The policies with a rule that names a domain list, each once.
 fn naming(domains: &ResourceId, state: &dyn State) -> Result<Vec<(ResourceId, ResourceId)>, Unavailable> {
     let mut found = Vec::new();
     for (policy, _) in documents(&Policy, domains, state)? {
@@ -232,7 +232,7 @@ fn lists_of(rule: &Value) -> impl Iterator<Item = ResourceId> {
     lists.filter_map(|list| text(list, "id")?.parse().ok())
 }
 
-/// A policy with its rules and links, as documents have it.
+/// A policy with its rules and links, from documents.
 pub(super) fn whole(id: &ResourceId, state: &dyn State) -> Result<Change, ApiError> {
     let mut rules = Vec::new();
     for (id, body) in children(id, types::DNS_SECURITY_RULE, state)? {
@@ -243,7 +243,7 @@ pub(super) fn whole(id: &ResourceId, state: &dyn State) -> Result<Change, ApiErr
     Ok(Change::Put(Resource::DnsSecurityPolicy(policy)))
 }
 
-/// Which domains the lists of Microsoft hold is not known: a rule with nothing else fits no name.
+/// The domains in Microsoft's lists are unknown: a rule with only such lists matches no name.
 fn rule(id: &ResourceId, body: &Value, state: &dyn State) -> Result<DnsSecurityRule, ApiError> {
     let origin = Origin::API;
     let sent = properties(body);

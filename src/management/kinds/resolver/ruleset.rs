@@ -1,4 +1,4 @@
-//! DNS forwarding rulesets and their rules. The world has a ruleset as one: it is put together of its document and those of its
+//! DNS forwarding rulesets and their rules. In the world a ruleset is one resource, assembled from its document and those of its
 //! rules and links.
 
 use std::net::{IpAddr, SocketAddr};
@@ -19,15 +19,15 @@ use crate::management::provider::Provider;
 use crate::management::state::{After, Edit, State, Unavailable, Written};
 
 const PROVIDER: Provider = Provider::DnsResolver;
-/// Most outbound endpoints of a ruleset, and most target servers of a rule (limits of Azure DNS Private Resolver).
+/// Maximum outbound endpoints of a ruleset, and maximum target servers of a rule (limits of Azure DNS Private Resolver).
 const OUTBOUND_ENDPOINTS: usize = 2;
 const TARGETS: usize = 6;
-/// What a rule that says nothing of the port means.
+/// The default port of a target server.
 const PORT: u16 = 53;
 
 /// A ruleset.
 pub(in crate::management::kinds) struct Ruleset;
-/// A rule of one.
+/// A rule of a ruleset.
 pub(in crate::management::kinds) struct Rule;
 
 impl Kind for Ruleset {
@@ -164,18 +164,18 @@ impl Kind for Rule {
     }
 }
 
-/// The ruleset of the world.
+/// The ruleset in the world.
 pub(super) fn find<'s>(id: &ResourceId, state: &'s dyn State) -> Option<&'s DnsForwardingRuleset> {
     state.topology().dns_forwarding_rulesets().iter().find(|ruleset| *ruleset.id == *id)
 }
 
-/// The outbound endpoints that a ruleset names.
+/// The outbound endpoints of a ruleset.
 pub(super) fn outbound_endpoints(body: &Value) -> impl Iterator<Item = ResourceId> {
     let endpoints = list(properties(body), "dnsResolverOutboundEndpoints").iter();
     endpoints.filter_map(|endpoint| text(endpoint, "id")?.parse().ok())
 }
 
-/// A ruleset with its rules and links, as documents have it.
+/// A ruleset with its rules and links, from documents.
 pub(super) fn whole(id: &ResourceId, state: &dyn State) -> Result<Change, ApiError> {
     let rules = children(id, types::FORWARDING_RULE, state)?;
     let rules = rules.iter().map(|(id, body)| rule(id, body)).collect::<Result<_, _>>()?;
@@ -204,7 +204,7 @@ fn rule(id: &ResourceId, body: &Value) -> Result<ForwardingRule, ApiError> {
     })
 }
 
-/// The address of a target server. Clients write port 0 where they mean none.
+/// The address of a target server. Clients write port 0 for the default.
 fn target(sent: &Value) -> Result<Address<SocketAddr>, ApiError> {
     let address = text(sent, "ipAddress").unwrap_or_default();
     let parsed = address.parse::<IpAddr>().ok().filter(|address| *address != AZURE_PROVIDED_DNS);
