@@ -1,4 +1,4 @@
-//! Octets → JSON: UTF-8 or UTF-16 with a byte order mark, with comments as templates have them.
+//! Decodes files to JSON: UTF-8, or UTF-16 with a byte order mark; comments are allowed as in templates.
 
 use serde_json::Value;
 
@@ -10,14 +10,14 @@ const MAX_DOCUMENTS: usize = 10_000;
 /// The text of a file.
 ///
 /// # Errors
-/// Where it is too long, or no text.
+/// If it is too long, or not text.
 pub(super) fn text(bytes: &[u8]) -> Result<String, Refusal> {
     check_size(bytes.len())?;
     decode(bytes)
 }
 
-/// Parses a text of one document or several, one after the other. Comments (`//` and `/* */`) count as spaces, strings may have
-/// several lines, and commas may be left behind the last member, as Azure Resource Manager takes all of that.
+/// Parses a text of one or more JSON documents. As Azure Resource Manager does, this accepts comments (`//` and `/* */`), strings
+/// of several lines, and a comma after the last member.
 pub(super) fn parse(text: &str) -> Result<Vec<Value>, Refusal> {
     documents(text).or_else(|_| documents(&without_comments(text))).map_err(|error| not_json(&error))
 }
@@ -62,13 +62,13 @@ fn decode(bytes: &[u8]) -> Result<String, Refusal> {
     }
 }
 
-/// The text with spaces in place of comments, and of commas behind which an object or a list ends; line breaks within strings
-/// are escaped, as templates may have strings of several lines.
+/// Replaces comments, and trailing commas, with spaces, and escapes line breaks within strings, as strings in templates may have
+/// several lines.
 fn without_comments(text: &str) -> String {
     let octets = text.as_bytes();
     let mut made = Vec::with_capacity(octets.len());
     let mut at = 0;
-    // Where the last comma is in what is made, if nothing but spaces has followed.
+    // The position of the last comma in the output, if only spaces have followed it.
     let mut comma = None;
     while at < octets.len() {
         let from = at;
@@ -110,11 +110,11 @@ fn without_comments(text: &str) -> String {
         made.push(octets[at]);
         at += 1;
     }
-    // Only ASCII has been put in place of whole characters.
+    // Only whole characters were replaced, by ASCII.
     String::from_utf8(made).unwrap_or_default()
 }
 
-/// Where a string that begins at a quote ends, behind its other quote.
+/// The position after the closing quote of the string that begins at `quote`.
 fn string_end(octets: &[u8], quote: usize) -> usize {
     let mut at = quote + 1;
     while at < octets.len() && octets[at] != b'"' {

@@ -1,4 +1,4 @@
-//! Resources of several files, joined by their IDs without regard to letter case.
+//! Joins resources of several files by their IDs, ignoring letter case.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,25 +10,25 @@ use super::value::{flattened, get, text};
 use super::{LeftOut, MAX_RESOURCES, Mistake, Place, Read, Resource};
 use crate::azure::{ResourceId, ResourceIdError, Subscription};
 
-/// What stands in an ID for a subscription that the file does not tell.
+/// Placeholder in an ID for an unknown subscription.
 const UNKNOWN_SUBSCRIPTION: &str = "<unknown>";
 
-/// A resource, whatever number of files it was in.
+/// A resource, joined from all files that describe it.
 #[derive(Clone, Debug)]
 pub(super) struct Joined {
     pub(super) id: ResourceId,
     /// Its type in lower case.
     pub(super) kind: String,
     pub(super) location: Option<String>,
-    /// Its properties, with what stands in a `properties` of theirs taken into each object.
+    /// Its properties; a nested `properties` object is merged into the object that holds it.
     pub(super) body: Value,
     /// `kind` and `sku`.
     pub(super) extra: Map<String, Value>,
-    /// Where it was read, each once.
+    /// Where it was read; no place twice.
     pub(super) places: Vec<Place>,
 }
 
-/// All that was read.
+/// All resources.
 #[derive(Debug, Default)]
 pub(super) struct Resources {
     /// In the order of the files.
@@ -40,10 +40,10 @@ pub(super) struct Resources {
 }
 
 impl Resources {
-    /// Joins what was read of all files.
+    /// Joins the resources of all files.
     ///
     /// # Errors
-    /// Resources of one ID that are not the same, each with both places.
+    /// Resources with the same ID and different properties, each with both places.
     pub(super) fn new(files: Vec<Read>) -> Result<Self, Vec<Mistake>> {
         let subscription = sole_subscription(&files);
         let (mut resources, mut mistakes) = (Self::default(), Vec::new());
@@ -68,7 +68,7 @@ impl Resources {
         self.by_id.get(id).map(|number| &self.all[*number])
     }
 
-    /// All resources of a type, given in lower case.
+    /// All resources of a type, which is in lower case.
     pub(super) fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Joined> {
         self.all.iter().filter(move |resource| resource.kind == kind)
     }
@@ -78,7 +78,7 @@ impl Resources {
         let id = match parse(&id, subscription) {
             Ok(id) => id,
             Err(error) => {
-                // What has no place in a resource group or extends another resource is nothing that the DNS knows.
+                // Extension resources, and resources outside of resource groups, do not affect DNS.
                 if !matches!(error, ResourceIdError::Extension | ResourceIdError::NoResourceGroup) {
                     let why = format!("its resource ID cannot be read: {error}");
                     self.left_out.push(LeftOut { place, what: kind, why });
@@ -139,7 +139,7 @@ impl Resources {
     }
 }
 
-/// The members of a type's properties that the DNS depends on; two descriptions may differ in all others, such as `etag`.
+/// The properties of a type that affect DNS; two descriptions may differ in all others, such as `etag`.
 fn members_of(kind: &str) -> &'static [&'static str] {
     match kind {
         "microsoft.network/virtualnetworks" => &["addressSpace", "dhcpOptions"],
@@ -185,7 +185,7 @@ fn members_of(kind: &str) -> &'static [&'static str] {
     }
 }
 
-/// Members at any depth that say nothing of what is configured.
+/// Members, at any depth, that are not configuration.
 const NOISE: [&str; 9] = [
     "actionsRequired",
     "description",
@@ -198,7 +198,7 @@ const NOISE: [&str; 9] = [
     "type",
 ];
 
-/// Takes over what one description has more than the other, and notes the paths at which they differ.
+/// Adds to one description what the other has more, and records the paths at which they differ.
 fn merge_member(known: &mut Value, other: &Value, name: &str, path: &str, differences: &mut Vec<String>) {
     let Some(theirs) = get(other, name) else { return };
     let Some(object) = known.as_object_mut() else { return };
@@ -215,7 +215,6 @@ fn merge_member(known: &mut Value, other: &Value, name: &str, path: &str, differ
             }
         }
         Some(ours) if canonical(ours) != canonical(theirs) => {
-            // A list that names more members of each element is the better one.
             differences.push(path.to_owned());
         }
         Some(_) => {}
@@ -232,8 +231,8 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// What is compared in place of a value: without what says nothing, names of members and IDs in lower case. What refers to
-/// a resource is its ID.
+/// The form in which values are compared: without members that are not configuration, member names and IDs in lower case, and
+/// references as the ID alone.
 fn canonical(value: &Value) -> Value {
     match value {
         Value::Object(object) => {
@@ -259,7 +258,7 @@ pub(super) fn parse(id: &str, subscription: &str) -> Result<ResourceId, Resource
     }
 }
 
-/// The one subscription that the files name; the zero GUID where they name several or none.
+/// The only subscription that the files name; the zero GUID if they name several or none.
 fn sole_subscription(files: &[Read]) -> Arc<str> {
     let ids = files.iter().flat_map(|read| &read.resources).map(|resource| resource.id.as_str());
     let mut subscriptions =

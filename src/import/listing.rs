@@ -1,7 +1,7 @@
-//! What the Azure CLI prints, the REST API gives and Resource Graph finds: lists of resources, or one.
+//! Output of the Azure CLI, the REST API and Resource Graph: one resource or lists of resources.
 //!
-//! The Azure CLI takes `properties` into the object itself and fills what is missing with null; Resource Graph writes types in
-//! lower case, in rows or in a table of columns.
+//! The Azure CLI merges `properties` into the object itself and writes missing values as null; Resource Graph writes types in
+//! lower case, in rows or as a table with columns.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::value::{get, text};
 use super::{Place, Read, Refusal, Resource};
 
-/// Members of a resource that are none of its properties.
+/// Members of a resource that are not its properties.
 const ENVELOPE: [&str; 14] = [
     "id",
     "name",
@@ -29,10 +29,10 @@ const ENVELOPE: [&str; 14] = [
     "plan",
 ];
 
-/// Reads a list page, rows, a list or one object.
+/// Reads one object, a list, a page of a list, or rows.
 ///
 /// # Errors
-/// Where it is none of these.
+/// If it is none of these.
 pub(super) fn read(file: &Arc<str>, document: Value) -> Result<Read, Refusal> {
     let mut read = Read::default();
     let (prefix, elements) = match document {
@@ -58,7 +58,7 @@ pub(super) fn read(file: &Arc<str>, document: Value) -> Result<Read, Refusal> {
     };
     for (number, element) in elements.into_iter().enumerate() {
         match element {
-            // `az graph query` of several pages, or lists in a list.
+            // Several pages of `az graph query`, or nested lists.
             Value::Array(inner) => {
                 for (at, element) in inner.into_iter().enumerate() {
                     resource(Place::new(file, format!("{prefix}[{number}][{at}]")), element, &mut read);
@@ -70,7 +70,7 @@ pub(super) fn read(file: &Arc<str>, document: Value) -> Result<Read, Refusal> {
     Ok(read)
 }
 
-/// Says that a page is not the last one.
+/// Notes that a page is not the last one.
 fn note_rest(file: &Arc<str>, page: &Map<String, Value>, read: &mut Read) {
     for name in ["nextLink", "skip_token", "$skipToken", "skipToken", "@odata.nextLink"] {
         let has_more = page.get(name).and_then(Value::as_str).is_some_and(|link| !link.is_empty());
@@ -81,7 +81,7 @@ fn note_rest(file: &Arc<str>, page: &Map<String, Value>, read: &mut Read) {
     }
 }
 
-/// The rows of a table as Resource Graph gives it: `{"columns": [{"name": …}], "rows": [[…]]}`.
+/// The rows of a table of Resource Graph: `{"columns": [{"name": …}], "rows": [[…]]}`.
 fn rows(mut table: Value) -> Result<Vec<Value>, Refusal> {
     let none = || Refusal("\"data\" is neither a list nor a table of columns and rows".to_owned());
     let columns = get(&table, "columns").and_then(Value::as_array).ok_or_else(none)?;
@@ -118,9 +118,9 @@ fn resource(place: Place, element: Value, read: &mut Read) {
     let extra = extra.collect();
     let location = named("location");
     let properties = match take(&mut object, "properties") {
-        // Resource Graph without a projection, REST.
+        // REST, or Resource Graph without a projection.
         Some(properties @ Value::Object(_)) => properties,
-        // What the Azure CLI prints.
+        // The Azure CLI.
         _ => {
             object.retain(|name, _| !ENVELOPE.iter().any(|known| known.eq_ignore_ascii_case(name)));
             Value::Object(object)
@@ -134,7 +134,7 @@ fn take(object: &mut Map<String, Value>, name: &str) -> Option<Value> {
     object.remove(&key)
 }
 
-/// The type that a resource ID names, behind its last `providers`; `None` where it names none.
+/// The type in a resource ID, after the last `providers`.
 pub(super) fn kind_of(id: &str) -> Option<String> {
     let parts: Vec<&str> = id.trim_matches('/').split('/').collect();
     let provider = parts.iter().rposition(|part| part.eq_ignore_ascii_case("providers"))?;
@@ -143,7 +143,7 @@ pub(super) fn kind_of(id: &str) -> Option<String> {
     (!types.is_empty()).then(|| format!("{namespace}/{}", types.join("/")))
 }
 
-/// Counts by type what is neither read nor left out.
+/// Adds counts by type.
 pub(super) fn add(counts: &mut BTreeMap<String, usize>, more: BTreeMap<String, usize>) {
     for (kind, count) in more {
         *counts.entry(kind).or_default() += count;

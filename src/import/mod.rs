@@ -1,8 +1,8 @@
-//! Files that describe an estate of Azure → the text of a topology.
+//! Imports files that describe Azure resources, and writes a topology in TOML.
 //!
-//! A file is recognised by its content, never by its name, and read by the reader of its format; what several files say of a
-//! resource is joined by its ID. Nothing is fetched; secure values are neither stored nor shown. Whatever is not understood is
-//! listed with its place, and whatever the DNS does not need is counted.
+//! The format of a file is recognised by its content, never by its name. Descriptions of the same resource in several files are
+//! joined by its ID. Nothing is fetched; secret values are neither stored nor shown. Objects that are not understood are listed
+//! with their place; types that DNS does not need are counted.
 
 mod bind;
 mod document;
@@ -37,31 +37,31 @@ pub const MAX_FILE: usize = 256 << 20;
 /// Most resources of all files.
 pub const MAX_RESOURCES: usize = 1_000_000;
 
-/// What is known besides the files.
+/// What is given besides the files.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Which side of a Terraform plan is read.
+    /// The side of a Terraform plan to read.
     pub side: Side,
-    /// Values for the parameters of templates; the first that has a name counts.
+    /// Values of template parameters; the first one of a name counts.
     pub parameters: Vec<Parameters>,
-    /// What `subscription().subscriptionId` of a template is.
+    /// The value of `subscription().subscriptionId` in templates.
     pub subscription: Option<String>,
-    /// What `resourceGroup().name` of a template is.
+    /// The value of `resourceGroup().name` in templates.
     pub resource_group: Option<String>,
-    /// What `resourceGroup().location` of a template is.
+    /// The value of `resourceGroup().location` in templates.
     pub location: Option<String>,
-    /// Address spaces of networks that the files know by their IDs alone: a reference, and its prefixes.
+    /// Address spaces of networks of which the files have only the ID: a reference, and its prefixes.
     pub networks: Vec<(String, Vec<IpNet>)>,
     /// Whether members of private endpoints without a known address are given the next free one of their subnet.
     pub allocate: bool,
-    /// The configuration that the text will stand behind.
+    /// The configuration to which the text will be appended.
     pub beside: Option<Beside>,
 }
 
-/// A configuration beside imported files.
+/// A configuration to which imported text is appended.
 #[derive(Clone, Debug)]
 pub struct Beside {
-    /// The group of its resources that do not say.
+    /// The resource group of its resources that name none.
     pub default: ResourceGroup,
     /// What it declares.
     pub declared: Vec<ResourceId>,
@@ -70,19 +70,19 @@ pub struct Beside {
 /// A side of a Terraform plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Side {
-    /// What is there once the plan is applied.
+    /// The state after the plan is applied.
     #[default]
     After,
-    /// What is there now.
+    /// The current state.
     Before,
 }
 
 /// Values for the parameters of a template, from a parameter file or the command line.
 #[derive(Clone, Debug)]
 pub struct Parameters {
-    /// Where they were read.
+    /// Where they come from.
     pub file: Arc<str>,
-    /// By name: what a parameter file has, `{"value": …}` or `{"reference": …}`.
+    /// Values by name, as in a parameter file: `{"value": …}` or `{"reference": …}`.
     pub values: Map<String, Value>,
 }
 
@@ -91,48 +91,48 @@ pub struct Parameters {
 pub struct Input {
     /// As the user named it.
     pub file: Arc<str>,
-    /// Its octets.
+    /// Its content.
     pub bytes: Vec<u8>,
 }
 
-/// What was made of all files.
+/// The result of an import.
 #[derive(Clone, Debug)]
 pub struct Import {
     /// A topology in TOML.
     pub text: String,
-    /// From which line of the text on, counted from 1, it is from where.
+    /// Pairs of a line number of the text, counted from 1, and the place that the text from that line on comes from.
     pub origins: Vec<(u32, Arc<str>)>,
-    /// Networks whose address space is in none of the files.
+    /// Networks whose address space is in no file.
     pub asked: Vec<Asked>,
-    /// What was not understood, in order.
+    /// Objects that were not understood, in order.
     pub left_out: Vec<LeftOut>,
-    /// Types that the DNS does not need, each with the number of its resources.
+    /// Types that DNS does not need, each with the number of its resources.
     pub passed_over: BTreeMap<String, usize>,
-    /// What was assumed where no file says it.
+    /// Assumptions where no file gives a value.
     pub notes: Vec<String>,
-    /// What is declared, with a value that is not known.
+    /// Resources that are declared with an unknown value.
     pub unknown: Vec<LeftOut>,
-    /// What is declared and may not be meant.
+    /// Declarations that may not be what is meant.
     pub doubts: Vec<LeftOut>,
 }
 
-/// A network whose address space is asked for.
+/// A network whose address space the user is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     /// Its resource ID.
     pub id: String,
-    /// What describes it, or refers to it.
+    /// The place that describes it or refers to it.
     pub places: Vec<Place>,
 }
 
-/// Why files cannot be imported.
+/// An error that prevents the import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// Where.
+    /// Where it is.
     pub place: Place,
     /// What is wrong.
     pub what: String,
-    /// What to do.
+    /// What the user can do.
     pub mend: String,
 }
 
@@ -143,7 +143,7 @@ impl Mistake {
 }
 
 impl fmt::Display for Mistake {
-    /// `file: address: error: what` and, on a second line, what to do, where that is more.
+    /// `file: address: error: what`, and the remedy on a second line if there is one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: error: {}", self.place, self.what)?;
         if self.mend.is_empty() { Ok(()) } else { write!(f, "\n  help: {}", self.mend) }
@@ -153,7 +153,7 @@ impl fmt::Display for Mistake {
 /// Reads all files and writes the topology.
 ///
 /// # Errors
-/// Every file that is not taken, and every resource that two files describe in two ways.
+/// Files that cannot be read, and resources that two files describe differently.
 pub fn import(inputs: &[Input], options: &Options) -> Result<Import, Vec<Mistake>> {
     import_with(inputs, options, &Catalogue::embedded())
 }
@@ -196,7 +196,7 @@ fn import_with(inputs: &[Input], options: &Options, catalogue: &Catalogue) -> Re
     estate::write(&join::Resources::new(reads)?, &files, &options, catalogue)
 }
 
-/// Values that are given for parameters which no template has.
+/// Reports values for parameters that no template has.
 fn parameters_of_no_template(documents: &[(&Arc<str>, (Format, Value))], options: &Options) -> Vec<Mistake> {
     let templates = || documents.iter().filter(|(_, (format, _))| *format == Format::Template);
     let names = templates().filter_map(|(_, (_, template))| template.get("parameters")?.as_object());

@@ -1,4 +1,4 @@
-//! Zone files of octoDNS: the records of one zone in YAML, which the name of the file names.
+//! Zone files of octoDNS: YAML with the records of one zone, whose name is the file's name.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::{Options, Place, Read, Refusal, Resource};
 
-/// TTL of records that have none, in seconds, as octoDNS has it.
+/// TTL of records without one, in seconds, as in octoDNS.
 const DEFAULT_TTL: u64 = 3600;
 /// Octets of one string of a TXT record.
 const MAX_STRING: usize = 255;
-/// Types that octoDNS knows beside those that a private zone holds.
+/// Types that octoDNS supports and a private zone cannot hold.
 const OTHER_TYPES: [&str; 14] = [
     "ALIAS",
     "CAA",
@@ -28,7 +28,7 @@ const OTHER_TYPES: [&str; 14] = [
     "TLSA",
     "URLFWD",
 ];
-/// Types that a private zone holds, each with the member of Azure's record set.
+/// Types that a private zone can hold, each with its member in Azure's record set.
 const TYPES: [(&str, &str); 7] = [
     ("A", "aRecords"),
     ("AAAA", "aaaaRecords"),
@@ -52,7 +52,7 @@ pub(super) fn is_zone(document: &Value) -> bool {
     document.as_object().is_some_and(|names| !names.is_empty() && names.values().any(has_records))
 }
 
-/// Whether a document is octoDNS's own configuration.
+/// Whether a document is a configuration of octoDNS itself.
 pub(super) fn is_configuration(document: &Value) -> bool {
     ["providers", "zones"].iter().all(|member| document.get(member).is_some_and(Value::is_object))
 }
@@ -60,7 +60,7 @@ pub(super) fn is_configuration(document: &Value) -> bool {
 /// Reads a zone.
 ///
 /// # Errors
-/// Where the name of the file is not that of a zone.
+/// If the file's name is not a zone's.
 pub(super) fn read(file: &Arc<str>, document: &Value, options: &Options) -> Result<Read, Refusal> {
     let zone = zone_of(file).ok_or_else(|| {
         Refusal("records of octoDNS, which has the zone in the name of the file: call it ZONE.yaml, such as corp.example.yaml".to_owned())
@@ -111,7 +111,7 @@ pub(super) fn read(file: &Arc<str>, document: &Value, options: &Options) -> Resu
     Ok(read)
 }
 
-/// The zone of a file `ZONE.yaml`, or of one within a folder `ZONE.`, as octoDNS splits large zones.
+/// The zone of a file `ZONE.yaml`, or of a file in a directory `ZONE.`, as octoDNS splits large zones.
 fn zone_of(file: &str) -> Option<String> {
     let path = Path::new(file);
     let folder = path.parent().and_then(Path::file_name).and_then(|folder| folder.to_str());
@@ -162,7 +162,7 @@ fn one(kind: &str, value: &Value) -> Result<Value, String> {
         Value::Number(number) => Ok(number.to_string()),
         other => Err(format!("{other} is no value of a record of type {kind}")),
     };
-    // Names are absolute, whether a dot is behind them or not.
+    // Names are absolute, with or without the final dot.
     let name =
         |value: &Value| text(value).map(|name| if name == "." { name } else { name.trim_end_matches('.').to_owned() });
     let member = |names: &[&str]| {
@@ -179,7 +179,7 @@ fn one(kind: &str, value: &Value) -> Result<Value, String> {
         "AAAA" => json!({ "ipv6Address": text(value)? }),
         "CNAME" => json!({ "cname": name(value)? }),
         "PTR" => json!({ "ptrdname": name(value)? }),
-        // `priority` and `value` are the older names.
+        // `priority` and `value` are older names of these members.
         "MX" => json!({
             "preference": number(&["preference", "priority"])?,
             "exchange": name(member(&["exchange", "value"])?)?,
@@ -194,7 +194,7 @@ fn one(kind: &str, value: &Value) -> Result<Value, String> {
     })
 }
 
-/// The strings of a TXT record: octoDNS writes semicolons with a backslash and cuts long texts itself.
+/// The strings of a TXT record: octoDNS escapes semicolons with a backslash, and splits long texts itself.
 fn strings(text: &str) -> Vec<String> {
     let unquoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     let text = unquoted.map_or_else(|| text.to_owned(), |text| text.replace("\" \"", "")).replace("\\;", ";");

@@ -1,11 +1,11 @@
-//! Tells by its content what a file is.
+//! Recognises the format of a file by its content.
 
 use serde_json::Value;
 
 use super::value::{get, text};
 use super::{Refusal, bind, octodns};
 
-/// What a document is.
+/// The format of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Terraform,
@@ -16,7 +16,7 @@ pub(super) enum Format {
     Bind,
 }
 
-/// What a text is written in.
+/// The syntax of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Language {
     Json,
@@ -24,8 +24,8 @@ pub(super) enum Language {
     Bind,
 }
 
-/// Whether a file is one that is imported, or refused as one, and no configuration. TOML begins with a key, a comment with `#`,
-/// or a table, `[name]` or `[[name]]`.
+/// Whether a file is to be imported, or refused as an import, rather than read as a configuration. A TOML file begins with a key,
+/// a comment, or a table, `[name]` or `[[name]]`.
 pub fn is_estate(bytes: &[u8]) -> bool {
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.starts_with(b"PK\x03\x04") {
         return true;
@@ -52,7 +52,7 @@ pub fn is_plan(bytes: &[u8]) -> bool {
     serde_json::from_slice::<Plan>(bytes).is_ok()
 }
 
-/// What a text is written in, as far as it is read here. TOML has neither `key:` nor blocks in braces.
+/// The syntax of a text, of those that are read here. TOML has neither `key:` nor blocks in braces.
 pub(super) fn language(text: &str) -> Language {
     if bind::is_configuration(text) {
         return Language::Bind;
@@ -69,10 +69,10 @@ pub(super) fn language(text: &str) -> Language {
     if first.trim_end() == "---" || first.starts_with("? ") || is_mapping { Language::Yaml } else { Language::Json }
 }
 
-/// Tells what a document in YAML is.
+/// Recognises a YAML document.
 ///
 /// # Errors
-/// Where no reader takes it.
+/// If no reader accepts it.
 pub(super) fn recognise_yaml(document: &Value) -> Result<Format, Refusal> {
     if octodns::is_configuration(document) {
         let what = "octoDNS's own configuration: import the files of zones, in the `directory` of its provider";
@@ -81,9 +81,9 @@ pub(super) fn recognise_yaml(document: &Value) -> Result<Format, Refusal> {
     if octodns::is_zone(document) { Ok(Format::Octodns) } else { Err(unknown_format()) }
 }
 
-/// A text that is no JSON but known: what it is, and what to run instead.
+/// For a text that is not JSON but whose origin is recognised: what it is, and what to run instead.
 fn other_language(text: &[u8]) -> Option<&'static str> {
-    // The first lines tell.
+    // The first lines are enough.
     let head = String::from_utf8_lossy(&text[..text.len().min(1 << 16)]);
     let lines = || head.lines().map(str::trim_start).filter(|line| !line.is_empty());
     let is_block = |line: &str| {
@@ -114,7 +114,7 @@ fn other_language(text: &[u8]) -> Option<&'static str> {
     if head.starts_with('<') && head.contains("<Objs ") {
         return Some(POWERSHELL);
     }
-    // `Name    : value`, as PowerShell prints objects.
+    // `Name    : value`: PowerShell's list format.
     let is_member = |line: &&str| {
         line.split_once(" : ").is_some_and(|(name, _)| {
             let name = name.trim_end();
@@ -130,10 +130,10 @@ fn other_language(text: &[u8]) -> Option<&'static str> {
 const POWERSHELL: &str = "objects of PowerShell, which lack members and IDs: run the same list with the Azure CLI, such as \
                           `az network private-dns zone list -o json`, or `Search-AzGraph … | ConvertTo-Json -Depth 100`, and import that";
 
-/// Refuses a file that no reader takes, before it is parsed.
+/// Refuses a file that no reader accepts, before it is parsed.
 ///
 /// # Errors
-/// What it is, and what to run instead.
+/// What the file is, and what to run instead.
 pub(super) fn refuse(bytes: &[u8]) -> Result<(), Refusal> {
     if bytes.starts_with(b"PK\x03\x04") {
         let what = "a binary plan of Terraform, or another archive: run `terraform show -json FILE > plan.json` and import that";
@@ -147,10 +147,10 @@ pub(super) fn refuse(bytes: &[u8]) -> Result<(), Refusal> {
     }
 }
 
-/// Tells what a document is.
+/// Recognises a JSON document.
 ///
 /// # Errors
-/// Where it is of no known format, or of one that has to be made in another way.
+/// If the format is unknown, or the document has to be produced in another way.
 pub(super) fn recognise(document: &Value) -> Result<Format, Refusal> {
     let has = |member: &str| document.get(member).is_some();
     let schema = document.get("$schema").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
@@ -199,13 +199,13 @@ fn is_resource(value: &Value) -> bool {
     text(value, "id").is_some_and(|id| id.starts_with('/'))
 }
 
-/// Whether a list, or a page of one, holds a resource somewhere.
+/// Whether a list, or a page of one, holds a resource.
 fn is_listed(document: &Value) -> bool {
     let lists = [Some(document), document.get("value"), document.get("data"), document.get("Data")];
     lists.into_iter().flatten().filter_map(Value::as_array).flatten().any(is_resource)
 }
 
-/// A document of Azure's templates that holds no resources: what it is, and what to run instead.
+/// A template document without resources: what it is, and what to run instead.
 fn relative_of_template(document: &Value, schema: &str) -> Option<&'static str> {
     let kind = text(document, "type").unwrap_or_default().to_ascii_lowercase();
     let has = |member: &str| {

@@ -1,4 +1,4 @@
-//! What every reader makes of its file: resources in the shape in which Azure Resource Manager shows them.
+//! The common output of all readers: resources in the form of Azure Resource Manager.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,38 +6,37 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-/// Where in a file something was read.
+/// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The file as the user named it.
     pub file: Arc<str>,
-    /// The address as the format writes it: `module.spoke["orders"].azurerm_private_endpoint.blob` in Terraform, `resources[3]`
-    /// in a template, `[12]` in a list; empty for the whole file.
+    /// The address in the file's own notation: `module.spoke["orders"].azurerm_private_endpoint.blob` in Terraform,
+    /// `resources[3]` in a template, `[12]` in a list; empty for the whole file.
     pub address: String,
 }
 
-/// A resource as `GET` of the REST API shows it, whatever it was read from.
+/// A resource in the form that `GET` of the REST API returns, whichever format it was read from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resource {
-    /// The whole resource ID, in the file's letters.
+    /// The whole resource ID, in the file's letter case.
     pub id: String,
-    /// The type, such as `Microsoft.Network/privateDnsZones/A`, in the file's letters.
+    /// The type, such as `Microsoft.Network/privateDnsZones/A`, in the file's letter case.
     pub kind: String,
     /// The region, in any spelling.
     pub location: Option<String>,
-    /// `properties` of the REST API. Secrets are left out by the reader. A value that the file does not tell is an object
-    /// whose one member is [`UNKNOWN`].
+    /// `properties` of the REST API, without secrets. An unknown value is an object with the one member [`UNKNOWN`].
     pub properties: Value,
-    /// Members beside `properties` that the DNS depends on: `kind`, `sku`.
+    /// Members beside `properties` that affect DNS: `kind`, `sku`.
     pub extra: Map<String, Value>,
     /// Where it was read.
     pub place: Place,
 }
 
-/// The one member of an object that stands for a value the file does not tell; its text says why, such as "known after apply".
+/// The one member of an object that stands for an unknown value; its text says why, such as "known after apply".
 pub const UNKNOWN: &str = "$unknown";
 
-/// One object that was not understood.
+/// An object that was not understood.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LeftOut {
     /// Where it stands.
@@ -48,30 +47,30 @@ pub struct LeftOut {
     pub why: String,
 }
 
-/// What one file gives.
+/// The content of one file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Read {
     /// Resources, in the order of the file.
     pub resources: Vec<Resource>,
-    /// What was not understood. It costs the object, never the file.
+    /// Objects that were not understood. Each is skipped; the rest of the file is read.
     pub left_out: Vec<LeftOut>,
-    /// Types that the DNS does not need, each with the number of its resources.
+    /// Types that DNS does not need, each with the number of its resources.
     pub passed_over: BTreeMap<String, usize>,
-    /// What was assumed where the file does not say.
+    /// Assumptions where the file does not give a value.
     pub notes: Vec<String>,
 }
 
-/// A file that is not taken: says what it is and what to do instead.
+/// Why a file is refused: what it is, and what to do instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Refusal(pub String);
 
-/// A value that the file does not tell, for the reason given.
+/// An unknown value, with the reason.
 pub fn unknown(why: impl Into<String>) -> Value {
     Value::Object(Map::from_iter([(UNKNOWN.to_owned(), Value::String(why.into()))]))
 }
 
-/// Why the file does not tell a value; `None` for a value that it tells.
+/// Why a value is unknown; `None` for a known value.
 pub fn why_unknown(value: &Value) -> Option<&str> {
     let object = value.as_object().filter(|object| object.len() == 1)?;
     object.get(UNKNOWN)?.as_str()
@@ -83,7 +82,7 @@ impl Read {
         self.left_out.push(LeftOut { place, what: what.into(), why: why.into() });
     }
 
-    /// Counts a resource that the DNS does not need.
+    /// Counts a resource that DNS does not need.
     pub fn pass_over(&mut self, kind: &str) {
         *self.passed_over.entry(kind.to_owned()).or_default() += 1;
     }

@@ -1,4 +1,4 @@
-//! Estates as a whole: what follows from several resources, and what nobody would write.
+//! Imports of several resources together, and hostile ones.
 
 use std::sync::Arc;
 

@@ -1,19 +1,19 @@
-//! TOML that is written, with the place that each line is from.
+//! Writes TOML, and records the place that each line comes from.
 
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// A text that grows line by line.
+/// A text that is built line by line.
 #[derive(Debug, Default)]
 pub(super) struct Toml {
     pub(super) text: String,
     lines: u32,
-    /// From which line on, counted from 1, the text is from where.
+    /// Pairs of a line number, counted from 1, and the place that the text from there on comes from.
     pub(super) origins: Vec<(u32, Arc<str>)>,
 }
 
 impl Toml {
-    /// What follows is from there.
+    /// Sets the place of the lines that follow.
     pub(super) fn from(&mut self, place: impl ToString) {
         let place = place.to_string();
         if self.origins.last().is_none_or(|(_, last)| **last != *place) {
@@ -34,7 +34,7 @@ impl Toml {
         self.line(&format!("{key} = {value}"));
     }
 
-    /// Adds a comment; what would end the line is a space.
+    /// Adds a comment; line breaks in it become spaces.
     pub(super) fn comment(&mut self, text: &str) {
         self.line(&comment(text));
     }

@@ -1,5 +1,5 @@
-//! Members of JSON documents, as lenient as their writers are different: letter case carries no meaning, `null` is no
-//! value, and a value that the file does not tell is none either.
+//! Reads members of JSON documents leniently, as different tools write them: names are compared without regard to case, and
+//! `null` and unknown values count as absent.
 
 use std::net::IpAddr;
 
@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 
 use super::resource::why_unknown;
 
-/// A member of an object; `None` where it is missing, null or not told.
+/// A member of an object; `None` if it is absent, null or unknown.
 pub(super) fn get<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     raw(value, name).filter(|member| why_unknown(member).is_none())
 }
 
-/// Why a member is not told; `None` where it is told or missing.
+/// Why a member is unknown; `None` if it is known or absent.
 pub(super) fn why_missing<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     raw(value, name).and_then(why_unknown)
 }
@@ -26,12 +26,12 @@ fn raw<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     found.filter(|member| !member.is_null())
 }
 
-/// A member that is text, and not empty.
+/// A member that is a text and not empty.
 pub(super) fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     get(value, name)?.as_str().map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// A member that is a list; none of it where it is missing.
+/// A member that is a list; empty if it is absent.
 pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     get(value, name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
@@ -45,7 +45,7 @@ pub(super) fn texts<'a>(value: &'a Value, name: &str) -> Vec<&'a str> {
     }
 }
 
-/// A member that is true or false, or the text of one.
+/// A member that is a bool, or the text of one.
 pub(super) fn flag(value: &Value, name: &str) -> Option<bool> {
     match get(value, name)? {
         Value::Bool(flag) => Some(*flag),
@@ -54,7 +54,7 @@ pub(super) fn flag(value: &Value, name: &str) -> Option<bool> {
     }
 }
 
-/// A member that is a whole number, 0 or more, or the text of one.
+/// A member that is an unsigned integer, or the text of one.
 pub(super) fn number(value: &Value, name: &str) -> Option<u64> {
     match get(value, name)? {
         Value::Number(number) => number.as_u64(),
@@ -73,7 +73,7 @@ pub(super) fn reference<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     text(get(value, name)?, "id")
 }
 
-/// Takes the members of each `properties` into the object that has it, as the Azure CLI does, so that there is one shape.
+/// Merges each `properties` into its object, as the Azure CLI does, so that there is one form.
 pub(super) fn flattened(value: Value) -> Value {
     match value {
         Value::Object(mut object) => {
@@ -82,7 +82,7 @@ pub(super) fn flattened(value: Value) -> Value {
                 Some(other) => Map::from_iter([("properties".to_owned(), other)]),
                 None => Map::new(),
             };
-            // A reference that is not told stays beside what is known of its object.
+            // An unknown reference stays beside what is known of its object.
             let members = object.into_iter().chain(properties);
             Value::Object(members.map(|(name, member)| (name, flattened(member))).collect())
         }

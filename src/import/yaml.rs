@@ -1,4 +1,4 @@
-//! YAML → JSON, as far as files of records use it: mappings with keys of text, lists, scalars, anchors and merged mappings.
+//! Parses the YAML that record files use: mappings with text keys, lists, scalars, anchors and merge keys.
 
 use std::collections::HashMap;
 
@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 
 use super::Refusal;
 
-/// Most mappings and lists within each other.
+/// Most nested mappings and lists.
 const MAX_DEPTH: usize = 64;
-/// Most values of a file, those of an anchor counted at each alias.
+/// Most values of a file; an alias counts as all the values of its anchor.
 const MAX_VALUES: usize = 2_000_000;
 
-/// A mapping or list that is not at its end.
+/// A mapping or list that is not complete yet.
 enum Open {
     List(Vec<Value>),
     Mapping(Map<String, Value>, Option<String>),
@@ -95,7 +95,7 @@ fn size(value: &Value) -> usize {
     }
 }
 
-/// A mapping with the members of those under `<<`, which its own have precedence over.
+/// Merges the mappings under `<<` into a mapping; its own members take precedence.
 fn merged(mut members: Map<String, Value>) -> Value {
     let others = match members.remove("<<") {
         Some(Value::Array(others)) => others,
@@ -112,7 +112,7 @@ fn merged(mut members: Map<String, Value>) -> Value {
     Value::Object(members)
 }
 
-/// A plain scalar by the core schema, but for numbers that would be written in another way; any other is a text.
+/// A plain scalar, by the core schema; a number that JSON would write differently stays text.
 fn scalar(text: &str, style: ScalarStyle) -> Value {
     if style != ScalarStyle::Plain {
         return text.into();

@@ -1,5 +1,5 @@
-//! Which addresses see which view: the first view counts whose list takes the address (BIND 9 Administrator Reference Manual,
-//! "view Block Definition and Usage", "Address Match Lists").
+//! The addresses that see each view. As in BIND, a client gets the first view whose list matches its address (BIND 9
+//! Administrator Reference Manual, "view Block Definition and Usage", "Address Match Lists").
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,9 +7,9 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::syntax::Statement;
 
-/// Most prefixes of all lists.
+/// Most prefixes of all lists together.
 const MAX_PREFIXES: usize = 4_096;
-/// Most lists that name each other.
+/// Most lists nested in each other by name.
 const MAX_DEPTH: u32 = 16;
 
 /// The prefixes of each view, by its number.
@@ -57,7 +57,8 @@ impl Clients {
             let around = of.iter().filter(|(other, _)| *other != prefix && other.contains(prefix));
             let around = around.max_by_key(|(other, _)| other.prefix_len()).and_then(|(_, of)| *of);
             let Some(view) = view.as_ref().filter(|view| around != Some(**view)) else { continue };
-            // The narrowest prefix counts. What no view takes is cut out of those around it.
+            // The narrowest prefix that holds an address decides. Addresses that no view matches are cut out of the prefixes
+            // around them.
             let mut pieces = vec![*prefix];
             let within = of.iter().filter(|(other, of)| of.is_none() && prefix.contains(*other));
             for (hole, _) in within {
@@ -149,8 +150,8 @@ fn collect(list: &List, into: &mut BTreeSet<IpNet>) {
     }
 }
 
-/// Whether a list takes or refuses addresses; the first element that matches decides. A list within it that refuses them
-/// decides nothing.
+/// Whether a list accepts or refuses the addresses of a prefix: the first element that matches decides. A nested list that
+/// refuses them does not decide.
 fn matches(list: &List, prefix: &IpNet) -> Option<bool> {
     list.iter().find_map(|(is_not, element)| {
         let is_in = match element {
@@ -161,7 +162,7 @@ fn matches(list: &List, prefix: &IpNet) -> Option<bool> {
     })
 }
 
-/// A prefix without another within it.
+/// The parts of a prefix that remain when another one within it is taken out.
 fn without(prefix: IpNet, hole: IpNet) -> Vec<IpNet> {
     if hole.contains(&prefix) {
         return Vec::new();

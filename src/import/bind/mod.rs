@@ -14,7 +14,7 @@ use super::{Options, Place, Read, Refusal, Resource};
 use clients::Clients;
 use syntax::Statement;
 
-/// Statements of a view or zone that decide about answers and that nothing here has.
+/// Statements of a view or zone that affect answers and have no counterpart in vnetdns.
 const NOT_READ: [&str; 8] = [
     "allow-query",
     "catalog-zones",
@@ -26,8 +26,8 @@ const NOT_READ: [&str; 8] = [
     "sortlist",
 ];
 
-/// Whether a text is a configuration of BIND: it begins with one of its blocks. A file that holds a key alone is none: whoever
-/// reads configurations refuses it, and what is in it is not to be parsed here.
+/// Whether a text is a configuration of BIND: it begins with one of its blocks. A file that holds only a key does not count: the
+/// readers of configurations refuse it, and its secret is not parsed here.
 pub(super) fn is_configuration(text: &str) -> bool {
     let blocks = [
         "acl",
@@ -60,7 +60,7 @@ pub(super) fn is_configuration(text: &str) -> bool {
 /// Reads a configuration.
 ///
 /// # Errors
-/// Where its syntax is wrong: says the line. Where it has neither views nor zones, as a file with a key.
+/// If the syntax is wrong (with the line), or there are neither views nor zones, as in a file with only a key.
 pub(super) fn read(file: &Arc<str>, text: &str, options: &Options) -> Result<Read, Refusal> {
     let statements = syntax::parse(text).map_err(Refusal)?;
     if let Some(include) = statements.iter().find(|statement| statement.is("include")) {
@@ -123,7 +123,7 @@ impl<'r> Reader<'r> {
         let group = sanitized(name);
         let base = format!("/subscriptions/{}/resourceGroups/{group}/providers/Microsoft.Network", self.subscription);
         let network = format!("{base}/virtualNetworks/{group}");
-        // Its servers and forwarders need not be within these prefixes' networks, which no view declares.
+        // The view's servers and forwarders need not lie within these prefixes, and no view declares networks.
         let extra = Map::from_iter([("clientPrefixes".to_owned(), json!(prefixes))]);
         self.add(&network, "virtualNetworks", json!({}), address, extra);
         if prefixes.is_empty() {
@@ -149,7 +149,7 @@ impl<'r> Reader<'r> {
             let address = format!("{address}{}zone \"{zone_name}\"", if address.is_empty() { "" } else { " " });
             self.zone(name, &zone_name, zone.block(), &base, &network, &address, &mut rules);
         }
-        // What is held in no zone is asked of the forwarders.
+        // Names in no zone are forwarded.
         let forwarders =
             [statements, self.defaults].into_iter().find_map(|block| block.iter().find(|s| s.is("forwarders")));
         if let Some(forwarders) = forwarders.filter(|forwarders| !forwarders.block().is_empty()) {
@@ -193,7 +193,7 @@ impl<'r> Reader<'r> {
             "primary" | "master" => match (value(zone, "masterfile-format"), value(zone, "file")) {
                 (None | Some("text"), Some(file)) => {
                     let path = Path::new(self.directory).join(file).to_string_lossy().into_owned();
-                    // One file for several views is one zone.
+                    // A file that several views share becomes one zone.
                     let shared = (String::new(), format!("{name} {path}"));
                     let known = self.zones.get(&shared).cloned();
                     let id = known.clone().unwrap_or_else(|| format!("{base}/privateDnsZones/{name}"));
@@ -237,7 +237,7 @@ impl<'r> Reader<'r> {
         self.read.leave_out(place, "zone", why);
     }
 
-    /// A ruleset with the rules of a view, linked to its network.
+    /// A ruleset with a view's rules, linked to the view's network.
     fn rules(&mut self, group: &str, base: &str, network: &str, rules: Vec<(String, Vec<Value>, String)>) {
         if rules.is_empty() {
             return;

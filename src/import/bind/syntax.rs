@@ -1,6 +1,6 @@
 //! The syntax of named.conf: statements of words that end with a semicolon, with blocks in braces.
 
-/// Most blocks within each other.
+/// Most blocks nested in each other.
 const MAX_DEPTH: usize = 32;
 /// Most statements of a file.
 const MAX_STATEMENTS: usize = 1_000_000;
@@ -15,7 +15,7 @@ pub(super) struct Statement {
 }
 
 impl Statement {
-    /// Whether the first word is the one given.
+    /// Whether the first word equals `name`.
     pub(super) fn is(&self, name: &str) -> bool {
         self.words.first().is_some_and(|word| word.eq_ignore_ascii_case(name))
     }
@@ -43,7 +43,7 @@ enum Token<'t> {
 /// Parses a whole file.
 ///
 /// # Errors
-/// What is wrong, with its line.
+/// The first syntax error, with its line.
 pub(super) fn parse(text: &str) -> Result<Vec<Statement>, String> {
     let mut tokens = Tokens { rest: text, line: 1 };
     let mut open: Vec<Statement> = vec![Statement::default()];
@@ -94,7 +94,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Statement>, String> {
     if open == 1 { Ok(block) } else { Err(format!("{} blocks are not closed at the end of the file", open - 1)) }
 }
 
-/// The words of the first statement up to its brace or semicolon, which is the last.
+/// The words of the first statement, up to and including its brace or semicolon.
 pub(super) fn first_words(text: &str) -> Option<Vec<&str>> {
     let mut tokens = Tokens { rest: text, line: 1 };
     let mut words = Vec::new();

@@ -1,4 +1,4 @@
-//! Private endpoints with all that the files say about their addresses and their zones.
+//! Private endpoints, with what the files say about their addresses and zones.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -30,11 +30,11 @@ impl Target {
     }
 }
 
-/// Something that tells addresses of an endpoint.
+/// A source that gives addresses of an endpoint.
 pub(super) struct Evidence {
-    /// Names that have these addresses, in lower case and without a dot at the end.
+    /// Names with these addresses, in lower case, without the final dot.
     pub(super) names: Vec<String>,
-    /// The member, by the name that Azure gives it.
+    /// The member, as Azure names it.
     pub(super) member: Option<String>,
     pub(super) addresses: Vec<IpAddr>,
 }
@@ -42,7 +42,7 @@ pub(super) struct Evidence {
 /// A record of a zone group: zone, owner relative to it, type, addresses.
 type Record = (ResourceId, String, String, Vec<String>);
 
-/// A record set whose metadata name the endpoint that wrote it.
+/// A record set whose metadata names the endpoint that created it.
 struct Metadata {
     /// The whole name, in lower case.
     name: String,
@@ -69,19 +69,19 @@ pub(super) struct Endpoint {
     /// `Approved`, `Pending`, `Rejected` or `Disconnected`.
     pub(super) state: String,
     pub(super) is_connected: bool,
-    /// In the order in which they count.
+    /// Sources of addresses, the most reliable first.
     pub(super) evidence: Vec<Evidence>,
     pub(super) zones: Vec<ResourceId>,
     pub(super) zone_group_place: Option<Place>,
     records: Vec<Record>,
-    /// Why an address is not told, where the file says so.
+    /// Why an address is unknown, where the file says so.
     pub(super) why_unknown: Option<String>,
-    /// The workspace of Managed Grafana whose network it is in.
+    /// For an endpoint that Managed Grafana created: the workspace whose network it is in.
     pub(super) grafana: Option<ResourceId>,
     pub(super) domain_name: Option<String>,
 }
 
-/// Reads endpoints, their zone groups and those of Grafana.
+/// Reads private endpoints, their zone groups, and the managed private endpoints of Grafana.
 pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks, zones: &mut Zones) -> Vec<Endpoint> {
     let resources = estate.resources;
     let owned = interfaces_by_owner(estate, "privateEndpoint");
@@ -115,7 +115,7 @@ pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks, zones: &
                 for group in of_endpoint {
                     endpoint.zone_group(estate, zones, group);
                 }
-                // Two endpoints may have one name in several groups: then nobody knows whose the record is.
+                // If several resource groups have an endpoint of this name, the record's creator is ambiguous.
                 let name = resource.id.name().to_ascii_lowercase();
                 if names.get(&name) == Some(&1) {
                     endpoint.metadata(of_metadata.remove(&name).unwrap_or_default());
@@ -147,7 +147,7 @@ pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks, zones: &
     endpoints
 }
 
-/// An endpoint by itself.
+/// Reads a private endpoint resource.
 fn endpoint(estate: &mut Estate<'_>, networks: &mut Networks, resource: &Joined) -> Result<Endpoint, String> {
     let body = &resource.body;
     let connections =
@@ -198,7 +198,7 @@ fn endpoint(estate: &mut Estate<'_>, networks: &mut Networks, resource: &Joined)
     })
 }
 
-/// An endpoint in the network that a workspace of Managed Grafana keeps.
+/// Reads an endpoint in the managed network of a Grafana workspace.
 fn managed(estate: &mut Estate<'_>, networks: &mut Networks, resource: &Joined) -> Result<Endpoint, String> {
     let body = &resource.body;
     let grafana = resource.id.parent().ok_or("its workspace is not told")?;
@@ -238,7 +238,7 @@ fn known_state(state: Option<&str>) -> Option<&'static str> {
 }
 
 impl Endpoint {
-    /// Takes a zone group: its zones, and the addresses that its record sets have.
+    /// Reads a zone group: its zones, and the addresses in its record sets.
     fn zone_group(&mut self, estate: &mut Estate<'_>, zones: &mut Zones, group: &Joined) {
         self.zone_group_place = Some(group.places[0].clone());
         for config in list(&group.body, "privateDnsZoneConfigs") {
@@ -272,7 +272,7 @@ impl Endpoint {
             self.why_unknown.take().or_else(|| why_missing(&group.body, "privateDnsZoneConfigs").map(str::to_owned));
     }
 
-    /// Takes the records whose metadata name the endpoint: Resource Graph knows no zone groups.
+    /// Takes the records whose metadata names the endpoint, as Resource Graph does not list zone groups.
     fn metadata(&mut self, records: Vec<(ResourceId, Metadata)>) {
         for (zone, Metadata { name, addresses, place }) in records {
             self.evidence.push(Evidence { names: vec![name], member: None, addresses });
@@ -283,7 +283,7 @@ impl Endpoint {
         }
     }
 
-    /// Takes `customDnsConfigs`, which has the public names.
+    /// Reads `customDnsConfigs`, which has the public names.
     fn custom_dns(&mut self, resource: &Joined) {
         for config in list(&resource.body, "customDnsConfigs") {
             let Some(fqdn) = text(config, "fqdn") else { continue };
@@ -299,14 +299,14 @@ impl Endpoint {
             .map(|(zone, name, rtype, addresses)| (zone, name.as_str(), rtype.as_str(), addresses.as_slice()))
     }
 
-    /// The address that all evidence agrees on.
+    /// The address, if all evidence agrees on one.
     pub(super) fn sole_address(&self) -> Option<IpAddr> {
         let mut addresses = self.evidence.iter().flat_map(|evidence| &evidence.addresses);
         let first = addresses.next()?;
         addresses.all(|other| other == first).then_some(*first)
     }
 
-    /// The address of a member, by its names, by what Azure calls it, or because there is no other.
+    /// The address of a member: by its names, by Azure's name for it, or because there is only one address.
     pub(super) fn address_of(&self, member: &ResourceMember, members: &[ResourceMember]) -> Option<IpAddr> {
         let of_name = members.iter().filter(|other| other.name.eq_ignore_ascii_case(&member.name));
         let names: Vec<String> = of_name

@@ -80,7 +80,7 @@ impl Forwarding {
         forwarding
     }
 
-    /// The parent of a resource, made where the files name it alone.
+    /// The parent of a resource, created where the files only refer to it.
     fn parent(&mut self, resource: &Joined, is_policy: bool) -> Option<usize> {
         let id = resource.id.parent()?;
         if let Some(number) = self.by_id.get(&id) {

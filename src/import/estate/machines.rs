@@ -12,7 +12,7 @@ use crate::import::join::Joined;
 use crate::import::toml::{Toml, list, quoted, table};
 use crate::import::value::{flag, get, list as elements, text, texts, why_missing};
 
-/// A machine that has at least one address.
+/// A machine with at least one address.
 pub(super) struct Machine {
     id: ResourceId,
     /// The host name.
@@ -113,12 +113,12 @@ pub(super) fn names(machines: &[Machine]) -> HashSet<String> {
     machines.iter().map(|machine| machine.name.to_ascii_lowercase()).collect()
 }
 
-/// The networks that have machines.
+/// The networks with machines.
 pub(super) fn networks(machines: &[Machine]) -> HashSet<ResourceId> {
     machines.iter().map(|machine| machine.network.clone()).collect()
 }
 
-/// The state that its instance view, or `az vm list -d`, says.
+/// The power state, from the instance view or from `az vm list -d`.
 fn power_state(body: &Value) -> Option<&'static str> {
     let view = get(body, "instanceView").map_or(&[][..], |view| elements(view, "statuses"));
     let codes = view.iter().filter_map(|status| text(status, "code"));

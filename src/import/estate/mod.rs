@@ -1,4 +1,4 @@
-//! Joined resources → the text of a topology, grouped and commented, and what there is to say about it.
+//! Writes joined resources as a topology in TOML, grouped and commented, and collects the remarks about it.
 
 mod endpoints;
 mod forwarding;
@@ -18,7 +18,7 @@ use networks::Networks;
 use services::Services;
 use zones::Zones;
 
-/// Types of Azure that say something about the DNS or addresses, and that are read here or with their parents.
+/// Azure types that affect DNS or addresses, and are read here or with their parents.
 const READ: [&str; 24] = [
     "microsoft.network/virtualnetworks",
     "microsoft.network/virtualnetworks/subnets",
@@ -45,7 +45,7 @@ const READ: [&str; 24] = [
     "microsoft.dashboard/grafana/managedprivateendpoints",
     "microsoft.insights/privatelinkscopes/scopedresources",
 ];
-/// The same, of DNS security policies.
+/// The types of DNS security policies.
 const READ_POLICIES: [&str; 4] = [
     "microsoft.network/dnsresolverpolicies",
     "microsoft.network/dnsresolverpolicies/dnssecurityrules",
@@ -53,29 +53,29 @@ const READ_POLICIES: [&str; 4] = [
     "microsoft.network/dnsresolverdomainlists",
 ];
 
-/// Types of resources that are read, in lower case.
+/// The types that are read, in lower case.
 pub(super) fn types(catalogue: &Catalogue) -> BTreeSet<String> {
     let services = catalogue.services().iter().map(|service| service.resource_type.to_ascii_lowercase());
     services.chain(READ.into_iter().chain(READ_POLICIES).map(str::to_owned)).collect()
 }
 
-/// Most lines of a kind in the head of the text.
+/// Most lines of one kind in the header of the text.
 const MOST_IN_HEAD: usize = 100;
 
-/// What is common to all parts of one import.
+/// The state that all parts of one import share.
 struct Estate<'a> {
     resources: &'a Resources,
     catalogue: &'a Catalogue,
     options: &'a Options,
-    /// Every resource that the text declares, and those that another file declares beside it.
+    /// Every resource that the text declares, and those that the other configuration declares.
     directory: Directory,
-    /// The subscription at the top of the text; `None` where the text stands behind another.
+    /// The subscription declared at the top of the text; `None` if the text is appended to another configuration.
     subscription: Option<Subscription>,
     left_out: Vec<LeftOut>,
     notes: Vec<String>,
     unknown: Vec<LeftOut>,
     doubts: Vec<LeftOut>,
-    /// What a file beside declares.
+    /// Resources that the other configuration declares.
     beside: HashSet<&'a ResourceId>,
     passed_over: BTreeMap<String, usize>,
 }
@@ -83,7 +83,7 @@ struct Estate<'a> {
 /// Writes the topology.
 ///
 /// # Errors
-/// Options that mean nothing here.
+/// If an option matches nothing in the files.
 pub(super) fn write(
     resources: &Resources,
     files: &[Arc<str>],
@@ -152,12 +152,12 @@ impl<'a> Estate<'a> {
         self.left_out.push(LeftOut { place: place.clone(), what: what.into(), why: why.into() });
     }
 
-    /// Notes a value that is declared as not known.
+    /// Notes a value that is declared as unknown.
     fn not_known(&mut self, place: &Place, what: impl Into<String>, why: impl Into<String>) {
         self.unknown.push(LeftOut { place: place.clone(), what: what.into(), why: why.into() });
     }
 
-    /// Reads the ID of a resource that another one refers to; one that is none is noted as a part of that.
+    /// Parses the ID of a resource that another one refers to; an invalid ID is noted with the referring resource.
     fn reference(&mut self, from: &Joined, what: &str, id: Option<&str>) -> Option<ResourceId> {
         let subscription = from.id.resource_group().subscription().to_string();
         let id = id?;
@@ -171,12 +171,12 @@ impl<'a> Estate<'a> {
         }
     }
 
-    /// Whether a file beside declares a resource.
+    /// Whether the other configuration declares the resource.
     fn is_declared_beside(&self, id: &ResourceId) -> bool {
         self.beside.contains(id)
     }
 
-    /// The shortest reference that means a resource.
+    /// The shortest unambiguous reference to a resource.
     fn label(&self, id: &ResourceId) -> String {
         let means_it =
             |reference: &String| self.directory.find(Kind::of(id), reference, |_| true).is_ok_and(|found| found == *id);
@@ -200,7 +200,7 @@ impl<'a> Estate<'a> {
         toml.key("resource_group", &quoted(group.name()));
     }
 
-    /// The head of the text: from what, and what is not in it.
+    /// Writes the header: which files the text is from, and what it leaves out.
     fn head(&self, files: &[Arc<str>], networks: &Networks, toml: &mut Toml) {
         let names: Vec<_> = files.iter().map(|file| &**file).collect();
         toml.from(names.join(", "));
@@ -239,7 +239,7 @@ impl<'a> Estate<'a> {
         }
     }
 
-    /// Counts the resources that nothing here reads.
+    /// Counts resources of types that are not read.
     fn count_others(&mut self) {
         let types = types(self.catalogue);
         for resource in &self.resources.all {
@@ -250,19 +250,19 @@ impl<'a> Estate<'a> {
     }
 }
 
-/// `# FILE: ADDRESS`, of several places `; ` between them.
+/// `# FILE: ADDRESS`; several places are separated by `; `.
 fn places(places: &[Place]) -> String {
     let places: Vec<_> = places.iter().map(ToString::to_string).collect();
     places.join("; ")
 }
 
-/// A heading between two groups of resources.
+/// Writes a heading above a group of resources.
 fn heading(title: &str, toml: &mut Toml) {
     toml.gap();
     toml.comment(&format!("--- {title} ---"));
 }
 
-/// The subscription that most resources are in.
+/// The subscription of most resources.
 fn most_frequent_subscription(resources: &Resources) -> Subscription {
     let mut counts: HashMap<String, (usize, &Subscription)> = HashMap::new();
     for resource in &resources.all {

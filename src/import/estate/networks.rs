@@ -1,4 +1,4 @@
-//! Virtual networks: those of the files, and those that others refer to by their IDs alone.
+//! Virtual networks: those in the files, and those to which the files only refer.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -24,11 +24,11 @@ pub(super) struct Networks {
 
 struct Network {
     id: ResourceId,
-    /// Where it is described, or by what it is named.
+    /// The places that describe it or refer to it.
     places: Vec<Place>,
     is_described: bool,
     address_space: Vec<String>,
-    /// Clients elsewhere that the network is made for; it has no addresses of its own then.
+    /// Prefixes of the clients that the network stands for; it has no addresses of its own then.
     client_prefixes: Option<Vec<String>>,
     subnets: Vec<Subnet>,
     inbound_endpoints: Vec<(String, Place)>,
@@ -91,7 +91,7 @@ impl Networks {
             let place = &resource.places[0];
             let mut prefixes = texts(&resource.body, "addressPrefixes");
             prefixes.extend(texts(&resource.body, "addressPrefix"));
-            // Of a subnet of both families, the first.
+            // For a subnet of both families, the IPv4 prefix comes first.
             prefixes.sort_by_key(|prefix| prefix.contains(':'));
             prefixes.dedup();
             let is_none = prefixes.iter().any(|prefix| prefix.parse::<IpNet>().is_err());
@@ -145,7 +145,7 @@ impl Networks {
         }
     }
 
-    /// Takes the address spaces that were given beside the files.
+    /// Applies the address spaces that the options give.
     fn given(&mut self, estate: &Estate<'_>) -> Result<(), Vec<Mistake>> {
         let mut directory = estate.directory.clone();
         for network in &self.networks {
@@ -156,7 +156,8 @@ impl Networks {
             let place = Place { file: "--network".into(), address: given.clone() };
             let id = match directory.find(Kind::VirtualNetwork, given, |_| true) {
                 Ok(id) => id,
-                // One that only another resource names is known once that is read; a whole ID means it anyway.
+                // The reference may mean a network that only another resource names, which is read later; a whole ID is
+                // unambiguous already.
                 Err(_) if given.starts_with('/') && given.parse::<ResourceId>().is_ok() => {
                     given.parse().expect("just parsed")
                 }
@@ -186,7 +187,8 @@ impl Networks {
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
     }
 
-    /// Notes that a resource refers to a network, and returns the network's number; `None` where it is declared beside.
+    /// Notes that a resource refers to a network, and returns the network's number; `None` if the other configuration declares
+    /// it.
     fn number(&mut self, estate: &Estate<'_>, id: &ResourceId, from: &Joined) -> Option<usize> {
         if let Some(number) = self.by_id.get(id) {
             return Some(*number);
@@ -202,7 +204,7 @@ impl Networks {
         self.number(estate, id, from);
     }
 
-    /// Notes that a workspace of Managed Grafana manages a network of its own, which no file describes.
+    /// Notes that a Managed Grafana workspace has a managed network, which no file describes.
     pub(super) fn manage(&mut self, estate: &Estate<'_>, grafana: &ResourceId, from: &Joined) {
         if self.networks.iter().any(|network| network.managed_by.as_ref() == Some(grafana)) {
             return;
@@ -224,7 +226,7 @@ impl Networks {
         self.networks.iter().map(|network| &network.id)
     }
 
-    /// Networks whose address space is in none of the files.
+    /// Networks whose address space is in no file.
     pub(super) fn asked(&self) -> Vec<Asked> {
         let asked = self
             .networks
@@ -297,7 +299,7 @@ impl Network {
     }
 }
 
-/// The custom DNS servers of a network; one whose address is not told is declared as such.
+/// The custom DNS servers of a network; one whose address is unknown is declared as unknown.
 fn dns_servers(estate: &mut Estate<'_>, network: &Joined) -> Vec<String> {
     let what = || format!("a DNS server of {}", network.id.names());
     let place = &network.places[0];
@@ -321,7 +323,7 @@ fn dns_servers(estate: &mut Estate<'_>, network: &Joined) -> Vec<String> {
     servers
 }
 
-/// The network, and the name, of the subnet that something is in.
+/// The network and the name of the subnet that something is in.
 pub(super) fn subnet_of(estate: &mut Estate<'_>, from: &Joined, value: &Value) -> Option<(ResourceId, String)> {
     let subnet = reference(value, "subnet").or_else(|| text(value, "subnetId"));
     let subnet = estate.reference(from, "subnet", subnet)?;
@@ -336,7 +338,7 @@ pub(super) fn interface_addresses(interface: &Joined) -> Vec<IpAddr> {
     configurations.into_iter().filter_map(|configuration| address(configuration, "privateIPAddress")).collect()
 }
 
-/// Endpoints by the interfaces that they own.
+/// Private endpoints by the network interfaces that they own.
 pub(super) fn interfaces_by_owner<'a>(estate: &Estate<'a>, owner: &str) -> BTreeMap<ResourceId, Vec<&'a Joined>> {
     let mut owned: BTreeMap<ResourceId, Vec<&Joined>> = BTreeMap::new();
     for interface in estate.resources.of_kind("microsoft.network/networkinterfaces") {

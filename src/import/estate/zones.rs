@@ -13,8 +13,8 @@ use crate::import::toml::{Toml, list, quoted, table};
 use crate::import::value::{flag, get, list as elements, number, reference, text, texts, why_missing};
 use crate::import::{LeftOut, Place, why_unknown};
 
-/// SOA of a private zone as Azure makes it (Microsoft Learn, "Overview of DNS zones and records", "SOA records"): members of
-/// `soaRecord`, keys of `soa`, values.
+/// Azure's default SOA record of a private zone (Microsoft Learn, "Overview of DNS zones and records", "SOA records"): member of
+/// `soaRecord`, key of `soa`, value.
 const SOA: [(&str, &str, u64); 4] = [
     ("refreshTime", "refresh_time", 3600),
     ("retryTime", "retry_time", 300),
@@ -23,7 +23,7 @@ const SOA: [(&str, &str, u64); 4] = [
 ];
 const SOA_TTL: u64 = 3600;
 const SOA_EMAIL: &str = "azureprivatedns-host.microsoft.com";
-/// TTL of a record set that does not say, as templates may leave it out.
+/// TTL of a record set without one, which templates allow.
 const DEFAULT_TTL: u64 = 3600;
 
 /// The zones of an import.
@@ -41,9 +41,9 @@ struct Zone {
     record_sets: Vec<RecordSet>,
     /// Owner and type of each record set, in lower case.
     names: HashSet<(String, String)>,
-    /// Whether a record set of it was registered for a machine that is in none of the files.
+    /// Whether it has an autoregistered record set of a machine that is in no file.
     has_registered: bool,
-    /// The master file that has its records, of a server of one's own.
+    /// The master file with its records, where it comes from a DNS server's configuration.
     file: Option<String>,
 }
 
@@ -61,17 +61,17 @@ pub(super) struct RecordSet {
     pub(super) name: String,
     pub(super) rtype: String,
     pub(super) ttl: u64,
-    /// TOML of each record; none where they are not known.
+    /// Each record in TOML; empty if they are unknown.
     pub(super) records: Vec<String>,
     pub(super) place: Place,
-    /// The private endpoint that wrote it, by its name.
+    /// The name of the private endpoint that created it.
     pub(super) creator: Option<String>,
-    /// What else there is to say of it.
+    /// A remark about it.
     pub(super) note: Option<String>,
 }
 
 impl Zones {
-    /// Reads zones; record sets that were registered for one of the machines follow from that.
+    /// Reads zones, without the record sets that autoregistration of one of the machines creates.
     pub(super) fn collect(estate: &mut Estate<'_>, networks: &mut Networks, machines: &HashSet<String>) -> Self {
         let mut zones = Self { zones: Vec::new(), by_id: HashMap::new() };
         let resources = estate.resources;
@@ -202,7 +202,7 @@ impl Zones {
         zone.record_sets.push(set);
     }
 
-    /// The record sets that private endpoints wrote, as their metadata say, each with its zone, by the name of the endpoint in
+    /// The record sets that private endpoints created, according to their metadata, each with its zone, by the endpoint's name in
     /// lower case.
     pub(super) fn by_creator(&self) -> HashMap<String, Vec<(&ResourceId, &RecordSet)>> {
         let mut written: HashMap<String, Vec<_>> = HashMap::new();
@@ -214,7 +214,7 @@ impl Zones {
         written
     }
 
-    /// Doubts that a network registers machines where the files have none of it.
+    /// Notes networks with autoregistration for which the files have no machine.
     pub(super) fn registration(&self, estate: &mut Estate<'_>, with_machines: &HashSet<ResourceId>) {
         for zone in self.zones.iter().filter(|zone| !zone.has_registered) {
             for link in zone.links.iter().filter(|link| link.registration && !with_machines.contains(&link.network)) {
@@ -230,7 +230,7 @@ impl Zones {
         }
     }
 
-    /// Takes away the record sets that follow from private endpoints: zone, owner and type in lower case.
+    /// Removes the record sets that vnetdns derives from private endpoints, given as zone, owner and type in lower case.
     pub(super) fn retain_others(&mut self, derived: &HashSet<(ResourceId, String, String)>) {
         for zone in &mut self.zones {
             zone.record_sets.retain(|set| {
@@ -244,7 +244,7 @@ impl Zones {
         }
     }
 
-    /// Adds a record set that a zone group holds, unless the zone has one of its name and type.
+    /// Adds a record set of a zone group, unless the zone already has one of its name and type.
     pub(super) fn add(&mut self, zone: &ResourceId, set: RecordSet) {
         let Some(number) = self.by_id.get(zone) else { return };
         let (number, key) = (*number, (set.name.to_ascii_lowercase(), set.rtype.to_ascii_lowercase()));
@@ -321,7 +321,7 @@ impl Zones {
     }
 }
 
-/// Why a member, or the ID in it, is not told.
+/// Why a member, or the ID in it, is unknown.
 pub(super) fn unknown_member(value: &Value, name: &str, otherwise: &str) -> String {
     let member = value
         .as_object()
@@ -330,7 +330,7 @@ pub(super) fn unknown_member(value: &Value, name: &str, otherwise: &str) -> Stri
     why.map_or_else(|| otherwise.to_owned(), |why| format!("{otherwise}: {why}"))
 }
 
-/// What differs from the SOA record that Azure makes.
+/// The members of the SOA record that differ from Azure's default.
 fn soa(resource: &Joined) -> Vec<(&'static str, String)> {
     let Some(record) = get(&resource.body, "soaRecord") else { return Vec::new() };
     let email = text(record, "email").filter(|email| !email.trim_end_matches('.').eq_ignore_ascii_case(SOA_EMAIL));
@@ -343,14 +343,14 @@ fn soa(resource: &Joined) -> Vec<(&'static str, String)> {
     email.map(|email| ("email", quoted(email))).into_iter().chain(numbers).chain(ttl).collect()
 }
 
-/// The private endpoint that wrote a record set, by its name.
+/// The name of the private endpoint that created a record set.
 fn creator(body: &Value) -> Option<String> {
     let creator = text(get(body, "metadata")?, "creator")?;
     let rest = creator.strip_prefix("created by private endpoint ")?;
     Some(rest.split_whitespace().next()?.to_owned())
 }
 
-/// A record set, and why its records are not known, where they are not.
+/// Reads a record set; the text says why its records are unknown, where they are.
 fn record_set(resource: &Joined, rtype: &str) -> Result<(RecordSet, Option<String>), String> {
     let body = &resource.body;
     let (mut records, mut why_not) = (Vec::new(), None);
@@ -407,14 +407,14 @@ fn record_set(resource: &Joined, rtype: &str) -> Result<(RecordSet, Option<Strin
     let whole = why_missing(body, &member).or_else(of_cname);
     let why_not = why_not.or_else(|| whole.map(str::to_owned));
     if why_not.is_some() {
-        // A set of which one record is not known is not known.
+        // If one record is unknown, the whole set is.
         records.clear();
     } else if records.is_empty() {
         return Err("it has no records".to_owned());
     }
     let zone = resource.id.parent().map_or_else(String::new, |zone| zone.name().to_owned());
     let name = match resource.id.name() {
-        // Some tools name the apex by the zone.
+        // Some tools write the zone's name for the apex.
         name if name.eq_ignore_ascii_case(&zone) => "@",
         name => name,
     };
@@ -430,7 +430,7 @@ fn record_set(resource: &Joined, rtype: &str) -> Result<(RecordSet, Option<Strin
     Ok((set, why_not))
 }
 
-/// The strings of one TXT record; spaces are data.
+/// The strings of one TXT record; white space is kept.
 fn texts_untrimmed(element: &Value) -> Vec<String> {
     match get(element, "value") {
         Some(Value::Array(strings)) => strings.iter().filter_map(Value::as_str).map(str::to_owned).collect(),

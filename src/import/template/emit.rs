@@ -1,4 +1,4 @@
-//! Makes resources in Azure's shape of the deployments of a template.
+//! Writes the resources of a template's deployments in the form of Azure Resource Manager.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -18,14 +18,14 @@ use crate::azure::Catalogue;
 use crate::import::estate::types;
 use crate::import::{LeftOut, Options, Place, Read, Refusal, Resource};
 
-/// The subscription of a deployment where none is told.
+/// The subscription of a deployment if it is not known.
 const SUBSCRIPTION: &str = "00000000-0000-0000-0000-000000000000";
-/// The resource group of a deployment where none is told.
+/// The resource group of a deployment if it is not known.
 const RESOURCE_GROUP: &str = "template";
 /// Most octets of all properties.
 const MAX_MADE: u64 = 256 << 20;
 
-/// Properties of which the DNS depends, by type in lower case. Parameters in others need no value.
+/// Properties that affect DNS, by type in lower case. Parameters that only others use need no value.
 const NEEDED: [(&str, &[&str]); 8] = [
     ("microsoft.network/virtualnetworks", &["addressspace", "dhcpoptions", "subnets"]),
     ("microsoft.network/virtualnetworks/subnets", &["addressprefix", "addressprefixes"]),
@@ -46,11 +46,11 @@ const NEEDED: [(&str, &[&str]); 8] = [
     ("microsoft.network/dnsforwardingrulesets/forwardingrules", &["domainname", "targetdnsservers"]),
     ("microsoft.network/dnsforwardingrulesets/virtualnetworklinks", &["virtualnetwork"]),
 ];
-/// Members of those that the DNS does not depend on.
+/// Members of those properties that do not affect DNS.
 const NOT_NEEDED: [&str; 6] =
     ["networksecuritygroup", "routetable", "natgateway", "serviceendpoints", "delegations", "publicipaddress"];
 
-/// Reads a template on the thread that has the stack for it.
+/// Reads a template on a thread with a large enough stack.
 pub(super) fn read(file: &Arc<str>, document: &Json, options: &Options) -> Result<Read, Refusal> {
     let template = document.as_object().ok_or_else(|| Refusal("a template is an object".to_owned()))?;
     let engine =
@@ -84,7 +84,7 @@ pub(super) fn read(file: &Arc<str>, document: &Json, options: &Options) -> Resul
     let made = emitter.discover(&root).and_then(|()| emitter.emit(&root));
     match made {
         Err(fault) => return Err(spent(fault)),
-        // An expression may have met the end of the steps where it does not matter.
+        // The step limit may have been hit in an expression whose result does not matter.
         Ok(()) if engine.meter.is_spent() => return Err(spent(Fault::Spent)),
         Ok(()) => {}
     }
@@ -101,7 +101,7 @@ pub(super) fn read(file: &Arc<str>, document: &Json, options: &Options) -> Resul
     )))
 }
 
-/// The cloud whose regions the deployment names.
+/// The cloud of the regions that the deployment names.
 fn cloud_of(template: &Map<String, Json>, options: &Options) -> Cloud {
     let region = options.location.as_deref().or_else(|| {
         let given = options.parameters.iter().find_map(|given| given.values.get("location")?.get("value")?.as_str());
@@ -121,7 +121,7 @@ fn spent(fault: Fault) -> Refusal {
 
 struct Emitter<'e, 'a> {
     engine: &'e Engine<'a>,
-    /// Types that the DNS needs, or that hold others, in lower case.
+    /// Types that affect DNS, or that contain resources that do, in lower case.
     types: BTreeSet<String>,
     file: &'e Arc<str>,
     read: Read,
@@ -132,7 +132,7 @@ struct Emitter<'e, 'a> {
 }
 
 impl<'a> Emitter<'_, 'a> {
-    /// Makes out the resources of all deployments, so that each may refer to all.
+    /// Determines the resources of all deployments first, as each may refer to any other.
     fn discover(&mut self, scope: &Rc<Scope<'a>>) -> Result<(), Fault> {
         let instances = self.engine.instances(scope)?;
         self.instances += instances.all.len();
@@ -232,7 +232,7 @@ impl<'a> Emitter<'_, 'a> {
         Ok(())
     }
 
-    /// Notes a resource whose name or number is not known, and the parameters that it waits for.
+    /// Notes a resource whose name or number of copies is unknown, and the parameters that it depends on.
     fn leave_out(&mut self, place: &str, what: &str, before: &str, why: &Value) {
         let kind = what.split(' ').next().unwrap_or_default();
         if kind.contains('/') && !self.types.contains(&kind.to_ascii_lowercase()) {
@@ -244,7 +244,7 @@ impl<'a> Emitter<'_, 'a> {
         self.read.leave_out(Place::new(self.file, place), what, format!("{before}{}", unknown.why));
     }
 
-    /// Asks for the parameters that the DNS properties of a resource wait for.
+    /// Asks for the parameters that the DNS-relevant properties of a resource depend on.
     fn ask(&mut self, kind: &str, properties: &Value) {
         let needed = NEEDED.iter().find(|(of, _)| *of == kind).map(|(_, members)| *members);
         let is_zone = kind.starts_with("microsoft.network/privatednszones/");
@@ -277,7 +277,7 @@ fn shown(instance: &Instance<'_>) -> String {
     }
 }
 
-/// What stands in for the subscription and the resource group of a deployment, where they are not told.
+/// Placeholders for an unknown subscription and resource group of a deployment.
 fn assumed(options: &Options) -> Option<String> {
     let subscription = options.subscription.is_none().then_some(("subscription", SUBSCRIPTION, "--subscription GUID"));
     let group = options.resource_group.is_none().then_some(("resource group", RESOURCE_GROUP, "--resource-group NAME"));
@@ -289,7 +289,7 @@ fn assumed(options: &Options) -> Option<String> {
     (!told.is_empty()).then_some(note)
 }
 
-/// Properties without what is named as a secret, in case it stands there in clear text.
+/// Properties without those that are secrets by name, which might be in clear text.
 fn without_secrets(mut json: Json) -> Json {
     fn clear(json: &mut Json) {
         match json {

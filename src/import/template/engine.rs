@@ -1,4 +1,4 @@
-//! Evaluates the JSON and the expressions of templates.
+//! Evaluates templates: JSON with expressions.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,12 +17,12 @@ use crate::import::Options;
 /// Most characters of an expression that a message shows.
 const SHOWN: usize = 160;
 
-/// The reader of one file.
+/// The evaluator of one file.
 pub(super) struct Engine<'a> {
     pub(super) meter: Meter,
     pub(super) options: &'a Options,
     pub(super) cloud: functions::Cloud,
-    /// Every deployment so far.
+    /// Every deployment found so far.
     pub(super) scopes: RefCell<Vec<Rc<Scope<'a>>>>,
 }
 
@@ -36,10 +36,10 @@ impl Drop for Engine<'_> {
 }
 
 impl<'a> Engine<'a> {
-    /// The value of JSON with expressions. An expression that is wrong is an unknown value that says why.
+    /// Evaluates JSON with expressions. The value of an invalid expression is unknown, with the error as reason.
     ///
     /// # Errors
-    /// Where the file takes too many steps.
+    /// If the file takes too many steps.
     pub(super) fn json(&self, json: &Json, context: &Context<'a>, at: &Path<'_>) -> Result<Value, Fault> {
         let made = self.meter.enter().and_then(|_level| match json {
             Json::String(text) => self.text(text, context, at),
@@ -75,7 +75,7 @@ impl<'a> Engine<'a> {
         Value::object(made)
     }
 
-    /// Sets the member that each loop of `copy` makes.
+    /// Sets the property that each `copy` loop produces.
     fn copy_properties(
         &self,
         loops: &[Json],
@@ -92,7 +92,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// The array that a loop makes of its `input`.
+    /// The array that a loop produces from its `input`.
     pub(super) fn copied(
         &self,
         entry: &Object,
@@ -111,7 +111,7 @@ impl<'a> Engine<'a> {
         Value::array(turns.collect::<Result<_, _>>()?)
     }
 
-    /// How often a loop runs; an unknown number is the inner error.
+    /// The number of iterations of a loop; an unknown number is the inner error.
     pub(super) fn count(
         &self,
         entry: &Object,
@@ -203,7 +203,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// `and` and `or`: a known value that decides does so beside unknown ones.
+    /// `and` and `or`: a known operand that decides the result does so even if others are unknown.
     fn connect(&self, is_and: bool, arguments: &[Expression], context: &Context<'a>) -> Result<Value, Fault> {
         let mut unknown = None;
         for argument in arguments {
@@ -227,7 +227,7 @@ impl<'a> Engine<'a> {
         Ok(Value::Null)
     }
 
-    /// Functions that depend on where they stand; `None` for others.
+    /// Functions that depend on where they are called; `None` for others.
     fn in_context(&self, function: &str, values: &[Value], context: &Context<'a>) -> Result<Option<Value>, Fault> {
         let name = values.first().and_then(Value::as_text);
         Ok(Some(match (function, name) {
@@ -327,14 +327,14 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// The loops of a `copy` among properties; `None` for a property that is only called so.
+/// The loops of a `copy` property; `None` for an ordinary property of that name.
 fn property_loops(value: &Json) -> Option<&[Json]> {
     let loops = value.as_array()?;
     let is_loop = |entry: &Json| ["name", "count", "input"].iter().all(|member| entry.get(member).is_some());
     (!loops.is_empty() && loops.iter().all(is_loop)).then_some(loops)
 }
 
-/// Makes an unknown value of one that an expression failed to compute.
+/// Turns a failed expression into an unknown value.
 pub(super) fn soften(made: Result<Value, Fault>, at: &Path<'_>, text: &str) -> Result<Value, Fault> {
     match made {
         Err(Fault::Wrong(why)) => {

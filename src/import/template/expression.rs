@@ -1,10 +1,10 @@
-//! The language of expressions: `[concat(parameters('a').b[0], 'it''s')]` → a tree.
+//! Parses template expressions: `[concat(parameters('a').b[0], 'it''s')]`.
 
 use std::rc::Rc;
 
 use super::value::Value;
 
-/// Most calls within each other in one expression.
+/// Most nested calls in one expression.
 const MAX_DEPTH: u32 = 200;
 
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(super) enum Expression {
         function: Rc<str>,
         arguments: Vec<Self>,
     },
-    /// A value and the steps into it.
+    /// A value and the accesses to its members and items.
     Access(Box<Self>, Vec<Step>),
 }
 
@@ -27,13 +27,13 @@ pub(super) enum Step {
 
 /// What a string of a template is.
 pub(super) enum Kind<'t> {
-    /// The text of an expression, without its brackets.
+    /// An expression, without its brackets.
     Expression(&'t str),
-    /// A text as it stands.
+    /// Literal text.
     Text(&'t str),
 }
 
-/// Tells expressions from texts: a text that begins with `[[` is one that begins with `[`.
+/// Distinguishes expressions from literal text; `[[` at the beginning of a text is an escaped `[`.
 pub(super) fn kind_of(text: &str) -> Kind<'_> {
     match text.strip_prefix('[') {
         Some(rest) if text.ends_with(']') => match rest.strip_prefix('[') {
@@ -47,7 +47,7 @@ pub(super) fn kind_of(text: &str) -> Kind<'_> {
 /// Parses an expression without its brackets.
 ///
 /// # Errors
-/// Says what is wrong and where: the character counts from 1, behind the bracket.
+/// What is wrong, and at which character, counted from 1 after the bracket.
 pub(super) fn parse(text: &str) -> Result<Expression, String> {
     let mut parser = Parser { text, at: 0, depth: 0 };
     let expression = parser.expression()?;
@@ -75,7 +75,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Takes a character if it is next.
+    /// Consumes a character if it is next.
     fn take(&mut self, octet: u8) -> bool {
         self.spaces();
         let is_next = self.peek() == Some(octet);
@@ -157,7 +157,7 @@ impl Parser<'_> {
 
     fn call(&mut self) -> Result<Expression, String> {
         let mut function = self.name().ok_or_else(|| self.expected("a function, a string or a number"))?;
-        // A name behind a dot belongs to the function's if a list of arguments follows: `contoso.uniqueName()`.
+        // If arguments follow, a name after a dot is part of the function's name: `contoso.uniqueName()`.
         let behind = self.at;
         if self.take(b'.') {
             self.spaces();

@@ -1,13 +1,13 @@
-//! The bound on what one file may cost, and what ends an expression.
+//! Limits the work for one file; the errors of expressions.
 
 use std::cell::Cell;
 
-/// Steps that one file may take: a value, a call or 16 octets of text cost one.
+/// Most steps for one file: a value, a call or 16 octets of text cost one step.
 const STEPS: u64 = 10_000_000;
-/// Most expressions within each other, counted through parameters, variables and references.
+/// Most nested expressions, counted through parameters, variables and references.
 const DEPTH: u32 = 1_000;
 
-/// Counts the steps of one file.
+/// Counts steps and nesting.
 #[derive(Debug)]
 pub(super) struct Meter {
     left: Cell<u64>,
@@ -17,9 +17,9 @@ pub(super) struct Meter {
 /// Why an expression has no value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// The expression is wrong: says in what. It costs the value alone.
+    /// The expression is invalid; only its value becomes unknown.
     Wrong(String),
-    /// The file takes too many steps. It costs the file.
+    /// The limit of steps is reached; the file is refused.
     Spent,
 }
 
@@ -35,7 +35,7 @@ impl Meter {
     }
 
     /// # Errors
-    /// Where the file has taken all its steps.
+    /// If the limit is reached.
     pub(super) fn spend(&self, steps: u64) -> Result<(), Fault> {
         let left = self.left.get().checked_sub(steps);
         self.left.set(left.unwrap_or(0));
@@ -46,10 +46,10 @@ impl Meter {
         self.left.get() == 0
     }
 
-    /// One level deeper, until the guard is dropped.
+    /// Enters a level of nesting, until the guard is dropped.
     ///
     /// # Errors
-    /// Where that is too deep.
+    /// If the nesting is too deep.
     pub(super) fn enter(&self) -> Result<Level<'_>, Fault> {
         self.spend(1)?;
         if self.depth.get() == DEPTH {

@@ -1,8 +1,8 @@
-//! ARM templates: exports of the portal, templates by hand, and Bicep's compiled JSON.
+//! ARM templates: exported from the portal, written by hand, or compiled from Bicep.
 //!
-//! A template is evaluated as a deployment would evaluate it, without Azure: parameters, variables, functions, conditions,
-//! copies and nested deployments. What only Azure could tell is an unknown value that says why, and goes through every
-//! function that it is an argument of. Secure parameters are not read.
+//! A template is evaluated as a deployment would evaluate it, without Azure: parameters, variables, functions, conditions, copies
+//! and nested deployments. A value that only Azure could compute is unknown, with a reason, and so is what functions compute from
+//! it. Secure parameters are not read.
 
 mod emit;
 mod engine;
@@ -24,18 +24,18 @@ use serde_json::Value;
 
 use super::{Options, Read, Refusal};
 
-/// Copies that one loop may make, as in Azure.
+/// Most iterations of a copy loop, as in Azure.
 const MAX_COPIES: i64 = 800;
-/// Resources that the deployments of one file may make.
+/// Most resources of all deployments of one file.
 const MAX_INSTANCES: usize = 100_000;
-/// Octets of the stack of the thread that evaluates: expressions call each other deeply.
+/// Stack size of the evaluating thread, in octets: evaluation recurses deeply.
 const STACK: usize = 64 << 20;
 
-/// Reads a document whose `$schema` is that of a deployment template.
+/// Reads a deployment template.
 ///
 /// # Errors
-/// Where parameters that are needed have no value or one of another type: names them all; where the template takes more steps
-/// than a file may.
+/// If parameters that are needed have no value or one of the wrong type: all of them are named. If the template takes too many
+/// steps.
 pub fn read(file: &Arc<str>, document: &Value, options: &Options) -> Result<Read, Refusal> {
     std::thread::scope(|threads| {
         let reader = std::thread::Builder::new().stack_size(STACK);

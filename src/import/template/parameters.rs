@@ -1,4 +1,4 @@
-//! Parameters: values from the user or the parent deployment, defaults, types.
+//! Parameters: values from the user or the parent deployment, default values, types.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use super::scope::{Given, Object, Path, Scope, find, slot};
 use super::value::{Members, Unknown, Value, insert};
 use crate::import::Options;
 
-/// Most definitions that refer to each other.
+/// Longest chain of definitions that refer to each other.
 const MAX_REFERENCES: u32 = 32;
 
 impl<'a> Engine<'a> {
@@ -68,7 +68,7 @@ impl<'a> Engine<'a> {
         types.without_secrets(value, definition, 0)
     }
 
-    /// The value that is given for a parameter.
+    /// The value given for a parameter.
     fn given(&self, scope: &Rc<Scope<'a>>, name: &str, kind: &str) -> Result<Option<Value>, Fault> {
         match &scope.given {
             Given::Options => {
@@ -91,7 +91,7 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// `value` of an entry of `properties.parameters`.
+/// `value` of an entry in `properties.parameters`.
 fn member_of_entry(entry: Option<&Value>) -> Option<Value> {
     match entry? {
         unknown @ Value::Unknown(_) => Some(unknown.clone()),
@@ -100,7 +100,7 @@ fn member_of_entry(entry: Option<&Value>) -> Option<Value> {
     }
 }
 
-/// The entry of a parameter among the options, and the file that it is from.
+/// The entry of a parameter in the options, and the file that it is from.
 fn given_by_user<'o>(options: &'o Options, name: &str) -> Option<(&'o Json, &'o str)> {
     options.parameters.iter().find_map(|given| {
         let found = given.values.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
@@ -108,18 +108,18 @@ fn given_by_user<'o>(options: &'o Options, name: &str) -> Option<(&'o Json, &'o 
     })
 }
 
-/// The value of an entry of a parameter file, as the type of the parameter.
+/// The value of an entry in a parameter file, converted to the parameter's type.
 fn given_value(entry: &Json, kind: &str, meter: &Meter) -> Result<Value, Fault> {
     if entry.get("reference").is_some() {
         return Ok(Value::unknown("the value is a secret in a key vault"));
     }
     let value = entry.get("value").unwrap_or(&Json::Null);
-    // A value of the command line that looks like a number is one.
+    // A number on the command line is also valid for a string parameter.
     if kind == "string" && (value.is_number() || value.is_boolean()) {
         return Ok(Value::text(value.to_string()));
     }
     let wrong = |found: &str| Fault::wrong(format!("{} is expected, not {found}", with_article(kind)));
-    // The command line has texts only.
+    // Values on the command line are texts.
     let parsed = match value {
         Json::String(text) if !matches!(kind, "string" | "") => {
             let text = if kind == "bool" { text.to_ascii_lowercase() } else { text.clone() };
@@ -146,7 +146,7 @@ fn is_secure(kind: &str) -> bool {
     matches!(kind, "securestring" | "secureobject")
 }
 
-/// What is wrong with the values that the user gives: each with its parameter and file.
+/// Mistakes in the values given by the user, each with the parameter and the file.
 pub(super) fn mistakes(template: &Object, options: &Options, meter: &Meter) -> Result<Vec<String>, Fault> {
     let mut mistakes = Vec::new();
     let Some(parameters) = find(template, "parameters", meter)?.and_then(Json::as_object) else { return Ok(mistakes) };
@@ -187,7 +187,7 @@ fn is_same(allowed: &Json, value: &Value, meter: &Meter) -> bool {
     }
 }
 
-/// What the user may be told of a parameter that needs a value: its type, the values that it may have, what it is.
+/// What to show the user about a parameter without a value: its type, allowed values and description.
 pub(super) fn described(template: &Object, name: &str, meter: &Meter) -> String {
     let text = || -> Option<String> {
         let parameters = find(template, "parameters", meter).ok()??.as_object()?;
@@ -207,14 +207,14 @@ pub(super) fn described(template: &Object, name: &str, meter: &Meter) -> String 
     text().map_or_else(|| name.to_owned(), |text| format!("{name} ({text})"))
 }
 
-/// The types of a template: those of parameters, and definitions that they refer to.
+/// The type definitions of a template, and those of its parameters.
 struct Types<'t> {
     definitions: Option<&'t Object>,
     meter: &'t Meter,
 }
 
 impl<'t> Types<'t> {
-    /// The definition that a chain of `$ref` ends at, each on the way.
+    /// Follows a chain of `$ref`, and yields each definition.
     fn chain(&self, definition: &'t Object) -> Result<Vec<&'t Object>, Fault> {
         let mut chain = vec![definition];
         let mut at = definition;

@@ -1,4 +1,4 @@
-//! `reference`: what a template tells of its own resources and of the outputs of its deployments.
+//! `reference`: properties of the template's own resources, and outputs of its deployments.
 
 use std::rc::Rc;
 
@@ -21,7 +21,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// `references(symbolic name, ['Full'])`: an array of each copy.
+    /// `references(symbolic name, ['Full'])`: an array with an item for each copy.
     pub(super) fn references(&self, symbol: &str, values: &[Value], context: &Context<'a>) -> Result<Value, Fault> {
         let is_full = values.get(1).and_then(Value::as_text).is_some_and(|full| full.eq_ignore_ascii_case("full"));
         let instances = self.instances(&context.scope)?;
@@ -49,7 +49,7 @@ impl<'a> Engine<'a> {
         Value::record(members, None)
     }
 
-    /// The resource that a `reference` means: by symbolic name, name or resource ID.
+    /// The resource that a `reference` refers to, by symbolic name, name or resource ID.
     fn find_instance(&self, what: &Value, context: &Context<'a>) -> Result<Option<Rc<Instance<'a>>>, Fault> {
         let (key, is_id) = match what {
             Value::Text(text) => (text.to_ascii_lowercase(), text.starts_with('/')),
@@ -86,7 +86,7 @@ impl<'a> Engine<'a> {
                 }
             };
             let by_id = instances.by_id.get(&key).or_else(|| instances.by_id.get(&whole));
-            // A name counts in its own deployment alone.
+            // Names are valid only in their own deployment.
             let by_name = instances.by_name.get(&key).filter(|_| Rc::ptr_eq(scope, &context.scope));
             if let Some(found) = by_id.or(by_name) {
                 return Ok(Some(instances.all[*found].clone()));
@@ -95,7 +95,7 @@ impl<'a> Engine<'a> {
         computing.map_or(Ok(None), Err)
     }
 
-    /// What `reference` shows of a resource: its properties, or all of it.
+    /// The value of `reference` for a resource: its properties, or all of it.
     fn shown(&self, instance: &Rc<Instance<'a>>, is_full: bool) -> Result<Value, Fault> {
         let id = instance.id.as_text().unwrap_or(&instance.kind);
         if matches!(instance.condition, Value::Bool(false)) {
@@ -123,7 +123,7 @@ impl<'a> Engine<'a> {
         Value::record(members, Some(&open))
     }
 
-    /// A member of a resource beside its properties; unknown if the template does not have it.
+    /// A member of a resource beside its properties; unknown if the template does not set it.
     pub(super) fn member(&self, instance: &Instance<'a>, member: &str) -> Result<Value, Fault> {
         let root = Path::root(&instance.place);
         match find(instance.raw, member, &self.meter)? {
@@ -150,7 +150,8 @@ impl<'a> Engine<'a> {
         made
     }
 
-    /// Properties as Azure shows them: those of a subnet within its network have its resource ID, and there are others.
+    /// Properties as Azure returns them: a subnet within a network also has its resource ID, and there may be members that Azure
+    /// adds.
     fn with_ids(&self, properties: &Value, instance: &Instance<'a>, open: &str) -> Result<Value, Fault> {
         let Value::Object(object) = properties else { return Ok(properties.clone()) };
         self.meter.spend(object.members.len() as u64)?;
@@ -173,8 +174,8 @@ impl<'a> Engine<'a> {
         Value::object_of(members, Some(open.into()))
     }
 
-    /// `reference(deployment).outputs.name`, for which the other outputs are not computed: the output, and how many steps
-    /// into the reference it takes. `None` if the expression is none of that.
+    /// For `reference(deployment).outputs.name`: the output, without computing the others, and the number of accesses it used up.
+    /// `None` for other expressions.
     pub(super) fn output_of(
         &self,
         base: &Expression,

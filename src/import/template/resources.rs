@@ -1,4 +1,4 @@
-//! Which resources a deployment has: copies, children, names, resource IDs, nested deployments.
+//! Determines the resources of a deployment: copies, children, names, resource IDs, nested deployments.
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use super::meter::Fault;
 use super::scope::{Context, Given, Instance, Instances, Level, Object, Path, Scope, State, Target, find};
 use super::value::{Value, unknown_of};
 
-/// The parent of a resource that stands within it.
+/// The parent of a nested resource.
 struct Parent<'p> {
     kind: &'p str,
     name: &'p Value,
@@ -20,7 +20,7 @@ struct Parent<'p> {
 }
 
 impl<'a> Engine<'a> {
-    /// The resources of a deployment, made out when they are first asked for.
+    /// The resources of a deployment, determined on first use.
     pub(super) fn instances(&self, scope: &Rc<Scope<'a>>) -> Result<Rc<Instances<'a>>, Fault> {
         match &*scope.instances.borrow() {
             State::Done(instances) => return Ok(instances.clone()),
@@ -54,7 +54,7 @@ impl<'a> Engine<'a> {
         Ok(into)
     }
 
-    /// Adds a resource, each copy of it, and the resources within it.
+    /// Adds a resource, each copy of it, and its nested resources.
     #[expect(clippy::too_many_arguments, reason = "what a resource is within")]
     fn add(
         &self,
@@ -130,7 +130,7 @@ impl<'a> Engine<'a> {
                 return Ok(());
             }
         };
-        // A resource of Kubernetes, Microsoft Graph and so on.
+        // Resources of extensions: Kubernetes, Microsoft Graph and so on.
         let extension = ["import", "extension"].iter().find_map(|member| raw.get(*member)?.as_str());
         if let Some(extension) = extension {
             let why = Value::unknown(format!("it is a resource of the extension `{extension}`, not of Azure"));
@@ -155,7 +155,7 @@ impl<'a> Engine<'a> {
         let id = match (&scope, parent) {
             (Some(Value::Text(scope)), _) => extension_id(scope, &target, &kind, &name),
             (Some(unknown @ Value::Unknown(_)), _) => Ok(unknown.clone()),
-            // A type that is not its parent's child extends it.
+            // A nested type that is not a child type is an extension resource.
             (_, Some(parent)) if !is_child(&kind, parent.kind) => id_of(parent.id, &kind, &name),
             _ => id_of(&target.prefix(), &kind, &name),
         };
@@ -178,7 +178,7 @@ impl<'a> Engine<'a> {
             Value::Unknown(unknown) => unknown.key.as_deref().map(str::to_owned),
             value => value.as_text().map(str::to_ascii_lowercase),
         };
-        // Of two with one name, the one that is deployed counts.
+        // Of two resources with one name, the one whose condition is true counts.
         if let Some(id) = known(&instance.id) {
             let is_out = matches!(instance.condition, Value::Bool(false));
             let of_id = into.by_id.entry(id).or_insert(number);
@@ -201,10 +201,10 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Type and name of a resource that may stand within another.
+    /// Type and name of a resource, which may be nested.
     fn within_parent(&self, kind: &str, name: &Value, parent: Option<&Parent<'_>>) -> Result<(String, Value), Fault> {
         let Some(parent) = parent else { return Ok((kind.to_owned(), name.clone())) };
-        // A type with a namespace extends the parent.
+        // A nested type with a namespace is an extension of the parent.
         if kind.split('/').next().is_some_and(|namespace| namespace.contains('.')) {
             return Ok((kind.to_owned(), name.clone()));
         }
@@ -215,7 +215,7 @@ impl<'a> Engine<'a> {
         Ok((format!("{}/{kind}", parent.kind), whole))
     }
 
-    /// Where a resource with `subscriptionId` and `resourceGroup` is deployed, or a deployment with `scope`.
+    /// The target of a resource with `subscriptionId` and `resourceGroup`, or of a deployment with `scope`.
     fn target_of(
         &self,
         evaluated: &dyn Fn(&str) -> Result<Option<Value>, Fault>,
@@ -236,7 +236,7 @@ impl<'a> Engine<'a> {
         Ok(target)
     }
 
-    /// The deployment that a resource of type `Microsoft.Resources/deployments` is; `None` if its template is not here.
+    /// The deployment of a `Microsoft.Resources/deployments` resource; `None` if its template is not in the file.
     pub(super) fn deployment(&self, instance: &Rc<Instance<'a>>) -> Result<Option<Rc<Scope<'a>>>, Fault> {
         if let Some(made) = instance.deployment.get() {
             return Ok(made.clone());
@@ -301,14 +301,14 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// Whether a type is a child of another.
+/// Whether a type is a child type of another.
 fn is_child(kind: &str, parent: &str) -> bool {
     kind.len() > parent.len()
         && kind.as_bytes()[parent.len()] == b'/'
         && kind.as_bytes()[..parent.len()].eq_ignore_ascii_case(parent.as_bytes())
 }
 
-/// The resource ID of an extension: `scope` is a resource ID, or `Type/name` within the deployment's target.
+/// The resource ID of an extension resource: `scope` is a resource ID, or `Type/name` within the deployment's target.
 fn extension_id(scope: &str, target: &Target, kind: &str, name: &Value) -> Result<Value, Fault> {
     let scope = match scope {
         "/" => String::new(),
@@ -321,7 +321,7 @@ fn extension_id(scope: &str, target: &Target, kind: &str, name: &Value) -> Resul
     id_of(&Value::text(scope), kind, name)
 }
 
-/// The scope of a template, told by its `$schema`.
+/// The scope of a template, according to its `$schema`.
 pub(super) fn level_of(template: &Map<String, Json>) -> Option<Level> {
     let schema = template.get("$schema")?.as_str()?.to_ascii_lowercase();
     let file = schema.rsplit('/').next()?;
@@ -334,7 +334,7 @@ pub(super) fn level_of(template: &Map<String, Json>) -> Option<Level> {
     })
 }
 
-/// Where a deployment with `scope` deploys: a resource ID of a group or subscription, a management group, or the tenant.
+/// The target of a deployment with `scope`: a resource group or subscription by resource ID, a management group, or the tenant.
 fn target_at(scope: &str, target: &mut Target) {
     let parts: Vec<_> = scope.split('/').filter(|part| !part.is_empty()).collect();
     let is = |at: usize, word: &str| parts.get(at).is_some_and(|part| part.eq_ignore_ascii_case(word));

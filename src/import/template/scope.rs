@@ -1,4 +1,4 @@
-//! A deployment: one template, where it deploys, and in which context its expressions are evaluated.
+//! A deployment: a template, its target, and the context in which its expressions are evaluated.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -15,12 +15,12 @@ pub(super) type Object = Map<String, Json>;
 /// A deployment of a template.
 pub(super) struct Scope<'a> {
     pub(super) template: &'a Object,
-    /// What stands before the places of this template: nothing, or `resources[5].properties.template.`.
+    /// Prefix of places in this template: empty, or `resources[5].properties.template.`.
     pub(super) place: String,
     pub(super) name: Value,
     pub(super) target: Target,
     pub(super) given: Given<'a>,
-    /// The context of a nested template with outer scope: its parent's.
+    /// For a nested template with outer scope, the parent's context.
     pub(super) outer: Option<Context<'a>>,
     pub(super) parameters: Slots,
     pub(super) variables: Slots,
@@ -28,7 +28,7 @@ pub(super) struct Scope<'a> {
     pub(super) instances: RefCell<State<Rc<Instances<'a>>>>,
 }
 
-/// Where the values of parameters come from.
+/// Where parameter values come from.
 pub(super) enum Given<'a> {
     /// The options of the user.
     Options,
@@ -36,7 +36,7 @@ pub(super) enum Given<'a> {
     Deployment { entries: Option<&'a Json>, context: Context<'a>, place: String },
 }
 
-/// What expressions see.
+/// The context of an expression.
 #[derive(Clone)]
 pub(super) struct Context<'a> {
     pub(super) scope: Rc<Scope<'a>>,
@@ -44,20 +44,20 @@ pub(super) struct Context<'a> {
     pub(super) frames: Option<Rc<Frame>>,
     /// Variables of lambdas, the innermost first.
     pub(super) locals: Option<Rc<Local>>,
-    /// Arguments of the function of the template that is evaluated.
+    /// Arguments of the user-defined function that is evaluated.
     pub(super) arguments: Option<Rc<BTreeMap<String, Value>>>,
 }
 
-/// A turn of a copy loop.
+/// An iteration of a copy loop.
 pub(super) struct Frame {
     pub(super) name: Rc<str>,
     pub(super) index: i64,
-    /// Whether resources are copied, which `copyIndex()` without a name means.
+    /// Whether the loop copies resources, which `copyIndex()` without a name refers to.
     pub(super) is_resource: bool,
     pub(super) next: Option<Rc<Self>>,
 }
 
-/// A variable of a lambda.
+/// A parameter of a lambda, with its value.
 pub(super) struct Local {
     pub(super) name: Rc<str>,
     pub(super) value: Value,
@@ -72,9 +72,9 @@ pub(super) struct Instances<'a> {
     pub(super) by_id: HashMap<String, usize>,
     /// By name in lower case, or by its key.
     pub(super) by_name: HashMap<String, usize>,
-    /// By symbolic name: each copy.
+    /// By symbolic name: all copies.
     pub(super) by_symbol: HashMap<&'a str, Vec<usize>>,
-    /// Place, type and reason of resources that could not be made out.
+    /// Place, type and reason of each resource that could not be determined.
     pub(super) left_out: Vec<(String, String, Value)>,
 }
 
@@ -91,11 +91,11 @@ pub(super) struct Instance<'a> {
     pub(super) condition: Value,
     pub(super) is_existing: bool,
     pub(super) properties: RefCell<State<Value>>,
-    /// The deployment that a resource of type `Microsoft.Resources/deployments` is.
+    /// The nested deployment, for a `Microsoft.Resources/deployments` resource.
     pub(super) deployment: OnceCell<Option<Rc<Scope<'a>>>>,
 }
 
-/// A value that is computed when it is first asked for.
+/// A value that is computed on first use.
 #[derive(Default)]
 pub(super) enum State<T> {
     #[default]
@@ -106,7 +106,7 @@ pub(super) enum State<T> {
 
 pub(super) type Slots = RefCell<BTreeMap<String, State<Value>>>;
 
-/// Where a deployment deploys.
+/// The target of a deployment.
 #[derive(Clone)]
 pub(super) struct Target {
     pub(super) level: Level,
@@ -141,7 +141,7 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// The value of a slot, computed at most once. A value that is asked for while it is computed refers to itself.
+/// The value of a slot, computed at most once. A value that is requested while it is being computed refers to itself.
 pub(super) fn slot(
     slots: &Slots,
     what: &str,
@@ -163,7 +163,7 @@ pub(super) fn slot(
     made
 }
 
-/// A member of a JSON object, by the name without regard to case.
+/// A member of a JSON object; names are compared without regard to case.
 pub(super) fn find<'j>(object: &'j Object, name: &str, meter: &Meter) -> Result<Option<&'j Json>, Fault> {
     if let Some(found) = object.get(name) {
         return Ok(Some(found));
@@ -173,7 +173,7 @@ pub(super) fn find<'j>(object: &'j Object, name: &str, meter: &Meter) -> Result<
 }
 
 impl Target {
-    /// What stands before `/providers/` in the resource IDs of this deployment.
+    /// What precedes `/providers/` in resource IDs of this deployment.
     pub(super) fn prefix(&self) -> Value {
         let known = |value: &Value| value.as_text().map(str::to_owned);
         match self.level {
@@ -196,7 +196,7 @@ impl Target {
     }
 }
 
-/// A place within a template, written only when something is wrong there.
+/// A place within a template; formatted only for messages.
 #[derive(Clone, Copy)]
 pub(super) struct Path<'p> {
     parent: Option<&'p Self>,

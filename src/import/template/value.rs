@@ -1,7 +1,7 @@
-//! Values of expressions: JSON, and values that a file does not tell.
+//! Values of expressions: JSON, with unknown values.
 //!
-//! A value shares its parts, so that copying one costs nothing; its size counts each part as often as it is written, which is
-//! what bounds doubling.
+//! Values share their parts, so cloning is cheap; the size counts a shared part each time it would be written, which bounds
+//! values that double themselves.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -12,9 +12,9 @@ use serde_json::{Map, Number, Value as Json};
 use super::meter::{Fault, Meter};
 use crate::import::unknown;
 
-/// Most octets of one value, written as JSON.
+/// Longest value, in octets of JSON.
 pub(super) const MAX_SIZE: u64 = 16 << 20;
-/// Most arrays and objects within each other.
+/// Most nested arrays and objects.
 const MAX_DEPTH: u16 = 120;
 
 #[derive(Clone, Debug)]
@@ -36,25 +36,25 @@ pub(super) struct Array {
     depth: u16,
 }
 
-/// Members by their name in lower case: names are compared without regard to case.
+/// Members by name in lower case: names are compared without regard to case.
 pub(super) type Members = BTreeMap<Box<str>, (Rc<str>, Value)>;
 
 #[derive(Debug)]
 pub(super) struct Object {
     pub(super) members: Members,
-    /// Why members that are not here are unknown, for what Azure adds to; `None` if there are no others.
+    /// For objects that Azure adds members to: why members that are not here are unknown. `None` if there are no others.
     pub(super) open: Option<Rc<str>>,
     size: u64,
     depth: u16,
 }
 
-/// A value that the file does not tell.
+/// An unknown value.
 #[derive(Clone, Debug)]
 pub(super) struct Unknown {
     pub(super) why: String,
     /// Parameters without a value that it depends on.
     pub(super) parameters: Vec<Rc<str>>,
-    /// What it was computed from: two unknown values with one key are equal.
+    /// What it was computed from: two unknown values with the same key are equal.
     pub(super) key: Option<Rc<str>>,
 }
 
@@ -72,7 +72,7 @@ impl Value {
     }
 
     /// # Errors
-    /// Where the array is too large or too deep.
+    /// If the array is too large or nested too deeply.
     pub(super) fn array(items: Vec<Self>) -> Result<Self, Fault> {
         let mut size = 2_u64;
         let mut depth = 0;
@@ -85,13 +85,13 @@ impl Value {
     }
 
     /// # Errors
-    /// Where the object is too large or too deep.
+    /// If the object is too large or nested too deeply.
     pub(super) fn object(members: Members) -> Result<Self, Fault> {
         Self::object_of(members, None)
     }
 
     /// # Errors
-    /// Where the object is too large or too deep.
+    /// If the object is too large or nested too deeply.
     pub(super) fn object_of(members: Members, open: Option<Rc<str>>) -> Result<Self, Fault> {
         let mut size = 2_u64;
         let mut depth = 0;
@@ -103,7 +103,7 @@ impl Value {
         Ok(Self::Object(Rc::new(Object { members, open, size, depth: depth + 1 })))
     }
 
-    /// An object of members that are few and small.
+    /// A small object.
     pub(super) fn record(
         members: impl IntoIterator<Item = (&'static str, Self)>,
         open: Option<&str>,
@@ -115,7 +115,7 @@ impl Value {
         Self::object_of(made, open.map(Into::into))
     }
 
-    /// Octets of the value as JSON, each part counted as often as it is written.
+    /// Octets of the value as JSON; a shared part counts each time.
     pub(super) fn size(&self) -> u64 {
         match self {
             Self::Text(text) => text.len() as u64 + 2,
@@ -159,7 +159,7 @@ impl Value {
         object.members.get(lower.as_str()).map(|(_, value)| value)
     }
 
-    /// From JSON, without regard to expressions.
+    /// From JSON; expressions are not evaluated.
     pub(super) fn literal(json: &Json, meter: &Meter) -> Result<Self, Fault> {
         meter.spend(1)?;
         Ok(match json {
@@ -204,7 +204,7 @@ impl Value {
         }
     }
 
-    /// The first unknown value in it.
+    /// The first unknown value within.
     pub(super) fn first_unknown(&self, meter: &Meter) -> Result<Option<Rc<Unknown>>, Fault> {
         meter.spend(1)?;
         let mut parts: Box<dyn Iterator<Item = &Self>> = match self {
@@ -216,7 +216,7 @@ impl Value {
         parts.find_map(|part| part.first_unknown(meter).transpose()).transpose()
     }
 
-    /// Whether two values are equal; `None` if an unknown value decides that.
+    /// Whether two values are equal; `None` if that depends on an unknown value.
     pub(super) fn equals(&self, other: &Self, meter: &Meter) -> Result<Option<bool>, Fault> {
         meter.spend(1)?;
         Ok(match (self, other) {
@@ -251,7 +251,7 @@ impl Value {
         }
     }
 
-    /// What tells the value from others in the key of an unknown one; `None` for what is too large for that.
+    /// Text that identifies the value in the key of an unknown value; `None` if it is too large.
     pub(super) fn key(&self) -> Option<String> {
         match self {
             Self::Text(text) if text.len() <= 512 => Some(format!("'{text}'")),
@@ -263,7 +263,7 @@ impl Value {
     }
 }
 
-/// Three-valued conjunction over pairs that have to be equal.
+/// Three-valued AND over pairs that must be equal.
 fn all<'v>(pairs: impl Iterator<Item = (&'v Value, &'v Value)>, meter: &Meter) -> Result<Option<bool>, Fault> {
     let mut result = Some(true);
     for (one, two) in pairs {
@@ -286,12 +286,12 @@ fn bounded(size: u64, depth: u16) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Sets a member; one with the name in other letters is replaced.
+/// Sets a member; replaces one whose name differs only in case.
 pub(super) fn insert(members: &mut Members, name: Rc<str>, value: Value) {
     members.insert(name.to_ascii_lowercase().into(), (name, value));
 }
 
-/// The unknown value that a function makes of arguments some of which are unknown.
+/// The unknown value of a function call with unknown arguments.
 pub(super) fn unknown_of(name: &str, arguments: &[Value]) -> Option<Value> {
     let mut of =
         arguments.iter().filter_map(|value| if let Value::Unknown(unknown) = value { Some(unknown) } else { None });
@@ -308,7 +308,7 @@ pub(super) fn unknown_of(name: &str, arguments: &[Value]) -> Option<Value> {
     Some(Value::Unknown(Rc::new(made)))
 }
 
-/// The key of a function of its arguments.
+/// The key of a function call.
 pub(super) fn key_of(name: &str, arguments: &[Value]) -> Option<Rc<str>> {
     let mut key = name.to_ascii_lowercase();
     for argument in arguments {

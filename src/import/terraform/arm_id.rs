@@ -1,17 +1,16 @@
 //! Resource IDs of Azure Resource Manager, as text.
 
-/// Stands for a subscription that is not known before apply.
+/// Placeholder for a subscription that is unknown before apply.
 pub(super) const UNKNOWN_SUBSCRIPTION: &str = "<unknown>";
-/// Stands for a resource group that is not known before apply, and that no resource of the plan is.
+/// Placeholder for a resource group that is unknown before apply and is not a resource of the plan.
 pub(super) const UNKNOWN_GROUP: &str = "<known after apply>";
 
-/// Stands for a name that is not known before apply.
+/// Placeholder for a name that is unknown before apply.
 pub(super) fn stand_in(address: &str) -> String {
     format!("<{}>", address.replace('/', "_"))
 }
 
-/// The type that an ID is of: what stands behind its last `/providers/`, without the names. `None` where the text is no whole ID
-/// of a resource.
+/// The type in an ID: what follows its last `/providers/`, without the names. `None` if the text is not a resource ID.
 pub(super) fn kind(id: &str) -> Option<String> {
     let lower = id.to_ascii_lowercase();
     if !lower.starts_with("/subscriptions/") {
@@ -32,7 +31,7 @@ pub(super) fn kind(id: &str) -> Option<String> {
     }
 }
 
-/// The subscription of an ID.
+/// The subscription in an ID.
 pub(super) fn subscription(id: &str) -> Option<&str> {
     let mut segments = id.split('/').skip(1);
     segments.next().filter(|word| word.eq_ignore_ascii_case("subscriptions"))?;

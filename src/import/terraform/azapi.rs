@@ -1,4 +1,4 @@
-//! The provider azapi: bodies as Azure Resource Manager has them.
+//! The azapi provider, whose bodies are those of Azure Resource Manager.
 
 use serde_json::{Map, Value};
 
@@ -8,7 +8,7 @@ use super::instance::{Instance, elements};
 use super::values::{Body, Values, fill};
 use super::{Translation, arm_id, service};
 
-/// Adds what an instance says.
+/// Adds the resources that an instance describes.
 pub(super) fn add(instance: &Instance<'_>, place: &Place, collected: &mut Collected) -> Translation {
     let values = instance.values();
     let standing = match (instance.kind, instance.managed) {
@@ -22,7 +22,7 @@ pub(super) fn add(instance: &Instance<'_>, place: &Place, collected: &mut Collec
     if !is_needed(kind) {
         return Translation::NotNeeded;
     }
-    // An `azapi_update_resource` has the ID of what it updates in both.
+    // For `azapi_update_resource`, both attributes hold the ID of the updated resource.
     let id =
         values.get("id").text().filter(|id| arm_id::kind(id).is_some()).or_else(|| values.get("resource_id").text());
     let Some(id) = id.filter(|id| arm_id::kind(id).is_some()) else {
@@ -39,14 +39,14 @@ pub(super) fn add(instance: &Instance<'_>, place: &Place, collected: &mut Collec
         (Ok(body), Ok(output)) => (body, output),
         (Err(why), _) | (_, Err(why)) => return Translation::LeftOut(why),
     };
-    // What the service has answered counts: it has what Azure added.
+    // The service's response is preferred: it has the values that Azure added.
     fill(&mut whole, body);
     let location = values.get("location").text().map(str::to_owned);
     collected.add(id, standing, said(kind, &whole, location), place);
     Translation::Added
 }
 
-/// Adds each element of a list, of which `output` is the whole page if the configuration asked for it.
+/// Adds each element of a list; `output` is the whole response if the configuration asked for it.
 fn list(values: Values<'_>, place: &Place, collected: &mut Collected) -> Translation {
     let Ok(output) = object(values.get("output")) else { return Translation::NotNeeded };
     let mut translation = Translation::NotNeeded;
@@ -59,7 +59,7 @@ fn list(values: Values<'_>, place: &Place, collected: &mut Collected) -> Transla
     translation
 }
 
-/// A body: an object, or a text that holds one (azapi 1). What is sensitive or known only later stays a note.
+/// A body: an object, or JSON in a string (azapi 1). Sensitive values and values known after apply stay unknown.
 fn object(values: Values<'_>) -> Result<Value, String> {
     match values.json() {
         Some(Value::String(text)) => match serde_json::from_str(&text) {
@@ -86,7 +86,7 @@ fn said(kind: &str, body: &Value, location: Option<String>) -> Said {
     Said { location, properties, extra }
 }
 
-/// Types of Microsoft.Network that the DNS depends on, and what lies below them.
+/// Types of Microsoft.Network that affect DNS, and their child types.
 const NETWORK: [&str; 9] = [
     "microsoft.network/virtualnetworks",
     "microsoft.network/privatednszones",
@@ -107,7 +107,7 @@ const OPEN: [&str; 3] = [
 const MACHINE: &str = "Microsoft.Compute/virtualMachines";
 /// What is read of a machine.
 const MACHINE_MEMBERS: [&str; 3] = ["networkProfile", "osProfile.computerName", "instanceView.statuses"];
-/// What is read of any service, besides what azurerm tells of it too.
+/// Properties read of any service, besides those that are read from azurerm as well.
 const SERVICE_MEMBERS: [&str; 4] =
     ["publicNetworkAccess", "locations", "frontendIPConfigurations", "nodeManagementEndpoint"];
 
@@ -123,7 +123,7 @@ fn is_needed(kind: &str) -> bool {
     is_open(kind) || machine || service::is_catalogued(kind) || service::members_of(kind).next().is_some()
 }
 
-/// The properties that are copied: all where a type has no secrets, else those that are listed.
+/// The properties that are copied: all for types without secrets, otherwise those in the list.
 fn copied(kind: &str, properties: &Value) -> Value {
     if is_open(kind) {
         return properties.clone();

@@ -1,4 +1,4 @@
-//! The provider azurerm: Terraform's types and attributes → bodies of Azure Resource Manager.
+//! The azurerm provider: translates Terraform's types and attributes to Azure Resource Manager.
 
 use serde_json::Value;
 
@@ -8,13 +8,13 @@ use super::instance::Instance;
 use super::values::Values;
 use super::{Translation, arm_id, dns, endpoint, network, resolver, service};
 
-/// How the ID of a resource is made up, where Azure has not yet given it one.
+/// How to compose the ID of a resource that does not exist yet.
 #[derive(Clone, Copy)]
 pub(super) enum Identity {
     /// `name` in the resource group `resource_group_name`.
     InGroup(&'static str),
-    /// Below another resource, which is named by the first attribute (an ID) or the second (its name, of the type beside it, in the
-    /// resource group `resource_group_name`).
+    /// A child of another resource, which is given by the first attribute (an ID) or the second (a name, with the type given and
+    /// the resource group `resource_group_name`).
     Below {
         parent_id: &'static [&'static str],
         parent_name: Option<(&'static str, &'static str)>,
@@ -23,7 +23,7 @@ pub(super) enum Identity {
     },
 }
 
-/// A resource that the DNS depends on.
+/// A resource that affects DNS.
 pub(super) struct Known {
     pub(super) terraform: &'static str,
     pub(super) identity: Identity,
@@ -31,14 +31,14 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Whether the DNS serves the resource's own name. That of a network or an endpoint is only what others refer to it by.
+    /// Whether the resource's name appears in DNS. The names of networks and endpoints only serve as references.
     pub(super) fn serves_its_name(&self) -> bool {
         let machine = matches!(self.identity, Identity::InGroup(MACHINE));
         machine || matches!(self.read, Reader::RecordSet(_) | Reader::Zone)
     }
 }
 
-/// What reads a resource's attributes.
+/// The function that reads a resource's attributes.
 #[derive(Clone, Copy)]
 enum Reader {
     /// One resource.
@@ -70,7 +70,7 @@ const fn below(
     Identity::Below { parent_id, parent_name, parent, segment }
 }
 
-/// `private_zone_id` is what pre-releases of azurerm 5 call it.
+/// Pre-releases of azurerm 5 call this `private_zone_id`.
 pub(super) const ZONE_ID: &[&str] = &["private_dns_zone_id", "private_zone_id"];
 
 const fn record_set(terraform: &'static str, record_type: &'static str) -> Known {
@@ -157,18 +157,18 @@ const KNOWN: &[Known] = &[
     ),
 ];
 
-/// What is read of a type of azurerm.
+/// How a type of azurerm is read.
 pub(super) fn known(terraform: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|known| known.terraform == terraform)
 }
 
-/// How the ID of a type of azurerm is made up.
+/// How the ID of a type of azurerm is composed.
 pub(super) fn identity(terraform: &str) -> Option<Identity> {
     let service = || service::of_terraform(terraform).map(|service| Identity::InGroup(service.arm));
     known(terraform).map(|known| known.identity).or_else(service)
 }
 
-/// Adds what an instance says.
+/// Adds the resources that an instance describes.
 pub(super) fn add(instance: &Instance<'_>, place: &Place, collected: &mut Collected) -> Translation {
     let values = instance.values();
     let standing = if instance.managed { Standing::Managed } else { Standing::Data };
@@ -225,7 +225,7 @@ pub(super) fn add(instance: &Instance<'_>, place: &Place, collected: &mut Collec
     } else if let Some(service) = service {
         service::add(id, service, values, standing, place, collected);
     } else if service::is_catalogued(&kind) {
-        // What says something of a service of the catalogue, often with the service's own ID.
+        // Settings of a catalogue service, often under the service's own ID.
         let location = values.get("location").text().map(str::to_owned);
         let said = Said { location, properties: Value::Object(serde_json::Map::new()), ..Said::default() };
         collected.add(id, if instance.managed { Standing::Aside } else { Standing::Data }, said, place);
@@ -235,7 +235,7 @@ pub(super) fn add(instance: &Instance<'_>, place: &Place, collected: &mut Collec
     Translation::Added
 }
 
-/// Adds what a resource says of another one.
+/// Adds what a resource says about another one.
 fn aside(target: Values<'_>, said: Said, place: &Place, collected: &mut Collected) -> Translation {
     match target.text() {
         Some(id) if collected.add(id, Standing::Aside, said, place) => Translation::Added,

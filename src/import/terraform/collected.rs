@@ -1,4 +1,4 @@
-//! The resources that the instances of a file make up together: one resource may be in several of them.
+//! Resources, collected from instances: several instances may describe one resource.
 
 use std::collections::HashMap;
 
@@ -8,18 +8,18 @@ use super::super::{Place, Read, Resource};
 use super::arm_id;
 use super::values::fill;
 
-/// How much an instance knows of a resource. What knows more goes first; what knows less adds what is missing.
+/// How complete a description is. The most complete one is used first, the others add what it lacks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
-    /// A resource that says something of another one.
+    /// A resource that says something about another one.
     Aside,
-    /// A data source, which shows a part of a resource.
+    /// A data source, which has a part of the attributes.
     Data,
-    /// The resource that Terraform manages.
+    /// The managed resource itself.
     Managed,
 }
 
-/// What one instance says of a resource.
+/// What one instance says about a resource.
 #[derive(Default)]
 pub(super) struct Said {
     pub(super) location: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct Said {
     pub(super) extra: Map<String, Value>,
 }
 
-/// Resources, in the order in which they were first seen.
+/// Resources, in order of first appearance.
 #[derive(Default)]
 pub(super) struct Collected {
     resources: Vec<(Standing, Resource)>,
@@ -36,7 +36,7 @@ pub(super) struct Collected {
 }
 
 impl Collected {
-    /// Adds what an instance says of the resource with an ID. Nothing is done where the text is no ID.
+    /// Adds a description of the resource with an ID; ignored if the text is not an ID.
     pub(super) fn add(&mut self, id: &str, standing: Standing, said: Said, place: &Place) -> bool {
         let Some(kind) = arm_id::kind(id) else { return false };
         let Said { location, properties, extra } = said;
@@ -48,7 +48,7 @@ impl Collected {
         };
         let (known_standing, known) = &mut self.resources[at];
         if standing == Standing::Managed && *known_standing == Standing::Managed {
-            // One of both is wrong: whoever joins the resources says so, with both places.
+            // They contradict each other: joining the resources reports it, with both places.
             self.resources.push((standing, resource));
             return true;
         }

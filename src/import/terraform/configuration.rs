@@ -1,7 +1,7 @@
-//! The configuration within a plan: which instances an expression refers to.
+//! The configuration within a plan: the instances that an expression refers to.
 //!
-//! Terraform prints of an expression no more than the names that it refers to, with the longer ones before their own beginnings:
-//! `azurerm_subnet.this["a"].id`, `azurerm_subnet.this["a"]`, `azurerm_subnet.this`. Of local values nothing is printed.
+//! Of an expression, Terraform prints only the names that it refers to, and after a long name also its prefixes:
+//! `azurerm_subnet.this["a"].id`, `azurerm_subnet.this["a"]`, `azurerm_subnet.this`. Expressions of local values are not printed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,25 +9,25 @@ use serde_json::Value;
 
 use super::instance::{Instance, elements};
 
-/// Most names that are followed for one expression.
+/// Most names followed for one expression.
 const MAX_NAMES: usize = 10_000;
 /// Most modules and iterations through which a name is followed.
 const MAX_DEPTH: usize = 64;
-/// Most instances that one expression may refer to. Where it means one of more, nothing tells which.
+/// Most instances that one expression may refer to; with more it is ambiguous.
 const MAX_TARGETS: usize = 100;
 
 /// Resources of a configuration, and the instances that a plan has of them.
 pub(super) struct Configuration<'a> {
     root: &'a Value,
-    /// By the names of the modules, joined by dots, and the address within the module.
+    /// By module names, joined by dots, and the address within the module.
     resources: HashMap<(String, &'a str), &'a Value>,
-    /// Instances by the address of their module instance and the address of the resource within it.
+    /// Instances by the address of their module instance and their address within it.
     instances: HashMap<(String, String), Keyed<usize>>,
-    /// Addresses of the instances of a module, by the address of the module that calls it and the name of the call.
+    /// Addresses of a module's instances, by the address of the calling module and the name of the call.
     modules: HashMap<(String, String), Keyed<String>>,
 }
 
-/// Instances of one resource or module, each with the key that `for_each` or `count` gives it, as it stands in brackets.
+/// Instances of one resource or module, each with the key of `for_each` or `count` as written in brackets.
 struct Keyed<T> {
     all: Vec<T>,
     by_key: HashMap<Option<String>, usize>,
@@ -40,7 +40,7 @@ impl<T> Default for Keyed<T> {
 }
 
 impl<T> Keyed<T> {
-    /// Adds an instance; false where there is one with the key already.
+    /// Adds an instance; false if the key is taken.
     fn add(&mut self, key: Option<String>, instance: T) -> bool {
         let number = self.all.len();
         let is_new = *self.by_key.entry(key).or_insert(number) == number;
@@ -50,7 +50,7 @@ impl<T> Keyed<T> {
         is_new
     }
 
-    /// The instance with the key that is written; else the one with the reader's own key; else all.
+    /// The instance with the given key, otherwise the one with the referring instance's own key, otherwise all.
     fn chosen(&self, written: Option<&str>, own: Option<&str>) -> &[T] {
         let with = |key: &str| self.by_key.get(&Some(key.to_owned())).map(|at| &self.all[*at..=*at]);
         match (written, own.and_then(with)) {
@@ -61,11 +61,11 @@ impl<T> Keyed<T> {
     }
 }
 
-/// Where an expression stands.
+/// The context of an expression.
 struct Site<'a> {
     /// Address of the module instance.
     module: String,
-    /// The key of the instance that the expression belongs to, as it stands in brackets.
+    /// The key of the instance that the expression belongs to, as written in brackets.
     key: Option<String>,
     /// The expression of its `for_each`.
     each: &'a Value,
@@ -114,7 +114,7 @@ impl<'a> Configuration<'a> {
         }
     }
 
-    /// The configuration of the resource that an instance is of.
+    /// The configuration of an instance's resource.
     pub(super) fn resource(&self, instance: &Instance<'_>) -> Option<&'a Value> {
         let mut path = Vec::new();
         let mut module = instance.module.as_ref();
@@ -128,7 +128,7 @@ impl<'a> Configuration<'a> {
         self.resources.get(&(path.join("."), address.as_str())).copied()
     }
 
-    /// The instances that an expression of an instance's refers to, each once.
+    /// The instances that an expression of an instance refers to; none twice.
     pub(super) fn targets(&self, instance: &Instance<'a>, expression: &'a Value) -> Vec<usize> {
         let Some(resource) = self.resource(instance) else { return Vec::new() };
         let site = Site {
@@ -181,7 +181,7 @@ impl<'a> Configuration<'a> {
                     let site = Site { module: module.clone(), key: None, each: &Value::Null };
                     match steps.get(2) {
                         Some((output, _)) => self.follow(&site, &outputs[*output]["expression"], depth + 1, search),
-                        // `module.network[each.key].id` is printed without what follows the brackets.
+                        // For `module.network[each.key].id`, what follows the brackets is not printed.
                         None => {
                             for output in outputs.as_object().into_iter().flatten() {
                                 self.follow(&site, &output.1["expression"], depth + 1, search);
@@ -201,7 +201,7 @@ impl<'a> Configuration<'a> {
         }
     }
 
-    /// The configuration of a module by the address of an instance of it.
+    /// The configuration of the module with an instance's address.
     fn module(&self, address: &str) -> &'a Value {
         let steps = steps(address);
         let calls = steps.iter().skip(1).step_by(2);
@@ -209,8 +209,7 @@ impl<'a> Configuration<'a> {
     }
 }
 
-/// The parts of an address between dots, each with what stands in brackets behind it. Dots and brackets within a quoted key are the
-/// key's.
+/// The parts of an address between dots, each with its brackets. Dots and brackets within a quoted key belong to the key.
 fn steps(address: &str) -> Vec<(&str, Option<&str>)> {
     let mut steps = Vec::new();
     let mut rest = address;
@@ -229,7 +228,7 @@ fn steps(address: &str) -> Vec<(&str, Option<&str>)> {
     steps
 }
 
-/// Where the bracket ends that was opened before a text.
+/// The position of the closing bracket.
 fn bracket_end(inner: &str) -> usize {
     let mut quoted = false;
     let mut escaped = false;
@@ -245,7 +244,8 @@ fn bracket_end(inner: &str) -> usize {
     inner.len()
 }
 
-/// A module's address as that of the module that calls it, the call's name and the instance's key; `None` for the root module.
+/// Splits a module's address into the calling module's address, the name of the call, and the instance key; `None` for the root
+/// module.
 fn last_call(module: &str) -> Option<(&str, &str, Option<&str>)> {
     let (call, key) = steps(module).pop()?;
     let key_length = key.map_or(0, |key| key.len() + 2);

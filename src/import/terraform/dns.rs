@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::collected::Said;
 use super::values::{Body, Values};
 
-/// Octets of a TXT record's string. azurerm writes a longer value as several strings of this length, and joins them when it reads.
+/// Longest string of a TXT record, in octets. azurerm writes a longer value as several strings of this length, and joins them
+/// when it reads.
 const TXT_SEGMENT: usize = 254;
 
 pub(super) fn zone() -> Said {
@@ -61,7 +62,7 @@ pub(super) fn link(values: Values<'_>) -> Said {
     Said { properties: body.json(), location: Some("global".to_owned()), ..Said::default() }
 }
 
-/// A list with each element turned into something else; a note where the list is not told.
+/// A list with each element transformed; unknown if the list is.
 pub(super) fn each<'a>(list: Values<'a>, element: impl Fn(Values<'a>) -> Option<Value>) -> Option<Value> {
     match list.json()? {
         Value::Array(_) => Some(list.items().filter_map(element).collect()),
@@ -73,7 +74,7 @@ pub(super) fn member(name: &str, value: Values<'_>) -> Option<Value> {
     Some(Body::default().with(name, value.json()).json())
 }
 
-/// An object with members of a block: pairs of the attribute's name and the member's path.
+/// An object made of a block: pairs of an attribute and the path of a member.
 pub(super) fn members(block: Values<'_>, names: &[(&str, &str)]) -> Option<Value> {
     let body =
         names.iter().fold(Body::default(), |body, (attribute, path)| body.with(path, block.get(attribute).json()));

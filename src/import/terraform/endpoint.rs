@@ -1,4 +1,4 @@
-//! Private endpoints, with the zone groups and network interfaces that azurerm shows within them.
+//! Private endpoints, with the zone groups and network interfaces that azurerm embeds in them.
 
 use serde_json::{Value, json};
 
@@ -12,14 +12,14 @@ pub(super) fn add_parts(id: &str, values: Values<'_>, standing: Standing, place:
     for (group, said) in zone_groups(id, values) {
         collected.add(&group, standing, said, place);
     }
-    // Only where nothing else tells an address: what is shown of the interface is little.
+    // Used only if nothing else gives an address: little of the interface is shown.
     if !has_records(values) {
         add_interface(id, values, place, collected);
     }
 }
 
-/// Adds the network interface that an endpoint, or the data source `azurerm_private_endpoint_connection`, tells the address of.
-/// It is the address of the first member.
+/// Adds the network interface of an endpoint, or of the data source `azurerm_private_endpoint_connection`, with the address of
+/// its first member.
 pub(super) fn add_interface(id: &str, values: Values<'_>, place: &Place, collected: &mut Collected) {
     let address = values.block("private_service_connection").get("private_ip_address");
     let (Some(interface), Some(address)) = (values.block("network_interface").get("id").text(), address.text()) else {
@@ -36,15 +36,15 @@ pub(super) fn add_interface(id: &str, values: Values<'_>, place: &Place, collect
     collected.add(interface, Standing::Aside, Said { location, properties: body.json(), ..Said::default() }, place);
 }
 
-/// An `azurerm_private_endpoint` without its parts.
+/// An `azurerm_private_endpoint` without the embedded resources.
 pub(super) fn read(values: Values<'_>) -> Said {
     let mut connections = (Vec::new(), Vec::new());
     for connection in values.get("private_service_connection").items() {
         let manual = connection.get("is_manual_connection").flag() == Some(true);
-        // An alias stands for the ID of a private link service of others.
+        // An alias replaces the ID for a private link service of another tenant.
         let target = connection.get("private_connection_resource_id").json();
         let target = target.or_else(|| connection.get("private_connection_resource_alias").json());
-        // The apply of an automatic connection fails unless it is approved.
+        // Apply fails unless an automatic connection is approved.
         let state = (manual && !has_records(values))
             .then(|| unknown("Terraform does not keep whether a manual connection was approved"));
         let state = state.or_else(|| Some(json!("Approved")));
@@ -82,15 +82,15 @@ pub(super) fn read(values: Values<'_>) -> Said {
     Said { location, properties: body.json(), ..Said::default() }
 }
 
-/// Whether Azure has told names of the endpoint, which it does once the connection is approved.
+/// Whether Azure has returned names of the endpoint, which it does after approval.
 fn has_records(values: Values<'_>) -> bool {
     let configs = values.get("private_dns_zone_configs");
     let records = configs.items().any(|config| config.get("record_sets").items().next().is_some());
     records || values.get("custom_dns_configs").items().next().is_some()
 }
 
-/// The zone groups of an endpoint with their IDs. `private_dns_zone_group` is what the configuration says, and
-/// `private_dns_zone_configs` what Azure has made of it, also of a group that something else has made.
+/// The zone groups of an endpoint with their IDs: `private_dns_zone_group` is the configuration, `private_dns_zone_configs` the
+/// state in Azure, also of a group that was created by other means.
 fn zone_groups(endpoint: &str, values: Values<'_>) -> Vec<(String, Said)> {
     let block = values.block("private_dns_zone_group");
     let configs: Vec<_> = values.get("private_dns_zone_configs").items().collect();

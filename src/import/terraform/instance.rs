@@ -1,4 +1,4 @@
-//! Instances of resources, whether `terraform show` printed them or Terraform keeps them in its state.
+//! Instances of resources, from the output of `terraform show` or from a state file.
 
 use std::borrow::Cow;
 
@@ -19,11 +19,11 @@ pub(super) struct Instance<'a> {
     pub(super) kind: &'a str,
     /// The name in the configuration.
     pub(super) name: &'a str,
-    /// The key that `for_each` or `count` gives it.
+    /// The key from `for_each` or `count`.
     pub(super) key: Option<&'a Value>,
     pub(super) attributes: Cow<'a, Value>,
     pub(super) sensitive: Cow<'a, Value>,
-    /// Marks of what is known only after apply.
+    /// Marks of values known after apply.
     pub(super) unknown: &'a Value,
 }
 
@@ -52,10 +52,10 @@ impl<'a> Instances<'a> {
         Ok(())
     }
 
-    /// Adds what `terraform show -json` prints as `values`, of `path` in the file.
+    /// Adds the instances in `values` of `terraform show -json`.
     pub(super) fn add_shown(&mut self, values: &'a Value, path: &str, read: &mut Read) -> Result<(), Refusal> {
         match &values["root_module"] {
-            // The state of a configuration that was never applied, or is destroyed.
+            // The state of a configuration that was never applied, or was destroyed.
             Value::Null => Ok(()),
             module @ Value::Object(_) => self.add_module(module, &format!("{path}.root_module"), read),
             _ => Err(Refusal(format!(
@@ -102,7 +102,7 @@ impl<'a> Instances<'a> {
         Ok(())
     }
 
-    /// Adds what a state file of version 4 keeps.
+    /// Adds the instances of a state file of version 4.
     pub(super) fn add_kept(&mut self, state: &'a Value, read: &mut Read) -> Result<(), Refusal> {
         if !state["resources"].is_array() {
             return Err(Refusal(
@@ -154,18 +154,18 @@ const DEPOSED: &str = "it is deposed: Terraform has replaced it and will destroy
 const FLAT: &str = "its attributes are as Terraform 0.11 kept them (`attributes_flat`): run `terraform apply -refresh-only`, \
                     then `terraform show -json`";
 
-/// The elements of a list; none where there is no list.
+/// The elements of a list; empty if the value is not a list.
 pub(super) fn elements(value: &Value) -> std::slice::Iter<'_, Value> {
     value.as_array().map_or(&[][..], Vec::as_slice).iter()
 }
 
-/// An instance key as it stands in an address: `["orders"]` or `[0]`.
+/// An instance key as written in an address: `["orders"]` or `[0]`.
 pub(super) fn bracketed(key: &Value) -> String {
     format!("[{key}]")
 }
 
-/// Marks with one more path marked: a step is `{"type": "get_attr", "value": "name"}` or `{"type": "index", "value": …}`. Where a
-/// step leads to an element of a set, which has no number, the whole set is marked.
+/// Adds a path to the marks: a step is `{"type": "get_attr", "value": "name"}` or `{"type": "index", "value": …}`. If a step
+/// leads into a set, whose elements have no index, the whole set is marked.
 fn marked<'v>(marks: Value, mut path: impl Iterator<Item = &'v Value>) -> Value {
     let Some(step) = path.next() else { return Value::Bool(true) };
     if marks == Value::Bool(true) {
@@ -180,7 +180,7 @@ fn marked<'v>(marks: Value, mut path: impl Iterator<Item = &'v Value>) -> Value 
             object.insert(name.to_owned(), marked(below, path));
             Value::Object(object)
         }
-        // Far beyond what any list of attributes holds.
+        // Far longer than any list of attributes.
         (_, Some(at)) if at < 10_000 => {
             let mut list = if let Value::Array(list) = marks { list } else { Vec::new() };
             list.resize(list.len().max(at + 1), Value::Null);

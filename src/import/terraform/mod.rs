@@ -1,8 +1,8 @@
-//! Terraform: what `terraform show -json` prints of a state or a plan, and the state file itself (version 4), also of OpenTofu.
+//! Terraform and OpenTofu: the output of `terraform show -json` for a state or a plan, and state files (version 4).
 //!
 //! Terraform JSON Output Format, 1.x (developer.hashicorp.com/terraform/internals/json-format). Attributes are those of the
-//! providers azurerm 3 to 5 and azapi 1 and 2, as their documentation names them. What is copied is listed by name, so that no
-//! secret is; values that Terraform marks as sensitive are not told.
+//! providers azurerm 3 to 5 and azapi 1 and 2, as documented. Attributes are copied from an explicit list, so that no secrets
+//! are; values that Terraform marks as sensitive are unknown.
 
 mod arm_id;
 mod azapi;
@@ -32,7 +32,7 @@ use instance::{Instance, Instances};
 /// Reads a document of Terraform.
 ///
 /// # Errors
-/// Where it is none that holds resources: of another version, encrypted, or printed by another command.
+/// If it has no resources: another version, encrypted, or the output of another command.
 pub fn read(file: &Arc<str>, document: &Value, options: &Options) -> Result<Read, Refusal> {
     let mut read = Read::default();
     let mut instances = Instances::new(file);
@@ -78,7 +78,7 @@ fn refused(what: &str, instead: &str) -> Refusal {
     Refusal(format!("this is {what}: {instead}"))
 }
 
-/// Format 0.1 and 0.2, of Terraform before 1.0, differs from 1.0 in nothing that is read here.
+/// Formats 0.1 and 0.2, of Terraform before 1.0, do not differ from 1.0 in what is read here.
 fn check_format(version: &Value) -> Result<(), Refusal> {
     let version = version.as_str().unwrap_or_default();
     match version.split('.').next() {
@@ -89,7 +89,7 @@ fn check_format(version: &Value) -> Result<(), Refusal> {
     }
 }
 
-/// Adds what an instance says to the resources.
+/// Adds what an instance describes to the resources.
 fn add(instance: &Instance<'_>, file: &Arc<str>, collected: &mut Collected, read: &mut Read) {
     let place = Place::new(file, instance.address.as_str());
     let translation = if instance.kind.starts_with("azapi_") {
@@ -104,7 +104,7 @@ fn add(instance: &Instance<'_>, file: &Arc<str>, collected: &mut Collected, read
     }
 }
 
-/// What became of an instance.
+/// The outcome for an instance.
 enum Translation {
     Added,
     NotNeeded,

@@ -12,7 +12,7 @@ fn said(values: Values<'_>, body: Body) -> Said {
 }
 
 pub(super) fn virtual_network(values: Values<'_>) -> Said {
-    // A data source gives the names of the subnets alone, as `subnets`.
+    // A data source has only the names of the subnets, in `subnets`.
     let subnets = each(values.get("subnet"), |subnet| {
         let body = Body::default().with("id", subnet.get("id").json()).with("name", subnet.get("name").json());
         Some(body.with("properties.addressPrefixes", prefixes(subnet)).json())
@@ -68,7 +68,7 @@ pub(super) fn virtual_machine(values: Values<'_>) -> Said {
         Some(json!({ "id": id.json(), "properties": { "primary": primary } }))
     });
     let name = values.get("computer_name").json().or_else(|| values.block("os_profile").get("computer_name").json());
-    // `azurerm_virtual_machine` as a data source tells it: "running", "deallocated".
+    // The data source `azurerm_virtual_machine` has "running" or "deallocated".
     let state = values.get("power_state").text().map(|state| json!([{ "code": format!("PowerState/{state}") }]));
     let body = Body::default()
         .with("networkProfile.networkInterfaces", interfaces)
@@ -92,7 +92,7 @@ pub(super) fn scoped_service(values: Values<'_>) -> Said {
     said(values, Body::default().with("linkedResourceId", values.get("linked_resource_id").json()))
 }
 
-/// `azurerm_dashboard_grafana_managed_private_endpoint`. Whether its connection was approved is in no attribute.
+/// `azurerm_dashboard_grafana_managed_private_endpoint`; no attribute says whether its connection was approved.
 pub(super) fn managed_private_endpoint(values: Values<'_>) -> Said {
     let body = Body::default()
         .with("privateLinkResourceId", values.get("private_link_resource_id").json())
@@ -112,7 +112,7 @@ pub(super) fn application_gateway(values: Values<'_>) -> Said {
     said(values, Body::default().with("frontendIPConfigurations", frontends))
 }
 
-/// What a replica of a registry says: its region.
+/// What a registry's replica adds: its region.
 pub(super) fn replications(registry: Values<'_>) -> Vec<String> {
     registry
         .get("georeplications")

@@ -1,4 +1,4 @@
-//! A plan: both its sides, and what it knows of resources whose IDs Azure gives only when it is applied.
+//! Plans: both sides, and references to resources whose IDs are known only after apply.
 
 use std::collections::{HashMap, HashSet};
 
@@ -33,7 +33,7 @@ pub(super) fn read<'a>(
             instance.unknown = &change["change"]["after_unknown"];
         }
     }
-    // Data sources that were read for the plan are in the state before it only.
+    // Data sources read during planning are only in the prior state.
     let planned: HashSet<String> = instances.list.iter().map(|instance| instance.address.clone()).collect();
     let first = instances.list.len();
     let mut again = Read::default();
@@ -82,11 +82,11 @@ impl<'s> Step<'s> {
     }
 }
 
-/// A value to put into the attributes of an instance.
+/// A value to set in the attributes of an instance.
 type Patch<'s> = (usize, Vec<Step<'s>>, Value);
 
-/// Fills in IDs that are known only after apply, as far as names and the configuration tell which resources are meant. Returns the
-/// instances whose name is a stand-in.
+/// Sets IDs that are known only after apply, as far as names and the configuration determine the resources meant. Returns the
+/// instances whose name is a placeholder.
 fn complete(document: &Value, instances: &mut [Instance<'_>]) -> Vec<usize> {
     let patches = {
         let configuration = Configuration::new(&document["configuration"], instances);
@@ -125,13 +125,13 @@ fn set(value: &mut Value, path: &[Step<'_>], new: Value) {
 
 struct Plan<'p, 'a> {
     configuration: Configuration<'a>,
-    /// The subscription of each provider of the configuration, by its key there.
+    /// The subscription of each provider configuration, by its key.
     subscriptions: HashMap<&'a str, String>,
     document: &'a Value,
     instances: &'p [Instance<'a>],
 }
 
-/// IDs that were made up so far; `None` while one is being made up, so that a circle ends.
+/// IDs composed so far; `None` while one is being composed, so that cycles end.
 type Ids = HashMap<usize, Option<String>>;
 
 impl<'a> Plan<'_, 'a> {
@@ -146,7 +146,7 @@ impl<'a> Plan<'_, 'a> {
             if values.get("id").is_unknown()
                 && let Some(id) = self.id(at, &mut ids)
             {
-                // Two resources of one name, in groups of which no name is known, are not told apart.
+                // Resources of one name in unknown resource groups cannot be distinguished.
                 if *made.entry(id.to_ascii_lowercase()).or_insert(at) == at {
                     patches.push((at, vec![Step::Name("id")], Value::String(id)));
                 }
@@ -157,7 +157,7 @@ impl<'a> Plan<'_, 'a> {
         patches
     }
 
-    /// Adds what Azure gives to a new resource where the configuration says nothing. Terraform knows it only after apply.
+    /// Adds the values that Azure sets for a new resource if the configuration does not. Terraform knows them only after apply.
     fn add_defaults(&self, at: usize, patches: &mut Vec<Patch<'a>>) {
         let instance = &self.instances[at];
         let Some(resource) = self.configuration.resource(instance) else { return };
@@ -170,7 +170,7 @@ impl<'a> Plan<'_, 'a> {
         }
     }
 
-    /// Adds what the references of an instance are, where it is not known.
+    /// Resolves the unknown references of an instance.
     fn add_references(&self, at: usize, ids: &mut Ids, patches: &mut Vec<Patch<'a>>) {
         let instance = &self.instances[at];
         let Some(resource) = self.configuration.resource(instance) else { return };
@@ -203,7 +203,7 @@ impl<'a> Plan<'_, 'a> {
         }
     }
 
-    /// The value of a reference that is not known, or of which elements are not.
+    /// The value of a reference that is unknown, or has unknown elements.
     fn filled(
         &self,
         at: usize,
@@ -233,7 +233,7 @@ impl<'a> Plan<'_, 'a> {
         Some(values.items().filter_map(element).map(Value::String).collect())
     }
 
-    /// Goes through what is not known of a body of azapi.
+    /// Visits the unknown values in a body of azapi.
     fn add_body(&self, unknown: &'a Value, body: &mut Body<'a>, ids: &mut Ids, patches: &mut Vec<Patch<'a>>) {
         match unknown {
             Value::Object(members) => {
@@ -266,7 +266,8 @@ impl<'a> Plan<'_, 'a> {
         Some(id)
     }
 
-    /// The IDs of the resources of some types that an expression refers to, each once; of any type, groups too, without types.
+    /// The IDs of the resources of the given types that an expression refers to, none twice; without types, of any type including
+    /// resource groups.
     fn targets(&self, at: usize, expression: &'a Value, kinds: Option<&[&str]>, ids: &mut Ids) -> Vec<String> {
         let (mut found, mut seen) = (Vec::new(), HashSet::new());
         for target in self.configuration.targets(&self.instances[at], expression) {
@@ -285,8 +286,7 @@ impl<'a> Plan<'_, 'a> {
         found
     }
 
-    /// The ID of an instance: the one that it has, or the one that Azure will give it, with what is not known in
-    /// angle brackets.
+    /// The ID of an instance: its own, or the one that it will get, with placeholders in angle brackets.
     fn id(&self, at: usize, ids: &mut Ids) -> Option<String> {
         let instance = &self.instances[at];
         let id = instance.values().get("id");
@@ -296,7 +296,7 @@ impl<'a> Plan<'_, 'a> {
         if let Some(known) = ids.get(&at) {
             return known.clone();
         }
-        // While it is made up it is not known, so that a circle ends.
+        // `None` while it is being composed, so that cycles end.
         ids.insert(at, None);
         let id = self.made_up(at, ids);
         ids.insert(at, id.clone());
@@ -307,7 +307,7 @@ impl<'a> Plan<'_, 'a> {
         let instance = &self.instances[at];
         let values = instance.values();
         let name = match values.get("name") {
-            // Nothing but its own address tells such a resource from others.
+            // Only its own address distinguishes such a resource from others.
             name if name.is_unknown() && self.may_be_nameless(instance) => arm_id::stand_in(&instance.address),
             name => name.text()?.to_owned(),
         };
@@ -364,7 +364,7 @@ impl<'a> Plan<'_, 'a> {
         name.unwrap_or(arm_id::UNKNOWN_GROUP).to_owned()
     }
 
-    /// The ID of what an attribute of an instance names.
+    /// The ID of the resource that an attribute of an instance names.
     fn parent(&self, at: usize, attribute: &str, kinds: Option<&[&str]>, ids: &mut Ids) -> Option<String> {
         let value = self.instances[at].values().get(attribute);
         if !value.is_unknown() {
@@ -374,12 +374,12 @@ impl<'a> Plan<'_, 'a> {
         self.target(at, &resource["expressions"][attribute], kinds, ids)
     }
 
-    /// The subscription of the provider that an instance is of.
+    /// The subscription of an instance's provider.
     fn subscription(&self, instance: &Instance<'a>) -> Option<&str> {
         self.subscriptions.get(self.provider(instance)?).map(String::as_str)
     }
 
-    /// The key of an instance's provider in the configuration. A module that was given no provider of its own has that of its caller,
+    /// The key of an instance's provider in the configuration. A module without a provider of its own inherits its caller's,
     /// which Terraform may print with the module's name in front.
     fn provider(&self, instance: &Instance<'a>) -> Option<&'a str> {
         let key = self.configuration.resource(instance)?["provider_config_key"].as_str()?;
@@ -387,7 +387,7 @@ impl<'a> Plan<'_, 'a> {
         Some(if known { key } else { key.rsplit(':').next().unwrap_or(key) })
     }
 
-    /// What each provider of azurerm says of its subscription, or what its resources say that exist already.
+    /// The subscription of each azurerm provider, from its configuration or from its existing resources.
     fn subscriptions(&self) -> HashMap<&'a str, String> {
         let mut found: HashMap<&str, String> = HashMap::new();
         let mut ambiguous = HashSet::new();
@@ -427,7 +427,7 @@ impl<'a> Plan<'_, 'a> {
 }
 
 impl<'a> Plan<'_, 'a> {
-    /// Adds the subscriptions of providers of which no resource exists yet, but one that is made is referred to by its whole ID.
+    /// Adds subscriptions of providers without existing resources, from whole IDs that refer to their new ones.
     fn add_mentioned(&self, found: &mut HashMap<&'a str, String>) {
         let mut mentioned: HashMap<String, &str> = HashMap::new();
         for instance in self.instances {
@@ -462,7 +462,7 @@ impl<'a> Plan<'_, 'a> {
     }
 }
 
-/// What is not known of a body of azapi, at a path.
+/// Unknown values in a body of azapi, by path.
 struct Body<'a> {
     at: usize,
     expression: &'a Value,

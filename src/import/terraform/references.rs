@@ -1,15 +1,15 @@
-//! Which attributes hold IDs of other resources, of what types, and what becomes of attributes that nobody gives.
+//! Attributes that hold IDs of other resources, with their types, and the defaults of attributes that are not set.
 
 use super::azurerm;
 
 /// An attribute that holds an ID, or a list of them.
 pub(super) struct Reference {
     pub(super) terraform: &'static str,
-    /// The blocks that it is in.
+    /// The blocks that it is nested in.
     pub(super) block: Option<&'static str>,
     pub(super) attribute: &'static str,
     pub(super) is_list: bool,
-    /// Types that the ID may be of; without them, of any that is no network, subnet or zone.
+    /// Types that the ID may have; if empty, any but a network, subnet or zone.
     pub(super) kinds: &'static [&'static str],
 }
 
@@ -63,7 +63,7 @@ pub(super) const REFERENCES: &[Reference] = &[
     one("azurerm_kubernetes_cluster", None, "private_dns_zone_id", &[azurerm::ZONE]),
 ];
 
-/// The end of a path in a body of azapi, and the types that an ID there may be of.
+/// The end of a path in a body of azapi, and the types that an ID there may have.
 pub(super) const BODY_REFERENCES: &[(&[&str], &[&str])] = &[
     (&["virtualNetwork", "id"], &[azurerm::NETWORK]),
     (&["subnet", "id"], &[azurerm::SUBNET]),
@@ -75,7 +75,7 @@ pub(super) const BODY_REFERENCES: &[(&[&str], &[&str])] = &[
     (&["dnsResolverOutboundEndpoints", "id"], &[azurerm::OUTBOUND_ENDPOINT]),
 ];
 
-/// What an attribute of a new resource becomes where the configuration does not say; an empty list without a text.
+/// The default of an attribute of a new resource; an empty list if there is no text.
 pub(super) const DEFAULTS: &[(&str, &str, Option<&str>)] = &[
     ("azurerm_virtual_network", "dns_servers", None),
     ("azurerm_network_interface", "dns_servers", None),

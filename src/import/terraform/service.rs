@@ -1,4 +1,4 @@
-//! Resources that have private endpoints: which types of azurerm they are, and the attributes that tell their names.
+//! Resources that can have private endpoints: their types in azurerm, and the attributes with their names.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -12,11 +12,11 @@ use super::network;
 use super::values::{Body, Values};
 use crate::azure::Catalogue;
 
-/// A type of azurerm and what it is in Azure Resource Manager.
+/// A type of azurerm and its counterpart in Azure Resource Manager.
 pub(super) struct Service {
     terraform: &'static str,
     pub(super) arm: &'static str,
-    /// Pairs of an attribute (`block.attribute` in the only block of a kind) and the member of `properties` that it is.
+    /// Pairs of an attribute (`block.attribute` for a block that occurs once) and a member of `properties`.
     attributes: &'static [(&'static str, &'static str)],
 }
 
@@ -41,7 +41,7 @@ const MACHINE_LEARNING: &str = "Microsoft.MachineLearningServices/workspaces";
 const WORKSPACE: &[(&str, &str)] = &[("workspace_id", "workspaceId"), ("discovery_url", "discoveryUrl")];
 const ACCOUNT: &[(&str, &str)] = &[("endpoint", "endpoint"), ("custom_subdomain_name", "customSubDomainName")];
 
-/// Sorted by ARM type. What is missing here and has an ID of a catalogue type is known by its ID alone.
+/// Sorted by ARM type. Of a catalogue type that is missing here, only the ID is used.
 const SERVICES: &[Service] = &[
     service("azurerm_api_management", "Microsoft.ApiManagement/service", &[("gateway_url", "gatewayUrl")]),
     service(
@@ -288,13 +288,13 @@ pub(super) fn of_terraform(terraform: &str) -> Option<&'static Service> {
     SERVICES.iter().find(|service| service.terraform == terraform)
 }
 
-/// The members of `properties` that tell something of a type's names.
+/// The members of `properties` that affect the names of a type.
 pub(super) fn members_of(kind: &str) -> impl Iterator<Item = &'static str> {
     let services = SERVICES.iter().filter(move |service| service.arm.eq_ignore_ascii_case(kind));
     services.flat_map(|service| service.attributes).map(|(_, member)| *member)
 }
 
-/// Whether a type is one of the catalogue's.
+/// Whether the catalogue has a type.
 pub(super) fn is_catalogued(kind: &str) -> bool {
     static TYPES: LazyLock<HashSet<String>> = LazyLock::new(|| {
         let catalogue = Catalogue::embedded();

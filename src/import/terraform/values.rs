@@ -1,15 +1,15 @@
-//! Attributes of an instance, with what Terraform says of them: which are sensitive, and which it will know only later.
+//! Attributes of an instance, with Terraform's marks: which are sensitive, and which are known only after apply.
 
 use serde_json::{Map, Value};
 
 use super::super::resource::unknown;
 
-/// Why a value that Terraform marks as sensitive is not told.
+/// Why the value is unknown, for those that Terraform marks as sensitive.
 const SENSITIVE: &str = "sensitive";
-/// Why a value of a plan is not told, in Terraform's words.
+/// Why a value of a plan is unknown, in Terraform's words.
 pub(super) const LATER: &str = "known after apply";
 
-/// A value of a state or a plan. Marks have the value's own shape, `true` covering all below it.
+/// A value of a state or a plan. Marks mirror the value's structure; `true` covers everything below.
 #[derive(Clone, Copy)]
 pub(super) struct Values<'a> {
     value: &'a Value,
@@ -28,7 +28,7 @@ impl<'a> Values<'a> {
         Self { value: &self.value[name], sensitive: below(self.sensitive), unknown: below(self.unknown) }
     }
 
-    /// The elements of a list; none where the list is sensitive or not known.
+    /// The elements of a list; empty if the list is sensitive or unknown.
     pub(super) fn items(self) -> impl Iterator<Item = Self> {
         let below = |marks: &'a Value, at: usize| if marks == &Value::Bool(true) { marks } else { &marks[at] };
         let list = self.value.as_array().filter(|_| !self.is_sensitive()).map_or(&[][..], Vec::as_slice);
@@ -39,7 +39,7 @@ impl<'a> Values<'a> {
         })
     }
 
-    /// The only block of a kind, as Terraform keeps it: a list of one element.
+    /// The content of a block that occurs once, which Terraform stores as a list of one element.
     pub(super) fn block(self, name: &str) -> Self {
         self.get(name).items().next().unwrap_or(Self::new(&Value::Null, &Value::Null, &Value::Null))
     }
@@ -53,22 +53,22 @@ impl<'a> Values<'a> {
         self.value.is_null() && self.unknown == &Value::Bool(true)
     }
 
-    /// Whether nothing was given, now or later.
+    /// Whether nothing is set, now or after apply.
     pub(super) fn is_absent(self) -> bool {
         !self.is_unknown() && self.json().is_none()
     }
 
-    /// Whether there is an object behind it.
+    /// Whether it is an object.
     pub(super) fn is_block(self) -> bool {
         self.value.is_object()
     }
 
-    /// The value where it is known.
+    /// The value if it is known.
     pub(super) fn known(self) -> Option<&'a Value> {
         Some(self.value).filter(|value| !value.is_null() && !self.is_sensitive())
     }
 
-    /// A text that is known and not empty. Terraform keeps what was not given as an empty text.
+    /// A known text that is not empty: Terraform stores an unset text as an empty one.
     pub(super) fn text(self) -> Option<&'a str> {
         self.known()?.as_str().filter(|text| !text.is_empty())
     }
@@ -77,7 +77,7 @@ impl<'a> Values<'a> {
         self.known()?.as_bool()
     }
 
-    /// What becomes of the value in a body: the value, a note of why it is not told, or `None` where there is none.
+    /// The value as it appears in a body: itself, an unknown value with the reason, or `None` if it is not set.
     pub(super) fn json(self) -> Option<Value> {
         if self.is_unknown() {
             return Some(unknown(LATER));
@@ -100,7 +100,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// A body in the making.
+/// A body under construction.
 #[derive(Default)]
 pub(super) struct Body(pub(super) Map<String, Value>);
 
@@ -131,7 +131,7 @@ impl Body {
     }
 }
 
-/// Adds to `body` what `other` has and `body` has not; a value that is told replaces a note of one that is not.
+/// Adds to `body` the members that only `other` has; a known value replaces an unknown one.
 pub(super) fn fill(body: &mut Value, other: Value) {
     match (body, other) {
         (Value::Object(body), Value::Object(other)) if !body.contains_key(super::super::UNKNOWN) => {

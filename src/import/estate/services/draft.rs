@@ -1,4 +1,4 @@
-//! A resource of Private Link, as the files tell it.
+//! A Private Link resource, as the files describe it.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::import::join::Joined;
 use crate::import::toml::{Toml, list, quoted, table};
 use crate::import::value::{get, text};
 
-/// Most host names of one resource that are looked at.
+/// Most host names of one resource that are examined.
 const MAX_HOSTS: usize = 64;
 
 /// A resource of Private Link, as far as it is known.
@@ -23,9 +23,9 @@ pub(super) struct Draft {
     pub(super) is_closed: bool,
     pub(super) sku: Option<String>,
     pub(super) scoped: Vec<ResourceId>,
-    /// The network that it is deployed in.
+    /// The network that it is deployed in, for resources with VNet injection.
     pub(super) network: Option<ResourceId>,
-    /// Whether a private endpoint, or a scope, needs it.
+    /// Whether a private endpoint or a scope needs it.
     pub(super) is_needed: bool,
     /// Why it cannot be declared.
     pub(super) mistake: Option<String>,
@@ -95,7 +95,7 @@ pub(super) fn declared<T>(value: T) -> Declared<T> {
     Declared::new(value, Origin(0))
 }
 
-/// Host names in the properties of a resource, also of its URLs, in lower case.
+/// Collects the host names, also those in URLs, from the properties of a resource, in lower case.
 pub(super) fn hosts_of(value: &Value, hosts: &mut Vec<String>) {
     match value {
         Value::String(text) if hosts.len() < MAX_HOSTS && text.len() < 1024 => {
@@ -116,8 +116,8 @@ pub(super) fn hosts_of(value: &Value, hosts: &mut Vec<String>) {
     }
 }
 
-/// The network that a Data Explorer cluster is deployed in, which gives its public names their `privatelink` step. The member
-/// stays behind, with its state, when a cluster is moved out of its network.
+/// The network that a Data Explorer cluster is injected into, which inserts `privatelink` in its public names. The member
+/// remains, with its state, after the cluster is moved out of the network.
 pub(super) fn network_of_cluster(
     estate: &mut Estate<'_>,
     networks: &mut Networks,

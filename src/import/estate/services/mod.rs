@@ -1,4 +1,4 @@
-//! Resources of Private Link, private link services, and the private endpoints of both.
+//! Private Link resources, private link services, and the private endpoints of both.
 
 mod draft;
 mod target;
@@ -18,9 +18,9 @@ use draft::{Draft, declared, hosts_of, network_of_cluster};
 pub(super) use target::{interface_evidence, member_reference, named_interfaces, relative, target_of};
 use written::Written;
 
-/// What stands in place of an address that is not known.
+/// Written in place of an unknown address.
 const UNKNOWN_ADDRESS: &str = Address::UNKNOWN;
-/// TTL of what a zone group writes, in seconds.
+/// TTL of the records of a zone group, in seconds.
 const ZONE_GROUP_TTL: u64 = 10;
 
 /// Resources, services and endpoints of an import.
@@ -60,7 +60,7 @@ impl Services {
         services
     }
 
-    /// Resources of the catalogue's types that the files describe.
+    /// Reads the resources of the catalogue's types.
     fn described(&mut self, estate: &mut Estate<'_>, networks: &mut Networks) {
         let resources = estate.resources;
         let types: HashSet<_> =
@@ -116,7 +116,7 @@ impl Services {
         }
     }
 
-    /// What private link scopes hold.
+    /// Reads the resources in private link scopes.
     fn scoped(&mut self, estate: &mut Estate<'_>, endpoints: &[Endpoint]) {
         for child in estate.resources.of_kind("microsoft.insights/privatelinkscopes/scopedresources") {
             let linked = text(&child.body, "linkedResourceId");
@@ -134,14 +134,14 @@ impl Services {
         }
     }
 
-    /// A region for what is known by its ID alone: that of an endpoint which points there, else that of most resources.
+    /// A region for a resource of which only the ID is known: that of an endpoint connected to it, or the most frequent one.
     fn region_of(&self, estate: &Estate<'_>, target: &ResourceId, endpoints: &[Endpoint]) -> String {
         let mut of_target = endpoints.iter().filter(|endpoint| endpoint.target.resource() == Some(target));
         let own = of_target.find_map(|endpoint| endpoint.region.clone());
         own.or_else(|| most_frequent_region(estate)).unwrap_or_default()
     }
 
-    /// Makes the resource that an endpoint points at, and learns its names from what the endpoint shows.
+    /// Declares the resource that an endpoint is connected to, and takes its names from the endpoint.
     fn infer(&mut self, estate: &mut Estate<'_>, endpoint: &Endpoint) {
         let Target::Resource { id, group_id } = &endpoint.target else { return };
         if estate.is_declared_beside(id) {
@@ -180,7 +180,7 @@ impl Services {
     /// The members of an endpoint's sub-resource.
     ///
     /// # Errors
-    /// Why they are not known.
+    /// Why they are unknown.
     fn members(&self, estate: &Estate<'_>, id: &ResourceId, group_id: &str) -> Result<Vec<ResourceMember>, String> {
         let catalogue = estate.catalogue;
         let Some(draft) = self.resources.get(id) else { return Err("it is declared in another file".to_owned()) };
@@ -205,7 +205,7 @@ impl Services {
         Ok(members)
     }
 
-    /// Gives an endpoint's members their addresses, and finds what of its records does not follow from them.
+    /// Sets the addresses of an endpoint's members, and finds the records of its zone groups that do not follow from them.
     fn endpoint(
         &mut self,
         estate: &mut Estate<'_>,
@@ -291,7 +291,7 @@ impl Services {
         self.endpoints.push(Written { endpoint, addresses });
     }
 
-    /// Finds the resources that cannot be declared; those that no endpoint needs are left out in that case.
+    /// Leaves out the resources that cannot be declared, and the endpoints of those.
     fn check(&mut self, estate: &mut Estate<'_>) {
         let catalogue = estate.catalogue;
         for draft in self.resources.values_mut() {
@@ -335,7 +335,6 @@ impl Services {
         for draft in self.resources.values_mut() {
             draft.scoped.retain(|id| known.contains(id) || estate.is_declared_beside(id));
         }
-        // An endpoint whose resource is gone was left out before it, but for one that no file beside declares either.
         self.endpoints.retain(|written| match &written.endpoint.target {
             Target::Resource { id, .. } => known.contains(id) || estate.is_declared_beside(id),
             _ => true,
@@ -377,7 +376,7 @@ impl Services {
     }
 }
 
-/// A record that a zone group wrote and that does not follow from its endpoint here.
+/// A record that a zone group wrote and that vnetdns would not derive from the endpoint.
 fn by_hand_set(endpoint: &Endpoint, name: &str, rtype: &str, addresses: &[String]) -> RecordSet {
     RecordSet {
         name: name.to_owned(),
@@ -390,7 +389,7 @@ fn by_hand_set(endpoint: &Endpoint, name: &str, rtype: &str, addresses: &[String
     }
 }
 
-/// The region that most resources of the files are in.
+/// The region of most resources in the files.
 fn most_frequent_region(estate: &Estate<'_>) -> Option<String> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     let locations = estate.resources.all.iter().filter_map(|resource| resource.location.as_deref());

@@ -1,4 +1,4 @@
-//! What a private endpoint points at, and what its interface tells.
+//! What a private endpoint is connected to, and what its network interface says.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::import::estate::endpoints::{Evidence, Target};
 use crate::import::join::Joined;
 use crate::import::value::{get, reference, text};
 
-/// An owner relative to its zone, in lower case.
+/// A name relative to its zone, in lower case.
 pub(in crate::import::estate) fn relative(name: &str, apex: &str) -> String {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let apex = apex.to_ascii_lowercase();
@@ -21,7 +21,7 @@ pub(in crate::import::estate) fn relative(name: &str, apex: &str) -> String {
     }
 }
 
-/// The ID of the private link service or resource that a managed endpoint or a connection points at.
+/// The ID of the private link service or resource that a managed endpoint or a connection refers to.
 pub(in crate::import::estate) fn target_of(
     estate: &mut Estate<'_>,
     from: &Joined,
@@ -58,7 +58,7 @@ pub(in crate::import::estate) fn target_of(
     Ok(Target::Resource { id, group_id })
 }
 
-/// The evidence of an interface: addresses with the members and names that it says.
+/// Evidence from a network interface: addresses, with the members and names given there.
 pub(in crate::import::estate) fn interface_evidence(interface: &Joined) -> Vec<Evidence> {
     let configurations = crate::import::value::list(&interface.body, "ipConfigurations").iter();
     let evidence = configurations.filter_map(|configuration| {
@@ -74,7 +74,7 @@ pub(in crate::import::estate) fn interface_evidence(interface: &Joined) -> Vec<E
     evidence.collect()
 }
 
-/// The interface that an endpoint's `networkInterfaces` names.
+/// The network interfaces in an endpoint's `networkInterfaces`.
 pub(in crate::import::estate) fn named_interfaces<'a>(estate: &mut Estate<'a>, endpoint: &Joined) -> Vec<&'a Joined> {
     let resources = estate.resources;
     let named = crate::import::value::list(&endpoint.body, "networkInterfaces").iter();
@@ -84,7 +84,7 @@ pub(in crate::import::estate) fn named_interfaces<'a>(estate: &mut Estate<'a>, e
         let id = estate.reference(endpoint, "network interface", Some(&id));
         found.extend(id.and_then(|id| resources.get(&id)));
     }
-    // A template names it in another way.
+    // Templates name it by `customNetworkInterfaceName`.
     if let Some(name) = text(&endpoint.body, "customNetworkInterfaceName")
         && found.is_empty()
     {
@@ -94,7 +94,7 @@ pub(in crate::import::estate) fn named_interfaces<'a>(estate: &mut Estate<'a>, e
     found
 }
 
-/// What a reference of a connection's member leads to.
+/// The resource that a member of a connection refers to.
 pub(in crate::import::estate) fn member_reference<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     text(value, name).or_else(|| reference(value, name))
 }

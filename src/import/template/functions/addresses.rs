@@ -30,7 +30,7 @@ fn bits(address: IpAddr) -> u128 {
     }
 }
 
-/// The address that lies so far behind the first of a prefix.
+/// The address at an offset from the first of a prefix.
 fn address(prefix: IpNet, offset: u128) -> Option<IpAddr> {
     let bits = bits(prefix.network()).checked_add(offset)?;
     let address = match prefix {
@@ -55,7 +55,7 @@ fn parse_cidr(arguments: &Arguments<'_>) -> Result<Value, Fault> {
         ("cidr", Value::Int(i64::from(prefix.prefix_len()))),
     ];
     if matches!(prefix, IpNet::V4(_)) {
-        // An IPv4 prefix of fewer than four addresses keeps none of them back.
+        // In an IPv4 prefix of fewer than four addresses none is reserved.
         let (first, end) = if size < 2 { (0, size) } else { (1, size - 1) };
         members.push(("broadcast", shown(Some(last))));
         members.push(("firstUsable", shown(address(prefix, first))));
@@ -75,7 +75,7 @@ fn cidr_subnet(arguments: &Arguments<'_>) -> Result<Value, Fault> {
             .ok()
             .filter(|length| (prefix.prefix_len()..=prefix.max_prefix_len()).contains(length))?;
         let index = u128::try_from(index).ok()?;
-        // An index beyond the subnets would wrap around in the shift.
+        // The shift would wrap around for an index beyond the subnets.
         if length - prefix.prefix_len() < 64 && index >> (length - prefix.prefix_len()) != 0 {
             return None;
         }

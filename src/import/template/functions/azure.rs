@@ -1,4 +1,4 @@
-//! Functions that tell of the deployment, its target and the cloud.
+//! Functions about the deployment, its target and the cloud.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use super::super::scope::{Context, Level, Target};
 use super::super::value::{Unknown, Value, key_of, unknown_of};
 use super::ids;
 
-/// A cloud of Azure, told by the region of the deployment.
+/// An Azure cloud, derived from the region of the deployment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in super::super) enum Cloud {
     #[default]
@@ -30,7 +30,7 @@ impl Cloud {
     }
 }
 
-/// Calls a function that depends on where it stands; `None` for others.
+/// Calls a function that depends on where it is called; `None` for others.
 pub(in super::super) fn of_scope<'a>(
     engine: &Engine<'a>,
     function: &str,
@@ -66,7 +66,7 @@ pub(in super::super) fn of_scope<'a>(
     }))
 }
 
-/// A hash that Azure computes: unknown, but the same for the same arguments.
+/// A hash whose algorithm is Azure's: unknown, but equal for equal arguments.
 fn hashed(function: &str, values: &[Value]) -> Value {
     let shown = if function == "guid" { "guid" } else { "uniqueString" };
     let parameters = match unknown_of(function, values) {

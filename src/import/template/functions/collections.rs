@@ -188,8 +188,8 @@ fn concat(arguments: &Arguments<'_>, meter: &Meter) -> Result<Value, Fault> {
     text(made, meter)
 }
 
-/// Of arrays each item once; of objects each member, merged within objects where they are in both (`shallowMerge` takes an
-/// array of objects and merges nothing).
+/// The union: of arrays, each item once; of objects, all members, merged recursively where both have objects (`shallowMerge`
+/// takes an array of objects and does not recurse).
 fn union(arguments: &Arguments<'_>, meter: &Meter) -> Result<Value, Fault> {
     let is_shallow = arguments.function == "shallowmerge";
     let values = if is_shallow { &arguments.array(0)?.items } else { arguments.values };
@@ -274,7 +274,7 @@ fn intersection(arguments: &Arguments<'_>, meter: &Meter) -> Result<Value, Fault
     }
 }
 
-/// Whether an item is among others; `None` if an unknown one may be it.
+/// Whether an array contains an item; `None` if an unknown item might be equal.
 fn has(items: &[Value], wanted: &Value, meter: &Meter) -> Result<Option<bool>, Fault> {
     let mut result = Some(false);
     for item in items {
@@ -352,7 +352,7 @@ fn skip_or_take(arguments: &Arguments<'_>, meter: &Meter) -> Result<Value, Fault
     }
 }
 
-/// Of strings without regard to case, as documented; of arrays the item.
+/// The first or last position of a text or an item; texts are compared without regard to case, as documented.
 fn index_of(arguments: &Arguments<'_>, meter: &Meter) -> Result<Value, Fault> {
     arguments.take(2, 2)?;
     let is_first = arguments.function == "indexof";

@@ -1,4 +1,4 @@
-//! Functions for dates that do not depend on now.
+//! Functions for dates, without those that depend on the current time.
 
 use super::super::meter::{Fault, Meter};
 use super::super::value::Value;
@@ -53,7 +53,7 @@ fn in_range(time: i64) -> Result<i64, Fault> {
     if is_in { Ok(time) } else { Err(Fault::wrong("the time is not of the years 1 to 9999")) }
 }
 
-/// Days from 1970-01-01 to a date of the Gregorian calendar.
+/// Days from 1970-01-01 to a date in the Gregorian calendar.
 const fn days_of(year: i64, month: i64, day: i64) -> i64 {
     let shifted = if month > 2 { year } else { year - 1 };
     let era = shifted.div_euclid(400);
@@ -62,7 +62,7 @@ const fn days_of(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-/// Year, month and day of a number of days.
+/// Year, month and day of a day number.
 const fn date_of(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
@@ -84,7 +84,7 @@ fn plus_months(time: i64, months: i64) -> Option<i64> {
     Some((days_of(year, month, 1) + day.min(last) - 1) * DAY + rest)
 }
 
-/// ISO 8601, with or without its marks: `2020-04-07 14:53:14Z`, `20200407T145314Z`, with an offset.
+/// Parses ISO 8601, in basic or extended format, with an offset or not: `2020-04-07 14:53:14Z`, `20200407T145314Z`.
 fn time_of(arguments: &Arguments<'_>, at: usize) -> Result<i64, Fault> {
     let source = arguments.text(at)?;
     let parsed = || {
@@ -121,7 +121,7 @@ fn time_of(arguments: &Arguments<'_>, at: usize) -> Result<i64, Fault> {
     in_range(parsed().ok_or_else(|| Fault::wrong(format!("'{source}' is no time in ISO 8601")))?)
 }
 
-/// Months and seconds of a duration in ISO 8601: `P1Y2M3DT4H5M6S`, `-P9D`.
+/// Months and seconds of an ISO 8601 duration: `P1Y2M3DT4H5M6S`, `-P9D`.
 fn duration(source: &str) -> Option<(i64, i64)> {
     let (sign, rest) = source.strip_prefix('-').map_or((1, source), |rest| (-1, rest));
     let (mut months, mut seconds) = (0_i64, 0_i64);
@@ -151,13 +151,13 @@ fn duration(source: &str) -> Option<(i64, i64)> {
     number.is_empty().then_some((sign * months, sign * seconds))
 }
 
-/// A time in a format of .NET: the standard ones of one letter, or a custom one.
+/// Formats a time with a .NET format: a standard one of one letter, or a custom one.
 fn styled(time: i64, style: &str) -> String {
     let style = match style {
         "d" => "MM/dd/yyyy",
         "D" => "dddd, dd MMMM yyyy",
         "g" => "MM/dd/yyyy HH:mm",
-        // What documentation shows where no format is given.
+        // The default format, as in the documentation's examples.
         "G" => "M/d/yyyy h:mm:ss tt",
         "f" => "dddd, dd MMMM yyyy HH:mm",
         "F" | "U" => "dddd, dd MMMM yyyy HH:mm:ss",

@@ -5,10 +5,10 @@ use super::super::scope::{Level, Target};
 use super::super::value::{Value, unknown_of};
 use super::Arguments;
 
-/// The resource ID of a type and the names of its segments, `parent/child`, below what stands before `/providers/`.
+/// The resource ID of a type and the names of its segments, `parent/child`, after a prefix that ends before `/providers/`.
 ///
 /// # Errors
-/// Where there are not as many names as the type has segments.
+/// If there are not as many names as the type has segments.
 pub(in super::super) fn id_of(prefix: &Value, kind: &str, names: &Value) -> Result<Value, Fault> {
     let (Some(before), Some(known)) = (prefix.as_text(), names.as_text()) else {
         let of = [prefix.clone(), Value::text(kind.to_ascii_lowercase()), names.clone()];
@@ -50,7 +50,7 @@ pub(super) fn call(function: &str, values: &[Value], target: &Target) -> Result<
         let prefix = arguments.any(0)?;
         return id_of(prefix, arguments.text(1)?, &joined(&values[2..])?).map(Some);
     }
-    // What stands before the type says where: it is the first text with a slash.
+    // Arguments before the type give the scope; the type is the first text with a slash.
     let is_type = |value: &Value| value.as_text().is_some_and(|text| text.contains('/'));
     let at = values.iter().position(is_type);
     let at = at
@@ -82,7 +82,7 @@ pub(super) fn call(function: &str, values: &[Value], target: &Target) -> Result<
     id_of(&target.prefix(), kind, &names).map(Some)
 }
 
-/// Names as one text with slashes; the unknown one where there is one.
+/// Names as one text, joined by slashes; an unknown value if one of them is unknown.
 fn joined(names: &[Value]) -> Result<Value, Fault> {
     match names {
         [one @ Value::Unknown(_)] => Ok(one.clone()),

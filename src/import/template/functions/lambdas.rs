@@ -9,7 +9,7 @@ use super::super::meter::Fault;
 use super::super::scope::{Context, Local};
 use super::super::value::{Members, Value, insert, unknown_of};
 
-/// A lambda: the names of its variables and its body.
+/// A lambda: the names of its parameters, and its body.
 struct Lambda<'e> {
     names: Vec<Rc<str>>,
     body: &'e Expression,
@@ -18,7 +18,7 @@ struct Lambda<'e> {
 /// Calls `filter`, `map`, `reduce`, `sort`, `toObject`, `groupBy` or `mapValues`.
 ///
 /// # Errors
-/// Where arguments are of other types, or the lambda has no value.
+/// If arguments have the wrong types, or the lambda fails.
 pub(in super::super) fn over_lambda<'a>(
     engine: &Engine<'a>,
     function: &str,
@@ -51,7 +51,7 @@ pub(in super::super) fn over_lambda<'a>(
                 match run(&values)? {
                     Value::Bool(true) => made.extend(values.into_iter().next()),
                     Value::Bool(false) => {}
-                    // Whether the item is in the array cannot be told, nor then what the array is.
+                    // Whether the result contains the item is unknown, and so is the result.
                     unknown @ Value::Unknown(_) => return Ok(unknown),
                     other => return Err(wrong(function, "a lambda that gives a bool", &other)),
                 }
@@ -105,12 +105,12 @@ fn wrong(function: &str, expected: &str, found: &Value) -> Fault {
     Fault::wrong(format!("`{function}` takes {expected}, not {}", found.type_name()))
 }
 
-/// Each item with its number, as lambdas may take it.
+/// Items with their index, which lambdas may take as the second argument.
 fn numbered(items: &[Value]) -> impl Iterator<Item = [Value; 2]> + '_ {
     items.iter().enumerate().map(|(index, item)| [item.clone(), Value::Int(index as i64)])
 }
 
-/// Takes `lambda('a', 'b', body)` apart.
+/// Destructures `lambda('a', 'b', body)`.
 fn lambda<'a, 'e>(
     engine: &Engine<'a>,
     argument: Option<&'e Expression>,
@@ -136,8 +136,8 @@ fn run<'a>(engine: &Engine<'a>, lambda: &Lambda<'_>, values: &[Value], context: 
     engine.expression(lambda.body, &inside)
 }
 
-/// Sorts by a lambda that says whether the first comes before the second. A merge sort of our own, as the lambda may be no
-/// order at all, or wrong.
+/// Sorts by a lambda that says whether the first argument comes before the second. This is a merge sort of our own, as the lambda
+/// may not be a consistent order, and may fail.
 fn sort(items: &[Value], before: &dyn Fn(&[Value]) -> Result<Value, Fault>) -> Result<Value, Fault> {
     let mut runs: Vec<Vec<Value>> = items.iter().map(|item| vec![item.clone()]).collect();
     while runs.len() > 1 {
@@ -148,7 +148,7 @@ fn sort(items: &[Value], before: &dyn Fn(&[Value]) -> Result<Value, Fault>) -> R
             let (mut one, mut two) = (one.into_iter().peekable(), two.into_iter().peekable());
             let mut made = Vec::new();
             while let (Some(a), Some(b)) = (one.peek(), two.peek()) {
-                // Equal ones stay in their order.
+                // The sort is stable.
                 let order = match before(&[b.clone(), a.clone()])? {
                     Value::Bool(true) => Ordering::Greater,
                     Value::Bool(false) => Ordering::Less,

@@ -1,7 +1,6 @@
-//! Functions of the language of templates, as their documentation describes them (Azure Resource Manager, "ARM template
-//! functions").
+//! Template functions, as documented (Azure Resource Manager, "ARM template functions").
 //!
-//! Arguments are known here, but for parts of arrays and objects.
+//! The arguments are known, except that parts of arrays and objects may be unknown.
 
 mod addresses;
 mod azure;
@@ -22,7 +21,7 @@ pub(super) use lambdas::over_lambda;
 use super::meter::{Fault, Meter};
 use super::value::{Array, MAX_SIZE, Object, Value};
 
-/// Calls a function whose arguments are known; `None` if there is none of that name, which is in lower case.
+/// Calls a function whose arguments are known; `None` if there is no function of that name, which is in lower case.
 pub(super) fn call(function: &str, values: &[Value], meter: &Meter) -> Result<Option<Value>, Fault> {
     let arguments = Arguments { function, values };
     for family in [collections::call, strings::call, numbers::call, addresses::call, dates::call] {
@@ -41,7 +40,7 @@ struct Arguments<'v> {
 
 impl<'v> Arguments<'v> {
     /// # Errors
-    /// Where there are fewer or more.
+    /// If there are fewer or more.
     fn take(&self, least: usize, most: usize) -> Result<(), Fault> {
         let count = self.values.len();
         if (least..=most).contains(&count) {
@@ -72,7 +71,7 @@ impl<'v> Arguments<'v> {
     fn int(&self, at: usize) -> Result<i64, Fault> {
         match self.values.get(at) {
             Some(Value::Int(value)) => Ok(*value),
-            // A parameter of type int may have been given as a whole float.
+            // An int parameter may have been given as a float without a fraction.
             Some(Value::Float(value)) if value.fract() == 0.0 && value.abs() < 9e15 => Ok(*value as i64),
             _ => Err(self.wrong(at, "an int")),
         }
@@ -95,14 +94,14 @@ impl<'v> Arguments<'v> {
     }
 }
 
-/// A text, if it is not too long.
+/// A text, unless it is too long.
 fn text(made: String, meter: &Meter) -> Result<Value, Fault> {
     room(made.len() as u64)?;
     meter.spend(made.len() as u64 / 16 + 1)?;
     Ok(Value::text(made))
 }
 
-/// Whether a text of so many octets may be made.
+/// Whether a text of this length is allowed.
 fn room(octets: u64) -> Result<(), Fault> {
     if octets > MAX_SIZE { Err(Fault::wrong("the text would be longer than 16 MiB")) } else { Ok(()) }
 }

@@ -54,12 +54,12 @@ pub(super) fn call(arguments: &Arguments<'_>, meter: &Meter) -> Result<Option<Va
     }
 }
 
-/// A letter in lower case, one for one.
+/// A letter in lower case, if that is one letter.
 pub(super) fn fold(letter: char) -> char {
     letter.to_lowercase().next().unwrap_or(letter)
 }
 
-/// A value within a text: bools as .NET writes them, arrays and objects as JSON. It has no unknown part.
+/// A value as part of a text: bools as .NET writes them, arrays and objects as JSON. No part of it is unknown.
 pub(super) fn written(value: &Value) -> String {
     match value {
         Value::Text(text) => text.to_string(),
@@ -69,7 +69,7 @@ pub(super) fn written(value: &Value) -> String {
     }
 }
 
-/// A JSON value of a text, which may have comments, and single quotes in place of double ones.
+/// Parses JSON, which may have comments, and single quotes for double ones.
 fn json(source: &str, meter: &Meter) -> Result<Value, Fault> {
     meter.spend(source.len() as u64 / 16)?;
     let parsed = serde_json::from_str::<Json>(source).or_else(|error| {
@@ -281,7 +281,7 @@ fn format(arguments: &Arguments<'_>, meter: &Meter) -> Result<Value, Fault> {
     text(made, meter)
 }
 
-/// A value in a style of .NET: the standard ones of ints, and zeros.
+/// Formats a value with a .NET format string: the standard ones for ints, or zeros.
 fn styled(value: &Value, style: &str) -> Option<String> {
     let Value::Int(number) = value else { return Some(written(value)) };
     let digits = |from: usize| style.get(from..).filter(|digits| !digits.is_empty()).map(str::parse::<usize>);

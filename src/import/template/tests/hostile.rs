@@ -1,4 +1,4 @@
-//! Templates that mean no good cost a clear error, and no time.
+//! Hostile templates are refused quickly, with a clear error.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{options, read, try_read, value_in, why};
 use crate::import::why_unknown;
 
-/// Far more than any of these takes, on any machine; without bounds they take for ever.
+/// Far longer than any of these takes on any machine; without limits they would never finish.
 const SOON: Duration = Duration::from_secs(60);
 
 #[test]
@@ -224,7 +224,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// No template makes the reader panic, whatever stands where.
+    /// No template makes the reader panic.
     #[test]
     fn any_json_is_read_or_refused(members in prop::collection::vec(any_json(), 6)) {
         let names = ["parameters", "variables", "resources", "functions", "outputs", "definitions"];
@@ -232,7 +232,7 @@ proptest! {
         let _ = try_read(template.into(), &options(json!({"p": "x"})));
     }
 
-    /// Nor does an expression.
+    /// No expression does.
     #[test]
     fn any_expression_has_a_value_or_a_reason(text in "[\\[\\](),.'a-z0-9{}:/é -]{0,60}") {
         let _ = value_in(format!("[{text}]").into(), json!({}));

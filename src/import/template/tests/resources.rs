@@ -1,4 +1,4 @@
-//! Which resources templates make: names, copies, conditions, children, deployments, parameters.
+//! The resources of a template: names, copies, conditions, children, deployments, parameters.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What becomes of each resource of azurerm.
+//! The body of each azurerm resource.
 
 use serde_json::{Value, json};
 
@@ -127,7 +127,7 @@ fn an_endpoint_has_its_zone_group_from_what_is_declared_and_from_what_azure_made
     let later = json!({"name": "b.example", "properties": {"privateDnsZoneId": second}});
     check_body(&read_both, &group, &json!({"privateDnsZoneConfigs": [made, later]}));
 
-    // A policy has made the group: the configuration knows nothing of it.
+    // A policy created the group; it is not in the configuration.
     let more = json!({"private_dns_zone_group": [], "private_dns_zone_configs": [config]});
     let read_made = read(&shown(&[("azurerm_private_endpoint", "this", endpoint(more))]));
     check_body(&read_made, &group, &json!({"privateDnsZoneConfigs": [made]}));

@@ -8,7 +8,8 @@ use super::super::super::{Options, Side};
 use super::super::read as read_document;
 use super::{GROUP, SUBSCRIPTION, check_body, find, network, read, read_side};
 
-/// A plan that makes everything, so that no ID is known: a network module for each spoke, its outputs handed to an endpoint module.
+/// A plan that creates everything, so that no ID is known: a network module for each spoke, its outputs passed to an endpoint
+/// module.
 fn new_estate() -> Value {
     let resource = |module: &str, kind: &str, name: &str, key: Value, values: Value| {
         let bracket = if key.is_null() { String::new() } else { format!("[{key}]") };
@@ -152,7 +153,7 @@ fn the_configuration_of_a_plan_tells_what_belongs_together() {
     check_body(&read, &format!("{b}/subnets/snet-endpoints"), &json!({"addressPrefixes": ["10.2.1.0/24"]}));
     let link = find(&read, &format!("{zone}/virtualNetworkLinks/link"));
     assert_eq!(link.properties["virtualNetwork"]["id"], b.as_str(), "the module of the link's own key");
-    // Its name is made up of what is known later, and nothing but others' references needs it.
+    // Its name is unknown, and only references of others need it.
     let endpoint_id = network("privateEndpoints", "<module.endpoint[\"a\"].azurerm_private_endpoint.this>");
     let endpoint = &find(&read, &endpoint_id).properties;
     assert_eq!(endpoint["subnet"]["id"], format!("{a}/subnets/snet-endpoints").as_str());
@@ -165,7 +166,7 @@ fn the_configuration_of_a_plan_tells_what_belongs_together() {
         &format!("{endpoint_id}/privateDnsZoneGroups/default"),
         &json!({"privateDnsZoneConfigs": [config]}),
     );
-    // The name of an account is what the DNS serves.
+    // The name of an account appears in DNS.
     let left_out: Vec<_> =
         read.left_out.iter().map(|left_out| (left_out.place.address.as_str(), left_out.why.as_str())).collect();
     assert!(left_out.contains(&("azurerm_storage_account.random", "its `name` is known after apply")), "{left_out:?}");
@@ -173,7 +174,7 @@ fn the_configuration_of_a_plan_tells_what_belongs_together() {
         left_out.iter().any(|(address, why)| address.starts_with("module.endpoint") && why.contains("stands for it"))
     );
     assert_eq!(left_out.len(), 2, "{left_out:?}");
-    // A data source that was read for the plan is a fact; what the plan deletes is none.
+    // A data source read during planning counts; a resource that the plan deletes does not.
     find(&read, &network("privateDnsZones", "corp.tailspin.internal"));
     assert!(read.resources.iter().all(|resource| !resource.id.ends_with("gone.tailspin.internal")));
 
@@ -202,7 +203,7 @@ fn the_subscription_of_a_new_resource_is_its_provider_s_or_not_known() {
     assert_eq!(group_of(&plan), "00000000-0000-0000-0000-00000000000c");
 }
 
-/// Each value of a document in turn is something else: that costs an object or the file, never more.
+/// Replaces each value of a document in turn: that may cost the object or the file, and nothing else.
 #[test]
 fn any_value_may_be_of_any_type() {
     fn paths(value: &Value, at: String, all: &mut Vec<String>) {
