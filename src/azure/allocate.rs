@@ -1,8 +1,8 @@
-//! Addresses that private endpoints are given where the declaration has none: the next free ones of a subnet.
+//! Allocates addresses to private endpoints for which none are declared: the next free ones of a subnet.
 //!
-//! Azure keeps the first four addresses of a subnet and the last for itself (Microsoft Learn, "Virtual network FAQ"). In
-//! which order the members of an endpoint are served is not documented; here it is that of the catalogue, endpoint by
-//! endpoint as declared: those of resources, then those of private link services, then managed ones.
+//! Azure reserves the first four addresses of a subnet and the last (Microsoft Learn, "Virtual network FAQ"). The order in which
+//! an endpoint's members get addresses is not documented; here it is the catalogue's, endpoint by endpoint as declared: first
+//! those of resources, then those of private link services, then managed ones.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
@@ -18,15 +18,15 @@ use super::identity::ResourceId;
 use super::inventory::Inventory;
 use crate::codes::Code;
 
-/// Addresses of a subnet, from its first on, that belong to the platform.
+/// Addresses at the beginning of a subnet that Azure reserves.
 const KEPT_FOR_AZURE: u32 = 4;
 
-/// Gives addresses to the members that have none, and says which. Who has had one before keeps it while it is free, so
-/// that an endpoint that comes or goes moves no other's.
+/// Allocates addresses to the members without one, and returns all allocations. A member keeps its previous address while that is
+/// free, so that adding or removing an endpoint does not change the addresses of others.
 pub(super) fn addresses(inventory: &mut Inventory, catalogue: &Catalogue, findings: &mut Vec<Finding>) -> Allocations {
     let mut wanted = Vec::new();
     for (at, endpoint) in inventory.private_endpoints.iter().enumerate() {
-        // What is missing has been reported by the check of the resources.
+        // Missing resources have been reported already.
         let resource = inventory.resource(&endpoint.private_link_resource);
         let Some(resource) = resource.filter(|found| found.virtual_network.is_none()) else { continue };
         let members = inventory.members(catalogue, resource, &endpoint.group_id);
@@ -52,7 +52,7 @@ pub(super) fn addresses(inventory: &mut Inventory, catalogue: &Catalogue, findin
         return Allocations::default();
     }
     let mut taken = taken(inventory);
-    // Those that had an address come first: it is not given to another.
+    // Members with a previous address come first, so that it is not given to another.
     let mut given = Allocations::default();
     let mut open = Vec::new();
     for wanted in &wanted {
@@ -95,7 +95,7 @@ pub(super) fn addresses(inventory: &mut Inventory, catalogue: &Catalogue, findin
     given
 }
 
-/// Which endpoint: a number in one of the declaration's lists.
+/// An endpoint: its index in one of the declaration's lists.
 #[derive(Clone, Copy)]
 enum Of {
     Resource(usize),
@@ -113,13 +113,13 @@ impl Of {
     }
 }
 
-/// An endpoint and its members without an address, each once.
+/// An endpoint and its members without an address, no member twice.
 struct Wanted {
     of: Of,
     missing: Vec<String>,
     /// Members with an address that is not known.
     unknown: Vec<String>,
-    /// Some addresses are given by hand, and all of them to members that there are.
+    /// Some addresses are set by hand, and each of them for an existing member.
     is_partial: bool,
 }
 
@@ -140,7 +140,7 @@ impl Place {
 impl Wanted {
     fn new(of: Of, names: Vec<String>, given: &BTreeMap<Word, Declared<Address>>, others_are_unknown: bool) -> Self {
         let is_given = |name: &String| given.contains_key(&Word::from(&**name));
-        // Where a member is misspelt, the right one is missing too: to say both would mislead.
+        // If a member's name is misspelt, the right one is missing too; reporting both would mislead.
         let is_partial =
             !given.is_empty() && given.keys().all(|member| names.iter().any(|name| Word::from(&**name) == *member));
         let mut seen = BTreeSet::new();
@@ -154,7 +154,7 @@ impl Wanted {
         Self { of, missing, unknown, is_partial }
     }
 
-    /// `None` where the endpoint's network or subnet is missing, which is reported elsewhere.
+    /// `None` if the endpoint's network or subnet does not exist, which is reported elsewhere.
     fn place(&self, inventory: &Inventory) -> Option<Place> {
         let find = |id: &ResourceId| inventory.network(id).map(|(_, network)| network);
         let (network, subnet) = match self.of {
@@ -210,7 +210,7 @@ impl Wanted {
     }
 }
 
-/// The addresses that somebody has, by network.
+/// The addresses in use, by network.
 fn taken(inventory: &Inventory) -> HashSet<(ResourceId, IpAddr)> {
     let mut taken = HashSet::new();
     for network in &inventory.virtual_networks {
@@ -237,18 +237,18 @@ fn taken(inventory: &Inventory) -> HashSet<(ResourceId, IpAddr)> {
     taken
 }
 
-/// The first addresses that nobody has in a subnet of a network, so many at most.
+/// The first free addresses of a subnet, up to a number.
 pub(super) fn free(inventory: &Inventory, network: &ResourceId, subnet: IpNet, most: usize) -> Vec<IpAddr> {
     let taken = taken(inventory);
     usable(subnet).filter(|address| !taken.contains(&(network.clone(), *address))).take(most).collect()
 }
 
-/// Whether somebody has an address in a network.
+/// Whether an address of a network is in use.
 pub(super) fn is_taken(inventory: &Inventory, network: &ResourceId, address: IpAddr) -> bool {
     taken(inventory).contains(&(network.clone(), address))
 }
 
-/// Where a network has not divided its address space, the first of its prefixes, one of IPv4 before others.
+/// For a network without subnets, its first prefix, preferably of IPv4.
 fn first_subnet(network: &VirtualNetwork) -> Option<IpNet> {
     if let Some(subnet) = network.subnets.first() {
         return Some(*subnet.address_prefix);
@@ -257,7 +257,7 @@ fn first_subnet(network: &VirtualNetwork) -> Option<IpNet> {
     prefixes().find(|prefix| matches!(prefix, IpNet::V4(_))).or_else(|| prefixes().next())
 }
 
-/// The addresses of a subnet that it can give, in their order.
+/// The addresses of a subnet that can be allocated, in order.
 fn usable(subnet: IpNet) -> Box<dyn Iterator<Item = IpAddr>> {
     match subnet {
         IpNet::V4(subnet) => {

@@ -1,4 +1,4 @@
-//! A zone with all that it holds: what is derived, checked and compiled.
+//! A zone with all its records, as derived, checked and compiled.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,17 +14,15 @@ use crate::zone::{Rrset, Zone};
 pub struct ZoneContents {
     /// The apex.
     pub apex: Name,
-    /// Who may see the zone.
+    /// The clients that see the zone.
     pub scope: Scope,
-    /// Whether the world holds more names in the zone than are known here: it was made for the public side of some
-    /// resources.
+    /// Whether the real zone holds more names than are known here: it was derived for the public side of some resources.
     pub is_partial: bool,
-    /// All record sets by owner, in canonical order, and type. Empty once the zone is compiled: see
-    /// [`ZoneContents::compiled`].
+    /// All record sets by owner, in canonical order, and type. Empty once the zone is compiled: see [`ZoneContents::compiled`].
     pub record_sets: BTreeMap<(Name, RecordType), RecordSet>,
     /// Where the zone was declared.
     pub origin: Origin,
-    /// What others have replaced or taken away, each with what a person wrote there.
+    /// What the platform replaced or removed, each with the record set that a person wrote there.
     beneath: BTreeMap<(Name, RecordType), Option<RecordSet>>,
     compiled: Option<Compiled>,
 }
@@ -32,15 +30,15 @@ pub struct ZoneContents {
 /// Record sets by owner and type.
 pub(super) type RecordSets = BTreeMap<(Name, RecordType), RecordSet>;
 
-/// A zone whose record sets stand in the form that is served, and there alone.
+/// A zone whose record sets exist only in compiled form.
 #[derive(Clone, Debug)]
 struct Compiled {
     zone: Arc<Zone>,
-    /// The record sets that no person wrote, with who did.
+    /// The record sets that no person wrote, with their writers.
     written: Arc<BTreeMap<(Name, RecordType), Writer>>,
 }
 
-/// Who may see a zone.
+/// The clients that see a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Everyone.
@@ -52,19 +50,19 @@ pub enum Scope {
         /// Linked networks.
         links: Links,
     },
-    /// The clients of these networks, where no zone that is linked to theirs fits a name: what a network knows of its
-    /// own machines and managed private endpoints. One empty zone stands for all networks that know nothing there.
+    /// The clients of these networks, for names that no zone linked to their network covers: the records of a network's own
+    /// machines and managed private endpoints. Networks without any such record share one empty zone.
     Internal {
         /// The networks, sorted.
         networks: Arc<[NetworkId]>,
     },
 }
 
-/// Number of a virtual network within one topology: its place among all, sorted by name.
+/// Number of a virtual network within one topology: its index among all, sorted by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NetworkId(u32);
 
-/// The networks that a zone is linked to, sorted, each with what happens on NXDOMAIN. A clone shares them.
+/// The networks that a zone is linked to, sorted, each with its resolution policy. Clones share the list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Links(Arc<[(NetworkId, ResolutionPolicy)]>);
 
@@ -73,7 +71,7 @@ impl NetworkId {
         Self(number)
     }
 
-    /// The place among all networks.
+    /// The index among all networks.
     pub const fn index(self) -> usize {
         self.0 as usize
     }
@@ -85,7 +83,7 @@ impl Links {
         self.0.iter().map(|(network, _)| *network)
     }
 
-    /// The networks, sorted, each with its policy.
+    /// The networks, sorted, each with its resolution policy.
     pub fn iter(&self) -> impl Iterator<Item = (NetworkId, ResolutionPolicy)> {
         self.0.iter().copied()
     }
@@ -101,7 +99,7 @@ impl Links {
         self.get(network).is_some()
     }
 
-    /// Whether both are one list. Equal lists may be apart.
+    /// Whether both share one list. Equal lists may be separate.
     pub(super) fn is_one_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -117,7 +115,7 @@ impl Links {
     }
 }
 
-/// Of two links to one network, which have been reported, one.
+/// Of two links to one network, which have been reported, keeps one.
 impl FromIterator<(NetworkId, ResolutionPolicy)> for Links {
     fn from_iter<I: IntoIterator<Item = (NetworkId, ResolutionPolicy)>>(links: I) -> Self {
         let mut links: Vec<_> = links.into_iter().collect();
@@ -134,18 +132,18 @@ pub(crate) fn is_private_link(apex: NameRef<'_>) -> bool {
 }
 
 impl ZoneContents {
-    /// A zone with these record sets.
+    /// A zone with the given record sets.
     pub(super) fn new(apex: Name, scope: Scope, record_sets: RecordSets, origin: Origin) -> Self {
         let beneath = BTreeMap::new();
         Self { apex, scope, is_partial: false, record_sets, origin, beneath, compiled: None }
     }
 
-    /// The compiled zone, once there is one.
+    /// The compiled zone, if it is compiled.
     pub fn compiled(&self) -> Option<&Arc<Zone>> {
         self.compiled.as_ref().map(|compiled| &compiled.zone)
     }
 
-    /// Keeps the zone that the record sets were compiled to in place of them.
+    /// Stores the compiled zone, and drops the record sets.
     pub(crate) fn set_compiled(&mut self, zone: Arc<Zone>) {
         let record_sets = std::mem::take(&mut self.record_sets);
         let written = record_sets.into_iter().filter(|(_, set)| set.writer != Writer::Person);
@@ -153,28 +151,28 @@ impl ZoneContents {
         self.compiled = Some(Compiled { zone, written: Arc::new(written) });
     }
 
-    /// Puts the zone after an edit of what persons wrote in place of the compiled one.
+    /// Replaces the compiled zone with an edited one.
     pub(super) fn replace(&mut self, zone: Arc<Zone>) {
         if let Some(compiled) = &mut self.compiled {
             compiled.zone = zone;
         }
     }
 
-    /// Whether the platform has written nothing but what comes with the zone, and the zone is compiled.
+    /// Whether the zone is compiled, and the platform has written only the records that Azure creates with a zone.
     pub(super) fn is_plain(&self) -> bool {
         let comes_with_it = |writer: &Writer| matches!(writer, Writer::Zone | Writer::NameServers);
         let compiled = self.compiled.as_ref();
         self.beneath.is_empty() && compiled.is_some_and(|compiled| compiled.written.values().all(comes_with_it))
     }
 
-    /// The compiled zone for others to see, declared elsewhere.
+    /// The compiled zone with other visibility and place of declaration.
     pub(super) fn with_scope(&self, scope: Scope, origin: Origin) -> Self {
         let Self { apex, is_partial, beneath, compiled, .. } = self;
         let (apex, beneath, compiled) = (apex.clone(), beneath.clone(), compiled.clone());
         Self { apex, scope, is_partial: *is_partial, record_sets: RecordSets::new(), origin, beneath, compiled }
     }
 
-    /// Whether the platform has nothing to do with a record set: has not written it, replaced it or taken it away.
+    /// Whether the platform has not written, replaced or removed the record set.
     pub(super) fn is_free(&self, owner: &Name, rtype: RecordType) -> bool {
         let key = (owner.clone(), rtype);
         let is_written = self.compiled.as_ref().is_some_and(|compiled| compiled.written.contains_key(&key));
@@ -200,7 +198,7 @@ impl ZoneContents {
         sets.map(set).chain(beneath).collect()
     }
 
-    /// Whether a person wrote a record set, be it that another stands in its place.
+    /// Whether a person wrote the record set, even if the platform has replaced it.
     pub(super) fn is_by_hand(&self, owner: &Name, rtype: RecordType) -> bool {
         let key = (owner.clone(), rtype);
         if let Some(beneath) = self.beneath.get(&key) {
@@ -214,7 +212,7 @@ impl ZoneContents {
         }
     }
 
-    /// How many record sets persons wrote.
+    /// The number of record sets that persons wrote.
     pub(super) fn count_by_hand(&self) -> usize {
         let own = match &self.compiled {
             Some(Compiled { zone, written }) => zone.rrset_count() - written.len(),
@@ -223,7 +221,7 @@ impl ZoneContents {
         own + self.beneath.values().flatten().count()
     }
 
-    /// Whether a person wrote this very record set.
+    /// Whether a person wrote this record set, with these records.
     pub(super) fn holds_by_hand(&self, set: &RecordSet) -> bool {
         let is_it = |known: &RecordSet| {
             known.owner.as_wire() == set.owner.as_wire() && (known.ttl, &known.rdatas) == (set.ttl, &set.rdatas)
@@ -272,12 +270,12 @@ impl ZoneContents {
         writer.cloned().unwrap_or(Writer::Person)
     }
 
-    /// Whether the zone is one that private endpoints write to.
+    /// Whether the zone has a Private Link zone's name, which private endpoints write to.
     pub fn is_private_link(&self) -> bool {
         is_private_link(self.apex.as_ref())
     }
 
-    /// Adds a record set and returns the one that it replaces.
+    /// Adds a record set, and returns the one that it replaces.
     pub(super) fn insert(&mut self, record_set: RecordSet) -> Option<RecordSet> {
         let key = (record_set.owner.clone(), record_set.rtype);
         let replaced = self.record_sets.insert(key.clone(), record_set);
@@ -295,7 +293,7 @@ impl ZoneContents {
         *beneath = beneath.take().or(removed);
     }
 
-    /// Who wrote the record set of that owner and type, compiled or not; `None` where there is none.
+    /// The writer of the record set with that owner and type, compiled or not; `None` if there is none.
     pub fn writer_at(&self, owner: &Name, rtype: RecordType) -> Option<Writer> {
         match self.compiled() {
             Some(zone) => zone.rrset(owner.as_ref(), rtype).map(|_| self.writer(owner, rtype)),
@@ -303,7 +301,7 @@ impl ZoneContents {
         }
     }
 
-    /// The data of the record set of that owner and type that a person wrote, compiled or not.
+    /// The data of the record set with that owner and type, if a person wrote it; compiled or not.
     pub(super) fn rdatas_by_hand(&self, owner: &Name, rtype: RecordType) -> Option<Rdatas> {
         match self.compiled() {
             Some(_) => self.by_hand_at(owner, rtype).map(|set| set.rdatas),
@@ -322,7 +320,7 @@ impl ZoneContents {
         }
     }
 
-    /// Whether there are records of a name or of one below it.
+    /// Whether the name, or a name below it, has records.
     pub(super) fn exists(&self, name: NameRef<'_>) -> bool {
         if let Some(zone) = self.compiled() {
             return zone.glue(&name.fold()).is_some();
@@ -331,7 +329,7 @@ impl ZoneContents {
         from_here.next().is_some_and(|((owner, _), _)| owner.as_ref().is_within(name))
     }
 
-    /// Whether a name exists here, through a wildcard, a delegation or a DNAME record too.
+    /// Whether a name exists here, also through a wildcard, a delegation or a DNAME record.
     pub(super) fn holds(&self, name: NameRef<'_>) -> bool {
         let within = name.ancestors().take_while(|ancestor| ancestor.is_within(self.apex.as_ref()));
         within.map(|ancestor| ancestor.to_name()).any(|ancestor| {

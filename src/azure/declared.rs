@@ -1,4 +1,4 @@
-//! What a topology declares, found by what it is; and the changes that declare it again.
+//! Finds what a topology declares, and makes the changes that declare it again.
 
 use super::change::{Change, Declares, Item, LinkKey, Resource, ZoneKey, link_place, machine_at, machine_item};
 use super::declaration::{Origin, PrivateDnsZone, VirtualNetworkLink};
@@ -6,7 +6,7 @@ use super::identity::{ResourceId, types};
 use super::topology::Topology;
 use crate::dns::RecordType;
 
-/// Of a topology that is shared.
+/// Backed by a shared topology.
 impl Declares for &Topology {
     fn item(&mut self, change: &Change) -> Option<Item> {
         match change {
@@ -90,8 +90,8 @@ impl Topology {
         zone().or_else(network).or_else(resource).or_else(other).or_else(managed)
     }
 
-    /// The changes that declare again what is picked, each thing behind what it needs: resources as a whole, the links of zones
-    /// by themselves, and the links and record sets that are picked by themselves.
+    /// The changes that declare the selected items again, in an order in which references are met: resources as a whole, links of
+    /// zones one by one, and the selected links and record sets one by one.
     pub(crate) fn again<'i>(
         &self,
         is_picked: impl Fn(&Item) -> bool,
@@ -108,7 +108,7 @@ impl Topology {
         let mut links = Vec::new();
         for (zone, contents) in inventory.private_dns_zones.iter().zip(&self.zones) {
             if is_picked(&Item::Resource(zone.id.clone())) {
-                // Each by itself, as each needs a network of its own.
+                // One by one, as each refers to a network of its own.
                 let put = |link: &VirtualNetworkLink| Change::PutLink { zone: zone.id.clone(), link: link.clone() };
                 links.extend(zone.virtual_network_links.iter().map(put));
                 let (record_sets, virtual_network_links) = (contents.by_hand(), Vec::new().into());

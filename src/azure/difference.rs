@@ -1,4 +1,4 @@
-//! What a declaration says otherwise than a topology was declared: changes, by what they are about.
+//! The changes that turn one declaration into another.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -15,33 +15,33 @@ use super::same::Same;
 use super::topology::Topology;
 use crate::dns::{NameRef, RecordType};
 
-/// How a declaration differs from the one of a topology.
+/// How a declaration differs from that of a topology.
 #[derive(Debug)]
 pub(crate) struct Difference {
-    /// What is to be put and taken away, each thing by its identity. Applied to the topology they make the declaration.
+    /// What to put and remove, by identity. Applied to the topology, these changes result in the declaration.
     pub(crate) changes: Vec<Change>,
-    /// Whether private endpoints or machines come in another order, by which the last one writes.
+    /// Whether private endpoints or machines are in another order, on which the last writer depends.
     pub(crate) is_reordered: bool,
-    /// Whether something differs that is no resource: who asks, who is asked, what strangers get.
+    /// Whether settings differ that are not resources: clients, upstream servers, treatment of strangers.
     has_other_settings: bool,
 }
 
 impl Difference {
-    /// Whether changes of resources are all that there is.
+    /// Whether there are only changes of resources.
     pub(crate) fn is_of_resources(&self) -> bool {
         !self.is_reordered && !self.has_other_settings
     }
 }
 
-/// Differences of one kind of resources.
+/// Differences in one kind of resource.
 struct Kinds<'a> {
     changes: &'a mut Vec<Change>,
     is_reordered: bool,
 }
 
 impl Topology {
-    /// What `next` declares otherwise. `None` where that is more than changes can say: settings that all zones depend on,
-    /// such as limits and name servers, public zones that come or go, and what is declared twice.
+    /// The differences of `next`. `None` if changes cannot express them: settings that affect all zones, such as limits and name
+    /// servers; added or removed public zones; duplicates.
     pub(crate) fn difference(&self, next: &Declaration) -> Option<Difference> {
         let last = self.declaration_without(|_| true);
         if !has_same_ground(&last, next) {
@@ -78,7 +78,7 @@ impl Topology {
     }
 }
 
-/// Whether what all zones depend on is the same.
+/// Whether the settings that affect all zones are the same.
 fn has_same_ground(last: &Declaration, next: &Declaration) -> bool {
     let apexes =
         |declaration: &Declaration| declaration.public_zones.iter().map(|zone| zone.name.clone()).collect::<Vec<_>>();
@@ -90,7 +90,7 @@ fn has_same_ground(last: &Declaration, next: &Declaration) -> bool {
         && apexes(last).is_same(&apexes(next))
 }
 
-/// Whether advice that no resource gives is the same. What keys and certificates prove cannot be compared.
+/// Whether advice that is not about resources is the same. What keys and certificates prove cannot be compared.
 fn has_same_settings(last: &Declaration, next: &Declaration) -> bool {
     let keys = |declaration: &Declaration| {
         let keys = declaration.tsig_keys.iter();
@@ -107,7 +107,7 @@ fn has_same_settings(last: &Declaration, next: &Declaration) -> bool {
         && next.client_certificates.is_empty()
 }
 
-/// Machines that are gone, each under the name that it has when those before it are gone.
+/// Removed machines, each with the name it has once those before it are removed.
 fn gone_machines(last: &[VirtualMachine], next: &Declaration, all: &Declaration, changes: &mut Vec<Change>) {
     let stay: HashSet<Item> = next.virtual_machines.iter().map(machine_item).collect();
     if last.iter().all(|machine| stay.contains(&machine_item(machine))) {
@@ -121,7 +121,7 @@ fn gone_machines(last: &[VirtualMachine], next: &Declaration, all: &Declaration,
     }
 }
 
-/// Places of things by what they are.
+/// Positions by identity.
 fn by_key<K: Eq + Hash, T>(all: &[T], key: impl Fn(&T) -> K) -> HashMap<K, usize> {
     all.iter().enumerate().map(|(at, one)| (key(one), at)).collect()
 }
@@ -144,7 +144,7 @@ impl Kinds<'_> {
     }
 
     fn machines(&mut self, last: &[VirtualMachine], next: &[VirtualMachine]) {
-        // Those that are gone have been found: their names depend on the others.
+        // Removed machines are known already: their names depend on the others.
         self.compare(last, next, machine_item, Resource::VirtualMachine, |_| None);
     }
 
@@ -169,7 +169,7 @@ impl Kinds<'_> {
         let mut places = Vec::with_capacity(next.len());
         for one in next {
             let at = known.get(&key(one));
-            // What is new is behind all that was there.
+            // New elements come after all previous ones.
             places.push(at.copied().unwrap_or(usize::MAX));
             if at.is_none_or(|at| !last[*at].is_same(one)) {
                 self.changes.push(Change::Put(resource(one.clone())));
@@ -223,7 +223,7 @@ impl Kinds<'_> {
         self.changes.extend(others.map(|link| Change::PutLink { zone: zone.clone(), link: link.clone() }));
     }
 
-    /// `None` where a record set is declared twice.
+    /// `None` if a record set is declared twice.
     fn record_sets(&mut self, zone: ZoneKey, contents: &ZoneContents, next: &[RecordSet]) -> Option<()> {
         let mut seen: HashSet<(NameRef<'_>, RecordType), foldhash::fast::RandomState> =
             HashSet::with_capacity_and_hasher(next.len(), foldhash::fast::RandomState::default());

@@ -1,7 +1,7 @@
-//! Changes of record sets and links, without a look at what they do not touch.
+//! Applies changes of record sets and links without examining what they cannot affect.
 //!
-//! What is taken this way is certain to be sound, and to come to what a derivation of the whole world comes to. Whatever is
-//! not certain is for that to tell: names that the platform writes to, or would, and all that is to be refused.
+//! Only changes are applied here that are certain to be valid, and to have the same result as deriving everything again. All
+//! others are left to the full derivation: names that the platform writes or would write, and whatever will be refused.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,40 +19,39 @@ use crate::codes::Severity;
 use crate::dns::{Name, NameRef, RecordType};
 use crate::zone::{Edit, RrsetSource, Zone};
 
-/// A zone after some changes.
+/// A zone after changes.
 #[derive(Debug)]
 pub(crate) struct EditedZone {
-    /// Its place among all zones.
+    /// Its index among all zones.
     pub(crate) at: usize,
-    /// The compiled zone, where its record sets are others.
+    /// The compiled zone, if its record sets changed.
     pub(crate) zone: Option<Arc<Zone>>,
-    /// Networks that are linked in another way: how, or not any more.
+    /// Networks whose link changed: their link now, or `None`.
     pub(crate) links: Vec<(NetworkId, Option<ResolutionPolicy>)>,
     declared: Option<PrivateDnsZone>,
     all_links: Option<Links>,
 }
 
-/// How much is certain.
+/// What is certain about a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certainty {
-    /// That nothing is to be refused.
+    /// That it is valid.
     Sound,
-    /// That there is nothing to say about it either, neither about what changes nor about what depends on it, provided that
-    /// there was nothing before.
+    /// Also that it causes no findings, neither about what changes nor about what depends on it, if there were none before.
     Quiet,
 }
 
-/// What is to become of a zone.
+/// The next state of a zone.
 #[derive(Default)]
 struct Draft {
     record_sets: BTreeMap<(Name, RecordType), Option<RecordSet>>,
-    /// The zone as it is to be declared, without its record sets.
+    /// The zone's declaration, without its record sets.
     declared: Option<PrivateDnsZone>,
     has_other_links: bool,
 }
 
 impl Topology {
-    /// What the changes come to. `None` where it takes the whole world to tell.
+    /// The result of the changes. `None` if the whole topology has to be derived to know it.
     pub(crate) fn edited(&self, changes: &[Change], certainty: Certainty) -> Option<Vec<EditedZone>> {
         if self.inventory.incomplete {
             return None;
@@ -65,12 +64,12 @@ impl Topology {
         drafts.into_iter().map(|(at, draft)| draft.finish(self, at, certainty)).collect()
     }
 
-    /// The compiled zone that was declared so.
+    /// The zone compiled from the declaration.
     pub(crate) fn zone(&self, key: &ZoneKey) -> Option<&Arc<Zone>> {
         self.zones[self.place_of_zone(key)?].compiled()
     }
 
-    /// Takes over what was edited.
+    /// Stores the edits.
     pub(crate) fn take(&mut self, edited: Vec<EditedZone>) {
         for EditedZone { at, zone, links: _, declared, all_links } in edited {
             if let Some(declared) = declared {
@@ -86,7 +85,7 @@ impl Topology {
         }
     }
 
-    /// The zone that a change is about; `None` for a change of something else.
+    /// The zone that a change is about; `None` if it is about something else.
     fn place_of(&self, change: &Change) -> Option<usize> {
         match change {
             Change::PutRecordSet { zone, .. } | Change::DeleteRecordSet { zone, .. } => self.place_of_zone(zone),
@@ -114,7 +113,7 @@ impl Topology {
         self.inventory.zone(zone).map(|(at, _)| at)
     }
 
-    /// Whether a private zone with a longer name may hide a name of a zone from networks that are linked to both.
+    /// Whether a private zone with a longer name may hide a name of a zone from networks linked to both.
     fn may_hide(&self, contents: &ZoneContents, owner: &Name) -> bool {
         let is_below =
             |zone: &PrivateDnsZone| *zone.name != contents.apex && zone.name.as_ref().is_within(contents.apex.as_ref());
@@ -122,14 +121,14 @@ impl Topology {
         below.any(|zone| owner.as_ref().is_within(zone.name.as_ref()))
     }
 
-    /// Whether the platform has to do with a record set that a person writes or takes away: has written there, or would if
-    /// nobody else did.
+    /// Whether the platform affects a record set that a person writes or removes: it has written there, or would if nobody else
+    /// did.
     fn is_platforms(&self, at: usize, owner: &Name, rtype: RecordType, set: Option<&RecordSet>) -> bool {
         let contents = &self.zones[at];
         let servers = &self.inventory.name_servers;
         let is_server = || servers.iter().any(|server| *server.name == *owner);
         let is_delegation = || !servers.is_empty() && rtype == RecordType::NS && *owner == contents.apex;
-        // Machines give way to what is there, whatever it says.
+        // Registration yields to any existing record, whatever its data.
         let comes_or_goes = || {
             let is_there = contents.compiled().is_some_and(|zone| zone.rrset(owner.as_ref(), rtype).is_some());
             is_there != set.is_some()
@@ -178,7 +177,7 @@ impl Draft {
                 self.record_sets.insert(key, None);
             }
             Change::PutLink { link, .. } => {
-                // What registers machines is looked at with all zones.
+                // Zones with registration are examined together with all zones.
                 if link.registration_enabled {
                     return None;
                 }
@@ -216,7 +215,7 @@ impl Draft {
                 .map(|link| Some((topology.inventory.number(&link.link.virtual_network)?, link.resolution_policy)));
             let after: Links = numbered.collect::<Option<Vec<_>>>()?.into_iter().collect();
             links = difference(before, &after);
-            // Advice on links looks at all zones.
+            // Advice about links examines all zones.
             let is_certain = || {
                 certainty == Certainty::Sound
                     && check::links_are_sound(&topology.inventory, &topology.zones, declared, &after, &links)
@@ -230,7 +229,7 @@ impl Draft {
     }
 }
 
-/// `None` where a link has registered machines that run.
+/// `None` if a link has registered running machines.
 fn registers_nothing(topology: &Topology, link: Option<&VirtualNetworkLink>) -> Option<()> {
     let registers = |link: &VirtualNetworkLink| {
         link.registration_enabled
@@ -248,7 +247,7 @@ fn difference(before: &Links, after: &Links) -> Vec<(NetworkId, Option<Resolutio
     gone.chain(changed.map(|(network, policy)| (network, Some(policy)))).collect()
 }
 
-/// The zone with its record sets edited, if that is sound.
+/// The zone with its record sets edited, if the result is valid.
 fn edited(
     topology: &Topology,
     contents: &ZoneContents,
@@ -288,7 +287,7 @@ fn edited(
     is_sound.then_some(zone)
 }
 
-/// Whether what is said of other names may change with a record set: aliases may lead to it, or it hides names.
+/// Whether findings about other names may change with a record set: aliases may lead to it, or it hides names.
 fn decides_of_others(before: &Zone, owner: &Name, rtype: RecordType, set: Option<&RecordSet>) -> bool {
     let is_there = || before.rrset(owner.as_ref(), rtype).is_some();
     match rtype {
@@ -298,7 +297,7 @@ fn decides_of_others(before: &Zone, owner: &Name, rtype: RecordType, set: Option
     }
 }
 
-/// A record set as a zone takes it.
+/// A record set in compiled form.
 pub(crate) fn source(set: &RecordSet) -> RrsetSource<'_> {
     (set.owner.as_ref(), set.rtype, set.ttl, &set.rdatas)
 }
@@ -311,7 +310,7 @@ fn compiled_anew(contents: &ZoneContents, edits: &BTreeMap<(Name, RecordType), O
     Zone::compile(contents.apex.as_ref(), record_sets.iter().map(source)).ok()
 }
 
-/// What a zone has at some owners and above them, and below those with a DNAME record.
+/// The names of a zone at and above some owners, and below those with a DNAME record.
 fn part<'a>(contents: &ZoneContents, zone: &Zone, owners: impl Iterator<Item = &'a Name>) -> ZoneContents {
     let mut part = ZoneContents::new(contents.apex.clone(), contents.scope.clone(), RecordSets::new(), contents.origin);
     part.is_partial = contents.is_partial;

@@ -1,20 +1,20 @@
-//! Something wrong or doubtful in a declaration, and the words for it.
+//! Findings: errors and warnings about a declaration.
 
 use std::fmt;
 
 use super::declaration::Origin;
 use crate::codes::{Code, Severity};
 
-/// Something wrong or doubtful in a declaration.
+/// An error or a warning about a declaration.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// What kind of thing it is.
+    /// The kind of finding.
     pub code: Code,
-    /// Where.
+    /// Where it is.
     pub origin: Origin,
     /// What is wrong.
     pub what: String,
-    /// What to do instead.
+    /// What to do about it.
     pub mend: String,
 }
 
@@ -23,18 +23,18 @@ impl Finding {
         Self { code, origin, what: what.into(), mend: mend.into() }
     }
 
-    /// How much it matters.
+    /// Its severity.
     pub fn severity(&self) -> Severity {
         self.code.severity()
     }
 }
 
-/// `; did you mean "x"?` where a known word is near to what was written.
+/// `; did you mean "x"?` if a known word is similar.
 pub(super) fn suggestion<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
     closest(word, known.map(|known| (known, known))).map_or_else(String::new, did_you_mean)
 }
 
-/// Of what has these names, what is called most like a word, if any name is near: one slip in four letters, three at most.
+/// The name that is most similar to a word, if any is similar enough: one difference in four letters, at most three.
 pub(super) fn closest<'a, T>(word: &str, named: impl Iterator<Item = (&'a str, T)>) -> Option<T> {
     let written = word.to_lowercase();
     let bound = (written.chars().count() / 4).clamp(1, 3);
@@ -48,7 +48,7 @@ pub(super) fn did_you_mean(word: impl fmt::Display) -> String {
     format!("; did you mean \"{word}\"?")
 }
 
-/// Words in quotes, commas between them.
+/// Words in quotes, separated by commas.
 pub(super) fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
 }

@@ -1,4 +1,4 @@
-//! A declaration whose resources are found by their identities, and what they are called in messages.
+//! A declaration with its resources indexed by identity, and their names for messages.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
@@ -14,47 +14,47 @@ use super::identity::{Directory, ResourceId};
 use super::touched::Touched;
 use crate::dns::Name;
 
-/// Places in a list by identity.
+/// Positions in a list by identity.
 type Index = HashMap<ResourceId, usize, foldhash::fast::RandomState>;
 
-/// A declaration with indexes. Of two resources of one identity, which is reported, the first is found.
+/// A declaration with indexes. Of two resources with one identity, which are reported, the first is found.
 #[derive(Clone, Debug)]
 pub(super) struct Inventory {
     declaration: Declaration,
     directory: Directory,
-    /// Places in the declaration.
+    /// Indexes into the declaration's lists.
     networks: Index,
     zones: Index,
     resources: Index,
     services: Index,
-    /// By the resource that manages a network.
+    /// The managed network of a resource.
     managed: Index,
-    /// The places of inbound endpoints that are declared by themselves, by their network.
+    /// The indexes of the inbound endpoints declared by themselves, by network.
     inbound: HashMap<ResourceId, Vec<usize>, foldhash::fast::RandomState>,
-    /// Numbers of networks by their place in the declaration.
+    /// Numbers of networks by their index in the declaration.
     numbers: Vec<NetworkId>,
-    /// Places of networks in the declaration by their number.
+    /// Indexes of networks in the declaration by their number.
     by_number: Vec<usize>,
-    /// What networks are called, by number.
+    /// Names of networks, by number.
     labels: Arc<[Box<str>]>,
-    /// By the place of a zone.
+    /// By the index of a zone.
     linked: Vec<Linked>,
-    /// By the place of a Private Link resource.
+    /// By the index of a Private Link resource.
     formed: Vec<Arc<[Formed]>>,
-    /// What the changes were about that it comes from; `None` where it is new as a whole.
+    /// What the changes that led here were about; `None` if there is no previous inventory.
     touched: Option<Touched>,
 }
 
-/// What the links of a zone come to. A clone shares it, as zones often have their links in common.
+/// What is derived from the links of a zone. Clones share it, as zones often have the same links.
 #[derive(Clone, Debug, Default)]
 struct Linked {
-    /// The network of each link, in the order of the links; `None` for one that is not there. Left out where nothing is
-    /// wrong with the links.
+    /// The network of each link, in the order of the links; `None` for an unknown one. Absent if the links were found to be
+    /// correct.
     numbers: Option<Arc<[Option<NetworkId>]>>,
     links: Links,
-    /// Places of the links that register machines.
+    /// Indexes of the links with registration.
     registering: Arc<[usize]>,
-    /// One for all versions of a zone, until its links change.
+    /// Shared by all versions of a zone until its links change.
     version: Arc<()>,
 }
 
@@ -67,8 +67,8 @@ impl Deref for Inventory {
 }
 
 impl Inventory {
-    /// Indexes a declaration. What the same links and resources came to in the last one, with which nothing is wrong and
-    /// from which some changes led here, is taken over.
+    /// Indexes a declaration. Results for unchanged links and resources are taken from the previous inventory, if nothing was
+    /// wrong with it and some changes led from it to this one.
     pub(super) fn new(declaration: Declaration, catalogue: &Catalogue, since: Option<(&Self, Touched)>) -> Self {
         let (last, touched) = since.unzip();
         let networks = index(declaration.virtual_networks.iter().map(|network| &*network.id));
@@ -139,22 +139,22 @@ impl Inventory {
         self.private_link_resources.iter().map(form).collect()
     }
 
-    /// Whether a resource may be another than before.
+    /// Whether a resource may differ from before.
     pub(super) fn is_touched(&self, resource: &PrivateLinkResource) -> bool {
         self.touched.as_ref().is_none_or(|touched| touched.has(&resource.id))
     }
 
-    /// Whether some Private Link resources may be others than before.
+    /// Whether some Private Link resources may differ from before.
     pub(super) fn has_touched_resources(&self) -> bool {
         self.touched.as_ref().is_none_or(Touched::has_resources)
     }
 
-    /// Whether what public zones hold may be something else than before.
+    /// Whether the content of public zones may differ from before.
     pub(super) fn touches_public_side(&self) -> bool {
         self.touched.as_ref().is_none_or(|touched| touched.public_side)
     }
 
-    /// The sub-resources of a resource. Of two of one identity, which is reported, those of the first.
+    /// The sub-resources of a resource. Of two with one identity, which are reported, those of the first.
     pub(super) fn sub_resources<'a>(
         &'a self,
         catalogue: &'a Catalogue,
@@ -164,7 +164,7 @@ impl Inventory {
         formed.iter().map(|formed| (formed.sub_resource(catalogue), &formed.members))
     }
 
-    /// What the links of all zones come to.
+    /// The derived data of all zones' links.
     fn all_linked(&self, last: Option<&Self>) -> Vec<Linked> {
         let moves = last.map(|last| (last, Moves::new(last, self)));
         let mut moved = None;
@@ -194,7 +194,7 @@ impl Inventory {
 
     fn linked_by(&self, links: &[VirtualNetworkLink]) -> Linked {
         let numbers: Arc<[_]> = links.iter().map(|link| self.number(&link.link.virtual_network)).collect();
-        // A network that is not there is reported.
+        // Unknown networks are reported.
         let there = numbers.iter().zip(links).filter_map(|(number, link)| Some(((*number)?, link.resolution_policy)));
         Linked {
             links: there.collect(),
@@ -204,8 +204,8 @@ impl Inventory {
         }
     }
 
-    /// The numbers of the networks that a zone's links name, in the order of the links; `None` for one that is not there.
-    /// Nothing where the links were found to be right, and nothing has changed since that decides of it.
+    /// The numbers of the networks of a zone's links, in the order of the links; `None` for an unknown one. `None` if the
+    /// links were found to be correct and nothing that affects them has changed since.
     pub(super) fn unchecked_links(&self, zone: usize) -> Option<&[Option<NetworkId>]> {
         self.linked[zone].numbers.as_deref()
     }
@@ -215,18 +215,18 @@ impl Inventory {
         &self.linked[zone].links
     }
 
-    /// Whether the links of a zone are those of a zone of another inventory, from which some changes led here.
+    /// Whether a zone has the links of a zone in another inventory, from which some changes led here.
     pub(super) fn has_links_of(&self, zone: usize, other: &Self, others_zone: usize) -> bool {
         Arc::ptr_eq(&self.linked[zone].version, &other.linked[others_zone].version)
     }
 
-    /// The links of a zone that register machines.
+    /// The links of a zone with registration.
     pub(super) fn registering(&self, zone: usize) -> impl Iterator<Item = &VirtualNetworkLink> {
         let links = &self.declaration.private_dns_zones[zone].virtual_network_links;
         self.linked[zone].registering.iter().map(|at| &links[*at])
     }
 
-    /// Whether a zone, which may be declared otherwise than here, has links that register machines.
+    /// Whether a zone, whose declaration may differ from the one here, has links with registration.
     pub(super) fn registers(&self, zone: &PrivateDnsZone) -> bool {
         let known = self.zone(&zone.id);
         match known.filter(|(_, known)| known.virtual_network_links.is_one_with(&zone.virtual_network_links)) {
@@ -235,18 +235,18 @@ impl Inventory {
         }
     }
 
-    /// Whether the name of a name server lies within a zone.
+    /// Whether the name of a name server is within a zone.
     pub(super) fn has_name_server_in(&self, apex: &Name) -> bool {
         self.declaration.name_servers.iter().any(|server| server.name.as_ref().is_within(apex.as_ref()))
     }
 
-    /// Drops what only a derivation needs, now that nothing is wrong.
+    /// Drops data that only derivation needs; called when nothing was found wrong.
     pub(super) fn drop_unchecked(&mut self) {
         self.linked.iter_mut().for_each(|linked| linked.numbers = None);
     }
 
-    /// Puts a private zone in place of another, of the same identity. `links` is what its links come to, where they are
-    /// others, and nothing is wrong with them.
+    /// Replaces a private zone with one of the same identity. `links` is the derived data of its links if they changed; they must
+    /// be correct.
     pub(super) fn replace_zone(&mut self, at: usize, zone: PrivateDnsZone, links: Option<Links>) {
         if let Some(links) = links {
             let registering = registering(&zone.virtual_network_links);
@@ -255,38 +255,37 @@ impl Inventory {
         self.declaration.private_dns_zones[at] = zone;
     }
 
-    /// What finds resources by references.
+    /// Resolves references.
     pub(super) fn directory(&self) -> &Directory {
         &self.directory
     }
 
-    /// The network of a number.
+    /// The network with a number.
     pub(super) fn network_of(&self, number: NetworkId) -> &VirtualNetwork {
         &self.declaration.virtual_networks[self.by_number[number.index()]]
     }
 
-    /// The declaration, to take record sets out of it: identities stay.
+    /// The declaration, for moving record sets out of it: identities must not change.
     pub(super) fn declaration_mut(&mut self) -> &mut Declaration {
         &mut self.declaration
     }
 
-    /// What a resource is called in messages: the shortest reference that means it.
+    /// The name of a resource in messages: the shortest reference to it.
     pub(super) fn label(&self, id: &ResourceId) -> String {
         self.directory.label(id)
     }
 
-    /// What a network is called in messages.
+    /// The name of a network in messages.
     pub(super) fn network_label(&self, network: NetworkId) -> &str {
         &self.labels[network.index()]
     }
 
-    /// Whether the networks of another inventory are these, in the same order, and are called the same.
+    /// Whether another inventory has the same networks, in the same order, with the same names.
     pub(super) fn has_labels_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.labels, &other.labels)
     }
 
-    /// What a machine is called in messages: its host name, with the resource group where that is another than the
-    /// default.
+    /// The name of a machine in messages: its host name, with the resource group if that is not the default.
     pub(super) fn machine_label(&self, machine: &VirtualMachine) -> String {
         match machine.resource_group == *self.directory.default_group() {
             true => machine.name.to_string(),
@@ -299,7 +298,7 @@ impl Inventory {
         self.numbers.iter().copied().zip(&self.declaration.virtual_networks)
     }
 
-    /// The network of an identity, with its number.
+    /// The network with an identity, and its number.
     pub(super) fn network(&self, id: &ResourceId) -> Option<(NetworkId, &VirtualNetwork)> {
         let at = *self.networks.get(id)?;
         Some((self.numbers[at], &self.declaration.virtual_networks[at]))
@@ -310,22 +309,22 @@ impl Inventory {
         self.networks.get(id).map(|at| self.numbers[*at])
     }
 
-    /// The zone of an identity, with its place in the declaration.
+    /// The zone with an identity, and its index in the declaration.
     pub(super) fn zone(&self, id: &ResourceId) -> Option<(usize, &PrivateDnsZone)> {
         self.zones.get(id).map(|at| (*at, &self.declaration.private_dns_zones[*at]))
     }
 
-    /// The Private Link resource of an identity.
+    /// The Private Link resource with an identity.
     pub(super) fn resource(&self, id: &ResourceId) -> Option<&PrivateLinkResource> {
         self.resources.get(id).map(|at| &self.declaration.private_link_resources[*at])
     }
 
-    /// Whether a resource is the first of its identity.
+    /// Whether a resource is the first with its identity.
     pub(super) fn is_first(&self, resource: &PrivateLinkResource) -> bool {
         self.resource(&resource.id).is_some_and(|first| std::ptr::eq(first, resource))
     }
 
-    /// The private link service that an endpoint points at.
+    /// The private link service that an endpoint is connected to.
     pub(super) fn service(&self, target: &ServiceTarget) -> Option<&PrivateLinkService> {
         let services = &self.declaration.private_link_services;
         match target {
@@ -334,13 +333,13 @@ impl Inventory {
         }
     }
 
-    /// The network that a resource manages.
+    /// The managed network of a resource.
     pub(super) fn managed_network(&self, manager: &ResourceId) -> Option<(NetworkId, &VirtualNetwork)> {
         let at = *self.managed.get(manager)?;
         Some((self.numbers[at], &self.declaration.virtual_networks[at]))
     }
 
-    /// The inbound endpoints of a network: those that it declares, and those that are declared by themselves.
+    /// The inbound endpoints of a network: those declared with it, and those declared by themselves.
     pub(super) fn inbound_endpoints<'a>(
         &'a self,
         network: &'a VirtualNetwork,
@@ -350,7 +349,7 @@ impl Inventory {
         network.inbound_endpoints.iter().chain(others)
     }
 
-    /// The members of one sub-resource that private endpoints have, those of scoped resources included.
+    /// The members of one sub-resource that private endpoints have, including those of scoped resources.
     ///
     /// # Errors
     /// The resource whose names cannot be formed.
@@ -362,7 +361,7 @@ impl Inventory {
     ) -> Result<Vec<Arc<ResourceMember>>, (&'a PrivateLinkResource, CatalogueError)> {
         let own = self.sub_resources(catalogue, resource).filter(|(found, _)| found.service.scope.is_none());
         let mut found: Vec<_> = own.map(|sub_resource| (resource, sub_resource)).collect();
-        // A missing resource has been reported by the check of the resources.
+        // Unknown resources have been reported.
         for scoped in resource.scoped_resources.iter().filter_map(|scoped| self.resource(scoped)) {
             let through = self.sub_resources(catalogue, scoped);
             let through = through.filter(|(found, _)| found.service.is_scoped_by(resource.resource_type()));
@@ -376,7 +375,7 @@ impl Inventory {
         Ok(members)
     }
 
-    /// The names of resources, and those that everybody shares, that no source confirms, and why.
+    /// The names of resources, and shared names, that no source confirms, with the reasons.
     pub(super) fn unverified(&self, catalogue: &Catalogue) -> BTreeMap<Name, String> {
         let mut names = BTreeMap::new();
         let mut add = |member: &ResourceMember| {
@@ -392,7 +391,7 @@ impl Inventory {
         names
     }
 
-    /// The same without what cannot be formed, which has been reported before.
+    /// The same, without names that cannot be formed, which have been reported.
     pub(super) fn members(
         &self,
         catalogue: &Catalogue,
@@ -403,11 +402,10 @@ impl Inventory {
     }
 }
 
-/// The number that each network of an inventory has in the next one: `None` where it is gone, or where links to it may
-/// have become wrong.
+/// The number of each network in the next inventory: `None` if it was removed, or links to it may have become invalid.
 struct Moves {
     numbers: Vec<Option<NetworkId>>,
-    /// Whether all are where they were.
+    /// Whether no number changes.
     is_still: bool,
 }
 
@@ -423,8 +421,8 @@ impl Moves {
         Self { numbers, is_still }
     }
 
-    /// What links that were found to be right come to now; `None` where they are to be checked again. `last` is what was
-    /// asked for last, and what it came to.
+    /// The derived data of links that were found to be correct; `None` if they have to be checked again. `last` caches the
+    /// previous call.
     fn of(&self, linked: &Linked, last: &mut Option<(Links, Links)>) -> Option<Linked> {
         if linked.numbers.is_some() {
             return None;

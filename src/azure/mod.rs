@@ -1,17 +1,16 @@
-//! The platform's vocabulary: what a person declares in Azure Private DNS and Private Link, the rules that Azure
-//! puts on it, and the records that Azure itself would write.
+//! The domain model: what users declare in Azure Private DNS and Private Link, the rules that Azure imposes on it, and the
+//! records that Azure itself writes.
 //!
-//! A [`Declaration`] is what was asked for; [`Topology::new`] checks it and derives the platform's records, so that
-//! holding a [`Topology`] is the proof that it can be served. Nothing here reads files or knows their formats: a
-//! finding points at an [`Origin`], and whoever made the declaration knows which place that is.
+//! A [`Declaration`] is what was declared; [`Topology::new`] checks it and derives the platform's records, so that every
+//! [`Topology`] can be served. Nothing here reads files or knows their formats: a finding has an [`Origin`], which the component
+//! that made the declaration converts to a place.
 //!
-//! The modules use each other in this order, each those before it alone: `identity` (resource IDs and references),
-//! `declaration` (resources as declared), `same` (whether two of them differ), `finding`, `contents` (zones with their
-//! records), `catalogue` (what Private Link services are called), `change`, `touched` (what changes are about),
-//! `inventory` (finds declared resources by identity), `allocate` (the addresses of private endpoints), `derive` (what the
-//! platform writes), `check` (what is refused), `mistakes` (the classic ones, as answers show them), `advice` (what is legal
-//! but bites), `topology`, `declared` (what of one is declared), `difference` (what another declaration says otherwise) and
-//! `edit`, which put these together.
+//! The modules use each other in this order, each only those before it: `identity` (resource IDs and references), `declaration`
+//! (resources as declared), `same` (whether two of them differ), `finding`, `contents` (zones with their records), `catalogue`
+//! (the names of Private Link services), `change`, `touched` (what changes affect), `inventory` (finds declared resources by
+//! identity), `allocate` (the addresses of private endpoints), `derive` (the records that the platform writes), `check` (errors),
+//! `mistakes` (classic mistakes, as answers show them), `advice` (warnings), `topology`, `declared` (what a topology declares),
+//! `difference` (how another declaration differs) and `edit`, which put these together.
 
 mod advice;
 mod allocate;

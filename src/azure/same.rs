@@ -1,5 +1,5 @@
-//! Whether two declarations of one thing are the same in every letter, wherever they stand: `==` disregards letter case, as Azure
-//! and the DNS do, but what is declared is also printed and answered as it was written.
+//! Whether two declarations are identical, wherever they are in a file: `==` ignores letter case, as Azure and DNS do, but
+//! declarations are also printed and answered as written.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -16,13 +16,13 @@ use super::declaration::{
 use super::identity::{ResourceGroup, ResourceId};
 use crate::dns::{Name, Ttl};
 
-/// What can be declared again in the same letters.
+/// Types that can be compared for identity.
 pub(super) trait Same {
-    /// Whether both say the same; where they stand does not matter.
+    /// Whether both are identical; places in the file are ignored.
     fn is_same(&self, other: &Self) -> bool;
 }
 
-/// Compares values by `==`, where that disregards nothing.
+/// Compares values by `==`, for types in which that ignores nothing.
 macro_rules! by_value {
     ($($kind:ty),+ $(,)?) => {
         $(impl Same for $kind {
@@ -33,7 +33,7 @@ macro_rules! by_value {
     };
 }
 
-/// Compares structures field by field. A field that is left out does not compile.
+/// Compares structures field by field. It does not compile if a field is left out.
 macro_rules! by_fields {
     ($($kind:ident { $($field:ident),+ $(,)? })+) => {
         $(impl Same for $kind {
@@ -87,7 +87,7 @@ by_fields! {
     NameServer { name, addresses }
 }
 
-/// Where something stands is not what it says.
+/// A place is not part of the content.
 impl Same for Origin {
     fn is_same(&self, _: &Self) -> bool {
         true

@@ -1,4 +1,4 @@
-//! What changes are about, as far as that decides what is to be derived anew.
+//! What changes are about, which determines what has to be derived again.
 
 use std::collections::HashSet;
 
@@ -8,11 +8,11 @@ use super::identity::{Kind, ResourceId};
 /// What some changes are about.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Touched {
-    /// Private Link resources that are others, or gone.
+    /// Private Link resources that were changed or removed.
     resources: HashSet<ResourceId>,
-    /// Private zones that have other links, or may have.
+    /// Private zones whose links were, or may have been, changed.
     linked: HashSet<ResourceId>,
-    /// Whether something is among them that has to do with public zones.
+    /// Whether a change affects public zones.
     pub(super) public_side: bool,
 }
 
@@ -42,22 +42,22 @@ impl Touched {
         touched
     }
 
-    /// The same, where what comes last may come in another order as well.
+    /// The same, if the order of last writers may change as well.
     pub(super) fn and_order(self, is_other: bool) -> Self {
         Self { public_side: self.public_side || is_other, ..self }
     }
 
-    /// Whether a private zone may have other links than before.
+    /// Whether a private zone's links may differ from before.
     pub(super) fn has_links_of(&self, zone: &ResourceId) -> bool {
         self.linked.contains(zone)
     }
 
-    /// Whether a Private Link resource may be another than before.
+    /// Whether a Private Link resource may differ from before.
     pub(super) fn has(&self, resource: &ResourceId) -> bool {
         self.resources.contains(resource)
     }
 
-    /// Whether some Private Link resources may be others than before.
+    /// Whether some Private Link resources may differ from before.
     pub(super) fn has_resources(&self) -> bool {
         !self.resources.is_empty()
     }
@@ -82,7 +82,7 @@ fn touches_public_side(change: &Change) -> bool {
         },
         Change::Delete(id) => match Kind::of(id) {
             Kind::VirtualNetwork | Kind::VirtualMachine | Kind::DnsForwardingRuleset | Kind::DnsSecurityPolicy => false,
-            // Types of children are no kinds of their own.
+            // Types of child resources are not kinds of their own.
             Kind::PrivateDnsZone | Kind::PrivateEndpoint | Kind::PrivateLinkService | Kind::PrivateLinkResource => true,
         },
     }

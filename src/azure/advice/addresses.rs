@@ -1,4 +1,4 @@
-//! Record sets and inbound endpoints whose addresses are not known.
+//! Record sets and inbound endpoints whose addresses are unknown.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use crate::dns::RecordType;
 
 const MEND: &str = "write the address in place of \"unknown\" as soon as Azure has given it";
 
-/// Says what clients get in place of them, once for each place in the configuration.
+/// Reports what clients get instead, once for each place in the configuration.
 pub(super) fn advise(inventory: &Inventory, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
     let sets = zones.iter().flat_map(|zone| zone.record_sets.values()).filter(|set| set.rdatas.is_unknown());
     let mut by_origin: BTreeMap<Origin, Vec<&RecordSet>> = BTreeMap::new();
@@ -34,7 +34,7 @@ pub(super) fn advise(inventory: &Inventory, zones: &[ZoneContents], findings: &m
     }
     let is_unknown = |server: &&Declared<Address<SocketAddr>>| server.known().is_none();
     let mut warn = |servers: &[Declared<Address<SocketAddr>>], whose: String, who: &str| {
-        // Where the first is known, it is asked.
+        // Queries are sent to the first server if its address is known.
         let Some(server) = servers.first().filter(is_unknown) else { return };
         let what = format!("address not known of the DNS server of {whose}: {who} get SERVFAIL");
         findings.push(Finding::new(Code::AddressNotKnown, server.origin, what, MEND));

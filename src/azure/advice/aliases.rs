@@ -1,4 +1,4 @@
-//! Aliases that end nowhere, lead in a circle, or are too many in a chain, for someone who sees them.
+//! Aliases that end nowhere, form a loop, or are too many in a chain, for at least one network.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,7 +9,7 @@ use crate::azure::inventory::Inventory;
 use crate::codes::Code;
 use crate::dns::{MAX_ALIASES, Name, NameRef, RecordType, rdata};
 
-/// How many aliases are followed to see whether they are a circle.
+/// Most aliases followed to detect a loop.
 const MOST_STEPS: usize = 4 * MAX_ALIASES;
 
 /// Reports them.
@@ -33,7 +33,7 @@ pub(super) fn advise(inventory: &Inventory, zones: &[ZoneContents], findings: &m
                     "they get the alias and no address; give the target an address, or a public zone that holds it",
                 ));
             }
-            // Most lead to no alias.
+            // The target of most aliases is not an alias itself.
             if numbers.iter().any(|number| chains.alias(*number, target).is_some()) {
                 findings.extend(chains.chain(number, record_set, target, &mut circles));
             }
@@ -45,7 +45,7 @@ fn target(record_set: &RecordSet) -> Option<NameRef<'_>> {
     rdata::target(record_set.rdatas.first()?)
 }
 
-/// All zones, by what aliases ask of them.
+/// All zones, indexed for following aliases.
 struct Chains<'z> {
     inventory: &'z Inventory,
     zones: &'z [ZoneContents],
@@ -56,26 +56,26 @@ struct Chains<'z> {
 /// The aliases of a zone.
 struct Aliases<'z> {
     exact: HashMap<NameRef<'z>, &'z RecordSet, foldhash::fast::RandomState>,
-    /// Whether names without records of their own may be aliases: by a wildcard or a DNAME record.
+    /// Whether names without records of their own may be aliases, through a wildcard or a DNAME record.
     has_made: bool,
 }
 
-/// Who asks.
+/// Who sends the query.
 #[derive(Clone)]
 enum Askers {
     Outside,
-    /// Clients of these networks, one at least.
+    /// Clients of these networks, at least one.
     Networks(Vec<NetworkId>),
 }
 
-/// One alias after another, by the names asked.
+/// A chain of aliases, by the names asked.
 type Path<'z> = Vec<(Name, &'z RecordSet)>;
 
-/// Why a chain is not right, and for whom.
+/// What is wrong with a chain, and for whom.
 enum Wrong<'z> {
-    /// It comes back to that place in the path.
+    /// It returns to that place in the path.
     Circle(Path<'z>, usize, String),
-    /// It has so many aliases that the target of the last is not looked up.
+    /// It is so long that the target of the last alias is not looked up.
     Long(String),
 }
 
@@ -97,12 +97,12 @@ impl<'z> Chains<'z> {
         Self { inventory, zones, by_apex, aliases: aliases.collect() }
     }
 
-    /// The zones that a name lies within, longest apex first.
+    /// The zones that cover a name, longest apex first.
     fn covering(&self, name: NameRef<'_>) -> Vec<usize> {
         name.ancestors().filter_map(|apex| self.by_apex.get(&apex)).flatten().copied().collect()
     }
 
-    /// What a zone makes of a name that is an alias in it: the target, and the record set that says so.
+    /// If a name is an alias in a zone: its target, and the record set that makes it one.
     fn alias(&self, number: usize, name: NameRef<'_>) -> Option<(Name, &'z RecordSet)> {
         let Aliases { exact, has_made } = &self.aliases[number];
         let zone = &self.zones[number];
@@ -129,7 +129,7 @@ impl<'z> Chains<'z> {
         Some((target(set)?.to_name(), set))
     }
 
-    /// Says what is wrong with the chain that a record set begins, unless it is said of another one.
+    /// Reports what is wrong with the chain that begins at a record set, unless it was reported for another one.
     fn chain(
         &self,
         number: usize,
@@ -223,7 +223,7 @@ impl<'z> Chains<'z> {
             Askers::Networks(networks) => networks,
         };
         let mut deciding = Vec::new();
-        // Linked zones come before internal ones, each longest apex first.
+        // Linked zones take precedence over internal ones; within each group, the longest apex does.
         let private = are(|scope| matches!(scope, Scope::Private { .. }));
         let internal = are(|scope| matches!(scope, Scope::Internal { .. }));
         for number in private.chain(internal) {
@@ -243,7 +243,7 @@ impl<'z> Chains<'z> {
     }
 }
 
-/// For whom an alias ends nowhere. `covering` are the zones that its target lies within, longest apex first.
+/// The clients for whom an alias ends nowhere. `covering` are the zones that cover its target, longest apex first.
 fn dead_end(
     inventory: &Inventory,
     zone: &ZoneContents,
@@ -253,17 +253,17 @@ fn dead_end(
     let is_public = |other: &&&ZoneContents| other.scope == Scope::Public;
     let held_publicly = || covering.iter().find(is_public).is_some_and(|zone| zone.holds(target));
     let Scope::Private { links, .. } = &zone.scope else {
-        // Where a private zone holds it, its networks are who the alias is for.
+        // If a private zone holds the alias, only its networks see it.
         return (!covering.iter().any(|zone| zone.holds(target))).then(|| "here".to_owned());
     };
-    // Most aliases stay in their zone, which decides for all networks that see them.
+    // Most targets are in the alias's own zone, which decides for all networks that see it.
     let first_private = covering.iter().find(|other| matches!(other.scope, Scope::Private { .. }));
     if first_private.is_some_and(|first| std::ptr::eq(*first, zone) && zone.holds(target)) {
         return None;
     }
     let clients_of = |network: &NetworkId| format!("for clients of \"{}\"", inventory.network_label(*network));
     let mut undecided: BTreeSet<NetworkId> = links.networks().collect();
-    // Linked zones come before internal ones, each longest apex first.
+    // Linked zones take precedence over internal ones; within each group, the longest apex does.
     let is_private = |other: &&&ZoneContents| matches!(other.scope, Scope::Private { .. });
     let internal = covering.iter().filter(|other| matches!(other.scope, Scope::Internal { .. }));
     for other in covering.iter().filter(is_private).chain(internal) {
@@ -272,7 +272,7 @@ fn dead_end(
             Scope::Internal { networks } => networks.binary_search(network).is_ok(),
             Scope::Public => false,
         };
-        // The first that a network sees decides for it, and it alone.
+        // The first zone that a network sees decides for it.
         let decided: Vec<_> = undecided.iter().copied().filter(sees).collect();
         if let Some(network) = decided.first().filter(|_| !other.holds(target)) {
             return Some(clients_of(network));

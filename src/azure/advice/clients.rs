@@ -1,4 +1,4 @@
-//! Forwarders that are trusted with more than there is, keys that prove nothing, listeners that anybody reaches.
+//! Forwarders that are trusted too much, keys that prove nothing, and listeners that anybody can reach.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use crate::azure::finding::Finding;
 use crate::azure::inventory::Inventory;
 use crate::codes::Code;
 
-/// Warns of forwarders that are trusted with more than there is, or less, and of keys that prove nothing.
+/// Warns of forwarders that are trusted with more or less than they need, and of keys that prove nothing.
 pub(super) fn advise(inventory: &Inventory, findings: &mut Vec<Finding>) {
     for key in inventory.tsig_keys.iter().filter(|key| key.networks.is_none()) {
         findings.push(Finding::new(
@@ -94,7 +94,7 @@ pub(super) fn advise(inventory: &Inventory, findings: &mut Vec<Finding>) {
             let what = format!("{}, with which forwarder \"{name}\" is trusted, {what}", **prefix);
             findings.push(Finding::new(Code::ForwarderPrefixes, prefix.origin, what, mend));
         }
-        // A proxy's clients are the ones who must be let in.
+        // Behind a proxy, access rules apply to the proxy's clients.
         for address in forwarder.addresses.iter().filter(|_| forwarder.client_subnet) {
             let overlap = |prefix: &IpNet| prefix.contains(&**address) || address.contains(prefix);
             let admits =
@@ -108,7 +108,7 @@ pub(super) fn advise(inventory: &Inventory, findings: &mut Vec<Finding>) {
                 ));
             }
         }
-        // Some forwarders pass on a signed query as it is, without the option.
+        // Some forwarders pass on a signed query unchanged, without adding the option.
         for address in forwarder.addresses.iter().filter(|_| forwarder.client_subnet) {
             let holds = |network: &&VirtualNetwork| {
                 let holding = prefixes(network).into_iter().filter(|prefix| prefix.contains(&**address));
@@ -155,20 +155,20 @@ pub(super) fn advise(inventory: &Inventory, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Whether clients of a network see what others do not: zones that are linked to it, or what its DNS servers say.
+/// Whether clients of a network see anything that others do not: zones linked to it, or its DNS servers.
 fn sees_zones(inventory: &Inventory, network: &VirtualNetwork) -> bool {
     let is_linked =
         |zone: &PrivateDnsZone| zone.virtual_network_links.iter().any(|link| *link.link.virtual_network == *network.id);
     !network.dns_servers.is_empty() || inventory.private_dns_zones.iter().any(is_linked)
 }
 
-/// Warns of listeners that make clients of a network out of anybody, or out of those of another.
+/// Warns of listeners that treat anybody, or clients of another network, as clients of their network.
 fn advise_on_listeners(inventory: &Inventory, findings: &mut Vec<Finding>) {
     for listener in &inventory.listeners {
         let Some(address) = listener.address else { continue };
         let is_open = listener.allow_from.is_none()
             && !listener.is_bound_to_interface
-            // It drops what comes from others than forwarders.
+            // Such a listener drops queries that are not from forwarders.
             && listener.requires_proxy_protocol.is_none();
         let lets_strangers_in = is_open && inventory.strangers == Strangers::Refused;
         let Some(network) = &listener.virtual_network else {
@@ -218,7 +218,7 @@ fn advise_on_listeners(inventory: &Inventory, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Warns of inbound endpoints at a listener that takes queries of everybody, where strangers are to be refused.
+/// Warns of inbound endpoints at a listener that accepts queries from anybody, although strangers are to be refused.
 fn advise_on_endpoints(inventory: &Inventory, listener: SocketAddr, findings: &mut Vec<Finding>) {
     for network in &inventory.virtual_networks {
         let answers = |endpoint: &&Declared<Address>| {

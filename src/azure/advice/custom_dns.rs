@@ -1,4 +1,4 @@
-//! Links to networks whose clients ask DNS servers elsewhere.
+//! Links to networks whose clients use custom DNS servers elsewhere.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ pub(super) fn advise(inventory: &Inventory, forwarding: &Forwarding, findings: &
         return;
     }
     let zones = inventory.private_dns_zones.iter().flat_map(|zone| &zone.virtual_network_links);
-    // A link that registers machines has its use.
+    // A link with registration still has an effect.
     let zones = zones.filter(|link| !link.registration_enabled);
     let zones = zones.map(|link| ("private zones", &link.link.virtual_network));
     let rulesets = inventory.dns_forwarding_rulesets.iter().flat_map(|ruleset| &ruleset.links);

@@ -1,5 +1,4 @@
-//! Mistakes with Private Link that many have made, where the declaration shows them: what clients get is not what was meant,
-//! and nothing fails.
+//! Common mistakes with Private Link that the declaration shows: clients get an answer that was not intended, and nothing fails.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -14,7 +13,7 @@ use crate::azure::inventory::Inventory;
 use crate::codes::Code;
 use crate::dns::{Name, NameRef, RecordType, rdata};
 
-/// What is looked at, with the zones by their names.
+/// The declaration under examination, with an index of zones by name.
 struct Looked<'t> {
     inventory: &'t Inventory,
     catalogue: &'t Catalogue,
@@ -22,7 +21,7 @@ struct Looked<'t> {
     public: HashMap<NameRef<'t>, &'t ZoneContents, foldhash::fast::RandomState>,
 }
 
-/// What a zone denies, and to whom.
+/// What a zone hides, and from whom.
 struct Denied<'t> {
     zone: &'t ZoneContents,
     names: BTreeSet<Name>,
@@ -64,7 +63,7 @@ pub(super) fn advise(
     }
 }
 
-/// Reports records of a public zone, written by hand, whose addresses mean something within a network alone.
+/// Reports hand-written records of a public zone whose addresses are private.
 pub(in crate::azure) fn private_addresses(zone: &ZoneContents, findings: &mut Vec<Finding>) {
     let by_hand = zone.record_sets.values().filter(|set| set.writer == Writer::Person);
     for set in by_hand {
@@ -88,7 +87,8 @@ fn addresses(set: &RecordSet) -> impl Iterator<Item = IpAddr> {
     })
 }
 
-/// Reports a zone that is called nearly as a service's Private Link zone: public names lead to that one, and never to this.
+/// Reports a zone whose name is similar to that of a service's Private Link zone: public names lead to the latter, never to this
+/// zone.
 fn never_asked(catalogue: &Catalogue, zone: &ZoneContents, findings: &mut Vec<Finding>) {
     let Some(first) = zone.apex.as_ref().labels().next().filter(|label| label.starts_with(b"privatelink")) else {
         return;
@@ -123,7 +123,7 @@ impl<'t> Looked<'t> {
         })
     }
 
-    /// Reports zones that deny public resources to the networks that are linked to them, as they do not hold those.
+    /// Reports zones that hide public resources from the networks linked to them, because the zones do not hold them.
     fn denied(&self, findings: &mut Vec<Finding>) {
         let mut denied: BTreeMap<&ResourceId, Denied<'_>> = BTreeMap::new();
         for resource in &self.inventory.private_link_resources {
@@ -162,7 +162,7 @@ impl<'t> Looked<'t> {
         }
     }
 
-    /// For each network whose longest zone over a member's private name does not hold it, and does not send queries on: the zone.
+    /// For each network whose longest zone over a member's private name does not hold it, and does not fall back: that zone.
     fn denying(&self, member: &ResourceMember) -> Vec<(&'t ResourceId, &'t ZoneContents, NetworkId)> {
         let mut seen = BTreeSet::new();
         seen.extend(self.covering(member.public_name.as_ref()).flat_map(|(_, links)| links.networks()));
@@ -175,7 +175,7 @@ impl<'t> Looked<'t> {
             let is_empty = !zone.record_sets.values().any(is_own);
             for (network, policy) in links.iter() {
                 let redirects = policy == ResolutionPolicy::NxDomainRedirect && zone.is_private_link();
-                // Custom DNS servers see what is linked where they stand.
+                // Custom DNS servers use the links of the network that they are in.
                 let asks_here = self.inventory.network_of(network).dns_servers.is_empty();
                 if seen.insert(network) && !holds && !redirects && asks_here && !is_empty {
                     denying.push((id, zone, network));
@@ -185,7 +185,7 @@ impl<'t> Looked<'t> {
         denying
     }
 
-    /// Reports an endpoint whose public name a rule takes elsewhere, before the alias to the private zone is met.
+    /// Reports an endpoint whose public name a forwarding rule sends elsewhere before the alias to the private zone is reached.
     fn asked_elsewhere(&self, endpoint: &PrivateEndpoint, forwarding: &Forwarding, findings: &mut Vec<Finding>) {
         let Some(resource) = self.inventory.resource(&endpoint.private_link_resource) else { return };
         let Some(own) = self.inventory.number(&endpoint.virtual_network) else { return };
@@ -227,7 +227,7 @@ impl<'t> Looked<'t> {
         }
     }
 
-    /// Reports records by hand for an endpoint's names that have none of the addresses of the resource's endpoints.
+    /// Reports hand-written records for an endpoint's names with none of the addresses of the resource's endpoints.
     fn stale_records(&self, endpoint: &PrivateEndpoint, findings: &mut Vec<Finding>) {
         let Some(resource) = self.inventory.resource(&endpoint.private_link_resource) else { return };
         for member in self.inventory.members(self.catalogue, resource, &endpoint.group_id) {
@@ -241,7 +241,7 @@ impl<'t> Looked<'t> {
                 });
                 let all: Vec<_> = all.filter_map(|other| other.ip_configurations.get(&name)).collect();
                 let known: BTreeSet<_> = all.iter().filter_map(|address| address.known()).collect();
-                // One finding for all endpoints of the resource: that of the first.
+                // One finding for all endpoints of the resource, at the first one.
                 let own = endpoint.ip_configurations.get(&name).and_then(|address| address.known());
                 let is_first = known.first().copied() == own;
                 if known.len() == all.len() && is_first && !addresses(set).any(|address| known.contains(&address)) {

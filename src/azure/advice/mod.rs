@@ -1,4 +1,4 @@
-//! What is legal but bites.
+//! Warnings about what is allowed but likely a mistake.
 
 mod addresses;
 mod aliases;
@@ -35,7 +35,7 @@ pub(super) fn topology(
     forwarding: &Forwarding,
     findings: &mut Vec<Finding>,
 ) {
-    // Advice on half of what was written would mislead.
+    // Advice on an incomplete declaration would mislead.
     if inventory.incomplete {
         return;
     }
@@ -57,7 +57,7 @@ pub(super) fn topology(
 }
 
 fn links(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
-    // Zones that endpoints are meant to write to.
+    // Zones that zone groups name.
     let groups = inventory.private_endpoints.iter().flat_map(|endpoint| &endpoint.private_dns_zone_group);
     let in_groups: HashSet<&ResourceId> = groups.map(|zone| &**zone).collect();
     for zone in zones {
@@ -72,7 +72,7 @@ fn links(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneContents], f
             ));
         }
         let takes_all = links.iter().find(|(_, policy)| *policy == ResolutionPolicy::Default);
-        // One that endpoints are meant to write to is reported with them, or waits for an approval.
+        // A zone that zone groups name is reported with those, or waits for an approval.
         let is_unused = holds_nothing(zone) && zone.is_private_link() && !in_groups.contains(id);
         if let Some((network, _)) = takes_all.filter(|_| is_unused) {
             findings.push(Finding::new(
@@ -87,7 +87,7 @@ fn links(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneContents], f
                 "unlink the zone until an endpoint writes to it, or add resolution_policy = \"NxDomainRedirect\"",
             ));
         }
-        // Azure's table has zones below those of services, too, such as that of scm names.
+        // Azure's table also has zones below those of services, such as the one of scm names.
         let is_known = |apex: &Name| {
             let mut ancestors = apex.as_ref().ancestors();
             ancestors.any(|name| catalogue.cloud_of_private_zone(&name.to_name()).is_some())
@@ -111,7 +111,7 @@ fn links(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneContents], f
     }
 }
 
-/// Reports zones that hide what a shorter zone holds from networks that are linked to both: the longer one answers alone.
+/// Reports zones that hide the content of a shorter zone from networks linked to both: the longer one answers alone.
 fn hidden(inventory: &Inventory, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
     let mut by_apex: HashMap<NameRef<'_>, Vec<(&ZoneContents, &Links)>, foldhash::fast::RandomState> =
         HashMap::default();
@@ -147,8 +147,8 @@ fn hidden(inventory: &Inventory, zones: &[ZoneContents], findings: &mut Vec<Find
     }
 }
 
-/// Reports zones that have the name of a service's public zone and know nothing of a resource there: no privatelink step
-/// sends the names that they lack elsewhere.
+/// Reports zones with the name of a service's public zone that hold nothing of a resource there: clients find neither its public
+/// name nor the alias to the privatelink name.
 fn overridden(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
     // The members of each resource, by public zone.
     let mut by_zone: BTreeMap<Name, Vec<Vec<ResourceMember>>> = BTreeMap::new();
@@ -201,8 +201,8 @@ fn prefixes(inventory: &Inventory, findings: &mut Vec<Finding>) {
             ));
         }
     }
-    // Prefixes are nested or disjoint, so that after sorting all prefixes that hold one are among those before it, and
-    // all that it holds are those that come next.
+    // Prefixes are nested or disjoint. So, once sorted, all prefixes that contain a given one precede it, and all that it
+    // contains follow directly.
     prefixes.sort_by_key(|(prefix, network, _)| (prefix.network(), prefix.prefix_len(), *network));
     for (at, (outer, network, origin)) in prefixes.iter().enumerate() {
         let inside = prefixes[at + 1..].iter().take_while(|(prefix, ..)| outer.contains(prefix));
@@ -225,7 +225,7 @@ fn prefixes(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let mut enclosing: Vec<(IpNet, NetworkId)> = Vec::new();
     for (prefix, network, origin) in prefixes {
         while enclosing.pop_if(|(outer, _)| !outer.contains(&prefix)).is_some() {}
-        // A listener of its own is what tells a network from its twin.
+        // A listener of its own distinguishes a network from one with the same prefixes.
         let is_told_apart = |outer: IpNet| outer == prefix && listened.contains(&network);
         let other = enclosing.iter().rev().find(|(_, other)| *other != network);
         if let Some((outer, other)) = other.filter(|(outer, _)| !is_told_apart(*outer)) {
@@ -281,7 +281,7 @@ fn endpoints(
             let of_zone = written.iter().filter(|member| member.private_zone == *zone);
             of_zone.flat_map(|member| [&member.public_name, &member.privatelink_name]).any(|name| {
                 forwarding.rules.iter().any(|rule| {
-                    // A rule for all names leaves Azure's own alone.
+                    // A rule for all names does not apply to Azure's own domains.
                     let is_left = || forwarding.reserved.iter().any(|domain| name.as_ref().is_within(domain.as_ref()));
                     rule.virtual_networks.contains(&own)
                         && name.as_ref().is_within(rule.domain_name.as_ref())
@@ -289,7 +289,7 @@ fn endpoints(
                 })
             })
         };
-        // With custom DNS servers, the links of the network count in which they stand.
+        // With custom DNS servers, the links of the network that those servers are in apply.
         let resolves_in = match forwarding.custom_dns.get(&own) {
             None => Some(own),
             Some(Destination::Network(network)) => Some(*network),
@@ -306,7 +306,7 @@ fn endpoints(
                     format!("its zones are {}", listed(private_zones.iter().copied())),
                 ));
             }
-            // Private zones have the places here that they have in the declaration.
+            // Private zones have the same index here as in the declaration.
             let zone = &zones[at];
             let Scope::Private { id, links } = &zone.scope else { continue };
             let Some(network) = resolves_in else { continue };
@@ -348,7 +348,7 @@ fn managed_endpoints(inventory: &Inventory, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Reports networks that resolve a resource publicly which refuses them there. Its public names stay as they are
+/// Reports networks that resolve a resource publicly although it refuses public access. Its public names do not change
 /// (private-endpoint-dns.md).
 fn public_access(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
     for resource in &inventory.private_link_resources {
@@ -360,11 +360,11 @@ fn public_access(inventory: &Inventory, catalogue: &Catalogue, zones: &[ZoneCont
         let members: Vec<_> = members.filter(|member| !member.private_only).collect();
         let mut networks = BTreeSet::new();
         let mut name = None;
-        // Others ask elsewhere first, as their DNS servers and rules say.
+        // Clients of other networks use DNS servers or rules first.
         let asks_here = |network: &VirtualNetwork| {
             let is_linked = |link: &Link| *link.virtual_network == *network.id;
             let mut rulesets = inventory.dns_forwarding_rulesets.iter();
-            // A rule for all names leaves Azure's own alone.
+            // A rule for all names does not apply to Azure's own domains.
             let leads_away = |ruleset: &DnsForwardingRuleset| {
                 let mut rules = ruleset.rules.iter().filter(|rule| rule.is_enabled);
                 ruleset.links.iter().any(is_linked) && rules.any(|rule| !rule.domain_name.as_ref().is_root())

@@ -1,4 +1,4 @@
-//! What is doubtful about the record sets of a zone, each by itself.
+//! Doubtful record sets of a zone, each examined by itself.
 
 use crate::azure::contents::ZoneContents;
 use crate::azure::declaration::RecordSet;
@@ -8,7 +8,7 @@ use crate::dns::{NameRef, RecordType, TypeName, rdata};
 
 /// Most octets of a message over TCP (RFC 1035 §4.2.2).
 const MESSAGE: usize = u16::MAX as usize;
-/// Octets of a header; of type and class in a question; of what a record has before its data, with its owner compressed.
+/// Octets of a message header; of type and class in a question; and of a record before its data, with a compressed owner.
 const HEADER: usize = 12;
 const QUESTION: usize = 4;
 const RECORD: usize = 12;
@@ -23,7 +23,7 @@ pub(in crate::azure) fn record_sets(zone: &ZoneContents, findings: &mut Vec<Find
     signatures(zone, findings);
 }
 
-/// Reports owner names that repeat the zone's name: written as if they were absolute, taken as relative.
+/// Reports owner names that repeat the zone's name: they look absolute but were read as relative.
 fn owners(zone: &ZoneContents, findings: &mut Vec<Finding>) {
     let apex = zone.apex.as_ref();
     let Some(twice) = apex.join(apex).filter(|_| !apex.is_root()) else { return };
@@ -38,8 +38,7 @@ fn owners(zone: &ZoneContents, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Reports the same of the names that records lead to, where nothing is there, and PTR records that lead into the reverse
-/// zone that they are in.
+/// Reports the same for names in record data if nothing exists there, and PTR records whose target is in their own reverse zone.
 fn targets(zone: &ZoneContents, findings: &mut Vec<Finding>) {
     let apex = zone.apex.as_ref();
     let twice = apex.join(apex).filter(|_| !apex.is_root());
@@ -74,13 +73,13 @@ fn targets(zone: &ZoneContents, findings: &mut Vec<Finding>) {
 /// `in-addr.arpa` and `ip6.arpa`.
 const REVERSE: [&[u8]; 2] = [b"\x07in-addr\x04arpa\0", b"\x03ip6\x04arpa\0"];
 
-/// Reports a set that fits into no message.
+/// Reports a record set that is too large for any message.
 fn size(record_set: &RecordSet, findings: &mut Vec<Finding>) {
     let RecordSet { owner, rtype, rdatas, origin, .. } = record_set;
     if rdatas.len() == 1 && rdatas[0].len() < MESSAGE / 2 {
         return;
     }
-    // A name that is compressed has its first label, at least, and a pointer.
+    // A compressed name takes at least its first label and a pointer.
     let data = |rdata: &[u8]| match rdata::compressible_at(*rtype) {
         Some(at) => at + 3 + rdata.get(at).map_or(0, |length| usize::from(*length)),
         None => rdata.len(),

@@ -1,4 +1,4 @@
-//! Sub-resources of one resource with their members, to be kept while the resource stays what it is.
+//! The sub-resources of one resource with their members, kept as long as the resource is unchanged.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use crate::azure::declaration::PrivateLinkResource;
 /// A sub-resource of one resource.
 #[derive(Debug)]
 pub(in crate::azure) struct Formed {
-    /// Its place among the services of the catalogue.
+    /// Its index among the services of the catalogue.
     service: usize,
     element: Option<(usize, Box<str>)>,
-    /// Its members, as far as their names can be formed.
+    /// Its members whose names can be formed.
     pub(in crate::azure) members: Result<Vec<Arc<ResourceMember>>, CatalogueError>,
 }
 
@@ -32,7 +32,7 @@ impl Catalogue {
 }
 
 impl Formed {
-    /// The same as the catalogue, which formed it, has it.
+    /// The sub-resource, by the catalogue that formed it.
     pub(in crate::azure) fn sub_resource<'a>(&'a self, catalogue: &'a Catalogue) -> SubResource<'a> {
         let element = self.element.as_ref().map(|(number, element)| (*number, &**element));
         SubResource { service: &catalogue.services[self.service], element }

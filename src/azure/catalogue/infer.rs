@@ -1,4 +1,4 @@
-//! From the names that a resource is seen with back to the parts that its templates are filled in with.
+//! Infers the parts of a resource's name templates from the names that were observed.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use super::template::{Part, split};
 use super::{Catalogue, ResourceMember};
 use crate::azure::declaration::{Declared, PrivateLinkResource};
 
-/// Most steps of comparing one template with one name.
+/// Most steps for matching one template with one name.
 const MAX_STEPS: u32 = 20_000;
-/// Most names of one resource that are looked at.
+/// Most names of one resource that are examined.
 const MAX_NAMES: usize = 256;
 
-/// What a template was filled in with, if a name is what it was filled in to.
+/// The values of a template's parts, if the template can produce a name.
 #[derive(Clone, Debug, Default)]
 struct Bindings {
     region: Option<String>,
@@ -21,10 +21,9 @@ struct Bindings {
 }
 
 impl Catalogue {
-    /// Gives a resource the name parts, the elements of lists and, where `region_is_guess`, the region with which its names
-    /// are the given ones: public names or those in private zones, in lower case and without a dot at the end. Names that no
-    /// service of the type can have change nothing. `group_id` narrows the services to one group. Returns whether the region is a
-    /// guess still.
+    /// Sets the name parts, list elements and, if `region_is_guess`, the region of a resource so that its names include the given
+    /// ones: public names or names in private zones, in lower case, without the final dot. Names that no service of the type can
+    /// have are ignored. `group_id` restricts the services to one group. Returns whether the region is still a guess.
     pub(crate) fn infer(
         &self,
         resource: &mut PrivateLinkResource,
@@ -86,7 +85,7 @@ impl Catalogue {
         members.flatten().any(|member| is_it(&member))
     }
 
-    /// What a template has to be filled in with to be a name.
+    /// The values with which a template produces a name.
     fn unify(&self, template: &str, name: &str, resource: &str) -> Option<Bindings> {
         let mut search = Search { catalogue: self, resource, steps: MAX_STEPS };
         search.rest(template, name, Bindings::default())
@@ -118,7 +117,7 @@ impl Search<'_> {
         let label = name.find('.').unwrap_or(name.len());
         let is_own = |value: &str| value.eq_ignore_ascii_case(self.resource);
         let lengths = if part.name == "name" {
-            // The resource's own name may have dots.
+            // The resource's own name may contain dots.
             let len = self.resource.len();
             name.get(..len).filter(|value| is_own(value)).map_or(0..0, |_| len..len + 1)
         } else if let Some(len) = part.len() {
@@ -149,7 +148,7 @@ impl Search<'_> {
     }
 }
 
-/// What follows a prefix, whatever its letters.
+/// The rest after a prefix, compared without regard to case.
 fn strip<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let (start, rest) = text.split_at_checked(prefix.len())?;
     start.eq_ignore_ascii_case(prefix).then_some(rest)
@@ -167,7 +166,7 @@ impl Service {
         }
     }
 
-    /// The list, and its element, that a group ID names; `None` where the group ID is the same for all resources.
+    /// For a group ID with a list element in it: the list and the element. `None` if the group ID is the same for all resources.
     pub(crate) fn element_of_group<'a>(&'a self, group_id: &'a str) -> Option<(&'a str, &'a str)> {
         let list = self.each.as_deref()?;
         let (before, after) = self.group_id.split_once("{each}")?;
@@ -177,7 +176,7 @@ impl Service {
 }
 
 impl Member {
-    /// Templates of its names in public DNS and in private zones, those of variants among them.
+    /// The templates of its names in public DNS and in private zones, including those of variants.
     fn names(&self) -> impl Iterator<Item = String> {
         let whole = |record: &str, zone: &str| match record {
             "@" => zone.to_owned(),

@@ -1,4 +1,4 @@
-//! The catalogue of Private Link services: which names, zones and members a resource has.
+//! The catalogue of Private Link services: the names, zones and members of a resource.
 //!
 //! The data is in `catalogue.toml` and `regions.toml` beside this file and embedded in the binary.
 
@@ -22,29 +22,29 @@ pub use service::{Host, ListRule, Member, PartNeed, Service, Source, Srv, Varian
 use template::Filler;
 pub use template::variants as template_variants;
 
-/// All services that are known, and all regions.
+/// All known services and regions.
 #[derive(Clone, Debug)]
 pub struct Catalogue {
     sources: Vec<Source>,
     services: Vec<Service>,
     regions: BTreeMap<String, Region>,
-    /// The members whose public names all customers share, once somebody has asked for them.
+    /// The members whose public names all customers share; computed on first use.
     shared: OnceLock<Vec<Arc<ResourceMember>>>,
 }
 
 #[derive(Clone, Debug)]
 struct Region {
     cloud: String,
-    /// Short code; empty where it is not known.
+    /// Short code; empty if unknown.
     code: String,
 }
 
-/// A service as one resource has it: one group ID of its private endpoints.
+/// A service as it applies to one resource: one group ID of its private endpoints.
 #[derive(Clone, Copy, Debug)]
 pub struct SubResource<'a> {
     /// The service.
     pub service: &'a Service,
-    /// Number and text of the element of the list that the service has a sub-resource for each of.
+    /// Index and text of the list element, for a service with a sub-resource for each element of a list.
     element: Option<(usize, &'a str)>,
 }
 
@@ -52,7 +52,7 @@ pub struct SubResource<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct ResourceMember {
     pub(crate) name: String,
-    /// Whether the public name is the resource's own: no other resource can have it.
+    /// Whether the public name is unique to the resource.
     pub(crate) is_own: bool,
     pub(crate) public_zone: Name,
     pub(crate) public_name: Name,
@@ -62,12 +62,12 @@ pub(crate) struct ResourceMember {
     pub(crate) public_only: bool,
     pub(crate) unwritten: bool,
     pub(crate) private_address_for_everyone: bool,
-    /// Whether the privatelink step is there without a private endpoint.
+    /// Whether the privatelink step exists without a private endpoint.
     pub(crate) always_connected: bool,
     pub(crate) aliases: Vec<(Name, Ttl)>,
     /// Names, ports and TTLs of SRV records.
     pub(crate) srvs: Vec<(Name, u16, Ttl)>,
-    /// Between the public name and the privatelink name; the TTL is that of the name's own CNAME record.
+    /// Aliases between the public name and the privatelink name; the TTL is that of the alias's own CNAME record.
     pub(crate) privatelink_aliases: Vec<(Name, Ttl)>,
     pub(crate) public_chain: Vec<(Name, Ttl)>,
     /// Why its names are not certain.
@@ -76,10 +76,10 @@ pub(crate) struct ResourceMember {
     pub(crate) address_ttl: Ttl,
 }
 
-/// Why a resource does not fit its catalogue entry.
+/// Why the names of a resource cannot be formed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogueError {
-    /// A template asks for a part that the resource does not give.
+    /// A template needs a part that the resource does not set.
     #[error("its names need the part \"{0}\"")]
     MissingPart(String),
     /// A template asks for the region's short code and the region has none.
@@ -98,7 +98,7 @@ struct CatalogueFile {
 }
 
 impl Catalogue {
-    /// The catalogue that is part of the program.
+    /// The catalogue built into the program.
     pub fn embedded() -> Self {
         let file: CatalogueFile =
             toml::from_str(include_str!("catalogue.toml")).expect("a unit test reads the embedded catalogue");
@@ -111,13 +111,13 @@ impl Catalogue {
         Self { sources, services, regions: regions.collect(), shared: OnceLock::new() }
     }
 
-    /// What says the names of a member.
+    /// The source of a member's names.
     pub fn source(&self, service: &Service, member: &Member) -> Option<&Source> {
         let id = service.source_of(member)?;
         self.sources.iter().find(|source| source.id == id)
     }
 
-    /// Takes in a service that a person declared, in place of the one with its cloud, type, group ID and SKUs.
+    /// Adds a service that the user declared, replacing the one with its cloud, type, group ID and SKUs.
     ///
     /// # Errors
     /// What is wrong with it, and what to do instead.
@@ -172,7 +172,7 @@ impl Catalogue {
         resource: &'a PrivateLinkResource,
     ) -> impl Iterator<Item = &'a Service> {
         let is_of_type = |service: &&Service| resource.id.is_of_type(&service.resource_type);
-        // Where the region is not known, which is refused, the type is looked for in the first cloud that has it.
+        // With an unknown region, which is refused, the first cloud that has the type is used.
         let first = || self.services.iter().find(is_of_type).map(|service| service.cloud.as_str());
         let cloud = self.cloud(&resource.region).or_else(first);
         self.services.iter().filter(is_of_type).filter(move |service| cloud == Some(service.cloud.as_str()))
@@ -184,19 +184,19 @@ impl Catalogue {
         scoped.map(|service| service.resource_type.as_str()).collect::<BTreeSet<_>>().into_iter()
     }
 
-    /// The name of a region, such as `westeurope`, in whichever of Azure's spellings it is written: "West Europe",
-    /// "WestEurope". `None` where it is not known.
+    /// The name of a region, such as `westeurope`, from any of Azure's spellings: "West Europe", "WestEurope". `None` if it is
+    /// unknown.
     pub fn region(&self, spelling: &str) -> Option<&str> {
         let letters = spelling.chars().filter(|letter| *letter != ' ').map(|letter| letter.to_ascii_lowercase());
         self.regions.get_key_value(&letters.collect::<String>()).map(|(name, _)| name.as_str())
     }
 
-    /// The cloud of a region; `None` where the region is not known.
+    /// The cloud of a region; `None` if it is unknown.
     pub fn cloud(&self, region: &str) -> Option<&str> {
         self.regions.get(region).map(|region| region.cloud.as_str())
     }
 
-    /// The cloud of the service that private endpoints write to a zone for; `None` where no service has such a zone.
+    /// The cloud whose service has private endpoints that write to a zone; `None` if no service has such a zone.
     pub(super) fn cloud_of_private_zone(&self, zone: &Name) -> Option<&str> {
         let zone = zone.to_string().to_ascii_lowercase();
         let labels: Vec<&str> = zone.trim_end_matches('.').split('.').collect();
@@ -208,7 +208,7 @@ impl Catalogue {
         service.map(|service| service.cloud.as_str())
     }
 
-    /// Whether a service has its resources' public names in a zone of this name.
+    /// Whether the public names of a service's resources are in a zone of this name.
     pub(super) fn is_public_zone(&self, zone: &Name) -> bool {
         let zone = zone.to_string().to_ascii_lowercase();
         let labels: Vec<&str> = zone.trim_end_matches('.').split('.').collect();
@@ -219,7 +219,7 @@ impl Catalogue {
         })
     }
 
-    /// Whether a template of at least two labels fills in to these labels.
+    /// Whether a template of at least two labels can produce these labels.
     fn fits_labels(&self, template: &str, labels: &[&str]) -> bool {
         let templates: Vec<_> = template.split('.').collect();
         let fits = |(template, label): (&&str, &&str)| match template.split_once('{') {
@@ -233,7 +233,7 @@ impl Catalogue {
         templates.len() > 1 && templates.len() == labels.len() && templates.iter().zip(labels).all(fits)
     }
 
-    /// The short code of a region; `None` where it is not known.
+    /// The short code of a region; `None` if it is unknown.
     fn region_code(&self, region: &str) -> Option<&str> {
         self.regions.get(region).map(|region| region.code.as_str()).filter(|code| !code.is_empty())
     }
@@ -243,7 +243,7 @@ impl Catalogue {
         self.regions.keys().map(String::as_str)
     }
 
-    /// The members that a resource has of a sub-resource, templates filled in.
+    /// The members of one of a resource's sub-resources, with their templates filled in.
     pub(crate) fn members(
         &self,
         of: SubResource<'_>,
@@ -264,7 +264,7 @@ impl Catalogue {
         Ok(members)
     }
 
-    /// The members whose public names all customers of their service share: nothing of a resource is in them.
+    /// The members whose public names are shared by all customers of their service, as nothing of a resource is in them.
     pub(super) fn shared_members(&self) -> &[Arc<ResourceMember>] {
         self.shared.get_or_init(|| self.form_shared_members().map(Arc::new).collect())
     }
@@ -273,7 +273,7 @@ impl Catalogue {
         let services = self.services.iter().filter(|service| service.each.is_none() && service.scope.is_none());
         services.flat_map(move |service| {
             let id = ResourceGroup::default().resource(&service.resource_type, "everybody");
-            // Nothing is read of it.
+            // None of its parts are used.
             let nobody = id.map(|id| {
                 let declared = |text: String| Declared::new(text, Origin::default());
                 PrivateLinkResource::new(Declared::new(id, Origin::default()), declared(String::new()))
@@ -286,7 +286,7 @@ impl Catalogue {
         })
     }
 
-    /// The elements of a resource's list, with those that it has without saying so.
+    /// The elements of a resource's list, including the implied ones.
     fn elements(
         &self,
         service: &Service,
@@ -334,7 +334,7 @@ impl Catalogue {
         let of_variant = variant.and_then(|variant| variant.record_name.as_ref());
         let record_name = of_variant.unwrap_or(&member.record_name);
         let public_record_name = of_variant.or(member.public_record_name.as_ref()).unwrap_or(&member.record_name);
-        // A name without anything of a resource is everybody's, and somebody in the world has an endpoint.
+        // Everybody shares a name that has nothing of a resource in it, and somebody has a private endpoint.
         let names = [record_name, public_record_name, public_zone, private_zone];
         let is_shared = !member.public_only && names.iter().all(|template| !template.contains('{'));
         let unverified = match variant {
@@ -379,7 +379,7 @@ impl<'a> SubResource<'a> {
         self.element.map_or(Cow::Borrowed(group_id), |(_, element)| Cow::Owned(group_id.replace("{each}", element)))
     }
 
-    /// Whether that is its group ID, whatever the letter case.
+    /// Whether a group ID is this one, without regard to letter case.
     pub(crate) fn has_group_id(&self, group_id: &str) -> bool {
         self.group_id().eq_ignore_ascii_case(group_id)
     }

@@ -1,4 +1,4 @@
-//! The data form of the catalogue: what a kind of resource is called. The head of `catalogue.toml` explains each key.
+//! The catalogue's data model. The head of `catalogue.toml` explains each key.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::template;
 
-/// A document, capture or template that says what a service's names are.
+/// A document, capture or template that confirms a service's names.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// What members refer to it by.
+    /// The ID by which members refer to it.
     pub id: String,
     /// Title of the page, or what was captured.
     pub title: String,
-    /// Where it is; none for captures that were published in several places.
+    /// Its URL; none for captures that were published in several places.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
 }
@@ -28,108 +28,106 @@ pub struct Service {
     /// ARM type.
     #[serde(rename = "type")]
     pub resource_type: String,
-    /// The service's own name, for people.
+    /// The service's name, for display.
     pub title: String,
-    /// Group ID (sub-resource) of its private endpoints; with `{each}` where there is one for each element of a list.
+    /// Group ID (sub-resource) of its private endpoints; contains `{each}` if there is one for each element of a list.
     pub group_id: String,
-    /// The list of the resource that has an element for each sub-resource of this kind; one sub-resource without it.
+    /// The list with a sub-resource for each element; without it there is one sub-resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub each: Option<String>,
-    /// Families of SKU that the service is, where one type and group ID stand for several products.
+    /// SKU families of the service, if several products share one type and group ID.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skus: Vec<String>,
-    /// ARM type of the private link scopes through which its resources have private endpoints.
+    /// ARM type of the private link scopes that connect its resources.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    /// Templates of name parts that a resource need not give.
+    /// Default templates of name parts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub defaults: BTreeMap<String, String>,
-    /// Values of parts in regions, where a resource does not give the part: part, region, value.
+    /// Values of parts that depend on the region, as defaults: part, region, value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by_region: BTreeMap<String, BTreeMap<String, String>>,
-    /// Parts that Azure makes up for each resource, so that the default of one is no more than a stand-in for it.
+    /// Parts that Azure generates for each resource, so that the default is only a placeholder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub assigned: Vec<String>,
-    /// What lists hold that a resource does not give, or not wholly.
+    /// Elements of lists that a resource need not declare.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lists: BTreeMap<String, ListRule>,
-    /// ID of the source of its members that do not name one.
+    /// ID of the source for members that do not name one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// Why the names of its members are not certain, where those do not say.
+    /// Why the names of its members are uncertain, for members that do not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unverified: Option<String>,
-    /// What the sub-resource consists of.
+    /// The members of the sub-resource.
     #[serde(rename(deserialize = "member"))]
     pub members: Vec<Member>,
 }
 
-/// What a list of a resource holds besides what the resource says.
+/// Elements of a resource's list beyond the declared ones.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListRule {
-    /// Template of an element that is always in the list, first unless the resource puts it elsewhere.
+    /// Template of an element that is always in the list, at the beginning unless the resource places it elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub include: Option<String>,
-    /// Templates of the elements of a list that the resource does not give.
+    /// Templates of the elements if the resource declares none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub default: Vec<String>,
 }
 
-/// A member of a sub-resource: one public name, one private record. All but flags and TTLs are templates.
+/// A member of a sub-resource, with one public name and one private record. All fields but flags and TTLs are templates.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
-    /// Member name, as in the private endpoint's IP configurations; members of one name share an address.
+    /// Member name, as in the private endpoint's IP configurations; members with the same name share an address.
     pub name: String,
-    /// The list of the resource that has an element for each member of this kind; one member without it.
+    /// The list with a member for each element; without it there is one member.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub each: Option<String>,
     /// Apex of the public zone that holds the member's public name.
     pub public_zone: String,
-    /// Further public suffixes that a forwarder sends where it sends this one.
+    /// Further public suffixes to forward together with this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forwarder_zones: Vec<String>,
     /// Apex of the private zone that the zone group writes to.
     pub private_zone: String,
     /// Labels in front of the private zone; `@` for its apex.
     pub record_name: String,
-    /// Labels in front of the public zone, where they are others than `record_name`.
+    /// Labels in front of the public zone, if they differ from `record_name`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_record_name: Option<String>,
-    /// Other names, of resources that give a certain part.
+    /// Other names, for resources that set a certain part.
     #[serde(default, rename(deserialize = "variant"), skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Variant>,
-    /// Whether public DNS does not have the name.
+    /// Whether the name does not exist in public DNS.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub private_only: bool,
-    /// Whether the member is no more than a public name: no private endpoint writes a record for it, and it never has
-    /// the privatelink step.
+    /// Whether the member is only a public name: private endpoints write no record for it, and it never has the privatelink step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub public_only: bool,
-    /// Whether no zone group writes its record: a wildcard of another member answers for it.
+    /// Whether zone groups write no record for it, because the wildcard of another member covers it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unwritten: bool,
-    /// Whether its public name has the private endpoint's address, for everyone, and no privatelink step.
+    /// Whether its public name resolves to the private endpoint's address for everyone, without a privatelink step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub private_address_for_everyone: bool,
-    /// Whether the privatelink step is there without a private endpoint.
+    /// Whether the privatelink step exists without a private endpoint.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub always_connected: bool,
-    /// Whether the privatelink step is there without a private endpoint if the resource is deployed in a virtual
-    /// network.
+    /// Whether the privatelink step exists without a private endpoint if the resource is deployed in a virtual network.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub connected_in_network: bool,
-    /// Names that lead to the public name, outermost first.
+    /// Names that are aliases of the public name, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<Host>,
     /// SRV records whose target is the public name.
     #[serde(default, rename(deserialize = "srv"), skip_serializing_if = "Vec::is_empty")]
     pub srvs: Vec<Srv>,
-    /// Names between the public name and the privatelink name, where that step is there.
+    /// Aliases between the public name and the privatelink name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub privatelink_aliases: Vec<Host>,
-    /// Public hosts that the name leads to; the addresses stand at the last, without one at the name itself.
+    /// Public hosts that the name leads to; the last has the addresses. Without any, the name itself has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub public_chain: Vec<Host>,
     /// TTL in seconds of the CNAME record from the public name to the privatelink name.
@@ -138,47 +136,48 @@ pub struct Member {
     /// TTL in seconds of the public address records.
     #[serde(default = "default_ttl")]
     pub address_ttl: u32,
-    /// ID of the source of its names, where it is another than the service's.
+    /// ID of the source of its names, if it differs from the service's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// Why its names are not certain: what of them no source says. Without it the source says them.
+    /// Why its names are uncertain: what no source confirms. If absent, the source confirms them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unverified: Option<String>,
 }
 
-/// Other names of a member, of resources that give a part.
+/// Other names of a member, for resources that set a part.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Variant {
     /// The part.
     pub part: String,
-    /// In place of the member's, where it is given.
+    /// Replaces the member's, if set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_zone: Option<String>,
-    /// In place of the member's, where it is given.
+    /// Replaces the member's, if set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private_zone: Option<String>,
-    /// In place of the member's, where it is given.
+    /// Replaces the member's, if set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record_name: Option<String>,
-    /// ID of its source, where it is another.
+    /// ID of its source, if it differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// Why these names are not certain.
+    /// Why these names are uncertain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unverified: Option<String>,
 }
 
-/// A public host in front of a public name or behind it.
+/// A public host before or after a public name in a chain.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Host {
     /// Template of its name.
     pub host: String,
-    /// Whether names of other services lead there as well, so that no forwarder sends it to a server that knows some.
+    /// Whether names of other services lead there as well, so that it must not be forwarded with one service's names.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub serves_others: bool,
-    /// TTL in seconds of the CNAME record that it has, where it is in front, or that leads to it, where it is behind.
+    /// TTL in seconds of its own CNAME record, for a host before the public name, or of the CNAME record that leads to it, for
+    /// one after it.
     #[serde(default = "default_ttl")]
     pub ttl: u32,
 }
@@ -201,19 +200,19 @@ const fn default_ttl() -> u32 {
     60
 }
 
-/// What a service's templates want of a name part.
+/// How a service's templates use a name part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartNeed<'a> {
-    /// There is no name without it.
+    /// Names cannot be formed without it.
     Required,
-    /// It may be missing, and is then left out.
+    /// It is omitted if absent.
     Optional,
-    /// Without it this template is filled in.
+    /// If absent, this template is filled in.
     Default(&'a str),
 }
 
 impl Service {
-    /// The name parts that the service's templates know, and what they want of each.
+    /// The name parts in the service's templates, and how each is used.
     pub fn name_parts(&self) -> BTreeMap<&str, PartNeed<'_>> {
         let lists = self.lists.values().flat_map(|list| list.include.iter().chain(&list.default));
         let of_members = self.members.iter().flat_map(Member::templates).flat_map(|template| template::parts(template));
@@ -239,7 +238,7 @@ impl Service {
         parts
     }
 
-    /// The value of a part in a region, where that is another than elsewhere.
+    /// The value of a part in a region, if it differs there.
     pub(super) fn value_in(&self, part: &str, region: &str) -> Option<&str> {
         self.by_region.get(part)?.get(region).map(String::as_str)
     }
@@ -249,12 +248,12 @@ impl Service {
         self.defaults.get(part).map(String::as_str).or(region_code).map(PartNeed::Default)
     }
 
-    /// The lists that the service, or its members, are made from.
+    /// The lists from which the service, or its members, are generated.
     pub fn name_lists(&self) -> BTreeSet<&str> {
         self.members.iter().filter_map(|member| member.each.as_deref()).chain(self.each.as_deref()).collect()
     }
 
-    /// Whether resources of the service have private endpoints through scopes of that type.
+    /// Whether resources of the service are connected through scopes of that type.
     pub(in crate::azure) fn is_scoped_by(&self, scope: &str) -> bool {
         self.scope.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(scope))
     }
@@ -265,7 +264,7 @@ impl Service {
         self.skus.iter().any(|own| own.eq_ignore_ascii_case(family))
     }
 
-    /// What is wrong with a service that a person declared.
+    /// The mistakes in a service that the user declared.
     pub(super) fn mistake(&self, clouds: &BTreeSet<&str>) -> Option<(String, &'static str)> {
         if !clouds.contains(self.cloud.as_str()) {
             return Some((format!("there is no cloud \"{}\"", self.cloud), "write \"global\", \"usgov\" or \"china\""));
@@ -302,7 +301,7 @@ impl Service {
         member.source.as_deref().or(self.source.as_deref())
     }
 
-    /// Why a member's names are not certain; `None` where a source says them.
+    /// Why a member's names are uncertain; `None` if a source confirms them.
     pub fn unverified<'a>(&'a self, member: &'a Member) -> Option<&'a str> {
         member.unverified.as_deref().or(self.unverified.as_deref())
     }

@@ -1,21 +1,21 @@
-//! Templates of names: text with parts in braces, as the head of `catalogue.toml` describes them.
+//! Name templates: text with parts in braces, as the head of `catalogue.toml` describes them.
 
 use super::{Catalogue, CatalogueError, Service};
 use crate::azure::declaration::PrivateLinkResource;
 use crate::dns::Name;
 
-/// Parts that no resource gives.
+/// Parts that are not set by a resource.
 const BUILT_IN: [&str; 6] = ["name", "region", "region_abbreviation", "each", "index", "number"];
 
-/// A part of a template: what stands between braces.
+/// A part of a template, in braces.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part<'a> {
     pub(super) name: &'a str,
-    /// A hyphen or dot that is missing where the part is.
+    /// A hyphen or dot before it that is omitted with the part.
     before: &'a str,
-    /// A dot that is missing where the part is.
+    /// A dot after it that is omitted with the part.
     after: &'a str,
-    /// How many characters of it count; all without it.
+    /// How many of its characters are used; all if absent.
     len: Option<usize>,
 }
 
@@ -30,27 +30,27 @@ impl<'a> Part<'a> {
         Self { name, before, after, len }
     }
 
-    /// The hyphen or dot in front of it; empty where it cannot be missing.
+    /// The hyphen or dot before it; empty if the part cannot be absent.
     pub(super) const fn before(&self) -> &'a str {
         self.before
     }
 
-    /// The dot behind it; empty where it cannot be missing.
+    /// The dot after it; empty if the part cannot be absent.
     pub(super) const fn after(&self) -> &'a str {
         self.after
     }
 
-    /// How many characters of its value count; all without it.
+    /// How many characters of its value are used; all if absent.
     pub(super) const fn len(&self) -> Option<usize> {
         self.len
     }
 
-    /// Whether a resource may do without it.
+    /// Whether the part is optional.
     pub(super) const fn is_optional(&self) -> bool {
         !self.before.is_empty() || !self.after.is_empty()
     }
 
-    /// Whether a resource gives it.
+    /// Whether a resource sets it.
     pub(super) fn is_of_resource(&self) -> bool {
         !BUILT_IN.contains(&self.name)
     }
@@ -62,7 +62,7 @@ pub(super) fn parts(template: &str) -> impl Iterator<Item = Part<'_>> {
     pieces.filter_map(|piece| piece.split_once('}')).map(|(part, _)| Part::new(part))
 }
 
-/// What stands before a template's first part, the part, and what stands behind it; `None` for a template without parts.
+/// The text before a template's first part, the part, and the text after it; `None` for a template without parts.
 pub(super) fn split(template: &str) -> Option<(&str, Part<'_>, &str)> {
     let (before, rest) = template.split_once('{')?;
     let (part, after) = rest.split_once('}')?;
@@ -72,7 +72,7 @@ pub(super) fn split(template: &str) -> Option<(&str, Part<'_>, &str)> {
 /// Longest template, in octets: a name has 255.
 const MAX_TEMPLATE: usize = 512;
 
-/// Why a text is no template.
+/// Why a text is not a template.
 pub(super) fn mistake(template: &str) -> Option<String> {
     if template.len() > MAX_TEMPLATE {
         return Some(format!("a template has {} octets; {MAX_TEMPLATE} are the most", template.len()));
@@ -93,7 +93,7 @@ pub(super) fn mistake(template: &str) -> Option<String> {
     rest.contains('}').then(|| format!("braces of \"{template}\" do not match"))
 }
 
-/// A template with and without each of its optional parts: templates without such.
+/// The templates with and without each of its optional parts.
 pub fn variants(template: &str) -> Vec<String> {
     let mut variants = vec![String::new()];
     let mut rest = template;
@@ -112,12 +112,12 @@ pub fn variants(template: &str) -> Vec<String> {
     variants
 }
 
-/// Fills in templates for one member of one resource.
+/// The values for the templates of one member of one resource.
 pub(super) struct Filler<'a> {
     pub(super) catalogue: &'a Catalogue,
     pub(super) service: &'a Service,
     pub(super) resource: &'a PrivateLinkResource,
-    /// Number and text of a list's element.
+    /// Index and text of a list element.
     pub(super) element: Option<(usize, &'a str)>,
 }
 
@@ -148,7 +148,7 @@ impl Filler<'_> {
         Ok(text)
     }
 
-    /// Whether what a template is filled in to follows from the name of the resource.
+    /// Whether the result of a template depends on the name of the resource.
     pub(super) fn is_own(&self, template: &str) -> bool {
         parts(template).any(|part| {
             let default = self.service.defaults.get(part.name);
@@ -181,7 +181,7 @@ impl Filler<'_> {
     }
 }
 
-/// A number of two digits, the same for a name each time: FNV-1a (of 32 bits) of it in lower case.
+/// A number of two digits, always the same for a name: 32-bit FNV-1a of the name in lower case.
 fn number(name: &str, element: &str) -> String {
     let octets = name.bytes().chain(element.bytes());
     let hash = octets

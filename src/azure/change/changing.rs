@@ -1,4 +1,4 @@
-//! A declaration that takes changes, one or a million.
+//! Applies changes to a declaration, one or a million.
 
 use std::collections::HashMap;
 
@@ -11,8 +11,8 @@ use crate::azure::identity::{ResourceId, types};
 use crate::codes::Code;
 use crate::dns::{Name, RecordType, TypeName};
 
-/// A declaration that takes changes, which are not checked against the rest. What many changes name is found by indexes, so
-/// that their cost grows with their number alone.
+/// A declaration that is being changed; changes are not checked against the rest. Lookups use indexes, so that the cost depends
+/// on the number of changes only.
 pub(crate) struct Changing<'d> {
     declaration: &'d mut Declaration,
     networks: Positions<ResourceId>,
@@ -27,11 +27,11 @@ pub(crate) struct Changing<'d> {
     rulesets: Positions<ResourceId>,
     policies: Positions<ResourceId>,
     sets: HashMap<ZonePlace, Sets>,
-    /// By the place of a private zone: the places of its links by name, in lower case.
+    /// By the index of a private zone: the indexes of its links by name, in lower case.
     links: HashMap<usize, HashMap<String, usize>>,
 }
 
-/// The place of a zone in its list.
+/// The index of a zone in its list.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum ZonePlace {
     Private(usize),
@@ -42,7 +42,7 @@ enum ZonePlace {
 #[derive(Default)]
 struct Sets {
     positions: Positions<(Name, RecordType)>,
-    /// Positions of those that are gone: they are taken out together in the end.
+    /// Positions of removed elements, which are all taken out at the end.
     gone: Vec<usize>,
 }
 
@@ -66,10 +66,10 @@ impl<'d> Changing<'d> {
         }
     }
 
-    /// Applies a change. All of them count when [`Changing::finish`] has been called.
+    /// Applies a change. It takes effect with [`Changing::finish`].
     ///
     /// # Errors
-    /// It is about something that is not there.
+    /// It is about something that does not exist.
     pub(crate) fn change(&mut self, change: Change) -> Result<(), Finding> {
         match change {
             Change::Put(resource) => {
@@ -97,7 +97,7 @@ impl<'d> Changing<'d> {
         }
     }
 
-    /// Takes the record sets out that are gone.
+    /// Takes out the removed record sets.
     pub(crate) fn finish(&mut self) {
         for (zone, Sets { mut gone, .. }) in self.sets.drain() {
             gone.sort_unstable();
@@ -225,7 +225,7 @@ impl<'d> Changing<'d> {
         let links = &mut self.declaration.private_dns_zones[zone].virtual_network_links;
         match (at, self.links.get_mut(&zone), key) {
             (None, Some(index), LinkKey::Named(name)) => drop(index.insert(name, links.len())),
-            // What others are called by default may depend on it.
+            // Default names of other resources may depend on it.
             _ => drop(self.links.remove(&zone)),
         }
         match at {
@@ -281,7 +281,7 @@ impl<'d> Changing<'d> {
         }
     }
 
-    /// `None` where it is not there.
+    /// `None` if it does not exist.
     fn delete(&mut self, id: &ResourceId) -> Option<()> {
         if let Some((zone, name)) = Item::of_link(id) {
             let zone = self.private_zone(&zone)?;
@@ -306,7 +306,7 @@ impl<'d> Changing<'d> {
             return Some(());
         }
         if id.is_of_type(types::PRIVATE_DNS_ZONE) {
-            // The places of those behind it are others then.
+            // The indexes after it change.
             self.finish();
             self.links.clear();
         }
@@ -347,7 +347,7 @@ impl<'d> Changing<'d> {
             })
     }
 
-    /// Takes a link of a ruleset or a policy away.
+    /// Removes a link of a ruleset or a policy.
     fn delete_link(&mut self, id: &ResourceId) -> Option<()> {
         let parent = id.parent()?;
         let rulesets = &mut self.declaration.dns_forwarding_rulesets;

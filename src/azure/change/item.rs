@@ -1,4 +1,4 @@
-//! What is declared by itself, so that somebody can be said to have declared it.
+//! The units of declaration: each is declared, and owned, by itself.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::dns::{Name, RecordType, TypeName};
 /// Something that is declared by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Item {
-    /// A resource with all that belongs to it, but for the links and record sets of a zone.
+    /// A resource with its parts, except the links and record sets of a zone.
     Resource(ResourceId),
     /// A virtual machine, whose name as a resource depends on other machines.
     Machine {
@@ -18,7 +18,7 @@ pub enum Item {
         network: ResourceId,
         /// Its resource group.
         group: ResourceGroup,
-        /// Its name as a resource, where that is given, or else its host name; in lower case.
+        /// Its declared name as a resource, or otherwise its host name; in lower case.
         name: String,
     },
     /// A link of a private zone.
@@ -39,12 +39,12 @@ pub enum Item {
     },
 }
 
-/// Which link of a private zone.
+/// Identifies a link of a private zone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LinkKey {
-    /// The one of that name, in lower case.
+    /// The link with that name, in lower case.
     Named(String),
-    /// The one without a name to that network.
+    /// The link to that network that has no name.
     To(ResourceId),
 }
 
@@ -58,7 +58,7 @@ impl LinkKey {
 }
 
 impl Resource {
-    /// What it is.
+    /// The kind of item.
     pub fn item(&self) -> Item {
         let id = match self {
             Self::VirtualNetwork(network) => &network.id,
@@ -78,7 +78,7 @@ impl Resource {
 }
 
 impl Item {
-    /// What a change puts or takes away by its own words: a link or a machine may be meant by another word for it.
+    /// The item that a change puts or removes, as the change names it: a link or a machine may be named in two ways.
     pub(in crate::azure) fn of(change: &Change) -> Option<Self> {
         match change {
             Change::Put(resource) => Some(resource.item()),
@@ -92,15 +92,15 @@ impl Item {
         }
     }
 
-    /// The zone and the name of the link of a private zone that has an identity.
+    /// The zone and the name of a private zone's link, by the link's identity.
     pub(in crate::azure) fn of_link(id: &ResourceId) -> Option<(ResourceId, &str)> {
         let (parent, child) = id.resource_type().rsplit_once('/')?;
         let is_link = child.eq_ignore_ascii_case(types::VIRTUAL_NETWORK_LINK);
         (is_link && parent.eq_ignore_ascii_case(types::PRIVATE_DNS_ZONE)).then(|| Some((id.parent()?, id.name())))?
     }
 
-    /// What is another after the resource of an identity is gone: links of rulesets and zone groups belong to what they are
-    /// within.
+    /// The item that changes when the resource of an identity is removed: links of rulesets, and zone groups, belong to their
+    /// parent.
     pub(in crate::azure) fn of_deleted(id: &ResourceId) -> Self {
         let child = id.resource_type().rsplit('/').next().unwrap_or_default();
         let is_part = [types::VIRTUAL_NETWORK_LINK, types::PRIVATE_DNS_ZONE_GROUP];
@@ -108,7 +108,7 @@ impl Item {
         Self::Resource(whole.unwrap_or_else(|| id.clone()))
     }
 
-    /// The zone that it is within.
+    /// The zone that it is in.
     pub fn zone(&self) -> Option<ZoneKey> {
         match self {
             Self::Link { zone, .. } => Some(ZoneKey::Private(zone.clone())),
@@ -118,20 +118,20 @@ impl Item {
     }
 }
 
-/// Tells what is declared, whatever form it is held in.
+/// Finds declared items, in whatever form the declaration is held.
 pub(crate) trait Declares {
-    /// What a change puts or takes away; `None` where it takes away what is not there.
+    /// The item that a change puts or removes; `None` if it removes what does not exist.
     fn item(&mut self, change: &Change) -> Option<Item>;
 
-    /// Where something is declared; `None` where it is not. The SOA record of a private zone is declared with the zone.
+    /// Where an item is declared; `None` if it does not exist.
     fn declared(&mut self, item: &Item) -> Option<Origin>;
 
-    /// Where a zone is declared as one that takes nothing from the management API; `None` where it is not.
+    /// Where a zone is declared as closed to the management API; `None` if it is not.
     fn lock(&mut self, zone: &ZoneKey) -> Option<Origin>;
 }
 
 impl Change {
-    /// The resources that must be there for it, by identity.
+    /// The resources that it refers to, by identity.
     pub(crate) fn needs(&self) -> Vec<ResourceId> {
         let service = |target: &ServiceTarget| match target {
             ServiceTarget::Service(id) => Some(id.clone()),
@@ -178,7 +178,7 @@ impl Change {
     }
 }
 
-/// A machine, by what is its own.
+/// Identifies a machine by its own fields.
 pub(in crate::azure) fn machine_item(machine: &VirtualMachine) -> Item {
     Item::Machine {
         network: (*machine.virtual_network).clone(),
@@ -187,7 +187,7 @@ pub(in crate::azure) fn machine_item(machine: &VirtualMachine) -> Item {
     }
 }
 
-/// The place of the machine of an identity.
+/// The index of the machine with an identity.
 pub(in crate::azure) fn machine_at(declaration: &Declaration, id: &ResourceId) -> Option<usize> {
     let mut machines = declaration.virtual_machines.iter().zip(declaration.machine_names());
     machines.position(|(machine, name)| {

@@ -1,5 +1,4 @@
-//! Changes of the declared world, whoever wants them: each resource by its identity, each record set by zone, owner and
-//! type.
+//! Changes of the declaration: resources by identity, record sets by zone, owner and type.
 
 use super::declaration::{
     DnsForwardingRuleset, DnsSecurityPolicy, InboundEndpoint, Link, ManagedPrivateEndpoint, PrivateDnsZone,
@@ -18,31 +17,30 @@ pub(crate) use item::Declares;
 pub use item::{Item, LinkKey};
 pub(super) use item::{machine_at, machine_item};
 
-/// One change of the declared world.
+/// One change of the declaration.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// A resource is there as it is given, in place of the one of its identity, if there is one. A zone brings its links
-    /// and record sets along.
+    /// Creates or replaces a resource by identity. A zone includes its links and record sets.
     Put(Resource),
-    /// A resource is gone with all that is within it: one of those that [`Change::Put`] takes, a virtual network link of a
-    /// zone, a ruleset or a policy, or the zone group of a private endpoint.
+    /// Removes a resource with all its children: one that [`Change::Put`] takes, a virtual network link of a zone, a ruleset or a
+    /// policy, or the zone group of a private endpoint.
     Delete(ResourceId),
-    /// A private zone has a link, in place of the one of its name; without a name, of the one that has none to its network.
+    /// Creates or replaces a private zone's link by name; one without a name replaces the unnamed one to its network.
     PutLink {
         /// The zone's identity.
         zone: ResourceId,
         /// The link.
         link: VirtualNetworkLink,
     },
-    /// A zone has a record set, in place of the one of its owner and type, if there is one. An SOA record set edits that
-    /// of a private zone: host and serial number stay.
+    /// Creates or replaces a zone's record set by owner and type. An SOA record set edits that of a private zone: host and serial
+    /// number do not change.
     PutRecordSet {
         /// The zone.
         zone: ZoneKey,
-        /// The record set, which a person wrote.
+        /// The record set, as written by a person.
         record_set: RecordSet,
     },
-    /// A record set that a person wrote is gone.
+    /// Removes a record set that a person wrote.
     DeleteRecordSet {
         /// The zone.
         zone: ZoneKey,
@@ -53,16 +51,16 @@ pub enum Change {
     },
 }
 
-/// Which zone.
+/// Identifies a zone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ZoneKey {
-    /// The private zone of that identity.
+    /// The private zone with that identity.
     Private(ResourceId),
-    /// The public zone that was declared at that apex.
+    /// The public zone declared at that apex.
     Public(Name),
 }
 
-/// A resource with all that belongs to it.
+/// A resource with its parts.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "each says what it is")]
 pub enum Resource {
@@ -80,7 +78,7 @@ pub enum Resource {
 }
 
 impl Change {
-    /// The private zone whose record sets it is about.
+    /// The private zone whose record sets it changes.
     pub(super) fn zone(&self) -> Option<&ResourceId> {
         match self {
             Self::PutRecordSet { zone: ZoneKey::Private(id), .. }
@@ -91,18 +89,18 @@ impl Change {
     }
 }
 
-/// Whether a record set in a private zone edits the SOA record that Azure made.
+/// Whether a record set edits the SOA record that Azure creates with a private zone.
 pub(super) fn is_edit_of_soa(zone: &PrivateDnsZone, set: &RecordSet) -> bool {
     set.rtype == RecordType::SOA && set.owner == *zone.name && set.rdatas.len() == 1
 }
 
-/// The place of the link of a name, in whatever letters.
+/// The index of the link with a name, without regard to case.
 pub(super) fn link_place(links: &[VirtualNetworkLink], name: &str) -> Option<usize> {
     let is = |known: &str| known.eq_ignore_ascii_case(name);
     let networks_name = |link: &VirtualNetworkLink| is(link.link.virtual_network.name());
     let by_default = links.iter().filter(|link| link.link.name.is_none() && networks_name(link)).count();
-    // A name with a dot may be one that is made of several; and of two networks that are called alike, neither's link is
-    // called as they are.
+    // A name with a dot may be a composed one; and of links to two networks of one name, neither has the network's name as its
+    // default.
     if name.is_ascii() && !name.contains('.') && by_default <= 1 {
         let is_it = |link: &VirtualNetworkLink| match &link.link.name {
             Some(own) => is(own),
@@ -114,7 +112,7 @@ pub(super) fn link_place(links: &[VirtualNetworkLink], name: &str) -> Option<usi
     names.iter().position(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// Puts a link in place of the one that it replaces, and returns that.
+/// Replaces a link, and returns the previous one.
 pub(super) fn put_link(links: &mut Vec<VirtualNetworkLink>, link: VirtualNetworkLink) -> Option<VirtualNetworkLink> {
     let at = match &link.link.name {
         Some(name) => link_place(links, name),

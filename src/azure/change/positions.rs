@@ -1,13 +1,13 @@
-//! Positions in a list by key.
+//! Finds elements of a list by key.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// How often a list is searched before an index of it is made.
+/// Number of searches before an index is built.
 const SEARCHES: u32 = 4;
 
-/// Positions in a list by key: the list is searched at first, and has an index once that has been done often. Of two elements with
-/// one key the first is found.
+/// Positions in a list by key. The list is searched linearly at first; after some searches an index is built. Of two elements
+/// with one key the first is found.
 pub(super) struct Positions<K> {
     searches: u32,
     index: Option<HashMap<K, usize>>,
@@ -20,7 +20,7 @@ impl<K> Default for Positions<K> {
 }
 
 impl<K: Clone + Eq + Hash> Positions<K> {
-    /// The place of the element of a key.
+    /// The position of the element with a key.
     pub(super) fn find<T>(&mut self, all: &[T], wanted: &K, key: impl Fn(&T) -> K) -> Option<usize> {
         if self.index.is_none() && self.searches < SEARCHES {
             self.searches += 1;
@@ -36,7 +36,7 @@ impl<K: Clone + Eq + Hash> Positions<K> {
         index.get(wanted).copied()
     }
 
-    /// Puts an element in place of the one of its key, or behind all others.
+    /// Replaces the element with the same key, or appends.
     pub(super) fn put<T>(&mut self, all: &mut Vec<T>, element: T, key: impl Fn(&T) -> K) {
         let wanted = key(&element);
         match self.find(all, &wanted, key) {
@@ -48,26 +48,26 @@ impl<K: Clone + Eq + Hash> Positions<K> {
         }
     }
 
-    /// Takes an element out of a list. Those behind it move, so that the next index is made anew.
+    /// Removes an element. Those after it move, so the index is dropped.
     pub(super) fn remove<T>(&mut self, all: &mut Vec<T>, wanted: &K, key: impl Fn(&T) -> K) -> Option<T> {
         let at = self.find(all, wanted, key)?;
         self.index = None;
         Some(all.remove(at))
     }
 
-    /// Notes an element that is put behind all others.
+    /// Records an element that is appended.
     pub(super) fn add(&mut self, key: K, at: usize) {
         if let Some(index) = &mut self.index {
             index.insert(key, at);
         }
     }
 
-    /// Has an element no more found, which stays in its place; `false` where nothing is noted of it.
+    /// Forgets an element that stays in its place; `false` if there is no index.
     pub(super) fn forget(&mut self, key: &K) -> bool {
         self.index.as_mut().is_some_and(|index| index.remove(key).is_some())
     }
 
-    /// Notes nothing any more, as places have changed.
+    /// Drops the index, as positions have changed.
     pub(super) fn clear(&mut self) {
         self.index = None;
     }

@@ -1,5 +1,4 @@
-//! Forwarders that speak for clients, keys that they sign with, certificates that they show, and listeners that belong to a
-//! network.
+//! Checks forwarders, keys, certificates, and listeners of networks.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +10,7 @@ use crate::azure::finding::{Finding, suggestion};
 use crate::azure::inventory::Inventory;
 use crate::codes::Code;
 
-/// Refuses references to nothing, and forwarders that could not be told apart or would be trusted with everything.
+/// Refuses references to unknown networks, and forwarders that overlap or would be trusted with every address.
 pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let of_forwarders = inventory.forwarders.iter().flat_map(|forwarder| &forwarder.virtual_networks);
     let of_listeners = inventory.listeners.iter().filter_map(|listener| listener.virtual_network.as_ref());
@@ -76,7 +75,7 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Refuses to explain answers to everybody, and references to nothing.
+/// Refuses explanations for everybody, and unknown references.
 fn check_explanations(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let Some(listed) = &inventory.explanations else { return };
     for prefix in listed.client_prefixes.iter().filter(|prefix| prefix.prefix_len() == 0) {
@@ -115,7 +114,7 @@ fn has_certificate(inventory: &Inventory, forwarder: &Forwarder) -> bool {
     })
 }
 
-/// Refuses certificates that cannot be told apart, or of forwarders that they say nothing of.
+/// Refuses certificates that are the same, and certificates of unknown forwarders.
 fn check_certificates(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let certificates = &inventory.client_certificates;
     unique("client certificate", certificates.iter().map(|certificate| &certificate.name), findings);

@@ -1,5 +1,4 @@
-//! Custom DNS servers, DNS forwarding rulesets and DNS security policies: what is refused, and what goes round in a
-//! circle.
+//! Checks custom DNS servers, DNS forwarding rulesets and DNS security policies, and finds forwarding loops.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -26,7 +25,7 @@ const RULES: usize = 1000;
 /// Virtual network links of a ruleset.
 const LINKS: usize = 500;
 
-/// Checks what was declared of all this, and whom it leads to.
+/// Checks all of these declarations and where they lead.
 pub(in crate::azure) fn forwarding(
     inventory: &Inventory,
     forwarding: &Forwarding,
@@ -68,7 +67,7 @@ fn policies(inventory: &Inventory) -> impl Iterator<Item = Linked<'_>> {
     inventory.dns_security_policies.iter().map(|policy| (&policy.id, &policy.links[..]))
 }
 
-/// Identities are unique, linked networks exist, and each is linked to one of the kind.
+/// Checks that identities are unique, linked networks exist, and each network has at most one link of the kind.
 fn one_each<'a>(
     kind: &str,
     inventory: &Inventory,
@@ -112,7 +111,7 @@ fn one_each<'a>(
 
 fn servers(inventory: &Inventory, number: NetworkId, network: &VirtualNetwork, findings: &mut Vec<Finding>) {
     for endpoint in inventory.inbound_endpoints(network) {
-        // Of a network without an address space nothing is known to lie outside.
+        // For a network without an address space, nothing is known to lie outside of it.
         let space = &network.address_space;
         let is_within = |address| space.is_empty() || space.iter().any(|prefix| prefix.contains(&address));
         if !endpoint.known().is_none_or(is_within) {
@@ -130,7 +129,7 @@ fn servers(inventory: &Inventory, number: NetworkId, network: &VirtualNetwork, f
     one_place(inventory, Some(number), &network.dns_servers, findings);
 }
 
-/// Warns where a server beside the first stands elsewhere, for it is not asked, or not as what it is.
+/// Warns if a server after the first is in another place than the first: it is not asked, or not for what it is.
 fn one_place(
     inventory: &Inventory,
     own: Option<NetworkId>,
@@ -224,7 +223,7 @@ fn policy(inventory: &Inventory, policy: &DnsSecurityPolicy, findings: &mut Vec<
     }
 }
 
-/// Refuses two rules of one name, where one is given: each with the place of what its name follows from without it.
+/// Refuses two rules with one name, if one of the names is given; each comes with what its default name follows from.
 fn unique_rules<'a>(
     rules: impl Iterator<Item = (String, Option<&'a Declared<String>>, Origin)>,
     findings: &mut Vec<Finding>,
@@ -232,7 +231,7 @@ fn unique_rules<'a>(
     let mut seen: HashMap<String, bool> = HashMap::new();
     for (name, given, origin) in rules {
         let is_given = given.is_some();
-        // Two that have the same name for the same domain or priority are refused for that.
+        // Rules with the same default name have the same domain or priority, and are refused for that.
         if seen.insert(name.to_lowercase(), is_given).is_some_and(|other| other || is_given) {
             let origin = given.map_or(origin, |given| given.origin);
             let what = format!("there is a rule \"{name}\" already");
@@ -241,7 +240,7 @@ fn unique_rules<'a>(
     }
 }
 
-/// Reports rules that send a query round in a circle: the network that answers has a rule for the name, too, and no zone.
+/// Reports forwarding loops: the network that answers has a rule for the name itself, and no zone.
 fn loops(inventory: &Inventory, forwarding: &Forwarding, zones: &[ZoneContents], findings: &mut Vec<Finding>) {
     let mut rules_of: BTreeMap<NetworkId, Vec<&Rule>> = BTreeMap::new();
     for rule in &forwarding.rules {
@@ -253,11 +252,11 @@ fn loops(inventory: &Inventory, forwarding: &Forwarding, zones: &[ZoneContents],
     for ruleset in &inventory.dns_forwarding_rulesets {
         let linked: Vec<_> = ruleset.links.iter().filter_map(|link| inventory.number(&link.virtual_network)).collect();
         for declared in ruleset.rules.iter().filter(|rule| rule.is_enabled) {
-            // Rules that have an error are not there.
+            // Rules with an error are skipped.
             let is_it = |rule: &&Rule| rule.ruleset == *ruleset.id && rule.domain_name == *declared.domain_name;
             let Some(Rule { destination: Destination::Network(target), .. }) = enabled.find(is_it) else { continue };
             let circle = circle(&rules_of, zones, *target, &declared.domain_name);
-            // One that this rule only leads into is another rule's.
+            // A loop that this rule is not part of is reported for another rule.
             let Some(start) = circle.iter().position(|network| linked.contains(network)) else { continue };
             let walk = circle.iter().cycle().skip(start).take(circle.len() + 1);
             let walk: Vec<_> = walk.map(|network| inventory.network_label(*network)).collect();
@@ -275,8 +274,7 @@ fn loops(inventory: &Inventory, forwarding: &Forwarding, zones: &[ZoneContents],
     }
 }
 
-/// The networks between which a query for a domain goes round, once it has come to one network; none where it is
-/// answered.
+/// The networks of the loop that a query for a domain enters from a network; empty if it is answered.
 fn circle(
     rules_of: &BTreeMap<NetworkId, Vec<&Rule>>,
     zones: &[ZoneContents],

@@ -1,4 +1,4 @@
-//! What Azure refuses by number or by name, though the DNS would take it.
+//! Azure's own limits on numbers and names, which DNS does not have.
 //!
 //! Sources: Microsoft Learn, "What is an Azure Private DNS zone?" (2026-06-22) for names, "Overview of DNS records"
 //! for record sets, the limits of Azure DNS and of Private Link for numbers. `limits = "off"` turns them off. Public
@@ -28,9 +28,9 @@ const TXT_OCTETS: usize = 4096;
 const NATIONAL_TXT_OCTETS: usize = 1024;
 /// Virtual network links of a zone.
 const LINKS: usize = 1000;
-/// Those of them that register machines.
+/// Most of them with registration.
 const REGISTRATION_LINKS: usize = 100;
-/// Zones that one network is linked to.
+/// Most zones linked to one network.
 const LINKED_ZONES: usize = 1000;
 /// Zones in one zone group (private-endpoint-dns-integration.md).
 const ZONES_PER_GROUP: usize = 5;
@@ -40,7 +40,7 @@ const ENDPOINTS: usize = 1000;
 /// Names that no zone may have; zones below them are allowed.
 const RESERVED: [&str; 25] = [
     "azclient.ms",
-    // In no document, but refused: azure-docs issue 102958.
+    // Undocumented, but refused: azure-docs issue 102958.
     "azure-api.net",
     "azure.com",
     "cloudapp.net",
@@ -70,7 +70,7 @@ const RESERVED: [&str; 25] = [
 pub(super) const OFF: &str =
     "or write limits = \"off\" at the top of the file, where the lab may go past what Azure allows";
 
-/// The limits that count: where all resources, or else all zones of services, are of national clouds, theirs do.
+/// The limits that apply: those of national clouds if all resources, or otherwise all services' zones, are of such clouds.
 pub(in crate::azure) fn limits_of(declaration: &Declaration, catalogue: &Catalogue) -> Limits {
     if declaration.limits == Limits::Off {
         return Limits::Off;
@@ -146,14 +146,14 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Checks to how many zones each network is linked.
+/// Checks the number of zones linked to each network.
 fn linked_zones(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let zones = || inventory.private_dns_zones.iter().enumerate();
     if zones().all(|(at, _)| inventory.unchecked_links(at).is_none()) {
         return;
     }
     let mut linked_zones = vec![0; inventory.virtual_networks.len()];
-    // To networks that are not there.
+    // Links to unknown networks.
     let mut linked_elsewhere: HashMap<&ResourceId, usize> = HashMap::new();
     let mut is_one_too_many = |number: Option<NetworkId>, network| {
         let count = match number {
@@ -210,7 +210,7 @@ pub(super) fn links(inventory: &Inventory, zone: &PrivateDnsZone, findings: &mut
     }
 }
 
-/// Whether a network may be linked to as many zones.
+/// Whether a network may be linked to this many zones.
 pub(super) fn is_allowed(inventory: &Inventory, linked_zones: usize) -> bool {
     inventory.limits == Limits::Off || linked_zones <= LINKED_ZONES
 }

@@ -11,7 +11,7 @@ use crate::codes::Code;
 
 /// Refuses two links of one name.
 pub(super) fn unique_names<'a>(links: impl Iterator<Item = &'a Link> + Clone, findings: &mut Vec<Finding>) {
-    // Names by default differ as the networks do.
+    // Default names differ if the networks do.
     if links.clone().all(|link| link.name.is_none()) {
         return;
     }
@@ -29,8 +29,8 @@ pub(super) fn unique_names<'a>(links: impl Iterator<Item = &'a Link> + Clone, fi
     }
 }
 
-/// Whether a private zone may have the links that it is declared with, of which `changed` are other than before: nothing
-/// would be refused. `zones` are all zones as they were.
+/// Whether a private zone is valid with the links that it is declared with, of which `changed` are new or different. `zones` are
+/// all zones before the change.
 pub(in crate::azure) fn links_are_sound(
     inventory: &Inventory,
     zones: &[ZoneContents],

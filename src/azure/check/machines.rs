@@ -1,4 +1,4 @@
-//! Virtual machines, and the links by which they are registered.
+//! Checks virtual machines, and the links that register them.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -134,7 +134,7 @@ fn interfaces<'a>(
         networks::subnet(inventory, network, interface.subnet.as_ref(), findings);
         for address in &interface.ip_addresses {
             networks::address(inventory, network, interface.subnet.as_ref(), address, "machine", findings);
-            // A machine that does not run may have given its address back.
+            // A machine that is not running may have released its address.
             let Some(known) = address.known() else { continue };
             let key = (&*machine.virtual_network, known);
             if machine.power_state == PowerState::Running
@@ -155,7 +155,7 @@ fn interfaces<'a>(
     }
 }
 
-/// Refuses two network interfaces of one identity. `resource_name` is the machine's name as a resource.
+/// Refuses two network interfaces with one identity. `resource_name` is the machine's name as a resource.
 fn interface_names(
     inventory: &Inventory,
     machine: &VirtualMachine,
@@ -164,10 +164,10 @@ fn interface_names(
     findings: &mut Vec<Finding>,
 ) {
     for (interface, name) in machine.network_interfaces.iter().zip(machine.interface_names(resource_name)) {
-        // A name that is none has been reported.
+        // An invalid name has been reported.
         let Ok(id) = machine.resource_group.resource(types::NETWORK_INTERFACE, &name) else { continue };
         let is_given = interface.name.is_some();
-        // By default two have one name where their machines have, which has been reported.
+        // Default names are equal only if the machines' names are, which has been reported.
         if seen.insert(id, is_given).is_some_and(|other| other || is_given) {
             findings.push(Finding::new(
                 Code::Duplicate,

@@ -1,4 +1,4 @@
-//! Private link services and their endpoints; managed networks and what is in them.
+//! Checks private link services with their endpoints, and managed networks.
 
 use std::collections::{HashMap, HashSet};
 
@@ -111,7 +111,7 @@ fn service_endpoint(inventory: &Inventory, endpoint: &ServiceEndpoint, findings:
         ServiceTarget::Service(id) => {
             missing(inventory, "private link service", &Declared::new(id.clone(), target.origin), known(), findings);
         }
-        // The alias of a service that is not declared is that of someone else's.
+        // The alias of an undeclared service belongs to another tenant.
         ServiceTarget::Alias(alias) if inventory.incomplete || has_form_of_alias(alias) => {}
         ServiceTarget::Alias(alias) => {
             let alias = alias.to_string();
@@ -136,7 +136,7 @@ fn service_endpoint(inventory: &Inventory, endpoint: &ServiceEndpoint, findings:
     }
 }
 
-/// The workspace that manages a network, or has endpoints in one; reported where there is none such.
+/// The workspace that manages a network or has managed endpoints; reported if it does not exist.
 fn manager_of<'a>(
     inventory: &'a Inventory,
     id: &Declared<ResourceId>,
@@ -160,7 +160,7 @@ fn manager_of<'a>(
     Some(resource)
 }
 
-/// Refuses links of a managed network and private endpoints in it. Machines are refused with the machines.
+/// Refuses links and private endpoints of a managed network. Its machines are refused with the machines.
 fn nothing_of_ones_own(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let mut refuse = |id: &Declared<ResourceId>, what: &str, mend: &str| {
         let manager = inventory.network(id).and_then(|(_, network)| network.managed_by.as_ref());
@@ -170,7 +170,7 @@ fn nothing_of_ones_own(inventory: &Inventory, findings: &mut Vec<Finding>) {
             findings.push(Finding::new(Code::ManagedNetwork, id.origin, what, mend));
         }
     };
-    // Most worlds have no managed network, and many links.
+    // Most configurations have no managed network, and many links.
     if inventory.virtual_networks.iter().all(|network| network.managed_by.is_none()) {
         return;
     }
@@ -219,7 +219,7 @@ fn managed_endpoint(
             });
         }
     }
-    // A region that is not known has been reported.
+    // An unknown region has been reported.
     let elsewhere = regions.into_iter().find(|region| catalogue.cloud(region).is_some_and(|cloud| cloud != CLOUD));
     if let Some(region) = elsewhere {
         findings.push(Finding::new(
@@ -236,7 +236,7 @@ fn managed_endpoint(
     as_in_a_network(inventory, catalogue, endpoint, network, findings);
 }
 
-/// Checks target and addresses as those of any private endpoint.
+/// Checks target and addresses like those of any private endpoint.
 fn as_in_a_network(
     inventory: &Inventory,
     catalogue: &Catalogue,

@@ -1,4 +1,4 @@
-//! What is refused: references to nothing, duplicates, what Azure does not allow, what the DNS does not allow.
+//! Refuses declarations with unknown references or duplicates, and what Azure or DNS does not allow.
 
 mod clients;
 mod forwarding;
@@ -69,13 +69,13 @@ fn resources(inventory: &Inventory, catalogue: &Catalogue, findings: &mut Vec<Fi
     managed::check(inventory, catalogue, findings);
 }
 
-/// Refuses two of a kind that have one name.
+/// Refuses two resources of a kind with one name.
 fn unique<'a, T: ToString + 'a>(kind: &str, names: impl Iterator<Item = &'a Declared<T>>, findings: &mut Vec<Finding>) {
     let named = names.map(|name| (Declared::new(name.to_string().to_lowercase(), name.origin), || name.to_string()));
     unique_as(kind, named, findings);
 }
 
-/// Refuses two of a kind that are the same by what is compared; each comes with what tells how it is called.
+/// Refuses two resources of a kind with equal keys; each comes with its name for the message.
 fn unique_as<T: Hash + Eq, L: FnOnce() -> String>(
     kind: &str,
     named: impl Iterator<Item = (Declared<T>, L)>,
@@ -112,7 +112,7 @@ fn unique_record_sets(record_sets: &[RecordSet], findings: &mut Vec<Finding>) {
 fn private_zones(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let mut known = HashSet::new();
     let mut by_apex: HashMap<&Name, Vec<usize>, foldhash::fast::RandomState> = HashMap::default();
-    // For each network the zone that was seen last with a link to it.
+    // For each network, the last zone seen with a link to it.
     let mut linked_last = vec![None; inventory.virtual_networks.len()];
     for (at, zone) in inventory.private_dns_zones.iter().enumerate() {
         unique_record_sets(&zone.record_sets, findings);
@@ -164,7 +164,7 @@ fn overlapping(inventory: &Inventory, zones: &[&PrivateDnsZone], findings: &mut 
     let mut linked: HashMap<&ResourceId, &PrivateDnsZone> = HashMap::new();
     for zone in zones {
         let mut networks = HashSet::new();
-        // A network that is not there, or is linked twice, has been reported.
+        // Links to unknown networks, and double links, have been reported.
         let links = zone.virtual_network_links.iter().map(|link| &link.link.virtual_network);
         for network in links.filter(|network| inventory.number(network).is_some() && networks.insert(&***network)) {
             let Some(other) = linked.insert(network, zone) else { continue };
@@ -186,7 +186,7 @@ fn overlapping(inventory: &Inventory, zones: &[&PrivateDnsZone], findings: &mut 
     }
 }
 
-/// Reports a reference to a resource that was not declared. `known` are those of its kind.
+/// Reports a reference to an undeclared resource. `known` are those of its kind.
 fn missing<'a>(
     inventory: &Inventory,
     kind: &str,
@@ -206,19 +206,19 @@ fn missing<'a>(
     }
 }
 
-/// Reports a reference to a network that was not declared.
+/// Reports a reference to an undeclared network.
 fn missing_network(inventory: &Inventory, id: &Declared<ResourceId>, findings: &mut Vec<Finding>) {
     missing(inventory, "virtual network", id, inventory.virtual_networks.iter().map(|network| &*network.id), findings);
 }
 
-/// Reports a zone in a zone group that was not declared.
+/// Reports an undeclared zone in a zone group.
 fn zone_in_group(inventory: &Inventory, reference: &Declared<ResourceId>, findings: &mut Vec<Finding>) {
     if inventory.incomplete || inventory.zone(reference).is_some() {
         return;
     }
     let Some(apex) = PrivateDnsZone::apex(reference) else { return };
     let named = inventory.private_dns_zones.iter().filter(|zone| *zone.name == apex);
-    // That two zones have name and group in common has been reported.
+    // Two zones with the same name and resource group have been reported.
     let mut groups: Vec<_> = named.map(|zone| zone.id.resource_group().name()).collect();
     groups.sort_unstable_by_key(|group| group.to_lowercase());
     groups.dedup();
@@ -238,8 +238,7 @@ fn zone_in_group(inventory: &Inventory, reference: &Declared<ResourceId>, findin
     });
 }
 
-/// Checks the number and the sizes of a private zone's record sets, of which `zone` holds a part and which are
-/// `record_sets` in all.
+/// Checks the number and sizes of a private zone's record sets. `zone` holds some of them; `record_sets` is the number of all.
 pub(super) fn size(zone: &ZoneContents, record_sets: usize, limits: Limits, findings: &mut Vec<Finding>) {
     if limits != Limits::Off && matches!(zone.scope, Scope::Private { .. }) {
         zone.record_sets.values().for_each(|record_set| limits::record_set(record_set, limits, findings));
@@ -249,7 +248,7 @@ pub(super) fn size(zone: &ZoneContents, record_sets: usize, limits: Limits, find
 
 /// Checks the records of one zone against each other.
 pub(super) fn zone(zone: &ZoneContents, limits: Limits, findings: &mut Vec<Finding>) {
-    // What was compiled was checked before that.
+    // Compiled zones have been checked before.
     if zone.compiled().is_some() {
         return;
     }
@@ -285,7 +284,7 @@ pub(super) fn zone(zone: &ZoneContents, limits: Limits, findings: &mut Vec<Findi
     }
 }
 
-/// Checks a record set; `beside` are those of its owner.
+/// Checks a record set; `beside` are the others at its owner.
 fn record_set(
     zone: &ZoneContents,
     limits: Limits,
@@ -349,7 +348,7 @@ fn record_set(
         let below = zone.record_sets.range((owner.clone(), RecordType::ZERO)..).map(|(_, other)| other);
         let below = below
             .take_while(|other| other.owner.as_ref().is_within(owner.as_ref()))
-            // Hashes of names are no names below it (RFC 5155 §3).
+            // Owners of NSEC3 records are hashes, and do not count as names below it (RFC 5155 §3).
             .find(|other| other.owner != *owner && !matches!(other.rtype, RecordType::NSEC3 | RecordType::RRSIG));
         if let Some(below) = below {
             refuse(

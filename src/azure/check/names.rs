@@ -1,5 +1,5 @@
-//! What Azure lets Private Link resources be called (Microsoft Learn, "Naming rules and restrictions for Azure resources").
-//! A name that is too short is a warning: nothing goes wrong with it in the DNS, and labs like short names.
+//! Checks the names of Private Link resources (Microsoft Learn, "Naming rules and restrictions for Azure resources"). A name that
+//! is too short is only a warning: it works in DNS, and labs like short names.
 
 use std::ops::RangeInclusive;
 
@@ -15,12 +15,12 @@ struct NameRule {
     resource_type: &'static str,
     length: RangeInclusive<usize>,
     letters: Letters,
-    /// What may stand beside letters and digits.
+    /// Allowed characters besides letters and digits.
     signs: &'static str,
     first: End,
     last: End,
     has_double_hyphens: bool,
-    /// What Azure says, where that is known, with `{name}` in place of the name.
+    /// Azure's message, if it is known, with `{name}` for the name.
     words: Option<&'static str>,
 }
 
@@ -38,10 +38,10 @@ enum End {
     Any,
 }
 
-/// Azure's words: azure-cli issue 10020, AzureMonitorStarterPacks issue 171.
+/// Azure's message: azure-cli issue 10020, AzureMonitorStarterPacks issue 171.
 const OF_STORAGE: &str = "{name} is not a valid storage account name. Storage account name must be between 3 and 24 \
                           characters in length and use numbers and lower-case letters only.\" (AccountNameInvalid)";
-/// Azure's words: AI-in-a-Box issue 104.
+/// Azure's message: AI-in-a-Box issue 104.
 const OF_VAULTS: &str = "The vault name '{name}' is invalid. A vault's name must be between 3-24 alphanumeric characters. The \
                          name must begin with a letter, end with a letter or digit, and not contain consecutive hyphens.\" \
                          (VaultNameNotValid)";
@@ -111,7 +111,7 @@ const RULES: [NameRule; 30] = {
     ]
 };
 
-/// Checks what a resource is called.
+/// Checks the name of a resource.
 pub(super) fn check(inventory: &Inventory, resource: &PrivateLinkResource, findings: &mut Vec<Finding>) {
     let is_it = |rule: &&NameRule| rule.resource_type.eq_ignore_ascii_case(resource.resource_type());
     let Some(rule) = RULES.iter().find(is_it).filter(|_| inventory.limits != Limits::Off) else { return };

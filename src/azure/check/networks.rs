@@ -19,7 +19,7 @@ fn subnets(inventory: &Inventory, network: &VirtualNetwork, findings: &mut Vec<F
     unique("subnet", network.subnets.iter().map(|subnet| &subnet.name), findings);
     for (at, subnet) in network.subnets.iter().enumerate() {
         let prefix = &subnet.address_prefix;
-        // Of a network without an address space nothing is known to lie outside.
+        // For a network without an address space, nothing is known to lie outside of it.
         let space = &network.address_space;
         if !space.is_empty() && !space.iter().any(|space| space.contains(&**prefix)) {
             findings.push(Finding::new(
@@ -48,7 +48,7 @@ fn subnets(inventory: &Inventory, network: &VirtualNetwork, findings: &mut Vec<F
     }
 }
 
-/// Checks the subnet that an endpoint names, and that its addresses are of the network and of that subnet.
+/// Checks that an endpoint's subnet exists, and that its addresses are in the network and in that subnet.
 pub(super) fn addresses(
     inventory: &Inventory,
     network: &VirtualNetwork,
@@ -62,7 +62,7 @@ pub(super) fn addresses(
     }
 }
 
-/// Reports a subnet that the network does not have.
+/// Reports an unknown subnet.
 pub(super) fn subnet(
     inventory: &Inventory,
     network: &VirtualNetwork,
@@ -79,7 +79,7 @@ pub(super) fn subnet(
     ));
 }
 
-/// Checks an address of something in a network, in the subnet that was named, or anywhere. `whose` is what lives there.
+/// Checks an address in a network, in the named subnet or anywhere. `whose` names its owner for the message.
 pub(super) fn address(
     inventory: &Inventory,
     network: &VirtualNetwork,
@@ -99,7 +99,7 @@ pub(super) fn address(
         ));
         return;
     }
-    // One that is not there has been reported.
+    // An unknown network has been reported.
     let Some((name, subnet)) = subnet.and_then(|name| Some((name, network.subnet(name)?))) else { return };
     let prefix = &subnet.address_prefix;
     if !prefix.contains(&known) {

@@ -1,4 +1,4 @@
-//! Private Link resources, their scopes, and private endpoints, against the catalogue and each other.
+//! Checks Private Link resources, their scopes, and private endpoints against the catalogue and each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -62,7 +62,7 @@ pub(super) fn resource(
     let given = resource.name_lists.iter().map(|(list, value)| (list, value.origin));
     known_parts(resource, "name list", given, &lists, findings);
     let members: Vec<_> = services.iter().map(|found| catalogue.members(*found, resource)).collect();
-    // A sub-resource whose names cannot be formed is one that the resource is declared without, unless all are.
+    // A resource may be declared without parts that some sub-resources need; it is refused only if no sub-resource has names.
     if members.iter().all(Result::is_err) {
         let error = members.into_iter().find_map(Result::err);
         findings.extend(error.and_then(|error| bad_names(inventory, catalogue, resource, &error)));
@@ -103,7 +103,7 @@ pub(super) fn injection(
         missing_network(inventory, network, findings);
     }
     let mut services = catalogue.services_of(resource);
-    // A type or region that is not known has been reported.
+    // An unknown type or region has been reported.
     let is_known = catalogue.services_of(resource).next().is_some();
     if is_known && !services.any(|found| found.service.members.iter().any(|member| member.connected_in_network)) {
         findings.push(Finding::new(
@@ -132,7 +132,7 @@ fn sku(catalogue: &Catalogue, resource: &PrivateLinkResource, findings: &mut Vec
     }
 }
 
-/// Checks what a private link scope names.
+/// Checks the resources of a private link scope.
 pub(super) fn scope(
     inventory: &Inventory,
     catalogue: &Catalogue,
@@ -176,7 +176,7 @@ pub(super) fn scope(
     }
 }
 
-/// Reports name parts, or lists of them, that no service of the resource's type has.
+/// Reports name parts, or lists of them, that no service of the resource's type uses.
 fn known_parts<'a>(
     resource: &PrivateLinkResource,
     kind: &str,
@@ -197,7 +197,7 @@ fn known_parts<'a>(
     }
 }
 
-/// `None` where the region is to blame, and was.
+/// `None` if the region is wrong, which has been reported.
 fn bad_names(
     inventory: &Inventory,
     catalogue: &Catalogue,
@@ -218,7 +218,7 @@ fn bad_names(
     Some(Finding::new(Code::NoNames, origin, format!("the names of \"{label}\" cannot be formed: {error}"), mend))
 }
 
-/// Says which names of an endpoint no source confirms, reason by reason.
+/// Reports an endpoint's names that no source confirms, by reason.
 fn unverified(
     inventory: &Inventory,
     endpoint: &PrivateEndpoint,
@@ -247,7 +247,7 @@ fn unverified(
     }
 }
 
-/// Says that a label which Azure makes up stands in the resource's names as its own name.
+/// Reports that the resource's name is used for a label that Azure generates.
 fn stand_ins(
     inventory: &Inventory,
     catalogue: &Catalogue,
@@ -286,13 +286,13 @@ fn known_members<'a>(
     }
 }
 
-/// Refuses two resources that would own one public name: Azure gives it to one of them.
+/// Refuses two resources with the same public name, which Azure gives to only one.
 pub(super) fn public_names(inventory: &Inventory, catalogue: &Catalogue, findings: &mut Vec<Finding>) {
     let mut owners: BTreeMap<Name, &ResourceId> = BTreeMap::new();
     for resource in &inventory.private_link_resources {
         let formed = inventory.sub_resources(catalogue, resource).filter_map(|(_, members)| members.as_ref().ok());
         let mut names = formed.flatten().filter(|member| member.is_own).map(|member| &member.public_name);
-        // One name is enough to say so. Two resources of one identity have been reported.
+        // One name is enough to report. Two resources with one identity have been reported.
         let taken = names.find_map(|name| {
             let owner = *owners.entry(name.clone()).or_insert(&resource.id);
             (*owner != *resource.id).then_some((name, owner))
@@ -312,7 +312,7 @@ pub(super) fn public_names(inventory: &Inventory, catalogue: &Catalogue, finding
     }
 }
 
-/// Reports a reference to a resource that was not declared.
+/// Reports a reference to an undeclared resource.
 pub(super) fn missing_private_link_resource(
     inventory: &Inventory,
     id: &Declared<ResourceId>,

@@ -1,4 +1,4 @@
-//! Addresses as declared: one that is known, or one that Azure gives and nobody has said yet.
+//! Declared addresses: known, or allocated by Azure and not yet known.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,12 +9,12 @@ use std::str::FromStr;
 pub enum Address<A = IpAddr> {
     /// This one.
     Known(A),
-    /// There is one, which is not known: Azure allocates it when the resource is made.
+    /// Unknown: Azure allocates it when the resource is created.
     Unknown,
 }
 
 impl Address {
-    /// What stands in place of an address that is not known.
+    /// Written in place of an unknown address.
     pub const UNKNOWN: &str = "unknown";
 }
 

@@ -1,11 +1,11 @@
-//! The addresses that private endpoints were given.
+//! The addresses allocated to private endpoints.
 
 use std::collections::BTreeMap;
 
 use super::Address;
 use crate::azure::identity::ResourceId;
 
-/// An address for each member of a private endpoint for which the declaration has none, or one that is not known.
+/// An address for each member of a private endpoint whose address is not declared, or declared as unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allocations(pub(in crate::azure) BTreeMap<Holder, Address>);
 

@@ -1,4 +1,4 @@
-//! Who asks: forwarders that speak for clients, keys that they sign with, listeners that belong to a network.
+//! Clients: forwarders that act for clients, keys that they sign with, listeners of a network.
 
 use std::net::SocketAddr;
 
@@ -9,40 +9,40 @@ use crate::azure::identity::ResourceId;
 use crate::dns::{self, Name};
 use crate::tls::ClientProof;
 
-/// A host that speaks for clients: it says who they are, by EDNS Client Subnet (RFC 7871) or the PROXY protocol.
+/// A host that sends queries for clients and names them, by EDNS Client Subnet (RFC 7871) or the PROXY protocol.
 #[derive(Clone, Debug, Default)]
 pub struct Forwarder {
     /// Unique name.
     pub name: Declared<String>,
-    /// Where its queries come from; prefixes of two forwarders do not overlap.
+    /// The source addresses of its queries; prefixes of two forwarders do not overlap.
     pub addresses: Vec<Declared<IpNet>>,
-    /// Whether its EDNS Client Subnet options count.
+    /// Whether its EDNS Client Subnet options are trusted.
     pub client_subnet: bool,
-    /// Whether its PROXY protocol headers, version 2, count.
+    /// Whether its PROXY protocol headers, version 2, are trusted.
     pub proxy_protocol: bool,
-    /// The networks whose clients it speaks for; none stands for all.
+    /// The networks whose clients it may act for; empty for all.
     pub virtual_networks: Vec<Declared<ResourceId>>,
-    /// The addresses of clients that it speaks for; none stands for all of these networks'.
+    /// The client addresses that it may act for; empty for all addresses of these networks.
     pub client_prefixes: Vec<Declared<IpNet>>,
 }
 
 impl Forwarder {
-    /// Whether it speaks for clients of a network.
+    /// Whether it may act for clients of a network.
     pub fn speaks_for(&self, network: &ResourceId) -> bool {
         self.virtual_networks.is_empty() || self.virtual_networks.iter().any(|own| **own == *network)
     }
 }
 
-/// Who is told in its responses why it gets them.
+/// The clients whose responses include explanations.
 #[derive(Clone, Debug, Default)]
 pub struct Explanations {
     /// Clients of these networks.
     pub virtual_networks: Vec<Declared<ResourceId>>,
     /// Clients with these addresses.
     pub client_prefixes: Vec<Declared<IpNet>>,
-    /// Those who sign with these keys.
+    /// Clients that sign with these keys.
     pub tsig_keys: Vec<Declared<Name>>,
-    /// Forwarders that may hand explanations on to such clients.
+    /// Forwarders that may pass explanations on to such clients.
     pub forwarders: Vec<Declared<String>>,
 }
 
@@ -53,14 +53,14 @@ pub struct TsigKey {
     pub name: Declared<Name>,
     /// The key of that name.
     pub key: dns::TsigKey,
-    /// Whom those who have it may ask for; nobody in particular where it is not said.
+    /// The networks that its holder may ask for, if the declaration gives any.
     pub networks: Option<KeyNetworks>,
-    /// The apexes of the zones that those who have it may change (RFC 2136), as the key's network sees them.
+    /// The apexes of the zones that its holder may update (RFC 2136), as the key's network sees them.
     pub update: Vec<Declared<Name>>,
 }
 
 impl TsigKey {
-    /// The one network whose client it is that has the key.
+    /// The only network of the key, if it has one.
     pub fn network(&self) -> Option<&ResourceId> {
         match &self.networks {
             Some(KeyNetworks::One(network)) => Some(network),
@@ -72,9 +72,9 @@ impl TsigKey {
 /// The networks of a key.
 #[derive(Clone, Debug)]
 pub enum KeyNetworks {
-    /// Whoever has it is a client of this one.
+    /// Its holder is a client of this network.
     One(Declared<ResourceId>),
-    /// Whoever has it is an administrator, and may ask for clients of each.
+    /// Its holder is an administrator, and may ask for clients of each of these.
     All,
 }
 
@@ -83,13 +83,13 @@ pub enum KeyNetworks {
 pub struct ClientCertificate {
     /// Unique name.
     pub name: Declared<String>,
-    /// What must be shown; unique.
+    /// What identifies it; unique.
     pub proof: ClientProof,
-    /// Whoever shows it.
+    /// Who presents it.
     pub holder: CertificateHolder,
 }
 
-/// Who has a certificate.
+/// The holder of a certificate.
 #[derive(Clone, Debug)]
 pub enum CertificateHolder {
     /// A client of this network.
@@ -98,29 +98,29 @@ pub enum CertificateHolder {
     Forwarder(Declared<String>),
 }
 
-/// An address that the server answers on, as far as it matters who asks there.
+/// An address that the server answers on, as far as it affects clients.
 #[derive(Clone, Debug, Default)]
 pub struct Listener {
-    /// Where it answers; none where what is written is no address, which is reported elsewhere.
+    /// Its address; none if the text is not an address, which is reported elsewhere.
     pub address: Option<SocketAddr>,
-    /// Whether clients can show certificates there.
+    /// Whether clients can present certificates there.
     pub takes_certificates: bool,
-    /// Whether only packets of one network interface come in.
+    /// Whether it accepts packets of one network interface only.
     pub is_bound_to_interface: bool,
-    /// The network that it belongs to, as an inbound endpoint does: whoever asks there is a client of it.
+    /// The network that it belongs to, like an inbound endpoint: everyone who asks there is a client of the network.
     pub virtual_network: Option<Declared<ResourceId>>,
-    /// Where it says that whatever comes must begin with a PROXY header.
+    /// Where the option is declared that every connection must begin with a PROXY header.
     pub requires_proxy_protocol: Option<Origin>,
-    /// Who may ask there; without it everybody.
+    /// Who may ask there; everybody if absent.
     pub allow_from: Option<Vec<IpNet>>,
 }
 
-/// What clients get that are in no network.
+/// What clients outside all networks get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strangers {
     /// The public answer.
     #[default]
     Public,
-    /// REFUSED, whatever they ask.
+    /// REFUSED to all queries.
     Refused,
 }

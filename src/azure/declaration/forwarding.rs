@@ -1,5 +1,4 @@
-//! Who is asked instead of a network's own zones: DNS forwarding rulesets, the upstream; and DNS security policies, which
-//! come before all of them.
+//! Forwarding: DNS forwarding rulesets and the upstream; and DNS security policies, which take precedence over everything.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -10,7 +9,7 @@ use crate::dns::Name;
 /// Azure-provided DNS, as every virtual network sees it (what-is-ip-address-168-63-129-16).
 pub const AZURE_PROVIDED_DNS: IpAddr = IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16));
 
-/// An inbound endpoint of a DNS resolver that is declared by itself: queries to it are answered as its network sees the world.
+/// An inbound endpoint of a DNS resolver that is declared by itself: queries to it are answered as in its network.
 #[derive(Clone, Debug)]
 pub struct InboundEndpoint {
     /// Its identity, declared where its name is.
@@ -39,9 +38,9 @@ pub struct ForwardingRule {
     pub name: Option<Declared<String>>,
     /// Names at and below it are forwarded; the root stands for all names but those that Azure keeps for itself.
     pub domain_name: Declared<Name>,
-    /// Servers to ask, the first that responds.
+    /// Servers to ask; the first that responds is used.
     pub target_dns_servers: Vec<Declared<Address<SocketAddr>>>,
-    /// A disabled rule is as if it were not there.
+    /// A disabled rule has no effect.
     pub is_enabled: bool,
 }
 
@@ -52,7 +51,7 @@ pub struct DnsSecurityPolicy {
     pub id: Declared<ResourceId>,
     /// Networks that it is linked to; a network has one policy.
     pub links: Vec<Link>,
-    /// The rule with the lowest priority number counts, of those that fit a name.
+    /// Of the rules that match a name, the one with the lowest priority number applies.
     pub rules: Vec<DnsSecurityRule>,
 }
 
@@ -63,37 +62,37 @@ pub struct DnsSecurityRule {
     pub name: Option<Declared<String>>,
     /// 100 to 65000; unique in its policy.
     pub priority: Declared<u32>,
-    /// What happens to a query.
+    /// What to do with a query.
     pub action: SecurityAction,
-    /// Names at and below one of these fit; the root stands for all names.
+    /// The rule matches names at and below these; the root matches all names.
     pub domains: Vec<Declared<Name>>,
-    /// A disabled rule is as if it were not there.
+    /// A disabled rule has no effect.
     pub is_enabled: bool,
 }
 
 /// What a DNS security policy does with a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SecurityAction {
-    /// It is answered.
+    /// Answer it.
     Allow,
-    /// It is answered, and would be logged with an alert.
+    /// Answer it; Azure would also log an alert.
     Alert,
-    /// It gets the policy's own answer.
+    /// Answer with the policy's own response.
     Block,
 }
 
-/// Servers for names that nobody here holds: what public DNS is to Azure.
+/// Servers for names in no zone here: what public DNS is to Azure.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    /// Servers to ask, the first that responds; they must be recursive.
+    /// Servers to ask; the first that responds is used. They must be recursive.
     pub servers: Vec<Declared<SocketAddr>>,
-    /// Whether clients outside all networks may have names asked there. Otherwise they are refused: a server that
-    /// asks on behalf of strangers is an open resolver (RFC 5358).
+    /// Whether names may be resolved there for clients outside all networks. Otherwise they are refused: a server that resolves
+    /// names for strangers is an open resolver (RFC 5358).
     pub for_outside: bool,
 }
 
 impl ForwardingRule {
-    /// Its name: without one that is given, the domain without the dot at its end, and `@` for all names.
+    /// Its name: the given one, or the domain without the final dot, and `@` for all names.
     pub fn name(&self) -> String {
         let domain = self.domain_name.to_string();
         let by_default = || match domain.strip_suffix('.') {
@@ -105,7 +104,7 @@ impl ForwardingRule {
 }
 
 impl DnsSecurityRule {
-    /// Its name: without one that is given, `priority-` and its priority.
+    /// Its name: the given one, or `priority-` and its priority.
     pub fn name(&self) -> String {
         self.name.as_ref().map_or_else(|| format!("priority-{}", self.priority), |name| (**name).clone())
     }

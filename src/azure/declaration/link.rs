@@ -15,15 +15,15 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link that has the name it has by default.
+    /// A link with its default name.
     pub const fn to(virtual_network: Declared<ResourceId>) -> Self {
         Self { name: None, virtual_network }
     }
 }
 
-/// The names of all links of one resource, in their order. One that says nothing has the name of its network; where two
-/// such networks are called alike, each of the two links is called `GROUP.NAME`, and where even these are alike,
-/// `SUBSCRIPTION.GROUP.NAME`. So the order of the links decides nothing.
+/// The names of all links of one resource, in their order. The default is the network's name; if two such networks have one name,
+/// their links are called `GROUP.NAME`, and if these are equal too, `SUBSCRIPTION.GROUP.NAME`. So names do not depend on the
+/// order of links.
 pub fn link_names<'a>(links: impl Iterator<Item = &'a Link> + Clone) -> Vec<String> {
     let network = |link: &'a Link| -> &'a ResourceId { &link.virtual_network };
     let unnamed = || links.clone().filter(|link| link.name.is_none()).map(network);

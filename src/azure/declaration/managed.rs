@@ -1,4 +1,4 @@
-//! Private link services, and the private endpoints that Azure Managed Grafana keeps in a network of its own.
+//! Private link services, and managed private endpoints of Azure Managed Grafana.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ pub struct PrivateLinkService {
     pub id: Declared<ResourceId>,
     /// Full region name, such as `eastus`.
     pub region: Declared<String>,
-    /// Identifier for connection requests, `{prefix}.{guid}.{region}.azure.privatelinkservice`: no name of the DNS
+    /// Its alias for connection requests, `{prefix}.{guid}.{region}.azure.privatelinkservice`, which is not a DNS name
     /// (private-link-service-overview.md).
     pub alias: Declared<Name>,
 }
 
-/// A private endpoint of a private link service. No zone gets records from it: whoever uses the service writes them.
+/// A private endpoint of a private link service. Its records are not written to any zone: users of the service write their own.
 #[derive(Clone, Debug)]
 pub struct ServiceEndpoint {
     /// Its identity, declared where its name is.
@@ -27,28 +27,27 @@ pub struct ServiceEndpoint {
     pub virtual_network: Declared<ResourceId>,
     /// Name of the network's subnet that its address is of.
     pub subnet: Option<Declared<String>>,
-    /// The service it points at.
+    /// The service it is connected to.
     pub private_link_service: Declared<ServiceTarget>,
     /// State of the connection.
     pub connection_state: ConnectionState,
     /// Its private address, as member [`ServiceEndpoint::MEMBER`].
     pub ip_configurations: BTreeMap<Word, Declared<Address>>,
-    /// Whether members that are not in `ip_configurations` have addresses that are not known; otherwise they are given
-    /// the next free ones.
+    /// Whether members that are not in `ip_configurations` have unknown addresses; otherwise the next free ones are allocated.
     pub has_unknown_addresses: bool,
 }
 
-/// A private link service that an endpoint points at.
+/// The private link service of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceTarget {
-    /// One of one's own.
+    /// A service of one's own, by identity.
     Service(ResourceId),
-    /// One that is named by its alias, as those do who have no rights on it.
+    /// A service given by its alias, for users without rights on it.
     Alias(Name),
 }
 
 impl ServiceEndpoint {
-    /// Member name of the one address that an endpoint of a private link service has.
+    /// Name of the one member that an endpoint of a private link service has.
     pub const MEMBER: &'static str = "default";
 }
 
@@ -60,18 +59,17 @@ pub struct ManagedPrivateEndpoint {
     pub name: Declared<String>,
     /// The workspace, a Private Link resource.
     pub grafana: Declared<ResourceId>,
-    /// What it points at.
+    /// What it is connected to.
     pub target: ManagedTarget,
     /// State of the connection; Azure makes it pending.
     pub connection_state: ConnectionState,
-    /// Private addresses by member name; of a private link service as member [`ServiceEndpoint::MEMBER`].
+    /// Private addresses by member name; for a private link service, of the member [`ServiceEndpoint::MEMBER`].
     pub ip_configurations: BTreeMap<Word, Declared<Address>>,
-    /// Whether members that are not in `ip_configurations` have addresses that are not known; otherwise they are given
-    /// the next free ones.
+    /// Whether members that are not in `ip_configurations` have unknown addresses; otherwise the next free ones are allocated.
     pub has_unknown_addresses: bool,
 }
 
-/// What a managed private endpoint points at.
+/// The target of a managed private endpoint.
 #[derive(Clone, Debug)]
 pub enum ManagedTarget {
     /// A Private Link resource.
@@ -85,9 +83,9 @@ pub enum ManagedTarget {
     Service {
         /// The service.
         private_link_service: Declared<ServiceTarget>,
-        /// Whether the workspace was refreshed after the approval: before that it does not use the endpoint.
+        /// Whether the workspace was refreshed after the approval; it does not use the endpoint before.
         refreshed: bool,
-        /// Name that leads to the endpoint within the managed network.
+        /// Name that resolves to the endpoint within the managed network.
         domain_name: Option<Declared<Name>>,
     },
 }
@@ -99,7 +97,7 @@ impl ManagedPrivateEndpoint {
         Declared::new(id.expect("a name that was read has no slash"), self.name.origin)
     }
 
-    /// The same as an endpoint in a network; `None` where it points at a private link service.
+    /// The equivalent endpoint of a resource; `None` if the target is a private link service.
     pub(in crate::azure) fn as_private_endpoint(
         &self,
         virtual_network: &Declared<ResourceId>,
@@ -120,7 +118,7 @@ impl ManagedPrivateEndpoint {
         })
     }
 
-    /// The same as an endpoint of a service in a network; `None` where it points at a resource.
+    /// The equivalent endpoint of a private link service; `None` if the target is a resource.
     pub(in crate::azure) fn as_service_endpoint(
         &self,
         virtual_network: &Declared<ResourceId>,

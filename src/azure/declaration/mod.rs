@@ -1,4 +1,4 @@
-//! Azure resources as declared, in Azure's words.
+//! Azure resources as declared, in Azure's terms.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -41,16 +41,16 @@ pub use zone::{
     PRIVATE_TYPES, PrivateDnsZone, PublicZone, RecordSet, ResolutionPolicy, SoaEdit, VirtualNetworkLink, Writer,
 };
 
-/// Where something was declared. Opaque here: whoever made the declaration can turn it back into a place.
+/// Where something was declared. Opaque here: only the component that made the declaration can convert it to a place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin(pub u32);
 
 impl Origin {
-    /// No file: the management API.
+    /// Not from a file: the management API.
     pub const API: Self = Self(u32::MAX);
 }
 
-/// A value together with its origin; equality looks at the value alone.
+/// A value with its origin; equality ignores the origin.
 #[derive(Clone, Debug, Default)]
 pub struct Declared<T> {
     value: T,
@@ -92,7 +92,7 @@ impl<T: fmt::Display> fmt::Display for Declared<T> {
     }
 }
 
-/// A word that Azure compares without regard to letter case, such as the name of a member.
+/// A word that Azure compares without regard to letter case, such as a member's name.
 #[derive(Clone, Debug)]
 pub struct Word(Box<str>);
 
@@ -139,67 +139,67 @@ impl fmt::Display for Word {
     }
 }
 
-/// Everything that was asked for, each value well formed, the whole not yet checked.
+/// The whole declaration: each value is well formed, the whole is not yet checked.
 #[derive(Clone, Debug, Default)]
 pub struct Declaration {
-    /// Virtual networks: who may ask.
+    /// Virtual networks, which clients belong to.
     pub virtual_networks: Vec<VirtualNetwork>,
-    /// Virtual machines, which Azure gives names.
+    /// Virtual machines, which have names.
     pub virtual_machines: Vec<VirtualMachine>,
     /// Private DNS zones with their links and record sets.
     pub private_dns_zones: Vec<PrivateDnsZone>,
-    /// Resources that private endpoints can point at.
+    /// Resources that private endpoints can connect to.
     pub private_link_resources: Vec<PrivateLinkResource>,
-    /// Private endpoints, in the order in which they were made.
+    /// Private endpoints, in the order of their creation.
     pub private_endpoints: Vec<PrivateEndpoint>,
-    /// Services that others offer through Private Link.
+    /// Private link services.
     pub private_link_services: Vec<PrivateLinkService>,
-    /// Private endpoints that point at such a service.
+    /// Private endpoints of private link services.
     pub service_endpoints: Vec<ServiceEndpoint>,
-    /// Private endpoints that Azure Managed Grafana keeps in its own networks, in the order in which they were made.
+    /// Managed private endpoints of Azure Managed Grafana, in the order of their creation.
     pub managed_private_endpoints: Vec<ManagedPrivateEndpoint>,
     /// Zones that everyone sees.
     pub public_zones: Vec<PublicZone>,
-    /// Inbound endpoints of DNS resolvers, beside those that networks declare.
+    /// Inbound endpoints of DNS resolvers that are declared by themselves, not with a network.
     pub inbound_endpoints: Vec<InboundEndpoint>,
     /// DNS forwarding rulesets.
     pub dns_forwarding_rulesets: Vec<DnsForwardingRuleset>,
     /// DNS security policies.
     pub dns_security_policies: Vec<DnsSecurityPolicy>,
-    /// Servers for names that nobody here holds.
+    /// Servers for names in no zone here.
     pub upstream: Option<Upstream>,
-    /// Hosts that speak for clients.
+    /// Hosts that act for clients.
     pub forwarders: Vec<Forwarder>,
     /// Keys that clients sign with.
     pub tsig_keys: Vec<TsigKey>,
-    /// Who is told why it gets its answers; nobody without it.
+    /// The clients that get explanations; none if absent.
     pub explanations: Option<Explanations>,
     /// Certificates that clients show.
     pub client_certificates: Vec<ClientCertificate>,
-    /// Where the server answers.
+    /// The server's listeners.
     pub listeners: Vec<Listener>,
-    /// What clients get that are in no network.
+    /// What clients outside all networks get.
     pub strangers: Strangers,
-    /// Names under which this server is delegated to: the NS records of all zones; none without any.
+    /// Names of this server in delegations: the NS records of all zones; empty for none.
     pub name_servers: Vec<NameServer>,
-    /// The resource group of resources that do not say.
+    /// The resource group of resources that do not name one.
     pub resource_group: ResourceGroup,
-    /// The declaration as a whole.
+    /// Where the declaration as a whole is from.
     pub origin: Origin,
-    /// Whether Azure's limits count.
+    /// Whether Azure's limits apply.
     pub limits: Limits,
-    /// The connection state from which on a resource's public name has the privatelink step.
+    /// The connection state that gives a resource's public name the privatelink step.
     pub public_cname_from: PublicCnameFrom,
-    /// What is said of names that a derived public zone does not know.
+    /// The answer for names that a derived public zone does not know.
     pub unknown_names: UnknownNames,
-    /// The addresses that private endpoints had been given before.
+    /// Addresses allocated to private endpoints before.
     pub allocations: Allocations,
-    /// Some resources could not be read, so that a reference to nothing may be no mistake.
+    /// Whether some resources could not be read, so that an unknown reference may be correct.
     pub incomplete: bool,
 }
 
 impl Declaration {
-    /// Whether nothing is declared, and nothing could not be read.
+    /// Whether the declaration is empty and complete.
     pub(super) fn is_empty(&self) -> bool {
         let no_zones = self.private_dns_zones.is_empty() && self.public_zones.is_empty();
         let nobody_and_nothing = self.virtual_networks.is_empty()
@@ -209,36 +209,36 @@ impl Declaration {
     }
 }
 
-/// Whether Azure's limits on names and numbers count: see Microsoft Learn, "Azure DNS limits".
+/// Whether Azure's limits on names and numbers apply: see Microsoft Learn, "Azure DNS limits".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Limits {
-    /// What Azure refuses is refused.
+    /// Those of global Azure.
     #[default]
     Azure,
-    /// What Azure Government and Azure operated by 21Vianet refuse is refused.
+    /// Those of Azure Government and Azure operated by 21Vianet.
     NationalCloud,
-    /// A lab may go past them.
+    /// None, for labs.
     Off,
 }
 
-/// The connection state from which on a resource's public name is an alias for its privatelink name. Documented for an
-/// approved connection (private-endpoint-dns.md); nothing is said about a pending one.
+/// The connection state that makes a resource's public name an alias for its privatelink name. Documented for an approved
+/// connection (private-endpoint-dns.md); nothing is documented for a pending one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PublicCnameFrom {
-    /// As soon as there is a connection.
+    /// Any connection, whatever its state.
     #[default]
     Pending,
-    /// Once a connection is approved.
+    /// An approved connection.
     Approved,
 }
 
-/// What is said of a name in the public zone of a service that no declared resource has, where there is no upstream to
-/// ask: the world has many such names.
+/// The answer for a name in a service's public zone that belongs to no declared resource, without an upstream: such a name may
+/// exist in the real zone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnknownNames {
     /// That it is not known here.
     #[default]
     Refused,
-    /// That it does not exist: right in a closed lab alone.
+    /// That it does not exist, which is right only in a closed lab.
     NxDomain,
 }

@@ -15,18 +15,17 @@ pub struct VirtualNetwork {
     pub id: Declared<ResourceId>,
     /// The network's own address prefixes; those of two networks may overlap.
     pub address_space: Vec<Declared<IpNet>>,
-    /// Parts of the address space that private endpoints can be put into.
+    /// Parts of the address space that private endpoints can be placed in.
     pub subnets: Vec<Subnet>,
-    /// Prefixes outside the address space whose clients resolve as this network does, such as an on-premises
-    /// forwarder across VPN or ExpressRoute.
+    /// Prefixes outside the address space whose clients resolve as the network's do, such as an on-premises forwarder across VPN
+    /// or ExpressRoute.
     pub client_prefixes: Vec<Declared<IpNet>>,
-    /// Addresses of inbound endpoints: queries to them are answered as this network sees the world (Azure DNS Private
-    /// Resolver).
+    /// Addresses of inbound endpoints: queries to them are answered as in this network (Azure DNS Private Resolver).
     pub inbound_endpoints: Vec<Declared<Address>>,
-    /// Custom DNS servers of the network's clients; without any, Azure-provided DNS.
+    /// Custom DNS servers of the network's clients; Azure-provided DNS if empty.
     pub dns_servers: Vec<Declared<Address<SocketAddr>>>,
-    /// Name below `internal.cloudapp.net` that ends the names of the network's machines; Azure makes one up where none
-    /// is given (`internalDomainNameSuffix` of a network interface).
+    /// Label below `internal.cloudapp.net` under which the network's machines have names; Azure generates one if none is given
+    /// (`internalDomainNameSuffix` of a network interface).
     pub internal_domain_name_suffix: Option<Declared<Name>>,
     /// The Azure Managed Grafana workspace whose managed network this is.
     pub managed_by: Option<Declared<ResourceId>>,
@@ -42,7 +41,7 @@ pub struct Subnet {
 }
 
 impl VirtualNetwork {
-    /// A network of that identity, without anything else.
+    /// A network with only an identity.
     pub const fn new(id: Declared<ResourceId>) -> Self {
         Self {
             id,
@@ -56,7 +55,7 @@ impl VirtualNetwork {
         }
     }
 
-    /// The subnet of a name, in whatever letters.
+    /// The subnet with a name, without regard to case.
     pub fn subnet(&self, name: &str) -> Option<&Subnet> {
         self.subnets.iter().find(|subnet| subnet.name.to_lowercase() == name.to_lowercase())
     }

@@ -1,4 +1,4 @@
-//! Private Link resources, and private endpoints that point at them.
+//! Private Link resources, and their private endpoints.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use super::{Address, Declared, Origin, PublicCnameFrom, Word};
 use crate::azure::identity::ResourceId;
 use crate::dns::Name;
 
-/// A resource that private endpoints can point at.
+/// A resource that private endpoints can connect to.
 #[derive(Clone, Debug)]
 pub struct PrivateLinkResource {
     /// Its identity, declared where its name is.
@@ -18,30 +18,29 @@ pub struct PrivateLinkResource {
     pub region: Declared<String>,
     /// Further parts of the resource's names, such as the key of an Azure Monitor workspace.
     pub name_parts: BTreeMap<String, Declared<String>>,
-    /// Names of parts of which it has several, such as the regions of a registry's replicas.
+    /// Name parts with several values, such as the regions of a registry's replicas.
     pub name_lists: BTreeMap<String, Declared<Vec<String>>>,
-    /// Public host name of the service that serves the resource, where the catalogue's default does not fit.
+    /// Public host name of the service that serves the resource, if it differs from the catalogue's default.
     pub public_endpoint: Option<Declared<Name>>,
-    /// Whether it has no public host: no member has public addresses.
+    /// Whether it has no public host, so that no member has public addresses.
     pub has_no_public_host: bool,
-    /// Public addresses by member name; an empty list for a member that has none.
+    /// Public addresses by member name; an empty list for a member without any.
     pub public_ip_addresses: BTreeMap<Word, Declared<Vec<IpAddr>>>,
-    /// The network in which the resource itself is deployed ("virtual network injection"). Its public names
-    /// then have the privatelink step from deployment on, and its private endpoints point at private link services.
+    /// The network in which the resource itself is deployed ("virtual network injection"). Its public names then have the
+    /// privatelink step from its creation on, and its private endpoints connect to private link services.
     pub virtual_network: Option<Declared<ResourceId>>,
-    /// SKU, such as `Balanced_B10`, where it decides about the names.
+    /// SKU, such as `Balanced_B10`, if the names depend on it.
     pub sku: Option<Declared<String>>,
-    /// Whether public DNS has the name that leads to the private address (`enablePrivateClusterPublicFQDN`); it has
-    /// where this is left out.
+    /// Whether public DNS has the name that leads to the private address (`enablePrivateClusterPublicFQDN`); the default is yes.
     pub public_fqdn: Option<Declared<bool>>,
-    /// The resources that have private endpoints through this one, which is a private link scope.
+    /// For a private link scope: the resources that have private endpoints through it.
     pub scoped_resources: Vec<Declared<ResourceId>>,
-    /// Whether the resource lets clients in publicly. Changes nothing in the DNS.
+    /// Whether the resource accepts public clients; does not affect DNS.
     pub public_network_access: PublicNetworkAccess,
 }
 
 impl PrivateLinkResource {
-    /// A resource without anything that can be left out.
+    /// A resource with only the required fields.
     pub const fn new(id: Declared<ResourceId>, region: Declared<String>) -> Self {
         Self {
             type_origin: id.origin,
@@ -60,7 +59,7 @@ impl PrivateLinkResource {
         }
     }
 
-    /// Its ARM type, such as `Microsoft.Kusto/clusters`; letter case carries no meaning.
+    /// Its ARM type, such as `Microsoft.Kusto/clusters`; letter case is ignored.
     pub fn resource_type(&self) -> &str {
         self.id.resource_type()
     }
@@ -69,10 +68,10 @@ impl PrivateLinkResource {
 /// A resource's `publicNetworkAccess`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PublicNetworkAccess {
-    /// Clients may come through its public addresses.
+    /// Clients may connect to its public addresses.
     #[default]
     Enabled,
-    /// They are refused, though the public names stay (private-endpoint-dns.md).
+    /// They are refused, but the public names remain (private-endpoint-dns.md).
     Disabled,
 }
 
@@ -83,9 +82,9 @@ pub struct PrivateEndpoint {
     pub id: Declared<ResourceId>,
     /// The network that holds its addresses.
     pub virtual_network: Declared<ResourceId>,
-    /// Name of the subnet that holds them, where it is declared.
+    /// Name of the subnet of its addresses, if declared.
     pub subnet: Option<Declared<String>>,
-    /// The resource it points at.
+    /// The resource it is connected to.
     pub private_link_resource: Declared<ResourceId>,
     /// Sub-resource of the target.
     pub group_id: Declared<String>,
@@ -93,30 +92,29 @@ pub struct PrivateEndpoint {
     pub connection_state: ConnectionState,
     /// Private addresses by member name.
     pub ip_configurations: BTreeMap<Word, Declared<Address>>,
-    /// Whether members that are not in `ip_configurations` have addresses that are not known; otherwise they are given
-    /// the next free ones.
+    /// Whether members that are not in `ip_configurations` have unknown addresses; otherwise the next free ones are allocated.
     pub has_unknown_addresses: bool,
-    /// Zones that the zone group writes to; none without a zone group.
+    /// Zones that the zone group writes to; empty without a zone group.
     pub private_dns_zone_group: Vec<Declared<ResourceId>>,
-    /// Whether a connection that is rejected or disconnected had been approved: then its zone group had written.
+    /// Whether a rejected or disconnected connection had been approved before, so that its zone group has written records.
     pub was_approved: bool,
-    /// Whether it has been deleted, after all endpoints were made: what it left behind is not what was before it.
+    /// Whether it was created and, after all endpoints were created, deleted: deletion may remove records that others share.
     pub deleted: bool,
 }
 
 impl PrivateEndpoint {
-    /// Whether it counts as a connection, so that the resource's public name has the privatelink step.
+    /// Whether it counts as a connection, which gives the resource's public name the privatelink step.
     pub(in crate::azure) fn is_connection(&self, from: PublicCnameFrom) -> bool {
         !self.deleted && self.connection_state.is_connection(from)
     }
 
-    /// Whether its zone group, if it has one, has written records, which may be gone since.
+    /// Whether its zone group, if any, has written records, which may have been removed since.
     pub(in crate::azure) fn has_written(&self) -> bool {
         self.connection_state == ConnectionState::Approved || self.was_approved
     }
 
-    /// Whether the records that it has written are taken away again, whoever wrote them last: it has been deleted, or the
-    /// resource's owner has rejected or removed the connection (azure-docs issue 58044).
+    /// Whether the records that it has written are removed again, whoever wrote them last: it was deleted, or the resource's
+    /// owner rejected or removed the connection (azure-docs issue 58044).
     pub(in crate::azure) fn takes_away(&self) -> bool {
         self.has_written() && (self.deleted || self.connection_state != ConnectionState::Approved)
     }
@@ -135,14 +133,14 @@ pub enum ConnectionState {
     /// In use: the only state in which the zone group writes records.
     #[default]
     Approved,
-    /// Turned down by the resource's owner.
+    /// Rejected by the resource's owner.
     Rejected,
     /// Removed by the resource's owner.
     Disconnected,
 }
 
 impl ConnectionState {
-    /// Whether the resource counts as connected. Assumed not, where the connection was rejected or removed.
+    /// Whether the resource counts as connected. Assumed not to, if the connection was rejected or removed.
     pub(in crate::azure) fn is_connection(self, from: PublicCnameFrom) -> bool {
         match self {
             Self::Approved => true,

@@ -1,4 +1,4 @@
-//! The identities of all that is declared.
+//! The identities of all declared resources.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,12 +9,12 @@ use super::{
 use crate::azure::identity::{ResourceGroup, ResourceId, types};
 use crate::dns::{Name, NameRef, TypeName};
 
-/// What the zone group of an endpoint is called: as Azure's own tools call it.
+/// The name of an endpoint's zone group, as Azure's own tools name it.
 const ZONE_GROUP: &str = "default";
 
 impl Declaration {
-    /// The identities of all resources, each parent before what is within it, and whether an address of theirs is not
-    /// known. What a name cannot be part of, which is reported elsewhere, is left out.
+    /// The identities of all resources, parents before children, each with whether an address of it is unknown. Invalid names,
+    /// which are reported elsewhere, are left out.
     pub fn resources(&self) -> Vec<(ResourceId, bool)> {
         let mut found = Found(Vec::new());
         self.virtual_networks.iter().for_each(|network| found.network(network));
@@ -44,8 +44,8 @@ impl Declaration {
         found.0
     }
 
-    /// What the machines are called as resources, in their order. Azure has a machine's name apart from its host name:
-    /// where none is given it is that here, and `NETWORK.NAME` where machines of several networks of one resource group have one host name.
+    /// The names of machines as resources, in order. In Azure a machine's name is separate from its host name: the default here
+    /// is the host name, or `NETWORK.NAME` if machines of several networks in one resource group share it.
     pub fn machine_names(&self) -> Vec<String> {
         let key = |machine: &VirtualMachine| (group_key(&machine.resource_group), machine.name.to_lowercase());
         let mut machines: HashMap<_, usize> = HashMap::new();
@@ -63,7 +63,7 @@ fn group_key(group: &ResourceGroup) -> String {
     format!("{}/{}", group.subscription(), group.name()).to_lowercase()
 }
 
-/// Identities that were found, each with whether an address is not known.
+/// Collected identities, each with whether an address is unknown.
 struct Found(Vec<(ResourceId, bool)>);
 
 impl Found {
@@ -71,7 +71,7 @@ impl Found {
         self.0.push((id.clone(), false));
     }
 
-    /// What has private addresses.
+    /// A resource with private addresses.
     fn holder(&mut self, id: &ResourceId, addresses: &BTreeMap<Word, Declared<Address>>, others_are_unknown: bool) {
         let is_unknown = others_are_unknown || addresses.values().any(|address| **address == Address::Unknown);
         self.0.push((id.clone(), is_unknown));
@@ -129,7 +129,7 @@ impl Found {
     }
 }
 
-/// The name of a record set within its zone, as in Azure: `@` for the apex. `None` where it is outside.
+/// The name of a record set within its zone, as in Azure: `@` for the apex. `None` if it is outside.
 fn relative(set: &RecordSet, apex: NameRef<'_>) -> Option<String> {
     let owner = set.owner.as_ref().with_suffix(apex, Name::root().as_ref())?;
     // As in the names of zones.

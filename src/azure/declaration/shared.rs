@@ -1,14 +1,14 @@
-//! Lists that many versions of a declaration have in common.
+//! Lists that several versions of a declaration share.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-/// A list whose clones share it until one of them is changed.
+/// A list that clones share until one of them is changed.
 pub struct Shared<T>(Arc<Vec<T>>);
 
 impl<T> Shared<T> {
-    /// Whether both are one list, so that nothing in it can differ. Equal lists may be apart.
+    /// Whether both share one list, so that nothing in it can differ. Equal lists may be separate.
     pub(in crate::azure) fn is_one_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

@@ -13,21 +13,21 @@ pub struct PrivateDnsZone {
     pub name: Declared<Name>,
     /// Its identity.
     pub id: ResourceId,
-    /// Which networks see the zone.
+    /// The networks that see the zone.
     pub virtual_network_links: Shared<VirtualNetworkLink>,
-    /// Record sets made by hand or read from a zone file.
+    /// Record sets written by hand or read from a zone file.
     pub record_sets: Vec<RecordSet>,
-    /// Changes to the SOA record that Azure makes with the zone.
+    /// Changes to the SOA record that Azure creates with the zone.
     pub soa: SoaEdit,
-    /// Whether the management API may add nothing to a zone that a file declares.
+    /// Whether the zone is closed to changes through the management API.
     pub locked: bool,
 }
 
-/// What can be changed in a private zone's SOA record; host and serial number cannot (behaviour of Azure, seen in
+/// The changeable fields of a private zone's SOA record; host and serial number cannot be changed (behaviour of Azure, seen in
 /// azure-cli issue 15012).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SoaEdit {
-    /// RNAME as a name: the mailbox of the person responsible.
+    /// RNAME as a name: the mailbox of the person in charge.
     pub email: Option<Name>,
     /// Refresh in seconds.
     pub refresh_time: Option<u32>,
@@ -42,7 +42,7 @@ pub struct SoaEdit {
 }
 
 impl SoaEdit {
-    /// What a person's SOA record changes in the one that Azure makes: everything but host and serial number.
+    /// The changes that a hand-written SOA record makes to the one that Azure creates: all but host and serial number.
     pub(crate) fn from_record(set: &RecordSet) -> Self {
         let fields = set.rdatas.first().and_then(|rdata| {
             let mname = NameRef::parse(rdata)?;
@@ -78,10 +78,10 @@ pub struct VirtualNetworkLink {
 /// A link's resolution policy (Microsoft.Network API 2024-06-01, `resolutionPolicy`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ResolutionPolicy {
-    /// The zone's answer is final.
+    /// NXDOMAIN is final.
     #[default]
     Default,
-    /// NXDOMAIN from a Private Link zone is asked again in public DNS ("fallback to internet").
+    /// NXDOMAIN from a Private Link zone leads to resolution in public DNS ("fallback to internet").
     NxDomainRedirect,
 }
 
@@ -105,39 +105,39 @@ pub struct RecordSet {
     pub rtype: RecordType,
     /// Their TTL.
     pub ttl: Ttl,
-    /// Their data; none where the set exists and its records are not known.
+    /// Their data; empty if the set exists and its records are unknown.
     pub rdatas: Rdatas,
-    /// Who wrote the set.
+    /// Its writer.
     pub writer: Writer,
-    /// Where it, or the resource it follows from, was declared.
+    /// Where the set, or the resource that it is derived from, was declared.
     pub origin: Origin,
 }
 
-/// Who wrote a record set.
+/// The writer of a record set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Writer {
     /// A person: in the configuration or in a zone file.
     Person,
-    /// A client of the management API, over what a private DNS zone group had written: it stands until the group writes again.
+    /// A client of the management API, over what a private DNS zone group had written: valid until the group writes again.
     Client,
     /// Azure, with the zone.
     Zone,
-    /// A private DNS zone group, on behalf of the private endpoint that is called so.
+    /// The private DNS zone group of the private endpoint with that name.
     PrivateEndpoint(String),
-    /// The managed private endpoint of that name, within the network that manages it.
+    /// The managed private endpoint with that name, within the network that manages it.
     ManagedPrivateEndpoint(String),
-    /// The public DNS of the Private Link resource that is called so.
+    /// The public DNS of the Private Link resource with that name.
     PrivateLinkResource(String),
     /// The public DNS of a service, for a name that its customers share.
     Service,
-    /// Azure, on behalf of the virtual machine that is called so.
+    /// Azure, for the virtual machine with that name.
     VirtualMachine(String),
-    /// This server, for those who delegate to it.
+    /// This server, for delegations to it.
     NameServers,
 }
 
 impl Writer {
-    /// Whether it is no part of the platform.
+    /// Whether a person wrote it, not the platform.
     pub(crate) const fn is_person(&self) -> bool {
         matches!(self, Self::Person | Self::Client)
     }
@@ -168,16 +168,16 @@ pub struct PublicZone {
 }
 
 impl PrivateDnsZone {
-    /// The identity of a zone: its name is the apex without a dot at the end. A slash within the name, which would end it,
-    /// is written as `\047`, as in a master file (RFC 1035 §5.1).
+    /// The identity of a zone: its name is the apex without the final dot. A slash in it would end the name, and is written as
+    /// `\047`, as in a master file (RFC 1035 §5.1).
     pub fn id(group: &ResourceGroup, apex: &Name) -> ResourceId {
         let text = apex.to_string().replace('/', "\\047");
-        // The root is nothing but that dot.
+        // The root is only the dot.
         let name = text.strip_suffix('.').filter(|name| !name.is_empty()).unwrap_or(&text);
         group.resource(types::PRIVATE_DNS_ZONE, name).expect("what a name prints has no slash and no control character")
     }
 
-    /// The apex that a zone of that identity has.
+    /// The apex of the zone with an identity.
     pub(in crate::azure) fn apex(id: &ResourceId) -> Option<Name> {
         id.name().parse().ok()
     }

@@ -1,7 +1,7 @@
-//! Who answers instead of a network's own zones, and with what a DNS security policy answers before them.
+//! Which servers answer in place of a network's own zones, and what DNS security policies answer before them.
 //!
-//! A server that is an inbound endpoint, or has its address in the address space, of a declared network stands for the
-//! Azure-provided DNS of that network: it is a resolver or a forwarder there. Any other is a real server.
+//! A server that is an inbound endpoint of a declared network, or has an address in its address space, is treated as that
+//! network's Azure-provided DNS: it is a resolver or a forwarder there. Any other server is a real one.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +15,7 @@ use crate::azure::inventory::Inventory;
 use crate::codes::Code;
 use crate::dns::Name;
 
-/// Servers to ask, in their order; a clone shares the list.
+/// Servers to ask, in order; clones share the list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Targets(Arc<[SocketAddr]>);
 
@@ -38,57 +38,57 @@ impl FromIterator<SocketAddr> for Targets {
     }
 }
 
-/// Who answers in place of a network's own zones.
+/// What answers in place of a network's own zones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// The Azure-provided DNS of that network.
     Network(NetworkId),
     /// Real servers.
     Servers(Targets),
-    /// A server whose address is not known, nor where it stands.
+    /// A server whose address, and so whose network, is unknown.
     Unknown,
 }
 
-/// What was declared of all this, checked, every server known for what it is.
+/// Forwarding as declared, checked, with each server identified.
 #[derive(Clone, Debug, Default)]
 pub struct Forwarding {
     /// Networks with custom DNS servers.
     pub custom_dns: BTreeMap<NetworkId, Destination>,
-    /// Addresses of network interfaces with DNS servers of their own: address, network, and who answers.
+    /// Addresses of network interfaces with DNS servers of their own: address, network, servers.
     pub interfaces: Vec<(IpAddr, NetworkId, Destination)>,
-    /// Rules that count.
+    /// Rules that are enabled.
     pub rules: Vec<Rule>,
-    /// Security rules that count.
+    /// Security rules that are enabled.
     pub security_rules: Vec<SecurityRule>,
-    /// Where names are asked that nobody here holds.
+    /// The servers for names in no zone here.
     pub upstream: Option<(Targets, bool)>,
-    /// Domains that a rule for all names leaves alone.
+    /// Domains to which a rule for all names does not apply.
     pub reserved: Vec<Name>,
 }
 
-/// An enabled rule, for all networks that its ruleset is linked to.
+/// An enabled rule, for all networks linked to its ruleset.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// The ruleset.
     pub ruleset: ResourceId,
-    /// What the ruleset is called.
+    /// The ruleset's name.
     pub label: String,
     /// Names at and below it are forwarded.
     pub domain_name: Name,
-    /// To whom.
+    /// The servers.
     pub destination: Destination,
     /// The networks.
     pub virtual_networks: Vec<NetworkId>,
 }
 
-/// An enabled rule of a DNS security policy, for all networks that the policy is linked to.
+/// An enabled rule of a DNS security policy, for all networks linked to the policy.
 #[derive(Clone, Debug)]
 pub struct SecurityRule {
-    /// The lowest counts.
+    /// The lowest number takes precedence.
     pub priority: u32,
-    /// What happens to a query.
+    /// What to do with a query.
     pub action: SecurityAction,
-    /// Names at and below one of these fit.
+    /// The rule matches names at and below these.
     pub domains: Vec<Name>,
     /// The networks.
     pub virtual_networks: Vec<NetworkId>,
@@ -97,7 +97,7 @@ pub struct SecurityRule {
 /// The port of DNS.
 const PORT: u16 = 53;
 
-/// Says who every server is that was declared.
+/// Identifies every declared server.
 pub(in crate::azure) fn forwarding(inventory: &Inventory, findings: &mut Vec<Finding>) -> Forwarding {
     let mut forwarding = Forwarding::default();
     for (number, network) in inventory.numbered_networks() {
@@ -107,7 +107,7 @@ pub(in crate::azure) fn forwarding(inventory: &Inventory, findings: &mut Vec<Fin
         }
     }
     for machine in &inventory.virtual_machines {
-        // A missing network has been reported.
+        // Unknown networks have been reported.
         let Some(network) = inventory.number(&machine.virtual_network) else { continue };
         for interface in &machine.network_interfaces {
             let destination = destination(inventory, Some(network), &interface.dns_servers, findings);
@@ -148,13 +148,13 @@ pub(in crate::azure) fn forwarding(inventory: &Inventory, findings: &mut Vec<Fin
     forwarding
 }
 
-/// Whether servers of a network's own answer its clients. Azure-provided DNS may be named among them.
+/// Whether a network's clients use custom DNS servers. The first server decides; Azure-provided DNS may be among the others.
 pub(in crate::azure) fn has_custom_dns(network: &VirtualNetwork) -> bool {
     let first = network.dns_servers.first();
     first.is_some_and(|first| first.known().is_none_or(|server| server.ip() != AZURE_PROVIDED_DNS))
 }
 
-/// The network that a server stands in, or the servers themselves: the first decides. `None` after a finding.
+/// The network that the first server is in, or the servers themselves if it is in none. `None` after a finding.
 fn destination(
     inventory: &Inventory,
     own: Option<NetworkId>,
@@ -187,8 +187,8 @@ fn destination(
     }
 }
 
-/// Networks that have an inbound endpoint of that address; without one, those whose address space holds it. Of
-/// several, `own` comes first and is meant.
+/// Networks with an inbound endpoint at the address, or otherwise those whose address space contains it. `own` comes first, and
+/// is preferred.
 pub(in crate::azure) fn standing_in(
     inventory: &Inventory,
     own: Option<NetworkId>,
@@ -197,7 +197,7 @@ pub(in crate::azure) fn standing_in(
     if server.ip() == AZURE_PROVIDED_DNS {
         return own.into_iter().collect();
     }
-    // On another port than DNS has there is no Azure service.
+    // Azure's services answer only on the DNS port.
     if server.port() != PORT {
         return Vec::new();
     }

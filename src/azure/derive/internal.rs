@@ -1,9 +1,9 @@
 //! Zones that Azure answers from in each virtual network without a link: `internal.cloudapp.net` and the reverse zones
 //! of private addresses (virtual-networks-name-resolution-for-vms-and-role-instances.md).
 //!
-//! The reverse zones are those of the private ranges (RFC 1918, RFC 4193), so that an address of another network does
-//! not exist either, and those of what else is in the network's address space. Most of them hold nothing: one empty
-//! zone stands for all networks that have none of their own.
+//! The reverse zones are those of the private ranges (RFC 1918, RFC 4193), so that addresses of other networks do not exist
+//! either, and those of the rest of the network's address space. Most of them are empty; networks without records of their own
+//! share one empty zone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -18,9 +18,9 @@ use crate::azure::identity::ResourceGroup;
 use crate::azure::inventory::Inventory;
 use crate::dns::Name;
 
-/// Ends the names of all networks' machines.
+/// The suffix of all machines' internal names.
 pub(in crate::azure) const INTERNAL_APEX: &str = "internal.cloudapp.net";
-/// Ranges whose addresses mean something within one network alone.
+/// Private ranges.
 const PRIVATE_RANGES: [&str; 4] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
 
 /// Internal zones under construction.
@@ -31,13 +31,13 @@ pub(super) struct InternalZones {
 }
 
 impl InternalZones {
-    /// The zone that a network has of its own at an apex.
+    /// The network's own zone at an apex.
     pub(super) fn zone(&mut self, network: NetworkId, apex: Name, origin: Origin) -> &mut ZoneContents {
         let own = self.own.entry((network, apex));
         own.or_insert_with_key(|(network, apex)| empty(apex.clone(), Arc::new([*network]), origin))
     }
 
-    /// All internal zones, with the empty ones that every network has.
+    /// All internal zones, including the empty ones that every network has.
     pub(super) fn finish(mut self, inventory: &Inventory) -> Vec<ZoneContents> {
         let private_ranges: Vec<IpNet> = private_ranges().collect();
         for (number, network) in inventory.numbered_networks() {
@@ -68,8 +68,8 @@ impl InternalZones {
     }
 }
 
-/// An internal zone with nothing but its SOA record: the one that Azure makes with a private zone, as no capture of the
-/// true one was found. Negative answers have a TTL of 10 s then, as those of private zones.
+/// An internal zone with only an SOA record, which is the one that Azure creates with a private zone, as no capture of the real
+/// one was found. So negative answers have a TTL of 10 s, as in private zones.
 fn empty(apex: Name, networks: Arc<[NetworkId]>, origin: Origin) -> ZoneContents {
     let mut zone = ZoneContents::new(apex, Scope::Internal { networks }, BTreeMap::new(), origin);
     zone.insert(private_soa(&zone.apex, &SoaEdit::default(), origin));
@@ -80,33 +80,33 @@ fn private_ranges() -> impl Iterator<Item = IpNet> {
     PRIVATE_RANGES.into_iter().map(|range| range.parse().expect("a constant of this module"))
 }
 
-/// The internal reverse zone of an address in a network; `None` where the address is not of the network.
+/// The internal reverse zone of an address in a network; `None` if the address is not in the network.
 pub(super) fn reverse_apex(network: &VirtualNetwork, address: IpAddr) -> Option<Name> {
     let own = network.address_space.iter().map(|prefix| **prefix);
     let holding = own.chain(private_ranges()).filter(|prefix| prefix.contains(&address));
-    // A private range holds all that lies in it.
+    // Everything within a private range is in its zone.
     let is_private = |prefix: &IpNet| private_ranges().any(|range| range == *prefix);
     let prefix = holding.max_by_key(|prefix| (is_private(prefix), prefix.prefix_len()))?;
     Some(reverse_name(address, labels(prefix)))
 }
 
-/// The name of an address in the DNS (RFC 1035 §3.5, RFC 3596 §2.5).
+/// The reverse name of an address (RFC 1035 §3.5, RFC 3596 §2.5).
 pub(super) fn reverse_owner(address: IpAddr) -> Name {
     reverse_name(address, usize::MAX)
 }
 
-/// The reverse zones that hold the addresses of a prefix.
+/// The reverse zones that contain the addresses of a prefix.
 fn reverse_apexes(prefix: IpNet) -> Vec<Name> {
     let labels = labels(prefix);
     match prefix.subnets((labels * bits_per_label(prefix.addr())) as u8) {
         Ok(parts) => parts.map(|part| reverse_name(part.network(), labels)).collect(),
-        // The prefix is narrower than a zone.
+        // The prefix is longer than the zone's.
         Err(_) => vec![reverse_name(prefix.network(), labels)],
     }
 }
 
-/// How many labels in front of `in-addr.arpa` or `ip6.arpa` the zones of a prefix have: as few as hold no other
-/// addresses, but one less than an address has, for the name of an apex always exists.
+/// The number of labels in front of `in-addr.arpa` or `ip6.arpa` in a prefix's zones: the smallest number whose zones contain no
+/// other addresses, and at least one less than an address has, because the apex of a zone always exists.
 fn labels(prefix: IpNet) -> usize {
     let bits = bits_per_label(prefix.addr());
     usize::from(prefix.prefix_len()).div_ceil(bits).min(usize::from(prefix.max_prefix_len()) / bits - 1)
@@ -116,7 +116,7 @@ fn bits_per_label(address: IpAddr) -> usize {
     if address.is_ipv4() { 8 } else { 4 }
 }
 
-/// The name of an address, cut down to its first labels in the order of the address.
+/// The reverse name of an address, cut to its most significant labels.
 fn reverse_name(address: IpAddr, labels: usize) -> Name {
     let (texts, suffix): (Vec<String>, _) = match address {
         IpAddr::V4(address) => (address.octets().iter().map(u8::to_string).collect(), "in-addr.arpa"),
@@ -131,8 +131,8 @@ fn reverse_name(address: IpAddr, labels: usize) -> Name {
 }
 
 impl VirtualNetwork {
-    /// What a name is made up from: the network's name, and where it is in another resource group than files are without
-    /// a word, all of its identity.
+    /// The text from which a suffix is generated: the network's name, or, outside of the default resource group, its whole
+    /// identity.
     fn seed(&self) -> Vec<u8> {
         match *self.id.resource_group() == ResourceGroup::default() {
             true => self.id.name().as_bytes().to_vec(),
@@ -140,8 +140,8 @@ impl VirtualNetwork {
         }
     }
 
-    /// The name below `internal.cloudapp.net` that ends the names of the network's machines: as declared, else made up
-    /// from the network's name in the form that Azure's have, the same each time.
+    /// The label below `internal.cloudapp.net` under which the network's machines have names: as declared, or otherwise generated
+    /// from the network's name in Azure's form, always the same.
     pub(super) fn internal_suffix(&self) -> Name {
         let declared = self.internal_domain_name_suffix.as_ref().map(|suffix| (**suffix).clone());
         declared.unwrap_or_else(|| {
@@ -155,7 +155,7 @@ impl VirtualNetwork {
     }
 }
 
-/// FNV-1a with 128 bits: a hash that stays the same in every version.
+/// 128-bit FNV-1a: a hash that is the same in every version of the program.
 fn fnv1a(octets: &[u8]) -> u128 {
     octets.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash: u128, octet| {
         (hash ^ u128::from(*octet)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)

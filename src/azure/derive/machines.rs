@@ -1,4 +1,4 @@
-//! Names of virtual machines: their registration in a private zone, and those that only their own network knows.
+//! Names of virtual machines: autoregistration in private zones, and names that only their own network sees.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ use crate::dns::{Name, Rdatas, RecordType, Ttl, TypeName};
 const TTL: Ttl = seconds(10);
 
 /// Registers the machines of a zone's registration networks: the addresses of their primary interfaces while they run
-/// (private-dns-autoregistration.md). `zone` holds what others have written.
+/// (private-dns-autoregistration.md). `zone` already holds the records of other writers.
 pub(super) fn register(inventory: &Inventory, at: usize, zone: &mut ZoneContents, findings: &mut Vec<Finding>) {
     let networks: HashSet<&ResourceId> = inventory.registering(at).map(|link| &*link.link.virtual_network).collect();
     if networks.is_empty() {
@@ -26,7 +26,7 @@ pub(super) fn register(inventory: &Inventory, at: usize, zone: &mut ZoneContents
     let mut machines: BTreeMap<Name, &VirtualMachine> = BTreeMap::new();
     for machine in running(inventory).filter(|machine| networks.contains(&*machine.virtual_network)) {
         let Ok(owner) = Name::relative(&machine.name, zone.apex.as_ref()) else { continue };
-        // What Azure does is not documented; this is as with the records of private endpoints.
+        // Azure's behaviour is not documented; this follows the records of private endpoints.
         if let Some(earlier) = machines.insert(owner, machine) {
             findings.push(Finding::new(
                 Code::MachineNameTaken,
@@ -45,7 +45,7 @@ pub(super) fn register(inventory: &Inventory, at: usize, zone: &mut ZoneContents
     for (owner, machine) in machines {
         for record_set in address_sets(&owner, machine, writer(inventory, machine)) {
             let at_owner = |rtype| zone.record_sets.get(&(owner.clone(), rtype));
-            // Azure replaces its record with one that is written by hand (dns-faq-private.yml).
+            // Azure replaces its own record with a hand-written one (dns-faq-private.yml).
             if let Some(other) = at_owner(RecordType::CNAME).or_else(|| at_owner(record_set.rtype)) {
                 findings.push(Finding::new(
                     Code::NotRegistered,
@@ -68,13 +68,14 @@ pub(super) fn register(inventory: &Inventory, at: usize, zone: &mut ZoneContents
     }
 }
 
-/// Writes what a network knows of its own machines: `internal.cloudapp.net` and reverse zones. An address that is registered
-/// has a second PTR record, of the name in the registration zone (virtual-networks-name-resolution-for-vms-and-role-instances.md).
-/// `private` are the private zones, in the order of the declaration.
+/// Writes the names of a network's machines that only the network sees: `internal.cloudapp.net` and reverse zones. A registered
+/// address has a second PTR record, with the name in the registration zone
+/// (virtual-networks-name-resolution-for-vms-and-role-instances.md). `private` are the private zones, in the order of the
+/// declaration.
 pub(super) fn internal_names(inventory: &Inventory, private: &[ZoneContents], zones: &mut InternalZones) {
     let registrations = registrations(inventory);
     for machine in running(inventory) {
-        // A network that is not there has been reported.
+        // Unknown networks have been reported.
         let Some((number, network)) = inventory.network(&machine.virtual_network) else { continue };
         let writer = writer(inventory, machine);
         let apex = constant(INTERNAL_APEX);
@@ -104,7 +105,7 @@ pub(super) fn internal_names(inventory: &Inventory, private: &[ZoneContents], zo
     }
 }
 
-/// The private zones, by number, in which the machines of each network are registered.
+/// The private zones, by index, in which the machines of each network are registered.
 fn registrations(inventory: &Inventory) -> HashMap<&ResourceId, Vec<usize>> {
     let mut registrations: HashMap<&ResourceId, Vec<usize>> = HashMap::new();
     for number in 0..inventory.private_dns_zones.len() {
@@ -115,7 +116,7 @@ fn registrations(inventory: &Inventory) -> HashMap<&ResourceId, Vec<usize>> {
     registrations
 }
 
-/// The machine's name in a zone, if this address of it is registered there under it.
+/// The machine's name in a zone, if the zone has the machine's own record with this address.
 fn registered(zone: &ZoneContents, machine: &VirtualMachine, address: IpAddr, writer: &Writer) -> Option<Box<[u8]>> {
     let owner = Name::relative(&machine.name, zone.apex.as_ref()).ok()?;
     let (rtype, octets): (_, Box<[u8]>) = match address {
@@ -134,8 +135,8 @@ fn writer(inventory: &Inventory, machine: &VirtualMachine) -> Writer {
     Writer::VirtualMachine(inventory.machine_label(machine))
 }
 
-/// The first IPv4 and the first IPv6 address of the primary interface: one record of each type for a machine. One that
-/// is not known is taken for IPv4.
+/// The first IPv4 and the first IPv6 address of the primary interface: one record of each type for a machine. An unknown address
+/// counts as IPv4.
 fn address_sets(owner: &Name, machine: &VirtualMachine, writer: Writer) -> Vec<RecordSet> {
     let primary = machine.primary_interface();
     let addresses: Vec<Address> =

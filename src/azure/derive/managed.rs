@@ -1,4 +1,4 @@
-//! What follows from managed private endpoints and private link services.
+//! Records derived from managed private endpoints and private link services.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::azure::inventory::Inventory;
 use crate::codes::Code;
 use crate::dns::Name;
 
-/// Ends the aliases of private link services.
+/// The suffix of private link service aliases.
 pub(in crate::azure) const ALIAS_APEX: &str = "azure.privatelinkservice";
 
-/// The connections that managed private endpoints are: resource, and group ID in lower case.
+/// The connections made by managed private endpoints: resource, and group ID in lower case.
 pub(super) fn connections(inventory: &Inventory) -> impl Iterator<Item = (&ResourceId, String)> {
     let endpoints = inventory.managed_private_endpoints.iter();
     endpoints.filter(|endpoint| endpoint.connection_state.is_connection(inventory.public_cname_from)).filter_map(
@@ -28,8 +28,8 @@ pub(super) fn connections(inventory: &Inventory) -> impl Iterator<Item = (&Resou
     )
 }
 
-/// Writes the names that a managed network, and it alone, resolves to the addresses of its endpoints. Each is the apex
-/// of an internal zone, so that nothing beside it is hidden.
+/// Writes the names of managed private endpoints, which only the managed network sees. Each name is the apex of an internal zone
+/// of its own, so that no other name is hidden.
 pub(super) fn names(
     inventory: &Inventory,
     catalogue: &Catalogue,
@@ -43,7 +43,7 @@ pub(super) fn names(
             let origin = endpoint.name.origin;
             let zone = zones.zone(network, name.clone(), origin);
             let writer = Writer::ManagedPrivateEndpoint((*endpoint.name).clone());
-            // Both address families are the later endpoint's, as with the records of zone groups.
+            // Both address families are taken from the later endpoint, as with the records of zone groups.
             zone.record_sets.retain(|_, record_set| {
                 let stays = record_set.writer == Writer::Zone || record_set.writer == writer;
                 if !stays {
@@ -86,14 +86,14 @@ fn private_names(
     }
 }
 
-/// The public zone in which aliases of private link services do not exist, so that a query for one is answered as
-/// public DNS answers it: NXDOMAIN. `None` without such a service, or where a declared zone covers the name.
+/// A public zone in which aliases of private link services do not exist, so that queries for them get NXDOMAIN as in public DNS.
+/// `None` if there is no such service, or a declared zone covers the name.
 pub(super) fn alias_zone(inventory: &Inventory, public: &[ZoneContents]) -> Option<ZoneContents> {
     let service = inventory.private_link_services.first().map(|service| service.id.origin);
     let origin = service.or_else(|| inventory.service_endpoints.first().map(|endpoint| endpoint.id.origin))?;
     let apex = constant(ALIAS_APEX);
     let is_covered = public.iter().any(|zone| apex.as_ref().is_within(zone.apex.as_ref()));
-    // Nothing has that top-level domain.
+    // The top-level domain does not exist.
     let zone = || {
         let mut zone = public::derived_zone(apex.clone(), origin);
         zone.is_partial = false;

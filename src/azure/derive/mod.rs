@@ -1,4 +1,4 @@
-//! The records that the platform writes: SOA records, private DNS zone groups, the public side of Private Link.
+//! The records that the platform writes: SOA records, records of private DNS zone groups, the public side of Private Link.
 
 mod forwarding;
 mod internal;
@@ -28,25 +28,25 @@ pub(super) use managed::ALIAS_APEX;
 pub(super) use name_servers::is_private;
 pub(super) use zone_group::zone_for;
 
-/// Fewer zones than that have their record sets sorted before another thread has started.
+/// With fewer zones, sorting their record sets takes less time than starting another thread.
 const ZONES_OF_A_THREAD: usize = 256;
 /// TTL of a private zone's SOA record, in seconds (seen in captures; private-dns-privatednszone.md).
 const SOA_TTL: u32 = 3600;
 /// Serial, refresh, retry, expire and minimum of a private zone's SOA record (seen in captures).
 const PRIVATE_SOA: [u32; 5] = [1, 3600, 300, 2_419_200, 10];
 
-/// Zones of the last world that are known to be the same in the next one.
+/// Zones of the previous topology that are unchanged in the next one.
 #[derive(Default)]
 pub(super) struct Known<'a> {
-    /// Private zones: their record sets are.
+    /// Private zones whose record sets are unchanged.
     pub(super) private: HashMap<ResourceId, &'a ZoneContents>,
-    /// All public zones, if they are.
+    /// All public zones, if they are unchanged.
     pub(super) public: Option<Vec<&'a ZoneContents>>,
 }
 
-/// All zones with all their records: private ones first and in the order of the declaration, internal ones last. Takes
-/// the record sets out of the declaration, as there may be many. Zones that are known, to which the platform does not write,
-/// have the record sets that they had.
+/// All zones with all their records: first the private ones in the order of the declaration, last the internal ones. Moves the
+/// record sets out of the declaration, as there may be many. Unchanged zones, to which the platform does not write, keep their
+/// previous record sets.
 pub(super) fn zones(
     inventory: &mut Inventory,
     catalogue: &Catalogue,
@@ -91,12 +91,12 @@ pub(super) fn zones(
 fn private_zone(zone: &PrivateDnsZone, scope: Scope, record_sets: RecordSets) -> ZoneContents {
     let mut contents = ZoneContents::new((*zone.name).clone(), scope, record_sets, zone.name.origin);
     let soa = private_soa(&zone.name, &zone.soa, zone.name.origin);
-    // One that a person wrote is there to be refused.
+    // A hand-written one is kept, for the check to refuse it.
     contents.record_sets.entry((soa.owner.clone(), soa.rtype)).or_insert(soa);
     contents
 }
 
-/// The SOA record that Azure makes with a private zone. Host and serial number cannot be changed.
+/// The SOA record that Azure creates with a private zone. Host and serial number cannot be changed.
 pub(crate) fn private_soa(apex: &Name, edit: &SoaEdit, origin: Origin) -> RecordSet {
     let [serial, refresh, retry, expire, minimum] = PRIVATE_SOA;
     let numbers = [
@@ -122,20 +122,21 @@ fn public_zone(zone: &mut PublicZone) -> ZoneContents {
     ZoneContents::new((*zone.name).clone(), Scope::Public, record_sets, zone.name.origin)
 }
 
-/// Record sets by owner and type; of two, which have been reported, the last.
+/// Record sets by owner and type; of duplicates, which have been reported, the last.
 fn take_record_sets(apex: &Name, record_sets: &mut Vec<RecordSet>) -> RecordSets {
     let mut record_sets: Vec<_> = std::mem::take(record_sets).into_iter().map(Some).collect();
     let set = |at: usize| record_sets[at].as_ref().map(|set| (&set.owner, set.rtype));
     let hint = |at: usize| set(at).map_or(0, |(owner, _)| owner.as_ref().order_hint(apex.as_ref()));
-    // The map sorts too, but compares names, which takes long: here numbers are, and names where these are equal.
+    // The map would sort as well, but by comparing names, which is slow. This compares numbers first, and names only if those are
+    // equal.
     let mut order: Vec<_> = (0..record_sets.len()).map(|at| (hint(at), at)).collect();
     order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| (set(a.1), a.1).cmp(&(set(b.1), b.1))));
     let sorted = order.into_iter().filter_map(|(_, at)| record_sets[at].take());
     sorted.map(|record_set| ((record_set.owner.clone(), record_set.rtype), record_set)).collect()
 }
 
-/// An A and an AAAA record set, as far as there are addresses for them. An address that is not known is one of IPv4, as
-/// Azure gives them, and makes the set one that is not known.
+/// An A and an AAAA record set, for the addresses there are. An unknown address counts as IPv4, as Azure allocates those, and
+/// makes its record set unknown.
 fn address_set(
     owner: &Name,
     addresses: impl IntoIterator<Item = Address>,

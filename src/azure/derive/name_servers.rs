@@ -1,9 +1,9 @@
-//! The NS records of all zones, where the configuration names name servers, and the addresses of those.
+//! The NS records of all zones, if the configuration names name servers, and the addresses of the name servers.
 //!
-//! A delegation leads to this server by a name. Resolvers take a zone's own word over its parent's once they have asked
-//! for the NS records at its apex (BIND 9.18 does), and would go to whom a derived public zone names without the setting:
-//! Azure's servers. So every zone that a parent can delegate has them, internal zones too, as an internal root may
-//! delegate `10.in-addr.arpa`.
+//! Delegations lead to this server by a name. Once resolvers have asked for the NS records at a zone's apex, they prefer those to
+//! the parent's (BIND 9.18 does), and would follow the NS records of a derived public zone to Azure's servers. So with this
+//! setting every zone that a parent can delegate has these NS records, including internal zones, as an internal root may delegate
+//! `10.in-addr.arpa`.
 
 use std::net::IpAddr;
 
@@ -15,12 +15,12 @@ use crate::azure::inventory::Inventory;
 use crate::codes::Code;
 use crate::dns::{Rdatas, RecordType, TypeName};
 
-/// Writes them into all zones, but for the NS records of one that a person gave its own.
+/// Writes them into all zones, except for the NS records of zones for which a person wrote them.
 pub(super) fn write(inventory: &Inventory, zones: &mut [ZoneContents], findings: &mut Vec<Finding>) {
     let servers = &inventory.name_servers;
     let Some(first) = servers.first() else { return };
     let rdatas = Rdatas::new(RecordType::NS, servers.iter().map(|server| server.name.as_wire().into()).collect());
-    // What is known from before has them.
+    // Unchanged zones have them.
     for zone in zones.iter_mut().filter(|zone| zone.compiled().is_none()) {
         let own = zone.record_sets.get(&(zone.apex.clone(), RecordType::NS));
         if own.is_none_or(|own| own.writer == Writer::Zone) {
@@ -35,7 +35,7 @@ pub(super) fn write(inventory: &Inventory, zones: &mut [ZoneContents], findings:
         }
     }
     for server in servers {
-        // A view that does not see the longest of them asks the next one.
+        // Views that do not see the longest covering zone use the next one.
         let mut covering =
             zones.iter_mut().filter(|zone| server.name.as_ref().is_within(zone.apex.as_ref())).peekable();
         if let Some(zone) = covering.peek().filter(|_| server.addresses.is_empty()) {
@@ -51,7 +51,7 @@ pub(super) fn write(inventory: &Inventory, zones: &mut [ZoneContents], findings:
     }
 }
 
-/// Writes the addresses of a name server into a zone, unless they are there.
+/// Writes the addresses of a name server into a zone, if they are missing.
 fn addresses(server: &NameServer, zone: &mut ZoneContents, findings: &mut Vec<Finding>) {
     let origin = server.name.origin;
     let place = match &zone.scope {
@@ -106,7 +106,7 @@ fn addresses(server: &NameServer, zone: &mut ZoneContents, findings: &mut Vec<Fi
     }
 }
 
-/// Whether an address means something within a network alone (RFC 1918, RFC 4193).
+/// Whether an address is private (RFC 1918, RFC 4193).
 pub(in crate::azure) const fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_private(),
@@ -114,7 +114,7 @@ pub(in crate::azure) const fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// Whether two record sets hold the same records, in any order.
+/// Whether two record sets have the same records, in any order.
 fn is_same(one: &RecordSet, other: &RecordSet) -> bool {
     one.rdatas.len() == other.rdatas.len() && one.rdatas.iter().all(|rdata| other.rdatas.contains(rdata))
 }

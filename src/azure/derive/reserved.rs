@@ -1,11 +1,11 @@
-//! Domains of Azure's that a forwarding rule for all names leaves alone.
+//! Azure's domains to which a forwarding rule for all names does not apply.
 
 use super::constant;
 use crate::dns::Name;
 
-/// The two-label domains of the zones that Azure's table of private endpoints names, private and public, in all clouds
-/// (Microsoft Learn, "Azure Private Endpoint private DNS zone values"; "Azure DNS Private Resolver endpoints and rulesets"
-/// says that rules for all names leave them alone).
+/// The two-label domains of the zones in Azure's table of private endpoints, private and public, in all clouds (Microsoft Learn,
+/// "Azure Private Endpoint private DNS zone values"; "Azure DNS Private Resolver endpoints and rulesets" says that rules for all
+/// names do not apply to them).
 const DOCUMENTED: [&str; 47] = [
     "azconfig.io",
     "azmk8s.io",
@@ -55,7 +55,7 @@ const DOCUMENTED: [&str; 47] = [
     "windowsazure.com",
     "windowsazure.us",
 ];
-/// Seen to resolve where such a rule leads nowhere, and in no document.
+/// Observed to resolve although such a rule leads nowhere; not documented.
 const SEEN: [&str; 1] = ["microsoftonline.com"];
 
 /// All of them.

@@ -1,4 +1,4 @@
-//! What private DNS zone groups write, replace and take away.
+//! What private DNS zone groups write, replace and remove.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use crate::dns::{Name, RecordType};
 /// TTL of records that zone groups write, in seconds (seen in AzureTRE issue 3767 and in captures of Storage).
 pub(super) const ZONE_GROUP_TTL: u32 = 10;
 
-/// Who has written a record set: number of the zone, owner and type, and the endpoints in the order of the file.
+/// The writers of a record set: index of the zone, owner and type, and the endpoints in the order of the file.
 type Claims<'a> = BTreeMap<(usize, Name, RecordType), Vec<&'a PrivateEndpoint>>;
 
 /// Writes the records of all zone groups, endpoint by endpoint; a later one replaces what an earlier one wrote (seen in
-/// azure-docs issues 58044 and 122192). Then takes away those of deleted endpoints.
+/// azure-docs issues 58044 and 122192). Then removes those of deleted endpoints.
 pub(super) fn write(
     inventory: &Inventory,
     catalogue: &Catalogue,
@@ -31,7 +31,7 @@ pub(super) fn write(
         if !endpoint.has_written() {
             continue;
         }
-        // A missing resource or service has been reported by the check of the resources.
+        // Unknown resources and services have been reported.
         let Some(resource) = inventory.resource(&endpoint.private_link_resource) else { continue };
         let mut left_out: BTreeMap<Name, Vec<Arc<ResourceMember>>> = BTreeMap::new();
         let members = inventory.members(catalogue, resource, &endpoint.group_id);
@@ -47,7 +47,7 @@ pub(super) fn write(
     delete(inventory, claims, zones, findings);
 }
 
-/// Writes the record of one member; `false` where the zone group has no zone for it.
+/// Writes the record of one member; `false` if the zone group has no zone for it.
 fn member<'a>(
     inventory: &Inventory,
     endpoint: &'a PrivateEndpoint,
@@ -64,18 +64,18 @@ fn member<'a>(
     {
         let key = (number, record_set.owner.clone(), record_set.rtype);
         let claimants = claims.entry(key).or_default();
-        // That an endpoint is gone is said once, with what it takes away.
+        // A deleted endpoint is reported once, with the record that its deletion removes.
         let is_over = endpoint.takes_away() || claimants.last().is_some_and(|last| last.takes_away());
         if claimants.last().is_none_or(|last| last.id != endpoint.id) {
             claimants.push(endpoint);
         }
-        // Whoever has written over what the group wrote is the last writer.
+        // Whoever replaced the group's record is the last writer.
         let written = zones[number].record_sets.get(&(record_set.owner.clone(), record_set.rtype));
         if written.is_some_and(|written| written.writer == Writer::Client) {
             continue;
         }
         let writer = record_set.writer.clone();
-        // Two endpoints of one name have been reported.
+        // Two endpoints with one name have been reported.
         let replaced = zones[number].insert(record_set).filter(|replaced| replaced.writer != writer);
         if let Some(replaced) = replaced.filter(|replaced| !is_over || replaced.writer == Writer::Person) {
             findings.push(Finding::new(
@@ -94,18 +94,18 @@ fn member<'a>(
     true
 }
 
-/// The zone that an endpoint's zone group has for a member: its place among all zones.
+/// The zone of an endpoint's zone group for a member: its index among all zones.
 pub(in crate::azure) fn zone_for(
     inventory: &Inventory,
     endpoint: &PrivateEndpoint,
     member: &ResourceMember,
 ) -> Option<usize> {
-    // Zones have the places here that they have in the declaration.
+    // Private zones have the same index here as in the declaration.
     let in_group = endpoint.private_dns_zone_group.iter().filter_map(|zone| inventory.zone(zone));
     in_group.filter(|(_, zone)| *zone.name == member.private_zone).map(|(number, _)| number).min()
 }
 
-/// Says that a zone group lacks a zone, and for which members.
+/// Reports that a zone group lacks a zone, and for which members.
 fn missing_zone(
     inventory: &Inventory,
     endpoint: &PrivateEndpoint,
@@ -117,8 +117,8 @@ fn missing_zone(
         let mut group = endpoint.private_dns_zone_group.iter();
         group.any(|named| PrivateDnsZone::apex(named).as_ref() == Some(zone))
     };
-    // A zone that the group names but that is not there has been reported, or could not be read. A resource with more
-    // zones than a group may hold has several endpoints in a network.
+    // An unknown zone in the group has been reported, or could not be read. A resource with more zones than a group may hold has
+    // several endpoints in a network.
     let is_sibling = |other: &&PrivateEndpoint| {
         *other.private_link_resource == *endpoint.private_link_resource
             && *other.virtual_network == *endpoint.virtual_network
@@ -146,8 +146,8 @@ fn missing_zone(
     ));
 }
 
-/// Deleting an endpoint, or rejecting or removing its connection, removes the records of its zone group, whoever wrote them
-/// last (seen in azure-docs issues 58044 and 122192).
+/// Deleting an endpoint, or rejecting or removing its connection, removes the records of its zone group, whoever wrote them last
+/// (seen in azure-docs issues 58044 and 122192).
 fn delete(inventory: &Inventory, claims: Claims<'_>, zones: &mut [ZoneContents], findings: &mut Vec<Finding>) {
     for ((zone, owner, rtype), claimants) in claims {
         let Some(deleted) = claimants.iter().find(|endpoint| endpoint.takes_away()) else { continue };

@@ -1,21 +1,21 @@
-//! References: what a file writes in place of a whole resource ID.
+//! References: the short forms of resource IDs in configurations.
 //!
-//! A reference is a name, `GROUP/NAME`, `TYPE/NAME` or a whole ID. Where it stands decides which kind of resource it
-//! means; what it then leaves open is an error, and nothing is guessed from an order or from who refers.
+//! A reference is a name, `GROUP/NAME`, `TYPE/NAME` or a whole ID. Its place in the configuration determines the kind of
+//! resource. A reference that is still ambiguous is an error: nothing is guessed from the order or from the referring resource.
 
 use std::collections::HashMap;
 
 use super::resource_id::fold;
 use super::{ResourceGroup, ResourceId, ResourceIdError, types};
 
-/// Resources that a reference in one place may mean.
+/// The kinds of resources that references in one place may mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Virtual networks.
     VirtualNetwork,
-    /// Private DNS zones, by their apex without a dot at its end.
+    /// Private DNS zones, by their apex without the final dot.
     PrivateDnsZone,
-    /// Private endpoints, whatever they point at.
+    /// Private endpoints, whatever they are connected to.
     PrivateEndpoint,
     /// Private link services.
     PrivateLinkService,
@@ -25,12 +25,12 @@ pub enum Kind {
     DnsSecurityPolicy,
     /// Virtual machines.
     VirtualMachine,
-    /// Resources of all types of the catalogue.
+    /// Resources of the catalogue's types.
     PrivateLinkResource,
 }
 
 impl Kind {
-    /// All kinds, with the type of each that has one.
+    /// All kinds, each with its type if it has only one.
     const TYPES: [(Self, &'static str); 7] = [
         (Self::VirtualNetwork, types::VIRTUAL_NETWORK),
         (Self::PrivateDnsZone, types::PRIVATE_DNS_ZONE),
@@ -41,35 +41,35 @@ impl Kind {
         (Self::VirtualMachine, types::VIRTUAL_MACHINE),
     ];
 
-    /// The kind that a resource is of.
+    /// The kind of a resource.
     pub fn of(id: &ResourceId) -> Self {
         let found = Self::TYPES.into_iter().find(|(_, resource_type)| id.is_of_type(resource_type));
         found.map_or(Self::PrivateLinkResource, |(kind, _)| kind)
     }
 
-    /// The one type of the kind's resources.
+    /// The type of the kind's resources, if there is only one.
     fn resource_type(self) -> Option<&'static str> {
         Self::TYPES.into_iter().find(|(kind, _)| *kind == self).map(|(_, resource_type)| resource_type)
     }
 }
 
-/// Why a reference means no resource.
+/// Why a reference cannot be resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReferenceError {
-    /// It begins with a slash, but is no resource ID, or has a name that is none.
+    /// It begins with a slash, but is not a resource ID, or contains an invalid name.
     NotAnId(ResourceIdError),
     /// It is the ID of a resource of another kind.
     AnotherKind(ResourceId),
-    /// It means several resources: references to each that mean it alone, sorted by what they mean.
+    /// It is ambiguous: unambiguous references to each resource that it may mean, sorted.
     Ambiguous(Vec<String>),
-    /// No resource is called so; this would be its identity.
+    /// There is no resource of that name; this would be its identity.
     Missing(ResourceId),
 }
 
-/// Finds resources by references, and references that mean a resource.
+/// Resolves references, and finds the shortest references.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
-    /// The group of what does not say, whose resources are called by their names alone.
+    /// The default resource group: its resources are referred to by their names alone.
     default: ResourceGroup,
     by_name: HashMap<(Kind, String), Vec<ResourceId>, foldhash::fast::RandomState>,
 }
@@ -80,12 +80,12 @@ impl Directory {
         Self { default, by_name: HashMap::default() }
     }
 
-    /// The resource group of resources that do not say.
+    /// The resource group of resources that do not name one.
     pub fn default_group(&self) -> &ResourceGroup {
         &self.default
     }
 
-    /// Adds a resource; one that is there already stays.
+    /// Adds a resource, unless it is there already.
     pub fn insert(&mut self, id: &ResourceId) {
         let named = self.by_name.entry((Kind::of(id), fold(id.names()))).or_default();
         if !named.contains(id) {
@@ -98,8 +98,7 @@ impl Directory {
         self.by_name.values().flatten()
     }
 
-    /// The resource that a reference means. `fits` says which of several are meant where that is known from what else
-    /// stands there.
+    /// Resolves a reference. `fits` selects among several resources, where the context restricts which are meant.
     ///
     /// # Errors
     /// See [`ReferenceError`].
@@ -131,9 +130,8 @@ impl Directory {
         }
     }
 
-    /// The shortest reference that means a resource: its name where it is in the default resource group, else with the
-    /// group; where others are called so too, with the type, or the whole ID. A resource within another is called by its
-    /// own name.
+    /// The shortest unambiguous reference to a resource: its name if it is in the default resource group, otherwise with the
+    /// group; with the type, or the whole ID, if that is ambiguous. A child resource is referred to by its own name.
     pub fn label(&self, id: &ResourceId) -> String {
         if id.names().contains('/') {
             return id.name().to_owned();
@@ -148,8 +146,8 @@ impl Directory {
         references.into_iter().find(means_it).unwrap_or_else(|| id.to_string())
     }
 
-    /// `GROUP/NAME`, whatever the default resource group is, so that it stays the same when other resources come and go; the
-    /// whole ID where another subscription has that pair too.
+    /// `GROUP/NAME`, independently of the default resource group and of other resources; the whole ID if another subscription has
+    /// the same pair.
     pub fn qualified(&self, id: &ResourceId) -> String {
         let qualified = id.group_and_names();
         let mut namesakes = self.named(Kind::of(id), id.names()).iter();
@@ -161,7 +159,7 @@ impl Directory {
         self.by_name.get(&(kind, fold(name))).map_or(&[], Vec::as_slice)
     }
 
-    /// The resources that a reference other than an ID may mean.
+    /// The resources that a reference, other than an ID, may mean.
     fn matching<'a>(&'a self, kind: Kind, reference: &'a str) -> impl Iterator<Item = &'a ResourceId> {
         let (prefix, name) = match reference.rsplit_once('/') {
             Some((prefix, name)) => (Some(fold(prefix)), name),
@@ -174,7 +172,7 @@ impl Directory {
         })
     }
 
-    /// What a resource would be that a reference means, and that is not there.
+    /// The identity that an unresolved reference would mean.
     fn missing(&self, kind: Kind, reference: &str) -> ReferenceError {
         let (prefix, name) = reference.rsplit_once('/').unzip();
         let of_type = prefix.filter(|prefix| prefix.contains('/'));

@@ -1,4 +1,4 @@
-//! Which resource is which: Azure's resource IDs, and the shorter references that files hold in their place.
+//! The identity of resources: Azure's resource IDs, and the shorter references to them.
 
 mod directory;
 mod resource_id;
@@ -6,7 +6,7 @@ mod resource_id;
 pub use directory::{Directory, Kind, ReferenceError};
 pub use resource_id::{ResourceGroup, ResourceId, ResourceIdError, Subscription};
 
-/// ARM types of the resources that are declared, but for those of the catalogue.
+/// ARM types of declared resources, except those of the catalogue.
 pub mod types {
     /// A virtual network.
     pub const VIRTUAL_NETWORK: &str = "Microsoft.Network/virtualNetworks";
@@ -20,7 +20,7 @@ pub mod types {
     pub const NETWORK_INTERFACE: &str = "Microsoft.Network/networkInterfaces";
     /// A DNS resolver.
     pub const DNS_RESOLVER: &str = "Microsoft.Network/dnsResolvers";
-    /// A list of domains that security rules name.
+    /// A list of domains of security rules.
     pub const DNS_DOMAIN_LIST: &str = "Microsoft.Network/dnsResolverDomainLists";
     /// A DNS forwarding ruleset.
     pub const DNS_FORWARDING_RULESET: &str = "Microsoft.Network/dnsForwardingRulesets";

@@ -1,8 +1,7 @@
 //! Resource IDs of Azure Resource Manager:
 //! `/subscriptions/{guid}/resourceGroups/{group}/providers/{namespace}/{type}/{name}[/{type}/{name}…]`.
 //!
-//! Letter case carries no meaning, and is kept: two IDs that differ in it alone are equal, and each prints as it was
-//! declared.
+//! IDs are compared without regard to letter case, and printed in their original letter case.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -31,18 +30,18 @@ struct Identity {
     group: ResourceGroup,
     /// Namespace and types: one word more than there are names.
     resource_type: Box<str>,
-    /// Names from parent to child, with slashes between them.
+    /// Names from parent to child, separated by slashes.
     names: Box<str>,
-    /// The whole ID in lower case: what is compared.
+    /// The whole ID in lower case, for comparison.
     folded: Box<str>,
     /// Of `folded`.
     hash: u64,
 }
 
-/// Why a text is no resource ID, or a word no part of one.
+/// Why a text is not a resource ID, or a word cannot be part of one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResourceIdError {
-    /// The text begins with something else than `/subscriptions/`.
+    /// The text does not begin with `/subscriptions/`.
     #[error("it does not begin with /subscriptions/")]
     NoSubscription,
     /// The subscription is not a GUID.
@@ -63,16 +62,16 @@ pub enum ResourceIdError {
     /// A part is empty.
     #[error("a part is empty")]
     Empty,
-    /// A word has a slash or a control character in it.
+    /// A part contains a slash or a control character.
     #[error("\"{0}\" has a slash or a control character in it")]
     BadName(String),
-    /// It is the ID of an extension of another resource.
+    /// It is the ID of an extension resource.
     #[error("it has /providers/ twice: resources that extend others are not known here")]
     Extension,
 }
 
 impl Subscription {
-    /// The subscription of resources that do not say.
+    /// The subscription of resources that do not name one.
     pub const DEFAULT: &str = "00000000-0000-0000-0000-000000000000";
 }
 
@@ -104,13 +103,13 @@ impl fmt::Display for Subscription {
 }
 
 impl ResourceGroup {
-    /// The resource group of resources that do not say.
+    /// The resource group of resources that do not name one.
     pub const DEFAULT: &str = "default";
 
     /// A resource group.
     ///
     /// # Errors
-    /// Where the name is empty, or has a slash or a control character in it.
+    /// If the name is empty, or contains a slash or a control character.
     pub fn new(subscription: Subscription, name: &str) -> Result<Self, ResourceIdError> {
         word(name)?;
         Ok(Self(Arc::new(Group { subscription, name: name.into() })))
@@ -126,17 +125,17 @@ impl ResourceGroup {
         &self.0.name
     }
 
-    /// Whether both are written in the same letters.
+    /// Whether both are equal, including letter case.
     pub(in crate::azure) fn is_spelled_as(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || self.0.subscription == other.0.subscription && self.0.name == other.0.name
     }
 
     /// The identity of a resource in the group. `resource_type` is a namespace and a type, such as
-    /// `Microsoft.Network/virtualNetworks`; where more types follow, as in `Microsoft.Sql/servers/databases`, `name` has
-    /// as many names, with slashes between them.
+    /// `Microsoft.Network/virtualNetworks`; with further types, as in `Microsoft.Sql/servers/databases`, `name` has as many
+    /// names, separated by slashes.
     ///
     /// # Errors
-    /// Where there are not as many names as types, one of them is empty or has a control character in it.
+    /// If the numbers of names and types differ, or a name is empty or contains a control character.
     pub fn resource(&self, resource_type: &str, name: &str) -> Result<ResourceId, ResourceIdError> {
         resource_type.split('/').chain(name.split('/')).try_for_each(word)?;
         let (types, names) = (resource_type.split('/').count() - 1, name.split('/').count());
@@ -185,10 +184,10 @@ impl ResourceId {
         Self(Arc::new(identity))
     }
 
-    /// The identity of a resource within this one, such as a link of a zone.
+    /// The identity of a child resource, such as a link of a zone.
     ///
     /// # Errors
-    /// Where the name is empty, or has a slash or a control character in it.
+    /// If the name is empty, or contains a slash or a control character.
     pub fn child(&self, child_type: &str, name: &str) -> Result<Self, ResourceIdError> {
         word(child_type)?;
         word(name)?;
@@ -196,19 +195,19 @@ impl ResourceId {
         Ok(Self::of(self.resource_group().clone(), resource_type.into(), format!("{}/{name}", self.names()).into()))
     }
 
-    /// The resource that this one is within.
+    /// The parent of a child resource.
     pub fn parent(&self) -> Option<Self> {
         let (names, _) = self.names().rsplit_once('/')?;
         let (resource_type, _) = self.resource_type().rsplit_once('/')?;
         Some(Self::of(self.resource_group().clone(), resource_type.into(), names.into()))
     }
 
-    /// Whether both are one, in the same letters.
+    /// Whether both are equal, including letter case.
     pub(in crate::azure) fn is_one_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Whether both are written in the same letters.
+    /// Whether both are equal, including letter case.
     pub(in crate::azure) fn is_spelled_as(&self, other: &Self) -> bool {
         self.is_one_with(other)
             || self.0.resource_type == other.0.resource_type
@@ -226,7 +225,7 @@ impl ResourceId {
         &self.0.resource_type
     }
 
-    /// Names from parent to child, with slashes between them.
+    /// Names from parent to child, separated by slashes.
     pub fn names(&self) -> &str {
         &self.0.names
     }
@@ -236,12 +235,12 @@ impl ResourceId {
         last(&self.0.names)
     }
 
-    /// `GROUP/NAME`. Another subscription may have that pair too: see [`Directory::qualified`](super::Directory::qualified).
+    /// `GROUP/NAME`. Another subscription may have the same pair: see [`Directory::qualified`](super::Directory::qualified).
     pub fn group_and_names(&self) -> String {
         format!("{}/{}", self.resource_group().name(), self.names())
     }
 
-    /// Whether it is of a type, in whatever letters.
+    /// Whether it is of a type, without regard to letter case.
     pub fn is_of_type(&self, resource_type: &str) -> bool {
         self.0.resource_type.eq_ignore_ascii_case(resource_type)
     }
@@ -333,12 +332,12 @@ impl Ord for ResourceId {
     }
 }
 
-/// What is compared in place of a word.
+/// The form of a word for comparison.
 pub(super) fn fold(word: &str) -> String {
     word.to_lowercase()
 }
 
-/// Refuses what cannot stand between two slashes.
+/// Refuses what cannot be a segment of an ID.
 fn word(word: &str) -> Result<(), ResourceIdError> {
     if word.trim().is_empty() {
         return Err(ResourceIdError::Empty);

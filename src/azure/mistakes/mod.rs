@@ -1,7 +1,7 @@
-//! The classic mistakes of Private Link DNS, recognised in the way of one answer: what people lose their days to.
+//! Recognises the classic mistakes of Private Link DNS in the steps of one answer.
 //!
-//! Each has a name that stays what it is. What is recognised is what can be seen without knowing what was meant: a network that
-//! is not linked to a zone may well be meant not to be. Predicates that advice asks as well stand in `predicates`.
+//! Each mistake has a stable name. A mistake is recognised only from what is visible, not from what may have been intended: a
+//! network without a link to a zone may be correct. Predicates that advice shares are in `predicates`.
 
 pub(super) mod predicates;
 mod private_link;
@@ -13,50 +13,50 @@ use crate::dns::Name;
 
 pub(super) use recognise::recognise;
 
-/// A classic mistake, as one answer shows it.
+/// A classic mistake that one answer shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// Which it is.
     pub kind: MistakeKind,
-    /// What is the case.
+    /// What is wrong.
     pub what: String,
-    /// What is likely to mend it.
+    /// What is likely to fix it.
     pub mend: String,
 }
 
-/// The mistakes that can be seen. Their names are an interface.
+/// The mistakes that are recognised. Their names are an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MistakeKind {
-    /// The zone is not linked to the network that asks.
+    /// The zone is not linked to the client's network.
     ZoneNotLinked,
-    /// Others have made a private endpoint for the resource, and the zone that is linked here does not have its name.
+    /// Others have created a private endpoint for the resource, and the zone linked here does not have its name.
     EndpointOfOthers,
-    /// There are several zones of one name, and the one that is linked is not the one with the record.
+    /// Several zones have the same name, and the linked one does not have the record.
     ZonesOfOneName,
-    /// Two endpoints write one record: the later one has.
+    /// Two endpoints write the same record: the later one prevails.
     LastWriterWins,
-    /// An endpoint that is gone has taken the record of another one with it.
+    /// A deleted endpoint removed the record of another one.
     RecordGoneWithEndpoint,
-    /// A record that was written by hand has not the address of the endpoint.
+    /// A hand-written record does not have the endpoint's address.
     StaleRecord,
-    /// A forwarder is set up for the privatelink name in place of the public one.
+    /// A forwarding rule is for the privatelink name in place of the public name.
     ForwarderForPrivatelink,
     /// A private zone has the name of a service's whole public zone.
     PublicZoneOverridden,
-    /// A zone is linked that nothing writes to.
+    /// A linked zone to which nothing writes.
     UnusedZoneLinked,
-    /// The endpoint of a second private link scope has taken the names that scopes share.
+    /// The endpoint of a second private link scope took over the names that scopes share.
     SecondScope,
     /// Some zones of a private link scope are linked, and this one is not.
     ScopeZoneNotLinked,
-    /// The endpoint is there, and its record is not.
+    /// The endpoint exists, but its record does not.
     RecordMissing,
-    /// A zone has a name of one's own, to which no public name leads.
+    /// A zone has a custom name, to which no public name leads.
     CustomZoneName,
 }
 
 impl MistakeKind {
-    /// All of them, in the order of the documents that tell of them.
+    /// All of them, in the order of the documentation.
     pub const ALL: [Self; 13] = [
         Self::ZoneNotLinked,
         Self::EndpointOfOthers,
@@ -92,7 +92,7 @@ impl MistakeKind {
         }
     }
 
-    /// The code of what `vnetdns check` finds where it can see the mistake without knowing who asks.
+    /// The code of the finding of `vnetdns check`, for mistakes that are visible without knowing the client.
     pub const fn code(self) -> Option<Code> {
         match self {
             Self::ZoneNotLinked | Self::ScopeZoneNotLinked => Some(Code::ZoneNotLinked),
@@ -110,16 +110,16 @@ impl MistakeKind {
     }
 }
 
-/// What became of a name on the way of an answer.
+/// A step of an answer: how a name was resolved.
 #[derive(Clone, Debug)]
 pub struct Lookup {
     /// The name.
     pub name: Name,
-    /// The network as whose client it was looked up.
+    /// The network in which it was looked up.
     pub network: NetworkId,
-    /// The private zone that answered for it: its place among all zones.
+    /// The private zone that answered for it: its index among all zones.
     pub zone: Option<usize>,
-    /// The domain of the forwarding rule that led elsewhere.
+    /// The domain of the forwarding rule that applied.
     pub rule: Option<Name>,
     /// Whether there were records.
     pub is_found: bool,

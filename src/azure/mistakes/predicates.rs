@@ -1,11 +1,11 @@
-//! What advice asks of a whole world, and an explanation of one name.
+//! Predicates that both advice and the recognition of mistakes use.
 
 use crate::azure::catalogue::ResourceMember;
 use crate::azure::contents::ZoneContents;
 use crate::azure::declaration::Writer;
 use crate::dns::RecordType;
 
-/// Whether a zone has no record but those that Azure makes with it.
+/// Whether a zone has only the records that Azure creates with it.
 pub(in crate::azure) fn holds_nothing(zone: &ZoneContents) -> bool {
     let is_own = |rtype, writer: &Writer| rtype != RecordType::SOA && *writer != Writer::NameServers;
     match zone.compiled() {
@@ -17,8 +17,8 @@ pub(in crate::azure) fn holds_nothing(zone: &ZoneContents) -> bool {
     }
 }
 
-/// Whether a private zone, which has the name of a public zone of a service, takes a resource's names away: it holds none of
-/// those that the resource has there.
+/// Whether a private zone with the name of a service's public zone hides a resource's names: it holds none of those that the
+/// resource has there.
 pub(in crate::azure) fn takes_away(zone: &ZoneContents, members: &[ResourceMember]) -> bool {
     !members.iter().any(|member| zone.holds(member.public_name.as_ref()))
 }

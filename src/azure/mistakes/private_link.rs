@@ -1,4 +1,4 @@
-//! Whose a name is: the resource that has it, and the endpoints that write its record.
+//! What a name belongs to: the resource that has it, and the endpoints that write its record.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use crate::azure::derive::zone_for;
 use crate::azure::inventory::Inventory;
 use crate::dns::{Name, NameRef};
 
-/// What Private Link has to do with one name.
+/// What Private Link knows of one name.
 pub(super) struct Subject<'a> {
-    /// The members that have the name, as a public name or as a privatelink name.
+    /// The members with that public name or privatelink name.
     pub(super) members: Vec<Arc<ResourceMember>>,
-    /// The endpoints that are for a member with that privatelink name, deleted ones too, in the order of the declaration.
+    /// The endpoints for a member with that privatelink name, including deleted ones, in the order of the declaration.
     pub(super) endpoints: Vec<Endpoint<'a>>,
 }
 
@@ -22,10 +22,10 @@ pub(super) struct Subject<'a> {
 pub(super) struct Endpoint<'a> {
     pub(super) endpoint: &'a PrivateEndpoint,
     pub(super) member: Arc<ResourceMember>,
-    /// The zone that its zone group has for the member: its place.
+    /// The index of its zone group's zone for the member.
     pub(super) zone: Option<usize>,
     pub(super) network: Option<NetworkId>,
-    /// Whether it is one of a private link scope.
+    /// Whether it is an endpoint of a private link scope.
     pub(super) is_of_scope: bool,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Subject<'a> {
             || !self.endpoints.is_empty()
     }
 
-    /// The zone that is meant for the name.
+    /// The zone in which the name should be.
     pub(super) fn private_zone(&self) -> Option<&Name> {
         let of_endpoints = self.endpoints.iter().map(|endpoint| &endpoint.member.private_zone);
         of_endpoints.chain(self.members.iter().map(|member| &member.private_zone)).next()
@@ -72,19 +72,19 @@ impl<'a> Subject<'a> {
         self.endpoints.iter().filter(|endpoint| endpoint.endpoint.is_in_use())
     }
 
-    /// The endpoint in use that stands in a network.
+    /// The endpoint in use in a network.
     pub(super) fn in_network(&self, network: NetworkId) -> Option<&Endpoint<'a>> {
         self.in_use().find(|endpoint| endpoint.network == Some(network))
     }
 }
 
 impl Endpoint<'_> {
-    /// The address that it has for the member, where it is known.
+    /// Its address for the member, if known.
     pub(super) fn address(&self) -> Option<IpAddr> {
         self.endpoint.ip_configurations.get(&Word::from(&*self.member.name))?.known()
     }
 
-    /// What it is called.
+    /// Its name in messages.
     pub(super) fn label(&self, inventory: &Inventory) -> String {
         inventory.label(&self.endpoint.id)
     }

@@ -1,4 +1,4 @@
-//! The way of an answer → the mistakes that it shows.
+//! Recognises mistakes in the steps of an answer.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use crate::azure::derive::Forwarding;
 use crate::azure::inventory::Inventory;
 use crate::dns::{Name, NameRef, RecordType, rdata};
 
-/// The mistakes that the way of an answer shows, each once, in the order of the names on the way.
+/// The mistakes that the steps of an answer show, none twice, in the order of the names.
 pub(in crate::azure) fn recognise(
     inventory: &Inventory,
     catalogue: &Catalogue,
@@ -31,7 +31,7 @@ pub(in crate::azure) fn recognise(
             None => world.public(lookup, &subject),
         };
         let Some(found) = found.filter(|found| !mistakes.contains(found)) else { continue };
-        // What is not as it should be where nobody should have asked is no mistake of its own.
+        // After a wrong forwarding rule, further mistakes are only consequences of it.
         let is_all = found.kind == MistakeKind::ForwarderForPrivatelink;
         mistakes.push(found);
         if is_all {
@@ -41,7 +41,7 @@ pub(in crate::azure) fn recognise(
     mistakes
 }
 
-/// What was declared, and what follows from it.
+/// The declaration, and what is derived from it.
 struct World<'a> {
     inventory: &'a Inventory,
     catalogue: &'a Catalogue,
@@ -49,7 +49,7 @@ struct World<'a> {
     forwarding: &'a Forwarding,
 }
 
-/// A private zone: its place, its resource group and its links.
+/// A private zone: its index, its resource group and its links.
 struct Private<'a> {
     at: usize,
     zone: &'a ZoneContents,
@@ -57,14 +57,14 @@ struct Private<'a> {
     links: &'a Links,
 }
 
-/// A name within a sentence, without the dot at its end.
+/// A name within a sentence, without the final dot.
 fn plain(name: &Name) -> String {
     let name = name.to_string();
     name.strip_suffix('.').filter(|name| !name.is_empty()).unwrap_or(&name).to_owned()
 }
 
 impl Private<'_> {
-    /// What it is called.
+    /// Its name in messages.
     fn called(&self) -> String {
         format!("{} in {}", plain(&self.zone.apex), self.resource_group)
     }
@@ -93,11 +93,11 @@ impl<'a> World<'a> {
         (0..self.zones.len()).map_while(|at| self.private(at))
     }
 
-    /// No private zone answered, and no rule led elsewhere: the name is looked up publicly.
+    /// No private zone answered, and no rule applied: the name is looked up publicly.
     fn public(&self, lookup: &Lookup, subject: &Subject<'_>) -> Option<Mistake> {
         let (name, network) = (lookup.name.as_ref(), lookup.network);
         if !subject.is_privatelink(name) {
-            // A zone of one's own, to which no public name leads.
+            // A zone with a custom name, to which no public name leads.
             let holds = |zone: &Private<'_>| zone.covers(name) && zone.holds(name) && !zone.links.contains(network);
             return self.private_zones().find(holds).map(|zone| self.not_linked(network, &zone, None));
         }
@@ -131,7 +131,7 @@ impl<'a> World<'a> {
         Some(self.not_linked(network, zone, sibling.as_ref()))
     }
 
-    /// `sibling` is a zone of the same private link scope that is linked.
+    /// `sibling` is a linked zone of the same private link scope.
     fn not_linked(&self, network: NetworkId, zone: &Private<'_>, sibling: Option<&Private<'_>>) -> Mistake {
         let network = self.network(network);
         if let Some(sibling) = sibling {
@@ -157,7 +157,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// A linked zone with a name of one's own beside that of the service.
+    /// A linked zone with a custom name beside the service's.
     fn custom_zone(&self, network: NetworkId, expected: &Name) -> Option<Private<'a>> {
         let is_custom = |apex: &Name| {
             let first = apex.as_ref().labels().next().unwrap_or_default();
@@ -168,7 +168,7 @@ impl<'a> World<'a> {
         self.private_zones().find(|zone| zone.links.contains(network) && is_custom(&zone.zone.apex))
     }
 
-    /// A private zone answered that the name is not in.
+    /// A private zone answered, and does not have the name.
     fn missing(&self, lookup: &Lookup, at: usize, subject: &Subject<'_>, is_after_alias: bool) -> Option<Mistake> {
         let name = lookup.name.as_ref();
         let zone = self.private(at)?;
@@ -225,7 +225,7 @@ impl<'a> World<'a> {
         })
     }
 
-    /// An endpoint that is gone has written the record as well as one that is there.
+    /// A deleted endpoint wrote the record, as did one that still exists.
     fn record_gone(&self, at: usize, subject: &Subject<'_>) -> Option<Mistake> {
         let claimants = || subject.endpoints.iter().filter(move |endpoint| endpoint.zone == Some(at));
         let gone = claimants().find(|endpoint| endpoint.endpoint.takes_away())?.label(self.inventory);
@@ -259,7 +259,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// `zone` is what the zone is called that lacks the record.
+    /// `zone` is the name in messages of the zone that lacks the record.
     fn record_missing(&self, endpoint: &Endpoint<'_>, zone: &str) -> Mistake {
         let label = endpoint.label(self.inventory);
         let why = match endpoint.endpoint.private_dns_zone_group.is_empty() {
@@ -313,7 +313,7 @@ impl<'a> World<'a> {
         Mistake { kind, what, mend: mend.to_owned() }
     }
 
-    /// A rule led elsewhere with the public name, and one for the privatelink name was not asked.
+    /// A rule applied to the public name, and the rule for the privatelink name was not used.
     fn forwarded(&self, lookup: &Lookup, subject: &Subject<'_>, later: &[Lookup]) -> Option<Mistake> {
         if later.iter().any(|later| later.zone.is_some() && later.is_found) {
             return None;

@@ -1,4 +1,4 @@
-//! The whole declared world, checked, with the records that the platform writes.
+//! The whole checked declaration, with the records that the platform writes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::mem;
@@ -23,10 +23,10 @@ use crate::dns::Name;
 
 mod resources;
 
-/// A declared world that can be served: its resources, and all zones that follow from them.
+/// A declaration that can be served: its resources, and all zones derived from them.
 #[derive(Clone, Debug)]
 pub struct Topology {
-    /// The declaration without the record sets of zones: these stand in `zones`.
+    /// The declaration without the record sets of zones, which are in `zones`.
     pub(super) inventory: Inventory,
     pub(super) zones: Vec<ZoneContents>,
     forwarding: Forwarding,
@@ -35,16 +35,16 @@ pub struct Topology {
     unverified: Arc<BTreeMap<Name, String>>,
 }
 
-/// What a world was before some changes.
+/// The previous topology, before some changes.
 struct Since<'a> {
     last: &'a Topology,
     touched: Touched,
-    /// Private zones to whose record sets neither the changes nor the platform have to do.
+    /// Private zones whose record sets neither the changes nor the platform affect.
     zones: HashMap<ResourceId, &'a ZoneContents>,
 }
 
 impl<'a> Since<'a> {
-    /// What is the same in the next world, whose endpoints have these addresses.
+    /// What is unchanged in the next topology, whose endpoints have these addresses.
     fn known(&self, next: &Inventory, allocations: &Allocations) -> Known<'a> {
         let public = || self.last.zones.iter().filter(|zone| zone.scope == Scope::Public);
         let is_same = !next.touches_public_side()
@@ -57,16 +57,16 @@ impl<'a> Since<'a> {
 impl Topology {
     /// Checks a declaration and derives the records that the platform would write.
     ///
-    /// Returns warnings beside the topology.
+    /// Returns warnings with the topology.
     ///
     /// # Errors
-    /// All findings, warnings included, where at least one is an error.
+    /// All findings, including warnings, if at least one is an error.
     pub fn new(declaration: Declaration, catalogue: &Catalogue) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         Self::derived(declaration, catalogue, None)
     }
 
-    /// As [`Topology::new`], where the world was another one before, and some of its zones, which are declared without their
-    /// record sets, have these still. Then no advice is given: it looks at all record sets.
+    /// Like [`Topology::new`], given a previous topology; zones declared without their record sets keep the previous ones. No
+    /// advice is given then, as it examines all record sets.
     fn derived(
         declaration: Declaration,
         catalogue: &Catalogue,
@@ -103,10 +103,10 @@ impl Topology {
         }
     }
 
-    /// The world after some changes, derived anew as a whole. Returns warnings beside it.
+    /// The topology after some changes, derived again as a whole, with warnings.
     ///
     /// # Errors
-    /// As [`Topology::new`], or for a change of something that is not there.
+    /// As for [`Topology::new`], or for a change of something that does not exist.
     pub fn changed(&self, changes: Vec<Change>, catalogue: &Catalogue) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let mut declaration = self.declaration();
         let mut changing = Changing::new(&mut declaration);
@@ -119,8 +119,8 @@ impl Topology {
         Ok((Self { listener_networks: self.listener_networks.clone(), ..topology }, findings))
     }
 
-    /// The world after some changes, where record sets are only looked at in zones that the platform writes to or that a
-    /// change is about. `None` where it is to be derived as a whole, as for all that is to be refused.
+    /// The topology after some changes, examining record sets only in zones that the platform writes to or that a change is
+    /// about. `None` if the whole has to be derived, as for everything that will be refused.
     pub(crate) fn changed_in_part(&self, changes: &[Change], catalogue: &Catalogue) -> Option<Self> {
         let mut known = self.known_after(changes)?;
         let mut declaration = self.declaration_without(|zone| known.contains_key(zone));
@@ -136,8 +136,8 @@ impl Topology {
         self.derived_in_part(declaration, known, Touched::new(changes), catalogue)
     }
 
-    /// The world of another declaration, which these changes make of this one's, but for the order of endpoints and machines
-    /// where that is another. Record sets are only looked at as for [`Topology::changed_in_part`], and `None` is returned for the
+    /// The topology of another declaration, which these changes turn this one's into, except for the order of endpoints and
+    /// machines if it differs. Record sets are examined only as in [`Topology::changed_in_part`], and `None` is returned for the
     /// same reasons.
     pub(crate) fn redeclared(
         &self,
@@ -150,7 +150,7 @@ impl Topology {
         for at in self.written_to(next) {
             known.remove(&next.private_dns_zones[at].id);
         }
-        // What need not be looked at need not be copied either.
+        // What is not examined need not be copied either.
         let mut left_out = Vec::new();
         for (at, zone) in next.private_dns_zones.iter_mut().enumerate() {
             if known.contains_key(&zone.id) {
@@ -165,8 +165,7 @@ impl Topology {
         self.derived_in_part(part, known, touched, catalogue)
     }
 
-    /// The private zones whose record sets neither some changes are about nor the platform has to do with. `None` where all
-    /// zones are to be looked at.
+    /// The private zones whose record sets neither the changes nor the platform affect. `None` if all zones have to be examined.
     fn known_after(&self, changes: &[Change]) -> Option<HashMap<ResourceId, &ZoneContents>> {
         if self.inventory.incomplete {
             return None;
@@ -179,7 +178,7 @@ impl Topology {
         Some(known.map(|(zone, contents)| (zone.id.clone(), contents)).collect())
     }
 
-    /// The places of the zones of another declaration that the platform writes to.
+    /// The indexes of another declaration's zones to which the platform writes.
     fn written_to(&self, next: &Declaration) -> Vec<usize> {
         let groups = next.private_endpoints.iter().flat_map(|endpoint| &endpoint.private_dns_zone_group);
         let in_groups: HashSet<&ResourceId> = groups.map(|zone| &**zone).collect();
@@ -201,7 +200,7 @@ impl Topology {
         (topology.limits() == self.limits()).then_some(topology)
     }
 
-    /// What was declared, record sets included. What was given to private endpoints without addresses is apart: see
+    /// The declaration, including record sets. Allocated addresses of private endpoints are separate: see
     /// [`Declaration::allocations`].
     pub fn declaration(&self) -> Declaration {
         self.declaration_without(|_| false)
@@ -213,7 +212,7 @@ impl Topology {
         let private = declaration.private_dns_zones.iter_mut();
         let private = private.map(|zone| (&mut zone.record_sets, is_left_out(&zone.id)));
         let public = declaration.public_zones.iter_mut().map(|zone| (&mut zone.record_sets, false));
-        // They stand in this order in front of all others.
+        // They come first, in this order.
         for ((record_sets, is_left_out), zone) in private.chain(public).zip(&self.zones) {
             if !is_left_out {
                 *record_sets = zone.by_hand();
@@ -238,32 +237,32 @@ impl Topology {
         declaration
     }
 
-    /// Which limits of Azure count for it.
+    /// Which of Azure's limits apply.
     pub fn limits(&self) -> Limits {
         self.inventory.limits
     }
 
-    /// The addresses that private endpoints were given.
+    /// The addresses allocated to private endpoints.
     pub fn allocations(&self) -> &Allocations {
         &self.allocations
     }
 
-    /// What is said of names that a derived public zone does not know.
+    /// The answer for names that a derived public zone does not know.
     pub fn unknown_names(&self) -> UnknownNames {
         self.inventory.unknown_names
     }
 
-    /// Names of resources that no source confirms, and why.
+    /// Names of resources that no source confirms, with the reasons.
     pub fn unverified(&self) -> &BTreeMap<Name, String> {
         &self.unverified
     }
 
-    /// How many virtual networks there are.
+    /// The number of virtual networks.
     pub fn network_count(&self) -> usize {
         self.inventory.virtual_networks.len()
     }
 
-    /// The virtual network of a number.
+    /// The virtual network with a number.
     pub fn virtual_network(&self, number: NetworkId) -> &VirtualNetwork {
         self.inventory.network_of(number)
     }
@@ -274,49 +273,48 @@ impl Topology {
         numbers.map(|number| (number, self.inventory.network_of(number)))
     }
 
-    /// What a resource is called: its name, or the shortest reference that means it.
+    /// The name of a resource: the shortest reference to it.
     pub fn label(&self, id: &ResourceId) -> String {
         self.inventory.label(id)
     }
 
-    /// What the networks are called, in the order of their declaration.
+    /// The names of the networks, in the order of their declaration.
     pub fn labels_as_declared(&self) -> impl Iterator<Item = &str> {
         let mut networks: Vec<_> = self.numbered_networks().collect();
         networks.sort_by_key(|(_, network)| network.id.origin);
         networks.into_iter().map(|(number, _)| self.network_label(number))
     }
 
-    /// What a network is called: its name, or the shortest reference that means it.
+    /// The name of a network: the shortest reference to it.
     pub fn network_label(&self, network: NetworkId) -> &str {
         self.inventory.network_label(network)
     }
 
-    /// What a network is called in metrics, logs and dnstap: `GROUP/NAME`, or the whole ID where two subscriptions have that
-    /// pair.
+    /// The name of a network in metrics, logs and dnstap: `GROUP/NAME`, or the whole ID if two subscriptions have that pair.
     pub fn qualified_network(&self, network: NetworkId) -> String {
         self.inventory.directory().qualified(&self.virtual_network(network).id)
     }
 
-    /// The network that a reference means: a name, `GROUP/NAME` or a whole ID.
+    /// Resolves a reference to a network: a name, `GROUP/NAME` or a whole ID.
     ///
     /// # Errors
-    /// Where it means none, or several.
+    /// If it means none, or several.
     pub fn find_network(&self, reference: &str) -> Result<NetworkId, ReferenceError> {
         let id = self.inventory.directory().find(Kind::VirtualNetwork, reference, |_| true)?;
         self.network(&id).ok_or(ReferenceError::Missing(id))
     }
 
-    /// The number of the network of an identity.
+    /// The number of the network with an identity.
     pub fn network(&self, id: &ResourceId) -> Option<NetworkId> {
         self.inventory.number(id)
     }
 
-    /// Hosts that speak for clients.
+    /// Hosts that act for clients.
     pub fn forwarders(&self) -> &[Forwarder] {
         &self.inventory.forwarders
     }
 
-    /// Who is told why it gets its answers; nobody without it.
+    /// The clients that get explanations; none if absent.
     pub fn explanations(&self) -> Option<&Explanations> {
         self.inventory.explanations.as_ref()
     }
@@ -331,7 +329,7 @@ impl Topology {
         &self.inventory.client_certificates
     }
 
-    /// Says which of the server's listeners belong to which network, in the server's order.
+    /// Sets which networks the server's listeners belong to, in the server's order.
     pub fn set_listener_networks(&mut self, networks: Vec<Option<ResourceId>>) {
         self.listener_networks = networks;
     }
@@ -341,22 +339,22 @@ impl Topology {
         &self.listener_networks
     }
 
-    /// What clients get that are in no network.
+    /// What clients outside all networks get.
     pub fn strangers(&self) -> Strangers {
         self.inventory.strangers
     }
 
-    /// Who is asked beside the zones.
+    /// Forwarding: the servers that are asked besides the zones.
     pub fn forwarding(&self) -> &Forwarding {
         &self.forwarding
     }
 
-    /// The classic mistakes that the way of an answer shows.
+    /// The classic mistakes that the steps of an answer show.
     pub fn mistakes(&self, catalogue: &Catalogue, lookups: &[Lookup]) -> Vec<Mistake> {
         mistakes::recognise(&self.inventory, catalogue, &self.zones, &self.forwarding, lookups)
     }
 
-    /// The name of the link from a private zone, by its place among all zones, to a network.
+    /// The name of the link from a private zone, by index, to a network.
     pub fn link_name(&self, zone: usize, network: NetworkId) -> Option<String> {
         let links = &self.inventory.private_dns_zones.get(zone)?.virtual_network_links;
         let id = &self.virtual_network(network).id;
@@ -364,27 +362,27 @@ impl Topology {
         link_names(links.iter().map(|link| &link.link)).into_iter().nth(at)
     }
 
-    /// Names under which this server is delegated to.
+    /// Names of this server in delegations.
     pub fn name_servers(&self) -> &[NameServer] {
         &self.inventory.name_servers
     }
 
-    /// The private zones as declared, in the order of their places among all zones.
+    /// The private zones as declared, in the order of their indexes among all zones.
     pub(crate) fn private_zones(&self) -> &[PrivateDnsZone] {
         &self.inventory.private_dns_zones
     }
 
-    /// The place of a private zone.
+    /// The index of a private zone.
     pub(crate) fn private_zone(&self, id: &ResourceId) -> Option<usize> {
         self.inventory.zone(id).map(|(at, _)| at)
     }
 
-    /// Whether a zone has the links that it has in another topology, from which some changes led here.
+    /// Whether a zone has the same links as in another topology, from which some changes led here.
     pub(crate) fn has_links_of(&self, zone: usize, other: &Self, others_zone: usize) -> bool {
         self.inventory.has_links_of(zone, &other.inventory, others_zone)
     }
 
-    /// Whether the networks of another topology are these, in the same order, and are called the same.
+    /// Whether another topology has the same networks, in the same order, with the same names.
     pub(crate) fn has_labels_of(&self, other: &Self) -> bool {
         self.inventory.has_labels_of(&other.inventory)
     }
@@ -399,8 +397,8 @@ impl Topology {
     }
 }
 
-/// An error, as such a server answers nobody; a warning where strangers are to be refused: whoever says so means a server that
-/// is yet to be given its topology.
+/// An error, as a server without zones answers nobody; a warning if strangers are to be refused, which suggests a server that
+/// will get its topology later.
 fn nothing_is_declared(declaration: &Declaration) -> Finding {
     let what = "nothing is declared: every query would be refused";
     match declaration.strangers {

@@ -1,4 +1,4 @@
-//! Resources of the declared world, by identity: what the management API shows of it.
+//! Resources of a topology, by identity, for the management API.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use crate::azure::declaration::{
 use crate::azure::identity::{ResourceGroup, ResourceId};
 
 impl Topology {
-    /// A private zone, as declared without its record sets, and with all that it holds.
+    /// A private zone: its declaration without record sets, and its content.
     pub(crate) fn zone_and_contents(&self, id: &ResourceId) -> Option<(&PrivateDnsZone, &ZoneContents)> {
         self.inventory.zone(id).map(|(at, zone)| (zone, &self.zones[at]))
     }
 
-    /// The links of a private zone, by its place among all zones: the network, the link's name, and the link.
+    /// The links of a private zone, by its index among all zones: the network, the link's name, and the link.
     pub(crate) fn links_of(&self, zone: usize) -> Vec<(NetworkId, String, &VirtualNetworkLink)> {
         let links = self.private_zones().get(zone).map(|zone| &**zone.virtual_network_links).unwrap_or_default();
         let names = link_names(links.iter().map(|link| &link.link));
@@ -30,7 +30,7 @@ impl Topology {
         known.filter_map(|(link, name)| Some((self.network(&link.link.virtual_network)?, name, link))).collect()
     }
 
-    /// The virtual network of an identity.
+    /// The virtual network with an identity.
     pub(crate) fn network_of(&self, id: &ResourceId) -> Option<&VirtualNetwork> {
         self.inventory.network(id).map(|(_, network)| network)
     }
@@ -40,7 +40,7 @@ impl Topology {
         self.inventory.virtual_networks.iter()
     }
 
-    /// The Private Link resource of an identity.
+    /// The Private Link resource with an identity.
     pub(crate) fn private_link_resource(&self, id: &ResourceId) -> Option<&PrivateLinkResource> {
         self.inventory.resource(id)
     }
@@ -63,12 +63,12 @@ impl Topology {
         &self.inventory.managed_private_endpoints
     }
 
-    /// All inbound endpoints that are declared by themselves.
+    /// All inbound endpoints declared by themselves.
     pub(crate) fn all_inbound_endpoints(&self) -> &[InboundEndpoint] {
         &self.inventory.inbound_endpoints
     }
 
-    /// Whether somebody has an address in a network.
+    /// Whether an address of a network is in use.
     pub(crate) fn has_address(&self, network: &ResourceId, address: IpAddr) -> bool {
         allocate::is_taken(&self.inventory, network, address)
     }
@@ -93,7 +93,7 @@ impl Topology {
         self.inventory.private_link_services.iter()
     }
 
-    /// All private endpoints of Private Link resources that are there, each with its addresses.
+    /// All existing private endpoints of Private Link resources, each with its addresses.
     pub(crate) fn private_endpoints(&self) -> impl Iterator<Item = &PrivateEndpoint> {
         self.inventory.private_endpoints.iter().filter(|endpoint| !endpoint.deleted)
     }
@@ -103,7 +103,7 @@ impl Topology {
         self.inventory.service_endpoints.iter()
     }
 
-    /// What an endpoint of a resource and a sub-resource has names for, where they can be formed.
+    /// The members that an endpoint of a resource and a sub-resource has, if their names can be formed.
     pub(crate) fn members(
         &self,
         catalogue: &Catalogue,
@@ -114,22 +114,22 @@ impl Topology {
         resource.map(|resource| self.inventory.members(catalogue, resource, group_id)).unwrap_or_default()
     }
 
-    /// The first addresses that nobody has in a subnet of a network, so many at most.
+    /// The first free addresses of a subnet, up to a number.
     pub(crate) fn free_addresses(&self, network: &ResourceId, subnet: IpNet, most: usize) -> Vec<IpAddr> {
         allocate::free(&self.inventory, network, subnet, most)
     }
 
-    /// The resource groups that something is in, each at least once.
+    /// The resource groups that contain something, each at least once.
     pub(crate) fn groups(&self) -> impl Iterator<Item = ResourceGroup> {
         self.ids().map(|id| id.resource_group().clone())
     }
 
-    /// A resource group as it was declared, where something is in it.
+    /// A resource group as it was declared, if it contains something.
     pub(crate) fn in_group(&self, group: &ResourceGroup) -> Option<ResourceGroup> {
         self.ids().map(ResourceId::resource_group).find(|known| *known == group).cloned()
     }
 
-    /// The identities of resources that are within no other one.
+    /// The identities of resources without a parent.
     fn ids(&self) -> impl Iterator<Item = &ResourceId> {
         let networks = self.virtual_networks().map(|network| &*network.id);
         let zones = self.private_zones().iter().map(|zone| &zone.id);

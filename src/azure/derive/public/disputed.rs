@@ -1,4 +1,4 @@
-//! Public hosts that several resources lead to, and of which they state different addresses.
+//! Public hosts for which several resources state different addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -8,11 +8,11 @@ use super::Entry;
 use crate::azure::catalogue::ResourceMember;
 use crate::dns::Name;
 
-/// Gives each resource that states addresses a host of its own, where the one that its chain ends in is said to have
-/// others by another resource. Azure serves the resources of a region from several hosts, and captures show one of
-/// them. A host that a person named stays as it is.
+/// Gives resources that state addresses hosts of their own, if another resource states other addresses for the host that their
+/// chain ends in. Azure serves the resources of a region from several hosts, of which captures show one. Hosts declared by the
+/// user are not changed.
 pub(super) fn part(entries: &mut [Entry<'_>]) {
-    // A name that several resources have, such as two private link scopes, has the addresses that one of them states.
+    // A name that several resources share, such as two private link scopes, has the addresses that one of them states.
     let mut stated: BTreeMap<Name, &[IpAddr]> = BTreeMap::new();
     for entry in entries.iter() {
         if let Some(addresses) = entry.stated {
@@ -24,7 +24,7 @@ pub(super) fn part(entries: &mut [Entry<'_>]) {
         entry.stated = stated.get(&entry.member.public_name).copied();
     }
     let mut addresses: BTreeMap<Name, BTreeSet<Vec<IpAddr>>> = BTreeMap::new();
-    // One without a public host has nothing to say of the others'.
+    // A resource without a public host does not affect the others' hosts.
     let leads_there = |entry: &&Entry<'_>| {
         !entry.member.public_chain.is_empty() && entry.stated.is_none_or(|addresses| !addresses.is_empty())
     };
@@ -40,7 +40,7 @@ pub(super) fn part(entries: &mut [Entry<'_>]) {
         if !is_disputed || is_named {
             continue;
         }
-        // The hosts between are shared too, and an alias leads to one host only.
+        // Hosts in the middle of the chain are shared too, and an alias has only one target.
         let own = entry.member.public_name.as_ref();
         let own = own.with_suffix(entry.member.public_zone.as_ref(), entry.host().as_ref());
         if let (Some(own), Some((_, ttl))) = (own, entry.member.public_chain.first()) {

@@ -1,4 +1,4 @@
-//! The public side of Private Link resources: what the public DNS of a service holds for them.
+//! The public side of Private Link resources: their records in the services' public DNS zones.
 
 mod disputed;
 mod shared;
@@ -23,7 +23,7 @@ use crate::dns::{Name, NameRef, Rdatas, RecordType, Ttl, rdata};
 /// Serial, refresh, retry, expire and minimum of the SOA record of a public Azure DNS zone.
 const PUBLIC_SOA: [u32; 5] = [1, 3600, 300, 2_419_200, 300];
 
-/// The declared public zones with what follows from the resources, and the zones that it takes besides.
+/// The declared public zones with the records derived from resources, and the additional zones needed for them.
 pub(super) fn zones(
     inventory: &Inventory,
     catalogue: &Catalogue,
@@ -32,7 +32,7 @@ pub(super) fn zones(
 ) -> Vec<ZoneContents> {
     let connections = Connections::new(inventory);
     let mut entries = Vec::new();
-    // Two resources with one identity, or one public name of their own, have been reported: the first has it.
+    // Two resources with one identity, or one public name, have been reported; the first has the name.
     let mut owners: HashMap<Name, &ResourceId> = HashMap::new();
     for resource in inventory.private_link_resources.iter().filter(|resource| inventory.is_first(resource)) {
         for (found, members) in inventory.sub_resources(catalogue, resource) {
@@ -55,7 +55,7 @@ pub(super) fn zones(
     }
     shared::add(inventory, catalogue, &declared, &mut entries);
     disputed::part(&mut entries);
-    // Sub-resources, and resources, may share a public name: a connection to one of them is one to the name.
+    // Sub-resources and resources may share a public name: a connection to one of them counts for the name.
     let connected: BTreeSet<Name> =
         entries.iter().filter(|entry| entry.is_connected).map(|entry| entry.member.public_name.clone()).collect();
     let mut public = PublicSide::new(declared);
@@ -70,12 +70,12 @@ pub(super) fn zones(
     public.finish(findings)
 }
 
-/// A member whose public side is written.
+/// A member whose public records are written.
 struct Entry<'a> {
     member: Arc<ResourceMember>,
-    /// Its resource; none where the name is everybody's and nobody declared a resource that has it.
+    /// Its resource; none if the name is shared by all customers and no declared resource has it.
     resource: Option<&'a PrivateLinkResource>,
-    /// The public addresses that its resource states.
+    /// The public addresses stated for its resource.
     stated: Option<&'a [IpAddr]>,
     is_connected: bool,
     origin: Origin,
@@ -83,24 +83,24 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// Where its addresses stand, without the privatelink step.
+    /// The name that has its addresses, without the privatelink step.
     fn host(&self) -> &Name {
         self.member.public_chain.last().map_or(&self.member.public_name, |(host, _)| host)
     }
 
-    /// Its public addresses: those that are stated, or one that stands for them.
+    /// Its public addresses: the stated ones, or a placeholder.
     fn addresses(&self) -> Cow<'_, [IpAddr]> {
         let stands_for_them = || vec![documentation_address(self.host())].into();
         self.stated.map_or_else(stands_for_them, Cow::Borrowed)
     }
 }
 
-/// The public addresses that a resource states for one of its members; an empty list where it has no public host.
+/// The public addresses that a resource states for one of its members; an empty list if it has no public host.
 fn stated_addresses<'a>(resource: &'a PrivateLinkResource, member: &ResourceMember) -> Option<&'a [IpAddr]> {
     if resource.has_no_public_host {
         return Some(&[]);
     }
-    // Members that share the one declared host share its addresses.
+    // Members that share the declared host share its addresses.
     let of_host = || {
         let first = resource.public_ip_addresses.iter().min_by_key(|(member, _)| member.as_str());
         first.map(|(_, addresses)| addresses).filter(|_| resource.public_endpoint.is_some())
@@ -109,12 +109,12 @@ fn stated_addresses<'a>(resource: &'a PrivateLinkResource, member: &ResourceMemb
     stated.map(|addresses| addresses.as_slice())
 }
 
-/// Which resources are connected, each with the group ID in lower case.
+/// The connected resources, each with the group ID in lower case.
 struct Connections<'a>(HashSet<(&'a ResourceId, String)>);
 
 impl<'a> Connections<'a> {
-    /// As soon as one private endpoint exists anywhere, the public name gains the privatelink step for everyone
-    /// (private-endpoint-dns.md). An endpoint of a private link scope is one of each resource in it.
+    /// Once a private endpoint exists anywhere, the public name has the privatelink step for everyone (private-endpoint-dns.md).
+    /// An endpoint of a private link scope counts for each resource in it.
     fn new(inventory: &'a Inventory) -> Self {
         let mut connections = HashSet::new();
         for endpoint in &inventory.private_endpoints {
@@ -135,20 +135,20 @@ impl<'a> Connections<'a> {
     }
 }
 
-/// Which derived zone a record set belongs to, where no declared one covers its owner.
+/// The derived zone of a record set whose owner no declared zone covers.
 enum Home {
-    /// The zone of a service, which holds the names of all its resources that are declared.
+    /// The service's zone, which holds the names of all its declared resources.
     Service(Name),
-    /// The zone above its owner, which is an alias and so cannot be the apex of one.
+    /// The parent of its owner: the owner is an alias, and an alias cannot be the apex of a zone.
     Parent,
-    /// A zone of its own: of the names beside the owner nothing is known.
+    /// A zone of its own: nothing is known of the names beside the owner.
     Own,
 }
 
 /// Public zones under construction.
 struct PublicSide {
     zones: Vec<ZoneContents>,
-    /// Number of each zone.
+    /// The index of each zone.
     by_apex: HashMap<Name, usize, foldhash::fast::RandomState>,
     record_sets: Vec<(RecordSet, Home)>,
     /// Zones of services that hold no record.
@@ -161,12 +161,12 @@ impl PublicSide {
         Self { zones: declared, by_apex, record_sets: Vec::new(), empty: Vec::new() }
     }
 
-    /// Number of the longest zone so far that covers a name.
+    /// The index of the longest zone so far that covers a name.
     fn covering(&self, name: NameRef<'_>) -> Option<usize> {
         name.ancestors().find_map(|ancestor| self.by_apex.get(&ancestor.to_name()).copied())
     }
 
-    /// Notes what public DNS holds for a member.
+    /// Records what public DNS holds for a member.
     fn member(&mut self, entry: &Entry<'_>) {
         let Entry { member, stated, is_connected, origin, writer, .. } = entry;
         let origin = *origin;
@@ -179,7 +179,7 @@ impl PublicSide {
         for ((owner, ttl), target) in member.aliases.iter().zip(targets) {
             self.record_sets.push((alias(owner, target, *ttl), Home::Parent));
         }
-        // A name that is an alias cannot be the apex of its own zone.
+        // An alias cannot be the apex of its own zone.
         let zone = match member.public_name == member.public_zone {
             true => parent(member.public_zone.as_ref()).to_name(),
             false => member.public_zone.clone(),
@@ -207,7 +207,7 @@ impl PublicSide {
             });
         }
         if stated.is_some_and(<[IpAddr]>::is_empty) {
-            // The name exists: behind an alias of its own Azure has nothing either that is public.
+            // The name exists: behind the privatelink step, Azure has no public records for it either.
             if !is_connected {
                 self.empty.push((member.public_name.clone(), origin));
             }
@@ -215,7 +215,7 @@ impl PublicSide {
         }
         for (at, (host, ttl)) in member.public_chain.iter().enumerate() {
             self.record_sets.push((alias(owner, host, *ttl), home));
-            // A zone that a person declared says itself where its names lead.
+            // A zone that the user declared decides itself where its names lead.
             if stated.is_none() && self.covering(host.as_ref()).is_some() {
                 return;
             }
@@ -232,7 +232,7 @@ impl PublicSide {
         }
     }
 
-    /// Notes a public name that has the address of the resource's private endpoint, for everyone.
+    /// Records a public name that resolves to the resource's private endpoint for everyone.
     fn private_address(&mut self, inventory: &Inventory, resource: &PrivateLinkResource, entry: &Entry<'_>) {
         let Entry { member, origin, writer, .. } = entry;
         let origin = *origin;
@@ -253,7 +253,7 @@ impl PublicSide {
         }
     }
 
-    /// Makes the zones that are missing, the same ones in whichever order resources are declared, and fills them.
+    /// Creates the missing zones, independently of the order of resources, and fills them.
     fn finish(mut self, findings: &mut Vec<Finding>) -> Vec<ZoneContents> {
         let record_sets = std::mem::take(&mut self.record_sets);
         let mut wanted: [BTreeMap<Name, Origin>; 3] = Default::default();
@@ -274,7 +274,7 @@ impl PublicSide {
             };
             wanted[kind].entry(apex).or_insert(record_set.origin);
         }
-        // Names above come before those below them.
+        // Names come before those below them.
         for (kind, apexes) in wanted.into_iter().enumerate() {
             for (apex, origin) in apexes {
                 if kind == 0 || self.covering(apex.as_ref()).is_none() {
@@ -340,8 +340,8 @@ fn record_set(
     RecordSet { owner: owner.clone(), rtype, ttl, rdatas: Rdatas::one(rdata), writer: writer.clone(), origin }
 }
 
-/// Stands for a public address that was not declared: one of the documentation range 203.0.113.0/24 (RFC 5737), the
-/// same for a name each time.
+/// A placeholder for an undeclared public address: one of the documentation range 203.0.113.0/24 (RFC 5737), always the same for
+/// a name.
 fn documentation_address(name: &Name) -> IpAddr {
     let folded = name.as_ref().fold();
     let sum: u32 = folded.as_ref().as_wire().iter().map(|octet| u32::from(*octet)).sum();

@@ -9,9 +9,9 @@ use crate::azure::declaration::{Origin, Writer};
 use crate::azure::inventory::Inventory;
 use crate::dns::Name;
 
-/// Adds those that no declared resource has and that matter here: a private zone covers the privatelink name, so that
-/// a link decides what a client gets, or a declared resource has names in the same public zone. With an upstream that is
-/// asked for them, and a declared public zone speaks for itself.
+/// Adds the shared names that no declared resource has and that matter here: a private zone covers the privatelink name, so that
+/// a link decides what a client gets, or a declared resource has names in the same public zone. Nothing is added if there is an
+/// upstream to ask for them, or a declared public zone covers them.
 pub(super) fn add(
     inventory: &Inventory,
     catalogue: &Catalogue,
@@ -30,7 +30,7 @@ pub(super) fn add(
     };
     let reason = |member: &ResourceMember| -> Option<Origin> {
         let zones = inventory.private_dns_zones.iter().map(|zone| &zone.name);
-        // The table prints privatelink.adf.azure.com, which adf.azure.com does not lead into.
+        // The table has privatelink.adf.azure.com, to which adf.azure.com does not lead.
         let matters = |zone: &Name| covers(zone, &member.privatelink_name) || covers(&member.public_name, zone);
         let mut zones = zones.filter(|zone| !zone.as_ref().is_root() && matters(zone));
         let beside = || entries.iter().find(|entry| entry.member.public_zone == member.public_zone);
