@@ -3,7 +3,6 @@
 //! It has threads of its own, on at most half of the processors: whatever it is flooded with, UDP, TCP and TLS keep the rest.
 //! Connections are bounded by our accept loops in front of it: `relay` passes those of HTTPS on to a hickory-server for each
 //! listener, `quic` has those of QUIC, and `http3` the requests over HTTP/3 on them. `handler` answers what hickory-server has
-//! decoded, and `message` converts the response for it to encode.
 //! what hickory-server has decoded, and `message` has it encode the response.
 
 mod bounded;
