@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "it/own_address.rs"]
+mod own_address;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -13,6 +16,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use own_address::own_address;
 use vnetdns::azure::Severity;
 use vnetdns::config::{Files, load};
 
@@ -243,10 +247,8 @@ fn a_refused_configuration_is_not_served() {
 
 #[test]
 fn a_taken_port_is_named_with_its_transport_and_a_way_out() {
-    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    // A port that is free for TCP: the system chooses one for UDP without a look at that.
-    let free_for_tcp = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-    let udp = std::iter::repeat_with(free_for_tcp).find_map(|address| UdpSocket::bind(address).ok()).unwrap();
+    // Each is taken for one of the two only.
+    let (tcp, udp) = (TcpListener::bind(own_address()).unwrap(), UdpSocket::bind(own_address()).unwrap());
     for (transport, address) in [("UDP", udp.local_addr().unwrap()), ("TCP", tcp.local_addr().unwrap())] {
         let stderr = refused(serve(&["--listen", &address.to_string()]));
         assert!(stderr.contains(&format!("cannot listen on {address} ({transport})")), "{stderr}");

@@ -93,10 +93,14 @@ fn a_change_is_served_when_it_returns_and_a_refused_one_changes_nothing() {
 
 #[test]
 fn its_port_is_free_again_when_it_is_dropped() {
-    let server = server();
-    let address = server.address();
-    drop(server);
-    UdpSocket::bind(address).unwrap();
+    // Another test may be given that port as soon as it is free, but not time after time.
+    let is_free = || {
+        let server = server();
+        let address = server.address();
+        drop(server);
+        UdpSocket::bind(address).is_ok()
+    };
+    assert!((0..20).any(|_| is_free()));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! Knot DNS of Debian 12 does not speak TLS.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use vnetdns::tls::{Authority, Usage};
 
 use super::measure::{Effort, Figures};
+use super::own_address::own_address;
 use super::report::Report;
 use super::servers::{Program, Running, find, nsd};
 use super::world::{Workload, World};
@@ -43,11 +44,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A free port for TCP.
-fn free() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).expect("a free port")
 }
 
 fn start(name: &'static str, address: SocketAddr, mut command: Command, folder: &Path) -> Server {
@@ -78,7 +74,7 @@ fn servers(world: &World, behind: &Running, folder: &TempDir) -> (Vec<Server>, A
     let (pem, key) = (pem.display(), key.display());
 
     let mut all = Vec::new();
-    let address = free();
+    let address = own_address();
     let config = fs::read_to_string(world.config()).expect("it was written");
     let listen = format!(
         "\n[server]\nlisten = [{{ address = \"{address}\", transport = \"tls\", certificate = \"{pem}\", key = \"{key}\" }}]\n"
@@ -88,7 +84,7 @@ fn servers(world: &World, behind: &Running, folder: &TempDir) -> (Vec<Server>, A
     let program = Path::new(env!("CARGO_BIN_EXE_vnetdns"));
     all.push(start("vnetdns", address, command(program, &["serve", "--config", path.to_str().expect("text")]), folder));
 
-    let (address, plain) = (free(), free());
+    let (address, plain) = (own_address(), own_address());
     let tls = format!(
         "  reuseport: yes\n  ip-address: {}@{}\n  tls-service-key: \"{key}\"\n  tls-service-pem: \"{pem}\"\n  tls-port: {}\n",
         address.ip(),
@@ -99,7 +95,7 @@ fn servers(world: &World, behind: &Running, folder: &TempDir) -> (Vec<Server>, A
         .expect("room");
     all.push(start("NSD", address, command(&find("nsd"), &["-d", "-c", "nsd.conf"]), folder));
 
-    let (address, plain) = (free(), free());
+    let (address, plain) = (own_address(), own_address());
     let config = format!(
         "setLocal(\"{plain}\")\naddTLSLocal(\"{address}\", \"{pem}\", \"{key}\")\nsetACL(\"127.0.0.0/8\")\n\
          newServer(\"{}\")\nsetMaxTCPClientThreads(1)\nsetMaxTCPQueriesPerConnection(0)\n\
@@ -110,7 +106,7 @@ fn servers(world: &World, behind: &Running, folder: &TempDir) -> (Vec<Server>, A
     let arguments = ["--supervised", "--disable-syslog", "-C", "dnsdist.conf"];
     all.push(start("dnsdist, from its cache", address, command(&find("dnsdist"), &arguments), folder));
 
-    let address = free();
+    let address = own_address();
     let config = format!(
         "net.tls(\"{pem}\", \"{key}\")\nnet.listen(\"{}\", {}, {{ kind = \"tls\" }})\ncache.size = 100 * MB\n\
          trust_anchors.remove(\".\")\npolicy.add(policy.all(policy.STUB(\"{}@{}\")))\n",

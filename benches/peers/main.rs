@@ -21,6 +21,9 @@ mod links;
 mod measure;
 #[cfg(target_os = "linux")]
 mod mmsg;
+#[path = "../../tests/it/own_address.rs"]
+#[cfg(target_os = "linux")]
+mod own_address;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]

@@ -249,12 +249,12 @@ fn dnsperf(report: &mut Report, effort: Effort, world: &World, servers: &[Runnin
     for _ in 0..effort.runs {
         for (server, (cpu, rate)) in servers.iter().zip(&mut rows) {
             let seconds = effort.duration.as_secs().max(1).to_string();
-            let port = server.address.port().to_string();
+            let (ip, port) = (server.address.ip().to_string(), server.address.port().to_string());
             let source = world.clients(1)[0].to_string();
             let mut answered = 0;
             let (_, time, elapsed) = timed(server, || {
                 let output = Command::new(find("dnsperf"))
-                    .args(["-s", "127.0.0.1", "-p", &port, "-a", &source, "-c", "8", "-T", "1", "-l", &seconds, "-d"])
+                    .args(["-s", &ip, "-p", &port, "-a", &source, "-c", "8", "-T", "1", "-l", &seconds, "-d"])
                     .arg(&file)
                     .output()
                     .expect("dnsperf is installed: apt-get install dnsperf");

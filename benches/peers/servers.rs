@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
+use super::own_address::own_address;
 use super::process;
 use super::world::{APEX, World, host_label, message, prefix};
 
@@ -139,8 +140,8 @@ impl Running {
             Program::Vnetdns => world.config(),
             _ => directory.path().join("config"),
         };
-        let mut address = free_address();
-        let metrics = matches!(program, Program::Seen { .. } | Program::Counted).then(free_address);
+        let mut address = own_address();
+        let metrics = matches!(program, Program::Seen { .. } | Program::Counted).then(own_address);
         let seen = match program {
             Program::Seen { seen } => Some(seen),
             Program::Counted => Some(Seen::Metrics),
@@ -264,17 +265,6 @@ pub(crate) fn find(program: &str) -> PathBuf {
     let system = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
     let mut folders = std::env::split_paths(&path).chain(system).map(|folder| folder.join(program));
     folders.find(|path| path.is_file()).unwrap_or_else(|| program.into())
-}
-
-/// A port that is free for UDP and TCP at this moment.
-pub(crate) fn free_address() -> SocketAddr {
-    loop {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        if UdpSocket::bind(address).is_ok() {
-            return address;
-        }
-    }
 }
 
 fn seen(seen: Seen, world: &World, metrics: SocketAddr, directory: &Path) -> String {

@@ -41,8 +41,8 @@ fn within(folder: &Path) {
     fs::remove_file(elsewhere.join("link")).unwrap();
     // What the link led to is known, and the folder that it was in, too: that one is taken away again.
     super::READ.lock().unwrap().remove(&elsewhere);
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (sink, taken) = (UdpSocket::bind("127.0.0.1:0").unwrap(), server.local_addr().unwrap());
     let lacks = enter(std::slice::from_ref(&written)).unwrap();
 
     // What a server does.
@@ -52,7 +52,7 @@ fn within(folder: &Path) {
     fs::rename(written.join("new"), written.join("newer")).unwrap();
     fs::remove_file(written.join("newer")).unwrap();
     let socket = std::os::unix::net::UnixListener::bind(written.join("socket")).unwrap();
-    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"octets", free).unwrap();
+    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"octets", sink.local_addr().unwrap()).unwrap();
     TcpStream::connect(server.local_addr().unwrap()).unwrap();
     TcpListener::bind("127.0.0.1:0").unwrap();
     assert_eq!(std::thread::spawn(|| 7).join().unwrap(), 7);
@@ -82,7 +82,8 @@ fn within(folder: &Path) {
             println!("skipped: this kernel's landlock knows no ports");
             return;
         }
-        assert_eq!(of(TcpListener::bind(free).map(|_| ())), Some(Errno::EACCES), "a port");
+        // That it is taken would be another error.
+        assert_eq!(of(TcpListener::bind(taken).map(|_| ())), Some(Errno::EACCES), "a port");
         let parent = nix::unistd::getppid();
         assert_eq!(nix::sys::signal::kill(parent, None), Err(Errno::EPERM), "a signal to another process");
     };

@@ -19,6 +19,8 @@ mod good_client;
 mod lock_out;
 mod logs;
 mod never_read;
+#[path = "../it/own_address.rs"]
+mod own_address;
 mod panics;
 #[path = "../it/support.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]

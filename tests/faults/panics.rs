@@ -8,6 +8,7 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
 
 use crate::good_client::GoodClient;
+use crate::own_address::own_address;
 use crate::support::{PROGRAM, Server, plain_query, receive, send};
 
 /// Whose queries panic.
@@ -201,7 +202,7 @@ fn reloads_that_panic_leave_the_old_configuration_however_often_and_the_next_one
 #[test]
 fn a_query_that_waits_for_other_servers_is_lost_alone() {
     // Nobody is there, which is an answer: SERVFAIL.
-    let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = own_address();
     let rule = format!(
         "[[dns_forwarding_ruleset]]\nname = \"r\"\nvirtual_network_links = [{{ virtual_network = \"bad\" }}]\n\
          forwarding_rule = [{{ domain_name = \"example.\", target_dns_servers = [\"{closed}\"] }}]\n"

@@ -12,6 +12,8 @@
 mod client;
 mod delegation;
 mod lab;
+#[path = "../it/own_address.rs"]
+mod own_address;
 mod programs;
 mod questions;
 mod resolved;

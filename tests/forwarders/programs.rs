@@ -2,18 +2,17 @@
 //! loopback port, the source address of a network, folders of its own. Validation and protection against rebinding are
 //! on wherever the program has them.
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::client::{self, Target};
 use crate::lab::Lab;
+use crate::own_address::own_address;
 
 /// How long a program may take to answer its first query.
 const START: Duration = Duration::from_secs(20);
@@ -116,13 +115,14 @@ impl Start<'_> {
     pub(crate) fn spawn(self) -> Running {
         let directory = TempDir::new().unwrap();
         let folder = directory.path();
-        let address = free_address();
-        let mut command = self.command(folder, address.port());
+        let address = own_address();
+        let mut command = self.command(folder, address);
         command.current_dir(folder);
         Running::new(Target { address, namespace: self.namespace }, &mut command, directory)
     }
 
-    fn command(self, folder: &Path, port: u16) -> Command {
+    fn command(self, folder: &Path, address: SocketAddr) -> Command {
+        let (ip, port) = (address.ip(), address.port());
         let Self { lab, forwarder, source, .. } = self;
         let server = lab.address(self.persona);
         // Static-stub zones have no port of their own.
@@ -153,7 +153,7 @@ impl Start<'_> {
                     if forwarder.kind == "stub" { format!("port {};", server.port()) } else { String::new() };
                 let here = format!(
                     "options {{ directory \"{name}\"; pid-file none; session-keyfile none; lock-file none;
-                     managed-keys-directory \"{name}\"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
+                     managed-keys-directory \"{name}\"; listen-on port {port} {{ {ip}; }}; listen-on-v6 {{ none; }};
                      automatic-interface-scan no; query-source address {source}; {server_port} dnssec-validation auto;"
                 );
                 let text = printed.replacen("options {", &here, 1) + "controls { };\n";
@@ -161,7 +161,7 @@ impl Start<'_> {
             }
             "unbound" => {
                 let here = format!(
-                    "server:\n interface: 127.0.0.1@{port}\n do-daemonize: no\n use-syslog: no\n logfile: \"\"\n \
+                    "server:\n interface: {ip}@{port}\n do-daemonize: no\n use-syslog: no\n logfile: \"\"\n \
                      username: \"\"\n chroot: \"\"\n directory: \"{name}\"\n pidfile: \"\"\n outgoing-interface: {source}\n \
                      module-config: \"validator iterator\"\n trust-anchor: \"{ROOT}\"\n harden-dnssec-stripped: yes\n \
                      harden-below-nxdomain: yes\n harden-glue: yes\n private-address: 10.0.0.0/8\n \
@@ -176,14 +176,14 @@ impl Start<'_> {
                 let bound =
                     printed.replace(&format!("#{}\n", server.port()), &format!("#{}@{source}\n", server.port()));
                 let here = format!(
-                    "port={port}\nlisten-address=127.0.0.1\nbind-interfaces\nno-resolv\nno-hosts\nuser={user}group=\n\
+                    "port={port}\nlisten-address={ip}\nbind-interfaces\nno-resolv\nno-hosts\nuser={user}group=\n\
                      pid-file={name}/pid\nlog-facility=-\nbogus-priv\nstop-dns-rebind\ndnssec\n\
                      trust-anchor={DNSMASQ_ROOT}\n"
                 );
                 command.arg("-k").arg("-C").arg(file("dnsmasq.conf", here + &bound));
             }
             "dnsdist" => {
-                let here = format!("setLocal('127.0.0.1:{port}')\nsetSecurityPollSuffix('')\n");
+                let here = format!("setLocal('{address}')\nsetSecurityPollSuffix('')\n");
                 let bound = printed.replacen("newServer({", &format!("newServer({{ source = '{source}',"), 1);
                 command.arg("--supervised").arg("-C").arg(file("dnsdist.conf", here + &bound));
             }
@@ -191,7 +191,7 @@ impl Start<'_> {
                 let (config, lua) = printed.split_once("# ==> the file that lua-config-file names\n").unwrap();
                 let lua = file("vnetdns.lua", lua.to_owned());
                 let here = format!(
-                    "daemon=no\nwrite-pid=no\nsocket-dir={name}\nlocal-address=127.0.0.1\nlocal-port={port}\n\
+                    "daemon=no\nwrite-pid=no\nsocket-dir={name}\nlocal-address={ip}\nlocal-port={port}\n\
                      query-local-address={source}\nthreads=1\ndnssec=validate\nsetgid=\nsetuid=\ndisable-syslog=yes\n\
                      security-poll-suffix=\nlua-config-file={}\n",
                     lua.display()
@@ -201,7 +201,7 @@ impl Start<'_> {
             }
             "knot-resolver" => {
                 let here = format!(
-                    "net.listen('127.0.0.1', {port}, {{ kind = 'dns' }})\nnet.outgoing_v4('{source}')\n\
+                    "net.listen('{ip}', {port}, {{ kind = 'dns' }})\nnet.outgoing_v4('{source}')\n\
                      cache.open(10 * MB, 'lmdb://{name}/cache')\nmodules.load('rebinding < iterate')\n"
                 );
                 command.arg("-n").arg("-c").arg(file("kresd.conf", here + &printed)).arg(folder);
@@ -270,16 +270,4 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
     std::env::split_paths(&path).chain(system).map(|folder| folder.join(program)).find(|path| path.is_file())
-}
-
-/// A port that is free for UDP and TCP at this moment, and that no other forwarder of these tests was given.
-fn free_address() -> SocketAddr {
-    static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
-    loop {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let address = listener.local_addr().unwrap();
-        if UdpSocket::bind(address).is_ok() && GIVEN.lock().unwrap().insert(address) {
-            return address;
-        }
-    }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
 
+use crate::own_address::own_address;
 use crate::support::{PATIENCE, Server, query};
 
 /// Two networks whose clients are told apart by listeners; a zone in each.
@@ -77,16 +78,17 @@ fn listeners_come_and_go_and_change_their_networks() {
     let server = Server::configured(&config(first));
     is_answered(server.address, "10.0.0.1");
 
-    let second = r#"{ address = "127.0.0.2:0", virtual_network = "v1" }"#;
+    // Nobody else takes it where this server has it no more.
+    let new = own_address();
+    let second = format!("{{ address = \"{new}\", virtual_network = \"v1\" }}");
     reload(&server, 2, &format!("{first}, {second}"));
-    let new = opened(&server);
+    assert_eq!(opened(&server), new);
     is_answered(new, "10.1.0.1");
     is_answered(server.address, "10.0.0.1");
 
     // Each has the other's network, and the order in the file is another one.
-    let swapped =
-        r#"{ address = "127.0.0.2:0", virtual_network = "v0" }, { address = "127.0.0.1:0", virtual_network = "v1" }"#;
-    reload(&server, 3, swapped);
+    let swapped = [second.replace("v1", "v0"), first.replace("v0", "v1")].join(", ");
+    reload(&server, 3, &swapped);
     is_answered(new, "10.0.0.1");
     is_answered(server.address, "10.1.0.1");
 
@@ -123,7 +125,7 @@ fn a_listener_that_stays_keeps_its_connections_and_its_rules_change() {
 fn a_listener_that_cannot_be_opened_has_the_reload_refused() {
     let first = r#"{ address = "127.0.0.1:0", virtual_network = "v0" }"#;
     let server = Server::configured(&config(first));
-    let taken = TcpListener::bind("127.0.0.3:0").unwrap();
+    let taken = TcpListener::bind(own_address()).unwrap();
     let address = taken.local_addr().unwrap();
     let second =
         format!("{first}, {{ address = \"127.0.0.2:0\" }}, {{ address = \"{address}\", virtual_network = \"v1\" }}");

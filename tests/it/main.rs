@@ -46,6 +46,7 @@ mod management;
 mod metrics;
 mod monitoring;
 mod name_servers;
+mod own_address;
 #[cfg(unix)]
 mod page;
 mod persona;

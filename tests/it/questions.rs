@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::own_address::own_address;
 use crate::support::{PROGRAM, Server};
 
 const NAME: &str = "k8s02-workspace-abcd.eastus.prometheus.monitor.azure.com";
@@ -360,7 +361,7 @@ fn a_running_server_is_compared_with_a_configuration() {
     let output = run(&["diff", "--server", &address, "--clients", clients, &changed]);
     assert_eq!(output.status.code(), Some(1));
     // A server that does not answer is no server without differences.
-    let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let closed = own_address().to_string();
     let output = run(&["diff", "--server", &closed, &same]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: "), "{output:?}");

@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use crate::api::Api;
 use crate::control::{control, ok};
 use crate::encrypted_client::{Connection, Way};
+use crate::own_address::own_ip;
 use crate::place::{Place, Process, ask, assert_answer, is_root, request, until, write};
 use crate::support::PROGRAM;
 
@@ -128,12 +129,12 @@ fn root_takes_the_port_and_its_user_serves() {
         );
         fs::write(&config, world).unwrap();
     };
-    let (one, two) = ("\"127.77.0.1:53\"", "\"127.77.0.1:53\", \"127.77.0.2:53\"");
+    let (one, two) = (format!("\"{}:53\"", own_ip()), format!("\"{0}:53\", \"{0}:54\"", own_ip()));
     for (more, capabilities, outcome) in [
         ("", "0000000000000000", "the reload is refused, the old configuration is served on"),
         ("keep_bind_capability = true\nsandbox = false", "0000000000000400", "a listener is opened"),
     ] {
-        listening(one, more);
+        listening(&one, more);
         let mut command = Command::new(PROGRAM);
         command.args(["serve", "--ready", "json", "--config", config.to_str().unwrap()]).env_remove("RUST_LOG");
         let server = Process::start(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
@@ -150,7 +151,7 @@ fn root_takes_the_port_and_its_user_serves() {
         assert!(all("CapPrm").iter().all(|held| [capabilities, "0000000000000000"].contains(&held.as_str())));
         assert_eq!(ask(server.address(0)), "10.0.0.1");
         assert!(state.join("state.redb").exists());
-        listening(two, more);
+        listening(&two, more);
         let hangup = Command::new("sh").args(["-c", &format!("kill -HUP {process}")]).status().unwrap();
         assert!(hangup.success());
         until(|| server.log().contains(outcome), || format!("{outcome:?} is not logged:\n{}", server.log()));
@@ -160,7 +161,7 @@ fn root_takes_the_port_and_its_user_serves() {
     for (user, reason) in
         [("root", "root is no user to change to"), ("missing-user", "there is no user \"missing-user\"")]
     {
-        listening(one, "");
+        listening(&one, "");
         let mut command = Command::new(PROGRAM);
         command.args(["serve", "--ready", "json", "--config", config.to_str().unwrap(), "--user", user]);
         let refused = Process::start(command.stdout(Stdio::piped()).stderr(Stdio::piped())).err().unwrap();

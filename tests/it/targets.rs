@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
 
+use crate::own_address::own_address;
 use crate::support::{PATIENCE, Server, check_udp, query, receive, send, show_with_flags};
 use crate::topology::{By, Target, a, cname, found, missing, network, response, ruleset, zone};
 
@@ -326,15 +327,17 @@ impl Drop for Running {
 #[expect(clippy::print_stderr, reason = "what was not tested is worth a line")]
 fn unbound_is_a_good_target() {
     let folder = tempfile::tempdir().unwrap();
-    // A port that is free for the moment; Unbound takes no port 0.
-    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Unbound takes no port 0.
+    let address = own_address();
     let path = folder.path().join("unbound.conf");
     let addresses: String = (0..120).map(|n| format!("  local-data: \"big.corp.test. 300 A 192.0.2.{n}\"\n")).collect();
     let config = format!(
-        "server:\n  interface: 127.0.0.1\n  port: {port}\n  username: \"\"\n  chroot: \"\"\n  pidfile: \"\"\n  \
+        "server:\n  interface: {}\n  port: {}\n  username: \"\"\n  chroot: \"\"\n  pidfile: \"\"\n  \
          use-syslog: no\n  do-daemonize: no\n  directory: {:?}\n  local-zone: \"corp.test.\" static\n  \
          local-data: \"corp.test. 600 SOA ns.corp.test. mail.corp.test. 1 2 3 4 120\"\n  \
          local-data: \"www.corp.test. 300 A 192.0.2.80\"\n{addresses}remote-control:\n  control-enable: no\n",
+        address.ip(),
+        address.port(),
         folder.path()
     );
     std::fs::File::create(&path).unwrap().write_all(config.as_bytes()).unwrap();
@@ -343,10 +346,10 @@ fn unbound_is_a_good_target() {
     let server = Server::configured(&format!(
         "{}{}",
         network("v", 1, ""),
-        ruleset("r", &["v"], &[("corp.test", &[&format!("127.0.0.1:{port}")])]),
+        ruleset("r", &["v"], &[("corp.test", &[&address.to_string()])]),
     ));
     let start = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+    while std::net::TcpStream::connect(address).is_err() {
         assert!(start.elapsed() < PATIENCE, "unbound does not start");
         thread::sleep(Duration::from_millis(20));
     }

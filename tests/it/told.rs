@@ -1,11 +1,12 @@
 //! Clients that are told why they get their answers, as dig shows it; and everybody else, who is not.
 
 use std::fs;
-use std::net::UdpSocket;
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::own_address::own_address;
 use crate::support::{Server, find_program};
 
 const WORLD: &str = r#"
@@ -77,17 +78,17 @@ fn server(explanations: &str) -> Server {
     Server::configured_with(&world, &[("admin.key", &key("admin")), ("one.key", &key("one-key"))])
 }
 
-fn dig_at(port: u16, from: &str, arguments: &str) -> Option<String> {
+fn dig_at(server: SocketAddr, from: &str, arguments: &str) -> Option<String> {
     let dig = find_program("dig", "bind9-dnsutils")?;
-    let port = port.to_string();
+    let (at, port) = (format!("@{}", server.ip()), server.port().to_string());
     let mut command = Command::new(dig);
-    command.args(["-b", from, "@127.0.0.1", "-p", &port, "+tries=1", "+timeout=8", "+norrcomments"]);
+    command.args(["-b", from, &at, "-p", &port, "+tries=1", "+timeout=8", "+norrcomments"]);
     let output = command.args(arguments.split(' ')).output().unwrap();
     Some(String::from_utf8(output.stdout).unwrap())
 }
 
 fn dig(server: &Server, from: &str, arguments: &str) -> Option<String> {
-    dig_at(server.address.port(), from, arguments)
+    dig_at(server.address, from, arguments)
 }
 
 const TOLD: &str =
@@ -233,14 +234,10 @@ impl Drop for Cache {
     }
 }
 
-fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn wait_until_it_answers(port: u16) {
+fn wait_until_it_answers(address: SocketAddr) {
     let begin = Instant::now();
     loop {
-        let output = dig_at(port, "127.0.0.1", "+time=1 host.corp.test").unwrap_or_default();
+        let output = dig_at(address, "127.0.0.1", "+time=1 host.corp.test").unwrap_or_default();
         if output.contains("10.255.0.1") {
             return;
         }
@@ -257,12 +254,14 @@ fn a_caching_forwarder_has_nothing_to_hand_on() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let (first, second) = (free_port(), free_port());
+    let (first, second) = (own_address(), own_address());
     let config = format!(
-        "server:\n interface: 127.0.0.1\n port: {first}\n outgoing-interface: 127.1.0.53\n do-not-query-localhost: no\n \
+        "server:\n interface: {}\n port: {}\n outgoing-interface: 127.1.0.53\n do-not-query-localhost: no\n \
          do-daemonize: no\n username: \"\"\n chroot: \"\"\n pidfile: \"\"\n use-syslog: no\n module-config: \"iterator\"\n \
          ede: yes\n ede-serve-expired: yes\n local-zone: \"test.\" nodefault\nforward-zone:\n name: \".\"\n \
          forward-addr: 127.0.0.1@{}\n",
+        first.ip(),
+        first.port(),
         server.address.port()
     );
     let path = folder.path().join("unbound.conf");
@@ -270,28 +269,31 @@ fn a_caching_forwarder_has_nothing_to_hand_on() {
     let quiet = |command: &mut Command| Cache(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let _unbound = quiet(Command::new(unbound).arg("-d").arg("-c").arg(&path));
     let to = format!("--server=127.0.0.1#{}@127.1.0.53", server.address.port());
-    let own_port = format!("--port={second}");
+    let own_port = format!("--port={}", second.port());
     let _dnsmasq = quiet(Command::new(dnsmasq).args([
         "--keep-in-foreground",
         "--conf-file=/dev/null",
         "--no-resolv",
         "--no-hosts",
-        "--listen-address=127.0.0.1",
+        &format!("--listen-address={}", second.ip()),
         "--bind-interfaces",
         "--pid-file",
         &own_port,
         &to,
     ]));
-    for port in [first, second] {
-        if dig_at(port, "127.0.0.1", "+time=1 host.corp.test").is_none() {
+    for address in [first, second] {
+        if dig_at(address, "127.0.0.1", "+time=1 host.corp.test").is_none() {
             return;
         }
-        wait_until_it_answers(port);
+        wait_until_it_answers(address);
         // Both a member of the listed network and a stranger ask, for what is kept and for what is not.
         for from in [MEMBER, STRANGER, MEMBER, STRANGER] {
             for name in ["host.corp.test", "none.corp.test"] {
-                let output = dig_at(port, from, name).unwrap();
-                assert!(!output.contains("known by") && !output.contains("rg-one"), "{port} {from} {name}: {output}");
+                let output = dig_at(address, from, name).unwrap();
+                assert!(
+                    !output.contains("known by") && !output.contains("rg-one"),
+                    "{address} {from} {name}: {output}"
+                );
             }
         }
     }

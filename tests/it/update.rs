@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use vnetdns::dns::TsigAlgorithm;
 
 use crate::kills::{kills, moment};
+use crate::own_address::own_address;
 use crate::support::{PATIENCE, PROGRAM, Server, find_program, plain_query, query, receive, send};
 use crate::tsig::{SECRET, Signer};
 
@@ -421,9 +422,7 @@ impl Drop for Peer {
 fn peer(program: &Path, is_bind: bool) -> Peer {
     let folder = tempfile::tempdir().unwrap();
     let shown = folder.path().display();
-    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    drop(socket);
+    let address = own_address();
     let (ip, port) = (address.ip(), address.port());
     fs::write(folder.path().join("zone"), "@ 60 IN SOA ns hostmaster 1 3600 600 86400 60\n@ 60 IN NS ns.test.\n")
         .unwrap();

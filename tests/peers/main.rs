@@ -14,6 +14,8 @@
 mod compare;
 mod differences;
 mod exchange;
+#[path = "../it/own_address.rs"]
+mod own_address;
 mod questions;
 mod record_data;
 mod reply;

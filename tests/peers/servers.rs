@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use crate::own_address::own_address;
 
 /// How long a server may take to answer its first query.
 const START: Duration = Duration::from_secs(20);
@@ -45,7 +47,7 @@ impl Peer {
                 let directory = TempDir::new().unwrap();
                 let zones = Zones { files: vec![(apex.to_str().unwrap().to_owned(), file.into())] };
                 let config = directory.path().join("knot.conf");
-                fs::write(&config, knot(&zones, free_address(), directory.path())).unwrap();
+                fs::write(&config, knot(&zones, own_address(), directory.path())).unwrap();
                 run("knotc", &["-c".as_ref(), config.as_os_str(), "zone-check".as_ref()])
             }
         }
@@ -176,7 +178,7 @@ impl Running {
 
     fn start(peer: Peer, program: &Path, version: &str, zones: &Zones) -> Result<Self, String> {
         let directory = TempDir::new().unwrap();
-        let address = free_address();
+        let address = own_address();
         let (file, config) = match peer {
             Peer::Nsd => ("nsd.conf", nsd(zones, address, directory.path())),
             Peer::Knot => ("knot.conf", knot(zones, address, directory.path())),
@@ -248,17 +250,6 @@ fn version(program: &Path, option: &str) -> String {
     let text = String::from_utf8_lossy(&text);
     let is_version = |word: &&str| word.starts_with(|char: char| char.is_ascii_digit()) && word.contains('.');
     text.split_whitespace().find(is_version).unwrap_or("of unknown version").to_owned()
-}
-
-/// A port that is free for UDP and TCP at this moment.
-fn free_address() -> SocketAddr {
-    loop {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let address = listener.local_addr().unwrap();
-        if UdpSocket::bind(address).is_ok() {
-            return address;
-        }
-    }
 }
 
 /// Prints past the test harness, which keeps the output of tests that pass.

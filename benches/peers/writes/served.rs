@@ -14,8 +14,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{APEX, host};
+use crate::own_address::own_address;
 use crate::process;
-use crate::servers::{find, free_address};
+use crate::servers::find;
 use crate::world::{World, message};
 
 /// The key that may update.
@@ -81,7 +82,7 @@ impl Served {
         let folder = tempfile::tempdir().expect("a place for the state");
         let path = folder.path();
         import(path, zones);
-        let address = free_address();
+        let address = own_address();
         let secret = BASE64.encode(SECRET);
         write(&path.join("key"), &format!("key \"{KEY}\" {{ algorithm hmac-sha256; secret \"{secret}\"; }};\n"));
         let limits = if config.is_empty() { "limits = \"off\"\n" } else { "" };
@@ -124,7 +125,7 @@ impl Served {
 
     pub(super) fn knot(sets: usize) -> Self {
         let folder = tempfile::tempdir().expect("a place for zones");
-        let (address, shown) = (free_address(), folder.path().display());
+        let (address, shown) = (own_address(), folder.path().display());
         zone_file(folder.path(), sets);
         let config = format!(
             "server:\n  listen: {}@{}\n  rundir: \"{shown}\"\n  pidfile: \"{shown}/pid\"\n  udp-workers: 1\n  \
@@ -144,7 +145,7 @@ impl Served {
 
     pub(super) fn bind(sets: usize) -> Self {
         let folder = tempfile::tempdir().expect("a place for zones");
-        let (address, shown) = (free_address(), folder.path().display());
+        let (address, shown) = (own_address(), folder.path().display());
         zone_file(folder.path(), sets);
         let config = format!(
             "key \"{KEY}\" {{ algorithm hmac-sha256; secret \"{}\"; }};\noptions {{ directory \"{shown}\"; pid-file none;\n\

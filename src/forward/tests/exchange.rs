@@ -194,11 +194,8 @@ async fn many_guesses_at_a_response_have_it_asked_for_over_tcp() {
 
 #[tokio::test]
 async fn a_target_that_is_not_there_is_passed_over_at_once() {
-    // A port that nobody has: it was bound a moment ago.
-    let gone = {
-        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.local_addr().unwrap()
-    };
+    // A port that nobody has (tcpmux, RFC 1078), and that the system gives to none that asks for any.
+    let gone = SocketAddr::from(([127, 0, 0, 1], 1));
     let second = Server::start(|_, _, query| vec![found(&query, 2)]).await;
     let upstreams = limited(ForwardLimits { attempt_timeout: Duration::from_secs(60), ..ForwardLimits::default() });
     let targets = Targets::from([gone, second.address].as_slice());

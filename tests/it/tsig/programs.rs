@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use vnetdns::dns::TsigAlgorithm;
 
 use super::message::{SECRET, Signer};
 use super::{admin, host, key_file, one, server, two, without_signature};
+use crate::own_address::own_address;
 use crate::support::{PATIENCE, Server, find_dnspython, find_program as find, query};
 
 const WRONG: [u8; 32] = [7; 32];
@@ -116,7 +117,7 @@ impl Drop for Bind {
 impl Bind {
     fn start(program: &std::path::Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = own_address();
         let directory = folder.path().display();
         let mut config = format!(
             "options {{ directory \"{directory}\"; pid-file none; session-keyfile none; lock-file none;\n\
