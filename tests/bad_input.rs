@@ -21,7 +21,7 @@ use vnetdns::azure::Severity;
 use vnetdns::config::{Files, load};
 
 /// How long one load may take before it counts as hung.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -17,7 +17,7 @@ use crate::resolved::Namespaces;
 use crate::say;
 
 /// How long a program may take to answer its first query.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Where resolvers ask from: an address of spoke-1.
 const SOURCE: &str = "10.1.0.4";
 /// On-premises addresses: BIND with a zone of its own, the internal root, a resolver.

@@ -15,7 +15,7 @@ use crate::tls;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vnetdns");
 /// How long a start or a reload may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running `vnetdns serve`; killed when dropped.
 pub(crate) struct Server {

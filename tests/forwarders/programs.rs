@@ -15,7 +15,7 @@ use crate::lab::Lab;
 use crate::own_address::own_address;
 
 /// How long a program may take to answer its first query.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 
 /// A program and the kind of zone that it is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -98,7 +98,7 @@ impl Api {
     fn over(&self, socket: TcpStream, host: &str) -> Stream {
         let name = ServerName::try_from(host.to_owned()).unwrap();
         let connection = ClientConnection::new(self.config.clone(), name).unwrap();
-        socket.set_read_timeout(Some(12 * PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         StreamOwned::new(connection, socket)
     }
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hickory_proto::rr::RecordType;
 use serde_json::{Value, json};
@@ -39,8 +40,11 @@ pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     pub(crate) fn new(name: &str) -> Self {
+        // Two tests may have chosen one name.
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
         let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let folder = parent.join(format!("c{}{name}", std::process::id()));
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = parent.join(format!("c{}{name}{number}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         Self(folder)

@@ -95,10 +95,11 @@ fn ask_udp(server: &Server, from: &str, header: &[u8]) -> Option<String> {
     let is_answered = from == EDGE || server.address != server.addresses[1];
     socket.set_read_timeout(Some(if is_answered { PATIENCE } else { QUIET })).unwrap();
     let mut buffer = [0; 512];
-    // Responses of one batch come in any order.
-    for _ in 0..2 {
+    // Responses of one batch come in any order; what is answered after the first marker is of a later batch.
+    for further in [true, false, false] {
         match socket.recv(&mut buffer) {
             Ok(len) if buffer[..2] == [0, 1] => return Some(data(&buffer[..len])),
+            Ok(_) if further => assert!(socket.send(&[&marker[..], &question(3)].concat()).is_ok()),
             Ok(_) => socket.set_read_timeout(Some(QUIET)).unwrap(),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return None,
             Err(error) => panic!("{error}"),

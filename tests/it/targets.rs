@@ -173,15 +173,21 @@ fn answers_are_kept_by_their_ttl_which_counts_down() {
     thread::sleep(Duration::from_millis(1050));
     // Asked in another letter case it is the same question.
     let (second, third) = (ask("www.test"), ask("none.test"));
-    assert!(ask("GONE.Test")[1].to_ascii_lowercase().starts_with("authority: test. 2"));
-    if start.elapsed() < Duration::from_millis(1900) {
+    let gone = ask("GONE.Test");
+    // A machine that is busy may have come to this later than that.
+    let is_in_time = start.elapsed() < Duration::from_millis(1900);
+    if is_in_time {
         assert_eq!((second.as_slice(), third.as_slice()), (&positive(1)[..], &negative("NoError", 1)[..]));
+        assert!(gone[1].to_ascii_lowercase().starts_with("authority: test. 29 "), "{gone:?}");
         assert_eq!(target.asked().len(), 3);
     }
     thread::sleep(Duration::from_millis(2000).saturating_sub(start.elapsed()));
-    assert_eq!(ask("www.test"), positive(0));
+    let again = ask("www.test");
     let www = target.asked().iter().filter(|(_, question)| question == "www.test. A").count();
-    assert_eq!(www, 2, "it is asked for again when its least TTL is over");
+    assert!(www >= 2, "it is asked for again when its least TTL is over");
+    if is_in_time {
+        assert_eq!((again.as_slice(), www), (&positive(0)[..], 2));
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::servers::{Peer, Running, Zones, say};
 
 /// `TYPE DATA` lines.
 const LINES: &str = include_str!("record_data.txt");
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One line, a zone of its own.
 struct Line {

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::own_address::own_address;
 
 /// How long a server may take to answer its first query.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 
 /// Another implementation of an authoritative server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
