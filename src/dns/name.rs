@@ -443,7 +443,7 @@ impl PartialOrd for Name {
 
 impl Hash for NameRef<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.fold().as_ref().as_wire().hash(state);
+        self.hash_folded(state);
     }
 }
 
