@@ -66,7 +66,7 @@ pub use handover::{Inherited, Place, QuicKeys, Turn};
 pub(crate) use hickory::THREAD as HICKORY_THREAD;
 pub use listeners::Listeners;
 pub use query_log::{QueryFilter, QueryLog};
-pub use udp::UdpDrops;
+pub use udp::{UdpDrops, release_memory};
 pub use watch::{QueryWatches, WatchedQuery};
 
 /// Interval between checks for incidents to log.

@@ -47,7 +47,7 @@ use crate::observe::{Ends, MetricsListener, Site};
 use crate::page::Pages;
 #[cfg(unix)]
 use crate::server::{Place, QuicKeys, Turn};
-use crate::server::{Server, raise_limit};
+use crate::server::{Server, raise_limit, release_memory};
 use crate::view::Transport;
 use begin::Begun;
 #[cfg(unix)]
@@ -184,6 +184,8 @@ impl Serve {
             Ok(started) => started,
             Err(error) => return Err(report(error)),
         };
+        // Loading has taken several times of what is served.
+        release_memory();
         let metrics = control.settings().metrics.as_ref();
         if let Some(metrics) = metrics.filter(|metrics| page.is_some() && !metrics.page) {
             bail!("--page shows the page where metrics are shown, and {} is no loopback address", metrics.listen);

@@ -36,6 +36,12 @@ pub(super) use linux::Socket;
 #[cfg(any(not(target_os = "linux"), portable_sockets))]
 pub(super) use portable::Socket;
 
+/// Gives the system back what was only needed for a while, where the C library keeps it.
+pub fn release_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu", not(portable_sockets)))]
+    linux::release_memory();
+}
+
 /// Datagrams of one batch.
 #[cfg(all(target_os = "linux", not(portable_sockets)))]
 const BATCH: usize = 64;

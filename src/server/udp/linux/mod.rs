@@ -27,6 +27,8 @@ use plan::{Plan, Route};
 use syscalls::{Message, Slots};
 
 pub(super) use syscalls::dropped;
+#[cfg(target_env = "gnu")]
+pub(in crate::server) use syscalls::release_memory;
 
 /// A socket of one worker.
 #[derive(Debug)]
