@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::declaration::{Origin, RecordSet, ResolutionPolicy, Writer};
 use super::identity::ResourceId;
 use crate::dns::{Name, NameRef, Rdatas, RecordType};
-use crate::zone::{Rrset, Zone};
+use crate::zone::{Rrset, RrsetSource, Zone};
 
 /// A zone with all its records: those made by hand, those that Azure makes with the zone, those of private
 /// endpoints and of the public side of Private Link resources.
@@ -131,6 +131,17 @@ pub(crate) fn is_private_link(apex: NameRef<'_>) -> bool {
     apex.labels().any(|label| is(label, b"privatelink") || is(label, b"privatelink-global"))
 }
 
+/// A record set in compiled form.
+pub(crate) fn source(set: &RecordSet) -> RrsetSource<'_> {
+    RrsetSource {
+        owner: set.owner.as_ref(),
+        rtype: set.rtype,
+        ttl: set.ttl,
+        rdatas: &set.rdatas,
+        is_added: set.origin == Origin::API,
+    }
+}
+
 impl ZoneContents {
     /// A zone with the given record sets.
     pub(super) fn new(apex: Name, scope: Scope, record_sets: RecordSets, origin: Origin) -> Self {
@@ -198,6 +209,39 @@ impl ZoneContents {
         sets.map(set).chain(beneath).collect()
     }
 
+    /// Where a person declared the record set, even if the platform has replaced it: [`Origin::API`] if the management API added
+    /// it, else the origin of the zone.
+    pub(super) fn declared(&self, owner: &Name, rtype: RecordType) -> Option<Origin> {
+        let key = (owner.clone(), rtype);
+        if let Some(beneath) = self.beneath.get(&key) {
+            return beneath.as_ref().map(|set| self.layer_of(set.origin == Origin::API));
+        }
+        let is_added = match &self.compiled {
+            Some(Compiled { zone, written }) => {
+                let is_by_hand = written.get(&key).is_none_or(Writer::is_person);
+                zone.rrset(owner.as_ref(), rtype).filter(|_| is_by_hand)?.1.is_added()
+            }
+            None => self.record_sets.get(&key).filter(|set| set.writer.is_person())?.origin == Origin::API,
+        };
+        Some(self.layer_of(is_added))
+    }
+
+    fn layer_of(&self, is_added: bool) -> Origin {
+        if is_added { Origin::API } else { self.origin }
+    }
+
+    /// The record sets that the management API has added.
+    pub(super) fn added(&self) -> Vec<RecordSet> {
+        let is_added = |set: &RecordSet| set.origin == Origin::API;
+        let beneath = self.beneath.values().flatten().filter(|set| is_added(set));
+        let is_any = self.compiled().is_some_and(|zone| zone.rrsets().any(|(_, rrset)| rrset.is_added()));
+        match (is_any, self.beneath.is_empty()) {
+            (false, true) => Vec::new(),
+            (false, false) => beneath.cloned().collect(),
+            (true, _) => self.by_hand().into_iter().filter(is_added).collect(),
+        }
+    }
+
     /// Whether a person wrote the record set, even if the platform has replaced it.
     pub(super) fn is_by_hand(&self, owner: &Name, rtype: RecordType) -> bool {
         let key = (owner.clone(), rtype);
@@ -224,17 +268,16 @@ impl ZoneContents {
     /// Whether a person wrote this record set, with these records.
     pub(super) fn holds_by_hand(&self, set: &RecordSet) -> bool {
         let is_it = |known: &RecordSet| {
-            known.owner.as_wire() == set.owner.as_wire() && (known.ttl, &known.rdatas) == (set.ttl, &set.rdatas)
+            known.owner.as_wire() == set.owner.as_wire()
+                && (known.ttl, &known.rdatas) == (set.ttl, &set.rdatas)
+                && (known.origin == Origin::API) == (set.origin == Origin::API)
         };
         let key = (set.owner.clone(), set.rtype);
         if let Some(beneath) = self.beneath.get(&key) {
             return beneath.as_ref().is_some_and(is_it);
         }
         match &self.compiled {
-            Some(Compiled { zone, written }) => {
-                let source = (set.owner.as_ref(), set.rtype, set.ttl, &*set.rdatas);
-                !written.contains_key(&key) && zone.holds(source)
-            }
+            Some(Compiled { zone, written }) => !written.contains_key(&key) && zone.holds(source(set)),
             None => self.record_sets.get(&key).is_some_and(|known| known.writer == Writer::Person && is_it(known)),
         }
     }
@@ -259,7 +302,7 @@ impl ZoneContents {
             ttl: rrset.ttl(),
             rdatas: Rdatas::new(rrset.rtype(), rrset.rdatas().map(Box::from).collect()),
             writer,
-            origin: self.origin,
+            origin: self.layer_of(rrset.is_added()),
         }
     }
 

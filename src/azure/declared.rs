@@ -1,7 +1,7 @@
 //! Finds what a topology declares, and makes the changes that declare it again.
 
-use super::change::{Change, Declares, Item, LinkKey, Resource, ZoneKey, link_place, machine_at, machine_item};
-use super::declaration::{Origin, PrivateDnsZone, VirtualNetworkLink};
+use super::change::{Change, Declares, Item, LinkKey, Made, Resource, ZoneKey, link_place, machine_at, machine_item};
+use super::declaration::{Origin, PrivateDnsZone, RecordSet, VirtualNetworkLink};
 use super::identity::{ResourceId, types};
 use super::topology::Topology;
 use crate::dns::RecordType;
@@ -39,7 +39,7 @@ impl Declares for &Topology {
                 let contents = &self.zones[self.place_of_zone(zone)?];
                 let is_soa = *rtype == RecordType::SOA && *owner == contents.apex;
                 let comes_with_it = is_soa && matches!(zone, ZoneKey::Private(_));
-                (comes_with_it || contents.is_by_hand(owner, *rtype)).then_some(contents.origin)
+                if comes_with_it { Some(contents.origin) } else { contents.declared(owner, *rtype) }
             }
             Item::Machine { .. } => {
                 let machine = self.inventory.virtual_machines.iter().find(|machine| machine_item(machine) == *item)?;
@@ -96,7 +96,25 @@ impl Topology {
         &self,
         is_picked: impl Fn(&Item) -> bool,
         children: impl Iterator<Item = &'i Item>,
-    ) -> Vec<Change> {
+    ) -> Made {
+        let record_sets = self.added(&is_picked);
+        Made { changes: self.picked(is_picked, children), record_sets }
+    }
+
+    /// The record sets that were added to zones that are not picked.
+    fn added(&self, is_picked: impl Fn(&Item) -> bool) -> Vec<(ZoneKey, Vec<RecordSet>)> {
+        let private = self.inventory.private_dns_zones.iter().map(|zone| ZoneKey::Private(zone.id.clone()));
+        let public = self.inventory.public_zones.iter().map(|zone| ZoneKey::Public((*zone.name).clone()));
+        // They stand in this order in front of all others.
+        let zones = private.chain(public).zip(&self.zones);
+        let zones = zones.filter(|(key, _)| match key {
+            ZoneKey::Private(id) => !is_picked(&Item::Resource(id.clone())),
+            ZoneKey::Public(_) => true,
+        });
+        zones.map(|(key, contents)| (key, contents.added())).filter(|(_, added)| !added.is_empty()).collect()
+    }
+
+    fn picked<'i>(&self, is_picked: impl Fn(&Item) -> bool, children: impl Iterator<Item = &'i Item>) -> Vec<Change> {
         let inventory = &self.inventory;
         let mut all: Vec<Resource> = Vec::new();
         let picked = |resource: Resource| is_picked(&resource.item()).then_some(resource);
@@ -136,12 +154,7 @@ impl Topology {
                 let link = self.link(self.declared_zone(zone)?, key)?;
                 Some(Change::PutLink { zone: zone.clone(), link: link.clone() })
             }
-            Item::RecordSet { zone, owner, rtype } => {
-                let contents = &self.zones[self.place_of_zone(zone)?];
-                let record_set = contents.by_hand_at(owner, *rtype)?;
-                Some(Change::PutRecordSet { zone: zone.clone(), record_set })
-            }
-            Item::Resource(_) | Item::Machine { .. } => None,
+            Item::Resource(_) | Item::Machine { .. } | Item::RecordSet { .. } => None,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::change::{Change, ZoneKey, is_edit_of_soa, link_place, put_link};
-use super::contents::{Links, NetworkId, RecordSets, Scope, ZoneContents};
+use super::contents::{Links, NetworkId, RecordSets, Scope, ZoneContents, source};
 use super::declaration::{
     PowerState, PrivateDnsZone, RecordSet, ResolutionPolicy, SoaEdit, VirtualMachine, VirtualNetworkLink, Writer,
 };
@@ -17,7 +17,7 @@ use super::topology::Topology;
 use super::{advice, check};
 use crate::codes::Severity;
 use crate::dns::{Name, NameRef, RecordType};
-use crate::zone::{Edit, RrsetSource, Zone};
+use crate::zone::{Edit, Zone};
 
 /// A zone after changes.
 #[derive(Debug)]
@@ -295,11 +295,6 @@ fn decides_of_others(before: &Zone, owner: &Name, rtype: RecordType, set: Option
         RecordType::SOA => !is_there(),
         _ => set.is_none_or(|set| set.rdatas.is_unknown()),
     }
-}
-
-/// A record set in compiled form.
-pub(crate) fn source(set: &RecordSet) -> RrsetSource<'_> {
-    (set.owner.as_ref(), set.rtype, set.ttl, &set.rdatas)
 }
 
 fn compiled_anew(contents: &ZoneContents, edits: &BTreeMap<(Name, RecordType), Option<RecordSet>>) -> Option<Zone> {

@@ -38,10 +38,10 @@ pub use catalogue::{
     Catalogue, CatalogueError, Host, ListRule, Member, PartNeed, Service, Source, Srv, SubResource, Variant,
     template_variants,
 };
-pub use change::{Change, Item, LinkKey, Resource, ZoneKey};
+pub use change::{Change, Item, LinkKey, Made, Resource, ZoneKey};
 pub(crate) use change::{Changing, Declares};
-pub(crate) use contents::is_private_link;
 pub use contents::{Links, NetworkId, Scope, ZoneContents};
+pub(crate) use contents::{is_private_link, source};
 pub use declaration::{
     AZURE_PROVIDED_DNS, Address, Allocations, CertificateHolder, ClientCertificate, ConnectionState, Declaration,
     Declared, DnsForwardingRuleset, DnsSecurityPolicy, DnsSecurityRule, Explanations, Forwarder, ForwardingRule,
@@ -54,7 +54,7 @@ pub use declaration::{
 pub(crate) use derive::private_soa;
 pub use derive::{Destination, Forwarding, Rule, SecurityRule, Targets};
 pub use edit::Certainty;
-pub(crate) use edit::{EditedZone, source};
+pub(crate) use edit::EditedZone;
 pub use finding::Finding;
 pub use identity::{Directory, Kind, ReferenceError, ResourceGroup, ResourceId, ResourceIdError, Subscription, types};
 pub use mistakes::{Lookup, Mistake, MistakeKind};

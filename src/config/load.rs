@@ -16,7 +16,7 @@ use super::{
     Certificates, DnsCookies, Files, LoopbackClients, ServerSettings, Sources, declare, digest, key_file, loopback,
     read,
 };
-use crate::azure::{Allocations, Catalogue, Change, Declaration, Finding, ResourceId, Service, Topology};
+use crate::azure::{Allocations, Catalogue, Declaration, Finding, Made, ResourceId, Service, Topology};
 use crate::codes::{Code, Severity};
 use crate::world::{Layered, LayeredDeclaration};
 
@@ -266,12 +266,12 @@ impl Read {
     }
 
     /// Adds the layer of the management API.
-    pub fn with_layer(self, changes: Vec<Change>) -> ReadLayers {
+    pub fn with_layer(self, made: Made) -> ReadLayers {
         let Self { server, certificates, cookies, declaration, catalogue, problems, places, files_read, loopback } =
             self;
         let compares = server.management.as_ref().is_some_and(|management| management.etcd.is_some());
         let digest = compares.then(|| digest::digest(&files_read, &declaration));
-        let layers = LayeredDeclaration::new(declaration, changes);
+        let layers = LayeredDeclaration::new(declaration, made);
         ReadLayers { server, certificates, cookies, layers, catalogue, digest, problems, places, files_read, loopback }
     }
 

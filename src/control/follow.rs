@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use super::layers::with_layer;
 use super::writer::Writer;
 use super::{ApplyError, Control, Held};
-use crate::azure::Change;
+use crate::azure::{Change, Made};
 use crate::state::{Digest, Documents, Mark, Reader, Revision, StoreError};
 use crate::world::World;
 
@@ -31,10 +31,11 @@ impl Control {
     }
 
     /// Serves these changes of the management API in place of all current ones.
-    fn serve_made(&self, held: &mut Held, made: Vec<Change>) -> Result<(), FollowError> {
-        // No change counts as served before, so none of them is refused as lost.
-        let layers = self.read(held).map(|read| with_layer(read, &made)).map_err(ApplyError::from);
-        let loaded = layers.and_then(|layers| self.load_layers(held, layers, (made, 0), false, |_| Ok(())));
+    fn serve_made(&self, held: &mut Held, made: Made) -> Result<(), FollowError> {
+        let layers = self.read(held).map(|read| with_layer(read, made.clone())).map_err(ApplyError::from);
+        // None of them counts as served, so that none is refused for being lost.
+        let again = (|_: &Held| made.clone(), 0..usize::MAX);
+        let loaded = layers.and_then(|layers| self.load_layers(held, layers, again, false, |_| Ok(())));
         loaded.map(|_| ()).map_err(|error| FollowError::World(Box::new(error)))
     }
 }
@@ -52,7 +53,7 @@ impl Writer {
         documents: &Documents,
         (mark, repeats): (Mark, bool),
         changes: impl FnOnce(&Reader, &World) -> Option<Vec<Change>>,
-        made: impl FnOnce(&Reader) -> Result<Vec<Change>, StoreError>,
+        made: impl FnOnce(&Reader) -> Result<Made, StoreError>,
     ) -> Result<(), FollowError> {
         let (control, store) = (self.control(), self.store());
         let mut held = control.hold();
@@ -84,7 +85,7 @@ impl Writer {
     ///
     /// # Errors
     /// See [`FollowError`].
-    pub fn remake(&self, made: impl FnOnce(&Reader) -> Result<Vec<Change>, StoreError>) -> Result<(), FollowError> {
+    pub fn remake(&self, made: impl FnOnce(&Reader) -> Result<Made, StoreError>) -> Result<(), FollowError> {
         let mut held = self.control().hold();
         let made = made(&self.store().read()?)?;
         self.control().serve_made(&mut held, made)

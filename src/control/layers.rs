@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use super::LoadError;
 use super::look::problem_of;
-use crate::azure::{Change, Item, Origin};
+use crate::azure::{Item, Made, Origin};
 use crate::codes::{Code, Severity};
 use crate::config::{Config, Files, LayeredConfig, Place, Problem, Problems, Read, ReadLayers, Sources};
 use crate::snapshot::Identity;
@@ -140,36 +140,39 @@ pub(super) struct CheckedLayers {
 }
 
 /// Adds the layer of the management API to files as they were read. Files with errors are reported without it.
-pub(super) fn with_layer(files: Read, made: &[Change]) -> ReadLayers {
+pub(super) fn with_layer(files: Read, made: Made) -> ReadLayers {
     match files.has_errors() {
-        true => files.with_layer(Vec::new()),
-        false => files.with_layer(made.to_vec()),
+        true => files.with_layer(Made::default()),
+        false => files.with_layer(made),
     }
 }
 
-/// Checks files with the layer of the management API, and returns its changes; `read` reads the files again.
+/// Checks files with the layer of the management API; `read` reads the files again, and `made` provides the layer again.
 pub(super) fn check(
     layers: ReadLayers,
     read: impl Fn() -> Result<Read, Problems>,
-    made: Vec<Change>,
-) -> Result<(CheckedLayers, Vec<Change>), LoadError> {
+    made: impl Fn() -> Result<Made, LoadError>,
+) -> Result<CheckedLayers, LoadError> {
     let read = || read().map_err(LoadError::Problems);
     let is_refused = layers.has_errors();
     let problems = match layers.check() {
         Ok(mut config) => {
             let aside = std::mem::take(&mut config.layered.aside);
-            return Ok((CheckedLayers { config, aside }, made));
+            return Ok(CheckedLayers { config, aside });
         }
-        Err(problems) if is_refused || made.is_empty() => return Err(LoadError::Problems(problems)),
         Err(problems) => problems,
     };
+    let made = if is_refused { Vec::new() } else { made()?.into_changes() };
+    if made.is_empty() {
+        return Err(LoadError::Problems(problems));
+    }
     // The files alone may be sound. If so, each change is tried on them, and they are read once more without the changes that do
     // not fit.
     let Config { topology, catalogue, .. } = read()?.check().map_err(LoadError::Problems)?;
     let mut world = World::new(topology, catalogue, Identity::default()).map_err(Refused::Compile)?;
     let mut aside = world.apply_layer(made.clone()).map_err(Refused::Compile)?;
     for aside in &mut aside {
-        let mut needs = made[aside.change].needs().into_iter();
+        let mut needs = aside.made.needs().into_iter();
         if let Some(gone) = needs.find(|id| world.declared(&Item::Resource(id.clone())).is_none()) {
             aside.why = Why::Gone(gone);
         }
@@ -179,9 +182,9 @@ pub(super) fn check(
     }
     let mut is_aside = vec![false; made.len()];
     aside.iter().for_each(|aside| is_aside[aside.change] = true);
-    let stay = made.iter().zip(&is_aside).filter(|(_, is_aside)| !**is_aside).map(|(change, _)| change.clone());
-    let config = read()?.with_layer(stay.collect()).check().map_err(LoadError::Problems)?;
-    Ok((CheckedLayers { config, aside }, made))
+    let stay = made.into_iter().zip(&is_aside).filter(|(_, is_aside)| !**is_aside).map(|(change, _)| change);
+    let config = read()?.with_layer(Made::from(stay.collect::<Vec<_>>())).check().map_err(LoadError::Problems)?;
+    Ok(CheckedLayers { config, aside })
 }
 
 /// The current sources and those just read, with places in the files.

@@ -20,7 +20,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 
-use crate::azure::{Allocations, Change, Item};
+use crate::azure::{Allocations, Change, Item, Made};
 use crate::config::{
     Chaos, DnsCookies, EncryptedTransport, Files, LayeredConfig, Listen, LoopbackClients, Problems, ServerSettings,
     Sources, read_files,
@@ -115,10 +115,9 @@ pub enum LoadError {
 }
 
 /// What a server starts with besides its configuration.
-#[derive(Debug, Default)]
 pub struct Beginning {
-    /// The changes that clients have made, in order.
-    pub made: Vec<Change>,
+    /// Provides what clients have made. It is called again if not all of that fits the files.
+    pub made: Box<dyn Fn() -> Result<Made, LoadError>>,
     /// The secret of cookies to use if the configuration has none: that of the replaced process.
     pub cookie_secret: Option<CookieSecrets>,
 }
@@ -167,7 +166,7 @@ impl Control {
         files: Files,
         adjust: impl Fn(&mut ServerSettings) + Send + Sync + 'static,
     ) -> Result<(Self, Loaded), LoadError> {
-        Self::start_with(files, false, Vec::new(), adjust)
+        Self::start_with(files, false, Made::default(), adjust)
     }
 
     /// As [`Control::start`], with the changes that clients have made, in order. Files take precedence: changes that conflict
@@ -179,10 +178,12 @@ impl Control {
     pub fn start_with(
         files: Files,
         on_loopback: bool,
-        made: Vec<Change>,
+        made: impl Into<Made>,
         adjust: impl Fn(&mut ServerSettings) + Send + Sync + 'static,
     ) -> Result<(Self, Loaded), LoadError> {
-        Self::start_from(files, on_loopback, adjust, |_| Ok(Beginning { made, cookie_secret: None }))
+        let made = made.into();
+        let begin = |_: &_| Ok(Beginning { made: Box::new(move || Ok(made.clone())), cookie_secret: None });
+        Self::start_from(files, on_loopback, adjust, begin)
     }
 
     /// As [`Control::start_with`]; `begin` provides what there is besides the files, for the adjusted settings. It is called
@@ -202,7 +203,7 @@ impl Control {
         let mut settings = first.server().clone();
         adjust(&mut settings);
         let Beginning { made, cookie_secret } = begin(&settings)?;
-        let (CheckedLayers { config, aside }, made) = check(with_layer(first, &made), read, made)?;
+        let CheckedLayers { config, aside } = check(with_layer(first, made()?), read, &made)?;
         let LayeredConfig {
             server: declared,
             certificates,
@@ -233,7 +234,7 @@ impl Control {
         metrics.register(outcomes.clone());
         let retirement = Retirement::start();
         let (unchanged_keys, orphans) = (Vec::new(), Vec::new());
-        let kept = aside.iter().filter_map(|aside| made.get(aside.change).cloned()).collect();
+        let kept = aside.iter().map(|aside| aside.made.clone()).collect();
         let aside = aside.iter().map(|why| Aside::new(why, &sources, &files)).collect();
         let held = Held { world, sources, is_quiet: true, aside: kept, slots, unchanged_keys: Vec::new() };
         let control = Self {

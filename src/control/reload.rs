@@ -1,11 +1,12 @@
 //! Reloads: the files are read again, with the layer of the management API on top.
 
 use std::convert::Infallible;
+use std::ops::Range;
 
 use super::layers::{ApplyError, Aside, CheckedLayers, Places, check, with_layer};
 use super::listeners::Slots;
 use super::{CONFIGURATION, Control, Held, LoadError, Loaded, Way, cookie_secrets, identity};
-use crate::azure::Change;
+use crate::azure::{Change, Made};
 use crate::config::{
     Certificates, Description, DnsCookies, FileChange, LayeredConfig, Problems, Read, ReadLayers, read_files,
 };
@@ -52,7 +53,7 @@ impl Control {
     /// See [`ApplyError`]; then the published snapshot stays.
     pub fn remake<P, T, E>(
         &self,
-        prepare: impl FnOnce() -> Result<(Vec<Change>, P), E>,
+        prepare: impl FnOnce() -> Result<(Made, P), E>,
         commit: impl FnOnce(P) -> Result<T, E>,
     ) -> Result<(Loaded, T), ApplyError<E>> {
         let mut held = self.hold();
@@ -62,8 +63,9 @@ impl Control {
             committed = Some(commit(prepared)?);
             Ok(())
         };
-        let layers = with_layer(self.read(&held)?, &made);
-        let loaded = self.load_layers(&mut held, layers, (made, 0), false, commit)?;
+        let layers = with_layer(self.read(&held)?, made.clone());
+        let again = (|_: &Held| made.clone(), 0..usize::MAX);
+        let loaded = self.load_layers(&mut held, layers, again, false, commit)?;
         let committed = committed.expect("nothing is published that was not committed");
         Ok((loaded, committed))
     }
@@ -79,16 +81,16 @@ impl Control {
         if !compares && let Some(loaded) = self.reload_record_sets(&mut held) {
             return Ok(loaded);
         }
-        let mut made = held.world.made();
-        let served = made.len();
-        made.extend(held.aside.iter().cloned());
-        let layers = with_layer(self.read(&held)?, &made);
-        let layers = match self.redeclare(&mut held, layers, &made, served)? {
+        let made = made_again(&held);
+        let all = made.changes.len();
+        let unserved = all - held.aside.len()..all;
+        let layers = with_layer(self.read(&held)?, made);
+        let layers = match self.redeclare(&mut held, layers, &unserved)? {
             Ok(loaded) => return Ok(loaded),
             Err(layers) => layers,
         };
         let commit = |deleted: &[Change]| if deleted.is_empty() { Ok(()) } else { commit(deleted) };
-        self.load_layers(&mut held, layers, (made, served), force, commit)
+        self.load_layers(&mut held, layers, (made_again, unserved), force, commit)
     }
 
     /// Reads the files; private endpoints keep the addresses that they were allocated.
@@ -97,21 +99,21 @@ impl Control {
         read_files(&self.files, allocations, self.on_loopback).map_err(LoadError::Problems)
     }
 
-    /// Loads everything that was read, with the layer of the management API. If one of its first `served` changes does not fit,
-    /// the load is refused unless forced; other changes that do not fit are set aside.
+    /// Loads everything that was read, with the layer of the management API, which `made` provides again. If one of its changes
+    /// does not fit, the load is refused unless forced; `unserved` ones are set aside instead.
     pub(super) fn load_layers<E>(
         &self,
         held: &mut Held,
         layers: ReadLayers,
-        (made, served): (Vec<Change>, usize),
+        (made, unserved): (impl Fn(&Held) -> Made, Range<usize>),
         force: bool,
         commit: impl FnOnce(&[Change]) -> Result<(), E>,
     ) -> Result<Loaded, ApplyError<E>> {
-        let Held { world, sources, aside: kept, slots, .. } = held;
-        let allocations = world.topology().allocations();
+        let allocations = held.world.topology().allocations();
         let read = || read_files(&self.files, allocations, self.on_loopback);
-        let (CheckedLayers { config, aside }, made) = check(layers, read, made)?;
-        let (lost, aside): (Vec<_>, Vec<_>) = aside.into_iter().partition(|aside| aside.change < served);
+        let CheckedLayers { config, aside } = check(layers, read, || Ok(made(held)))?;
+        let Held { world, sources, aside: kept, slots, .. } = held;
+        let (aside, lost): (Vec<_>, Vec<_>) = aside.into_iter().partition(|aside| unserved.contains(&aside.change));
         let LayeredConfig {
             server,
             certificates,
@@ -127,7 +129,7 @@ impl Control {
         if !lost.is_empty() && !force {
             return Err(LoadError::Problems(places.conflicts(&lost, world, warnings)).into());
         }
-        let deleted: Vec<_> = lost.iter().map(|lost| made[lost.change].clone()).collect();
+        let deleted: Vec<_> = lost.iter().map(|lost| lost.made.clone()).collect();
         let unchanged_keys = self.declared.differences(&server);
         let settings = self.adjust.adjusted(server);
         let next = slots.next(&settings)?;
@@ -139,7 +141,7 @@ impl Control {
             commit(&deleted).map(|()| snapshot).map_err(ApplyError::Commit)
         };
         world.replace(layered, catalogue, identity(&settings), finish)?;
-        *kept = aside.iter().map(|aside| made[aside.change].clone()).collect();
+        *kept = aside.iter().map(|aside| aside.made.clone()).collect();
         let told = lost.iter().chain(&aside).map(|aside| Aside::new(aside, &read, &self.files)).collect();
         (held.sources, held.is_quiet, held.slots, held.unchanged_keys) = (read, true, next, unchanged_keys);
         self.set_files_digest(digest);
@@ -152,16 +154,15 @@ impl Control {
     }
 
     /// Applies and publishes the differences between what files declare and what they declared before; advice is derived after
-    /// that. The first `count` changes of the management API are served. Returns what was read if it must be checked as a whole,
+    /// that. These changes of the management API are `unserved`. Returns what was read if it must be checked as a whole,
     /// be it only to report why it is refused.
     fn redeclare(
         &self,
         held: &mut Held,
         mut layers: ReadLayers,
-        made: &[Change],
-        count: usize,
+        unserved: &Range<usize>,
     ) -> Result<Result<Loaded, ReadLayers>, LoadError> {
-        if layers.has_errors() || layers.layers.aside.iter().any(|aside| aside.change < count) {
+        if layers.has_errors() || layers.layers.aside.iter().any(|aside| !unserved.contains(&aside.change)) {
             return Ok(Err(layers));
         }
         let unchanged_keys = self.declared.differences(&layers.server);
@@ -184,7 +185,7 @@ impl Control {
             carry_out();
         }
         let aside = std::mem::take(&mut layers.layers.aside);
-        held.aside = aside.iter().map(|aside| made[aside.change].clone()).collect();
+        held.aside = aside.iter().map(|aside| aside.made.clone()).collect();
         let described = layers.describe(held.world.topology(), redeclared.is_quiet);
         let Description { warnings, sources, loopback } = described.map_err(LoadError::Problems)?;
         let aside = aside.iter().map(|aside| Aside::new(aside, &sources, &self.files)).collect();
@@ -229,4 +230,11 @@ impl Control {
         let warnings = sources.warnings.clone();
         Some(self.publish(held, Way::ZoneFiles, warnings))
     }
+}
+
+/// What the management API has made: what is served of it and, last of its changes, what is kept aside.
+fn made_again(held: &Held) -> Made {
+    let mut made = held.world.made();
+    made.changes.extend(held.aside.iter().cloned());
+    made
 }

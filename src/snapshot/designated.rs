@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::azure::ResourceId;
 use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
-use crate::zone::{CompileError, RrsetSource, Zone};
+use crate::zone::{CompileError, Zone};
 
 /// The zone's apex.
 pub const RESOLVER_ARPA: NameRef<'static> = NameRef::constant(b"\x08resolver\x04arpa\0");
@@ -75,7 +75,7 @@ fn zone(svcb: &[Box<[u8]>]) -> Result<Zone, CompileError> {
     // As in locally served zones (RFC 6303 §3), except for the TTL of negative answers.
     let soa = rdata::soa(&name("resolver.arpa"), &name("nobody.invalid"), [1, 3600, 1200, 604_800, TTL.as_secs()]);
     let soa = [soa.into_boxed_slice()];
-    let soa: RrsetSource<'_> = (RESOLVER_ARPA, RecordType::SOA, TTL, &soa);
+    let soa = (RESOLVER_ARPA, RecordType::SOA, TTL, &soa[..]);
     let svcb = (!svcb.is_empty()).then_some((DNS, RecordType::SVCB, TTL, svcb));
     Zone::compile(RESOLVER_ARPA, [soa].into_iter().chain(svcb))
 }

@@ -29,6 +29,15 @@ pub struct Document {
     pub modified: Revision,
 }
 
+/// What a document says, where it lies in the store.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored<'a> {
+    /// See [`Document::id`].
+    pub id: &'a str,
+    /// See [`Document::body`].
+    pub body: &'a [u8],
+}
+
 /// An edit of one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
@@ -113,23 +122,38 @@ impl Document {
 
     /// Parses stored octets; `None` if they are malformed.
     pub fn decode(key: &str, octets: &[u8]) -> Option<Self> {
-        let (created, octets) = octets.split_first_chunk()?;
-        let (modified, octets) = octets.split_first_chunk()?;
-        let (length, octets) = octets.split_first_chunk()?;
-        let (capitals, body) = octets.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-        let mut id = key.as_bytes().to_vec();
-        for (at, octet) in id.iter_mut().enumerate() {
-            if capitals.get(at / 8).is_some_and(|bits| bits & 1 << (at % 8) != 0) {
-                octet.make_ascii_uppercase();
-            }
-        }
-        Some(Self {
-            id: String::from_utf8(id).ok()?.into(),
-            body: body.into(),
-            created: Revision(u64::from_be_bytes(*created)),
-            modified: Revision(u64::from_be_bytes(*modified)),
-        })
+        let mut id = String::new();
+        let (Stored { id, body }, created, modified) = stored(key, octets, &mut id)?;
+        Some(Self { id: id.into(), body: body.into(), created, modified })
     }
+}
+
+impl<'a> Stored<'a> {
+    /// `None` where the octets are not those of a document. `id` is where its ID is put.
+    pub fn decode(key: &str, octets: &'a [u8], id: &'a mut String) -> Option<Self> {
+        Some(stored(key, octets, id)?.0)
+    }
+}
+
+fn stored<'a>(key: &str, octets: &'a [u8], id: &'a mut String) -> Option<(Stored<'a>, Revision, Revision)> {
+    let (created, octets) = octets.split_first_chunk()?;
+    let (modified, octets) = octets.split_first_chunk()?;
+    let (length, octets) = octets.split_first_chunk()?;
+    let (capitals, body) = octets.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    id.clear();
+    id.push_str(key);
+    for (group, bits) in capitals.iter().enumerate() {
+        let mut bits = *bits;
+        while bits != 0 {
+            let at = 8 * group + bits.trailing_zeros() as usize;
+            if let Some(letter) = id.get_mut(at..=at) {
+                letter.make_ascii_uppercase();
+            }
+            bits &= bits - 1;
+        }
+    }
+    let revision = |octets: &[u8; 8]| Revision(u64::from_be_bytes(*octets));
+    Some((Stored { id, body }, revision(created), revision(modified)))
 }
 
 /// A bit for each octet of an ID; trailing zero octets are omitted.

@@ -13,7 +13,7 @@ mod shared;
 mod store;
 mod time;
 
-pub use document::{Document, Edit, Key, Revision, StoreId};
+pub use document::{Document, Edit, Key, Revision, StoreId, Stored};
 pub use export::{Export, ExportError, ImportError};
 pub use history::{Past, RestoreError};
 pub use shared::{Digest, Documents, Mark, Proposal, Shared, SharedError};

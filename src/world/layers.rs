@@ -2,11 +2,14 @@
 //!
 //! Files take precedence. The API cannot change what they declare. If files come to declare what the API has made, or no longer
 //! declare what it depends on, the API's part is set aside when the server starts; a reload is refused instead.
+//!
+//! The layer does not list record sets, since there may be a million: each has its origin, which tells who declared it.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::azure::{
-    Catalogue, Change, Changing, Declaration, Declares, Finding, Item, Origin, Resource, ResourceId, Topology, ZoneKey,
+    Catalogue, Change, Changing, Declaration, Declares, Finding, Item, Made, Origin, RecordSet, Resource, ResourceId,
+    Topology, ZoneKey,
 };
 
 /// What the management API has made and not deleted. Everything else belongs to the files.
@@ -38,6 +41,8 @@ pub struct Locked {
 pub struct Aside {
     /// The index of the change.
     pub change: usize,
+    /// The change.
+    pub made: Change,
     /// The item that it changes.
     pub item: Item,
     /// The reason.
@@ -113,16 +118,22 @@ impl Layer {
         if self.is_zone_ours(journal, zone.as_ref()) {
             return Ok(());
         }
-        if !journal.0.contains_key(&item) && !self.items.contains(&item) {
+        let is_set = matches!(item, Item::RecordSet { .. });
+        let is_ours = !is_set && (journal.0.contains_key(&item) || self.items.contains(&item));
+        if !is_ours {
             let locked = |origin, is_lock| Locked { change: number, item: item.clone(), origin, is_lock };
-            if let Some(origin) = declares.declared(&item) {
-                return Err(locked(origin, false));
+            match declares.declared(&item) {
+                Some(Origin::API) if is_set => return Ok(()),
+                Some(origin) => return Err(locked(origin, false)),
+                None => {}
             }
             if let Some(origin) = zone.filter(|_| is_there).and_then(|zone| declares.lock(&zone)) {
                 return Err(locked(origin, true));
             }
         }
-        journal.0.insert(item, is_there);
+        if !is_set {
+            journal.0.insert(item, is_there);
+        }
         Ok(())
     }
 
@@ -143,15 +154,14 @@ impl Layer {
     }
 
     /// Whether an item is part of this layer.
-    pub(super) fn holds(&self, item: &Item) -> bool {
-        self.items.contains(item) || self.is_zone_ours(&Journal::default(), item.zone().as_ref())
+    pub(super) fn holds(&self, mut topology: &Topology, item: &Item) -> bool {
+        self.items.contains(item)
+            || self.is_zone_ours(&Journal::default(), item.zone().as_ref())
+            || matches!(item, Item::RecordSet { .. }) && topology.declared(item) == Some(Origin::API)
     }
 
     /// The changes that would make the whole layer again.
-    pub(super) fn changes(&self, topology: &Topology) -> Vec<Change> {
-        if self.items.is_empty() {
-            return Vec::new();
-        }
+    pub(super) fn changes(&self, topology: &Topology) -> Made {
         topology.again(|item| self.items.contains(item), self.items.iter())
     }
 }
@@ -165,8 +175,8 @@ impl From<Topology> for Layered {
 
 impl LayeredDeclaration {
     /// Puts what the management API has made on top of what files declare. What does not fit is set aside.
-    pub fn new(mut files: Declaration, changes: Vec<Change>) -> Self {
-        let (layer, aside) = add_layer(&mut files, changes);
+    pub fn new(mut files: Declaration, made: impl Into<Made>) -> Self {
+        let (layer, aside) = add_layer(&mut files, made.into());
         Self { declaration: files, layer, aside }
     }
 
@@ -196,35 +206,91 @@ impl Layered {
     ///
     /// # Errors
     /// The findings about the result, at least one of which is an error.
-    pub fn new(files: Declaration, catalogue: &Catalogue, changes: Vec<Change>) -> Result<Self, Vec<Finding>> {
-        LayeredDeclaration::new(files, changes).derive(catalogue)
+    pub fn new(files: Declaration, catalogue: &Catalogue, made: impl Into<Made>) -> Result<Self, Vec<Finding>> {
+        LayeredDeclaration::new(files, made).derive(catalogue)
     }
 }
 
-fn add_layer(files: &mut Declaration, changes: Vec<Change>) -> (Layer, Vec<Aside>) {
-    let (mut layer, mut journal, mut aside) = (Layer::default(), Journal::default(), Vec::new());
-    let made: HashSet<_> = changes.iter().filter_map(resource).collect();
+fn add_layer(files: &mut Declaration, made: Made) -> (Layer, Vec<Aside>) {
+    let Made { changes, record_sets } = made;
     let mut changing = Changing::new(files);
-    let twice = made_twice(&mut changing, &changes);
-    for (number, change) in changes.into_iter().enumerate() {
-        let Some(item) = changing.item(&change) else { continue };
-        let needs = change.needs().into_iter();
-        let mut gone =
-            needs.filter(|id| !made.contains(id) && changing.declared(&Item::Resource(id.clone())).is_none());
-        let within = within(&item, &twice).cloned().map(Why::Within);
-        let why = match within.or_else(|| gone.next().map(Why::Gone)) {
-            Some(why) => Some(why),
-            None => layer.note(&mut journal, &mut changing, (number, &change), item.clone()).err().map(Why::Locked),
-        };
-        let why = why.or_else(|| changing.change(change).err().map(|finding| Why::Refused(vec![finding])));
-        aside.extend(why.map(|why| Aside { change: number, item, why }));
+    let mut laying = Laying {
+        journal: Journal::default(),
+        made: changes.iter().filter_map(resource).collect(),
+        twice: made_twice(&mut changing, &changes),
+        aside: Vec::new(),
+    };
+    let mut number = changes.len();
+    for (at, change) in changes.into_iter().enumerate() {
+        laying.lay(&mut changing, at, change);
+    }
+    for (zone, record_sets) in record_sets {
+        number = laying.lay_record_sets(&mut changing, number, &zone, record_sets);
     }
     changing.finish();
+    let Laying { mut journal, aside, .. } = laying;
     for aside in aside.iter().filter(|aside| matches!(aside.why, Why::Refused(_))) {
         journal.0.remove(&aside.item);
     }
+    let mut layer = Layer::default();
     layer.take(journal);
     (layer, aside)
+}
+
+/// The layer while it is put on top of the files.
+struct Laying {
+    journal: Journal,
+    /// The resources that are made.
+    made: HashSet<ResourceId>,
+    /// See [`made_twice`].
+    twice: HashSet<ResourceId>,
+    aside: Vec<Aside>,
+}
+
+impl Laying {
+    fn lay(&mut self, changing: &mut Changing<'_>, number: usize, mut change: Change) {
+        let Some(item) = changing.item(&change) else { return };
+        change.set_made();
+        let needs = change.needs().into_iter();
+        let mut gone =
+            needs.filter(|id| !self.made.contains(id) && changing.declared(&Item::Resource(id.clone())).is_none());
+        let within = within(&item, &self.twice).cloned().map(Why::Within);
+        let why = within.or_else(|| gone.next().map(Why::Gone)).or_else(|| {
+            let noted = Layer::default().note(&mut self.journal, changing, (number, &change), item.clone());
+            noted.err().map(Why::Locked)
+        });
+        let why = why.or_else(|| changing.change(change.clone()).err().map(|finding| Why::Refused(vec![finding])));
+        self.aside.extend(why.map(|why| Aside { change: number, made: change, item, why }));
+    }
+
+    /// Adds the record sets of a zone, numbered from `number`; returns the number after the last one.
+    fn lay_record_sets(
+        &mut self,
+        changing: &mut Changing<'_>,
+        number: usize,
+        zone: &ZoneKey,
+        mut record_sets: Vec<RecordSet>,
+    ) -> usize {
+        let behind = number + record_sets.len();
+        if self.takes_all(changing, zone) {
+            record_sets.iter_mut().for_each(|set| set.origin = Origin::API);
+            if changing.give_record_sets(zone, record_sets).is_err() {
+                unreachable!("the zone was looked at");
+            }
+            return behind;
+        }
+        for (number, record_set) in (number..).zip(record_sets) {
+            self.lay(changing, number, Change::PutRecordSet { zone: zone.clone(), record_set });
+        }
+        behind
+    }
+
+    /// Whether record sets fit the zone whatever they are, since no file declares one there.
+    fn takes_all(&self, changing: &mut Changing<'_>, zone: &ZoneKey) -> bool {
+        let is_ours = Layer::default().is_zone_ours(&self.journal, Some(zone));
+        let is_twice = matches!(zone, ZoneKey::Private(id) if self.twice.contains(id));
+        !is_twice && (is_ours || changing.lock(zone).is_none()) && changing.is_without_record_sets(zone)
+    }
 }
 
 /// The zones that both the changes and files make; changes inside them are set aside.

@@ -10,7 +10,7 @@ mod layers;
 use std::sync::Arc;
 
 use crate::azure::{
-    Catalogue, Certainty, Change, Declaration, Declares, Finding, Item, Origin, RecordSet, ResourceId, Topology,
+    Catalogue, Certainty, Change, Declaration, Declares, Finding, Item, Made, Origin, RecordSet, ResourceId, Topology,
     ZoneKey, source,
 };
 use crate::snapshot::{Before, Generation, Identity, Snapshot};
@@ -164,10 +164,11 @@ impl World {
     /// See [`Refused`], and those of `finish` and `commit`.
     pub fn apply_with<E: From<Refused>>(
         &mut self,
-        changes: Vec<Change>,
+        mut changes: Vec<Change>,
         finish: impl FnOnce(Snapshot) -> Result<Snapshot, E>,
         commit: impl FnOnce() -> Result<(), E>,
     ) -> Result<Applied, E> {
+        changes.iter_mut().for_each(Change::set_made);
         let journal = self.layer.check(&self.topology, &changes).map_err(Refused::Locked)?;
         let applied = self.change(changes, finish, commit)?;
         self.layer.take(journal);
@@ -180,7 +181,7 @@ impl World {
     /// See [`Refused`].
     pub fn declare(&mut self, changes: Vec<Change>) -> Result<Applied, Refused> {
         let items = changes.iter().filter_map(|change| (&self.topology).item(change));
-        let made: Vec<_> = items.filter(|item| self.layer.holds(item)).collect();
+        let made: Vec<_> = items.filter(|item| self.layer.holds(&self.topology, item)).collect();
         if !made.is_empty() {
             return Err(Refused::Made(made));
         }
@@ -230,7 +231,10 @@ impl World {
         for (number, change) in changes.into_iter().enumerate() {
             let Some(item) = (&self.topology).item(&change) else { continue };
             match within(&item, &twice) {
-                Some(zone) => aside.push(Aside { change: number, item, why: Why::Within(zone.clone()) }),
+                Some(zone) => {
+                    let why = Why::Within(zone.clone());
+                    aside.push(Aside { change: number, made: change, item, why });
+                }
                 None => rest.push((number, change)),
             }
         }
@@ -248,7 +252,7 @@ impl World {
         };
         if let [(number, change)] = changes {
             let item = (&self.topology).item(change);
-            aside.extend(item.map(|item| Aside { change: *number, item, why }));
+            aside.extend(item.map(|item| Aside { change: *number, made: change.clone(), item, why }));
             return Ok(());
         }
         let (former, latter) = changes.split_at(changes.len() / 2);
@@ -257,13 +261,13 @@ impl World {
     }
 
     /// The changes that would make again what the management API has made.
-    pub fn made(&self) -> Vec<Change> {
+    pub fn made(&self) -> Made {
         self.layer.changes(&self.topology)
     }
 
     /// Whether the management API has made an item.
     pub fn is_made(&self, item: &Item) -> bool {
-        self.layer.holds(item)
+        self.layer.holds(&self.topology, item)
     }
 
     /// Where an item is declared, whether in a file or by the management API; `None` if it is not.

@@ -60,7 +60,7 @@ impl Builder {
     }
 
     fn put(&mut self, record_set: RrsetSource<'_>) -> Option<()> {
-        let (owner, rtype, ..) = record_set;
+        let RrsetSource { owner, rtype, .. } = record_set;
         if !owner.is_within(self.name(APEX)) {
             return None;
         }
@@ -196,7 +196,7 @@ mod tests {
 
     fn sources<'a>(sets: impl IntoIterator<Item = &'a Set>) -> Vec<RrsetSource<'a>> {
         let ttl = Ttl::from_secs(60).unwrap();
-        let source = |set: &'a Set| (set.0.as_ref(), set.1, ttl, std::slice::from_ref(&set.2));
+        let source = |set: &'a Set| (set.0.as_ref(), set.1, ttl, std::slice::from_ref(&set.2)).into();
         sets.into_iter().map(source).collect()
     }
 

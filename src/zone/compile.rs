@@ -7,8 +7,27 @@ use hashbrown::HashTable;
 use super::{APEX, NodeEntry, NodeId, NodeKind, RrsetEntry, Zone, rrset_range};
 use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
 
-/// A record set to compile: its owner, type, TTL and RDATA in wire format.
-pub type RrsetSource<'a> = (NameRef<'a>, RecordType, Ttl, &'a [Box<[u8]>]);
+/// A record set to compile.
+#[derive(Clone, Copy, Debug)]
+pub struct RrsetSource<'a> {
+    /// The name it lives at.
+    pub owner: NameRef<'a>,
+    /// Its type.
+    pub rtype: RecordType,
+    /// Its TTL.
+    pub ttl: Ttl,
+    /// RDATA of each record in wire format.
+    pub rdatas: &'a [Box<[u8]>],
+    /// See [`Rrset::is_added`](super::Rrset::is_added).
+    pub is_added: bool,
+}
+
+/// Owner, type, TTL and RDATA of a record set that nobody has added.
+impl<'a> From<(NameRef<'a>, RecordType, Ttl, &'a [Box<[u8]>])> for RrsetSource<'a> {
+    fn from((owner, rtype, ttl, rdatas): (NameRef<'a>, RecordType, Ttl, &'a [Box<[u8]>])) -> Self {
+        Self { owner, rtype, ttl, rdatas, is_added: false }
+    }
+}
 
 /// Why record sets cannot become a zone.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,18 +50,18 @@ impl Zone {
     /// See [`CompileError`].
     pub fn compile<'a>(
         apex: NameRef<'_>,
-        record_sets: impl IntoIterator<Item = RrsetSource<'a>>,
+        record_sets: impl IntoIterator<Item = impl Into<RrsetSource<'a>>>,
     ) -> Result<Self, CompileError> {
-        // In canonical order ancestors come first.
-        let mut sources: Vec<RrsetSource<'a>> = record_sets.into_iter().collect();
-        if let Some((owner, ..)) = sources.iter().find(|source| !source.0.is_within(apex)) {
-            return Err(CompileError::OutOfZone(owner.to_name(), apex.to_name()));
+        // Canonical order puts each node behind its ancestors.
+        let mut sources: Vec<RrsetSource<'a>> = record_sets.into_iter().map(Into::into).collect();
+        if let Some(source) = sources.iter().find(|source| !source.owner.is_within(apex)) {
+            return Err(CompileError::OutOfZone(source.owner.to_name(), apex.to_name()));
         }
-        sources.sort_by_key(|source| (source.0, source.1));
-        let mut builder = Builder::new(apex);
+        sources.sort_by_key(|source| (source.owner, source.rtype));
+        let mut builder = Builder::new(apex, sources.len());
         builder.node(apex);
-        for at_owner in sources.chunk_by(|a, b| a.0 == b.0) {
-            let id = builder.node(at_owner[0].0);
+        for at_owner in sources.chunk_by(|a, b| a.owner == b.owner) {
+            let id = builder.node(at_owner[0].owner);
             builder.rrsets(id, at_owner)?;
         }
         Ok(builder.finish())
@@ -62,18 +81,25 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    fn new(apex: NameRef<'_>) -> Self {
+    /// With room for so many record sets, each at a name of its own.
+    fn new(apex: NameRef<'_>, count: usize) -> Self {
         let zone = Zone {
             octets: Box::default(),
             nodes: Box::default(),
             rrsets: Box::default(),
-            index: HashTable::new(),
+            index: HashTable::with_capacity(count),
             hasher: foldhash::fast::RandomState::default(),
             negative_ttl: None,
             rrset_count: 0,
             unused: 0,
         };
-        Self { apex_len: apex.as_wire().len(), zone, octets: Vec::new(), nodes: Vec::new(), rrsets: Vec::new() }
+        Self {
+            apex_len: apex.as_wire().len(),
+            zone,
+            octets: Vec::new(),
+            nodes: Vec::with_capacity(count + 1),
+            rrsets: Vec::with_capacity(count),
+        }
     }
 
     /// The node of a name, if it exists.
@@ -161,7 +187,8 @@ impl Builder {
     }
 
     /// Appends the records of a set.
-    pub(super) fn rrset(&mut self, (owner, rtype, ttl, rdatas): RrsetSource<'_>) -> Result<RrsetEntry, CompileError> {
+    pub(super) fn rrset(&mut self, source: RrsetSource<'_>) -> Result<RrsetEntry, CompileError> {
+        let RrsetSource { owner, rtype, ttl, rdatas, is_added } = source;
         let too_large = || CompileError::TooLarge(owner.to_name(), rtype);
         let start = self.octets.len();
         u16::try_from(rdatas.len()).map_err(|_| too_large())?;
@@ -175,7 +202,7 @@ impl Builder {
             self.octets.extend_from_slice(&len.to_be_bytes());
             self.octets.extend_from_slice(rdata);
         }
-        Ok(RrsetEntry { rtype, ttl, start: start as u32, end: self.octets.len() as u32 })
+        Ok(RrsetEntry { rtype, is_added, ttl, start: start as u32, end: self.octets.len() as u32 })
     }
 
     pub(super) fn finish(mut self) -> Zone {

@@ -82,6 +82,7 @@ enum NodeKind {
 #[derive(Clone, Copy, Debug)]
 struct RrsetEntry {
     rtype: RecordType,
+    is_added: bool,
     ttl: Ttl,
     /// Start and end of the RDATA in the octets: for each record its length in two octets, then its RDATA.
     start: u32,
@@ -134,10 +135,13 @@ impl Zone {
     }
 
     /// Whether the zone has exactly this record set. The letter case of the owner counts, since it appears in answers.
-    pub fn holds(&self, (owner, rtype, ttl, rdatas): RrsetSource<'_>) -> bool {
+    pub fn holds(&self, source: RrsetSource<'_>) -> bool {
+        let RrsetSource { owner, rtype, ttl, rdatas, is_added } = source;
         let node = self.glue(&owner.fold()).filter(|node| node.name().as_wire() == owner.as_wire());
         let rrset = node.and_then(|node| node.rrset(rtype));
-        rrset.is_some_and(|rrset| rrset.ttl() == ttl && rrset.rdatas().eq(rdatas.iter().map(|rdata| &**rdata)))
+        rrset.is_some_and(|rrset| {
+            (rrset.ttl(), rrset.is_added()) == (ttl, is_added) && rrset.rdatas().eq(rdatas.iter().map(|rdata| &**rdata))
+        })
     }
 
     fn node(&self, id: NodeId) -> Node<'_> {
@@ -195,6 +199,11 @@ impl<'z> Rrset<'z> {
     /// Time to live.
     pub fn ttl(self) -> Ttl {
         self.entry.ttl
+    }
+
+    /// Whether it was added to what the zone was declared with: kept for those who compile zones, and no part of an answer.
+    pub fn is_added(self) -> bool {
+        self.entry.is_added
     }
 
     /// Whether the set exists but its records are not known.

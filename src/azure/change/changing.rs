@@ -199,6 +199,22 @@ impl<'d> Changing<'d> {
         Ok(())
     }
 
+    /// Whether a zone has no record set yet.
+    pub(crate) fn is_without_record_sets(&mut self, zone: &ZoneKey) -> bool {
+        self.zone(zone).is_ok_and(|zone| record_sets(self.declaration, zone).is_empty())
+    }
+
+    /// Gives a zone that has none its record sets, one for each owner and type, none of them an SOA record set.
+    ///
+    /// # Errors
+    /// There is no such zone.
+    pub(crate) fn give_record_sets(&mut self, zone: &ZoneKey, given: Vec<RecordSet>) -> Result<(), Finding> {
+        let zone = self.zone(zone)?;
+        self.sets.remove(&zone);
+        *record_sets(self.declaration, zone) = given;
+        Ok(())
+    }
+
     fn link(&mut self, zone: usize, key: &LinkKey) -> Option<usize> {
         let links = &self.declaration.private_dns_zones[zone].virtual_network_links;
         match key {

@@ -1,7 +1,7 @@
 //! Changes of the declaration: resources by identity, record sets by zone, owner and type.
 
 use super::declaration::{
-    DnsForwardingRuleset, DnsSecurityPolicy, InboundEndpoint, Link, ManagedPrivateEndpoint, PrivateDnsZone,
+    DnsForwardingRuleset, DnsSecurityPolicy, InboundEndpoint, Link, ManagedPrivateEndpoint, Origin, PrivateDnsZone,
     PrivateEndpoint, PrivateLinkResource, PrivateLinkService, RecordSet, ServiceEndpoint, VirtualMachine,
     VirtualNetwork, VirtualNetworkLink, link_names,
 };
@@ -10,12 +10,14 @@ use crate::dns::{Name, RecordType};
 
 mod changing;
 mod item;
+mod made;
 mod positions;
 
 pub(crate) use changing::Changing;
 pub(crate) use item::Declares;
 pub use item::{Item, LinkKey};
 pub(super) use item::{machine_at, machine_item};
+pub use made::Made;
 
 /// One change of the declaration.
 #[derive(Clone, Debug)]
@@ -78,6 +80,13 @@ pub enum Resource {
 }
 
 impl Change {
+    /// Says of a record set that no file declares it.
+    pub(crate) fn set_made(&mut self) {
+        if let Self::PutRecordSet { record_set, .. } = self {
+            record_set.origin = Origin::API;
+        }
+    }
+
     /// The private zone whose record sets it changes.
     pub(super) fn zone(&self) -> Option<&ResourceId> {
         match self {

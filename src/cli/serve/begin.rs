@@ -11,9 +11,10 @@ use super::control_socket::ControlSocket;
 #[cfg(unix)]
 use super::replace::{self, Predecessor};
 use super::replicas::Replicas;
+use crate::azure::Made;
 use crate::cli::log::LogWriter;
 use crate::config::{DnstapSettings, ServerSettings};
-use crate::control::Beginning;
+use crate::control::{Beginning, LoadError};
 use crate::management::{ManagementListener, made};
 use crate::observe::MetricsListener;
 use crate::sandbox;
@@ -97,8 +98,11 @@ impl Begun {
         let management = management.transpose()?;
         let beginning = Beginning {
             made: match &store {
-                Some(store) => made(&store.read().context("the state cannot be read")?)?,
-                None => Vec::new(),
+                Some(store) => {
+                    let reader = store.read().context("the state cannot be read")?;
+                    Box::new(move || made(&reader).map_err(|error| LoadError::Needed(error.into())))
+                }
+                None => Box::new(|| Ok(Made::default())),
             },
             #[cfg(unix)]
             cookie_secret: predecessor.as_ref().map(Predecessor::cookie_secret),

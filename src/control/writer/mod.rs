@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{ApplyError, Control, Held, Loaded};
-use crate::azure::{Change, ResourceId, ZoneKey};
+use crate::azure::{Change, Made, ResourceId, ZoneKey};
 use crate::dns::{Name, RecordType, TypeName};
 use crate::observe::Condition;
 use crate::state::{
@@ -263,7 +263,7 @@ impl Writer {
     pub fn go_back(
         &self,
         wanted: Revision,
-        made: impl FnOnce(&Reader) -> Result<Vec<Change>, StoreError>,
+        made: impl FnOnce(&Reader) -> Result<Made, StoreError>,
     ) -> Result<(Loaded, Restored), ApplyError<GoBackError>> {
         let prepare = || {
             if self.kept.shared.is_some() {

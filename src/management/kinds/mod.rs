@@ -20,6 +20,7 @@ mod zone;
 mod zone_group;
 
 pub(super) use connection::{connection_of, private_link_resources};
+pub(super) use zone::apex;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -92,7 +92,7 @@ impl Kind for Zone {
 }
 
 /// The apex of the zone with this ID.
-pub(super) fn apex(id: &ResourceId) -> Option<Name> {
+pub(in crate::management) fn apex(id: &ResourceId) -> Option<Name> {
     id.name().parse().ok()
 }
 

@@ -19,7 +19,7 @@ use redb::{
     StorageError, TableDefinition,
 };
 
-use super::document::{Document, Edit, Key, Revision, StoreId};
+use super::document::{Document, Edit, Key, Revision, StoreId, Stored};
 use super::history::{Past, Record, RestoreError, edit_back};
 use super::shared::SharedError;
 use draft::{Draft, write};
@@ -347,6 +347,20 @@ impl Reader {
         Ok(())
     }
 
+    /// As [`Reader::each`], without copies of them.
+    ///
+    /// # Errors
+    /// The disk does not work.
+    pub fn scan(&self, mut show: impl FnMut(Stored<'_>)) -> Result<(), StoreError> {
+        let mut id = String::new();
+        for entry in self.documents.range::<&str>(..)? {
+            let (key, octets) = entry?;
+            let stored = Stored::decode(key.value(), octets.value(), &mut id);
+            show(stored.ok_or_else(|| damaged(key.value()))?);
+        }
+        Ok(())
+    }
+
     /// The number of documents.
     ///
     /// # Errors
@@ -483,7 +497,11 @@ fn make_private(folder: &Path, file: &Path) -> Result<(), OpenError> {
 }
 
 fn document(key: &str, octets: &[u8]) -> Result<Document, StoreError> {
-    Document::decode(key, octets).ok_or_else(|| StoreError::Damaged(format!("the document {key}")))
+    Document::decode(key, octets).ok_or_else(|| damaged(key))
+}
+
+fn damaged(key: &str) -> StoreError {
+    StoreError::Damaged(format!("the document {key}"))
 }
 
 fn record(octets: &[u8]) -> Result<Record, StoreError> {

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use super::changes::*;
 use super::resources::*;
 use super::*;
-use crate::azure::{Limits, PrivateDnsZone, Strangers};
+use crate::azure::{Limits, PrivateDnsZone, Resource, Strangers};
+use crate::dns::RecordType;
 
 /// What is done to a world whose files stand beneath what the management API makes.
 #[derive(Clone, Debug)]
@@ -93,7 +94,7 @@ fn shown(world: &World) -> String {
 }
 
 /// Reads files again; returns the changes that they came to.
-fn redeclare(world: &mut World, files: &Declaration, made: Vec<Change>) -> Result<Redeclared, TestCaseError> {
+fn redeclare(world: &mut World, files: &Declaration, made: Made) -> Result<Redeclared, TestCaseError> {
     let mut next = LayeredDeclaration::new(files.clone(), made);
     let networks = Vec::new();
     let redeclared = world.redeclare::<Refused>(&mut next, &CATALOGUE, Identity::default(), networks, Ok).unwrap();
@@ -172,7 +173,7 @@ fn files_beneath_what_the_api_makes_are_as_one_world_that_is_loaded_from_scratch
                         Ok(layered) if layered.aside.is_empty() => {
                             count(3);
                             model = next.clone();
-                            made.iter().for_each(|change| made_again(&mut model, change));
+                            made.into_changes().iter().for_each(|change| made_again(&mut model, change));
                             reload(&mut world, (&files, &next), (&before, &model), edit.turn > 0)
                                 .map_err(|error| TestCaseError::fail(format!("after {edit:?}: {error}")))?;
                             files = next;
@@ -181,7 +182,7 @@ fn files_beneath_what_the_api_makes_are_as_one_world_that_is_loaded_from_scratch
                         Ok(layered) => {
                             count(4);
                             for aside in &layered.aside {
-                                let needs = made[aside.change].needs();
+                                let needs = aside.made.needs();
                                 let is_gone = needs.iter().any(|id| {
                                     let zones = next.private_dns_zones.iter().map(|zone| &zone.id);
                                     let networks = next.virtual_networks.iter().map(|network| &*network.id);
@@ -206,4 +207,26 @@ fn files_beneath_what_the_api_makes_are_as_one_world_that_is_loaded_from_scratch
     }
     let counts = counts.into_inner();
     assert!(counts.iter().all(|count| *count > 0), "an outcome is gone: {counts:?}");
+}
+
+#[test]
+fn record_sets_of_a_zone_are_laid_together_as_each_would_be_by_itself() {
+    let set = |zone: usize, owner: &str, value| {
+        record_set(Name::relative(owner, name(APEXES[zone]).as_ref()).unwrap(), RecordType::A, value)
+    };
+    let mut files = lab(Limits::Off);
+    let declared = &mut files.private_dns_zones;
+    declared.iter_mut().for_each(|zone| zone.record_sets.clear());
+    declared[0].record_sets.push(set(0, "a", 1));
+    declared[2].locked = true;
+    let put = |number| Change::Put(Resource::PrivateDnsZone(zone(number)));
+    let record_sets = (0..6).map(|zone| (zone_key(zone).0, vec![set(zone, "a", 7), set(zone, "b", 8)]));
+    let made = Made { changes: vec![put(3), put(4)], record_sets: record_sets.collect() };
+    let together = LayeredDeclaration::new(files.clone(), made.clone());
+    let apart = LayeredDeclaration::new(files, made.into_changes());
+    assert_eq!(format!("{:?}", together.declaration), format!("{:?}", apart.declaration));
+    assert_eq!(format!("{:?}", together.aside), format!("{:?}", apart.aside));
+    // What files declare: a zone, a record set, a lock on two, a zone of two; and a zone that nobody has made.
+    let numbers: Vec<_> = together.aside.iter().map(|aside| aside.change).collect();
+    assert_eq!(numbers, [0, 2, 6, 7, 8, 9, 12, 13]);
 }

@@ -1,6 +1,7 @@
 //! Record sets of private DNS zones.
 
 mod data;
+mod stored;
 
 use std::collections::BTreeSet;
 
@@ -17,9 +18,22 @@ use crate::management::provider::Provider;
 use crate::management::state::{Edit, State, Unavailable, Written};
 
 pub(crate) use data::record_value;
+pub(in crate::management) use stored::stored_set;
 
 /// Record sets of one type.
 pub(in crate::management) struct RecordSets(RecordType);
+
+/// The types of record sets, as Azure spells them.
+const NAMES: [(&str, RecordType); 8] = [
+    ("A", RecordType::A),
+    ("AAAA", RecordType::AAAA),
+    ("CNAME", RecordType::CNAME),
+    ("MX", RecordType::MX),
+    ("PTR", RecordType::PTR),
+    ("SRV", RecordType::SRV),
+    ("TXT", RecordType::TXT),
+    ("SOA", RecordType::SOA),
+];
 
 /// The member that says that a set was written over one of a zone group, beside `properties`.
 const OVER_GROUP: &str = "overGroup";
@@ -30,8 +44,8 @@ pub(in crate::management) type SetKey = (bool, String, String);
 impl RecordSets {
     /// The kind for a type's name in lower case.
     pub(in crate::management) fn of(name: &str) -> Option<Self> {
-        let known = PRIVATE_TYPES.into_iter().chain([RecordType::SOA]);
-        known.into_iter().find(|rtype| TypeName(*rtype).to_string().eq_ignore_ascii_case(name)).map(Self)
+        let (_, rtype) = NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+        Some(Self(*rtype))
     }
 
     /// The type.
