@@ -31,7 +31,6 @@ pub mod control;
 pub mod dns;
 #[cfg(feature = "etcd")]
 pub mod etcd;
-mod faults;
 pub mod forward;
 pub mod import;
 pub mod incidents;
@@ -44,6 +43,7 @@ mod parallel;
 pub mod questions;
 pub mod resolve;
 pub mod respond;
+mod sabotage;
 pub mod sandbox;
 pub mod server;
 pub mod snapshot;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::waiting::{NoPlace, Place, Waiting};
 use super::{Serving, supervise, update};
 use crate::dns::ExtendedError;
-use crate::faults::{self, Fault};
 use crate::forward::{ForwardError, ForwardLimits, Upstreams};
 use crate::incidents::{Incident, Incidents};
 use crate::observe::Kind;
 use crate::resolve::{ForwardQuestion, Replies, Reply};
 use crate::respond::{Disposition, IdentifiedClient, Responder, Served, respond_observed};
+use crate::sabotage::{self, Spot};
 use crate::snapshot::Snapshot;
 use crate::view::{Client, CountedClient, ViewId};
 use crate::wire::{Received, Response};
@@ -136,7 +136,7 @@ impl Waits {
             }
         };
         loop {
-            faults::at(Fault::Forward);
+            sabotage::at(Spot::Forward);
             let reply = tokio::select! {
                 biased;
                 reply = upstreams.ask(&question) => reply.unwrap_or_else(failure),

@@ -44,11 +44,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Listen, ServerSettings};
 use crate::control::Writer;
-use crate::faults::{self, Fault};
 use crate::forward::ForwardLimits;
 use crate::incidents::{Incident, Incidents, PACE};
 use crate::management::ManagementListener;
 use crate::observe::{Metrics, MetricsListener};
+use crate::sabotage::{self, Spot};
 use crate::snapshot::Published;
 use crate::view::ListenerId;
 
@@ -319,7 +319,7 @@ impl Running {
 }
 
 fn start_thread(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    if faults::is_wanted(Fault::Worker) {
+    if sabotage::is_wanted(Spot::Worker) {
         return Err(io::ErrorKind::WouldBlock.into());
     }
     thread::Builder::new().name(name).spawn(work).map(|_| ())
@@ -329,7 +329,7 @@ fn start_thread(name: String, work: impl FnOnce() + Send + 'static) -> io::Resul
 async fn watch(incidents: Arc<Incidents>, udp_drops: UdpDrops, stop: CancellationToken) {
     let mut counted: Option<Instant> = None;
     while tokio::time::timeout(WATCH, stop.cancelled()).await.is_err() {
-        faults::at(Fault::Watch);
+        sabotage::at(Spot::Watch);
         let now = Instant::now();
         if counted.is_none_or(|last| now.saturating_duration_since(last) >= PACE) {
             counted = Some(now);

@@ -8,8 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio_util::task::TaskTracker;
 
-use crate::faults;
 use crate::respond::{Disposition, IdentifiedClient, Responder, respond_failed};
+use crate::sabotage;
 use crate::snapshot::Snapshot;
 use crate::view::Client;
 use crate::wire::{Received, Response};
@@ -31,7 +31,7 @@ pub(super) fn respond(
     response: &mut Response,
 ) -> Option<Disposition> {
     let answered = caught(|| {
-        faults::at_query(received);
+        sabotage::at_query(received);
         responder.respond_to(snapshot, client, received, response)
     });
     match answered {

@@ -1,5 +1,5 @@
 //! `/readyz`: what probes are told while something is not as it should be, and that it is over when it is mended. What
-//! cannot be caused from outside is caused on purpose (`VNETDNS_FAULTS`, in debug builds).
+//! cannot be caused from outside is caused on purpose (`VNETDNS_SABOTAGE`, in debug builds).
 
 use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
@@ -24,7 +24,7 @@ fn world(listen: &str) -> String {
 
 /// A server in which these things fail.
 fn failing(faults: &str, listen: &str) -> Server {
-    Server::configured_behind(&format!("export VNETDNS_FAULTS={faults}"), &world(listen), &[])
+    Server::configured_behind(&format!("export VNETDNS_SABOTAGE={faults}"), &world(listen), &[])
 }
 
 /// Asks until the answer is as wanted.
@@ -88,7 +88,7 @@ fn the_service_manager_does_not_hear_of_a_worker_that_hangs_as_alive() {
     let manager = UnixDatagram::bind(&path).unwrap();
     manager.set_read_timeout(Some(LONG)).unwrap();
     let notify = format!("export NOTIFY_SOCKET={} WATCHDOG_USEC=200000", path.display());
-    let shell = format!("{notify} VNETDNS_FAULTS=stall=200");
+    let shell = format!("{notify} VNETDNS_SABOTAGE=stall=200");
     let server = Server::configured_behind(&shell, &world("\"127.0.0.1:0\""), &[]);
     // Whether each word that the server has for its manager came while it had said that a worker hangs.
     let said = "workers do not go on: the service manager's watchdog is not answered";

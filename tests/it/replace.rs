@@ -215,7 +215,7 @@ fn what_cannot_take_over_says_why_and_leaves_the_old_one_serving() {
     }
     place.configure(|world| world);
     // One that cannot start its threads.
-    let failing = Process::start(place.command().arg("--replace").env("VNETDNS_FAULTS", "worker=1")).err().unwrap();
+    let failing = Process::start(place.command().arg("--replace").env("VNETDNS_SABOTAGE", "worker=1")).err().unwrap();
     assert!(failing.contains("cannot start a thread"), "{failing}");
     serves_on("worker");
     // One that crashes with the sockets in its hands.

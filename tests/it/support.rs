@@ -274,7 +274,7 @@ impl Drop for Server {
 
 /// Whether a line of the log tells of a panic, or of what else only a bug causes.
 fn is_bug(line: &str) -> bool {
-    line.contains("a bug of vnetdns") && !line.contains("src/faults.rs")
+    line.contains("a bug of vnetdns") && !line.contains("src/sabotage.rs")
 }
 
 /// A query with EDNS and the usual buffer size.

@@ -9,10 +9,10 @@ use super::replicas::Replicas;
 use super::{log_each, notify, warn};
 use crate::config::Problems;
 use crate::control::{ApplyError, Control, LoadError, Loaded, Lost, Orphan, Restored, Writer};
-use crate::faults::{self, Fault};
 use crate::management::made;
 use crate::observe::Condition;
 use crate::page::Pages;
+use crate::sabotage::{self, Spot};
 use crate::state::Revision;
 
 /// Most addresses that a line of the log lists.
@@ -108,7 +108,7 @@ fn warn_of_unchanged(keys: &[String]) {
 
 /// Loads the configuration again and logs what came of it. Takes as long as that takes: not for a thread that serves.
 pub(super) fn reload(reloads: &Reloads, force: bool) -> Result<Loaded, Refused> {
-    faults::at(Fault::Reload);
+    sabotage::at(Spot::Reload);
     let control = &reloads.control;
     let start = Instant::now();
     notify::reloading();

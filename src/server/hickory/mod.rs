@@ -30,9 +30,9 @@ use super::Serving;
 use super::certificates::Shown;
 use super::handover::Turn;
 use super::stream::Connections;
-use crate::faults::{self, Fault};
 use crate::incidents::Incident;
 use crate::observe::Condition;
+use crate::sabotage::{self, Spot};
 use crate::view::Transport;
 use handler::{Handler, Peers};
 use quic::Application;
@@ -146,7 +146,7 @@ async fn serve(
         // Set before anything is awaited: the socket exists and receives.
         let started = || health.clear(&about);
         let ended = match &carried {
-            _ if faults::is_wanted(Fault::Carry) => Err(io::Error::other("on purpose")),
+            _ if sabotage::is_wanted(Spot::Carry) => Err(io::Error::other("on purpose")),
             Carried::Https { relay, path } => serve_https(relay, path, &serving, &connections, &stop, started).await,
             Carried::Quic(socket, application) => match socket.try_clone() {
                 Ok(socket) => quic::serve(socket, application, &serving, &connections, (&stop, &turn), started).await,

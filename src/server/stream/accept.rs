@@ -14,9 +14,9 @@ use tokio_util::task::TaskTracker;
 use super::header::{self, Begun};
 use super::patience::DRAIN_SILENCE;
 use super::{Accepted, Connections, Origin, connection, tls};
-use crate::faults::{self, Fault};
 use crate::incidents::Incident;
 use crate::observe::Condition;
+use crate::sabotage::{self, Spot};
 use crate::server::hickory::Relay;
 use crate::server::{Serving, certificates};
 use crate::view::Transport;
@@ -60,7 +60,7 @@ pub(in crate::server) async fn serve(
     loop {
         let accepted = tokio::select! {
             biased;
-            accepted = std::future::ready(refused()), if faults::is_wanted(Fault::Accepting) => accepted,
+            accepted = std::future::ready(refused()), if sabotage::is_wanted(Spot::Accepting) => accepted,
             () = released.cancelled() => return,
             accepted = listener.accept() => accepted,
             // Clients that connected before the stop are still served.
@@ -71,7 +71,7 @@ pub(in crate::server) async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                faults::at(Fault::Accept);
+                sabotage::at(Spot::Accept);
                 if fails {
                     fails = false;
                     health.clear(&about());
@@ -100,14 +100,14 @@ pub(in crate::server) async fn serve(
     }
 }
 
-/// The system's error if there are no free file descriptors: for [`Fault::Accepting`].
+/// The system's error if there are no free file descriptors: for [`Spot::Accepting`].
 fn refused() -> io::Result<(TcpStream, SocketAddr)> {
     Err(io::Error::from_raw_os_error(24))
 }
 
 /// Serves one connection.
 async fn serve_one(mut stream: TcpStream, carrier: Carrier, mut accepted: Accepted) -> io::Result<()> {
-    faults::at(Fault::Connection);
+    sabotage::at(Spot::Connection);
     // Responses are written as whole messages, so waiting to fill a segment would only delay them.
     let _ = stream.set_nodelay(true);
     let may_follow = matches!(carrier, Carrier::Tls(_));

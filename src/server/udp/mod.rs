@@ -21,10 +21,10 @@ use super::forwarding::Begun;
 use super::proxy::{self, Sender};
 use super::rate_limit::{RateLimit, Sent};
 use super::{Rules, Serving, forwarding, now, supervise};
-use crate::faults::{self, Fault};
 use crate::incidents::Incident;
 use crate::observe::{Counters, Kind};
 use crate::respond::{IdentifiedClient, Responder, Served};
+use crate::sabotage::{self, Spot};
 use crate::snapshot::Snapshot;
 use crate::view::{Client, Transport};
 use crate::wire::{Received, Response};
@@ -117,7 +117,7 @@ pub(super) fn serve(
 ) {
     let mut worker = Worker { responder: Responder::new(), counters, tap: serving.dnstap.tap() };
     let mut answer_batch = |wait| {
-        while faults::is_wanted(Fault::Stall) {
+        while sabotage::is_wanted(Spot::Stall) {
             std::thread::sleep(TICK);
         }
         worker.counters.beat();
@@ -148,7 +148,7 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, worker: &mu
     match socket.receive(wait) {
         Ok(0) => 0,
         Ok(count) => {
-            faults::at(Fault::Batch);
+            sabotage::at(Spot::Batch);
             let (start, snapshot, now) = (Instant::now(), serving.published.load(), now());
             let rules = serving.rules.load();
             let (mut answered, mut last) = (0, None);

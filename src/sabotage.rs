@@ -1,14 +1,14 @@
-//! Faults on purpose, in debug builds only: `tests/faults` shows with them that a panic costs no more than what was being
+//! Sabotage of the program, in debug builds only: `tests/sabotage` shows with it that a panic costs no more than what was being
 //! done. A release build has nothing of this.
 //!
-//! The environment variable `VNETDNS_FAULTS` lists where: `query=panic.corp.test` panics at each query for that name, over
+//! The environment variable `VNETDNS_SABOTAGE` lists where: `query=panic.corp.test` panics at each query for that name, over
 //! any transport, and `accept=2` the first two times that the accept loop has a connection.
 
 use crate::wire::Received;
 
 /// A place that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum Spot {
     /// `accept`: a connection was accepted.
     Accept,
     /// `accepting`: a connection is to be accepted, which the system refuses.
@@ -33,13 +33,13 @@ pub(crate) enum Fault {
 
 /// Panics where that is wanted.
 #[inline(always)]
-pub(crate) fn at(fault: Fault) {
+pub(crate) fn at(fault: Spot) {
     assert!(!is_wanted(fault), "{fault:?}, on purpose");
 }
 
 /// Whether something should fail this time.
 #[inline(always)]
-pub(crate) fn is_wanted(fault: Fault) -> bool {
+pub(crate) fn is_wanted(fault: Spot) -> bool {
     #[cfg(debug_assertions)]
     return wanted::is_wanted(fault);
     #[cfg(not(debug_assertions))]
@@ -63,40 +63,40 @@ mod wanted {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use super::Fault;
+    use super::Spot;
     use crate::dns::Name;
     use crate::wire::Received;
 
     static WANTED: LazyLock<Wanted> = LazyLock::new(|| {
         let mut wanted = Wanted::default();
-        let Ok(faults) = std::env::var("VNETDNS_FAULTS") else { return wanted };
-        for fault in faults.split(',') {
-            let (name, value) = fault.split_once('=').expect("VNETDNS_FAULTS is a list of name=value");
+        let Ok(sabotage) = std::env::var("VNETDNS_SABOTAGE") else { return wanted };
+        for fault in sabotage.split(',') {
+            let (name, value) = fault.split_once('=').expect("VNETDNS_SABOTAGE is a list of name=value");
             match PLACES.iter().find(|(known, _)| *known == name) {
                 Some((_, place)) => {
-                    let times = value.parse().expect("VNETDNS_FAULTS has a number behind a place");
+                    let times = value.parse().expect("VNETDNS_SABOTAGE has a number behind a place");
                     wanted.times[*place as usize] = AtomicU32::new(times);
                 }
                 None => {
-                    assert_eq!(name, "query", "VNETDNS_FAULTS has a place that there is");
-                    wanted.qname = Some(value.parse().expect("VNETDNS_FAULTS has a domain name behind query"));
+                    assert_eq!(name, "query", "VNETDNS_SABOTAGE has a place that there is");
+                    wanted.qname = Some(value.parse().expect("VNETDNS_SABOTAGE has a domain name behind query"));
                 }
             }
         }
         wanted
     });
 
-    const PLACES: [(&str, Fault); 10] = [
-        ("accept", Fault::Accept),
-        ("accepting", Fault::Accepting),
-        ("batch", Fault::Batch),
-        ("carry", Fault::Carry),
-        ("connection", Fault::Connection),
-        ("forward", Fault::Forward),
-        ("reload", Fault::Reload),
-        ("stall", Fault::Stall),
-        ("watch", Fault::Watch),
-        ("worker", Fault::Worker),
+    const PLACES: [(&str, Spot); 10] = [
+        ("accept", Spot::Accept),
+        ("accepting", Spot::Accepting),
+        ("batch", Spot::Batch),
+        ("carry", Spot::Carry),
+        ("connection", Spot::Connection),
+        ("forward", Spot::Forward),
+        ("reload", Spot::Reload),
+        ("stall", Spot::Stall),
+        ("watch", Spot::Watch),
+        ("worker", Spot::Worker),
     ];
 
     #[derive(Default)]
@@ -106,7 +106,7 @@ mod wanted {
         times: [AtomicU32; PLACES.len()],
     }
 
-    pub(super) fn is_wanted(fault: Fault) -> bool {
+    pub(super) fn is_wanted(fault: Spot) -> bool {
         let times = &WANTED.times[fault as usize];
         times.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |times| times.checked_sub(1)).is_ok()
     }

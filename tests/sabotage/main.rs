@@ -1,5 +1,5 @@
 //! The fault kit: what goes wrong around a server, done to the built program on purpose, and what a good client of
-//! another network sees before, during and after it. `cargo test --test faults -- --nocapture` prints a table for each
+//! another network sees before, during and after it. `cargo test --test sabotage -- --nocapture` prints a table for each
 //! fault; a name behind `faults` runs those that contain it.
 //!
 //! Traffic goes to loopback addresses only, and each fault is bounded in count and time.

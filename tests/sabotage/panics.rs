@@ -41,7 +41,7 @@ fn faulty(faults: &str, more: &str) -> Option<Server> {
         return None;
     }
     // With one worker all datagrams are one thread's.
-    let shell = format!("export VNETDNS_FAULTS={faults} RUST_BACKTRACE=0");
+    let shell = format!("export VNETDNS_SABOTAGE={faults} RUST_BACKTRACE=0");
     Some(Server::configured_behind(&shell, &format!("{WORLD}{more}"), &["--udp-workers", "1"]))
 }
 
@@ -223,7 +223,7 @@ fn a_server_whose_worker_cannot_start_does_not_start() {
         let output = Command::new(PROGRAM)
             .args(["serve", "--listen", "127.0.0.1:0", "--ready", "json"])
             .args(arguments)
-            .env("VNETDNS_FAULTS", "worker=1")
+            .env("VNETDNS_SABOTAGE", "worker=1")
             .output()
             .unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
