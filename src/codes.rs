@@ -198,6 +198,8 @@ codes! {
     VN622 ExplainedToEverybody Error "explained-to-everybody" "strangers would be told why they get their answers"
     VN623 UpdateWithoutState Warning "update-without-state" "a key may update, and nothing keeps what it writes"
     VN624 BadEtcd Error "bad-etcd" "etcd cannot be asked as it is configured"
+    VN625 FaultNotAllowed Error "fault-not-allowed" "answers would suffer faults on a server that allows none"
+    VN626 BadFault Error "bad-fault" "a fault cannot be so"
 
     VN701 NotImported Error "not-imported" "a file cannot be imported"
     VN702 ImportDoubt Warning "import-doubt" "something that is imported may not be all"

@@ -31,6 +31,7 @@ pub mod control;
 pub mod dns;
 #[cfg(feature = "etcd")]
 pub mod etcd;
+pub mod faults;
 pub mod forward;
 pub mod import;
 pub mod incidents;

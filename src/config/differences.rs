@@ -16,6 +16,7 @@ impl ServerSettings {
             chaos: _,
             id: _,
             designated_resolvers: _,
+            faults: _,
             udp_workers,
             tcp_connections,
             tcp_connections_per_client,

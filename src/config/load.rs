@@ -231,12 +231,19 @@ fn read_text<T>(
         server.state = Some(Files::relative(&path, declare::management::DEFAULT_STATE));
     }
     server.dnstap = mirror.dnstap.as_ref().and_then(|dnstap| declarer.dnstap(dnstap));
+    let faults = mirror.faults.as_ref().map(|faults| declarer.faults(&faults.value));
     let cookies = declarer.cookies(&mirror.server);
     let mut declaration = declarer.declaration(mirror);
     let (zone_files, secrets, includes) = (declarer.zone_files, declarer.secrets, declarer.includes);
     let certificates = declarer.certificates;
     // Other resources may refer to what could not be read.
     declaration.incomplete = problems.has_errors();
+    if let Some((faults, places)) = faults {
+        if !declaration.incomplete {
+            places.check(&faults, &declaration, &source, &mut problems);
+        }
+        server.faults = faults;
+    }
     declaration.allocations.clone_from(before);
     let paths: BTreeSet<_> = zone_files.iter().map(|file| &file.path).collect();
     let has_deleted = declaration.private_endpoints.iter().any(|endpoint| endpoint.deleted || endpoint.was_approved);

@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::mirror::{
-    Check, ClientCertificate, DnsForwardingRuleset, DnsSecurityPolicy, Dnstap, Explanations, Forwarder, Limits,
+    Check, ClientCertificate, DnsForwardingRuleset, DnsSecurityPolicy, Dnstap, Explanations, Faults, Forwarder, Limits,
     ManagedPrivateEndpoint, ManagedServiceEndpoint, Management, Metrics, PrivateDnsZone, PrivateEndpoint,
     PrivateLinkResource, PrivateLinkService, PublicCnameFrom, PublicZone, Server, ServiceEndpoint, ServiceType, Text,
     TsigKey, UnknownNames, Upstream, VirtualMachine, VirtualNetwork,
@@ -32,6 +32,7 @@ pub(super) struct Mirror {
     pub(super) check: Check,
     pub(super) metrics: Option<Read<Metrics>>,
     pub(super) management: Option<Read<Management>>,
+    pub(super) faults: Option<Read<Faults>>,
     pub(super) dnstap: Option<Spanned<Read<Dnstap>>>,
     pub(super) subscription: Option<Text>,
     pub(super) resource_group: Option<Text>,
@@ -97,6 +98,10 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
                 DeValue::Table(_) => mirror.management = reader.table(value),
                 _ => reader.problem(Code::WrongKind, value.span().start, "\"management\" is not a table", "write [management], once"),
             },
+            "faults" => match value.get_ref() {
+                DeValue::Table(_) => mirror.faults = reader.table(value),
+                _ => reader.problem(Code::WrongKind, value.span().start, "\"faults\" is not a table", "write [faults], once"),
+            },
             "subscription" => mirror.subscription = reader.value(value),
             "resource_group" => mirror.resource_group = reader.value(value),
             "dnstap" => match value.get_ref() {
@@ -145,7 +150,7 @@ pub(super) fn read(source: &Source<'_>, text: &str, problems: &mut Problems) -> 
                 Code::UnknownKey,
                 at,
                 format!("unknown table or key \"{unknown}\""),
-                "known are subscription, resource_group, limits, public_cname_from, unknown_names, [server], [check], [management], [metrics], [dnstap], [upstream], [explanations] and [[virtual_network]], [[virtual_machine]], \
+                "known are subscription, resource_group, limits, public_cname_from, unknown_names, [server], [check], [management], [metrics], [dnstap], [upstream], [explanations], [faults] and [[virtual_network]], [[virtual_machine]], \
                  [[private_dns_zone]], [[private_link_resource]], [[private_endpoint]], [[private_link_service]], [[private_link_service_type]], \
                  [[managed_private_endpoint]], [[public_zone]], [[dns_forwarding_ruleset]], [[dns_security_policy]], [[forwarder]], [[tsig_key]], \
                  [[client_certificate]]",

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::ListenAddress;
 use crate::azure::ResourceId;
 use crate::dns::CookieSecrets;
+use crate::faults::FaultSettings;
 use crate::view::{Persona, Transport};
 
 /// The settings of the server. A reload changes some of them: see [`ServerSettings::differences`].
@@ -52,6 +53,8 @@ pub struct ServerSettings {
     pub dnstap: Option<DnstapSettings>,
     /// The management API; `None` for none.
     pub management: Option<ManagementSettings>,
+    /// What answers suffer on purpose.
+    pub faults: FaultSettings,
 }
 
 /// The management API.
@@ -448,6 +451,7 @@ impl Default for ServerSettings {
             metrics: None,
             dnstap: None,
             management: None,
+            faults: FaultSettings::default(),
         }
     }
 }

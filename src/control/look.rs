@@ -17,7 +17,7 @@ pub struct Look<'a> {
 impl Look<'_> {
     /// What is declared, and what follows from it; zones are compiled.
     pub fn topology(&self) -> &Topology {
-        self.held.world.topology()
+        self.held.world.served_topology()
     }
 
     /// The served snapshot.

@@ -1,5 +1,6 @@
 //! Changes of what is served: the only place that publishes snapshots.
 
+mod faults;
 mod follow;
 mod layers;
 mod listeners;
@@ -14,6 +15,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -26,6 +28,7 @@ use crate::config::{
     Sources, read_files,
 };
 use crate::dns::CookieSecrets;
+use crate::faults::{Fault, FaultSettings, Live};
 use crate::observe::Metrics;
 use crate::snapshot::{Counts, Designation, Generation, Identity, Published, Snapshot};
 use crate::state::Digest;
@@ -34,6 +37,8 @@ use crate::zone::CompileError;
 use layers::{CheckedLayers, check, with_layer};
 use retire::Retirement;
 
+pub use faults::PutFaultError;
+use faults::{Flapping, with_faults};
 pub use follow::FollowError;
 pub use layers::{ApplyError, Aside, DeclaredBy, Locked};
 pub use listeners::Listeners;
@@ -70,6 +75,7 @@ pub struct Control {
     retirement: Retirement,
     /// The digest of what files declare, for comparison between replicas.
     files_digest: Mutex<Option<Digest>>,
+    flapping: Flapping,
     held: Mutex<Held>,
 }
 
@@ -85,6 +91,8 @@ struct Held {
     aside: Vec<Change>,
     /// The listeners by number.
     slots: Slots,
+    /// What files say of faults.
+    faults: FaultSettings,
     unchanged_keys: Vec<String>,
 }
 
@@ -227,7 +235,7 @@ impl Control {
                 .with_cookie_secrets(cookie_secrets(cookies, &random_secret))
                 .with_network_slots(|name| metrics.networks().slot(name))
                 .with_certificates(slots.shown(&certificates, None));
-            designated(snapshot, &slots).map_err(Refused::Compile)
+            designated(with_faults(snapshot, &settings.faults), &slots).map_err(Refused::Compile)
         })?;
         let published = Arc::new(Published::new(world.snapshot().clone()));
         let outcomes = Arc::new(Outcomes::default());
@@ -236,7 +244,8 @@ impl Control {
         let (unchanged_keys, orphans) = (Vec::new(), Vec::new());
         let kept = aside.iter().map(|aside| aside.made.clone()).collect();
         let aside = aside.iter().map(|why| Aside::new(why, &sources, &files)).collect();
-        let held = Held { world, sources, is_quiet: true, aside: kept, slots, unchanged_keys: Vec::new() };
+        let faults = settings.faults.clone();
+        let held = Held { world, sources, is_quiet: true, aside: kept, slots, faults, unchanged_keys: Vec::new() };
         let control = Self {
             files,
             on_loopback,
@@ -250,6 +259,7 @@ impl Control {
             outcomes,
             retirement,
             files_digest: Mutex::new(digest.map(Digest)),
+            flapping: Flapping::default(),
             held: Mutex::new(held),
         };
         let way = Way::Whole;
@@ -349,6 +359,9 @@ impl Control {
         let snapshot = held.world.snapshot();
         let (generation, counts, orphans) = (snapshot.generation(), snapshot.counts(), orphans(snapshot, &held.slots));
         self.retirement.retire(self.published.swap(snapshot.clone()));
+        if snapshot.faults().is_some() || !held.world.disconnected().is_empty() {
+            self.flapping.look();
+        }
         let (unchanged_keys, loopback) = (held.unchanged_keys.clone(), LoopbackClients::default());
         Loaded { generation, counts, way, warnings, unchanged_keys, orphans, loopback, aside: Vec::new() }
     }
@@ -401,6 +414,12 @@ fn cookie_secrets(cookies: DnsCookies, random: &CookieSecrets) -> Option<CookieS
 /// There are too many listeners.
 pub fn with_designations(snapshot: Snapshot, settings: &ServerSettings) -> Result<Snapshot, CompileError> {
     designated(snapshot, &Slots::new(settings))
+}
+
+/// A snapshot with the faults that some settings declare.
+pub fn with_declared_faults(snapshot: Snapshot, settings: &ServerSettings) -> Snapshot {
+    let live = |fault: &Fault| Live::new(fault.clone(), true, Instant::now());
+    snapshot.with_faults(settings.faults.seed, settings.faults.declared.iter().map(live))
 }
 
 fn designated(snapshot: Snapshot, slots: &Slots) -> Result<Snapshot, CompileError> {

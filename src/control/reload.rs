@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use super::layers::{ApplyError, Aside, CheckedLayers, Places, check, with_layer};
 use super::listeners::Slots;
-use super::{CONFIGURATION, Control, Held, LoadError, Loaded, Way, cookie_secrets, identity};
+use super::{CONFIGURATION, Control, Held, LoadError, Loaded, Way, cookie_secrets, identity, with_faults};
 use crate::azure::{Change, Made};
 use crate::config::{
     Certificates, Description, DnsCookies, FileChange, LayeredConfig, Problems, Read, ReadLayers, read_files,
 };
+use crate::faults::FaultSettings;
 use crate::observe::Condition;
 use crate::snapshot::Snapshot;
 
@@ -137,13 +138,14 @@ impl Control {
         let listeners = listeners.transpose().map_err(LoadError::Listener)?;
         layered.topology_mut().set_listener_networks(next.networks());
         let finish = |snapshot: Snapshot| {
-            let snapshot = self.finish_reload(snapshot, &next, &certificates, cookies)?;
+            let snapshot = self.finish_reload(snapshot, &next, &certificates, cookies, &settings.faults)?;
             commit(&deleted).map(|()| snapshot).map_err(ApplyError::Commit)
         };
         world.replace(layered, catalogue, identity(&settings), finish)?;
         *kept = aside.iter().map(|aside| aside.made.clone()).collect();
         let told = lost.iter().chain(&aside).map(|aside| Aside::new(aside, &read, &self.files)).collect();
         (held.sources, held.is_quiet, held.slots, held.unchanged_keys) = (read, true, next, unchanged_keys);
+        held.faults = settings.faults;
         self.set_files_digest(digest);
         let loaded = self.publish(held, Way::Whole, warnings);
         // By now requests to new listeners can be answered.
@@ -173,12 +175,12 @@ impl Control {
         let finish = |snapshot: Snapshot| -> Result<_, LoadError> {
             let prepared = self.listeners.get().map(|listeners| listeners.prepare(next.all())).transpose();
             listeners = prepared.map_err(LoadError::Listener)?;
-            self.finish_reload(snapshot, &next, certificates, cookies)
+            self.finish_reload(snapshot, &next, certificates, cookies, &settings.faults)
         };
         let (networks, identity) = (next.networks(), identity(&settings));
         let redeclared = held.world.redeclare(&mut layers.layers, &layers.catalogue, identity, networks, finish)?;
         let Some(redeclared) = redeclared else { return Ok(Err(layers)) };
-        (held.slots, held.unchanged_keys) = (next, unchanged_keys);
+        (held.slots, held.unchanged_keys, held.faults) = (next, unchanged_keys, settings.faults);
         self.set_files_digest(layers.digest);
         let loaded = self.publish(held, Way::Changes, Problems::default());
         if let Some(carry_out) = listeners {
@@ -200,10 +202,12 @@ impl Control {
         slots: &Slots,
         certificates: &Certificates,
         cookies: DnsCookies,
+        faults: &FaultSettings,
     ) -> Result<Snapshot, LoadError> {
         let shown = slots.shown(certificates, Some(&snapshot));
         let cookie_secrets = cookie_secrets(cookies, &self.random_secret);
-        self.finish(snapshot.with_certificates(shown).with_cookie_secrets(cookie_secrets), slots)
+        let snapshot = snapshot.with_certificates(shown).with_cookie_secrets(cookie_secrets);
+        self.finish(with_faults(snapshot, faults), slots)
     }
 
     /// Applies and publishes the changes if they are to a few record sets only; `None` if everything must be loaded.

@@ -30,11 +30,12 @@ use foldhash::fast::RandomState;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::dns::{ExtendedError, Rcode, TypeName};
 use crate::incidents::Incidents;
 use crate::resolve::{ForwardQuestion, Reply};
+use crate::snapshot::Published;
 use exchange::{ExchangeError, OverUdp};
 use flights::Flights;
 use query::{Response, Spelling};
@@ -109,6 +110,8 @@ struct Inner {
     spare_sockets: Semaphore,
     health: Health,
     cache: Cache<ForwardQuestion, Remembered, Octets, RandomState>,
+    /// What is served, for the faults in it; without it there are none.
+    published: Option<Arc<Published>>,
 }
 
 /// The outcome of a question.
@@ -151,6 +154,11 @@ impl ForwardLimits {
 impl Upstreams {
     /// Without cached replies. Targets that go down or come back are reported as incidents.
     pub fn new(limits: ForwardLimits, incidents: Arc<Incidents>) -> Self {
+        Self::with_faults_of(None, limits, incidents)
+    }
+
+    /// As [`Upstreams::new`], where servers may be slow on purpose, as the snapshot says that is served then.
+    pub fn with_faults_of(published: Option<Arc<Published>>, limits: ForwardLimits, incidents: Arc<Incidents>) -> Self {
         let options = OptionsBuilder::new()
             .shards(8)
             .estimated_items_capacity(limits.cache_octets / (2 * ENTRY_OVERHEAD))
@@ -164,6 +172,7 @@ impl Upstreams {
             health: Health::new(limits.attempt_timeout, incidents),
             cache: Cache::with_options(options, Octets, RandomState::default(), DefaultLifecycle::default()),
             limits,
+            published,
         }))
     }
 
@@ -216,6 +225,13 @@ impl Inner {
         remembered
     }
 
+    /// How much later a target responds, on purpose.
+    fn slowness(&self, target: SocketAddr, question: &ForwardQuestion) -> Duration {
+        let snapshot = self.published.as_ref().map(|published| published.load());
+        let faults = snapshot.as_ref().and_then(|snapshot| snapshot.faults());
+        faults.map_or(Duration::ZERO, |faults| faults.slowness(target, question.qname.as_ref()))
+    }
+
     /// Asks the targets in turn until one answers. The last one may use all the remaining time.
     async fn ask_targets(&self, question: &ForwardQuestion, deadline: Instant) -> AskResult {
         let mut failure = ForwardError::NoResponse;
@@ -225,7 +241,14 @@ impl Inner {
             let until = if is_last { deadline } else { Instant::now() + self.limits.attempt_timeout };
             let (qname, qtype) = (&question.qname, TypeName(question.qtype));
             let mut asking = self.health.asking(target);
-            match timeout_at(until.min(deadline), self.ask_target(question, &mut asking, is_last)).await {
+            let slowness = self.slowness(target, question);
+            let ask = async {
+                if !slowness.is_zero() {
+                    sleep(slowness).await;
+                }
+                self.ask_target(question, &mut asking, is_last).await
+            };
+            match timeout_at(until.min(deadline), ask).await {
                 Ok(Ok(response)) => {
                     let rcode = response.message.response_code;
                     match Reply::read(&response, question) {

@@ -31,6 +31,10 @@ pub enum Kind {
     ResponseRate,
     /// Dropped: resolving it failed; the log has the error.
     Failed,
+    /// Answered later or otherwise than it would have been, by a fault.
+    Faulted,
+    /// Not answered, by a fault.
+    DroppedByFault,
 }
 
 /// A finished query, as counted.
@@ -94,7 +98,7 @@ const RCODE_PLACES: usize = RCODES.len() + 2;
 
 impl Kind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Kept,
         Self::Resolved,
         Self::Forwarded,
@@ -106,6 +110,8 @@ impl Kind {
         Self::Pending,
         Self::ResponseRate,
         Self::Failed,
+        Self::Faulted,
+        Self::DroppedByFault,
     ];
 
     /// The value of the label `kind`.
@@ -122,6 +128,8 @@ impl Kind {
             Self::Pending => "dropped_pending",
             Self::ResponseRate => "dropped_response_rate",
             Self::Failed => "dropped_failed",
+            Self::Faulted => "faulted",
+            Self::DroppedByFault => "dropped_fault",
         }
     }
 }

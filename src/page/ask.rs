@@ -192,6 +192,9 @@ fn conclusion(main: &mut Html, explanation: &Explanation) {
     for note in notes {
         html!(*main, "<p class=\"muted\">" (sentence(&note)) "</p>\n");
     }
+    for fault in &explanation.faults {
+        html!(*main, "<p class=\"mistake\">A fault, on purpose: <strong>" (fault.name) "</strong>, " (fault.what) "</p>\n");
+    }
     for mistake in &explanation.mistakes {
         html!(*main, "<p class=\"mistake\">A classic mistake: <strong>" (mistake.name.replace('_', " ")) "</strong>");
         if let Some(code) = mistake.code {

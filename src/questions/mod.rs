@@ -14,7 +14,7 @@ pub use difference::{AddressChange, Change, Difference, Kind, difference};
 pub use expectation::{Expectation, Verdict};
 pub use explanation::{
     Answer, AnswerRecord, AskerOf, Asking, Candidate, CandidateKind, Explained, Explanation, NotChosen, PlaceOf,
-    Recognised, Refused, WhyNot, explain, who_asks,
+    Recognised, Refused, Suffered, WhyNot, explain, who_asks,
 };
 pub use matrix::{Row, matrix};
 pub use names::all_questions;

@@ -3,6 +3,7 @@
 mod cache;
 mod cookie;
 mod explained;
+mod faulted;
 mod query;
 mod signed;
 
@@ -15,6 +16,7 @@ use cache::{Cache, Keeper, NothingKept};
 use query::Query;
 
 pub use cookie::respond_slipped;
+pub use faulted::{Instead, respond_counted_down, respond_instead};
 pub(crate) use signed::{key_name, signer};
 
 /// What became of a request.

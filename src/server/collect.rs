@@ -49,6 +49,15 @@ impl Collector for ServerCollector {
             let count = ConstCounter::new(self.incidents.total(incident));
             count.encode(family.encode_family(&[("kind", incident.label())])?)?;
         }
+        if let Some(faults) = snapshot.faults() {
+            let help = "Queries that a fault has struck; of an endpoint that flaps, how often it was disconnected";
+            let mut family = encoder.encode_descriptor("fault_strikes", help, None, MetricType::Counter)?;
+            for live in faults.all() {
+                let written = live.fault.written();
+                let labels = [("fault", written.name.as_str()), ("effect", written.effect.as_str())];
+                ConstCounter::new(live.struck()).encode(family.encode_family(&labels)?)?;
+            }
+        }
         self.encode_targets(encoder)
     }
 }

@@ -1,17 +1,19 @@
-//! Requests that must wait for other servers or for the writer.
+//! Requests that must wait for other servers, for the writer, or for a fault that delays the response.
 
 use std::sync::Arc;
 
+use super::faulted::{self, Delayed, Struck};
 use super::waiting::{NoPlace, Place, Waiting};
 use super::{Serving, supervise, update};
 use crate::dns::ExtendedError;
+use crate::faults::Faults;
 use crate::forward::{ForwardError, ForwardLimits, Upstreams};
 use crate::incidents::{Incident, Incidents};
 use crate::observe::Kind;
 use crate::resolve::{ForwardQuestion, Replies, Reply};
 use crate::respond::{Disposition, IdentifiedClient, Responder, Served, respond_observed};
 use crate::sabotage::{self, Spot};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Published, Snapshot};
 use crate::view::{Client, CountedClient, ViewId};
 use crate::wire::{Received, Response};
 
@@ -23,8 +25,9 @@ pub(super) struct Forwarding {
 }
 
 impl Forwarding {
-    pub(super) fn new(limits: ForwardLimits, incidents: Arc<Incidents>) -> Self {
-        Self { waiting: Arc::new(Waiting::new(&limits)), upstreams: Upstreams::new(limits, incidents) }
+    pub(super) fn new(limits: ForwardLimits, incidents: Arc<Incidents>, faults_of: Option<Arc<Published>>) -> Self {
+        let waiting = Arc::new(Waiting::new(&limits));
+        Self { waiting, upstreams: Upstreams::with_faults_of(faults_of, limits, incidents) }
     }
 
     /// Whether no query waits.
@@ -44,8 +47,16 @@ pub(super) enum Begun {
     Answered(Kind, Served),
     /// It is dropped, for this reason.
     Dropped(Kind),
-    /// It must wait for other servers or the writer.
+    /// It must wait for other servers or the writer, or a fault delays it.
     Waits(Box<Waits>),
+}
+
+/// What became of a request that has waited.
+pub(super) enum Finished {
+    /// The response is written, made from this. It takes memory until it is sent: until then the place is held.
+    Answered(Kind, Served, Place),
+    /// There is none, for this reason.
+    Dropped(Kind),
 }
 
 /// A request that waits.
@@ -54,12 +65,46 @@ pub(super) enum Waits {
     Servers { question: ForwardQuestion, replies: Replies, place: Place },
     /// For the writer.
     Update(update::Asked),
+    /// For no one: a fault delays its answer.
+    Delayed(Delayed),
 }
 
 /// Answers a request, if possible from cached replies of other servers, or lets it wait, if it may.
 // Inlined because every query runs it.
 #[inline(always)]
 pub(super) fn begin(
+    serving: &Serving,
+    responder: &mut Responder,
+    snapshot: &Snapshot,
+    identified: &IdentifiedClient<'_>,
+    received: &Received<'_>,
+    response: &mut Response,
+) -> Begun {
+    match snapshot.faults() {
+        None => begin_soundly(serving, responder, snapshot, identified, received, response),
+        Some(faults) => begin_faulty(faults, serving, responder, snapshot, identified, received, response),
+    }
+}
+
+/// As [`begin`], where there are faults: the answer is made as every other, and then they meet it.
+#[cold]
+#[inline(never)]
+fn begin_faulty(
+    faults: &Faults,
+    serving: &Serving,
+    responder: &mut Responder,
+    snapshot: &Snapshot,
+    identified: &IdentifiedClient<'_>,
+    received: &Received<'_>,
+    response: &mut Response,
+) -> Begun {
+    let begun = begin_soundly(serving, responder, snapshot, identified, received, response);
+    faulted::begun(faults, serving, snapshot, identified.client(), received, begun, response)
+}
+
+/// As [`begin`], where there are no faults.
+#[inline(always)]
+fn begin_soundly(
     serving: &Serving,
     responder: &mut Responder,
     snapshot: &Snapshot,
@@ -118,8 +163,6 @@ impl Serving {
 impl Waits {
     /// Lets the writer carry out an update, or asks other servers until the request can be answered, and answers it; SERVFAIL if
     /// it must give way to others. The engine bounds the number of questions, as it bounds chains of aliases.
-    ///
-    /// Also returns the place: the response uses memory until it is sent.
     pub(super) async fn answer(
         self,
         serving: &Serving,
@@ -127,15 +170,21 @@ impl Waits {
         client: &Client,
         received: &Received<'_>,
         response: &mut Response,
-    ) -> Option<(Served, Place)> {
+    ) -> Option<Finished> {
         let Serving { forwarding: Forwarding { upstreams, .. }, incidents, writer, .. } = serving;
         let (mut question, mut replies, mut place) = match self {
             Self::Servers { question, replies, place } => (question, replies, place),
             Self::Update(asked) => {
-                return asked.answer(writer.as_ref()?, snapshot, client, received, response).await;
+                let answered = asked.answer(writer.as_ref()?, snapshot, client, received, response).await;
+                return answered.map(|(served, place)| Finished::Answered(Kind::Forwarded, served, place));
+            }
+            Self::Delayed(delayed) => {
+                let (served, place) = delayed.answer(serving, snapshot, client, received, response).await;
+                return Some(Finished::Answered(Kind::Faulted, served, place));
             }
         };
-        loop {
+        let mut has_given_way = false;
+        let served = loop {
             sabotage::at(Spot::Forward);
             let reply = tokio::select! {
                 biased;
@@ -144,15 +193,28 @@ impl Waits {
                     tracing::debug!(client = %client.source, qname = %question.qname, "a query gave way to others");
                     let counted = CountedClient::from(client.source);
                     incidents.report(Incident::ForwardLimit, counted, || format!("of {counted}"));
+                    has_given_way = true;
                     Reply::failure(ExtendedError::GaveWay)
                 }
             };
             replies.push(question, reply);
             match answer(snapshot, client, received, &replies, response)? {
-                Disposition::Answered(served) => return Some((served, place)),
+                Disposition::Answered(served) => break served,
                 Disposition::Forward { question: next, .. } => question = *next,
             }
-        }
+        };
+        let struck = match snapshot.faults().filter(|_| !has_given_way) {
+            None => Struck::Spared,
+            Some(faults) => faulted::strike(faults, serving, snapshot, client, received, served, response),
+        };
+        Some(match struck {
+            Struck::Spared => Finished::Answered(Kind::Forwarded, served, place),
+            Struck::Dropped => Finished::Dropped(Kind::DroppedByFault),
+            Struck::Answered(served, delay) => {
+                let waited = faulted::wait(delay, serving, snapshot, client, received, served, &mut place, response);
+                Finished::Answered(Kind::Faulted, waited.await, place)
+            }
+        })
     }
 }
 

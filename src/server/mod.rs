@@ -12,6 +12,7 @@ mod collect;
 mod descriptors;
 mod dnstap;
 mod exchange;
+mod faulted;
 mod forwarding;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -256,7 +257,7 @@ impl Server {
             self.metrics.clone(),
             dnstap.clone(),
         ));
-        let forwarding = Forwarding::new(self.bounds.forward, self.incidents.clone());
+        let forwarding = Forwarding::new(self.bounds.forward, self.incidents.clone(), Some(self.published.clone()));
         self.metrics.register(collect::ServerCollector {
             published: self.published.clone(),
             incidents: self.incidents.clone(),

@@ -40,11 +40,11 @@ impl Snapshot {
         next
     }
 
-    /// The same with what does not follow from a topology: certificates, designated resolvers and the secrets of cookies.
+    /// The same with what does not follow from a topology: certificates, designated resolvers, the secrets of cookies and faults.
     #[must_use]
     pub(crate) fn with_what_others_gave(self, last: &Self) -> Self {
         let (cookie_secrets, certificates) = (last.cookie_secrets.clone(), last.certificates.clone());
-        Self { cookie_secrets, certificates, designated: last.designated.clone(), ..self }
+        Self { cookie_secrets, certificates, designated: last.designated.clone(), ..self }.with_faults_of(last)
     }
 
     /// Takes the generations of everything that is the same in the last snapshot.

@@ -96,6 +96,7 @@ impl Snapshot {
             cookie_secrets: None,
             network_slots: Arc::default(),
             certificates: Arc::default(),
+            faults: None,
             designated: last.map_or_else(|| Designated::new(&[]).map(Arc::new), |last| Ok(last.designated.clone()))?,
         };
         if let Some(before) = before {

@@ -6,6 +6,7 @@
 mod change;
 mod compile;
 mod designated;
+mod faults;
 mod linked;
 mod numbers;
 mod publish;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use crate::azure::{NetworkId, ResolutionPolicy, ResourceId, SecurityAction, Targets, Topology};
 use crate::dns::{CookieSecrets, Folded, Name, NameRef};
+use crate::faults::Faults;
 use crate::tls::ServerCertificate;
 use crate::view::{BySuffix, Identifier, LinkedZone, ListenerId, NetworkSlot, SuffixTable, ViewId, ZoneId};
 use crate::zone::{CompileError, Zone};
@@ -67,6 +69,8 @@ pub struct Snapshot {
     certificates: Arc<[Option<Arc<ServerCertificate>>]>,
     /// The announcement of encrypted listeners.
     designated: Arc<Designated>,
+    /// What answers suffer on purpose; `None` where there is nothing of the kind.
+    faults: Option<Arc<Faults>>,
 }
 
 /// The predecessor of a snapshot.
@@ -215,8 +219,7 @@ pub struct Counts {
 
 impl Network {
     fn is_called(&self, reference: &str) -> bool {
-        let is_it = |own: &str| own.eq_ignore_ascii_case(reference);
-        is_it(self.id.names()) || is_it(&self.label) || is_it(&self.id.to_string()) || is_it(&self.id.group_and_names())
+        self.label.eq_ignore_ascii_case(reference) || self.id.is_called(reference)
     }
 }
 

@@ -5,8 +5,10 @@
 //! and compiled again, except for the record sets of zones that neither the change nor the platform writes to. If that would be
 //! refused, the whole world is derived. All three give what loading the changed declaration from scratch gives.
 
+mod disconnected;
 mod layers;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::azure::{
@@ -29,6 +31,10 @@ pub struct World {
     layer: Layer,
     /// Whether it is certain that there are no findings about the world.
     is_quiet: bool,
+    /// Private endpoints that are disconnected on purpose.
+    disconnected: BTreeSet<ResourceId>,
+    /// What the snapshot is made of, where endpoints are disconnected on purpose; else that is the topology.
+    served: Option<Topology>,
 }
 
 /// The result of a change.
@@ -111,8 +117,15 @@ impl World {
         identity: Identity,
     ) -> Result<Self, CompileError> {
         let snapshot = Snapshot::compile_from(&mut topology, identity, Generation::FIRST, None)?;
-        let layer = Layer::default();
-        Ok(Self { topology, catalogue: catalogue.into(), snapshot: Arc::new(snapshot), layer, is_quiet: false })
+        Ok(Self {
+            topology,
+            catalogue: catalogue.into(),
+            snapshot: Arc::new(snapshot),
+            layer: Layer::default(),
+            is_quiet: false,
+            disconnected: BTreeSet::new(),
+            served: None,
+        })
     }
 
     /// The current snapshot.
@@ -194,9 +207,11 @@ impl World {
         finish: impl FnOnce(Snapshot) -> Result<Snapshot, E>,
         commit: impl FnOnce() -> Result<(), E>,
     ) -> Result<Applied, E> {
-        let quiet = self.is_quiet.then(|| self.topology.edited(&changes, Certainty::Quiet)).flatten();
+        // A snapshot can be edited that was made of what is edited.
+        let edited = |certainty| self.topology.edited(&changes, certainty).filter(|_| self.served.is_none());
+        let quiet = self.is_quiet.then(|| edited(Certainty::Quiet)).flatten();
         let is_quiet = quiet.is_some();
-        if let Some(edited) = quiet.or_else(|| self.topology.edited(&changes, Certainty::Sound)) {
+        if let Some(edited) = quiet.or_else(|| edited(Certainty::Sound)) {
             let snapshot = self.snapshot.edited(&self.topology, &edited);
             commit()?;
             self.snapshot = Arc::new(snapshot);
@@ -343,6 +358,7 @@ impl World {
     }
 
     fn edit(&mut self, changes: &[Change], certainty: Certainty) -> Option<()> {
+        self.served.is_none().then_some(())?;
         let edited = self.topology.edited(changes, certainty)?;
         self.snapshot = Arc::new(self.snapshot.edited(&self.topology, &edited));
         self.topology.take(edited);
@@ -358,11 +374,13 @@ impl World {
         finish: impl FnOnce(Snapshot) -> Result<Snapshot, E>,
     ) -> Result<(), E> {
         let next = self.snapshot.generation().next();
+        let is_change = is_change && self.served.is_none();
         let before = Before { snapshot: &self.snapshot, topology: is_change.then_some(&self.topology) };
         let snapshot = Snapshot::compile_from(&mut topology, identity, next, Some(before));
         let snapshot = snapshot.map_err(Refused::Compile)?;
         self.snapshot = Arc::new(finish(snapshot.with_what_others_gave(&self.snapshot))?);
         self.topology = topology;
+        self.serve_disconnected(false);
         Ok(())
     }
 }

@@ -240,6 +240,12 @@ impl ResourceId {
         format!("{}/{}", self.resource_group().name(), self.names())
     }
 
+    /// Whether a reference means it: its name, `GROUP/NAME` or the whole ID, in whatever letters.
+    pub fn is_called(&self, reference: &str) -> bool {
+        let is_it = |own: &str| own.eq_ignore_ascii_case(reference);
+        is_it(self.names()) || is_it(&self.group_and_names()) || is_it(&self.to_string())
+    }
+
     /// Whether it is of a type, without regard to letter case.
     pub fn is_of_type(&self, resource_type: &str) -> bool {
         self.0.resource_type.eq_ignore_ascii_case(resource_type)

@@ -63,6 +63,7 @@ impl Explain {
         let certificate = |listen: &Listen| certificates.of(listen.encryption.as_ref()?).cloned();
         let snapshot = snapshot.with_certificates(server.listen.iter().map(certificate).collect::<Vec<_>>());
         let snapshot = control::with_designations(snapshot, &server)?;
+        let snapshot = control::with_declared_faults(snapshot, &server);
         let (name, qtype) = (name(&self.name)?, record_type(&self.qtype)?);
         let client = self.asker.client(&snapshot, &topology, &server)?;
         let client_subnet = self.asker.client_subnet();

@@ -32,6 +32,9 @@ pub(super) fn text(explanation: &Explanation, note: Option<&str>) -> anyhow::Res
         text.push_str(&dig::print(&answer.octets).context("the response cannot be read")?);
     }
     writeln!(text, "\n{}", explanation.conclusion).expect("a string takes it");
+    for fault in &explanation.faults {
+        writeln!(text, "(fault {}, on purpose: {})", fault.name, fault.what).expect("a string takes it");
+    }
     for mistake in &explanation.mistakes {
         let code = mistake.code.map_or_else(String::new, |code| format!("; {code}"));
         writeln!(text, "(classic mistake: {}{code})", mistake.name).expect("a string takes it");

@@ -41,6 +41,7 @@ use crate::dns::{Name, RecordType, Ttl};
 
 mod dnstap;
 mod etcd;
+pub(super) mod faults;
 mod machines;
 mod managed;
 pub(super) mod management;

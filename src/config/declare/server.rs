@@ -12,6 +12,7 @@ use crate::codes::Code;
 use crate::config::{
     Chaos, Files, Listen, ListenAddress, ListenAddressError, ResponseRateLimit, ServerSettings, mirror,
 };
+use crate::faults::FaultSettings;
 use crate::forward::ForwardLimits;
 use crate::view::Persona;
 
@@ -81,6 +82,7 @@ impl Declarer<'_> {
             metrics: None,
             dnstap: None,
             management: None,
+            faults: FaultSettings::default(),
         }
     }
 

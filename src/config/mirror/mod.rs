@@ -11,8 +11,8 @@ mod server;
 mod unknown;
 
 pub(super) use server::{
-    Access, Check, Dnstap, Listen, ListenMore, Management, ManagementClient, ManagementMode, Metrics, NameServer,
-    Persona, ResponseRateLimit, Server, Strangers, Transport,
+    Access, Check, Dnstap, Faults, Listen, ListenMore, Management, ManagementClient, ManagementMode, Metrics,
+    NameServer, Persona, ResponseRateLimit, Server, Strangers, Transport,
 };
 pub(super) use unknown::{IpConfigurations, PublicIpAddresses, Record, Records};
 

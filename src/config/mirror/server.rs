@@ -8,6 +8,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
 use super::Text;
+use crate::faults::Written;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -95,6 +96,17 @@ pub(in crate::config) struct ManagementClient {
 pub(in crate::config) enum Access {
     Read,
     Write,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Faults {
+    #[serde(default)]
+    pub(in crate::config) allow: bool,
+    #[serde(default)]
+    pub(in crate::config) seed: u64,
+    #[serde(default)]
+    pub(in crate::config) fault: Vec<Spanned<Written>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -19,8 +19,9 @@ use crate::codes::Code;
 use crate::dns::{Name, NameRef, RecordType, TypeName};
 use crate::resolve::Replies;
 use crate::respond::{Disposition, is_refused, respond_observed, view_of};
+use crate::snapshot::Snapshot;
 use crate::trail::{CustomDns, Hop, Step, Trail, WriterOf};
-use crate::view::Client;
+use crate::view::{Client, ViewId};
 use crate::wire::{Received, Response};
 
 pub use answer::{Answer, AnswerRecord};
@@ -44,6 +45,9 @@ pub struct Explanation {
     pub asks: Vec<SocketAddr>,
     /// The answer; `None` if other servers have it.
     pub answer: Option<Answer>,
+    /// What the answer suffers on purpose; nothing of it is in the answer above.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Suffered>,
     /// The classic mistakes that the lookup shows.
     pub mistakes: Vec<Recognised>,
     /// The conclusion, with the likely fix: a sentence or two.
@@ -73,6 +77,17 @@ pub struct Recognised {
     pub what: String,
     /// The likely fix.
     pub mend: String,
+}
+
+/// A fault that fits the question, whether it strikes each time or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Suffered {
+    /// What it is called.
+    pub name: String,
+    /// Its effect, as it is written.
+    pub effect: String,
+    /// What it does.
+    pub what: String,
 }
 
 /// A question, and its client.
@@ -119,6 +134,7 @@ pub fn explain(
         mend: mistake.mend,
     });
     let is_refused = is_refused(snapshot, client, &identified);
+    let faults = suffered(snapshot, view_of(&identified), name, &asks);
     let mut explanation = Explanation {
         name: name.to_string(),
         r#type: TypeName(qtype).to_string(),
@@ -127,11 +143,24 @@ pub fn explain(
         hops,
         asks,
         answer,
+        faults,
         mistakes: mistakes.collect(),
         conclusion: String::new(),
     };
     explanation.conclusion = conclusion::conclude(&explanation);
     Some(explanation)
+}
+
+/// The faults that fit a question, and those of the servers that are asked for its answer.
+fn suffered(snapshot: &Snapshot, view: ViewId, name: NameRef<'_>, asks: &[SocketAddr]) -> Vec<Suffered> {
+    let Some(faults) = snapshot.faults() else { return Vec::new() };
+    let fitting = faults.matching(view, name).chain(faults.slowing(asks, name));
+    let suffered = fitting.map(|live| Suffered {
+        name: live.fault.name().to_owned(),
+        effect: live.fault.written().effect.clone(),
+        what: live.fault.what(),
+    });
+    suffered.collect()
 }
 
 /// Describes a client, and how its network is identified.

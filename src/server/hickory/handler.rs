@@ -21,7 +21,7 @@ use crate::incidents::Incident;
 use crate::observe::Kind;
 use crate::respond::IdentifiedClient;
 use crate::server::exchange::{Exchange, Made};
-use crate::server::forwarding::{self, Begun};
+use crate::server::forwarding::{self, Begun, Finished};
 use crate::server::stream::{Connections, Worker};
 use crate::server::{Serving, now};
 use crate::view::Transport;
@@ -122,16 +122,19 @@ impl Handler {
             let identified = IdentifiedClient::new(&snapshot, client);
             forwarding::begin(serving, responder, &snapshot, &identified, received, &mut response)
         });
-        let (served, kind) = match begun {
+        let (kind, served, _place) = match begun {
             Begun::Dropped(kind) => {
                 dropped(kind);
                 return None;
             }
-            Begun::Answered(kind, served) => (served, kind),
-            Begun::Waits(waits) => {
-                let (served, _place) = waits.answer(serving, &snapshot, &client, received, &mut response).await?;
-                (served, Kind::Forwarded)
-            }
+            Begun::Answered(kind, served) => (kind, served, None),
+            Begun::Waits(waits) => match waits.answer(serving, &snapshot, &client, received, &mut response).await? {
+                Finished::Answered(kind, served, place) => (kind, served, Some(place)),
+                Finished::Dropped(kind) => {
+                    dropped(kind);
+                    return None;
+                }
+            },
         };
         let made = Made { client: &client, served, response: response.as_octets(), since: start };
         Exchange::answered(*address, received, kind, made).finish_shared(serving, &snapshot);

@@ -20,7 +20,7 @@ use crate::observe::Kind;
 use crate::respond::{IdentifiedClient, Served};
 use crate::server::dnstap::Tap;
 use crate::server::exchange::{Exchange, Made};
-use crate::server::forwarding::{self, Begun};
+use crate::server::forwarding::{self, Begun, Finished};
 use crate::server::proxy::{Sender, Told};
 use crate::server::waiting;
 use crate::server::{Serving, now};
@@ -236,10 +236,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                         let (serving, snapshot, kept) = (serving.clone(), snapshot.clone(), request.keep());
                         waiting.spawn(async move {
                             let (request, mut response) = (&kept.received(), Response::new());
-                            let (served, place) =
-                                waits.answer(&serving, &snapshot, &client, request, &mut response).await?;
+                            let waited = waits.answer(&serving, &snapshot, &client, request, &mut response);
+                            let (kind, served, place) = match waited.await? {
+                                Finished::Answered(kind, served, place) => (kind, served, place),
+                                Finished::Dropped(kind) => {
+                                    let dropped = Exchange::dropped(transport, from, request, kind);
+                                    dropped.finish_shared(&serving, &snapshot);
+                                    return None;
+                                }
+                            };
                             let made = Made { client: &client, served, response: response.as_octets(), since: start };
-                            Exchange::answered(from, request, Kind::Forwarded, made).finish_shared(&serving, &snapshot);
+                            Exchange::answered(from, request, kind, made).finish_shared(&serving, &snapshot);
                             serving.metrics.shared().took_shared(transport, start, 1);
                             Some(Late { response, served, _place: place })
                         });

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::dnstap::Tap;
 use super::exchange::{Exchange, Made};
-use super::forwarding::Begun;
+use super::forwarding::{Begun, Finished};
 use super::proxy::{self, Sender};
 use super::rate_limit::{RateLimit, Sent};
 use super::{Rules, Serving, forwarding, now, supervise};
@@ -231,12 +231,18 @@ fn answer<'s, L: Late>(
                 let (tasks, runtime) = (serving.tasks.clone(), serving.runtime.clone());
                 let answer = async move {
                     let (request, mut response) = (&kept.received(), Response::new());
-                    let served = waits.answer(&serving, &snapshot, &client, request, &mut response).await;
-                    let Some((served, _place)) = served else { return };
-                    let made = (Kind::Forwarded, served);
+                    let finished = waits.answer(&serving, &snapshot, &client, request, &mut response).await;
+                    let (kind, served, _place) = match finished {
+                        Some(Finished::Answered(kind, served, place)) => (kind, served, place),
+                        Some(Finished::Dropped(kind)) => {
+                            let dropped = Exchange::dropped(Transport::Udp, from, request, kind);
+                            return dropped.finish_shared(&serving, &snapshot);
+                        }
+                        None => return,
+                    };
                     let kind = match &serving.rules.load().rate_limit {
-                        Some(limit) => limited(limit, &snapshot, (&client, request), made, &mut response),
-                        None => Kind::Forwarded,
+                        Some(limit) => limited(limit, &snapshot, (&client, request), (kind, served), &mut response),
+                        None => kind,
                     };
                     let made = Made { client: &client, served, response: response.as_octets(), since: start };
                     Exchange::answered(from, request, kind, made).finish_shared(&serving, &snapshot);

@@ -31,7 +31,7 @@ fn serving_from(files: &Files) -> Arc<Serving> {
             &Arc::default(),
         )),
         incidents: Default::default(),
-        forwarding: Forwarding::new(ForwardLimits::default(), Arc::default()),
+        forwarding: Forwarding::new(ForwardLimits::default(), Arc::default(), None),
         metrics: crate::observe::Metrics::new(None),
         query_log: Default::default(),
         dnstap: Dnstap::start(&Default::default(), &crate::observe::Metrics::new(None)).unwrap(),

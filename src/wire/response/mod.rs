@@ -34,6 +34,8 @@ pub struct Response {
     /// The UDP payload size that the response advertises and keeps to.
     payload_size: u16,
     ttl_cap: Option<Ttl>,
+    /// For how many seconds TTLs have counted down, each from anew when it was over; `None` where they do not.
+    counted_down: Option<u64>,
     class: u16,
     /// The scope prefix length of the client subnet option.
     scope: u8,
@@ -69,6 +71,21 @@ impl Response {
     /// An empty response.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty response whose TTLs have counted down for so many seconds.
+    pub(crate) fn counting_down(seconds: u64) -> Self {
+        Self { counted_down: Some(seconds), ..Self::default() }
+    }
+
+    /// The same, for messages whose TTLs do not count down.
+    pub(crate) fn counted(self) -> Self {
+        Self { counted_down: None, ..self }
+    }
+
+    /// What the next message says beside its extended error; empty for nothing.
+    pub(crate) fn explain(&mut self, explanation: String) {
+        self.explanation = explanation;
     }
 
     /// The message in wire format.
@@ -291,8 +308,11 @@ impl Response {
         self.name(set.owner.as_ref());
         self.octets.extend_from_slice(&u16::from(rtype).to_be_bytes());
         self.octets.extend_from_slice(&self.class.to_be_bytes());
-        let ttl = self.ttl_cap.map_or(set.ttl, |cap| set.ttl.min(cap));
-        self.octets.extend_from_slice(&ttl.as_secs().to_be_bytes());
+        let mut ttl = self.ttl_cap.map_or(set.ttl, |cap| set.ttl.min(cap)).as_secs();
+        if let Some(seconds) = self.counted_down {
+            ttl -= seconds.checked_rem(ttl.into()).unwrap_or_default() as u32;
+        }
+        self.octets.extend_from_slice(&ttl.to_be_bytes());
         let length_at = self.octets.len();
         self.octets.extend_from_slice(&[0, 0]);
         self.rdata(rtype, rdata);
