@@ -1,5 +1,6 @@
 //! `vnetdns control`: asks a running server by its control socket.
 
+mod faults;
 mod replace;
 
 use std::io::{BufRead, BufReader, Write};
@@ -33,6 +34,7 @@ Examples:
   vnetdns control replace                           a new process in place of the server, without a query lost
   vnetdns control queries --network hub --one-in 10
   vnetdns control queries --off
+  vnetdns control faults set slow --effect delay --milliseconds 2000 --domain corp.test
   vnetdns control --socket run/control.sock stop")]
 pub(super) struct Control {
     /// The server's control socket
@@ -86,6 +88,9 @@ enum Command {
         #[arg(long, value_name = "N")]
         one_in: Option<u32>,
     },
+    /// What answers suffer on purpose, where [faults] allow = true: see docs/faults.md
+    #[command(subcommand)]
+    Faults(faults::Faults),
     /// Answer what has come, and stop
     Stop,
 }
@@ -103,6 +108,7 @@ impl Control {
                 "command": "query_log",
                 "filter": { "network": network, "name": name, "client": client, "rcode": rcode, "one_in": one_in },
             }),
+            Command::Faults(ref faults) => faults.request(),
             Command::Stop => json!({ "command": "stop" }),
         };
         let (line, response) = self.ask(&request)?;

@@ -27,11 +27,12 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::replace::Handover;
-use super::{Refused, Reloads, clients, reload, state_socket};
+use super::{Refused, Reloads, clients, faults, reload, state_socket};
 use crate::azure::ResolutionPolicy;
 use crate::cli::findings;
 use crate::control::Loaded;
 use crate::dns::{NameRef, Rcode};
+use crate::faults::Written;
 use crate::observe::{BoundedTasks, Condition, Held};
 use crate::page::Pages;
 use crate::sandbox;
@@ -100,6 +101,15 @@ enum Request {
     /// Which queries are logged; without a filter none.
     QueryLog {
         filter: Option<Filter>,
+    },
+    Faults {},
+    /// Puts a fault in force.
+    SetFault {
+        fault: Written,
+    },
+    /// Ends a fault, or all.
+    EndFaults {
+        name: Option<String>,
     },
     /// A link to the page for one use.
     Page {},
@@ -292,6 +302,9 @@ impl ControlSocket {
                 }
                 Err(error) => failure(error),
             },
+            Request::Faults {} => faults::list(&reloads.control),
+            Request::SetFault { fault } => faults::set(&reloads.control, uid, fault),
+            Request::EndFaults { name } => faults::end(&reloads.control, uid, name.as_deref()),
             Request::Page {} => {
                 tracing::info!(uid, "a link to the page is asked for by the control socket");
                 page(reloads.pages.as_deref())

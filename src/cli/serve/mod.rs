@@ -4,6 +4,8 @@ mod begin;
 pub(super) mod clients;
 #[cfg(unix)]
 mod control_socket;
+#[cfg(unix)]
+mod faults;
 mod notify;
 mod reload;
 #[cfg(unix)]
@@ -72,6 +74,7 @@ Examples:
   vnetdns serve --lab hub-and-spokes                            another lab
   vnetdns serve --config config/lab.toml --listen 127.0.0.1:53 --listen '[::1]:53'
   vnetdns serve --listen 127.0.0.1:0 --ready json               a free port, told as one JSON line
+  vnetdns serve --config - --loopback --faults < world.toml     for tests that have answers suffer
   vnetdns serve --config my.toml --replace                      in place of the server that has its control socket
   vnetdns serve --config - --loopback < world.toml              a topology from another program
   vnetdns serve --config estate.tfstate --loopback              an estate whose networks this host is not in")]
@@ -105,6 +108,10 @@ pub(super) struct Serve {
     /// Have the kernel refuse what the server does not need, as `sandbox = true` in the configuration does (Linux)
     #[arg(long)]
     sandbox: bool,
+    /// Let faults be made (vnetdns control faults, the management API), as `[faults] allow = true` in the configuration does: for
+    /// a server that is for tests alone
+    #[arg(long)]
+    faults: bool,
     /// Folder of what clients write, instead of the one that the configuration says; made where it is not there
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -143,7 +150,7 @@ impl Serve {
         let (udp_workers, state, replaced) = (self.udp_workers, self.state, Arc::new(Mutex::new(Vec::new())));
         #[cfg(unix)]
         let (control_socket, user) = (self.control_socket, self.user);
-        let is_sandboxed = self.sandbox;
+        let (is_sandboxed, allows_faults) = (self.sandbox, self.faults);
         let adjust = {
             let replaced = replaced.clone();
             move |settings: &mut ServerSettings| {
@@ -160,6 +167,7 @@ impl Serve {
                     settings.user = user.clone().or_else(|| settings.user.take());
                 }
                 settings.sandbox |= is_sandboxed;
+                settings.faults.are_allowed |= allows_faults;
                 #[cfg(unix)]
                 if control_socket.is_some() {
                     settings.control_socket.clone_from(&control_socket);
@@ -224,6 +232,7 @@ async fn serve(
     // Before the ready message: whoever reads it may send a signal at once.
     let signals = signals.with_stop().context("cannot listen for signals")?;
     let control = Arc::new(control);
+    control.start_flapping();
     let Begun { bound, metrics, management, store, replicas, .. } = begun;
     #[cfg(unix)]
     let (control_socket, predecessor) = (begun.control_socket, begun.predecessor);
