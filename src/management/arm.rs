@@ -22,7 +22,7 @@ use super::state::{Live, State, Unavailable, Written, refusal};
 use super::{Clock, group, list};
 use crate::azure::{ResourceGroup, ResourceId, Subscription};
 use crate::config::{ManagementMode, ManagementSettings};
-use crate::control::{Transaction, View, Writer};
+use crate::control::{Control, Transaction, View, Writer};
 
 /// Answers requests of the management API.
 #[derive(Debug)]
@@ -43,6 +43,14 @@ impl Arm {
         clock: Clock,
     ) -> Self {
         Self { writer, identity, settings, audit: Arc::new(audit), clock }
+    }
+
+    pub(super) fn control(&self) -> &Control {
+        self.writer.control()
+    }
+
+    pub(super) fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// Whether a request is answered without access to resources.
@@ -126,6 +134,10 @@ impl Arm {
                 let asked = request.json()?;
                 let said = self.looked(move |state| Ok(list::name_availability(&asked, state)?)).await?;
                 Ok(Response::ok(said))
+            }
+            (Target::Faults(name), _) => {
+                let asked = asked();
+                self.faults(name, &request, asked).await
             }
             (Target::Validate, "POST") => Ok(Response::ok(json!({}))),
             (Target::Action(id, action), "POST") => {
@@ -231,7 +243,11 @@ impl Arm {
                     }
                 }
             }
-            Target::ProviderAction(..) | Target::NameAvailability(_) | Target::Action(..) | Target::Validate => {
+            Target::ProviderAction(..)
+            | Target::NameAvailability(_)
+            | Target::Action(..)
+            | Target::Validate
+            | Target::Faults(_) => {
                 let message = "The requested resource does not support http method 'GET'.";
                 return Err(ApiError::front(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message));
             }
@@ -527,6 +543,7 @@ fn no_action(id: &ResourceId, action: &str) -> ApiError {
 
 fn permitted(principal: Principal<'_>, target: &Target, is_write: bool) -> Result<(), ApiError> {
     let is_permitted = match target.scope() {
+        None if matches!(target, Target::Faults(_)) => principal.may_everywhere(is_write),
         None => true,
         Some((subscription, group)) => principal.may(is_write, &subscription.to_string(), group),
     };

@@ -76,10 +76,31 @@ impl Audit {
         if more > 0 {
             line["more"] = json!(more);
         }
-        self.write(&line).map_err(|error| {
+        self.line_before(&line)
+    }
+
+    fn line_before(&self, line: &Value) -> Result<(), ApiError> {
+        self.write(line).map_err(|error| {
             let message = format!("The audit log cannot be written, so that nothing is changed: {error}.");
             ApiError::front(hyper::StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", message)
         })
+    }
+
+    /// Writes down what a fault is to be, before it is in force; `after` is null for one that ends.
+    ///
+    /// # Errors
+    /// As for [`Audit::before`].
+    pub(super) fn fault(&self, asked: &Asked, id: &str, before: Option<Value>, after: Value) -> Result<(), ApiError> {
+        self.line_before(&json!({
+            "time": asked.time, "write": asked.number, "client": asked.client, "request": asked.request,
+            "documents": [{ "id": id, "before": before, "after": after }],
+        }))
+    }
+
+    /// Writes down that a fault is what it was to be, or why it is not.
+    pub(super) fn after_fault(&self, asked: &Asked, outcome: Result<(), &ApiError>) {
+        let outcome = outcome.map_or_else(|error| ("refused", json!(error.code)), |()| ("in_force", json!(true)));
+        self.line_after(asked, &json!({ "time": asked.time, "write": asked.number, outcome.0: outcome.1 }));
     }
 
     /// Writes the outcome: the revision, or why nothing has changed.
@@ -91,7 +112,11 @@ impl Audit {
                 "refused": error.code,
             }),
         };
-        if let Err(error) = self.write(&line) {
+        self.line_after(asked, &line);
+    }
+
+    fn line_after(&self, asked: &Asked, line: &Value) {
+        if let Err(error) = self.write(line) {
             tracing::error!(write = asked.number, path = %self.path.display(), "the audit log lacks an outcome: {error}");
         }
     }

@@ -46,6 +46,12 @@ impl Principal<'_> {
         in_subscription && in_group && (client.may_write || !is_write)
     }
 
+    /// Whether it may read, or write, what is of no subscription and of all: its own scope is everything.
+    pub(super) fn may_everywhere(&self, is_write: bool) -> bool {
+        let Some(client) = self.0 else { return true };
+        client.subscriptions.is_empty() && client.resource_groups.is_empty() && (client.may_write || !is_write)
+    }
+
     /// Whether it may see a resource group.
     pub(super) fn may_read(&self, subscription: &str, group: &str) -> bool {
         self.may(false, subscription, Some(group))

@@ -12,6 +12,7 @@ mod conditions;
 mod connections;
 mod decisions;
 mod error;
+mod faults;
 mod follow;
 mod group;
 mod http;

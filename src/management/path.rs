@@ -31,6 +31,8 @@ pub(super) enum Target {
     },
     /// The validation that some clients request before a write.
     Validate,
+    /// All faults, or the one of a name.
+    Faults(Option<String>),
 }
 
 /// The paths of operations of DNS resolvers and their policies, in lower case.
@@ -88,6 +90,8 @@ impl Target {
             ["tenants"] => return Ok(Self::Tenants),
             ["subscriptions"] => return Ok(Self::Subscriptions),
             ["providers", "microsoft.resources", "validateresources"] => return Ok(Self::Validate),
+            ["providers", "vnetdns.faults", "faults"] => return Ok(Self::Faults(None)),
+            ["providers", "vnetdns.faults", "faults", _] => return Ok(Self::Faults(Some(segments[3].clone()))),
             ["subscriptions", ..] => {}
             _ => return Err(unknown(segments)),
         }
@@ -150,7 +154,7 @@ impl Target {
     /// The subscription and the group of the target.
     pub(super) fn scope(&self) -> Option<(&Subscription, Option<&str>)> {
         match self {
-            Self::Tenants | Self::Subscriptions | Self::Validate | Self::Operation { .. } => None,
+            Self::Tenants | Self::Subscriptions | Self::Validate | Self::Faults(_) | Self::Operation { .. } => None,
             Self::Subscription(subscription)
             | Self::Providers(subscription, _)
             | Self::ProviderAction(subscription, _)
