@@ -11,8 +11,9 @@ use tokio::runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Files, Memory};
-use crate::control::{Control, LoadError};
+use crate::control::{Control, LoadError, PutFaultError};
 use crate::dns::{Name, RecordType};
+use crate::faults::Written;
 use crate::questions::{self, Seen};
 use crate::server::{BindError, Server};
 use crate::snapshot::OUTSIDE;
@@ -72,6 +73,9 @@ pub enum TestServerError {
     /// The question is none.
     #[error("{0}")]
     Question(String),
+    /// The fault cannot be so, or there is none of that name.
+    #[error(transparent)]
+    Fault(#[from] PutFaultError),
 }
 
 impl TestServer {
@@ -100,11 +104,13 @@ impl TestServer {
             settings.dnstap = None;
             settings.control_socket = None;
             settings.sandbox = false;
+            settings.faults.are_allowed = true;
             settings.user = None;
             settings.udp_workers = settings.udp_workers.or(NonZero::new(1));
         });
         let (control, _) = started.map_err(load_error)?;
         let control = Arc::new(control);
+        control.start_flapping();
         let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|error| TestServerError::Start(error.to_string()))?;
         let within = runtime.enter();
@@ -171,6 +177,35 @@ impl TestServer {
         };
         drop(called);
         Ok(questions::ask_view(&snapshot, view, name.as_ref(), RecordType::from(rtype.to_int())))
+    }
+
+    /// Has answers suffer a fault from now on, in place of the one of its name; [`TestServer::ask`] is not a client, and suffers
+    /// none but that of endpoints.
+    ///
+    /// ```
+    /// # use vnetdns::{TestServer, faults::Written};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = TestServer::new("[[virtual_network]]\nname = \"spoke\"\nclient_prefixes = [\"127.0.0.0/8\"]\n")?;
+    /// server.fault(Written::servfail().network("spoke").times(2))?;
+    /// server.fault(Written::delay(200).domain("corp.test").named("slow"))?;
+    /// server.end_fault("slow")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`TestServerError::Fault`].
+    pub fn fault(&self, fault: Written) -> Result<(), TestServerError> {
+        self.control.put_fault(fault)?;
+        Ok(())
+    }
+
+    /// Ends the fault of that name; one that does not say has its effect for a name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn end_fault(&self, name: &str) -> Result<(), TestServerError> {
+        Ok(self.control.end_faults(Some(name))?)
     }
 
     /// Puts another topology in the place of this one. It is served when this returns; a refused one leaves the old one served.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
+use vnetdns::faults::Written;
 use vnetdns::{TestServer, TestServerError};
 
 const WORLD: &str = r#"
@@ -109,4 +110,35 @@ fn a_topology_with_problems_is_refused_with_all_of_them() {
         TestServer::new("[[virtual_network]]\nname = \"a\"\naddress_space = [\"10.0.0.0/99\", \"x\"]\n").unwrap_err();
     let text = error.to_string();
     assert!(text.contains("10.0.0.0/99") && text.contains("\"x\""), "{text}");
+}
+
+/// The response code and the number of answers over UDP.
+fn asked(server: &TestServer) -> (String, usize) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    socket.send_to(&query(), server.address()).unwrap();
+    let mut buffer = [0; 512];
+    let len = socket.recv(&mut buffer).unwrap();
+    let message = Message::from_vec(&buffer[..len]).unwrap();
+    (format!("{:?}", message.metadata.response_code), message.answers.len())
+}
+
+#[test]
+fn answers_suffer_a_fault_until_it_ends() {
+    let server = server();
+    let (bad, good) = (("ServFail".to_owned(), 0), ("NoError".to_owned(), 1));
+    server.fault(Written::servfail().network("spoke").domain("corp.test").times(1)).unwrap();
+    assert_eq!([asked(&server), asked(&server)], [bad.clone(), good.clone()]);
+    server.fault(Written::servfail().network("other")).unwrap();
+    assert_eq!(asked(&server), good);
+    server.fault(Written::servfail().named("all").percent(100)).unwrap();
+    assert_eq!(asked(&server), bad);
+    // What is asked by the engine itself is no query.
+    assert_eq!(server.ask("spoke", "www.corp.test", "A").unwrap().records, ["10.1.0.80"]);
+    server.end_fault("all").unwrap();
+    assert_eq!(asked(&server), good);
+    for wrong in [Written::delay(0), Written::servfail().network("nowhere"), Written::flap("nothing", 1, 1)] {
+        assert!(matches!(server.fault(wrong.clone()), Err(TestServerError::Fault(_))), "{wrong:?}");
+    }
+    assert!(matches!(server.end_fault("all"), Err(TestServerError::Fault(_))));
 }

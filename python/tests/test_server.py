@@ -175,3 +175,20 @@ def test_the_program_is_that_of_the_variable_or_missing(monkeypatch, tmp_path):
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path / "nowhere"))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_program() == program
+
+
+def test_answers_suffer_faults_until_these_are_ended():
+    with Server(WORLD, files=FILES) as server:
+        server.fault("servfail", virtual_networks=["spoke"], domains=["www.corp.test"], times=1)
+        assert [server.ask("spoke", "www.corp.test").rcode for _ in range(2)] == ["SERVFAIL", "NOERROR"]
+        with server.fault("truncate", "cut", virtual_networks=["spoke"]) as cut:
+            # Asked again over TCP, and whole.
+            assert server.ask("spoke", "www.corp.test").addresses == ["10.1.0.80", "10.1.0.9"]
+            assert server.ask("rg-b/twin", "www.corp.test").rcode == "NOERROR"
+            assert cut.struck == 1
+            assert "fault cut, on purpose: answers over UDP are truncated" in server.explain("spoke", "www.corp.test")
+        assert "fault cut" not in server.explain("spoke", "www.corp.test")
+        with pytest.raises(VnetdnsError, match="no effect of a fault"):
+            server.fault("vanish")
+        with pytest.raises(VnetdnsError, match="there is no fault"):
+            cut.end()

@@ -6,6 +6,6 @@ the fixture `vnetdns` is such a server.
 
 from ._message import Answer, Record
 from ._program import NotFound, find_program
-from ._server import Refused, Server, VnetdnsError
+from ._server import Fault, Refused, Server, VnetdnsError
 
-__all__ = ["Answer", "NotFound", "Record", "Refused", "Server", "VnetdnsError", "find_program"]
+__all__ = ["Answer", "Fault", "NotFound", "Record", "Refused", "Server", "VnetdnsError", "find_program"]

@@ -34,6 +34,30 @@ class Refused(VnetdnsError):
     """The topology has mistakes: each is named with its place and what to write instead."""
 
 
+class Fault:
+    """A fault that a server has its answers suffer, until it is ended: by `end`, or at the end of a `with` block."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        self._server = server
+        self.name = name
+
+    @property
+    def struck(self) -> int:
+        """How many queries it has struck."""
+        faults = self._server._ask_control({"command": "faults"})["faults"]
+        return next((fault["struck"] for fault in faults if fault["name"] == self.name), 0)
+
+    def end(self) -> None:
+        """Ends it."""
+        self._server._carry_out({"command": "end_faults", "name": self.name})
+
+    def __enter__(self) -> Fault:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+
 class Server:
     """`vnetdns serve` on a free port of 127.0.0.1, until it is stopped.
 
@@ -87,7 +111,7 @@ class Server:
     def _start(self) -> subprocess.Popen[bytes]:
         self._control = self._folder / "run" / "c.sock"
         command = [os.fspath(self._program), "serve", *self._configuration, "--listen", "127.0.0.1:0", "--loopback",
-                   "--control-socket", os.fspath(self._control), "--ready", "json"]
+                   "--faults", "--control-socket", os.fspath(self._control), "--ready", "json"]
         with open(self._folder / "log", "wb") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         self._end.detach()
@@ -167,6 +191,22 @@ class Server:
             raise Refused("\n".join(findings) or response["error"])
         self.clients = self._ask_control({"command": "topology"})["clients"]
 
+    def fault(self, effect: str, name: str | None = None, **more: object) -> Fault:
+        """Has answers suffer a fault from now on: `delay`, `drop`, `servfail`, `truncate`, `count-down`, `slow-server` or `flap`, with
+        the keys that `[[faults.fault]]` of a configuration has. It is called as its effect is, unless `name` says otherwise.
+
+            server.fault("servfail", virtual_networks=["spoke"], times=2)
+            with server.fault("delay", milliseconds=200): ...
+        """
+        fault = {"name": name or effect, "effect": effect, **more}
+        self._carry_out({"command": "set_fault", "fault": fault})
+        return Fault(self, fault["name"])
+
+    def _carry_out(self, request: dict[str, object]) -> None:
+        response = self._ask_control(request)
+        if not response["ok"]:
+            raise VnetdnsError(response["error"])
+
     def _ask_control(self, request: dict[str, object]) -> dict:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
             control.settimeout(PATIENCE)
@@ -183,7 +223,13 @@ class Server:
         client = self.client(network) if network.lower() == "outside" else network
         command = [os.fspath(self._program), "explain", *self._configuration, "--from", client, name, type]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False)
-        return (done.stdout or done.stderr).rstrip()
+        lines = [(done.stdout or done.stderr).rstrip()]
+        try:
+            faults = self._ask_control({"command": "faults"})["faults"]
+        except OSError:
+            faults = []
+        lines += [f"(fault {fault['name']}, on purpose: {fault['what']}; it has struck {fault['struck']})" for fault in faults]
+        return "\n".join(lines)
 
     @property
     def log(self) -> str:
