@@ -261,6 +261,14 @@ region = "westeurope"
 [[public_zone]]
 name = "example.test"
 file = "example.test.zone"
+
+[faults]
+allow = true
+
+[[faults.fault]]
+name = "bad"
+effect = "servfail"
+domains = ["none.corp.test"]
 "#;
 
 const ZONE: &str = "\

@@ -25,6 +25,7 @@ mod encrypted;
 mod encrypted_client;
 mod explanations;
 mod extended_errors;
+mod faults;
 #[cfg(unix)]
 mod harness;
 mod hostile;

@@ -116,7 +116,9 @@ fn every_form_is_as_its_schema_says() {
     let network = "[[virtual_network]]\nname = \"hub\"\naddress_space = [\"10.0.0.0/16\"]\n";
     let zone = "[[private_dns_zone]]\nname = \"a.test\"\nvirtual_network_links = [{ virtual_network = \"hub\" }]\n";
     let record = "record_set = [{ name = \"www\", type = \"A\", records = [\"10.0.0.4\"] }]\n";
-    let old = write("old.toml", &format!("{network}{zone}{record}[upstream]\nservers = [\"192.0.2.1\"]\n"));
+    let fault = "[faults]\nallow = true\n[[faults.fault]]\nname = \"bad\"\neffect = \"drop\"\n";
+    let upstream = format!("[upstream]\nservers = [\"192.0.2.1\"]\n{fault}");
+    let old = write("old.toml", &format!("{network}{zone}{record}{upstream}"));
     let new = write("new.toml", &format!("{network}{}{zone}", network.replace("hub", "spoke").replace("10.0", "10.1")));
     let expected = "[[expect]]\nfrom = [\"vnet-n1\", \"vnet-n2\"]\nname = \"a.example\"\nrcode = \"NXDOMAIN\"\n";
     let expected =
