@@ -1,19 +1,19 @@
-//! The codes of findings: one for each kind of mistake, with its severity and its title.
+//! The codes of findings, with severities and titles.
 //!
-//! Codes are an interface: scripts allow them, and reports of code scanning are compared by them. A code that is no longer
-//! found keeps its number, and no number is given twice. The first digit tells what a code is about: 0 files and
-//! values, 1 resources and references, 2 zones and records, 3 networks and machines, 4 Private Link, 5 links, aliases and
-//! forwarding, 6 the server and who asks it, 7 imports.
+//! Codes are an interface: scripts allow them, and code scanning compares reports by them. A code that is no longer used keeps
+//! its number, and no number is used twice. The first digit is the subject: 0 files and values, 1 resources and references, 2
+//! zones and records, 3 networks and machines, 4 Private Link, 5 links, aliases and forwarding, 6 the server and its clients, 7
+//! imports.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// How much a finding matters.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The declaration is refused.
     Error,
-    /// Legal, but likely not what was meant.
+    /// Allowed, but probably not intended.
     Warning,
 }
 
@@ -39,7 +39,7 @@ macro_rules! codes {
             /// All codes, by number.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The code as it is written, for instance `VN001`.
+            /// The code in text form, for instance `VN001`.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($code)),+ }
             }
@@ -54,14 +54,14 @@ macro_rules! codes {
                 match self { $(Self::$variant => $title),+ }
             }
 
-            /// The page about the code in Markdown: what it means, an example, and its mend.
+            /// The page about the code in Markdown: its meaning, an example, and the remedy.
             pub fn page(self) -> &'static str {
                 match self {
                     $(Self::$variant => include_str!(concat!("../docs/codes/", stringify!($code), ".md"))),+
                 }
             }
 
-            /// How much findings of the kind matter.
+            /// The severity of findings with this code.
             pub fn severity(self) -> Severity {
                 match self { $(Self::$variant => Severity::$severity),+ }
             }
@@ -208,7 +208,7 @@ codes! {
 }
 
 impl Code {
-    /// How many there are.
+    /// The number of codes.
     pub const COUNT: usize = Self::ALL.len();
 }
 
@@ -218,7 +218,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// A text that is no code.
+/// A text that is not a code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no code \"{written}\"{}", nearest(.written))]
 pub struct CodeError {
@@ -228,17 +228,17 @@ pub struct CodeError {
 impl FromStr for Code {
     type Err = CodeError;
 
-    /// Reads a code, in letters of either case.
+    /// Parses a code, ignoring letter case.
     fn from_str(text: &str) -> Result<Self, CodeError> {
         let found = Self::ALL.iter().find(|code| code.as_str().eq_ignore_ascii_case(text));
         found.copied().ok_or_else(|| CodeError { written: text.to_owned() })
     }
 }
 
-/// The code that was meant, if one is called so, or nearly so.
+/// The code that was probably meant, if one is similar.
 fn nearest(written: &str) -> String {
     let written = written.to_lowercase();
-    // A code has so few letters that two others make another code.
+    // Codes are so short that two differences make it another code.
     let distance = |code: &Code| {
         let by_name = strsim::osa_distance(&written, code.name());
         let by_code = strsim::osa_distance(&written, &code.as_str().to_lowercase());

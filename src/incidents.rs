@@ -1,7 +1,7 @@
-//! What others can cause as often as they like, logged at most once in five seconds for each kind.
+//! Incidents that others can cause at will: each kind is logged at most once in five seconds.
 //!
-//! Whoever meets an incident reports it: that counts it, and keeps the first example of a few subjects (a network, a
-//! sender, a key). A task of the server logs what has come together. A report never waits, and logs nothing itself.
+//! The component that detects an incident reports it here; this counts it, and keeps the first example for a few subjects (a
+//! network, a sender, a key). A task of the server logs what has accumulated. Reporting never blocks, and never logs.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
@@ -16,13 +16,13 @@ use smallvec::SmallVec;
 pub const PACE: Duration = Duration::from_secs(5);
 /// Most subjects with an example in one line.
 const EXAMPLES: usize = 4;
-/// Most octets of an example: strangers choose the names in it.
+/// Longest example, in octets: strangers choose the names in it.
 const EXAMPLE_LEN: usize = 300;
 
 /// A kind of incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incident {
-    /// A DNS security policy wants an alert of a query. By network.
+    /// A DNS security policy asks for an alert. By network.
     SecurityAlert,
     /// The signature of a request is invalid. By key and reason.
     InvalidSignature,
@@ -58,7 +58,7 @@ pub enum Incident {
     TargetDown,
     /// A server that is forwarded to responds again. By server.
     TargetUp,
-    /// A query that waits for other servers gave way to others, because too many wait. By client.
+    /// A query that waited for other servers was dropped in favour of others, because too many wait. By client.
     ForwardLimit,
 }
 
@@ -111,7 +111,7 @@ impl Incident {
         }
     }
 
-    /// What happened, and what to do where that is not plain, as the log says it.
+    /// What happened and, if that is not obvious, what to do; for the log.
     pub const fn text(self) -> &'static str {
         match self {
             Self::SecurityAlert => "a DNS security policy alerts",
@@ -157,13 +157,13 @@ impl Incident {
         }
     }
 
-    /// Whether an operator should be warned; the others are told.
+    /// Whether it is logged as a warning; others are informational.
     const fn is_warning(self) -> bool {
         !matches!(self, Self::SecurityAlert | Self::TargetUp)
     }
 }
 
-/// Counts incidents, and logs them. One for a server.
+/// Counts and logs incidents. A server has one.
 #[derive(Debug)]
 pub struct Incidents {
     tallies: Box<[Tally]>,
@@ -187,7 +187,7 @@ struct Recent {
 
 #[derive(Debug)]
 struct Example {
-    /// The hash of the subject: names in it are chosen by strangers.
+    /// The hash of the subject, as strangers choose the names in it.
     subject: u64,
     count: u64,
     text: String,
@@ -200,14 +200,14 @@ impl Default for Incidents {
 }
 
 impl Incidents {
-    /// Reports an incident; `example` is a few words with the subject in them, and called seldom. Never waits.
+    /// Reports an incident; `example` formats a few words with the subject, and is rarely called. Never blocks.
     pub fn report<T: fmt::Display>(&self, incident: Incident, subject: impl Hash, example: impl FnOnce() -> T) {
         let tally = &self.tallies[incident as usize];
         tally.total.fetch_add(1, Ordering::Relaxed);
         let mut recent = match tally.recent.try_lock() {
             Ok(recent) => recent,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // It is counted, and its subject left out.
+            // It is counted, without its subject.
             Err(TryLockError::WouldBlock) => return,
         };
         let subject = self.hasher.hash_one(subject);
@@ -225,12 +225,12 @@ impl Incidents {
         self.tallies[incident as usize].total.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// How many there were.
+    /// The total of a kind.
     pub fn total(&self, incident: Incident) -> u64 {
         self.tallies[incident as usize].total.load(Ordering::Relaxed)
     }
 
-    /// Logs each kind that has something new and was not logged for [`PACE`].
+    /// Logs each kind that has news and was not logged within [`PACE`].
     pub fn log_due(&self, now: Instant) {
         for (tally, incident) in self.tallies.iter().zip(Incident::ALL) {
             let mut recent = tally.recent();
@@ -242,7 +242,7 @@ impl Incidents {
         }
     }
 
-    /// Logs what was not logged yet, and all totals: the end of a run.
+    /// Logs what was not logged yet, and all totals; called at the end.
     pub fn log_totals(&self) {
         for (tally, incident) in self.tallies.iter().zip(Incident::ALL) {
             let mut recent = tally.recent();
@@ -276,7 +276,7 @@ impl Tally {
         recent.logged = total;
         let examples = std::mem::take(&mut recent.examples);
         let shown: u64 = examples.iter().map(|example| example.count).sum();
-        // A report of this moment may have left its example and be counted next time.
+        // A concurrent report may have stored its example, and be counted next time.
         let others = count.saturating_sub(shown);
         let mut words: SmallVec<[String; EXAMPLES]> = examples.into_iter().map(Example::words).collect();
         if others > 0 && !words.is_empty() {

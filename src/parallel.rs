@@ -1,9 +1,9 @@
-//! Work on many items, on as many threads as there are processors for them.
+//! Distributes work on many items over threads.
 
 use std::sync::Mutex;
 use std::{iter, thread};
 
-/// Does the work for each item. A thread besides the calling one is started for each so many items at most, and named.
+/// Does the work for each item. At most one thread per so many items is started in addition to the calling one, with a name.
 pub(crate) fn map<T: Send, R: Send>(
     items: &mut [T],
     of_a_thread: usize,
@@ -14,8 +14,8 @@ pub(crate) fn map<T: Send, R: Send>(
     map_beside(items, threads, name, work, || ()).0
 }
 
-/// Does the work for each item, and something else first on the calling thread. As many threads are started besides as there
-/// are processors, and not more than given.
+/// Does the work for each item, and first something else on the calling thread. Starts as many additional threads as there are
+/// processors, up to a limit.
 pub(crate) fn map_beside<T: Send, R: Send, B>(
     items: &mut [T],
     most_threads: usize,
@@ -28,7 +28,7 @@ pub(crate) fn map_beside<T: Send, R: Send, B>(
     let next = || queue.lock().expect("taking the next item does not panic").next();
     let take = || iter::from_fn(next).map(|(at, item)| (at, work(item))).collect::<Vec<_>>();
     let (mut done, beside) = thread::scope(|scope| {
-        // Where no further thread can start, those that did have more to do.
+        // If a thread cannot be started, the others do its share.
         let start = || thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, take);
         let others: Vec<_> = iter::repeat_with(start).take(threads).map_while(Result::ok).collect();
         let beside = beside();

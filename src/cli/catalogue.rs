@@ -1,4 +1,4 @@
-//! `vnetdns catalogue`: the Private Link services that are known.
+//! `vnetdns catalogue`: the known Private Link services.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -12,7 +12,7 @@ use super::{print, table};
 use crate::azure::{Catalogue, Member, PartNeed, Service, template_variants};
 use crate::dns::Name;
 
-/// The schemas of the JSON forms: of the list, and of what a name belongs to.
+/// The schemas of the JSON forms: of the list, and of the lookup of a name.
 const SCHEMA: &str = "vnetdns.catalogue/1";
 const NAME_SCHEMA: &str = "vnetdns.catalogue-name/1";
 
@@ -80,11 +80,11 @@ enum Format {
     Json,
 }
 
-/// Where a name fits a member's template.
+/// A match of a name with a member's template.
 struct Match<'a> {
     service: &'a Service,
     member: &'a Member,
-    /// What a forwarder sends here, templates filled in: the public zone, or that of an alias of the public name.
+    /// The zone to forward, with templates filled in: the public zone, or that of an alias of the public name.
     forwarder_zone: String,
     private_zone: String,
 }
@@ -163,7 +163,7 @@ fn listed(services: &[&Service], region: Option<&str>) -> String {
     table::table(&rows, table::terminal_width())
 }
 
-/// A service as the data file has it, with what it needs of a resource.
+/// A service as in the data file, with the parts that it needs from a resource.
 fn as_json(catalogue: &Catalogue, service: &Service) -> serde_json::Result<serde_json::Value> {
     let mut value = serde_json::to_value(service)?;
     for (member, value) in service.members.iter().zip(value["members"].as_array_mut().into_iter().flatten()) {
@@ -183,7 +183,7 @@ fn as_json(catalogue: &Catalogue, service: &Service) -> serde_json::Result<serde
     Ok(value)
 }
 
-/// The name parts and lists that a service needs; in brackets what it can do without.
+/// The name parts and lists that a service uses; optional ones are in brackets.
 fn needs(service: &Service) -> String {
     let parts = service.name_parts().into_iter().map(|(part, need)| match need {
         PartNeed::Required => part.to_owned(),
@@ -202,12 +202,12 @@ impl NameQuery {
             .services()
             .iter()
             .flat_map(|service| service.members.iter().map(move |member| (service, member)))
-            // A service whose names are in a zone of the user's own would have every name.
+            // A service whose names are in a zone of the user's own would match every name.
             .filter(|(_, member)| literal_len(&member.private_zone) > 0)
             .filter_map(|(service, member)| find(catalogue, service, member, name))
             .collect();
-        // The longest zone is the one that answers; `ingest-x` is more than any name.
-        // Of a zone's own name all are told that have to do with it.
+        // The longest zone is the one that answers; `ingest-x` matches better than a template that fits any name.
+        // For a zone's own name, all services that use the zone are listed.
         let rank = |found: &Match<'_>| match found.private_zone == name || found.forwarder_zone == name {
             true => (usize::MAX, 0),
             false => (found.private_zone.len(), literal_len(&found.member.record_name)),
@@ -231,8 +231,8 @@ impl NameQuery {
 }
 
 impl Match<'_> {
-    /// How far the name is from what people call a resource of the service: the service comes first whose resources have the
-    /// name themselves, for which a source has it, which needs no scope, and which has little else.
+    /// Sort key: services come first whose resources own the name, for which a source confirms it, which need no scope, and which
+    /// have few other names.
     fn oddness(&self) -> (usize, bool, bool, bool, usize) {
         let record = &self.member.record_name;
         let own = match record.strip_prefix("{name}") {
@@ -287,19 +287,19 @@ impl Match<'_> {
     }
 }
 
-/// How much of a template is no part.
+/// How much of a template is literal text.
 fn literal_len(template: &str) -> usize {
     template.split('{').map(|piece| piece.split_once('}').map_or(piece, |(_, literal)| literal).len()).sum()
 }
 
-/// Fits a name to a member's public name, its privatelink name, or an alias of its public name.
+/// Matches a name with a member's public name, its privatelink name, or an alias of its public name.
 fn find<'a>(catalogue: &Catalogue, service: &'a Service, member: &'a Member, name: &str) -> Option<Match<'a>> {
     let owner = |labels: &str, zone: &str| match labels {
         "@" => zone.to_owned(),
         _ => format!("{labels}.{zone}"),
     };
     let public_record_name = member.public_record_name.as_ref().unwrap_or(&member.record_name);
-    // A zone whose name has more than a region in it may be a resource's name as well.
+    // If a zone's name contains more than a region, it may also be the name of a resource.
     let is_plain = |zone: &&String| !zone.replace("{region}", "").contains('{');
     let zones = [&member.private_zone, &member.public_zone].into_iter().filter(is_plain);
     let zones = zones.map(|zone| (zone.clone(), member.public_zone.as_str()));
@@ -320,7 +320,7 @@ fn find<'a>(catalogue: &Catalogue, service: &'a Service, member: &'a Member, nam
     zones.chain(names).chain(variants).chain(aliases).find_map(|(template, forwarder_zone)| {
         let parts =
             template_variants(&template).iter().find_map(|variant| fit(catalogue, &service.cloud, variant, name))?;
-        // What the name leaves open stays a template, but for optional parts that it does not have.
+        // Parts that the name does not determine remain templates, except for optional parts that it does not have.
         let fill = |template: &str| {
             let variants = template_variants(template);
             let known = |variant: &str| parts.keys().filter(|part| variant.contains(&format!("{{{part}}}"))).count();
@@ -332,14 +332,14 @@ fn find<'a>(catalogue: &Catalogue, service: &'a Service, member: &'a Member, nam
     })
 }
 
-/// The parts of a template with which it is the name; `None` where it never is.
+/// The values of a template's parts with which it produces the name; `None` if there are none.
 pub(super) fn fit(catalogue: &Catalogue, cloud: &str, template: &str, name: &str) -> Option<BTreeMap<String, String>> {
     let Some((before, rest)) = template.split_once('{') else {
         return (template == name).then(BTreeMap::new);
     };
     let name = name.strip_prefix(before)?;
     let (part, rest) = rest.split_once('}')?;
-    // A part is one label or less: the longest first, so that hyphens within it are its own.
+    // A part is at most one label; the longest value is tried first, so that hyphens stay within it.
     let label = name.split('.').next()?;
     let ends = (1..=label.len()).rev().filter(|end| label.is_char_boundary(*end));
     for end in ends {

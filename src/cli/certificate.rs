@@ -14,7 +14,7 @@ use super::print;
 use crate::management::key_files;
 use crate::tls::{Authority, HostName, IssueError, Issued, Usage};
 
-/// How long an authority is valid, in days: ten years.
+/// Validity of an authority in days: ten years.
 const AUTHORITY_DAYS: u32 = 3653;
 
 /// Make certificates for a lab: an authority that can certify nothing but the lab's hosts, a server, clients
@@ -65,7 +65,7 @@ impl Certificate {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The authority of the folder, or a new one.
+    /// The authority in the directory, or a new one.
     fn authority(&self, now: u64, text: &mut String) -> anyhow::Result<Authority> {
         let (certificate, key) = (self.folder.join("ca.pem"), self.folder.join("ca.key"));
         match (read(&certificate)?, read(&key)?) {
@@ -94,7 +94,7 @@ impl Certificate {
         }
     }
 
-    /// Makes a certificate and writes it, with the key that is there or a new one.
+    /// Creates a certificate and writes it, with the existing key or a new one.
     fn issue(
         &self,
         authority: &Authority,
@@ -128,7 +128,7 @@ fn listed(hosts: &[HostName]) -> String {
     hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// A file's text; `None` where there is no such file.
+/// The text of a file; `None` if it does not exist.
 fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<String>>> {
     key_files::read(path).with_context(|| format!("cannot read {}", path.display()))
 }

@@ -1,4 +1,4 @@
-//! Which configuration a command is about, where that is not said: a `vnetdns.toml`, or the default lab.
+//! Selects the configuration of a command that names none: a `vnetdns.toml`, or the default lab.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use clap::Args;
 use super::import::ImportOptions;
 use crate::config::{Files, Lab};
 
-/// Where a configuration is looked for, in this order, if no file and no lab is named.
+/// Paths that are tried in this order if no file and no lab is named.
 const LOOKED_FOR: [&str; 2] = ["vnetdns.toml", "/etc/vnetdns/vnetdns.toml"];
 
 /// `--config` and `--lab`, common to several commands.
@@ -51,8 +51,8 @@ impl ConfigArgument {
     }
 }
 
-/// Says on standard error where it is the default lab and nobody asked for it: answers from a configuration that is not
-/// meant look like wrong answers.
+/// Says on standard error that the default lab is used if nobody asked for it: answers from an unintended configuration look like
+/// wrong answers.
 fn chosen(files: &[PathBuf], lab: Option<Lab>, import: &ImportOptions) -> Files {
     choose(files, lab, import, &LOOKED_FOR.map(Path::new)).unwrap_or_else(|| {
         let [here, system] = LOOKED_FOR;
@@ -61,9 +61,9 @@ fn chosen(files: &[PathBuf], lab: Option<Lab>, import: &ImportOptions) -> Files 
     })
 }
 
-/// The named files or lab, else the first file that exists.
+/// The named files or lab, otherwise the first file that exists.
 fn choose(files: &[PathBuf], lab: Option<Lab>, import: &ImportOptions, looked_for: &[&Path]) -> Option<Files> {
-    // A file that exists and cannot be read is an error, and no reason to take the next one.
+    // A file that exists but cannot be read is an error; the next one is not tried.
     let found = || looked_for.iter().find(|path| path.symlink_metadata().is_ok());
     match (files, lab) {
         ([], Some(lab)) => Some(Files::Lab(lab)),

@@ -1,4 +1,4 @@
-//! A message as dig prints it.
+//! Prints a message in dig's format.
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ use domain::rdata::AllRecordData;
 /// Prints a response in dig's layout.
 ///
 /// # Errors
-/// Where the octets are no whole message.
+/// If the octets are not a complete message.
 pub(super) fn print(octets: &[u8]) -> Result<String, ParseError> {
     let message = Message::from_octets(octets).map_err(|_| ParseError::ShortInput)?;
     let (header, counts, opt) = (message.header(), message.header_counts(), message.opt());
@@ -83,12 +83,12 @@ pub(super) fn print(octets: &[u8]) -> Result<String, ParseError> {
     Ok(text)
 }
 
-/// A name with the dot at its end; the root is one dot.
+/// A name with the final dot; the root is one dot.
 fn name(name: &ParsedName<&[u8]>) -> String {
     if name.is_root() { ".".to_owned() } else { format!("{name}.") }
 }
 
-/// One line whose fields begin at dig's columns, reached by tabs, or one space further where they are passed.
+/// One line with fields at dig's columns, separated by tabs, or by a space when a field is too long.
 fn columns(fields: &[String], starts: &[usize]) -> String {
     let mut line = String::new();
     let mut at = 0;

@@ -1,10 +1,10 @@
-//! Findings for programs: one form in every JSON that the commands write.
+//! Findings in JSON: the form that all commands share.
 
 use serde_json::{Value, json};
 
 use crate::config::Problem;
 
-/// A problem of a configuration. Lines and columns count from 1; line 0 is the file as a whole.
+/// A finding. Lines and columns count from 1; line 0 is the file as a whole.
 pub(super) fn as_json(problem: &Problem) -> Value {
     json!({
         "code": problem.code.as_str(),

@@ -10,9 +10,9 @@ use clap::Args;
 
 use super::print;
 
-/// How long the server may take.
+/// How long the server may take to respond.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Most octets of a response.
+/// Longest response, in octets.
 const MAX_RESPONSE: u64 = 1 << 20;
 
 /// Ask a running server whether it is ready

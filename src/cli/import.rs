@@ -1,4 +1,4 @@
-//! `vnetdns import`: a topology from what Terraform, Azure Resource Manager and the Azure CLI print of an estate.
+//! `vnetdns import`: writes a topology from the output of Terraform, Azure Resource Manager and the Azure CLI.
 
 use std::fs;
 use std::io::Write;
@@ -74,21 +74,21 @@ pub(super) struct ImportOptions {
 }
 
 impl ImportOptions {
-    /// Whether nothing was given.
+    /// Whether no option was given.
     pub(super) fn is_default(&self) -> bool {
         let Self { network, allocate, before, parameters, subscription, resource_group, location } = self;
         let has_text = [subscription, resource_group, location].into_iter().any(Option::is_some);
         network.is_empty() && parameters.is_empty() && !allocate && !before && !has_text
     }
 
-    /// One file that is imported so, and one side of a plan, whatever was given.
+    /// Options for importing one file and one side of a plan, whatever was given.
     pub(super) fn of_side(&self, file: &Path, side: Option<Side>) -> Several {
         let mut several = self.of(&[file.to_owned()]);
         several.options.side = side.unwrap_or(several.options.side);
         several
     }
 
-    /// Files that are imported so.
+    /// Options for importing files.
     pub(super) fn of(&self, files: &[PathBuf]) -> Several {
         let mut paths = files.to_vec();
         let mut values = Map::new();
@@ -116,7 +116,7 @@ impl ImportOptions {
     }
 }
 
-/// Reads what stands behind `--network`.
+/// Parses the value of `--network`.
 fn network(text: &str) -> Result<(String, Vec<IpNet>), String> {
     let example = "write it as vnet-hub=10.0.0.0/16";
     let (network, prefixes) = text.rsplit_once('=').ok_or(example)?;
@@ -182,7 +182,7 @@ fn is_among(path: &Path, files: &[PathBuf]) -> bool {
     output.is_some() && files.iter().any(|file| real(file) == output)
 }
 
-/// What was left out, what is asked for, and what was passed over.
+/// What was left out, what has to be answered, and what was ignored.
 fn report(import: &Import) -> String {
     let mut text = String::new();
     for (list, title) in [(&import.left_out, "left out"), (&import.unknown, "not known"), (&import.doubts, "in doubt")]

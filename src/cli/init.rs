@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::print;
 
-/// The file that is written, as the repository has it.
+/// The file that is written; it is in the repository.
 const STARTER: &str = include_str!("../../config/starter.toml");
 
 /// Write a commented starter topology

@@ -84,22 +84,22 @@ enum Command {
     Man(manual::Manual),
 }
 
-/// An error of a command whose exit code 1 is an answer.
+/// The error of a command whose exit code 1 is an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:#}")]
 struct NoAnswer(anyhow::Error);
 
-/// The exit code where there is no answer, as for arguments that are none.
+/// The exit code if there is no answer, as for invalid arguments.
 const NO_ANSWER: u8 = 2;
 
-/// Runs the command that the arguments ask for, says on standard error what kept it from running, and returns the exit
-/// code: 1 where it could not run, 2 for arguments that are none, 70 after a panic. docs/operations.md lists all.
+/// Runs the command in the arguments, reports on standard error what prevented it, and returns the exit code: 1 if it could not
+/// run, 2 for invalid arguments, 70 after a panic. docs/operations.md lists all.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let log = match cli.log.start() {
         Ok(log) => log,
         Err(error) => {
-            // The one place outside the log that writes to standard error: there is no log.
+            // The only output to standard error outside of the log: the log could not be started.
             let _ = write!(std::io::stderr(), "{}", shown(&error));
             return ExitCode::FAILURE;
         }
@@ -134,27 +134,27 @@ pub fn run() -> ExitCode {
             let has_answers = error.downcast_ref::<NoAnswer>().is_some();
             (if has_answers { ExitCode::from(NO_ANSWER) } else { ExitCode::FAILURE }, shown(&error))
         }
-        // What it was is logged.
+        // The panic has been logged.
         Err(_) => (ExitCode::from(log::EXIT_SOFTWARE), String::new()),
     };
     log.finish(&last);
     code
 }
 
-/// What kept a command from running, as every command says it.
+/// What prevented a command from running, in the form that all commands share.
 fn shown(error: &anyhow::Error) -> String {
     let error = match error.downcast_ref::<NoAnswer>() {
         Some(NoAnswer(error)) => error,
         None => error,
     };
-    // Problems of a configuration say themselves that they are errors, and where.
+    // Findings of a configuration include the word error, and their place.
     match error.downcast_ref::<Problems>() {
         Some(_) => format!("{error:#}\n"),
         None => format!("error: {error:#}\n"),
     }
 }
 
-/// Writes to standard output; a reader that has gone away is no error.
+/// Writes to standard output; it is not an error if the reader has gone.
 fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

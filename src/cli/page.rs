@@ -1,4 +1,4 @@
-//! `vnetdns page`: where the page of a running server is.
+//! `vnetdns page`: the address of a running server's page.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! Tables that fit a terminal: cells are wrapped into lines of their column. Where standard output is no terminal, every row is
-//! one line, for programs that read lines.
+//! Tables that fit a terminal: cells are wrapped within their column. If standard output is not a terminal, every row is one
+//! line, for programs that read lines.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, stdout};
@@ -9,10 +9,10 @@ use terminal_size::{Width, terminal_size_of};
 const FITS: &str = "a string takes it";
 /// Between columns.
 const GAP: &str = "  ";
-/// A column is not made narrower than this, or than its longest cell.
+/// A column does not become narrower than this, or than its longest cell.
 const NARROWEST: usize = 8;
 
-/// The columns of the terminal; `None` where standard output is none.
+/// The width of the terminal; `None` if standard output is not one.
 pub(super) fn terminal_width() -> Option<usize> {
     let out = stdout();
     let (Width(width), _) = terminal_size_of(&out).filter(|_| out.is_terminal())?;
@@ -38,7 +38,7 @@ pub(super) fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]], width: Opt
     text
 }
 
-/// Takes from the widest columns until all fit, or none can give more.
+/// Shrinks the widest columns until all fit, or none can shrink further.
 fn narrowed<const COLUMNS: usize>(natural: [usize; COLUMNS], width: usize) -> [usize; COLUMNS] {
     let mut widths = natural;
     while widths.iter().sum::<usize>() > width {
@@ -48,7 +48,7 @@ fn narrowed<const COLUMNS: usize>(natural: [usize; COLUMNS], width: usize) -> [u
     widths
 }
 
-/// A cell in lines of a width, broken behind what separates words and labels where there is such a place.
+/// A cell wrapped to a width, where possible after a character that separates words or labels.
 fn wrapped(cell: &str, width: usize) -> Vec<String> {
     let letters: Vec<char> = cell.chars().collect();
     let mut lines = Vec::new();

@@ -1,4 +1,4 @@
-//! Worlds that commands ask offline.
+//! Configurations that commands query offline.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::config::{Files, Several, load};
 use crate::dns::{Name, RecordType};
 use crate::questions::Asked;
 
-/// Loads a world. Its warnings are for `vnetdns check` to print.
+/// Loads a configuration. Its warnings are left to `vnetdns check`.
 pub(super) fn load_world(files: &Files) -> anyhow::Result<Asked<'static>> {
     let config = load(files)?;
     let mut topology = config.topology;
@@ -16,18 +16,18 @@ pub(super) fn load_world(files: &Files) -> anyhow::Result<Asked<'static>> {
     Ok(Asked::new(topology)?)
 }
 
-/// As [`load_world`], for one of several: its problems are preceded by which of them it is.
+/// Like [`load_world`], for one of several configurations: its findings name which one it is.
 pub(super) fn load_named(what: &str, several: Several) -> anyhow::Result<Asked<'static>> {
     let files = Files::Several(Arc::new(several));
     load_world(&files).with_context(|| format!("the {what} world, {files}, cannot be loaded"))
 }
 
-/// A name of the command line; it is absolute.
+/// A name from the command line; it is absolute.
 pub(super) fn name(text: &str) -> anyhow::Result<Name> {
     text.parse().with_context(|| format!("\"{text}\" is not a domain name"))
 }
 
-/// A type of the command line.
+/// A type from the command line.
 pub(super) fn record_type(text: &str) -> anyhow::Result<RecordType> {
     let Ok(rtype) = text.to_ascii_uppercase().parse::<domain::base::Rtype>() else {
         bail!("\"{text}\" is not a record type; write for instance A, AAAA or TXT");
@@ -35,7 +35,7 @@ pub(super) fn record_type(text: &str) -> anyhow::Result<RecordType> {
     Ok(RecordType::from(rtype.to_int()))
 }
 
-/// Askers in a line: all of them, or the first and how many more there are.
+/// Askers in a line: all of them, or the first and the number of the others.
 pub(super) fn askers(labels: &[String], most: usize) -> String {
     if labels.len() <= most {
         return labels.join(", ");

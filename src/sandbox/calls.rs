@@ -1,7 +1,7 @@
-//! System calls: seccomp.
+//! Restricts system calls (seccomp).
 //!
-//! A list of what is refused, and not of what is allowed: an allocator, a resolver of the C library or a newer one may call
-//! what nobody has thought of here, and a server that dies of that at night is no safer one.
+//! This is a list of refused calls, not of allowed ones: an allocator, or a newer C library, may use calls that nobody thought of
+//! here, and a server that dies of that is not safer.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,7 +13,7 @@ use seccompiler::{
 
 use super::SandboxError;
 
-/// Refused whatever their arguments are.
+/// Refused with any arguments.
 const REFUSED: &[libc::c_long] = &[
     // Other programs, and other processes.
     libc::SYS_execve,
@@ -92,14 +92,14 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_kexec_file_load,
 ];
 
-/// What sockets there are for.
+/// The kinds of sockets that a server needs.
 const FAMILIES: [libc::c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> SandboxError {
     SandboxError { what: "seccomp".to_owned(), source: io::Error::other(error) }
 }
 
-/// Refuses system calls to this thread and to all that there are.
+/// Refuses system calls for all existing threads.
 pub(super) fn restrict() -> Result<(), SandboxError> {
     use SeccompCmpOp::{MaskedEq, Ne};
     let when = |argument, operator, value: u64| {
@@ -110,7 +110,7 @@ pub(super) fn restrict() -> Result<(), SandboxError> {
     // A process, in place of a thread.
     let thread = libc::CLONE_THREAD as u64;
     refused.insert(libc::SYS_clone, vec![rule(vec![when(0, MaskedEq(thread), 0)?])?]);
-    // Memory that is written and run.
+    // Memory that is both writable and executable.
     let both = (libc::PROT_WRITE | libc::PROT_EXEC) as u64;
     refused.insert(libc::SYS_mmap, vec![rule(vec![when(2, MaskedEq(both), both)?])?]);
     let run = libc::PROT_EXEC as u64;
@@ -118,7 +118,7 @@ pub(super) fn restrict() -> Result<(), SandboxError> {
     let family = FAMILIES.iter().map(|family| when(0, Ne, *family as u64)).collect::<Result<_, _>>()?;
     refused.insert(libc::SYS_socket, vec![rule(family)?]);
     apply(refused, libc::EPERM)?;
-    // Its flags are behind a pointer; without it the C library takes the other one.
+    // Its flags are behind a pointer, which seccomp cannot read; without it the C library uses the older call.
     apply(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
 }
 

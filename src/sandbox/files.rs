@@ -1,4 +1,4 @@
-//! Files and TCP ports: landlock.
+//! Restricts files and TCP ports (landlock).
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,18 +11,18 @@ use landlock::{
 
 use super::SandboxError;
 
-/// What is refused as far as the kernel knows it: files since Linux 5.13, ports since 6.7, signals since 6.12.
+/// What is refused if the kernel supports it: files since Linux 5.13, ports since 6.7, signals since 6.12.
 const KNOWN: ABI = ABI::V6;
 
-/// What the program reads of the system: its own descriptors and what its control group may use, for the number of its
-/// threads; random numbers, where a static program has them from a file; and itself, for the names in a backtrace.
+/// System files that the program reads: its own descriptors, and the limits of its control group, for the number of threads;
+/// random numbers, if a static program reads them from a file; and its own executable, for names in a backtrace.
 const OF_SYSTEM: [&str; 4] = ["/proc/self", "/sys/fs/cgroup", "/dev/urandom", "/dev/random"];
 
 fn failed(error: RulesetError) -> SandboxError {
     SandboxError { what: "landlock".to_owned(), source: io::Error::other(error) }
 }
 
-/// Lets this thread read below some folders, and write below others.
+/// Lets this thread read below some directories, and write below others.
 pub(super) fn restrict(read: &BTreeSet<PathBuf>, written: &[PathBuf]) -> Result<Option<&'static str>, SandboxError> {
     let reading = AccessFs::ReadFile | AccessFs::ReadDir;
     let writing = AccessFs::from_all(KNOWN) & !AccessFs::Execute & !AccessFs::MakeBlock & !AccessFs::MakeChar;
@@ -37,7 +37,7 @@ pub(super) fn restrict(read: &BTreeSet<PathBuf>, written: &[PathBuf]) -> Result<
     for folder in written {
         ruleset = allow(ruleset, folder, writing)?;
     }
-    // A free port, as a relay on loopback has one.
+    // Port 0, for relays on loopback.
     ruleset = ruleset.add_rule(NetPort::new(0, AccessNet::BindTcp)).map_err(failed)?;
     let status = ruleset.restrict_self().map_err(failed)?;
     Ok(match status.ruleset {
@@ -47,7 +47,7 @@ pub(super) fn restrict(read: &BTreeSet<PathBuf>, written: &[PathBuf]) -> Result<
     })
 }
 
-/// A path that is not there is nothing to allow.
+/// A path that does not exist need not be allowed.
 fn allow(ruleset: RulesetCreated, path: &Path, access: BitFlags<AccessFs>) -> Result<RulesetCreated, SandboxError> {
     let Ok(opened) = PathFd::new(path) else { return Ok(ruleset) };
     let access = if path.is_dir() { access } else { access & AccessFs::from_file(KNOWN) };

@@ -1,9 +1,8 @@
-//! What the kernel lets the process do, from some moment on: the folders that it has read until then, no new port, no other
-//! program. And the user that it runs as.
+//! Restricts the process from some moment on: it may read the directories that it has read before, bind no new port and run no
+//! other program. Also changes the user that it runs as.
 //!
-//! What strangers can send, they can send to a process that has nothing else in its reach. Linux alone has what this needs
-//! (landlock and seccomp); both hold for a thread and for those that it starts, so that the sandbox is entered before there
-//! are others.
+//! Whatever strangers send, they send it to a process that can reach nothing else. Only Linux has the means (landlock and
+//! seccomp); both apply to a thread and to the threads that it starts, so the sandbox is entered before there are others.
 
 #[cfg(target_os = "linux")]
 mod calls;
@@ -21,12 +20,12 @@ use std::sync::{Mutex, PoisonError};
 #[cfg(unix)]
 pub use user::{UserError, become_user, user_id};
 
-/// Folders of files that were read.
+/// Directories of files that were read.
 static READ: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-/// Most folders that are remembered.
+/// Most directories that are remembered.
 const MAX_FOLDERS: usize = 10_000;
 static IS_ENTERED: AtomicBool = AtomicBool::new(false);
-/// Whether something was refused that a process could have which is not in the sandbox yet.
+/// Whether something was refused that a process outside of the sandbox would be allowed.
 static HAS_REFUSED: AtomicBool = AtomicBool::new(false);
 
 /// The sandbox cannot be entered.
@@ -38,7 +37,7 @@ pub struct SandboxError {
     source: io::Error,
 }
 
-/// Remembers the folder of a file that is read, and that of the file which a link leads to: in the sandbox they are read on.
+/// Remembers the directory of a file that is read, and that of a link's target: they stay readable in the sandbox.
 pub(crate) fn note(path: &Path) {
     if is_entered() {
         return;
@@ -57,24 +56,24 @@ pub(crate) fn is_entered() -> bool {
     IS_ENTERED.load(Ordering::Relaxed)
 }
 
-/// Whether this process is in the sandbox and wants what it does not allow; remembers that.
+/// Whether this process is in the sandbox and needs something that it does not allow; remembers that.
 pub(crate) fn refuses() -> bool {
     let refuses = is_entered();
     HAS_REFUSED.fetch_or(refuses, Ordering::Relaxed);
     refuses
 }
 
-/// Whether something was refused since this was last asked.
+/// Whether something was refused since the last call.
 pub(crate) fn has_refused() -> bool {
     HAS_REFUSED.swap(false, Ordering::Relaxed)
 }
 
-/// Has the kernel refuse what a server does not need, to this thread and to those that it starts from now on: to read files
-/// but below folders of which it has read some, to write but below `written`, to take a TCP port but a free one, to run
-/// another program, to look into another process, and more of which docs/operations.md has the list. Says what this kernel cannot refuse.
+/// Has the kernel refuse what a server does not need, for this thread and those that it starts later: reading files outside of
+/// the directories that it has read from, writing outside of `written`, binding TCP ports other than port 0, running programs,
+/// inspecting other processes, and more; docs/operations.md has the list. Returns what this kernel cannot refuse.
 ///
 /// # Errors
-/// The kernel has none of it, or refuses.
+/// The kernel supports none of it, or reports an error.
 #[cfg(target_os = "linux")]
 pub fn enter(written: &[PathBuf]) -> Result<Option<&'static str>, SandboxError> {
     let read = READ.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -84,10 +83,10 @@ pub fn enter(written: &[PathBuf]) -> Result<Option<&'static str>, SandboxError> 
     Ok(lacks)
 }
 
-/// As on Linux, which alone has it.
+/// As on Linux, the only system that supports it.
 ///
 /// # Errors
-/// This system has none.
+/// Always, on this system.
 #[cfg(not(target_os = "linux"))]
 pub fn enter(_: &[PathBuf]) -> Result<Option<&'static str>, SandboxError> {
     Err(SandboxError { what: "this system has none".to_owned(), source: io::ErrorKind::Unsupported.into() })

@@ -1,9 +1,9 @@
-//! The user that the process runs as, once it has what only root may have.
+//! Changes the user that the process runs as, once it has what only root may have.
 
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, User, geteuid, setgid, setuid};
 
-/// The user cannot be changed to.
+/// Why the user cannot be changed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says what it is")]
 pub enum UserError {
@@ -29,16 +29,16 @@ fn find(name: &str) -> Result<(Uid, Gid), UserError> {
     if uid.is_root() { Err(UserError::Root) } else { Ok((uid, gid)) }
 }
 
-/// The number of a user, by name or number.
+/// Finds the ID of a user, by name or number.
 ///
 /// # Errors
-/// There is none, or it is root.
+/// There is no such user, or it is root.
 pub fn user_id(name: &str) -> Result<Uid, UserError> {
     find(name).map(|(uid, _)| uid)
 }
 
-/// Becomes a user, with its group and no other one. `binds`: whether ports below 1024 may be taken later, too; all else that
-/// root may do is gone. Must be called before there are other threads that this matters for.
+/// Becomes a user, with only its own group. `binds`: whether ports below 1024 may be bound later as well; all other privileges of
+/// root are dropped. Must be called before the threads start for which this matters.
 ///
 /// # Errors
 /// See [`UserError`].

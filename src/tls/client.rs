@@ -1,4 +1,4 @@
-//! What clients show of themselves, and what tells one from another.
+//! Client certificates, and how clients are recognised by them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 
 use super::{CertificateError, HostName, PublicKeyHash, provider};
 
-/// What a client has shown in a handshake, where it has also shown to have the key.
+/// What a client has presented in a handshake, including proof that it has the key.
 #[derive(Clone, Debug)]
 pub struct Presented {
     certificate: CertificateDer<'static>,
@@ -20,12 +20,12 @@ pub struct Presented {
     public_key: PublicKeyHash,
 }
 
-/// What a client must show.
+/// What a client must present.
 #[derive(Clone)]
 pub enum ClientProof {
-    /// A certificate for this public key, whoever made it and however long ago.
+    /// A certificate for this public key, by any issuer and of any age.
     PublicKey(PublicKeyHash),
-    /// A certificate of an authority for a name.
+    /// A certificate of an authority, with a name.
     Certified(Certified),
 }
 
@@ -38,7 +38,7 @@ pub struct Certified {
 }
 
 impl Presented {
-    /// `None` where the certificate cannot be read.
+    /// `None` if the certificate cannot be read.
     pub fn new(certificate: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Option<Self> {
         let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
         Some(Self {
@@ -50,7 +50,7 @@ impl Presented {
 }
 
 impl ClientProof {
-    /// A certificate of an authority, whose own is the first in a text in PEM, for a name.
+    /// A certificate of an authority, which is the first in a PEM text, with a name.
     ///
     /// # Errors
     /// The text has no certificate of an authority.
@@ -67,7 +67,7 @@ impl ClientProof {
         Ok(Self::Certified(Certified { authority, verifier, name }))
     }
 
-    /// Whether that was shown, at a time in seconds since 1970 in UTC.
+    /// Whether that was presented; the time is in seconds since 1970 in UTC.
     pub fn is_shown(&self, presented: &Presented, now: u64) -> bool {
         match self {
             Self::PublicKey(hash) => *hash == presented.public_key,
@@ -77,7 +77,7 @@ impl ClientProof {
                     rustls::client::verify_server_name(&parsed, name.as_server_name()).is_ok()
                 };
                 let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
-                // The name costs less than the signatures.
+                // Comparing the name costs less than verifying the signatures.
                 ParsedCertificate::try_from(certificate).is_ok_and(is_for)
                     && verifier.verify_client_cert(certificate, intermediates, now).is_ok()
             }

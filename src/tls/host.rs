@@ -1,4 +1,4 @@
-//! Names and addresses that certificates are for.
+//! Names and addresses in certificates.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,11 +6,11 @@ use std::str::FromStr;
 
 use rustls::pki_types::ServerName;
 
-/// A name or an address that a certificate is for.
+/// A name or an address in a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostName(ServerName<'static>);
 
-/// Text that is neither a host's name nor an address.
+/// Text that is neither a host name nor an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no name of a host and no address; write for instance dns.lab.internal or 10.0.0.4")]
 pub struct NotHostName;
@@ -34,7 +34,7 @@ impl fmt::Display for HostName {
 }
 
 impl HostName {
-    /// The address, where it is one.
+    /// The address, if it is one.
     pub fn address(&self) -> Option<IpAddr> {
         match &self.0 {
             ServerName::IpAddress(address) => Some((*address).into()),
@@ -42,7 +42,7 @@ impl HostName {
         }
     }
 
-    /// As a verifier of certificates takes it.
+    /// In the form that a certificate verifier takes.
     pub(super) fn as_server_name(&self) -> &ServerName<'static> {
         &self.0
     }

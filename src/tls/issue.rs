@@ -1,4 +1,4 @@
-//! A lab's own authority, which can certify nothing but the lab's hosts.
+//! A lab's own authority, which can certify only the lab's hosts.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -18,20 +18,20 @@ use zeroize::Zeroizing;
 
 use super::{HostName, PublicKeyHash, provider};
 
-/// How long before it is made a certificate is valid: clocks differ.
+/// Certificates are valid from this long before their creation, as clocks differ.
 const BEFORE: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What a certificate is for.
+/// The purpose of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usage {
-    /// A server shows it.
+    /// A server presents it.
     Server,
-    /// A client shows it.
+    /// A client presents it.
     Client,
 }
 
-/// A certificate of an [`Authority`].
+/// A certificate issued by an [`Authority`].
 #[derive(Debug)]
 pub struct Issued {
     /// In PEM.
@@ -42,7 +42,7 @@ pub struct Issued {
     pub public_key_hash: PublicKeyHash,
 }
 
-/// An authority that was made here, with its key.
+/// An authority with its key.
 #[derive(Debug)]
 pub struct Authority {
     certificate: String,
@@ -50,16 +50,16 @@ pub struct Authority {
     key: KeyPair,
 }
 
-/// Why a certificate is not made.
+/// Why a certificate is not issued.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
     /// The authority's certificate or its key cannot be read.
     #[error("the authority's certificate or its key cannot be read")]
     Unreadable,
-    /// They are no pair.
+    /// They do not belong together.
     #[error("the authority's certificate is for another key")]
     OtherKey,
-    /// The authority is no longer valid.
+    /// The authority has expired.
     #[error("the authority's certificate has expired")]
     Expired,
     /// The authority may not certify it.
@@ -89,7 +89,7 @@ impl HostName {
     }
 }
 
-/// That nothing is allowed of what is not named: a kind of name without a permitted one is otherwise free (RFC 5280
+/// Forbids every kind of name that is not permitted explicitly: a kind without a permitted name would be unrestricted (RFC 5280
 /// §4.2.1.10).
 fn constraints(hosts: &[HostName]) -> NameConstraints {
     let mut excluded_subtrees = Vec::new();
@@ -122,15 +122,15 @@ fn public_key_hash(key: &KeyPair) -> PublicKeyHash {
 }
 
 impl Authority {
-    /// Makes one that may certify these hosts and those below their names, from `now`, in seconds since 1970 in UTC, for
-    /// so many days.
+    /// Creates an authority that may certify these hosts and names below theirs, from `now`, in seconds since 1970 in UTC, for a
+    /// number of days.
     ///
     /// # Errors
     /// The system gives no random numbers.
     pub fn new(hosts: &[HostName], now: u64, days: u32) -> Result<Self, IssueError> {
         let key = KeyPair::generate()?;
         let mut params = params(now, days);
-        // Two of them in one client's store are told apart by name.
+        // Two authorities in one client's store are distinguished by name.
         let hash = public_key_hash(&key).0;
         let name = format!("vnetdns lab {:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3]);
         params.distinguished_name.push(DnType::CommonName, name);
@@ -141,7 +141,7 @@ impl Authority {
         Ok(Self { certificate: certificate.pem(), der: certificate.der().clone(), key })
     }
 
-    /// Reads one that was made before.
+    /// Reads an existing authority.
     ///
     /// # Errors
     /// See [`IssueError`].
@@ -160,7 +160,7 @@ impl Authority {
         (&self.certificate, Zeroizing::new(self.key.serialize_pem()))
     }
 
-    /// Makes a certificate for these hosts, of which there is at least one; for the `key` in PEM, or else a new one.
+    /// Issues a certificate for these hosts, at least one; for the `key` in PEM, or otherwise a new key.
     ///
     /// # Errors
     /// See [`IssueError`].
@@ -182,7 +182,7 @@ impl Authority {
         if let Some(host) = hosts.first() {
             params.distinguished_name.push(DnType::CommonName, host.to_string());
         }
-        // Some verify that an authority is still valid, others do not.
+        // Some clients verify that an authority is still valid, others do not.
         let (_, authority) = x509_parser::parse_x509_certificate(&self.der).map_err(|_| IssueError::Unreadable)?;
         let not_after = authority.validity().not_after.to_datetime();
         params.not_after = params.not_after.min(not_after);
@@ -208,7 +208,7 @@ impl Authority {
         })
     }
 
-    /// Verifies as those do to whom the certificate is shown.
+    /// Verifies as the recipients of the certificate do.
     fn verify(
         &self,
         certificate: &CertificateDer<'_>,

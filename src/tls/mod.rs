@@ -1,6 +1,6 @@
-//! Certificates as values: what a server shows of itself, and what tells its clients apart.
+//! Certificates as values: server certificates, and the recognition of clients.
 //!
-//! Who reads the files, and who carries the handshakes, is elsewhere.
+//! Reading files and performing handshakes are done elsewhere.
 
 mod client;
 mod host;
@@ -18,20 +18,20 @@ pub use host::{HostName, NotHostName};
 pub use issue::{Authority, IssueError, Issued, Usage};
 pub use server::{CertificateError, ServerCertificate};
 
-/// The program's provider of cryptography. It is named wherever one is needed, so that none has to be installed for the
-/// whole process.
+/// The program's cryptography provider. It is passed wherever one is needed, so that none has to be installed for the whole
+/// process.
 pub fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(ring::default_provider()));
     PROVIDER.clone()
 }
 
-/// The SHA-256 of a public key with its algorithm (`SubjectPublicKeyInfo`), by which certificates are pinned (RFC 7858
-/// §4.2): a renewed certificate with the same key has the same.
+/// The SHA-256 of a public key with its algorithm (`SubjectPublicKeyInfo`), by which certificates are pinned (RFC 7858 §4.2): a
+/// renewed certificate with the same key has the same hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublicKeyHash(pub [u8; 32]);
 
 impl PublicKeyHash {
-    /// That of a `SubjectPublicKeyInfo` in DER.
+    /// The hash of a `SubjectPublicKeyInfo` in DER.
     pub fn of(public_key: &[u8]) -> Self {
         Self(Sha256::digest(public_key).into())
     }
@@ -40,7 +40,7 @@ impl PublicKeyHash {
 impl std::str::FromStr for PublicKeyHash {
     type Err = NotPublicKeyHash;
 
-    /// Reads base64, or 64 hexadecimal digits with or without colons, as programs print either.
+    /// Parses base64, or 64 hexadecimal digits with or without colons, the two forms that programs print.
     fn from_str(text: &str) -> Result<Self, NotPublicKeyHash> {
         let digits: String = text.chars().filter(|digit| *digit != ':').collect();
         let octets = match digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -53,7 +53,7 @@ impl std::str::FromStr for PublicKeyHash {
     }
 }
 
-/// Text that is no SHA-256.
+/// Text that is not a SHA-256 hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no SHA-256 of a public key: that is 44 characters of base64, or 64 hexadecimal digits")]
 pub struct NotPublicKeyHash;

@@ -1,4 +1,4 @@
-//! What a server shows of itself: a chain of certificates and the key that the first one is for.
+//! Server certificates: a chain, and the key of its first certificate.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub struct ServerCertificate {
     is_authority: bool,
 }
 
-/// Why a certificate and a key are no pair that a server can show. Nothing of the key is ever repeated.
+/// Why a certificate and a key cannot be used. Nothing of the key is ever repeated in a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
     /// The first file is not PEM.
@@ -28,13 +28,13 @@ pub enum CertificateError {
     /// It holds no certificate.
     #[error("the certificate file holds no certificate")]
     NoCertificate,
-    /// What it holds first is none.
+    /// Its first certificate is invalid.
     #[error("the certificate cannot be read")]
     BadCertificate,
     /// The second file is not PEM, or holds no private key.
     #[error("the key file holds no private key")]
     NoKey,
-    /// The key is of no kind that TLS knows.
+    /// TLS does not support the kind of key.
     #[error("the key is of no kind that is known here")]
     UnknownKey,
     /// The certificate is for another key.
@@ -65,7 +65,7 @@ impl CertificateError {
 }
 
 impl ServerCertificate {
-    /// Reads both files' texts.
+    /// Parses both files.
     ///
     /// # Errors
     /// See [`CertificateError`].
@@ -83,34 +83,34 @@ impl ServerCertificate {
         match certified.keys_match() {
             Ok(()) => {}
             Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => return Err(CertificateError::OtherKey),
-            // Rustls signs with all keys of ring, and each tells its public half.
+            // Rustls signs with all of ring's keys, and each gives its public half.
             Err(_) => return Err(CertificateError::BadCertificate),
         }
         Ok(Self { certified: Arc::new(certified), not_before, not_after, is_authority })
     }
 
-    /// For a handshake.
+    /// In the form for handshakes.
     pub fn certified_key(&self) -> &Arc<CertifiedKey> {
         &self.certified
     }
 
-    /// When it is valid: the first and the last second, since 1970 in UTC.
+    /// Its validity: the first and the last second, since 1970 in UTC.
     pub fn validity(&self) -> (i64, i64) {
         (self.not_before, self.not_after)
     }
 
-    /// Whether it is that of an authority, which clients do not take for a server's.
+    /// Whether it belongs to an authority; clients do not accept such a certificate from a server.
     pub fn is_authority(&self) -> bool {
         self.is_authority
     }
 
-    /// Whether it is for that name or address.
+    /// Whether it is valid for that name or address.
     pub fn is_for(&self, host: &ServerName<'_>) -> bool {
         let parsed = rustls::server::ParsedCertificate::try_from(&self.certified.cert[0]);
         parsed.is_ok_and(|parsed| rustls::client::verify_server_name(&parsed, host).is_ok())
     }
 
-    /// The first name that it is for, no address and no wildcard.
+    /// The first name in it that is neither an address nor a wildcard.
     pub fn first_name(&self) -> Option<HostName> {
         let (_, parsed) = X509Certificate::from_der(&self.certified.cert[0]).expect("read before");
         let names = parsed.subject_alternative_name().ok()??.value.general_names.iter();

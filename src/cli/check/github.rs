@@ -1,5 +1,5 @@
-//! Findings as commands of a GitHub workflow, which annotate the lines of files (docs.github.com, "Workflow commands for
-//! GitHub Actions", setting an error message).
+//! Findings as workflow commands of GitHub Actions, which annotate lines of files (docs.github.com, "Workflow commands for GitHub
+//! Actions", setting an error message).
 
 use super::artifact;
 use crate::config::{Problem, Problems};
@@ -21,12 +21,12 @@ fn command(problem: &Problem) -> String {
     format!("::{} {}::{message}\n", problem.severity().as_str(), properties.join(","))
 }
 
-/// Text behind `::`.
+/// Escapes the text after `::`.
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// The value of a property.
+/// Escapes the value of a property.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

@@ -1,4 +1,4 @@
-//! `vnetdns check`: everything that is wrong or doubtful in a configuration.
+//! `vnetdns check`: all errors and warnings of a configuration.
 
 mod github;
 mod sarif;
@@ -60,7 +60,7 @@ enum Format {
     Sarif,
 }
 
-/// The schema of the JSON form: another where a member is gone or means something else.
+/// The schema of the JSON form; its number changes when a member is removed or changes its meaning.
 const SCHEMA: &str = "vnetdns.check/1";
 
 impl Check {
@@ -87,7 +87,7 @@ impl Check {
     }
 }
 
-/// Reads a code that may be allowed.
+/// Parses a code for `--allow`.
 fn allowable(text: &str) -> Result<Code, String> {
     let code: Code = text.parse().map_err(|error| format!("{error}"))?;
     match code.severity() {
@@ -118,7 +118,7 @@ fn as_json(problems: &Problems, given: Option<&Topology>) -> Value {
     report
 }
 
-/// A line for each address that was given: network, endpoint, member, address.
+/// A line for each allocated address: network, endpoint, member, address.
 fn addresses(topology: &Topology) -> String {
     let lines = topology.allocations().iter().map(|(network, endpoint, member, address)| {
         format!("{} {} {member} {address}\n", topology.label(network), topology.label(endpoint))
@@ -131,7 +131,7 @@ fn report(problems: &Problems) -> String {
     format!("{problems}{separator}{}", summary(problems))
 }
 
-/// How many there are of each severity, and how many were left out.
+/// The number of findings by severity, and of those left out.
 fn summary(problems: &Problems) -> String {
     let count = |severity, word| match problems.count(severity) {
         1 => format!("1 {word}"),
@@ -144,10 +144,10 @@ fn summary(problems: &Problems) -> String {
     format!("{}, {}{allowed}\n", count(Severity::Error, "error"), count(Severity::Warning, "warning"))
 }
 
-/// The file of a place, from the folder in which the program runs, and the address in a file without lines.
+/// The path of a place's file, relative to the working directory, and the address for files without lines.
 fn artifact(place: &Place) -> (String, Option<&str>) {
     let (file, address) = match place.line {
-        // What is imported has its place in words: `FILE: ADDRESS`.
+        // Imported places are text: `FILE: ADDRESS`.
         0 => place.file.split_once(": ").map_or((&*place.file, None), |(file, address)| (file, Some(address))),
         _ => (&*place.file, None),
     };

@@ -1,4 +1,4 @@
-//! Findings as SARIF 2.1.0 (OASIS, "Static Analysis Results Interchange Format"), which code scanning takes.
+//! Findings as SARIF 2.1.0 (OASIS, "Static Analysis Results Interchange Format"), for code scanning.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::config::{Place, Problem, Problems};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
-/// One run, with all codes as its rules: those that are found no more are seen to be mended.
+/// One run, with all codes as its rules, so that findings that are gone count as fixed.
 pub(super) fn report(problems: &Problems) -> Value {
     json!({
         "$schema": SCHEMA,
@@ -62,14 +62,14 @@ fn location(place: &Place) -> Value {
     location
 }
 
-/// A path as a URI reference (RFC 3986), relative where the path is.
+/// A path as a URI reference (RFC 3986); relative if the path is.
 fn uri(path: &str) -> String {
     let mut uri = String::from(if path.starts_with('/') { "file://" } else { "" });
     for octet in path.bytes() {
         match octet {
             b'/' | b'-' | b'.' | b'_' | b'~' => uri.push(char::from(octet)),
             _ if octet.is_ascii_alphanumeric() => uri.push(char::from(octet)),
-            // A colon in the first segment would make what is before it a scheme (§4.2).
+            // With a colon in the first segment, the text before it would be a scheme (§4.2).
             _ => write!(uri, "%{octet:02X}").expect("a string takes it"),
         }
     }

@@ -1,4 +1,4 @@
-//! `vnetdns clients`: settings for clients of the management API, and a proxy for those that have no setting for it.
+//! `vnetdns clients`: settings for clients of the management API, and a proxy for clients that cannot be configured for it.
 
 mod settings;
 mod transparent;

@@ -1,4 +1,4 @@
-//! The settings of each client, as text that it or a shell reads.
+//! The settings of each client, in the syntax of the client or of a shell.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -25,16 +25,16 @@ pub(super) enum Client {
     Curl,
 }
 
-/// A tenant that is as good as any other.
+/// An arbitrary tenant ID.
 const TENANT: &str = "00000000-0000-0000-0000-000000000001";
 
-/// Text between apostrophes, as a POSIX shell reads it.
+/// Text in single quotes, as a POSIX shell reads it.
 pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 impl Client {
-    /// What a client needs for the API at `api`, whose authority is in the file `ca`.
+    /// The settings for the API at `api`; the file `ca` holds the certificate of its authority.
     pub(super) fn settings(self, api: &str, ca: &Path, subscription: &str, proxy: SocketAddr) -> String {
         let ca = ca.display().to_string();
         // Python, JavaScript and JSON write such a text in the same way.

@@ -1,9 +1,8 @@
-//! `vnetdns clients --transparent`: a CONNECT proxy (RFC 9110 §9.3.6) for clients that cannot be told another address than
-//! Azure's own.
+//! `vnetdns clients --transparent`: a CONNECT proxy (RFC 9110 §9.3.6) for clients that only connect to Azure's own addresses.
 //!
-//! It relays connections for the two hosts that such clients ask to the management API, octet by octet: what ends TLS is the
-//! API. Everything else is refused, so that no login or secret meant for another host comes here, and nobody gets anywhere else
-//! through it.
+//! It relays connections to the two hosts that such clients use to the management API, without decrypting them: TLS ends at the
+//! API. Everything else is refused, so that no credentials for another host arrive here, and no other host can be reached through
+//! it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,24 +20,24 @@ use super::settings::quoted;
 use crate::cli::print;
 use crate::cli::resource::Api;
 
-/// The hosts of Azure Resource Manager and of Microsoft Entra ID in the public cloud, and the port that they listen on.
+/// The hosts of Azure Resource Manager and Microsoft Entra ID in the public cloud, and their port.
 const HOSTS: [&str; 2] = ["management.azure.com", "login.microsoftonline.com"];
 const PORT: &str = "443";
-/// Connections at one time; further ones wait to be accepted.
+/// Most connections at a time; further ones wait to be accepted.
 const CONNECTIONS: usize = 256;
-/// Octets of the head of a request, at most.
+/// Longest head of a request, in octets.
 const MAX_HEAD: usize = 8 << 10;
-/// How long a client may take for its head, and the API for a connection.
+/// Time limit for a client to send its head, and for the connection to the API.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long one side may go on after the other has ended. The API closes connections that are idle.
+/// How long one direction may continue after the other has ended. The API closes idle connections.
 const LINGER: Duration = Duration::from_secs(10);
-/// Pause after an accept call failed.
+/// Pause after accepting a connection failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Relays until the process is stopped.
 ///
 /// # Errors
-/// The address is beyond loopback or not free, or the API does not show a certificate for the hosts.
+/// The address is not a loopback address or not free, or the API does not present a certificate for the hosts.
 pub(super) fn run(address: SocketAddr, api: String, ca: &Path) -> anyhow::Result<()> {
     if !address.ip().is_loopback() {
         bail!("--proxy {address} is beyond loopback: whoever reaches the proxy is relayed; name a loopback address");
@@ -65,7 +64,7 @@ pub(super) fn run(address: SocketAddr, api: String, ca: &Path) -> anyhow::Result
     })
 }
 
-/// Accepts connections and relays them to the API, for ever.
+/// Accepts connections and relays them to the API; never returns.
 async fn serve(listener: TcpListener, api: Arc<str>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
@@ -76,7 +75,7 @@ async fn serve(listener: TcpListener, api: Arc<str>) {
         };
         let api = api.clone();
         tokio::spawn(async move {
-            // A connection that fails ends: its client sees it.
+            // A connection that fails is closed, which its client notices.
             let _ = carry(client, &api).await;
             drop(place);
         });
@@ -147,14 +146,14 @@ async fn carry(mut client: TcpStream, api: &str) -> io::Result<()> {
     }
 }
 
-/// Passes octets on until their end, which is passed on as well.
+/// Copies octets until the end of the stream, and then closes the other side too.
 async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
     copy(&mut from, &mut to).await?;
     to.shutdown().await
 }
 
-/// The head of a request, with nothing behind it: a client sends no more before it is answered. `None` where it is too long, or
-/// the client has closed before its end.
+/// The head of a request. A client sends nothing more before it gets a response. `None` if the head is too long, or the client
+/// closes the connection before its end.
 async fn read_head(client: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -165,7 +164,7 @@ async fn read_head(client: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(head))
 }
 
-/// Whether a head asks for one of the hosts.
+/// Whether a head requests one of the hosts.
 fn wanted(head: &[u8]) -> Result<(), Refusal> {
     let head = std::str::from_utf8(head).map_err(|_| Refusal::NoRequest)?;
     let words: Vec<_> = head.lines().next().unwrap_or_default().split(' ').collect();

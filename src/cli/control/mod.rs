@@ -1,4 +1,4 @@
-//! `vnetdns control`: asks a running server by its control socket.
+//! `vnetdns control`: sends commands to a running server through its control socket.
 
 mod faults;
 mod replace;
@@ -18,7 +18,7 @@ use crate::cli::print;
 
 /// The form of responses.
 const SCHEMA: &str = "vnetdns.control/1";
-/// Longest wait for a response, but for a reload.
+/// Longest wait for a response, except for a reload.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Ask or steer a running server, by the control socket that its configuration names
@@ -130,7 +130,7 @@ impl Control {
         Ok(if response["ok"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    /// The response to a request, as it came and as it is read.
+    /// The response to a request, as received and as parsed.
     fn ask(&self, request: &Value) -> anyhow::Result<(String, Value)> {
         let (line, _) = ask(&self.socket, request, request["wait"] != true)?;
         let response = serde_json::from_str(&line)?;
@@ -138,8 +138,8 @@ impl Control {
     }
 }
 
-/// Sends a request to the server behind a control socket, and returns its response, a line of JSON, and what follows it.
-/// One that is not answered soon is waited for.
+/// Sends a request to the server behind a control socket, and returns its response, a line of JSON, and what follows it. Fails if
+/// there is no response in time.
 pub(super) fn ask(socket: &Path, request: &Value, is_soon: bool) -> anyhow::Result<(String, BufReader<UnixStream>)> {
     let mend = "start the server with [server] control_socket, and name that file with --socket";
     let mut stream = UnixStream::connect(socket)

@@ -1,4 +1,4 @@
-//! `vnetdns control replace`: starts this program as the running server was started, in its place.
+//! `vnetdns control replace`: starts this program with the running server's arguments, to take its place.
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::cli::print;
 
-/// Starts a process that takes the place of the server with this status, and waits until it serves, or has failed and said
-/// why on standard error. The process is left behind.
+/// Starts a process that takes the place of the server with this status, and waits until it serves or has failed with a message
+/// on standard error. The process keeps running.
 pub(super) fn replace(status: &Value, socket: &Path) -> anyhow::Result<ExitCode> {
     let arguments = status["arguments"].as_array();
     let arguments: Option<Vec<_>> = arguments.and_then(|all| all.iter().map(|argument| argument.as_str()).collect());
@@ -30,10 +30,10 @@ pub(super) fn replace(status: &Value, socket: &Path) -> anyhow::Result<ExitCode>
     if !arguments.contains(&"--replace") {
         command.arg("--replace");
     }
-    // A signal to this command, such as that of Ctrl-C, is none to a server.
+    // Signals for this command, such as that of Ctrl-C, must not reach the server.
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().context("the new process cannot be started")?;
-    // Nothing is written there until it serves.
+    // Nothing is written there before it serves.
     let mut first = [0];
     let read = child.stdout.take().map_or(Ok(0), |mut output| output.read(&mut first));
     if read.unwrap_or(0) == 0 {
@@ -48,7 +48,7 @@ pub(super) fn replace(status: &Value, socket: &Path) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether one of the files of a command line is standard input.
+/// Whether a command line reads a file from standard input.
 fn has_standard_input(arguments: &[&str]) -> bool {
     let follows = arguments.windows(2).any(|pair| matches!(pair, ["--config", "-"]));
     follows || arguments.contains(&"--config=-")

@@ -1,4 +1,4 @@
-//! `vnetdns diff`: which clients' answers to which names differ between two worlds.
+//! `vnetdns diff`: the names and clients whose answers differ between two configurations.
 
 mod server;
 
@@ -109,7 +109,7 @@ impl Diff {
     }
 }
 
-/// What differs, and what could not be compared.
+/// The differences, and what could not be compared.
 struct Compared {
     difference: Difference,
     not_compared: Vec<NotCompared>,
@@ -117,7 +117,7 @@ struct Compared {
 
 const FITS: &str = "a string takes it";
 
-/// Askers that are listed in a line.
+/// Most askers listed in a line.
 const MOST_ASKERS: usize = 6;
 
 fn text(difference: &Difference, not_compared: &[NotCompared]) -> String {
@@ -158,7 +158,7 @@ fn of_kind(difference: &Difference, kind: Kind) -> impl Iterator<Item = &Change>
     difference.changes.iter().filter(move |change| change.kind == kind)
 }
 
-/// One side of a change in a line.
+/// One side of a change, in a line.
 fn shown(seen: &Seen, kind: Kind) -> String {
     let side = if seen.private { "private" } else { "public" };
     let through = match seen.aliases.as_slice() {
@@ -224,7 +224,7 @@ fn markdown(difference: &Difference, not_compared: &[NotCompared]) -> String {
     text
 }
 
-/// Text in a cell of a table, in which nothing is markup.
+/// Text in a table cell, with markup escaped.
 fn cell(text: &str) -> String {
     text.replace('\\', "\\\\").replace('|', "\\|").replace('`', "\\`").replace('<', "&lt;").replace('\n', " ")
 }

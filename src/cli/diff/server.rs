@@ -1,4 +1,4 @@
-//! A running server against a configuration: what the server answers now, and what it would answer with that.
+//! Compares a running server with a configuration: its answers now, and those with the configuration.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -13,21 +13,21 @@ use super::super::test::{From, Server, Unasked};
 use crate::questions::{Asked, Asker, Change, Difference, Outcome, Seen, all_questions, ask};
 use crate::view::ViewId;
 
-/// A file that says how to be a client of a server, as an expectation file does; what else is in it is passed over.
+/// The part of an expectation file that says how to be a client of a server; the rest is ignored.
 #[derive(Debug, Deserialize)]
 struct Clients {
     #[serde(default)]
     from: BTreeMap<String, From>,
 }
 
-/// What could not be compared: it is never taken for equal.
+/// A comparison that was not possible; it never counts as equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct NotCompared {
     /// Whose questions.
     asker: String,
-    /// Why they cannot be asked from here, or what their answers hang on.
+    /// Why they cannot be asked from here, or what their answers depend on.
     pub(super) why: String,
-    /// How many.
+    /// The number of questions.
     pub(super) questions: usize,
 }
 
@@ -40,7 +40,7 @@ impl NotCompared {
     }
 }
 
-/// Reads how to be each client.
+/// Reads how to act as each client.
 pub(super) fn clients(path: Option<&Path>) -> anyhow::Result<BTreeMap<String, From>> {
     let Some(path) = path else { return Ok(BTreeMap::new()) };
     let shown = path.display();
@@ -49,7 +49,7 @@ pub(super) fn clients(path: Option<&Path>) -> anyhow::Result<BTreeMap<String, Fr
     Ok(from)
 }
 
-/// Asks the server all questions about a world, as each of its askers who can be played from here.
+/// Asks the server all questions about a configuration, for each of its askers that can be imitated from here.
 pub(super) fn difference(
     server: &Server,
     clients: &BTreeMap<String, From>,
@@ -94,7 +94,7 @@ pub(super) fn difference(
     Ok((compared, not_compared))
 }
 
-/// How to be an asker: as it is said, else from an address of this host that only its clients have.
+/// How to act as an asker: as given, or otherwise from an address of this host that only its clients have.
 fn from(
     clients: &BTreeMap<String, From>,
     addresses: &HashMap<ViewId, Ipv4Addr>,
@@ -109,8 +109,8 @@ fn from(
     (Asker::at(world, own).label == asker.label).then_some(From { source: Some(own), client_subnet: None })
 }
 
-/// What of an answer a message tells: a referral has no records of its own, a name that is not known here is REFUSED, and where
-/// aliases lead to a name that is refused, there are the aliases alone.
+/// The part of an answer that a message shows: a referral has no records of its own; a name unknown here is REFUSED; and if
+/// aliases lead to a name that is refused, only the aliases are shown.
 fn comparable(seen: Seen) -> Seen {
     let outcome = match seen.outcome {
         Outcome::Refused | Outcome::NotKnownHere if !seen.aliases.is_empty() => Outcome::NoData,

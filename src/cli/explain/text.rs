@@ -1,4 +1,4 @@
-//! An explanation for people.
+//! Formats an explanation as text.
 
 use std::fmt::Write;
 
@@ -7,8 +7,8 @@ use anyhow::Context;
 use crate::cli::dig;
 use crate::questions::Explanation;
 
-/// The whole text: who asks, each name on the way, the answer as dig prints it, and what it comes to. `note` is one more thing to
-/// say of the asker.
+/// The whole text: the client, each name on the way, the answer in dig's format, and the conclusion. `note` is a further remark
+/// about the client.
 pub(super) fn text(explanation: &Explanation, note: Option<&str>) -> anyhow::Result<String> {
     let (who, notes) = explanation.asker.lines(note);
     let notes: String = notes.iter().map(|note| format!("({note})\n")).collect();

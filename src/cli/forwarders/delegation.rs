@@ -1,4 +1,4 @@
-//! A delegation, in the form of a master file (RFC 1035 §5.1): it belongs into a zone of an authoritative server.
+//! A delegation as a master file (RFC 1035 §5.1), to add to a zone of an authoritative server.
 
 use std::net::IpAddr;
 
@@ -78,7 +78,7 @@ pub(super) fn write(options: &Forwarders, config: &Config) -> anyhow::Result<Str
     Ok(lines.0)
 }
 
-/// What it is for, and where it does not work.
+/// Its purpose, and where it does not work.
 fn head(parent: &str, listen: &[Listen]) -> Lines {
     let mut lines = Lines::default();
     let into = match parent {
@@ -120,7 +120,7 @@ fn ns_records(lines: &mut Lines, zone: &Zone, servers: &[NameServer]) {
     }
 }
 
-/// The addresses that the parent can hold, and else where they come from.
+/// The addresses that the parent can hold, and the source of the others.
 fn addresses(lines: &mut Lines, parent: &str, server: &NameServer, zones: &[Zone]) {
     let name = server.name.to_string();
     let folded = name.to_lowercase();

@@ -3,9 +3,9 @@
 use super::tell::Way;
 use super::{Plan, Program};
 
-/// Statements to put before the rules that send everything else elsewhere.
+/// Statements to place before the rules that send everything else elsewhere.
 pub(super) fn write(plan: &Plan) -> String {
-    // A name that even a client of no network is answered for.
+    // A name that is answered even for clients outside all networks.
     let check = plan.zones.iter().find(|zone| zone.is_public).or_else(|| plan.zones.first());
     let mut lines = plan.head(Program::Dnsdist, "--");
     lines.comment("--", "");

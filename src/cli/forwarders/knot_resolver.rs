@@ -1,8 +1,8 @@
-//! Knot Resolver's `kresd.conf`, as of version 5.
+//! Knot Resolver's `kresd.conf`, for version 5.
 
 use super::{Kind, Plan, Program, Tls};
 
-/// Policies: the first that fits a name decides, so they belong before others that forward.
+/// Policies: the first that matches a name applies, so they must precede others that forward.
 pub(super) fn write(plan: &Plan) -> String {
     let (ip, port) = (plan.server.ip(), plan.server.port());
     let mut lines = plan.head(Program::KnotResolver, "--");

@@ -1,4 +1,4 @@
-//! `vnetdns forwarders`: configuration for the programs that send their clients' queries here.
+//! `vnetdns forwarders`: configurations of programs that forward their clients' queries to vnetdns.
 
 mod bind;
 mod coredns;
@@ -101,7 +101,7 @@ enum Which {
     All,
 }
 
-/// How a program asks.
+/// The kind of query that a program sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Kind {
     /// As a client of a resolver
@@ -110,21 +110,21 @@ enum Kind {
     Stub,
 }
 
-/// What a writer writes.
+/// The input of a writer.
 struct Plan {
     server: SocketAddr,
     zones: Vec<Zone>,
     kind: Kind,
-    /// Public zones of which this server knows some names only, where nobody else is asked for the others.
+    /// Public zones of which this server knows only some names, if there is no upstream for the others.
     partial: Vec<String>,
-    /// What names that it does not know get.
+    /// The answer for names that it does not know.
     unknown: &'static str,
-    /// Hosts of public chains that are not sent.
+    /// Hosts of public chains that are not forwarded.
     left_to_others: Vec<String>,
-    /// How the program tells of its clients, if at all.
+    /// How the program identifies its clients, if it does.
     telling: Option<Telling>,
     over: Over,
-    /// What the program checks, where it asks over TLS and checks anything.
+    /// What the program verifies, if it uses TLS and verifies anything.
     tls: Option<Tls>,
 }
 
@@ -135,7 +135,7 @@ impl Forwarders {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// What is printed.
+    /// The output.
     fn text(&self, config: &Config) -> anyhow::Result<String> {
         let plan = || self.plan(config);
         if self.parent.is_some() && self.program != Program::Delegation {
@@ -203,7 +203,7 @@ impl ServerAddress {
     }
 }
 
-/// Reads an address, with or without a port.
+/// Parses an address, with or without a port.
 fn server_address(text: &str) -> Result<ServerAddress, String> {
     let with_port = text.parse::<SocketAddr>().map(|address| ServerAddress(address.ip(), Some(address.port())));
     match with_port.or_else(|_| text.parse().map(|address| ServerAddress(address, None))) {
@@ -217,7 +217,7 @@ fn server_address(text: &str) -> Result<ServerAddress, String> {
     }
 }
 
-/// The first address of these listeners that can be sent to as it is written.
+/// The first of these listeners' addresses that can be used as a destination.
 fn reachable<'a>(listeners: impl Iterator<Item = &'a Listen>) -> anyhow::Result<SocketAddr> {
     let addresses = listeners.map(|listen| &listen.address).filter(|address| address.scope.is_none());
     addresses
@@ -227,14 +227,14 @@ fn reachable<'a>(listeners: impl Iterator<Item = &'a Listen>) -> anyhow::Result<
 }
 
 impl Program {
-    /// The kinds of zone that it has; the first is the one to take.
+    /// The kinds of zone that the program has; the first is the recommended one.
     const fn kinds(self, over: Over) -> &'static [Kind] {
         match self {
-            // policy.TLS_FORWARD validates, as policy.FORWARD does; static-stub zones have no TLS.
+            // policy.TLS_FORWARD validates, as policy.FORWARD does; static-stub zones do not support TLS.
             Self::KnotResolver | Self::Bind if matches!(over, Over::Tls) => &[Kind::Forward],
-            // A forward zone asks with RD, so that names which vnetdns forwards are answered too.
+            // A forward zone sends queries with RD, so that names which vnetdns forwards are answered too.
             Self::Bind | Self::Unbound | Self::PdnsRecursor => &[Kind::Forward, Kind::Stub],
-            // policy.STUB does not validate; it is what Knot Resolver's manual takes for internal names.
+            // policy.STUB does not validate; Knot Resolver's manual recommends it for internal names.
             Self::KnotResolver => &[Kind::Stub, Kind::Forward],
             Self::Dnsmasq | Self::Dnsdist | Self::Coredns | Self::SystemdResolved | Self::Windows => &[Kind::Forward],
             Self::Delegation => &[],
@@ -257,18 +257,18 @@ impl Program {
     }
 }
 
-/// How many zones a comment names.
+/// Most zones named in a comment.
 const NAMED: usize = 4;
-/// Columns of a comment.
+/// Width of comments.
 const WIDTH: usize = 100;
 
 impl Plan {
-    /// How the program tells of its clients, if at all.
+    /// How the program identifies its clients, if it does.
     fn way(&self) -> Option<tell::Way> {
         self.telling.as_ref().map(|telling| telling.way)
     }
 
-    /// The head of every output: what it is for and why these zones. `sign` begins a comment.
+    /// The header of every output: its purpose, and why these zones are in it. `sign` begins a comment.
     fn head(&self, program: Program, sign: &str) -> Lines {
         let mut lines = Lines::default();
         let (server, over) = (self.server, if self.over == Over::Tls { " over TLS" } else { "" });
@@ -310,7 +310,7 @@ impl Plan {
     }
 }
 
-/// Text under construction, line by line.
+/// Text that is built line by line.
 #[derive(Default)]
 struct Lines(String);
 
@@ -323,7 +323,7 @@ impl Lines {
         self.line("");
     }
 
-    /// A comment, wrapped; `sign` stands in front of each line.
+    /// A wrapped comment, with `sign` in front of each line.
     fn comment(&mut self, sign: &str, text: &str) {
         let mut line = sign.to_owned();
         for word in text.split_whitespace() {
@@ -338,7 +338,7 @@ impl Lines {
     }
 }
 
-/// A few words of a list, and how many more there are.
+/// The first words of a list, and the number of the others.
 fn some_of(words: &[String]) -> String {
     let named = words[..words.len().min(NAMED)].join(", ");
     match words.len().saturating_sub(NAMED) {

@@ -1,4 +1,4 @@
-//! By which transport a forwarder asks, and what it checks of the server.
+//! The transport that a forwarder uses, and what it verifies of the server.
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
@@ -16,16 +16,16 @@ pub(super) enum Over {
     Tls,
 }
 
-/// What a program checks of the server.
+/// What a program verifies of the server.
 pub(super) struct Tls {
-    /// The name that the server's certificate is for.
+    /// The name in the server's certificate.
     pub(super) host: HostName,
-    /// The file of the authority's certificate; none: those that the program's host trusts.
+    /// The file with the authority's certificate; without it, the authorities that the program's host trusts.
     pub(super) authority: Option<String>,
 }
 
 impl Over {
-    /// The port where no other is given.
+    /// The default port.
     pub(super) const fn port(self) -> u16 {
         match self {
             Self::Clear => 53,
@@ -33,7 +33,7 @@ impl Over {
         }
     }
 
-    /// Whether a listener takes what comes so.
+    /// Whether a listener accepts this transport.
     pub(super) fn is_that_of(self, listen: &Listen) -> bool {
         match (self, &listen.encryption) {
             (Self::Clear, None) => true,
@@ -42,7 +42,7 @@ impl Over {
         }
     }
 
-    /// Refuses programs that cannot, and what is asked for in vain.
+    /// Refuses programs that do not support it, and options without effect.
     pub(super) fn require(self, asked: &Forwarders) -> anyhow::Result<()> {
         let Forwarders { program, host, authority, .. } = asked;
         if self == Self::Clear {
@@ -70,7 +70,7 @@ impl Over {
 }
 
 impl Tls {
-    /// What is given, or what the certificate of the listener says.
+    /// The given values, or those from the listener's certificate.
     pub(super) fn new<'a>(
         asked: &Forwarders,
         mut listeners: impl Iterator<Item = &'a Listen>,

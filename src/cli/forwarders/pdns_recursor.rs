@@ -4,7 +4,7 @@ use anyhow::bail;
 
 use super::{Kind, Over, Plan, Program};
 
-/// Two files, each under a line that says which.
+/// Two files, each below a line that names it.
 pub(super) fn write(plan: &Plan) -> anyhow::Result<String> {
     if plan.over == Over::Tls && plan.server.port() != 853 {
         bail!("PowerDNS Recursor asks over TLS at port 853 only: let vnetdns listen there");

@@ -2,7 +2,7 @@
 
 use super::{Plan, Program};
 
-/// Two files, each under a line that says which.
+/// Two files, each below a line that names it.
 pub(super) fn write(plan: &Plan) -> String {
     let mut lines = plan.head(Program::SystemdResolved, "#");
     lines.empty();

@@ -1,4 +1,4 @@
-//! How a forwarder tells of its clients, so that one serves several networks, and what vnetdns needs to believe it.
+//! How a forwarder identifies its clients, so that one forwarder serves several networks, and what vnetdns needs to trust it.
 
 use anyhow::bail;
 use clap::ValueEnum;
@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use super::{Lines, Program, WIDTH};
 use crate::azure::Topology;
 
-/// How a program tells of its clients.
+/// How a program identifies its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Way {
     /// An EDNS option in each query (RFC 7871)
@@ -15,7 +15,7 @@ pub(super) enum Way {
     ProxyProtocol,
 }
 
-/// A forwarder that tells, and the networks whose clients it tells of.
+/// A forwarder that identifies its clients, and their networks.
 pub(super) struct Telling {
     pub(super) way: Way,
     networks: Vec<String>,
@@ -24,7 +24,7 @@ pub(super) struct Telling {
 impl Way {
     const ALL: [Self; 2] = [Self::ClientSubnet, Self::ProxyProtocol];
 
-    /// The programs that can, and keep clients from telling of themselves.
+    /// The programs that can do so, and do not pass on what clients claim about themselves.
     const fn programs(self) -> &'static [Program] {
         match self {
             Self::ClientSubnet => &[Program::Dnsdist, Program::Dnsmasq, Program::PdnsRecursor, Program::Coredns],
@@ -34,7 +34,7 @@ impl Way {
 
     /// Refuses programs that cannot.
     pub(super) fn require(self, program: Program) -> anyhow::Result<()> {
-        // Unbound can, and believes its clients: what is printed for it warns of that.
+        // Unbound can, but passes on what clients claim: its output warns of that.
         if self.programs().contains(&program) || (self, program) == (Self::ClientSubnet, Program::Unbound) {
             return Ok(());
         }
@@ -56,7 +56,7 @@ impl Way {
         }
     }
 
-    /// The key of a `[[forwarder]]` by which it counts.
+    /// The key of a `[[forwarder]]` that enables it.
     fn key(self) -> &'static str {
         match self {
             Self::ClientSubnet => "client_subnet",

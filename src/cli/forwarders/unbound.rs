@@ -2,7 +2,7 @@
 
 use super::{Kind, Plan, Program};
 
-/// A file to include: a further `server:` clause adds to the one that is there.
+/// A file to include: a further `server:` clause extends the existing one.
 pub(super) fn write(plan: &Plan) -> String {
     let (ip, port) = (plan.server.ip(), plan.server.port());
     let mut lines = plan.head(Program::Unbound, "#");

@@ -1,4 +1,4 @@
-//! Which zones a forwarder sends.
+//! The zones that a forwarder sends to vnetdns.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,19 +9,19 @@ use crate::azure::{Catalogue, Member, RecordSet, Scope, Topology, UnknownNames, 
 use crate::cli::catalogue::fit;
 use crate::dns::{Name, RecordType};
 
-/// A zone to send.
+/// A zone to forward.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Zone {
-    /// The apex in lower case, without the dot at its end.
+    /// The apex in lower case, without the final dot.
     pub(super) name: String,
-    /// Why it is sent.
+    /// Why it is forwarded.
     pub(super) why: String,
     /// Whether everyone sees it.
     pub(super) is_public: bool,
 }
 
 impl Zone {
-    /// Whether resolvers answer its names by themselves unless told otherwise (RFC 6303, RFC 6761).
+    /// Whether resolvers answer its names themselves by default (RFC 6303, RFC 6761).
     pub(super) fn is_special(&self) -> bool {
         ["arpa", "test", "invalid", "onion"].iter().any(|top| is_within(&self.name, top))
     }
@@ -42,8 +42,7 @@ pub(super) fn used(topology: &Topology, catalogue: &Catalogue) -> anyhow::Result
     Ok(needed(topology, catalogue)?.into_zones())
 }
 
-/// Those, and the forwarder zones of every service in the clouds that they are of; of the global cloud where no zone
-/// tells.
+/// Those, and the forwarder zones of every service in the clouds of those zones; of the global cloud if no zone determines one.
 pub(super) fn all(topology: &Topology, catalogue: &Catalogue) -> anyhow::Result<Vec<Zone>> {
     let mut needed = needed(topology, catalogue)?;
     let by_cloud = suffixes_by_cloud(catalogue);
@@ -59,19 +58,19 @@ pub(super) fn all(topology: &Topology, catalogue: &Catalogue) -> anyhow::Result<
     Ok(needed.into_zones())
 }
 
-/// The zones that a zone above them can delegate, and why the others that are needed cannot be.
+/// The zones that a parent zone can delegate, and why the others that are needed cannot be delegated.
 #[derive(Debug)]
 pub(super) struct Delegated {
     pub(super) zones: Vec<Zone>,
     pub(super) left_out: Vec<(String, &'static str)>,
 }
 
-/// Those of the needed zones below `parent`, which is empty for the root, that have the server's own NS records.
+/// Of the needed zones, those below `parent`, which is empty for the root, that have the server's own NS records.
 pub(super) fn delegated(topology: &Topology, catalogue: &Catalogue, parent: &str) -> anyhow::Result<Delegated> {
     let mut needed = needed(topology, catalogue)?;
     let is_below = |name: &str| parent.is_empty() || name != parent && is_within(name, parent);
     needed.0.retain(|name, _| is_below(name));
-    // Whether one of the zones of that name has them.
+    // Whether one of the zones with that name has them.
     let mut held: BTreeMap<String, bool> = BTreeMap::new();
     for zone in topology.zones() {
         let ns = zone.record_sets.get(&(zone.apex.clone(), RecordType::NS));
@@ -104,7 +103,7 @@ pub(super) fn delegated(topology: &Topology, catalogue: &Catalogue, parent: &str
     Ok(Delegated { zones, left_out })
 }
 
-/// What names get that a public zone does not hold.
+/// The answer for names that a public zone does not hold.
 pub(super) fn unknown(topology: &Topology) -> &'static str {
     match topology.unknown_names() {
         UnknownNames::Refused => "REFUSED",
@@ -112,7 +111,7 @@ pub(super) fn unknown(topology: &Topology) -> &'static str {
     }
 }
 
-/// Hosts of the topology's public chains that are not sent, because names of other services lead there as well.
+/// Hosts of the topology's public chains that are not forwarded, because names of other services lead to them as well.
 pub(super) fn left_to_others(topology: &Topology, catalogue: &Catalogue) -> Vec<String> {
     let is_here = |host: &&str| {
         let host: Option<Name> = host.parse().ok();
@@ -127,7 +126,7 @@ pub(super) fn left_to_others(topology: &Topology, catalogue: &Catalogue) -> Vec<
     hosts.into_iter().collect()
 }
 
-/// Public zones that hold the declared resources' names only.
+/// Public zones that hold only the declared resources' names.
 pub(super) fn partial(topology: &Topology) -> anyhow::Result<Vec<String>> {
     let partial = topology.zones().iter().filter(|zone| zone.is_partial);
     let mut needed = Needed::default();
@@ -140,11 +139,11 @@ pub(super) fn partial(topology: &Topology) -> anyhow::Result<Vec<String>> {
 fn needed(topology: &Topology, catalogue: &Catalogue) -> anyhow::Result<Needed> {
     let mut needed = Needed::default();
     let serves_others: BTreeSet<_> = hosts_that_serve_others(catalogue).collect();
-    // The root is no zone to send: it would take every name from the forwarder's own resolution.
+    // The root is not forwarded: it would take every name from the forwarder's own resolution.
     for zone in topology.zones().iter().filter(|zone| !zone.apex.as_ref().is_root()) {
         let name = name_of(&zone.apex)?;
         match &zone.scope {
-            // The zone of a chain's host is others' too, such as trafficmanager.net: send the host.
+            // A chain's host may be in a zone that others use too, such as trafficmanager.net: only the host is forwarded.
             Scope::Public if zone.is_partial && (is_shared(&name) || !is_of_a_service(&name, catalogue)) => {
                 let is_of_zone = |set: &RecordSet| matches!(set.rtype, RecordType::SOA | RecordType::NS);
                 let is_host = |set: &&RecordSet| !is_of_zone(set) && set.writer != Writer::NameServers;
@@ -176,8 +175,8 @@ fn needed(topology: &Topology, catalogue: &Catalogue) -> anyhow::Result<Needed> 
                 }
             }
             Scope::Internal { networks } => {
-                // Those without a machine say NXDOMAIN, as does whoever else is asked. Of the private ranges' reverse
-                // zones only the part with machines is sent: the rest may be in use elsewhere.
+                // Zones without a machine say NXDOMAIN, as any other server would. Of the private ranges' reverse zones only the
+                // part with machines is forwarded: the rest may be in use elsewhere.
                 let networks = networks.iter().map(|network| topology.network_label(*network).to_owned());
                 let networks: Vec<_> = networks.collect();
                 let machines = zone.record_sets.values().filter(|set| matches!(set.writer, Writer::VirtualMachine(_)));
@@ -208,7 +207,7 @@ fn resource(writer: &Writer) -> Option<&str> {
     }
 }
 
-/// A name as every configuration can hold it.
+/// A name that is valid in every program's configuration.
 fn name_of(name: &Name) -> anyhow::Result<String> {
     let name = name.to_string().to_lowercase();
     let is_plain = |char: char| char.is_ascii_alphanumeric() || ".-_".contains(char);
@@ -218,7 +217,7 @@ fn name_of(name: &Name) -> anyhow::Result<String> {
     Ok(name.trim_end_matches('.').to_owned())
 }
 
-/// The public suffixes whose names lead into a Private Link zone; none for any other zone.
+/// The public suffixes whose names lead to a Private Link zone; empty for any other zone.
 fn public_suffixes(zone: &str, catalogue: &Catalogue) -> BTreeSet<String> {
     let mut suffixes: BTreeSet<String> = behind_privatelink(zone).map(str::to_owned).into_iter().collect();
     if suffixes.is_empty() {
@@ -250,15 +249,15 @@ fn behind_privatelink(zone: &str) -> Option<&str> {
     }
 }
 
-/// Whether a zone may well have names of many services, as it has at most two labels.
+/// Whether a zone probably has names of many services: it has at most two labels.
 fn is_shared(zone: &str) -> bool {
     zone.matches('.').count() <= 1
 }
 
-/// The labels behind the last one that is a template.
+/// The labels after the last one with a template part.
 fn without_parts(template: &str) -> &str {
     let Some((before, rest)) = template.rsplit_once('}') else { return template };
-    // The dot of an optional part stands within it.
+    // The dot of an optional part is inside its braces.
     if before.ends_with('.') { rest } else { rest.split_once('.').map_or(rest, |(_, behind)| behind) }
 }
 
@@ -269,7 +268,7 @@ fn suffixes_by_cloud(catalogue: &Catalogue) -> BTreeMap<&str, BTreeSet<String>> 
         let suffixes = by_cloud.entry(&service.cloud).or_default();
         for member in &service.members {
             let public_zone = without_parts(&member.public_zone);
-            // One host for everybody in a zone of many services.
+            // A shared host in a zone of many services.
             let is_for_everybody = !member.record_name.contains('{');
             let is_host = is_for_everybody && is_shared(public_zone);
             suffixes.insert(match is_host {
@@ -280,14 +279,14 @@ fn suffixes_by_cloud(catalogue: &Catalogue) -> BTreeMap<&str, BTreeSet<String>> 
             let behind = behind.filter(|behind| !(is_for_everybody && is_shared(behind)));
             suffixes.extend(behind.map(str::to_owned));
             suffixes.extend(member.forwarder_zones.iter().cloned());
-            // A zone that is a person's own.
+            // A zone of the user's own.
             suffixes.remove("");
         }
     }
     by_cloud
 }
 
-/// Whether names of a service's resources are in a zone, public or behind the label `privatelink`.
+/// Whether names of a service's resources are in a zone, public or after the label `privatelink`.
 fn is_of_a_service(zone: &str, catalogue: &Catalogue) -> bool {
     catalogue.services().iter().any(|service| {
         let is = |template: &str| fit(catalogue, &service.cloud, template, zone).is_some();
@@ -311,7 +310,7 @@ impl Needed {
         reasons.is_public |= is_public;
     }
 
-    /// The zones that are within no other.
+    /// The zones that are not within another.
     fn into_zones(self) -> Vec<Zone> {
         let covers = |other: &String, zone: &String| other != zone && is_within(zone, other);
         let names: Vec<_> = self.0.keys().cloned().collect();

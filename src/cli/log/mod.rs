@@ -33,15 +33,15 @@ enum LogFormat {
 }
 
 impl LogOptions {
-    /// Sends events of the whole program, panics included, to standard error.
+    /// Sends events of the whole program, including panics, to standard error.
     pub(super) fn start(&self) -> anyhow::Result<LogWriter> {
         let level = match self.verbose {
             0 => LevelFilter::INFO,
             1 => LevelFilter::DEBUG,
             _ => LevelFilter::TRACE,
         };
-        // Of the libraries only what goes wrong, unless RUST_LOG asks for more. These warn of what strangers send, or, as
-        // hickory-server does, tell of each query and each broken connection: strangers would write the log.
+        // From libraries only errors are logged, unless RUST_LOG asks for more. Their warnings are about what strangers send, or,
+        // in hickory-server, about each query and each broken connection: strangers could fill the log.
         let quiet = "h2=error,h3=error,hickory_net=error,hickory_proto=error,hickory_server=off,quinn=error,\
                      quinn_proto=error,quinn_udp=error,rustls=error";
         let default = format!("warn,{quiet},{}={level}", env!("CARGO_CRATE_NAME"));
@@ -63,7 +63,7 @@ impl LogOptions {
     }
 }
 
-/// Standard error without the lock that everyone else who writes to it takes, for a write may never end.
+/// Standard error without the lock that other writers take, as a write may never return.
 fn standard_error() -> Box<dyn Write + Send> {
     #[cfg(unix)]
     {

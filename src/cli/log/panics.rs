@@ -1,8 +1,8 @@
-//! Panics: each is logged, and too many end the process.
+//! Logs panics, and ends the process after too many.
 //!
-//! A panic is a bug that costs what was being done: a query, a connection, a reload. Whoever did it goes on or is
-//! started again, in the server or here. Where that does not help, a process that looks healthy and answers nobody would
-//! be worse than none, which its supervisor starts again.
+//! A panic is a bug that aborts one piece of work: a query, a connection, a reload. The component continues or is restarted, in
+//! the server or here. If that does not help, a process that looks healthy and answers nobody would be worse than one that ends
+//! and is restarted by its supervisor.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::VecDeque;
@@ -15,22 +15,21 @@ use super::LogWriter;
 use crate::incidents::PACE;
 use crate::server::HICKORY_THREAD;
 
-/// The exit code of a process that ends for its own bugs: `EX_SOFTWARE` of BSD's sysexits.
+/// The exit code after too many panics: `EX_SOFTWARE` of BSD's sysexits.
 pub(in crate::cli) const EXIT_SOFTWARE: u8 = 70;
 /// Most panics within [`WINDOW`].
 const MOST: usize = 10;
 const WINDOW: Duration = Duration::from_secs(60);
-/// Threads whose panics do not count: those that answer nobody, for what they do can fail for ever while what was
-/// published before is served on; and those of hickory-server, whose panics cost a connection, and others may be able to
-/// cause them.
+/// Threads whose panics do not count: those that answer nobody, as their work can fail again and again while the published data
+/// is still served; and those of hickory-server, whose panics cost one connection and may be caused by others.
 const APART: [&str; 5] = ["reload", "compile", "retire", "ready", HICKORY_THREAD];
 
-/// When the last panics were.
+/// The times of the last panics.
 #[derive(Debug, Default)]
 struct Recent(VecDeque<Instant>);
 
 impl Recent {
-    /// Notes a panic and tells whether it is one too many.
+    /// Records a panic, and returns whether it is one too many.
     fn is_too_many(&mut self, now: Instant) -> bool {
         while self.0.front().is_some_and(|first| now.saturating_duration_since(*first) >= WINDOW) {
             self.0.pop_front();
@@ -40,7 +39,7 @@ impl Recent {
     }
 }
 
-/// Logs panics from here on, and ends the process when there are too many.
+/// Logs panics from here on, and ends the process after too many.
 pub(super) fn log_to(log: LogWriter) {
     let recent = Mutex::new(Recent::default());
     let of_library = Mutex::new(Seldom::default());
@@ -69,7 +68,7 @@ fn is_apart() -> bool {
     thread::current().name().is_some_and(|name| APART.contains(&name))
 }
 
-/// Panics that others may cause: one is logged in as long as for other incidents.
+/// For panics that others may cause: at most one is logged per interval, as for other incidents.
 #[derive(Debug, Default)]
 struct Seldom {
     last: Option<Instant>,
@@ -77,7 +76,7 @@ struct Seldom {
 }
 
 impl Seldom {
-    /// How many were not logged since the last that was; `None` where this one is not to be logged either.
+    /// The number that were not logged since the last one that was; `None` if this one is not to be logged either.
     fn log(&mut self, now: Instant) -> Option<u64> {
         if self.last.is_some_and(|last| now.saturating_duration_since(last) < PACE) {
             self.unlogged += 1;
@@ -94,7 +93,7 @@ fn log_panic(panic: &PanicHookInfo<'_>, unlogged: u64) {
     let text = text.unwrap_or("a panic without words");
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let thread = thread::current();
-    // Where RUST_BACKTRACE asks for it.
+    // If RUST_BACKTRACE asks for it.
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     let unlogged = (unlogged > 0).then_some(unlogged);

@@ -1,10 +1,10 @@
-//! A writer that nobody waits for: lines go into a bounded queue, from which a thread of its own writes them.
+//! A log writer that never blocks its callers: lines go into a bounded queue, and a thread writes them.
 //!
-//! What the queue or the system does not take is lost and counted, and the count is logged as soon as writing works
-//! again. So a full disk, a closed pipe or a reader that has stalled is nothing that a thread of the server notices.
+//! Lines that do not fit the queue, or that the system does not accept, are dropped and counted; the count is logged as soon as
+//! writing works again. So a full disk, a closed pipe or a stalled reader does not affect the server's threads.
 //!
-//! tracing-appender's non-blocking writer does less: its bound is in lines, it does not count what a full disk loses,
-//! nobody is told, and its end prints to standard output, which panics where that is closed.
+//! tracing-appender's non-blocking writer does less: its queue is bounded in lines, not octets; it does not count what a full
+//! disk drops, and does not report it; and at its end it prints to standard output, which panics if that is closed.
 
 use std::cell::Cell;
 use std::fmt;
@@ -21,18 +21,18 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Most lines that wait to be written.
+/// Most lines in the queue.
 const LINES: usize = 4096;
-/// Most octets that wait to be written.
+/// Most octets in the queue.
 const OCTETS: usize = 1 << 20;
-/// Least time between two lines that say how many were lost.
+/// Least time between two reports of dropped lines.
 const LOST_PACE: Duration = Duration::from_secs(5);
-/// Pause before an output that is set to non-blocking mode and takes nothing is tried again.
+/// Pause before retrying an output in non-blocking mode that accepts nothing.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
-/// How long the end of a server waits for its last lines to be written.
+/// How long a server waits at its end for the last lines to be written.
 pub(in crate::cli) const LAST_LINES: Duration = Duration::from_millis(200);
 
-/// The way into the queue.
+/// The sender of the queue.
 #[derive(Clone, Debug)]
 pub(in crate::cli) struct LogWriter {
     queue: SyncSender<Message>,
@@ -43,9 +43,9 @@ pub(in crate::cli) struct LogWriter {
 struct State {
     /// Octets in the queue.
     waiting: AtomicUsize,
-    /// Lines lost since that was last logged.
+    /// Lines dropped since that was last logged.
     lost: AtomicU64,
-    /// Lines lost in all.
+    /// Lines dropped in all.
     lost_in_all: AtomicU64,
     is_serving: AtomicBool,
 }
@@ -65,14 +65,14 @@ impl Collector for LogWriter {
     }
 }
 
-/// What a thread that writes has.
+/// A message to the writing thread.
 type Rest = (Output<Box<dyn Write + Send>>, Receiver<Message>);
 
 enum Message {
     Line(Box<[u8]>),
-    /// Another thread is to go on, which this takes it to.
+    /// Another thread continues; this is its way to the queue.
     Move(SyncSender<Rest>),
-    /// All before it is to be written, and then this dropped.
+    /// Everything before it has to be written, and then this is dropped.
     Flush(#[expect(dead_code, reason = "its end is the message")] SyncSender<()>),
 }
 
@@ -82,10 +82,10 @@ thread_local! {
 }
 
 impl LogWriter {
-    /// Starts the thread that writes to `output`; `lost_line` makes the line that says how many were lost.
+    /// Starts the thread that writes to `output`; `lost_line` formats the report of dropped lines.
     ///
     /// # Errors
-    /// The system has no thread left.
+    /// The system cannot start a thread.
     pub(super) fn start(output: impl Write + Send + 'static, lost_line: fn(u64) -> Vec<u8>) -> io::Result<Self> {
         let (queue, messages) = sync_channel(LINES);
         let state = Arc::new(State::default());
@@ -95,10 +95,10 @@ impl LogWriter {
         Ok(Self { queue, state })
     }
 
-    /// Has a new thread write, which is bound by all that the calling thread is.
+    /// Moves writing to a new thread, which inherits the restrictions of the calling thread.
     ///
     /// # Errors
-    /// The system has no thread left; then nothing is logged any more.
+    /// The system cannot start a thread; nothing is logged any more then.
     pub(in crate::cli) fn move_here(&self) -> io::Result<()> {
         let (sender, rest) = sync_channel(1);
         let sent = self.queue.send(Message::Move(sender));
@@ -106,13 +106,13 @@ impl LogWriter {
         rest.map_or_else(|| Err(io::ErrorKind::BrokenPipe.into()), start_thread)
     }
 
-    /// From here on the end of the program waits for its last lines no longer than [`LAST_LINES`]. A command that
-    /// serves nobody may be held up by the program that reads its errors.
+    /// From here on, the program waits at its end for the last lines at most [`LAST_LINES`]. A command that serves nobody may be
+    /// held up by the program that reads its errors.
     pub(in crate::cli) fn set_serving(&self) {
         self.state.is_serving.store(true, Ordering::Relaxed);
     }
 
-    /// Queues a line, or loses it.
+    /// Queues a line, or drops it.
     fn put(&self, line: &[u8]) {
         if let Some(mut own) = OWN_LINE.take() {
             own.extend_from_slice(line);
@@ -133,8 +133,8 @@ impl LogWriter {
         is_taken
     }
 
-    /// Ends the log with a text that is no event, and waits until everything is written: as long as it takes, or once
-    /// the program serves at most for [`LAST_LINES`].
+    /// Ends the log with a text that is not an event, and waits until everything is written: without a limit, or, once the
+    /// program serves, at most [`LAST_LINES`].
     pub(in crate::cli) fn finish(&self, last: &str) {
         let start = Instant::now();
         let has_time = || !self.state.is_serving.load(Ordering::Relaxed) || start.elapsed() < LAST_LINES;
@@ -195,19 +195,19 @@ impl<'a> MakeWriter<'a> for LogWriter {
     }
 }
 
-/// What the thread writes to.
+/// The output.
 struct Output<W> {
     output: W,
     state: Arc<State>,
     lost_line: fn(u64) -> Vec<u8>,
-    /// When the loss of lines was last logged.
+    /// When dropped lines were last reported.
     last_lost: Option<Instant>,
-    /// Whether the last line was written in part.
+    /// Whether only a part of the last line was written.
     is_cut: bool,
 }
 
 impl<W: Write> Output<W> {
-    /// Writes until there can be no more lines, or another thread is to go on.
+    /// Writes until the queue is closed, or another thread continues.
     fn write_all(&mut self, messages: &Receiver<Message>) -> Option<SyncSender<Rest>> {
         loop {
             let message = if self.state.lost.load(Ordering::Relaxed) > 0 {
@@ -232,7 +232,7 @@ impl<W: Write> Output<W> {
         }
     }
 
-    /// Logs how many lines were lost, if any.
+    /// Reports dropped lines, if any.
     fn log_lost(&mut self) {
         let lost = self.state.lost.swap(0, Ordering::Relaxed);
         if lost == 0 {
@@ -246,9 +246,9 @@ impl<W: Write> Output<W> {
         }
     }
 
-    /// Writes a line and tells whether that worked; waits as long as the output does.
+    /// Writes a line, and returns whether that worked; waits as long as the output does.
     fn write(&mut self, line: &[u8]) -> bool {
-        // What is left of a line that was cut shall not spoil this one.
+        // The rest of a line that was cut must not spoil this one.
         let start: &[u8] = if self.is_cut { b"\n" } else { b"" };
         for mut octets in [start, line] {
             while !octets.is_empty() {
@@ -269,15 +269,15 @@ impl<W: Write> Output<W> {
     }
 }
 
-/// The line that an event becomes, in place of being queued.
+/// Formats an event as a line, without queueing it.
 pub(super) fn line_of(log: impl FnOnce()) -> Vec<u8> {
     OWN_LINE.set(Some(Vec::new()));
     log();
     OWN_LINE.take().unwrap_or_default()
 }
 
-/// Keeps from this thread the signals that a write may bring, so that it fails instead: SIGXFSZ, where the log has
-/// reached the largest size of a file, would end the process, and SIGTTOU, of a terminal, stop it.
+/// Blocks signals that a write may cause, so that it fails instead: SIGXFSZ, if the log has reached the largest size of a file,
+/// would end the process, and SIGTTOU, from a terminal, would stop it.
 fn block_signals() {
     #[cfg(target_os = "linux")]
     {

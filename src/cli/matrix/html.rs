@@ -1,4 +1,4 @@
-//! The matrix as one HTML file: no script, nothing from elsewhere.
+//! The matrix as one HTML file, without scripts or external resources.
 
 use super::Asked;
 use crate::page::answers;

@@ -1,4 +1,4 @@
-//! `vnetdns matrix`: who sees what.
+//! `vnetdns matrix`: what each client sees.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -49,7 +49,7 @@ enum Format {
     Html,
 }
 
-/// What was asked, and what each asker sees of it.
+/// The question, and what each asker sees.
 struct Asked {
     name: String,
     rtype: String,
@@ -80,7 +80,7 @@ impl Matrix {
 
 /// Before askers.
 const INDENT: &str = "           ";
-/// Columns of a line where there is no terminal.
+/// Width of lines if there is no terminal.
 const WIDTH: usize = 91;
 
 fn text(asked: &[Asked]) -> String {

@@ -1,4 +1,4 @@
-//! A client of the management API: one request a connection, HTTP/1.1 over TLS.
+//! A client of the management API: one request per connection, HTTP/1.1 over TLS.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ use crate::tls;
 
 /// How long the server may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Most octets of an answer.
+/// Longest response, in octets.
 const MAX_ANSWER: u64 = 64 << 20;
 
 /// A server.
@@ -29,7 +29,7 @@ pub(in crate::cli) struct Api {
     token: Option<Zeroizing<String>>,
 }
 
-/// What it answers.
+/// A response.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: u16,
@@ -44,7 +44,7 @@ impl Reply {
         lines.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
-    /// What the server says against the request.
+    /// The server's error message.
     pub(super) fn refusal(&self) -> anyhow::Error {
         let error = self.body.get("error").filter(|error| error.is_object()).unwrap_or(&self.body);
         let said = |name: &str| error.get(name).and_then(Value::as_str);
@@ -56,7 +56,7 @@ impl Reply {
 }
 
 impl Api {
-    /// The server at a host and port, which shows a certificate of an authority.
+    /// The server at a host and port, with a certificate of an authority.
     pub(in crate::cli) fn new(authority: String, ca: &Path, version: String) -> anyhow::Result<Self> {
         let pem = std::fs::read(ca).with_context(|| format!("cannot read {}; name ca.pem with --ca", ca.display()))?;
         let certificate =
@@ -68,7 +68,7 @@ impl Api {
         Ok(Self { authority, config, version, token: None })
     }
 
-    /// Has the server give a token for a client.
+    /// Requests a token for a client.
     pub(super) fn log_in(&mut self, id: &str, file: &Path) -> anyhow::Result<()> {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         let secret = Zeroizing::new(text);
@@ -88,7 +88,7 @@ impl Api {
         format!("{}?api-version={}", path.replace(' ', "%20"), self.version)
     }
 
-    /// Path and query of a URL of this server.
+    /// Path and query of a URL on this server.
     pub(super) fn own(&self, url: &str) -> anyhow::Result<String> {
         let own = url.strip_prefix(&format!("https://{}", self.authority)).filter(|rest| rest.starts_with('/'));
         own.map(str::to_owned).with_context(|| format!("the server names {url}, which is another one"))
@@ -99,13 +99,13 @@ impl Api {
         self.ask("GET", &self.of(id), None)
     }
 
-    /// Asks; a refusal is an error.
+    /// Sends a request; a refusal is an error.
     pub(super) fn ask(&self, method: &str, target: &str, body: Option<&Value>) -> anyhow::Result<Reply> {
         let reply = self.ask_any(method, target, body)?;
         if (200..300).contains(&reply.status) { Ok(reply) } else { Err(reply.refusal()) }
     }
 
-    /// Asks, whatever the answer is.
+    /// Sends a request, and returns any response.
     pub(super) fn ask_any(&self, method: &str, target: &str, body: Option<&Value>) -> anyhow::Result<Reply> {
         self.send(method, target, &body.map(Value::to_string).unwrap_or_default())
     }
@@ -124,7 +124,7 @@ impl Api {
         Ok(true)
     }
 
-    /// A connection, of which nothing has been sent yet.
+    /// A new connection.
     fn connect(&self, host: &str) -> anyhow::Result<StreamOwned<ClientConnection, TcpStream>> {
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
         let name = name.map_err(|_| anyhow!("{host} is no host"))?;

@@ -16,7 +16,7 @@ use super::print;
 pub(super) use api::Api;
 use api::Reply;
 
-/// How often a resource is looked at that is watched.
+/// How often a watched resource is read.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Read and write resources over the management API of a running server
@@ -37,7 +37,7 @@ pub(super) struct Resource {
     server: ServerOptions,
 }
 
-/// Which server, and as whom.
+/// The server, and the client's credentials.
 #[derive(Debug, Args)]
 struct ServerOptions {
     /// Address and port of the management API
@@ -169,7 +169,7 @@ fn decide(api: &Api, id: &str, status: &str, description: &str) -> anyhow::Resul
     put(api, id, &json!({ "properties": { "privateLinkServiceConnectionState": state } }))
 }
 
-/// Waits for the operation of an answer, where it has one.
+/// Waits for the operation that a response names, if it names one.
 fn finish(api: &Api, reply: &Reply) -> anyhow::Result<bool> {
     let operation = reply.header("azure-asyncoperation").or_else(|| reply.header("location"));
     let Some(operation) = operation else { return Ok(false) };

@@ -21,14 +21,14 @@ use crate::sandbox;
 use crate::server::{Bound, Inherited};
 use crate::state::Store;
 
-/// See above. The process that is replaced, if there is one, waits until all of it answers.
+/// See above. A process that is replaced waits until everything answers.
 #[derive(Debug)]
 pub(super) struct Begun {
     pub(super) bound: Bound,
     pub(super) metrics: Option<MetricsListener>,
     pub(super) management: Option<ManagementListener>,
     pub(super) store: Option<Store>,
-    /// Who else has the same state.
+    /// The other replicas of the state.
     pub(super) replicas: Replicas,
     #[cfg(unix)]
     pub(super) control_socket: Option<ControlSocket>,
@@ -40,10 +40,10 @@ pub(super) struct Begun {
 }
 
 impl Begun {
-    /// Binds what the settings name, or takes it from the server that is replaced, and opens the state.
+    /// Binds the sockets in the settings, or takes them from the server that is replaced, and opens the state.
     ///
     /// # Errors
-    /// What is not to be had, and why.
+    /// What could not be opened, and why.
     pub(super) fn new(settings: &ServerSettings, replaces: bool, log: &LogWriter) -> anyhow::Result<(Self, Beginning)> {
         if let Some(listen) = settings.listen.iter().find(|listen| listen.lacks_scope()) {
             bail!(
@@ -137,7 +137,7 @@ fn user(settings: &ServerSettings) -> anyhow::Result<Uid> {
     }
 }
 
-/// Gives away what root alone may do, and has the kernel refuse what is not needed from here on.
+/// Drops root's privileges, and has the kernel refuse what is not needed from here on.
 fn restrict(settings: &ServerSettings, log: &LogWriter) -> anyhow::Result<()> {
     if let Some(user) = &settings.user {
         #[cfg(unix)]
@@ -158,7 +158,7 @@ fn restrict(settings: &ServerSettings, log: &LogWriter) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The folders that a server writes to, made where they are not there: what the sandbox does not know it refuses.
+/// The directories that a server writes to, created if missing: the sandbox refuses those that it does not know.
 fn folders(settings: &ServerSettings) -> anyhow::Result<Vec<PathBuf>> {
     let parent = |path: &Path| path.parent().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_owned);
     let of_dnstap = settings.dnstap.as_ref().and_then(|dnstap| match dnstap {
@@ -179,7 +179,7 @@ fn folders(settings: &ServerSettings) -> anyhow::Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// The socket of the server that is replaced for something but DNS.
+/// A socket of the replaced server that does not carry DNS.
 fn take_tcp(inherited: &mut Inherited, purpose: &str, address: std::net::SocketAddr) -> Option<std::net::TcpListener> {
     #[cfg(unix)]
     return inherited.take(&crate::server::Place::other(purpose, address))?.pop().map(Into::into);

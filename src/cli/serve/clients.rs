@@ -1,4 +1,4 @@
-//! How to ask as a client of each network from this host: an address in 127.0.0.0/8 to send from.
+//! How to send queries from this host as a client of each network: source addresses in 127.0.0.0/8.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::snapshot::{self, Snapshot};
 use crate::view::ViewId;
 
-/// What clients of no network are called.
+/// The name for clients outside all networks.
 const OUTSIDE: &str = "outside";
 
 /// An address in 127.0.0.0/8 for each view whose clients have one, and for clients outside all networks.
@@ -32,8 +32,8 @@ pub(in crate::cli) fn addresses(snapshot: &Snapshot) -> HashMap<ViewId, Ipv4Addr
     addresses
 }
 
-/// An address for each network that has one, by the network's name, or its label where several have that name, and one for
-/// clients outside all networks. A listener, a key or a forwarder may say otherwise of a client.
+/// An address for each network that has one, by the network's name, or its label if several have that name, and one for clients
+/// outside all networks. A listener, a key or a forwarder may assign a client otherwise.
 pub(super) fn clients(snapshot: &Snapshot) -> Value {
     let addresses = addresses(snapshot);
     let mut namesakes: HashMap<String, usize> = HashMap::new();
@@ -58,8 +58,8 @@ pub(super) fn are_of_networks(clients: &Value) -> bool {
     clients.as_object().is_some_and(|clients| clients.keys().any(|name| name != OUTSIDE))
 }
 
-/// Addresses of a prefix: the first that Azure gives to a resource in a subnet, one from the end, for other networks may have
-/// narrower prefixes within, and the only one.
+/// Candidate addresses of a prefix: the first that Azure assigns in a subnet, one near the end, as other networks may have longer
+/// prefixes within, and the only one of a host prefix.
 fn candidates(prefix: Ipv4Net) -> [Ipv4Addr; 3] {
     let (first, last) = (prefix.network(), prefix.broadcast());
     let fourth = Ipv4Addr::from_bits(first.to_bits().saturating_add(4).min(last.to_bits()));

@@ -1,5 +1,5 @@
-//! What the service manager is told (sd_notify): readiness, reloads, the stop, and that the server is alive. Nothing where
-//! there is no service manager.
+//! Notifications to the service manager (sd_notify): readiness, reloads, stopping, and the watchdog. Does nothing without a
+//! service manager.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,39 +9,39 @@ use tokio_util::sync::CancellationToken;
 
 use crate::observe::Metrics;
 
-/// Set when another process has taken over, of which the service manager hears from then on.
+/// Set when another process has taken over, which notifies the service manager from then on.
 static HAS_LEFT: AtomicBool = AtomicBool::new(false);
 
-/// Says that queries are answered.
+/// Notifies that queries are answered.
 pub(super) fn ready() {
     notify(&[sd_notify::NotifyState::Ready]);
 }
 
-/// Says that this process is the server now, and answers queries.
+/// Notifies that this process is the main process now, and answers queries.
 pub(super) fn taken_over() {
     notify(&[sd_notify::NotifyState::MainPid(std::process::id()), sd_notify::NotifyState::Ready]);
 }
 
-/// Says that another process is the server, and nothing any more.
+/// Notifies that another process is the main process; no more notifications follow.
 pub(super) fn leave(process: u32) {
     notify(&[sd_notify::NotifyState::MainPid(process)]);
     HAS_LEFT.store(true, Ordering::Relaxed);
 }
 
-/// Says that a reload has begun; [`ready`] ends it.
+/// Notifies that a reload has begun; [`ready`] ends it.
 pub(super) fn reloading() {
     if let Ok(now) = sd_notify::NotifyState::monotonic_usec_now() {
         notify(&[sd_notify::NotifyState::Reloading, now]);
     }
 }
 
-/// Says that the server stops.
+/// Notifies that the server is stopping.
 pub(super) fn stopping() {
     notify(&[sd_notify::NotifyState::Stopping]);
 }
 
-/// Says at half the time that the service manager gives that the server is alive, as long as every worker answers; a server
-/// of which one hangs is started again by the service manager.
+/// Notifies at half the watchdog interval that the server is alive, as long as every worker responds; a server with a hanging
+/// worker is restarted by the service manager.
 pub(super) async fn watchdog(patience: Option<Duration>, metrics: Arc<Metrics>, stop: CancellationToken) {
     let Some(patience) = patience else { return };
     while tokio::time::timeout((patience / 2).max(Duration::from_millis(1)), stop.cancelled()).await.is_err() {
@@ -54,7 +54,7 @@ pub(super) async fn watchdog(patience: Option<Duration>, metrics: Arc<Metrics>, 
     }
 }
 
-/// The time that the service manager gives this process.
+/// The service manager's watchdog interval for this process.
 pub(super) fn patience() -> Option<Duration> {
     sd_notify::watchdog_enabled()
 }
@@ -63,7 +63,7 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
     if HAS_LEFT.load(Ordering::Relaxed) {
         return;
     }
-    // Where NOTIFY_SOCKET is not set this does nothing.
+    // Does nothing if NOTIFY_SOCKET is not set.
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "the service manager cannot be told");
     }

@@ -1,4 +1,4 @@
-//! A reload, and what the log says of it.
+//! Reloads the configuration, and logs the result.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -15,17 +15,17 @@ use crate::page::Pages;
 use crate::sabotage::{self, Spot};
 use crate::state::Revision;
 
-/// Most addresses that a line of the log lists.
+/// Most addresses listed in a line of the log.
 const MAX_LISTED: usize = 10;
 
-/// What a reload needs, and what else is asked for by the control socket.
+/// What a reload needs, and other commands of the control socket.
 pub(super) struct Reloads {
     pub(super) control: Arc<Control>,
-    /// What writes to the state, where there is one.
+    /// The writer of the state, if there is one.
     pub(super) writer: Option<Writer>,
-    /// The page, where it is shown.
+    /// The page, if it is enabled.
     pub(super) pages: Option<Arc<Pages>>,
-    /// Who else has the same state.
+    /// The other replicas of the state.
     pub(super) replicas: Replicas,
 }
 
@@ -42,21 +42,21 @@ impl Reloads {
         listener
     }
 
-    /// What probes are told of a listener that has lost its network.
+    /// The health condition of a listener that has lost its network.
     fn network_of_listener(&self, at: usize) -> String {
         format!("the network of {}", self.listener(at))
     }
 }
 
-/// A configuration that was not published; why was logged as well.
+/// Why a configuration was not published; it was logged as well.
 pub(super) enum Refused {
-    /// It has these problems.
+    /// It has these findings.
     Problems(Problems),
-    /// Something else hindered it.
+    /// Any other reason.
     Other(String),
 }
 
-/// Tells the log and probes which listeners refuse everybody, for their networks are gone.
+/// Reports to the log and to health checks the listeners that refuse everybody because their networks are gone.
 fn warn_of_orphans(reloads: &Reloads, orphans: &[Orphan]) {
     let health = reloads.control.metrics().health();
     for (at, _) in reloads.control.listening().iter().enumerate().filter(|(_, listen)| listen.is_some()) {
@@ -94,7 +94,7 @@ fn warn_of_orphans(reloads: &Reloads, orphans: &[Orphan]) {
     }
 }
 
-/// Tells which keys of `[server]` are as they were at the start.
+/// Logs the keys of `[server]` that keep the values from the start.
 fn warn_of_unchanged(keys: &[String]) {
     if keys.is_empty() {
         return;
@@ -106,13 +106,13 @@ fn warn_of_unchanged(keys: &[String]) {
     tracing::warn!(keys = listed, "[server] has changed: restart to put that into effect");
 }
 
-/// Loads the configuration again and logs what came of it. Takes as long as that takes: not for a thread that serves.
+/// Loads the configuration again and logs the result. May take long: not to be called from a thread that serves.
 pub(super) fn reload(reloads: &Reloads, force: bool) -> Result<Loaded, Refused> {
     sabotage::at(Spot::Reload);
     let control = &reloads.control;
     let start = Instant::now();
     notify::reloading();
-    // Nobody keeps what the management API makes.
+    // Nothing stores changes from the management API.
     let result = control.reload_with(force, |deleted| match &reloads.writer {
         Some(writer) => writer.forget(deleted),
         None => Ok(()),
@@ -128,8 +128,8 @@ pub(super) fn reload(reloads: &Reloads, force: bool) -> Result<Loaded, Refused> 
     }
 }
 
-/// Has the state be as it was after a revision, and serves that; the files are loaded again with it. Takes as long as that
-/// takes: not for a thread that serves.
+/// Restores the state to a revision, and serves that; the files are loaded again as well. May take long: not to be called from a
+/// thread that serves.
 #[cfg(unix)]
 pub(super) fn restore(reloads: &Reloads, writer: &Writer, revision: Revision) -> Result<Restored, Refused> {
     let start = Instant::now();

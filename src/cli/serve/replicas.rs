@@ -1,4 +1,4 @@
-//! What a server does that shares its state with others.
+//! A server that shares its state with others.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(super) use with_etcd::Replicas;
 #[cfg(not(feature = "etcd"))]
 pub(super) use without::Replicas;
 
-/// A state that follows a cluster is no server's own.
+/// A state that follows a cluster cannot belong to a single server.
 fn check_own(store: &Store) -> anyhow::Result<()> {
     if store.mark()?.is_some() {
         bail!(
@@ -40,18 +40,18 @@ mod with_etcd {
     use crate::config::ManagementSettings;
     use crate::etcd::{Cluster, ClusterError, Follower};
 
-    /// How long the end of a replica is told to others.
+    /// How long leaving the cluster may take.
     const FAREWELL: Duration = Duration::from_secs(2);
 
-    /// The cluster that a server shares its state in; none where the configuration has none.
+    /// The cluster in which a server shares its state; none if none is configured.
     #[derive(Debug, Default)]
     pub(in crate::cli::serve) struct Replicas {
         cluster: Option<Arc<Cluster>>,
     }
 
     impl Replicas {
-        /// Brings the state of a folder to where the cluster is, and gives the folder the keys that all replicas have, in a
-        /// runtime of its own without threads: the one that serves starts later.
+        /// Brings the state in a directory up to date with the cluster, and stores the keys of all replicas in the directory.
+        /// Uses a runtime of its own without threads: the one that serves is started later.
         pub(in crate::cli::serve) fn join(
             settings: &ServerSettings,
             folder: &Path,
@@ -70,14 +70,14 @@ mod with_etcd {
             Ok(joined)
         }
 
-        /// What commits go to, from within the runtime that serves.
+        /// Where commits are sent, from within the serving runtime.
         pub(in crate::cli::serve) fn shared(&self) -> Option<Arc<dyn Shared>> {
             let cluster = self.cluster.clone()?;
             cluster.run_on(Handle::current());
             Some(cluster)
         }
 
-        /// Gives the folder of the state the keys that all replicas have, or those that it has to all replicas.
+        /// Stores the keys of all replicas in the state's directory, or this one's for all replicas.
         async fn share_keys(&self, settings: &ManagementSettings, folder: &Path) -> anyhow::Result<()> {
             let Some(cluster) = &self.cluster else { return Ok(()) };
             match cluster.fetch_keys(folder, false).await {
@@ -109,14 +109,14 @@ mod with_etcd {
             Some(tokio::spawn(Follower::new(cluster, writer).run(stop.clone())))
         }
 
-        /// Has the files of replicas compared.
+        /// Starts comparing the replicas' files.
         pub(in crate::cli::serve) fn files_changed(&self) {
             if let Some(cluster) = &self.cluster {
                 cluster.files_changed();
             }
         }
 
-        /// Waits until others know that this replica has gone, but not for long: they find out by themselves.
+        /// Announces that this replica has gone, with a short time limit: others notice by themselves.
         pub(in crate::cli::serve) async fn end(following: Option<JoinHandle<()>>) {
             if let Some(following) = following {
                 let _ = tokio::time::timeout(FAREWELL, following).await;
@@ -124,7 +124,7 @@ mod with_etcd {
         }
     }
 
-    /// What other replicas call this one: always the same for a folder of a host.
+    /// The replica's name for others: always the same for a directory on a host.
     fn name(folder: &Path) -> String {
         let path = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         let hash = Sha256::digest(path.as_os_str().as_encoded_bytes());

@@ -1,4 +1,4 @@
-//! Signals to the daemon.
+//! Signals to the server.
 
 #[cfg(not(unix))]
 pub(super) use other::{Signals, hold};
@@ -20,11 +20,11 @@ mod unix {
 
     use crate::cli::serve::{Reloads, notify, reload};
 
-    /// Signals that wait while this is there: a configuration may take a while to read, and one that comes meanwhile would end
+    /// While this exists, signals are kept pending: reading a configuration may take a while, and a signal at that time would end
     /// the process.
     pub(crate) struct Held(SigSet);
 
-    /// Holds the signals that a server knows and that do not stop it, until [`Signals`] are installed.
+    /// Holds the signals that a server handles, except those that stop it, until [`Signals`] are installed.
     pub(crate) fn hold() -> Held {
         let signals: SigSet = [NixSignal::SIGHUP, NixSignal::SIGUSR1, NixSignal::SIGUSR2].into_iter().collect();
         let _ = signals.thread_block();
@@ -37,19 +37,19 @@ mod unix {
         }
     }
 
-    /// How long a reload runs until the log says so, and again each time that this has doubled.
+    /// How long a reload runs before the log says that it still does; doubled after each message.
     const SLOW: Duration = Duration::from_secs(5);
 
-    /// A reload that runs.
+    /// A running reload.
     struct Running {
-        /// Ends with it, with an error where it has panicked.
+        /// Resolves at its end, with an error if it panicked.
         end: oneshot::Receiver<()>,
         start: Instant,
-        /// After which time the log says that it still runs.
+        /// The time after which the log says that it still runs.
         patience: Duration,
     }
 
-    /// The signals that a daemon knows, but for those that stop it.
+    /// The signals that a server handles, except those that stop it.
     pub(crate) struct Signals {
         hangup: Signal,
         user: [Signal; 2],
@@ -64,14 +64,14 @@ mod unix {
             })
         }
 
-        /// From here on SIGTERM and SIGINT stop the server in order. Until then they end the process.
+        /// From here on SIGTERM and SIGINT stop the server in order. Before, they end the process.
         pub(crate) fn with_stop(self) -> io::Result<StoppingSignals> {
             let terminate = signal(SignalKind::terminate())?;
             Ok(StoppingSignals { signals: self, terminate, interrupt: signal(SignalKind::interrupt())? })
         }
     }
 
-    /// The signals that a daemon knows.
+    /// The signals that a server handles.
     pub(crate) struct StoppingSignals {
         signals: Signals,
         terminate: Signal,
@@ -79,8 +79,7 @@ mod unix {
     }
 
     impl StoppingSignals {
-        /// Reloads on SIGHUP, one after the other; returns when the server has been told to stop, even if a reload
-        /// still runs.
+        /// Reloads on SIGHUP, one reload at a time; returns when the server has to stop, even if a reload still runs.
         pub(crate) async fn handle(self, reloads: Arc<Reloads>, stop: &CancellationToken) {
             let Self { signals: Signals { mut hangup, user: [mut user_1, mut user_2] }, mut terminate, mut interrupt } =
                 self;
@@ -96,17 +95,17 @@ mod unix {
                     }
                     ended = async { running.as_mut().expect("checked").look().await }, if running.is_some() => {
                         running = None;
-                        // A panic there is a bug, but none for which the old data should go unanswered.
+                        // A panic there is a bug, but the old data is still served.
                         if ended.is_err() {
                             tracing::error!("the reload failed, the old configuration is served on");
                         }
                     }
-                    // Others take them for a look inside or for other logs; their default is the end of the process.
+                    // Other servers use these signals for statistics or to reopen logs; by default they would end the process.
                     _ = user_1.recv() => ignored("SIGUSR1"),
                     _ = user_2.recv() => ignored("SIGUSR2"),
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
-                    // By the control socket.
+                    // Requests of the control socket.
                     () = stop.cancelled() => break,
                 }
                 if asked_again && running.is_none() {
@@ -135,11 +134,11 @@ mod unix {
     }
 
     impl Running {
-        /// Starts one, in a thread of its own: the runtime's threads for such work cannot fail to start without a panic.
+        /// Starts one, in a thread of its own: the runtime's threads for blocking work panic if they cannot be started.
         fn start(reloads: Arc<Reloads>) -> io::Result<Self> {
             let (ended, end) = oneshot::channel();
             let run = move || {
-                // What came of it is logged.
+                // The result is logged by the reload.
                 let _ = reload(&reloads, false);
                 let _ = ended.send(());
             };
@@ -147,7 +146,7 @@ mod unix {
             Ok(Self { end, start: Instant::now(), patience: SLOW })
         }
 
-        /// Waits until it has ended, and logs when that takes long.
+        /// Waits for its end, and logs if that takes long.
         async fn look(&mut self) -> Result<(), oneshot::error::RecvError> {
             loop {
                 tokio::select! {
@@ -172,7 +171,7 @@ mod unix {
             let logged = Logged::start();
             let (ended, end) = oneshot::channel();
             let mut running = Running { end, start: Instant::now(), patience: SLOW };
-            // Whatever else is looked at meanwhile.
+            // Runs alongside everything else.
             for _ in 0..3 {
                 assert!(tokio::time::timeout(Duration::from_secs(15), running.look()).await.is_err());
             }
@@ -201,7 +200,7 @@ mod other {
         Held
     }
 
-    /// Ctrl-C; there is no signal to reload on this system.
+    /// Ctrl-C; this system has no signal for reloads.
     pub(crate) struct Signals;
 
     impl Signals {

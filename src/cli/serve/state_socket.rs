@@ -1,4 +1,4 @@
-//! The state of a running server, by its control socket: what `vnetdns state --socket` asks for.
+//! The state of a running server, through its control socket, for `vnetdns state --socket`.
 
 use std::io::{self, BufWriter, Write};
 use std::os::unix::net::UnixStream;
@@ -12,9 +12,9 @@ use super::reload::{Reloads, restore};
 use crate::control::{Restored, Writer};
 use crate::state::{Export, Past, Revision, utc};
 
-/// Most revisions of a history, and most documents that it names of one.
+/// Most revisions of a history, and most documents named for each.
 const MAX_LISTED: usize = 1000;
-/// How long a client may take for each part of an export.
+/// How long a client may take to read each part of an export.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the server has.
@@ -44,7 +44,7 @@ fn shown(past: &Past) -> Value {
     })
 }
 
-/// Goes back to a revision.
+/// Restores a revision.
 pub(super) async fn go_back(reloads: Arc<Reloads>, uid: u32, revision: u64) -> Value {
     tracing::warn!(uid, revision, "the state of a revision is asked back by the control socket");
     let run = move || {
@@ -55,7 +55,7 @@ pub(super) async fn go_back(reloads: Arc<Reloads>, uid: u32, revision: u64) -> V
     blocking(run).await
 }
 
-/// Sends a line that says what comes, and then the export as it is.
+/// Sends a header line, and then the export unchanged.
 pub(super) async fn export(
     reloads: Arc<Reloads>,
     schema: &'static str,
@@ -76,7 +76,7 @@ pub(super) async fn export(
         };
         let documents = reader.count().map_err(io::Error::other)?;
         say(&mut out, schema, json!({ "ok": true, "documents": documents, "revision": reader.head().0 }))?;
-        // Where it fails, its end is missing.
+        // If it fails, the end marker is missing.
         Export::write(&reader, writer.store().id(), &mut out).map_err(io::Error::other)
     };
     tokio::task::spawn_blocking(send).await.map_err(io::Error::other)?

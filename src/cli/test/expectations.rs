@@ -18,7 +18,7 @@ use crate::questions::{Asked, Asker, Expectation, Outcome, Seen, ask};
 /// Largest expectation file, in octets.
 const MAX_FILE: u64 = 64 << 20;
 
-/// A file as serde sees it.
+/// The file in serde's form.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Mirror {
@@ -28,13 +28,13 @@ struct Mirror {
     from: BTreeMap<String, From>,
 }
 
-/// How to be a client of a server.
+/// How to act as a client of a server.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::cli) struct From {
-    /// The address that is asked from.
+    /// The source address.
     pub(in crate::cli) source: Option<IpAddr>,
-    /// The EDNS Client Subnet that is sent.
+    /// The EDNS Client Subnet to send.
     pub(in crate::cli) client_subnet: Option<IpNet>,
 }
 
@@ -61,16 +61,16 @@ enum OneOrMore {
     More(Vec<String>),
 }
 
-/// A file that was read.
+/// A parsed file.
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) path: PathBuf,
     pub(super) cases: Vec<Case>,
-    /// How to be each asker, where a server is asked.
+    /// How to act as each asker, if a server is asked.
     pub(super) from: BTreeMap<String, From>,
 }
 
-/// One expectation of one asker.
+/// One expectation for one asker.
 #[derive(Debug)]
 pub(super) struct Case {
     /// Line in the file.
@@ -83,7 +83,7 @@ pub(super) struct Case {
 }
 
 impl Case {
-    /// What is asked by whom.
+    /// The question and the asker.
     pub(super) fn title(&self) -> String {
         format!("{} {} from {}", self.name, TypeName(self.rtype), self.from)
     }
@@ -102,7 +102,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<File> {
         bail!("{shown} expects nothing: write [[expect]] with from and name; see vnetdns test --help");
     }
     let mut cases = Vec::new();
-    // Tables come in the order of the file, so that its lines are counted once.
+    // Tables come in the order of the file, so that lines are counted in one pass.
     let (mut line, mut counted) = (1, 0);
     for expect in mirror.expect {
         let start = expect.span().start;
@@ -143,7 +143,7 @@ pub(super) fn asker(world: &Asked<'_>, label: &str) -> Result<Asker, String> {
         .ok_or_else(|| format!("there is no virtual network \"{label}\", or several are called so"))
 }
 
-/// An expectation file of what is seen now.
+/// An expectation file of the current answers.
 pub(super) fn record(world: &Asked<'_>, names: &[String], from: &[String]) -> anyhow::Result<String> {
     let askers = match from {
         [] => world.askers(),

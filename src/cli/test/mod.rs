@@ -1,4 +1,4 @@
-//! `vnetdns test`: whether answers are as expected, offline or from a server.
+//! `vnetdns test`: compares answers with expectations, offline or from a server.
 
 mod expectations;
 mod report;
@@ -130,7 +130,7 @@ fn judge(world: &Asked<'_>, case: &Case, mut coverage: Option<&mut Coverage>) ->
         Ok((own, other))
     });
     match asked {
-        // A network that is not there is no answer as expected.
+        // An unknown network is not an answer as expected.
         Err(what) => Verdict::Failed(vec![what]),
         Ok((own, other)) => case.expectation.judge(&own, other.as_ref().map(|(label, seen)| (*label, seen))),
     }

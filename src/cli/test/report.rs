@@ -1,4 +1,4 @@
-//! What came out of a test, for people, for CI and for programs.
+//! The results of a test, for people, for CI and for programs.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use crate::questions::{Untouched, Verdict};
 /// The schema of the JSON output.
 const SCHEMA: &str = "vnetdns.test/1";
 const FITS: &str = "a string takes it";
-/// Most of a kind that are listed as untouched.
+/// Most untouched items of a kind that are listed.
 const MOST_UNTOUCHED: usize = 50;
 
 /// All verdicts, in the order of the files.
@@ -131,7 +131,7 @@ impl Report {
     }
 }
 
-/// Writes how many of a kind are touched, and which are not.
+/// Writes how many items of a kind are touched, and which are not.
 fn list_untouched(text: &mut String, kind: &str, all: usize, untouched: impl ExactSizeIterator<Item = String>) {
     let left = untouched.len();
     writeln!(text, "{} of {all} {kind} are touched", all - left).expect(FITS);

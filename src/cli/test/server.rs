@@ -1,4 +1,4 @@
-//! A server that is asked for its answers, whoever made it.
+//! Asks a server, of any implementation, for its answers.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
@@ -14,7 +14,7 @@ use super::expectations::{Case, File, From};
 use crate::dns::{NameRef, RecordType};
 use crate::questions::{Seen, Verdict};
 
-/// How long a server may take, and how often it is asked.
+/// The time limit for one try, and the number of tries.
 const PATIENCE: Duration = Duration::from_secs(3);
 const TRIES: usize = 3;
 
@@ -30,7 +30,7 @@ impl Server {
         Ok(Self { address })
     }
 
-    /// Asks for a case, and judges the answer.
+    /// Asks the question of a case, and judges the answer.
     pub(super) fn judge(&self, file: &File, case: &Case) -> Verdict {
         let seen = |label: &str| match file.from.get(label) {
             Some(from) => self.ask(from, case.name.as_ref(), case.rtype),
@@ -87,7 +87,7 @@ impl Server {
         let mut buffer = vec![0; 65535];
         loop {
             let len = socket.recv(&mut buffer)?;
-            // Another ID belongs to an earlier try.
+            // A response with another ID belongs to an earlier try.
             if len < 12 || buffer[..2] != query[..2] {
                 continue;
             }

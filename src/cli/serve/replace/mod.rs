@@ -1,11 +1,11 @@
-//! A server that takes the place of another one, without a query lost: `serve --replace`.
+//! `serve --replace`: a server takes the place of another without losing a query.
 //!
-//! By the control socket the new process asks the running one, which lets go of its state and sends its sockets
-//! (`SCM_RIGHTS`) and what it signs with. When the new one answers, it says so; the old one then stops to receive and to
-//! accept, and says so in turn; once more when it has closed what is carried by QUIC. Its connections end by themselves. Until the new process has
-//! said that it is ready, whatever becomes of it leaves the old one as it was.
+//! The new process asks the running one through the control socket. The old process releases its state, and sends its sockets
+//! (`SCM_RIGHTS`) and its secrets. Once the new process answers, it says so; the old one then stops receiving and accepting, and
+//! confirms that, and confirms again when its QUIC sockets are closed. Its connections end by themselves. Whatever happens to the
+//! new process before it says that it is ready, the old one continues unchanged.
 //!
-//! `predecessor` is the new process's side, `successor` the old one's.
+//! `predecessor` is the side of the new process, `successor` the side of the old one.
 
 mod predecessor;
 mod successor;
@@ -29,26 +29,26 @@ use crate::server::{Place, QuicKeys};
 pub(super) use predecessor::{Predecessor, needed};
 pub(super) use successor::Handover;
 
-/// The form of what the two say; another one cannot be understood.
+/// The version of the protocol between the two; another version is not understood.
 const SCHEMA: &str = "vnetdns.replace/1";
-/// Descriptors of one message, of which the system takes 253 at most.
+/// Most descriptors in one message; the system allows 253.
 const AT_ONCE: usize = 64;
-/// Most octets of a line.
+/// Longest line, in octets.
 const MAX_LINE: usize = 16 << 20;
 
-/// What the running server has.
+/// What the running server offers.
 #[derive(Debug, Serialize, Deserialize)]
 struct Offer {
     schema: String,
     process: u32,
     /// The user that it runs as.
     user: u32,
-    /// Within what time the service manager is to be told that the server is alive, in microseconds.
+    /// Its watchdog interval, in microseconds.
     watchdog: Option<u64>,
     sockets: Vec<Offered>,
 }
 
-/// Sockets, by how many descriptors follow.
+/// Sockets, by the number of descriptors that follow.
 #[derive(Debug, Serialize, Deserialize)]
 struct Offered {
     #[serde(flatten)]
@@ -64,15 +64,15 @@ struct Answers {
     taken: Vec<usize>,
 }
 
-/// The old process accepts nothing more, then: it reads no socket of QUIC any more; or, in place of the first of these or of an
-/// offer, why it goes on.
+/// First that the old process no longer accepts anything, then that it no longer reads QUIC sockets; or, instead of the first of
+/// these or of an offer, why it continues.
 #[derive(Debug, Serialize, Deserialize)]
 struct Reply {
     ok: bool,
     error: Option<String>,
 }
 
-/// What is signed with, sent behind the descriptors.
+/// Secrets, sent after the descriptors.
 struct Secrets {
     cookies: Zeroizing<[u8; 16]>,
     quic: QuicKeys,
@@ -83,7 +83,7 @@ fn send_line(mut stream: &UnixStream, message: &impl Serialize) -> anyhow::Resul
     Ok(stream.write_all(line.as_bytes())?)
 }
 
-/// Reads one line and nothing of what is behind it, which may have descriptors with it.
+/// Reads exactly one line: descriptors may come with what follows.
 fn receive_line<T: DeserializeOwned>(mut stream: &UnixStream) -> anyhow::Result<T> {
     let (mut line, mut octet) = (Vec::new(), [0]);
     loop {

@@ -1,4 +1,4 @@
-//! What the old process does for the one that takes its place.
+//! The old process's side: handing over to the process that takes its place.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -17,14 +17,14 @@ use crate::control::{Control, Writer};
 use crate::observe::Ends;
 use crate::server::{Given, Listeners, Place, QuicKeys};
 
-/// How long the new process may take from the sockets to its first answer; it has read its configuration before.
+/// How long the new process may take from receiving the sockets to its first answer; it has read its configuration before.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long the new process may take to tell the service manager of itself.
+/// How long the new process may take to notify the service manager.
 const LAST_WORD: Duration = Duration::from_secs(5);
-/// How often it is looked whether connections have ended.
+/// How often connections are checked for having ended.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// All that another process can take over.
+/// Everything that another process can take over.
 #[derive(Debug)]
 pub(in crate::cli::serve) struct Handover {
     pub(in crate::cli::serve) control: Arc<Control>,
@@ -40,8 +40,8 @@ pub(in crate::cli::serve) struct Handover {
 }
 
 impl Handover {
-    /// Lets the process behind a connection take over. Returns when it has, and connections here have ended; or when it
-    /// could not, and this process serves on. Not for a thread of the runtime.
+    /// Hands over to the process behind a connection. Returns when that has taken over and all connections here have ended, or
+    /// when it failed and this process continues. Not to be called on a thread of the runtime.
     pub(in crate::cli::serve) fn carry_out(&self, stream: &UnixStream, control_socket: OwnedFd, is_given: &AtomicBool) {
         if self.is_busy.swap(true, Ordering::Relaxed) {
             let error = Some("another process is replacing it already".to_owned());
@@ -60,7 +60,7 @@ impl Handover {
                 return;
             }
         };
-        // From here on there is no way back: both answer already.
+        // The point of no return: both processes answer already.
         is_given.store(true, Ordering::Relaxed);
         notify::leave(answers.process);
         self.ends.released.cancel();
@@ -76,7 +76,7 @@ impl Handover {
         );
         if told.is_ok() {
             let _ = stream.set_read_timeout(Some(LAST_WORD));
-            // Its last word is the end of the connection.
+            // Closing the connection is its last message.
             let _ = receive_line::<Reply>(stream);
         }
         let grace = self.control.settings().tcp_idle_timeout;
@@ -89,7 +89,7 @@ impl Handover {
         self.ends.stop.cancel();
     }
 
-    /// Sends what there is, and waits until the other process answers.
+    /// Sends the offer, and waits until the other process answers.
     fn offer(&self, stream: &UnixStream, control_socket: OwnedFd) -> anyhow::Result<Answers> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
