@@ -133,7 +133,9 @@ pub(super) trait Kind: Send + Sync {
     ///
     /// # Errors
     /// They are not possible.
-    fn changes(&self, put: &Put<'_>, kept: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError>;
+    fn changes(&self, _: &Put<'_>, _: &Value, _: &dyn State) -> Result<Vec<Change>, ApiError> {
+        Ok(Vec::new())
+    }
 
     /// The effect of its removal, apart from its own document.
     ///
@@ -147,11 +149,16 @@ pub(super) trait Kind: Send + Sync {
         is_there.then(|| Change::Delete(id.clone())).into_iter().collect()
     }
 
-    /// The body of a resource that is not a document: a file declares it, or the platform made it.
-    fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value>;
+    /// The body of a resource that is not a document: a file declares it, or the platform made it. None for a kind that exists as
+    /// documents only.
+    fn declared(&self, _: &ResourceId, _: &dyn State) -> Option<Value> {
+        None
+    }
 
     /// The IDs of all declared resources of this type, within a parent or anywhere.
-    fn all_declared(&self, parent: Option<&ResourceId>, state: &dyn State) -> Vec<ResourceId>;
+    fn all_declared(&self, _: Option<&ResourceId>, _: &dyn State) -> Vec<ResourceId> {
+        Vec::new()
+    }
 
     /// Whether the answer to a write follows from what is kept alone: see [`Kind::complete`].
     fn is_complete_alone(&self, _: &ResourceId, _: &dyn State) -> bool {

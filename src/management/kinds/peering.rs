@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::network::invalid;
 use super::{Found, Kind, Manner, Put, Shown, children, endpoint, key, of_document};
-use crate::azure::{Change, ResourceId, types};
+use crate::azure::{ResourceId, types};
 use crate::management::body::{get, property, reference, referred, text};
 use crate::management::error::ApiError;
 use crate::management::provider::Provider;
@@ -44,24 +44,12 @@ impl Kind for Peering {
         kept(put.id, put.body, put.before, state)
     }
 
-    fn changes(&self, _: &Put<'_>, _: &Value, _: &dyn State) -> Result<Vec<Change>, ApiError> {
-        Ok(Vec::new())
-    }
-
     fn delete(&self, id: &ResourceId, body: &Value, state: &dyn State) -> Result<Written, ApiError> {
         let edits = other_half(id, body, state)?.map(|(other, mut body)| {
             body[DISCONNECTED] = json!(true);
             Edit::Put { id: other.to_string(), body }
         });
         Ok(Written { edits: edits.into_iter().collect(), changes: Vec::new() })
-    }
-
-    fn declared(&self, _: &ResourceId, _: &dyn State) -> Option<Value> {
-        None
-    }
-
-    fn all_declared(&self, _: Option<&ResourceId>, _: &dyn State) -> Vec<ResourceId> {
-        Vec::new()
     }
 
     fn show(&self, found: &Found, shown: &mut Shown, state: &dyn State) -> Result<(), Unavailable> {

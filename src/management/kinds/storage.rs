@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Found, Kind, Manner, Put, Shown, key, secret};
-use crate::azure::{Change, ResourceId};
+use crate::azure::ResourceId;
 use crate::management::body::get;
 use crate::management::error::ApiError;
 use crate::management::provider::Provider;
@@ -50,10 +50,6 @@ impl Kind for Service {
         let mut properties = json!(get(put.body, "properties").and_then(Value::as_object).cloned().unwrap_or_default());
         secret::forget(&mut properties);
         Ok(json!({ "properties": properties }))
-    }
-
-    fn changes(&self, _: &Put<'_>, _: &Value, _: &dyn State) -> Result<Vec<Change>, ApiError> {
-        Ok(Vec::new())
     }
 
     fn delete(&self, id: &ResourceId, _: &Value, _: &dyn State) -> Result<Written, ApiError> {

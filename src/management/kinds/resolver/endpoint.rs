@@ -96,11 +96,6 @@ impl Kind for Inbound {
         Ok(Written { edits: Vec::new(), changes: vec![Change::Delete(id.clone())] })
     }
 
-    /// Files do not declare resolvers as resources.
-    fn declared(&self, _: &ResourceId, _: &dyn State) -> Option<Value> {
-        None
-    }
-
     fn all_declared(&self, parent: Option<&ResourceId>, state: &dyn State) -> Vec<ResourceId> {
         let all = state.topology().all_inbound_endpoints().iter().map(|endpoint| (*endpoint.id).clone());
         all.filter(|id| parent.is_none_or(|parent| id.parent().as_ref() == Some(parent))).collect()
@@ -133,10 +128,6 @@ impl Kind for Outbound {
         kept(put.body, Map::from_iter([("subnet".to_owned(), json!({ "id": sent }))]))
     }
 
-    fn changes(&self, _: &Put<'_>, _: &Value, _: &dyn State) -> Result<Vec<Change>, ApiError> {
-        Ok(Vec::new())
-    }
-
     fn delete(&self, id: &ResourceId, _: &Value, state: &dyn State) -> Result<Written, ApiError> {
         for (ruleset, body) in super::documents(&resolver::Ruleset, id, state)? {
             if super::ruleset::outbound_endpoints(&body).any(|used| used == *id) {
@@ -146,14 +137,6 @@ impl Kind for Outbound {
             }
         }
         Ok(Written::default())
-    }
-
-    fn declared(&self, _: &ResourceId, _: &dyn State) -> Option<Value> {
-        None
-    }
-
-    fn all_declared(&self, _: Option<&ResourceId>, _: &dyn State) -> Vec<ResourceId> {
-        Vec::new()
     }
 
     fn show(&self, found: &Found, shown: &mut Shown, _: &dyn State) -> Result<(), Unavailable> {

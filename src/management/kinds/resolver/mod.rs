@@ -53,10 +53,6 @@ impl Kind for Resolver {
         kept(put.body, Map::from_iter([("virtualNetwork".to_owned(), json!({ "id": sent }))]))
     }
 
-    fn changes(&self, _: &Put<'_>, _: &Value, _: &dyn State) -> Result<Vec<Change>, ApiError> {
-        Ok(Vec::new())
-    }
-
     fn delete(&self, id: &ResourceId, _: &Value, state: &dyn State) -> Result<Written, ApiError> {
         let mut nested = super::children(id, types::INBOUND_ENDPOINT, state)?;
         nested.extend(super::children(id, types::OUTBOUND_ENDPOINT, state)?);
@@ -68,14 +64,6 @@ impl Kind for Resolver {
 
     fn gone(&self, id: &ResourceId, state: &dyn State) -> Vec<Change> {
         Inbound.all_declared(Some(id), state).into_iter().map(Change::Delete).collect()
-    }
-
-    fn declared(&self, _: &ResourceId, _: &dyn State) -> Option<Value> {
-        None
-    }
-
-    fn all_declared(&self, _: Option<&ResourceId>, _: &dyn State) -> Vec<ResourceId> {
-        Vec::new()
     }
 
     fn show(&self, found: &Found, shown: &mut Shown, state: &dyn State) -> Result<(), Unavailable> {

@@ -197,14 +197,6 @@ impl Kind for DomainList {
         }
     }
 
-    fn declared(&self, _: &ResourceId, _: &dyn State) -> Option<Value> {
-        None
-    }
-
-    fn all_declared(&self, _: Option<&ResourceId>, _: &dyn State) -> Vec<ResourceId> {
-        Vec::new()
-    }
-
     fn show(&self, found: &Found, shown: &mut Shown, _: &dyn State) -> Result<(), Unavailable> {
         succeeded(&found.id, shown);
         Ok(())
