@@ -13,14 +13,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Body, Bytes, Incoming};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONNECTION, HOST};
 use hyper::service::service_fn;
 use hyper::{Method, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +33,7 @@ use super::decisions::Decisions;
 use super::error::ApiError;
 use super::identity::Identity;
 use super::request::Request;
+use super::room::{self, Room, Taken};
 use crate::config::ManagementSettings;
 use crate::control::Writer;
 use crate::observe::Ends;
@@ -46,11 +46,6 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const SWEEP: Duration = Duration::from_secs(5);
 /// Maximum octets of the head of a request.
 const MAX_HEAD: usize = 32 << 10;
-/// Maximum octets of a body, as in Azure Resource Manager, and of a request for a token.
-const MAX_BODY: usize = 4 << 20;
-const MAX_FORM: usize = 64 << 10;
-/// Maximum octets of all bodies at once, in units of 1024.
-const ALL_BODIES: usize = 64 << 10;
 /// Maximum concurrent requests on one connection.
 const STREAMS: u32 = 128;
 /// Interval between checks whether a connection has had a request.
@@ -89,7 +84,8 @@ pub struct ManagementListener {
 struct Shared {
     arm: Arc<Arm>,
     hosts: Vec<String>,
-    bodies: Semaphore,
+    resources: Room,
+    forms: Room,
     requests: AtomicU64,
     /// Cancelled when another process takes over.
     released: CancellationToken,
@@ -136,7 +132,8 @@ impl ManagementListener {
         let shared = Arc::new(Shared {
             arm: Arc::new(Arm::new(writer, identity, settings, audit, Clock(Arc::new(now)))),
             hosts,
-            bodies: Semaphore::new(ALL_BODIES),
+            resources: Room::new(room::RESOURCES),
+            forms: Room::new(room::FORMS),
             requests: AtomicU64::new(0),
             released,
         });
@@ -280,7 +277,8 @@ impl Shared {
         let id = format!("00000000-0000-4000-8000-{number:012x}");
         let (is_head, is_http1) = (request.method() == Method::HEAD, request.version() < Version::HTTP_2);
         let mut answer = match self.read(request).await {
-            Ok(request) => self.arm.clone().answer(request).await,
+            // Its body has its room until then.
+            Ok((request, _taken)) => self.arm.clone().answer(request).await,
             Err(error) => error.into(),
         };
         if is_head {
@@ -293,7 +291,7 @@ impl Shared {
     }
 
     /// Reads a request with its body, if it is for this server.
-    async fn read(&self, request: hyper::Request<Incoming>) -> Result<Request, ApiError> {
+    async fn read(&self, request: hyper::Request<Incoming>) -> Result<(Request, Taken<'_>), ApiError> {
         let authority = self.own_host(&request).ok_or_else(|| {
             let message = "This host is not served here: list it in [management] hosts.";
             ApiError::front(StatusCode::MISDIRECTED_REQUEST, "InvalidHost", message)
@@ -304,41 +302,17 @@ impl Shared {
         }
         let (parts, body) = request.into_parts();
         let head = Request::new(parts.method, &parts.uri, parts.headers, Bytes::new(), &authority)?;
-        let most = match self.arm.is_about_identity(&head) {
-            true => MAX_FORM,
+        let room = match self.arm.is_about_identity(&head) {
+            true => &self.forms,
             // An unauthenticated client is refused before its body is read.
-            false => self.arm.admit(head.header(AUTHORIZATION)).map(|()| MAX_BODY)?,
+            false => self.arm.admit(head.header(AUTHORIZATION)).map(|()| &self.resources)?,
         };
-        let body = self.body(body, most).await?;
-        Ok(Request { body, ..head })
-    }
-
-    async fn body(&self, body: Incoming, most: usize) -> Result<Bytes, ApiError> {
-        let too_large = || {
-            let message = format!("The request content has more than {most} octets.");
-            ApiError::front(StatusCode::PAYLOAD_TOO_LARGE, "RequestContentTooLarge", message)
-        };
-        if body.is_end_stream() {
-            return Ok(Bytes::new());
-        }
-        let expected = body.size_hint().upper().map_or(most, |octets| usize::try_from(octets).unwrap_or(usize::MAX));
-        if expected > most {
-            return Err(too_large());
-        }
-        let units = u32::try_from(expected / 1024 + 1).unwrap_or(u32::MAX);
-        let read = async {
-            let _permit = self.bodies.acquire_many(units).await;
-            Limited::new(body, most).collect().await
-        };
-        match timeout(BODY_TIMEOUT, read).await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
-            Ok(Err(_)) => Err(ApiError::bad_request("InvalidRequestContent", "The request content could not be read.")),
-            Err(_) => {
-                let message = "The request content did not come in time.";
-                Err(ApiError::front(StatusCode::REQUEST_TIMEOUT, "RequestTimeout", message))
-            }
-        }
+        let read = timeout(BODY_TIMEOUT, room.read(body)).await;
+        let (body, taken) = read.map_err(|_| {
+            let message = "The request content did not come in time.";
+            ApiError::front(StatusCode::REQUEST_TIMEOUT, "RequestTimeout", message)
+        })??;
+        Ok((Request { body, ..head }, taken))
     }
 
     /// The host and port of a request, if they are those of this server: an address, which a foreign name cannot be, `localhost`,

@@ -27,6 +27,7 @@ mod provider;
 mod request;
 mod response;
 mod restore;
+mod room;
 mod state;
 mod token;
 

@@ -7,6 +7,9 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and prints its figures")]
 
+#[path = "../it/api.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod api;
 mod descriptors;
 mod encrypted;
 #[path = "../it/encrypted_client.rs"]
@@ -18,6 +21,7 @@ mod forwarding;
 mod good_client;
 mod lock_out;
 mod logs;
+mod management;
 mod never_read;
 #[path = "../it/own_address.rs"]
 mod own_address;

@@ -17,20 +17,22 @@ use crate::support::{PROGRAM, Server};
 use crate::topology::{network, zone};
 
 /// How long something may take on a machine that is busy.
-const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// How long an attack goes on.
-const ATTACK: Duration = Duration::from_secs(3);
+pub(crate) const ATTACK: Duration = Duration::from_secs(3);
 /// Connections that are held at one time by an attack that is about their number: as many as a test's own descriptors allow.
-const THOUSANDS: usize = 4000;
+pub(crate) const THOUSANDS: usize = 4000;
 /// What the process may have more of during an attack: connections to the metrics listener (32 and one that is just closed)
 /// and to the control socket (8, and 8 requests), those of the good client, files for a moment.
-const DESCRIPTORS: usize = 33 + 16 + 11;
+pub(crate) const DESCRIPTORS: usize = 33 + 16 + 11;
 /// Memory that an attack may cost, in octets: far less than what it sends.
-const MEMORY: u64 = 16 << 20;
+pub(crate) const MEMORY: u64 = 16 << 20;
 
-struct Watched {
-    server: Server,
-    folder: PathBuf,
+pub(crate) struct Watched {
+    pub(crate) server: Server,
+    pub(crate) folder: PathBuf,
+    /// What an attack may cost: descriptors, and octets of memory.
+    bounds: (usize, u64),
 }
 
 impl Drop for Watched {
@@ -41,6 +43,11 @@ impl Drop for Watched {
 
 impl Watched {
     fn start(name: &str) -> Self {
+        Self::start_with(name, |_| String::new(), (DESCRIPTORS, MEMORY))
+    }
+
+    /// A server with more in its configuration, for which its folder is given, and what an attack on that may cost.
+    pub(crate) fn start_with(name: &str, more: impl FnOnce(&Path) -> String, bounds: (usize, u64)) -> Self {
         vnetdns::server::raise_limit();
         // Not everybody may write there; short, as the path of a socket has to be.
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("w{}{name}", std::process::id()));
@@ -48,12 +55,13 @@ impl Watched {
         fs::create_dir_all(&folder).unwrap();
         let config = [
             format!("[server]\ncontrol_socket = {:?}\n", folder.join("run/c.sock")),
+            more(&folder),
             "[metrics]\nlisten = \"127.0.0.1:0\"\n".to_owned(),
             network("v", 1, ""),
             zone("corp.test", &["v"], &[("host", "10.1.0.80")]),
         ];
         let server = Server::configured_behind("true", &config.concat(), &["--udp-workers", "1"]);
-        Self { server, folder }
+        Self { server, folder, bounds }
     }
 
     fn socket(&self) -> PathBuf {
@@ -66,7 +74,7 @@ impl Watched {
 
     /// Has a good client ask before, during and after an attack, and looks at what the process takes meanwhile. `probe` is
     /// what an operator does, which has to get through during the attack as well.
-    fn withstands(&self, fault: &str, probe: impl Fn() -> bool + Sync, attack: impl Fn(&AtomicBool) + Sync) {
+    pub(crate) fn withstands(&self, fault: &str, probe: impl Fn() -> bool + Sync, attack: impl Fn(&AtomicBool) + Sync) {
         let good = GoodClient::new(fault, self.server.address, "127.1.0.7", "host.corp.test");
         good.quiet("before").at_least(1.0);
         assert!(probe(), "nobody gets through before");
@@ -104,8 +112,8 @@ impl Watched {
             grown >> 10
         );
         assert!(probed > 0, "no probe of {tried} gets through during the attack");
-        assert!(most <= descriptors + DESCRIPTORS, "{most} descriptors, {descriptors} before");
-        assert!(grown <= MEMORY, "{grown} octets more");
+        assert!(most <= descriptors + self.bounds.0, "{most} descriptors, {descriptors} before");
+        assert!(grown <= self.bounds.1, "{grown} octets more");
     }
 
     fn descriptors(&self) -> usize {
@@ -143,7 +151,7 @@ impl Watched {
 }
 
 /// Does the same from several threads until it is over.
-fn together(threads: usize, is_over: &AtomicBool, work: impl Fn(usize) + Sync) {
+pub(crate) fn together(threads: usize, is_over: &AtomicBool, work: impl Fn(usize) + Sync) {
     thread::scope(|scope| {
         for number in 0..threads {
             let work = &work;
@@ -157,7 +165,7 @@ fn together(threads: usize, is_over: &AtomicBool, work: impl Fn(usize) + Sync) {
 }
 
 /// Holds so many streams, each opened again when it fails, and writes an octet to each in turn.
-fn drip<S: Write>(count: usize, is_over: &AtomicBool, open: impl Fn() -> Option<S>, octets: &[u8]) {
+pub(crate) fn drip<S: Write>(count: usize, is_over: &AtomicBool, open: impl Fn() -> Option<S>, octets: &[u8]) {
     let mut held: Vec<Option<S>> = (0..count).map(|_| None).collect();
     for at in (0..octets.len()).cycle() {
         for place in &mut held {
