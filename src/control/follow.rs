@@ -1,6 +1,8 @@
 //! Following a shared store: applies what other servers have committed.
 
 use std::sync::{Arc, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::layers::with_layer;
 use super::writer::Writer;
@@ -8,6 +10,10 @@ use super::{ApplyError, Control, Held};
 use crate::azure::{Change, Made};
 use crate::state::{Digest, Documents, Mark, Reader, Revision, StoreError};
 use crate::world::World;
+
+/// How long a failed process may hold the file, and the interval between attempts.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a commit of another server is not served.
 #[derive(Debug, thiserror::Error)]
@@ -86,9 +92,41 @@ impl Writer {
     /// # Errors
     /// See [`FollowError`].
     pub fn remake(&self, made: impl FnOnce(&Reader) -> Result<Made, StoreError>) -> Result<(), FollowError> {
+        self.remake_held(&mut self.control().hold(), made)
+    }
+
+    /// Takes back the state after [`Writer::release`], because the process that was to take over has failed. What that process
+    /// followed of a shared store is served. Blocks: not for a serving thread.
+    ///
+    /// # Errors
+    /// See [`FollowError`]: then [`Store::is_ahead`](crate::state::Store::is_ahead), and [`Writer::remake`] is to be called again.
+    pub fn take_back(&self, made: impl FnOnce(&Reader) -> Result<Made, StoreError>) -> Result<(), FollowError> {
+        // No write may be decided before all of the state is served.
         let mut held = self.control().hold();
+        self.store().resume();
+        let start = Instant::now();
+        // The failed process may still be ending.
+        while let Err(error) = self.store().read() {
+            if start.elapsed() > PATIENCE {
+                return Err(error.into());
+            }
+            thread::sleep(PAUSE);
+        }
+        match self.store().is_ahead() {
+            true => self.remake_held(&mut held, made),
+            false => Ok(()),
+        }
+    }
+
+    fn remake_held(
+        &self,
+        held: &mut Held,
+        made: impl FnOnce(&Reader) -> Result<Made, StoreError>,
+    ) -> Result<(), FollowError> {
         let made = made(&self.store().read()?)?;
-        self.control().serve_made(&mut held, made)
+        self.control().serve_made(held, made)?;
+        self.store().set_served();
+        Ok(())
     }
 
     /// The control of the world.

@@ -283,7 +283,7 @@ impl Follower {
 
     /// Tries again to serve what is stored but not served.
     async fn serve_again(&mut self) {
-        if !self.is_unserved {
+        if !self.is_unserved && !self.writer.store().is_ahead() {
             return;
         }
         let writer = self.writer.clone();

@@ -6,6 +6,7 @@
 
 mod etcd;
 mod outages;
+mod replaced;
 mod replica;
 #[path = "../it/support.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]

@@ -51,6 +51,8 @@ struct Inner {
     acknowledged: Revision,
     /// Whether reads and writes are refused for now.
     is_paused: bool,
+    /// See [`Store::is_ahead`].
+    is_ahead: bool,
 }
 
 /// Opens the database, at the start and after a failure.
@@ -208,7 +210,8 @@ impl Store {
             .unwrap_or_else(|_| Err(StorageError::Corrupted("redb panicked".to_owned()).into()))
             .map_err(|error| refused(error.into()))?;
         let (id, head) = begin(path, &database)?;
-        let inner = RwLock::new(Inner { database: Some(database), acknowledged: head, is_paused: false });
+        let inner =
+            RwLock::new(Inner { database: Some(database), acknowledged: head, is_paused: false, is_ahead: false });
         Ok(Self { id, open: Box::new(Opening(open)), inner })
     }
 
@@ -237,6 +240,17 @@ impl Store {
     /// Ends a pause. A closed file is opened again when it is needed.
     pub fn resume(&self) {
         self.inner.write().unwrap_or_else(PoisonError::into_inner).is_paused = false;
+    }
+
+    /// Whether the file of a store that follows a shared one held more when it was reopened than this process knew: another
+    /// process has followed meanwhile, or an unacknowledged commit is on disk. True until [`Store::set_served`].
+    pub fn is_ahead(&self) -> bool {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).is_ahead
+    }
+
+    /// Records that everything in the file is served.
+    pub fn set_served(&self) {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner).is_ahead = false;
     }
 
     /// A reader of the last commit.
@@ -294,6 +308,7 @@ impl Store {
                 let database = self.open.open()?;
                 let acknowledged = inner.acknowledged;
                 inner.acknowledged = write(&database, |draft| draft.undo(acknowledged))?;
+                inner.is_ahead |= inner.acknowledged != acknowledged;
                 inner.database = Some(database);
             }
         }

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use super::{Answers, Offer, Offered, Reply, SCHEMA, Secrets, receive_line, send_descriptors, send_line};
 use crate::cli::serve::notify;
 use crate::control::{Control, Writer};
+use crate::management::made;
 use crate::observe::Ends;
 use crate::server::{Given, Listeners, Place, QuicKeys};
 
@@ -52,8 +53,10 @@ impl Handover {
         let answers = match self.offer(stream, control_socket) {
             Ok(answers) => answers,
             Err(error) => {
-                if let Some(writer) = &self.writer {
-                    writer.store().resume();
+                if let Some(writer) = &self.writer
+                    && let Err(error) = writer.take_back(made)
+                {
+                    tracing::error!("not all of the state is served: {error}");
                 }
                 self.is_busy.store(false, Ordering::Relaxed);
                 tracing::error!("the other process cannot take over, and this one serves on: {error:#}");
