@@ -19,6 +19,14 @@ pub(crate) fn pin(processor: usize) {
     pinned.expect("the comparison needs two processors: one for the server, one for its clients");
 }
 
+/// Lets this thread, and what it starts from now on, run on both processors.
+#[cfg(feature = "etcd")]
+pub(crate) fn unpin() {
+    let mut set = CpuSet::new();
+    let both = [SERVER, CLIENT].into_iter().try_for_each(|processor| set.set(processor));
+    both.and_then(|()| sched_setaffinity(Pid::from_raw(0), &set)).expect("there are two");
+}
+
 /// Processor time of a process and of what it started.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CpuTime {

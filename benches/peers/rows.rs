@@ -97,6 +97,12 @@ pub(crate) fn main() {
     if wants("beside_writes") {
         writes::beside(&mut report, effort);
     }
+    if wants("replicas") {
+        #[cfg(feature = "etcd")]
+        writes::replicas(&mut report, effort);
+        #[cfg(not(feature = "etcd"))]
+        panic!("the row replicas needs the feature: cargo bench --features etcd --bench peers");
+    }
     if wants("state") {
         writes::large(&mut report);
     }

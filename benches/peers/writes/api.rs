@@ -97,7 +97,7 @@ pub(super) async fn pace(server: &Served, rate: f64, is_over: Arc<AtomicBool>) -
     all
 }
 
-fn connector(server: &Served, alpn: &[u8]) -> TlsConnector {
+pub(super) fn connector(server: &Served, alpn: &[u8]) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     let authority = CertificateDer::from_pem_file(server.state().join("ca.pem")).expect("the server's authority");
     roots.add(authority).expect("a certificate");
@@ -108,13 +108,13 @@ fn connector(server: &Served, alpn: &[u8]) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
-async fn connect(api: SocketAddr, connector: &TlsConnector) -> TlsStream<TcpStream> {
+pub(super) async fn connect(api: SocketAddr, connector: &TlsConnector) -> TlsStream<TcpStream> {
     let stream = TcpStream::connect(api).await.expect("it listens");
     stream.set_nodelay(true).expect("a socket");
     connector.connect(ServerName::from(api.ip()), stream).await.expect("a handshake")
 }
 
-async fn handshake(stream: TlsStream<TcpStream>) -> SendRequest<Bytes> {
+pub(super) async fn handshake(stream: TlsStream<TcpStream>) -> SendRequest<Bytes> {
     let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
     tokio::spawn(async move {
         let _ = connection.await;
@@ -132,12 +132,12 @@ fn body(address: [u8; 4]) -> String {
 }
 
 /// Another one for each write of a record set.
-fn address(client: usize, number: usize) -> [u8; 4] {
+pub(super) fn address(client: usize, number: usize) -> [u8; 4] {
     let [.., a, b, c] = (number as u32).to_be_bytes();
     [10 + (client % 200) as u8, a, b, c]
 }
 
-async fn put_one(sender: &mut SendRequest<Bytes>, api: SocketAddr, number: usize, address: [u8; 4]) {
+pub(super) async fn put_one(sender: &mut SendRequest<Bytes>, api: SocketAddr, number: usize, address: [u8; 4]) {
     let uri = format!("https://{api}{}", path(number));
     let request = Request::put(uri).header("content-type", "application/json").body(()).expect("a request");
     futures_util::future::poll_fn(|context| sender.poll_ready(context)).await.expect("the connection stands");
@@ -215,7 +215,7 @@ fn next(target: &Target, client: usize, turn: usize) -> (usize, [u8; 4]) {
     (number, address(target.run, turn + 1))
 }
 
-async fn resolver(dns: SocketAddr) -> UdpSocket {
+pub(super) async fn resolver(dns: SocketAddr) -> UdpSocket {
     let socket = UdpSocket::bind("127.1.0.4:0").await.expect("an address of the loopback interface");
     socket.connect(dns).await.expect("it has an address");
     socket

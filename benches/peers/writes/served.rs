@@ -109,6 +109,22 @@ impl Served {
         Self::start(program(), folder, address, source, &format!("{}.{apex}", host(sets - 1)))
     }
 
+    /// This server as a replica of a cluster of etcd.
+    #[cfg(feature = "etcd")]
+    pub(super) fn replica(members: &[String]) -> Self {
+        let folder = tempfile::tempdir().expect("a place for the state");
+        let address = free_address();
+        let text = format!(
+            "limits = \"off\"\n[server]\nlisten = [\"{address}\"]\nstate = \"state\"\n[management]\nlisten = \"127.0.0.1:0\"\n\
+             mode = \"fast\"\netcd = {members:?}\n[[virtual_network]]\nname = \"writes\"\naddress_space = [\"10.0.0.0/8\"]\n\
+             client_prefixes = [\"127.1.0.0/16\"]\n[[private_dns_zone]]\nname = \"{APEX}\"\n\
+             virtual_network_links = [{{ virtual_network = \"writes\" }}]\n\
+             record_set = [{{ name = \"ready\", type = \"A\", records = [\"10.0.0.1\"] }}]\n"
+        );
+        write(&folder.path().join("config"), &text);
+        Self::start_on(None, program(), folder, address, "127.1.0.4", &format!("ready.{APEX}"))
+    }
+
     /// The same again, with the state that it had.
     pub(super) fn restarted(self) -> Self {
         let (address, name) = (self.address, self.asked.clone());
@@ -164,15 +180,31 @@ impl Served {
         Self::start(command, folder, address, "127.1.0.4", &format!("{}.{APEX}", host(sets - 1)))
     }
 
-    fn start(mut command: Command, folder: TempDir, address: SocketAddr, source: &str, name: &str) -> Self {
+    fn start(command: Command, folder: TempDir, address: SocketAddr, source: &str, name: &str) -> Self {
+        Self::start_on(Some(process::SERVER), command, folder, address, source, name)
+    }
+
+    /// Starts it on a processor, or on all where none is given.
+    fn start_on(
+        processor: Option<usize>,
+        mut command: Command,
+        folder: TempDir,
+        address: SocketAddr,
+        source: &str,
+        name: &str,
+    ) -> Self {
         let log = File::create(folder.path().join("log")).expect("a log");
         let is_ours = command.get_program() == env!("CARGO_BIN_EXE_vnetdns");
         command.env("RUST_LOG", "warn").current_dir(folder.path()).stdin(Stdio::null()).stderr(log);
         command.stdout(if is_ours { Stdio::piped() } else { Stdio::null() });
-        process::pin(process::SERVER);
+        if let Some(processor) = processor {
+            process::pin(processor);
+        }
         let start = Instant::now();
         let mut child = command.spawn().expect("it starts");
-        process::pin(process::CLIENT);
+        if processor.is_some() {
+            process::pin(process::CLIENT);
+        }
         let mut api = None;
         if is_ours {
             let mut line = String::new();
