@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 use serde_json::json;
+use tokio::runtime::Builder;
 
 use crate::api::{Api, GROUP, Stream};
 use crate::watchers::{ATTACK, DESCRIPTORS, LONG, MEMORY, THOUSANDS, Watched, drip, together};
@@ -189,6 +190,32 @@ fn slow_bodies() {
     });
 }
 
+/// What is announced takes no room: whoever has sent a body is answered while others have not.
+#[test]
+fn a_body_that_does_not_come_keeps_nobody_waiting() {
+    let managed = Managed::start("md");
+    let target = format!("{}?api-version=2024-06-01", zone());
+    let head = managed.head("PUT", &target, "", 4 << 20) + "{";
+    let announce = || {
+        let mut stream = managed.open()?;
+        stream.write_all(head.as_bytes()).ok()?;
+        Some(stream)
+    };
+    let waits = |stream: &mut Stream| {
+        stream.sock.set_nonblocking(true).unwrap();
+        matches!(stream.read(&mut [0; 64]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    };
+    // Each is given up after half a minute, within which a machine that is busy may not come to anything: then once more.
+    for _ in 0..8 {
+        // More than there is room for.
+        let mut held: Vec<_> = std::iter::repeat_with(announce).flatten().take(40).collect();
+        if managed.writes() && held.iter_mut().any(waits) {
+            return;
+        }
+    }
+    panic!("nobody is answered before all of them were given up");
+}
+
 #[test]
 fn huge_and_deep_bodies() {
     let managed = Managed::start("me");
@@ -349,4 +376,44 @@ fn wrong_and_forged_tokens() {
     let good = format!("Authorization: Bearer {good}\r\n");
     let target = format!("{}?api-version=2024-06-01", zone());
     assert_eq!(managed.ask("GET", &target, &good, b"").unwrap().0, 200, "a good one is taken as ever");
+}
+
+/// Over HTTP/2: requests that are taken back at once, bodies that never come, and heads without end.
+#[test]
+fn requests_that_are_taken_back() {
+    let managed = Managed::start("mi");
+    let address = managed.api.address;
+    let mut config = (*managed.api.config).clone();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    managed.withstands("requests that are taken back, management", |is_over| {
+        together(3, is_over, |number| {
+            let attack = async {
+                let stream = tokio::net::TcpStream::connect(address).await.ok()?;
+                let stream = connector.connect(ServerName::from(address.ip()), stream).await.ok()?;
+                let (mut sender, connection) = h2::client::handshake(stream).await.ok()?;
+                tokio::spawn(connection);
+                let mut open = Vec::new();
+                while !is_over.load(Ordering::Relaxed) {
+                    sender = sender.ready().await.ok()?;
+                    let uri = format!("https://{address}{}?api-version=2024-06-01", zone());
+                    let request = http::Request::put(uri);
+                    let request = match number {
+                        0 => request.header("x-large", "a".repeat(60 << 10)),
+                        _ => request,
+                    };
+                    let (answer, mut body) = sender.send_request(request.body(()).ok()?, false).ok()?;
+                    match number {
+                        1 => body.send_reset(h2::Reason::CANCEL),
+                        // As many as the server takes.
+                        _ if open.len() < 100 => open.push((answer, body)),
+                        _ => return Some(()),
+                    }
+                }
+                Some(())
+            };
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            let _ = runtime.block_on(async { tokio::time::timeout(ATTACK, attack).await });
+        });
+    });
 }
