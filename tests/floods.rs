@@ -223,9 +223,20 @@ fn datagrams_with_headers() {
 
 #[test]
 fn a_client_within_its_bounds_is_served_while_others_have_theirs() {
-    let server = Server::configured(&WORLD.replace("LONG", "x"));
-    // More than one client may have: the first ones made room.
-    let mut others: Vec<_> = (0..110).map(|_| server.tcp_stream("127.0.8.1")).collect();
+    let world = WORLD.replace("tcp_idle_seconds = 3", "tcp_idle_seconds = 3600");
+    let server = Server::configured(&world.replace("LONG", "x"));
+    let query = plain_query("host.corp.test", RecordType::A).to_vec().unwrap();
+    // More than one client may have: the first ones made room, for they are idle for longest.
+    let open = |_| {
+        let mut stream = server.tcp_stream("127.0.8.1");
+        send(&mut stream, &query);
+        receive(&mut stream).unwrap();
+        stream
+    };
+    let mut others: Vec<_> = (0..10).map(open).collect();
+    // Idleness is told in milliseconds.
+    thread::sleep(Duration::from_millis(5));
+    others.extend((0..100).map(open));
     for stream in &mut others[..10] {
         assert_eq!(stream.read(&mut [0]).unwrap(), 0);
     }
@@ -234,7 +245,7 @@ fn a_client_within_its_bounds_is_served_while_others_have_theirs() {
         assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
     }
     let mut stream = server.tcp_stream("127.0.0.7");
-    send(&mut stream, &plain_query("host.corp.test", RecordType::A).to_vec().unwrap());
+    send(&mut stream, &query);
     assert!(receive(&mut stream).is_some());
 }
 

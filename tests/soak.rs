@@ -164,7 +164,7 @@ fn wait_until_served(server: &Server, generation: u32) {
         if seen(&message).1.is_some_and(|text| text.trim_matches('"') == generation.to_string()) {
             return;
         }
-        assert!(start.elapsed() < 4 * PATIENCE, "generation {generation} is not served:\n{}", server.log());
+        assert!(start.elapsed() < PATIENCE, "generation {generation} is not served:\n{}", server.log());
         thread::sleep(Duration::from_millis(2));
     }
 }

@@ -45,7 +45,7 @@ const NAME: &str = "dns.model.test";
 const FORWARDER: Ipv4Addr = Ipv4Addr::new(127, 9, 0, 53);
 const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 200, 0, 1);
 /// How long a response may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How the server is told of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

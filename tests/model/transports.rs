@@ -38,7 +38,7 @@ const QUERIES: usize = 60;
 /// How long a connection may be idle.
 pub(crate) const IDLE_SECONDS: u16 = 600;
 /// How long a response may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The listeners: what each looks like.
 pub(crate) const PERSONAS: [Persona; 2] =
     [Persona::Authoritative, Persona::AzureResolver { ttl_cap: Ttl::from_secs(7) }];

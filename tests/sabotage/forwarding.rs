@@ -10,16 +10,19 @@ use std::time::{Duration, Instant};
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
 
-use crate::good_client::{GoodClient, Transport};
-use crate::support::{Server, query};
+use crate::good_client::{GoodClient, SetOnDrop, Transport};
+use crate::support::{self, Server, query};
 use crate::topology::{Target, a, found, network, ruleset};
 
-/// Queries in a second, and in all.
+/// Queries in a second at most, in all, and in a row.
 const RATE: usize = 2000;
 const QUERIES: usize = 8000;
+const ROW: usize = 100;
 /// How long no answer may come until none is expected any more.
 const PATIENCE: Duration = Duration::from_secs(10);
 const GOOD: &str = "127.2.0.1";
+/// One more client of the good network.
+const PACEMAKER: &str = "127.2.0.2";
 
 /// Public DNS, as far as it answers: not for names in `dead.example`. What it says may not be kept, so that each query is
 /// forwarded.
@@ -48,14 +51,19 @@ struct Greedy {
     gave_way: usize,
 }
 
-/// Asks for names that nobody has asked for, at the rate, each client in its turn.
+/// Asks for names that nobody has asked for, at the rate, each client in its turn. Where the machine is too slow for that the
+/// rate is less: what the system, or a server that does not get to run, drops of a flood is not what this is about.
 fn flood(server: &Server, clients: &[String], domain: &str) -> Greedy {
     let sockets: Vec<UdpSocket> = clients.iter().map(|client| server.udp_socket(client)).collect();
     for socket in &sockets {
         socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     }
+    let pacemaker = server.udp_socket(PACEMAKER);
+    pacemaker.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let beat = query("pace.example", RecordType::A).to_vec().unwrap();
     let (is_over, gave_way) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
+        let over = SetOnDrop(&is_over);
         // One of them counts what it is told.
         scope.spawn(|| {
             let mut buffer = [0; 1232];
@@ -74,8 +82,14 @@ fn flood(server: &Server, clients: &[String], domain: &str) -> Greedy {
             let request = query(&format!("n{n}.{domain}"), RecordType::A).to_vec().unwrap();
             // What the system does not take is lost, as in any flood.
             let _ = sockets[n % sockets.len()].send(&request);
+            if n % ROW == 0 {
+                let start = Instant::now();
+                while pacemaker.send(&beat).is_err() || pacemaker.recv(&mut [0; 1232]).is_err() {
+                    assert!(start.elapsed() < support::PATIENCE, "nothing is forwarded any more");
+                }
+            }
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
     });
     Greedy { asked: QUERIES, gave_way: gave_way.into_inner() }
 }
@@ -132,8 +146,9 @@ fn beside(server: &Server, from: &str, flood: impl FnOnce() -> Greedy) -> (f64, 
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let asking = scope.spawn(|| steady(server, from, &is_over));
+        let over = SetOnDrop(&is_over);
         let greedy = flood();
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         (asking.join().unwrap(), greedy)
     })
 }

@@ -216,7 +216,8 @@ impl Seen {
     }
 }
 
-struct SetOnDrop<'a>(&'a AtomicBool);
+/// Sets a flag, also where what comes before that panics.
+pub(crate) struct SetOnDrop<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {
