@@ -8,11 +8,13 @@ use hickory_proto::rr::RecordType;
 use crate::good_client::{GoodClient, Transport};
 use crate::support::{Server, plain_query, receive, send};
 
-/// Nine addresses can have all connections. As many as fit the descriptors that a test may have.
+/// Nine addresses can have all connections. As many as fit the descriptors that a test may have. None is idle for too long, so that
+/// one that is closed made room.
 const WORLD: &str = r#"
 limits = "off"
 [server]
 tcp_connections = 200
+tcp_idle_seconds = 3600
 tcp_connections_per_client = 25
 
 [[virtual_network]]
