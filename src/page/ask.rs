@@ -2,12 +2,16 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::html::{Html, html, sentence};
 use super::{Pages, Shown, Visit};
-use crate::azure::{Item, Origin, ReferenceError};
+use crate::azure::{Item, Origin};
 use crate::control::Look;
 use crate::dns::{Name, RecordType, TypeName};
-use crate::questions::{AnswerRecord, Asked, Asking, Explained, Explanation, explain, who_asks};
+use crate::questions::{
+    AnswerRecord, Asked, Asking, DescribedClient, DescriptionError, Explained, Explanation, explain, who_asks,
+};
 use crate::snapshot::{OUTSIDE, ServedZone};
 use crate::trail::Step;
 use crate::view::{Client, Transport};
@@ -50,9 +54,9 @@ impl Pages {
             match Question::of(visit) {
                 Ok(None) => samples(&mut main, look, "/", "Names to try"),
                 Err(error) => html!(main, "<p class=\"error\" role=\"alert\">" (error) "</p>\n"),
-                Ok(Some(question)) => match client(look, visit) {
-                    Err(error) => html!(main, "<p class=\"error\" role=\"alert\">" (error) "</p>\n"),
-                    Ok(client) => asked(&mut main, look, &question, &client),
+                Ok(Some(question)) => match As::of(look, visit) {
+                    Err(error) => html!(main, "<p class=\"error\" role=\"alert\">" (sentence(&error)) "</p>\n"),
+                    Ok(asker) => asked(&mut main, look, &question, &asker),
                 },
             }
             main
@@ -61,23 +65,70 @@ impl Pages {
     }
 }
 
-/// The client as which a visit asks: an address or a network; the visitor, if neither is given.
-fn client(look: &Look<'_>, visit: &Visit) -> Result<Client, String> {
-    let Some(from) = visit.value("from") else { return Ok(Client::new(visit.client, Transport::Tcp)) };
-    if let Ok(address) = from.parse::<IpAddr>() {
-        return Ok(Client::new(address, Transport::Tcp));
-    }
-    let view = match from {
-        from if from.eq_ignore_ascii_case("outside") => OUTSIDE,
-        from => match look.topology().find_network(from) {
-            Ok(network) => look.snapshot().view_of(network),
-            Err(ReferenceError::Ambiguous(several)) => {
-                return Err(format!("Several networks are called \"{from}\"; say which: {}", several.join(", ")));
+/// As whom a visit asks.
+struct As<'v> {
+    /// `None` where nobody is named.
+    from: Option<&'v str>,
+    described: DescribedClient<'v>,
+    client: Client,
+}
+
+impl<'v> As<'v> {
+    /// An address or a network, and who sends the query on and with what; the visitor, where nobody is named.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn of(look: &Look<'_>, visit: &'v Visit) -> Result<Self, String> {
+        let visitor = visit.client.to_string();
+        let from = visit.value("from");
+        let subnet = visit.value("ecs").map(|subnet| {
+            let subnet = subnet.parse::<IpNet>().or_else(|_| subnet.parse::<IpAddr>().map(IpNet::from));
+            subnet.map(|subnet| subnet.trunc()).map_err(|_| {
+                format!(
+                    "\"{}\" is not a client subnet; write for instance 10.1.0.0/24",
+                    visit.value("ecs").unwrap_or_default()
+                )
+            })
+        });
+        let described = DescribedClient {
+            from: from.unwrap_or_default(),
+            via: visit.value("via"),
+            key: visit.value("key"),
+            certificate: visit.value("certificate"),
+            client_subnet: subnet.transpose()?,
+        };
+        let client = match from {
+            Some(from) if from.eq_ignore_ascii_case("outside") => {
+                if described.has_more() {
+                    return Err(DescriptionError::Known(from.to_owned()).to_string());
+                }
+                Client { view: Some(OUTSIDE), ..Client::new(IpAddr::from([0, 0, 0, 0]), Transport::Tcp) }
             }
-            Err(_) => return Err(format!("\"{from}\" is neither an address, nor a network, nor outside")),
-        },
-    };
-    Ok(Client { view: Some(view), ..Client::new(IpAddr::from([0, 0, 0, 0]), Transport::Tcp) })
+            from => {
+                let described = DescribedClient { from: from.unwrap_or(&visitor), ..described };
+                described.client(look.topology(), look.snapshot()).map_err(|error| error.to_string())?
+            }
+        };
+        Ok(Self { from, described, client })
+    }
+
+    /// The same on the command line.
+    fn arguments(&self, explanation: &Explanation) -> String {
+        let described = &self.described;
+        let from = self.from.map(str::to_owned);
+        let from = from.or_else(|| explanation.asker.source.map(|source| source.to_string()));
+        let mut arguments = format!("--from {}", from.unwrap_or_else(|| "ADDRESS".to_owned()));
+        let subnet = described.client_subnet.map(|subnet| subnet.to_string());
+        for (option, value) in [
+            ("via", described.via),
+            ("key", described.key),
+            ("certificate", described.certificate),
+            ("ecs", subnet.as_deref()),
+        ] {
+            arguments.extend(value.map(|value| format!(" --{option} {value}")));
+        }
+        arguments
+    }
 }
 
 fn you_are(main: &mut Html, look: &Look<'_>, address: IpAddr) {
@@ -106,7 +157,60 @@ fn form(main: &mut Html, look: &Look<'_>, visit: &Visit) {
     for label in look.topology().labels_as_declared().take(OFFERED) {
         html!(*main, "<option value=\"" (label) "\"></option>");
     }
-    html!(*main, "</datalist>\n</form>\n");
+    html!(*main, "</datalist>\n");
+    more(main, look, visit);
+    html!(*main, "</form>\n");
+}
+
+/// How else a client can be known than by its address: what the topology has of it.
+fn more(main: &mut Html, look: &Look<'_>, visit: &Visit) {
+    let identifier = look.snapshot().identifier();
+    let forwarders: Vec<_> = look.topology().forwarders().iter().map(|forwarder| forwarder.name.to_string()).collect();
+    let keys: Vec<_> = identifier.keys.iter().map(|key| key.key.name().to_string()).collect();
+    let keys: Vec<_> = keys.iter().map(|key| key.trim_end_matches('.').to_owned()).collect();
+    let certificates: Vec<_> = identifier.certificates.iter().map(|shown| shown.name.to_string()).collect();
+    let is_given = ["via", "key", "certificate", "ecs"].into_iter().any(|name| visit.value(name).is_some());
+    if forwarders.is_empty() && keys.is_empty() && certificates.is_empty() && !is_given {
+        return;
+    }
+    html!(*main, "<details class=\"more\"");
+    if is_given {
+        html!(*main, " open");
+    }
+    html!(*main, "><summary>Known by more than the address</summary>\n<div>");
+    choice(main, visit, "via", "Sent on by the forwarder", &forwarders);
+    if !forwarders.is_empty() || is_given {
+        let subnet = visit.value("ecs").unwrap_or_default();
+        html!(*main, "<p><label for=\"ecs\">Client subnet</label><input id=\"ecs\" name=\"ecs\" maxlength=\"50\" \
+            autocomplete=\"off\" aria-describedby=\"ecs-help\" value=\"" (subnet) "\"></p>\n");
+    }
+    choice(main, visit, "key", "Signed with the key", &keys);
+    choice(main, visit, "certificate", "Shows the certificate", &certificates);
+    html!(
+        *main,
+        "</div>\n<p class=\"help\" id=\"ecs-help\">What a forwarder tells of its client (EDNS Client Subnet), such as \
+        10.1.0.0/24. Nothing is signed or shown here: it is taken as proven.</p>\n</details>\n"
+    );
+}
+
+/// A field for one of several names, or none of them.
+fn choice(main: &mut Html, visit: &Visit, field: &'static str, label: &'static str, names: &[String]) {
+    let chosen = visit.value(field).unwrap_or_default();
+    if names.is_empty() && chosen.is_empty() {
+        return;
+    }
+    html!(*main, "<p><label for=\"" (field) "\">" (label) "</label><select id=\"" (field) "\" name=\"" (field)
+        "\"><option value=\"\">none</option>");
+    let is_chosen = |name: &str| name.eq_ignore_ascii_case(chosen.trim_end_matches('.'));
+    let other = Some(chosen).filter(|chosen| !chosen.is_empty() && !names.iter().any(|name| is_chosen(name)));
+    for name in names.iter().take(OFFERED).map(String::as_str).chain(other) {
+        html!(*main, "<option");
+        if is_chosen(name) || Some(name) == other {
+            html!(*main, " selected");
+        }
+        html!(*main, ">" (name) "</option>");
+    }
+    html!(*main, "</select></p>\n");
 }
 
 /// The field for the record type.
@@ -153,16 +257,19 @@ pub(super) fn samples(main: &mut Html, look: &Look<'_>, path: &str, title: &str)
     html!(*main, "</ul></section>\n");
 }
 
-fn asked(main: &mut Html, look: &Look<'_>, question: &Question, client: &Client) {
+fn asked(main: &mut Html, look: &Look<'_>, question: &Question, asker: &As<'_>) {
     let world = Asked::of(look.topology(), look.snapshot());
-    let asking = Asking { client, client_subnet: None, name: question.name.as_ref(), qtype: question.rtype };
+    let As { client, described, .. } = asker;
+    let client_subnet = described.client_subnet;
+    let asking = Asking { client, client_subnet, name: question.name.as_ref(), qtype: question.rtype };
     let place = |item: &Item, origin: Origin| look.place(item, origin).to_string();
     let Some(explanation) = explain(&world, look.catalogue(), &place, &asking) else {
         return html!(*main, "<p class=\"error\" role=\"alert\">The query gets no response.</p>\n");
     };
     html!(*main, "<section id=\"explanation\" data-live aria-labelledby=\"asked\">\n<h2 id=\"asked\"><code>"
         (explanation.name.trim_end_matches('.')) "</code> " (explanation.r#type) "</h2>\n");
-    conclusion(main, &explanation);
+    let note = described.silent_forwarder(&explanation);
+    conclusion(main, &explanation, note.map(|note| format!("{note}: give the client subnet that it sends")).as_deref());
     way(main, &explanation);
     if let Some(answer) = &explanation.answer {
         records(
@@ -180,14 +287,12 @@ fn asked(main: &mut Html, look: &Look<'_>, question: &Question, client: &Client)
         <h2 id=\"others-title\">Who sees what of it</h2>\n"
     );
     super::matrix::rows(main, &world, name, rtype, "others-title");
-    html!(*main, "</section>\n<p class=\"muted\">On the command line: <code>vnetdns explain --from "
-        (explanation.asker.source.map_or_else(|| explanation.asker.network.clone().unwrap_or_else(|| "ADDRESS".to_owned()),
-            |source| source.to_string()))
+    html!(*main, "</section>\n<p class=\"muted\">On the command line: <code>vnetdns explain " (asker.arguments(&explanation))
         " " (explanation.name.trim_end_matches('.')) " " (TypeName(rtype)) "</code></p>\n");
 }
 
-fn conclusion(main: &mut Html, explanation: &Explanation) {
-    let (who, notes) = explanation.asker.lines(None);
+fn conclusion(main: &mut Html, explanation: &Explanation, note: Option<&str>) {
+    let (who, notes) = explanation.asker.lines(note);
     html!(*main, "<div class=\"conclusion\"><p class=\"lead\">" (explanation.conclusion) "</p>\n<p>" (who) ".</p>\n");
     for note in notes {
         html!(*main, "<p class=\"muted\">" (sentence(&note)) "</p>\n");

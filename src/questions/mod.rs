@@ -2,6 +2,7 @@
 //! worlds, and where it differs from expectations.
 
 mod coverage;
+mod described;
 mod difference;
 mod expectation;
 mod explanation;
@@ -10,6 +11,7 @@ mod names;
 mod seen;
 
 pub use coverage::{Coverage, Untouched};
+pub use described::{DescribedClient, DescriptionError};
 pub use difference::{AddressChange, Change, Difference, Kind, difference};
 pub use expectation::{Expectation, Verdict};
 pub use explanation::{

@@ -2,10 +2,11 @@
 // answers change; `views` looks at all of them, light and dark, narrow and wide; `without` works without JavaScript;
 // `pictures` makes those of the documentation.
 //
-//   NODE_PATH=FOLDER/node_modules node page.mjs CHROMIUM smoke|views|without|pictures BASE LINK ENDPOINT [FOLDER]
+//   NODE_PATH=FOLDER/node_modules node page.mjs CHROMIUM smoke|views|without|pictures BASE LINK ENDPOINT DNS [FOLDER]
+import { createSocket } from 'node:dgram';
 import { Looks, chromium } from './look.mjs';
 
-const [executablePath, what, base, link, endpoint, folder] = process.argv.slice(2);
+const [executablePath, what, base, link, endpoint, dns, folder] = process.argv.slice(2);
 const elements = ('html head meta title link script body a header div p span nav ul li main h1 h2 h3 section strong em form label ' +
   'input select option datalist button ol code table caption thead tbody tr th td br dl dt dd footer figure figcaption svg path text ' +
   'g rect details summary time pre').split(' ');
@@ -19,6 +20,7 @@ const views = [
   ['ask', '/', 'Ask as anybody'],
   ['asked', `/?${query({ name: 'text.corp.test', type: 'TXT', from: 'vnet-hub' })}`, 'Ask as anybody'],
   ['asked-evil', `/?${query({ name: evil, type: 'TXT', from: 'vnet-hub' })}`, 'Ask as anybody'],
+  ['asked-more', `/?${query({ name: 'text.corp.test', type: 'TXT', from: '10.0.0.9', via: 'edge', ecs: '10.0.0.0/24' })}`, 'Ask as anybody'],
   ['asked-wrong', `/?${query({ name: '<img src=x>..', from: '"><svg onload=x>' })}`, 'Ask as anybody'],
   ['matrix', `/matrix?${query({ name: 'alias.corp.test' })}`, 'Who sees what'],
   ['topology', '/topology', 'Topology'],
@@ -30,6 +32,18 @@ const views = [
   ['changes', '/changes', 'Changes'],
   ['queries', '/queries', 'Queries'],
 ];
+
+// Asks the server for a text record, from the address that the world gives to a network.
+async function ask(name) {
+  const labels = name.split('.').flatMap(label => [label.length, ...Buffer.from(label)]);
+  const [host, port] = dns.split(':');
+  const socket = createSocket('udp4');
+  await new Promise(done => socket.bind(0, '127.1.0.4', done));
+  const answered = new Promise(done => socket.once('message', done));
+  socket.send(Buffer.from([0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, ...labels, 0, 0, 16, 0, 1]), Number(port), host);
+  await answered;
+  socket.close();
+}
 
 // A browser that may change something.
 async function opened(options) {
@@ -51,6 +65,29 @@ if (what === 'smoke') {
   const [name, path, title] = views[1];
   await looks.at(name, base + path, { title: `${title} · vnetdns`, allowed, elements, attributes });
   const { context, tab } = await opened({});
+  // What somebody asks for, and its answer, come into the table as they are.
+  const asked = "<img src=x onerror=document.title='run'>";
+  const watcher = await (await browser.newContext()).newPage();
+  watcher.on('request', request => { if (!allowed(request.url())) looks.failures.push(`queries: a request for ${request.url()}`); });
+  watcher.on('console', message => looks.failures.push(`queries: the console: ${message.text()}`));
+  await watcher.goto(`${base}/queries`);
+  await watcher.locator('#live', { hasText: 'Live' }).waitFor({ timeout: 60000 });
+  const row = watcher.locator('#queries tbody tr', { hasText: 'corp.test' });
+  const begin = Date.now();
+  for (const name of [asked, 'text']) {
+    // Until the stream has looked for the first time nothing is kept.
+    while (await row.filter({ hasText: name.slice(0, 4) }).count() === 0) {
+      if (Date.now() - begin > 60000) throw new Error(`the query for ${name} is not told`);
+      await ask(`${name}.corp.test`);
+      await watcher.waitForTimeout(100);
+    }
+  }
+  const told = await watcher.locator('#queries tbody').textContent();
+  for (const text of [asked.replaceAll(' ', '\\032'), '<script>document.title=']) {
+    if (!told.includes(text)) looks.failures.push(`queries: ${text} is not in ${told}`);
+  }
+  if (await watcher.locator('#queries img, #queries script').count() > 0) looks.failures.push('queries: a text has become an element');
+  if (!(await watcher.title()).startsWith('Queries')) looks.failures.push(`queries: the title is ${await watcher.title()}`);
   // Another browser, which only reads, sees what the first one does, without asking again.
   const reader = await (await browser.newContext()).newPage();
   await reader.goto(`${base}/endpoints?${query({ id: endpoint })}`);

@@ -55,19 +55,19 @@ listen = "127.0.0.1:0"
 mode = "fast"
 "#;
 
-struct Browser {
+pub(crate) struct Browser {
     address: SocketAddr,
-    cookie: Option<String>,
+    pub(crate) cookie: Option<String>,
 }
 
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     head: String,
     body: String,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
     }
@@ -75,7 +75,10 @@ impl Answer {
 
 impl Browser {
     fn of(server: &Server) -> Self {
-        let url = server.ready["page"].as_str().unwrap();
+        Self::at(server.ready["page"].as_str().unwrap())
+    }
+
+    pub(crate) fn at(url: &str) -> Self {
         let address = url.strip_prefix("http://").unwrap().trim_end_matches('/').parse().unwrap();
         Self { address, cookie: None }
     }
@@ -98,13 +101,13 @@ impl Browser {
     }
 
     #[track_caller]
-    fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         let answer = self.send("GET", path, "", "");
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         answer.body
     }
 
-    fn post(&self, path: &str, form: &str) -> Answer {
+    pub(crate) fn post(&self, path: &str, form: &str) -> Answer {
         self.send("POST", path, &format!("Origin: http://{}\r\n", self.address), form)
     }
 
@@ -160,7 +163,7 @@ fn each_view_shows_what_is_served() {
     );
     // The visitor, where nobody is named; the one who sees nothing is told who would.
     has("/?name=host.corp.test", &["REFUSED", "<th scope=\"row\">hub</th>"]);
-    has("/?name=host.corp.test&from=nobody", &["neither an address, nor a network"]);
+    has("/?name=host.corp.test&from=nobody", &["is neither an address nor a virtual network"]);
     has("/?name=a..b", &["is not a domain name"]);
     // Where the record was written.
     has("/?name=host.corp.test&from=hub", &["test.toml:"]);
@@ -205,8 +208,20 @@ fn nothing_comes_from_elsewhere_and_nobody_else_asks() {
     for path in ["/", "/style.css", "/script.js", "/icon.svg", "/nothing"] {
         let answer = browser.send("GET", path, "", "");
         let policy = answer.header("content-security-policy").unwrap();
-        for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
-            assert!(policy.contains(part) && !policy.contains("unsafe"), "{path}: {policy}");
+        let directives: Vec<Vec<_>> = policy.split(';').map(|part| part.split_whitespace().collect()).collect();
+        for directive in &directives {
+            assert!(directive.len() == 2 && matches!(directive[1], "'none'" | "'self'"), "{path}: {directive:?}");
+        }
+        for wanted in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
+            let wanted: Vec<_> = wanted.split(' ').collect();
+            assert!(directives.contains(&wanted), "{path}: {wanted:?} is missing in {policy}");
+        }
+        for (name, value) in [
+            ("x-frame-options", "DENY"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(answer.header(name), Some(value), "{path}");
         }
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
         assert_eq!(answer.header("referrer-policy"), Some("same-origin"), "{path}");
@@ -237,6 +252,103 @@ fn nothing_comes_from_elsewhere_and_nobody_else_asks() {
     assert_eq!(large.status, 400);
 }
 
+/// It would show to others what every network sees.
+#[test]
+fn the_page_is_on_loopback_alone() {
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:9153"] {
+        let output =
+            Command::new(PROGRAM).args(["serve", "--lab", "default"]).arg(format!("--page={address}")).output();
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{address}: {said}");
+        assert!(said.contains("give a loopback address"), "{address}: {said}");
+    }
+}
+
+/// All the ways that tell a client's network, as the form takes them, and what is not known.
+#[test]
+fn a_client_is_asked_as_with_its_forwarder_key_certificate_and_subnet() {
+    const CLIENTS: &str = r#"
+[[forwarder]]
+name = "edge"
+addresses = ["192.0.2.53"]
+client_subnet = true
+virtual_networks = ["hub"]
+
+[[forwarder]]
+name = "lb"
+addresses = ["192.0.2.54"]
+proxy_protocol = true
+virtual_networks = ["spoke"]
+
+[[tsig_key]]
+name = "spoke-key"
+file = "spoke.key"
+virtual_network = "spoke"
+
+[[client_certificate]]
+name = "hub's"
+public_key_sha256 = "AAAlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaU="
+virtual_network = "hub"
+"#;
+    let key = "key \"spoke-key\" {\n\talgorithm hmac-sha256;\n\tsecret \"c2VjcmV0LW9mLXRoZS1zcG9rZS1rZXktb2YtMzItb2M=\";\n};\n";
+    let server = Server::configured_with(&format!("{WORLD}{CLIENTS}"), &[("spoke.key", key)]);
+    let browser = Browser::of(&server);
+    let page = browser.get("/");
+    for offered in
+        ["<option>edge</option>", "<option>lb</option>", "<option>spoke-key</option>", "<option>hub&#39;s</option>"]
+    {
+        assert!(page.contains(offered), "{offered}: {page}");
+    }
+    // What the command says of the same client.
+    let ask = "/?name=host.corp.test&from=";
+    for (query, said) in [
+        (
+            "10.1.0.4&via=edge&ecs=10.1.0.0/24",
+            "10.1.0.0/24 is in virtual network hub, by the prefix 10.1.0.0/16; that it asks is the word of forwarder edge",
+        ),
+        ("10.1.0.4&via=edge", "asks from 192.0.2.53 and tells nothing of 10.1.0.4: give the client subnet"),
+        // It may not speak for that network.
+        ("10.2.0.4&via=edge&ecs=10.2.0.4", "10.2.0.4/32 is no client that forwarder edge, who tells of it"),
+        (
+            "10.2.0.4&via=LB",
+            "is in virtual network spoke, by the prefix 10.2.0.0/16; that it asks is the word of forwarder lb",
+        ),
+        ("203.0.113.9&key=spoke-key", "203.0.113.9 is in virtual network spoke, whose key spoke-key."),
+        ("203.0.113.9&certificate=hub%27s", "203.0.113.9 is in virtual network hub, by the certificate hub&#39;s"),
+        // Nobody's word counts who is not listed.
+        ("203.0.113.9&ecs=10.1.0.0/24", "203.0.113.9 is in no virtual network"),
+    ] {
+        let page = browser.get(&format!("{ask}{query}"));
+        assert!(page.contains(said), "{query}: {page}");
+        assert!(page.contains("<details class=\"more\" open>"), "{query}: {page}");
+        let line = page.split("On the command line: <code>vnetdns ").nth(1).unwrap().split("</code>").next().unwrap();
+        let line = line.replace("&#39;", "'");
+        let config = server.folder().join("test.toml");
+        let output = Command::new(PROGRAM).args(line.split(' ')).arg("--config").arg(config).output().unwrap();
+        let explained = String::from_utf8_lossy(&output.stdout).replace('\'', "&#39;");
+        let said = said.split(": give").next().unwrap();
+        assert!(explained.contains(said), "{line}: {explained}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    for (query, said) in [
+        ("10.1.0.4&via=nobody", "There is no forwarder &quot;nobody&quot;; the forwarders are edge, lb."),
+        ("10.1.0.4&key=nobody", "There is no key &quot;nobody&quot;; the keys are spoke-key."),
+        ("10.1.0.4&key=a..b", "&quot;a..b&quot; is not a domain name"),
+        ("10.1.0.4&certificate=nobody", "There is no client certificate &quot;nobody&quot;"),
+        ("10.1.0.4&ecs=10.1.0.0/33", "&quot;10.1.0.0/33&quot; is not a client subnet"),
+        ("hub&via=edge", "&quot;hub&quot; is a network already"),
+        ("outside&key=spoke-key", "&quot;outside&quot; is a network already"),
+        ("10.1.0.4&via=%3Cimg%3E", "There is no forwarder &quot;&lt;img&gt;&quot;"),
+    ] {
+        let page = browser.get(&format!("{ask}{query}"));
+        assert!(page.contains(said) && page.contains("role=\"alert\"") && !page.contains("<img"), "{query}: {page}");
+    }
+    // Where there is nothing of the kind, the form has no field for it.
+    drop(server);
+    let plain = Browser::of(&Server::configured(WORLD)).get("/");
+    assert!(!plain.contains("<details"), "{plain}");
+}
+
 #[test]
 fn without_the_key_there_is_no_page() {
     let server = Server::configured(&WORLD.replace("page = true\n", ""));
@@ -258,7 +370,7 @@ fn managed(folder: &Folder) -> (Server, PathBuf) {
 }
 
 /// What `vnetdns page` prints.
-fn link(socket: &Path) -> Output {
+pub(crate) fn link(socket: &Path) -> Output {
     Command::new(PROGRAM).arg("page").arg("--socket").arg(socket).output().unwrap()
 }
 

@@ -2,16 +2,15 @@
 
 use std::net::IpAddr;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
-use crate::azure::{NetworkId, ReferenceError, Topology};
+use crate::azure::Topology;
 use crate::config::{ListenAddress, ServerSettings};
-use crate::dns::Name;
-use crate::questions::Explanation;
+use crate::questions::{DescribedClient, DescriptionError, Explanation};
 use crate::snapshot::Snapshot;
-use crate::view::{CertificateId, Client, ForwarderId, KeyId, ListenerId, Transport};
+use crate::view::{Client, ListenerId, Transport};
 
 /// Who asks, and by which way the query comes.
 #[derive(Debug, Args)]
@@ -78,33 +77,9 @@ impl Asker {
         topology: &Topology,
         settings: &ServerSettings,
     ) -> anyhow::Result<Client> {
-        // TCP: the whole answer is wanted, not what fits a datagram.
-        let transport = Transport::Tcp;
-        let mut client = match self.from.parse::<IpAddr>() {
-            Ok(source) => Client::new(source, transport),
-            Err(_) => {
-                let view = snapshot.view_of(known_network(topology, &self.from)?);
-                let tells = [&self.via, &self.key, &self.certificate, &self.to];
-                if tells.into_iter().any(Option::is_some) || self.ecs.is_some() {
-                    bail!("\"{}\" is a network already; to see how one is known, give the client's address", self.from);
-                }
-                Client { view: Some(view), ..Client::new(IpAddr::from([0, 0, 0, 0]), transport) }
-            }
-        };
-        client.key = self.key.as_deref().map(|key| known_key(snapshot, key)).transpose()?;
-        let certificate = self.certificate.as_deref();
-        client.certificate = certificate.map(|certificate| known_certificate(snapshot, certificate)).transpose()?;
-        if let Some(via) = &self.via {
-            let forwarders = topology.forwarders();
-            let Some(at) = forwarders.iter().position(|forwarder| forwarder.name.eq_ignore_ascii_case(via)) else {
-                let names = forwarders.iter().map(|forwarder| forwarder.name.as_str());
-                bail!("there is no forwarder \"{via}\"; the forwarders are {}", listed(names));
-            };
-            if self.ecs.is_none() && forwarders[at].proxy_protocol {
-                client.proxy = Some(ForwarderId::new(at));
-            } else if let Some(address) = forwarders[at].addresses.first() {
-                client.source = address.addr();
-            }
+        let mut client = self.described().client(topology, snapshot)?;
+        if self.to.is_some() && client.view.is_some() {
+            return Err(DescriptionError::Known(self.from.clone()).into());
         }
         if let Some(to) = &self.to {
             self.arrive(&mut client, to, settings)?;
@@ -162,49 +137,21 @@ impl Asker {
 
     /// A note on the forwarder that asks by its own address, and tells nothing of its client.
     pub(super) fn silent_forwarder(&self, explanation: &Explanation) -> Option<String> {
-        let via = self.via.as_ref()?;
-        let is_by_address = matches!(explanation.asker.way, "source_address" | "listener" | "inbound_endpoint");
-        let source = explanation.asker.source.filter(|_| is_by_address && self.ecs.is_none())?;
-        Some(format!(
-            "forwarder {via} asks from {source} and tells nothing of {}: give --ecs with what it sends",
-            self.from
-        ))
+        let note = self.described().silent_forwarder(explanation)?;
+        Some(format!("{note}: give --ecs with what it sends"))
     }
-}
 
-fn known_network(topology: &Topology, from: &str) -> anyhow::Result<NetworkId> {
-    match topology.find_network(from) {
-        Ok(network) => Ok(network),
-        Err(ReferenceError::Ambiguous(candidates)) => {
-            bail!("several virtual networks are called \"{from}\"; say which: {}", candidates.join(", "))
-        }
-        Err(_) => {
-            let names = listed(topology.labels_as_declared());
-            bail!("\"{from}\" is neither an address nor a virtual network; the networks are {names}")
+    fn described(&self) -> DescribedClient<'_> {
+        DescribedClient {
+            from: &self.from,
+            via: self.via.as_deref(),
+            key: self.key.as_deref(),
+            certificate: self.certificate.as_deref(),
+            client_subnet: self.client_subnet(),
         }
     }
-}
-
-fn known_key(snapshot: &Snapshot, key: &str) -> anyhow::Result<KeyId> {
-    let identifier = snapshot.identifier();
-    let name: Name = key.parse().with_context(|| format!("\"{key}\" is not a domain name"))?;
-    let Some(id) = identifier.key_named(name.as_ref()) else {
-        let keys: Vec<_> = identifier.keys.iter().map(|key| key.key.name().to_string()).collect();
-        bail!("there is no key \"{key}\"; the keys are {}", listed(keys.iter().map(String::as_str)));
-    };
-    Ok(id)
-}
-
-fn known_certificate(snapshot: &Snapshot, name: &str) -> anyhow::Result<CertificateId> {
-    let identifier = snapshot.identifier();
-    let Some(id) = identifier.certificate_named(name) else {
-        let names = identifier.certificates.iter().map(|certificate| &*certificate.name);
-        bail!("there is no client certificate \"{name}\"; the client certificates are {}", listed(names));
-    };
-    Ok(id)
 }
 
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<_> = names.collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    names.collect::<Vec<_>>().join(", ")
 }
