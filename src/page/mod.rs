@@ -40,6 +40,7 @@ use respond::{bare, cookie, file, page, redirect};
 use session::{Session, Sessions};
 
 pub(crate) use matrix::answers;
+pub use session::HandedSessions;
 
 /// Maximum views that are rendered at once; others wait.
 const VIEWS: usize = 2;
@@ -133,6 +134,16 @@ impl Pages {
     /// The system gives no random numbers.
     pub fn link(&self) -> Result<String, getrandom::Error> {
         Ok(format!("{}open/{}", self.url(), self.sessions.link()?))
+    }
+
+    /// Gives who may change something to another process, and forgets it here.
+    pub fn hand_over(&self) -> HandedSessions {
+        self.sessions.hand_over()
+    }
+
+    /// Takes on who may change something from the process that this one replaces.
+    pub fn take_over(&self, handed: HandedSessions) {
+        self.sessions.take_over(handed);
     }
 
     async fn respond(self: Arc<Self>, request: Request<Incoming>, client: IpAddr) -> SiteAnswer {

@@ -5,6 +5,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, chown};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -22,8 +23,11 @@ use tokio::runtime::Runtime;
 use crate::api::Api;
 use crate::control::{control, ok};
 use crate::encrypted_client::{Connection, Way};
+use crate::page::{Browser, link};
 use crate::place::{HOST, PATIENCE, Place, Process, ask, assert_answer, is_root, request, tcp, udp, until, write};
 use crate::support::{PROGRAM, plain_query, query, receive, send};
+
+const NOBODY: u32 = 65_534;
 
 /// Clients that ask without a pause, each over UDP from many ports and over TCP; no query is sent twice.
 struct Load {
@@ -314,9 +318,65 @@ fn a_cookie_of_the_old_process_holds() {
     drop(new);
 }
 
+/// A browser that may change something goes on, and a link that nobody has followed leads on: once.
+#[test]
+fn who_may_change_something_by_the_page_still_may() {
+    let place = Place::new("r9");
+    place.configure(|world| world.replace("[metrics]\n", "[metrics]\npage = true\n"));
+    let old = place.start();
+    let code = || {
+        let told = String::from_utf8(link(&place.socket()).stdout).unwrap();
+        let (_, code) = told.trim_end().rsplit_once("/open/").unwrap();
+        format!("code={code}")
+    };
+    let (used, unused) = (code(), code());
+    let mut browser = Browser::at(old.ready["page"].as_str().unwrap());
+    let opened = browser.post("/open", &used);
+    assert_eq!(opened.status, 303);
+    let cookie = opened.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let new = place.replace();
+    assert_eq!(new.ready["page"], old.ready["page"]);
+    let only_reads = |browser: &Browser| browser.get("/endpoints").contains("This browser only reads");
+    assert!(only_reads(&browser));
+    browser.cookie = Some(cookie);
+    assert!(!only_reads(&browser));
+    let statuses = [&used, &unused, &unused].map(|code| browser.post("/open", code).status);
+    assert_eq!(statuses, [403, 303, 403]);
+    drop(new);
+}
+
+/// What the old process has as its user would be another one's: its state, its files.
+#[test]
+fn root_cannot_take_over_from_a_user() {
+    if !is_root() || fs::read_to_string("/etc/passwd").is_ok_and(|users| !users.contains("nobody:")) {
+        println!("skipped: only root can become nobody");
+        return;
+    }
+    let folder =
+        tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir().unwrap();
+    let (config, run) = (folder.path().join("v.toml"), folder.path().join("run"));
+    fs::DirBuilder::new().mode(0o700).create(&run).unwrap();
+    chown(&run, Some(NOBODY), Some(NOBODY)).unwrap();
+    let socket = run.join("c.sock");
+    let world = format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\ncontrol_socket = {socket:?}\n[[virtual_network]]\nname = \"v\"\n"
+    );
+    fs::write(&config, world).unwrap();
+    let serve = |arguments: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["serve", "--ready", "json", "--config", config.to_str().unwrap()]).args(arguments);
+        Process::start(command.env_remove("RUST_LOG").stdout(Stdio::piped()).stderr(Stdio::piped()))
+    };
+    let old = serve(&["--user", "nobody"]).unwrap();
+    let refused = serve(&["--replace"]).err().unwrap();
+    assert!(refused.contains("runs as nobody, and this would run as root"), "{refused}");
+    assert_eq!(ok(&socket, &["status"])["process"], old.child.id());
+    let new = serve(&["--replace", "--user", "nobody"]).unwrap();
+    assert_eq!(ok(&socket, &["status"])["process"], new.child.id());
+}
+
 #[test]
 fn another_user_cannot_take_over() {
-    const NOBODY: u32 = 65_534;
     if !is_root() {
         println!("skipped: only root can be another user");
         return;

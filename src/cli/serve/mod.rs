@@ -288,13 +288,20 @@ async fn serve(
     #[cfg(unix)]
     let patience = patience.or_else(|| predecessor.as_ref()?.watchdog());
     #[cfg(unix)]
-    if let Some(predecessor) = &predecessor
-        && let Err(error) = predecessor.end(begun.taken)
-    {
-        // What this process has received it answers.
-        stop.cancel();
-        running.stopped().await;
-        return Err(error);
+    if let Some(predecessor) = &predecessor {
+        match predecessor.end(begun.taken) {
+            Ok(handed) => {
+                if let (Some(pages), Some(handed)) = (&pages, handed) {
+                    pages.take_over(handed);
+                }
+            }
+            Err(error) => {
+                // What this process has received it answers.
+                stop.cancel();
+                running.stopped().await;
+                return Err(error);
+            }
+        }
     }
     let mut stopped = tokio::spawn(running.stopped());
     #[cfg(unix)]
@@ -318,6 +325,7 @@ async fn serve(
         writer: writer.clone(),
         listeners: serving,
         others: others(metrics.as_ref(), management.as_ref(), control.settings())?,
+        pages: pages.clone(),
         ends: ends.clone(),
         quic,
         watchdog: patience,

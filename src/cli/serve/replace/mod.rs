@@ -24,6 +24,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::page::HandedSessions;
 use crate::server::{Place, QuicKeys};
 
 pub(super) use predecessor::{Predecessor, needed};
@@ -70,6 +71,13 @@ struct Answers {
 struct Reply {
     ok: bool,
     error: Option<String>,
+    /// Who may change something by the page, with the first of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    page: Option<HandedSessions>,
+}
+
+impl Reply {
+    const DONE: Self = Self { ok: true, error: None, page: None };
 }
 
 /// Secrets, sent after the descriptors.
@@ -161,7 +169,7 @@ mod tests {
             write!(file, "{number}").unwrap();
         }
         let descriptors: Vec<_> = files.iter().map(AsFd::as_fd).collect();
-        send_line(&one, &Reply { ok: true, error: None }).unwrap();
+        send_line(&one, &Reply::DONE).unwrap();
         send_descriptors(&one, &descriptors).unwrap();
         let keys = QuicKeys::random().unwrap();
         Secrets { cookies: [7; 16].into(), quic: keys.clone() }.send(&one).unwrap();

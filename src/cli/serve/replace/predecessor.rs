@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Answers, Offer, Offered, Reply, SCHEMA, Secrets, receive_descriptors, receive_line, send_line};
 use crate::dns::CookieSecrets;
+use crate::page::HandedSessions;
 use crate::server::{Given, Inherited, QuicKeys};
 use crate::state::{OpenError, Store};
 
@@ -50,7 +51,7 @@ impl Predecessor {
         };
         let asked = send_line(&stream, &json!({ "command": "replace" }));
         let response: Value = asked.and_then(|()| receive_line(&stream)).with_context(unanswered)?;
-        if let Ok(Reply { ok: false, error }) = serde_json::from_value(response.clone()) {
+        if let Ok(Reply { ok: false, error, .. }) = serde_json::from_value(response.clone()) {
             bail!("the server at {shown} cannot be replaced, and serves on: {}", error.unwrap_or_default());
         }
         if response["schema"] != SCHEMA {
@@ -112,14 +113,15 @@ impl Predecessor {
         }
     }
 
-    /// Says that this process answers, and waits until the other one accepts nothing more.
+    /// Says that this process answers, and waits until the other one accepts nothing more; tells who could change something by
+    /// its page.
     ///
     /// # Errors
     /// It serves on, and why.
-    pub(in crate::cli::serve) fn end(&self, taken: Vec<usize>) -> anyhow::Result<()> {
+    pub(in crate::cli::serve) fn end(&self, taken: Vec<usize>) -> anyhow::Result<Option<HandedSessions>> {
         send_line(&self.stream, &Answers { process: std::process::id(), taken })
             .and_then(|()| receive_line(&self.stream))
-            .and_then(|Reply { ok, error }| if ok { Ok(()) } else { bail!(error.unwrap_or_default()) })
+            .and_then(|Reply { ok, error, page }| if ok { Ok(page) } else { bail!(error.unwrap_or_default()) })
             .context("the server that is to be replaced serves on")
     }
 }

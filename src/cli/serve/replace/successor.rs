@@ -16,6 +16,7 @@ use crate::cli::serve::notify;
 use crate::control::{Control, Writer};
 use crate::management::made;
 use crate::observe::Ends;
+use crate::page::Pages;
 use crate::server::{Given, Listeners, Place, QuicKeys};
 
 /// How long the new process may take from receiving the sockets to its first answer; it has read its configuration before.
@@ -33,6 +34,7 @@ pub(in crate::cli::serve) struct Handover {
     pub(in crate::cli::serve) listeners: Arc<Listeners>,
     /// Sockets that do not carry DNS.
     pub(in crate::cli::serve) others: Vec<(Place, OwnedFd)>,
+    pub(in crate::cli::serve) pages: Option<Arc<Pages>>,
     pub(in crate::cli::serve) ends: Ends,
     pub(in crate::cli::serve) quic: QuicKeys,
     pub(in crate::cli::serve) watchdog: Option<Duration>,
@@ -46,7 +48,7 @@ impl Handover {
     pub(in crate::cli::serve) fn carry_out(&self, stream: &UnixStream, control_socket: OwnedFd, is_given: &AtomicBool) {
         if self.is_busy.swap(true, Ordering::Relaxed) {
             let error = Some("another process is replacing it already".to_owned());
-            let _ = send_line(stream, &Reply { ok: false, error });
+            let _ = send_line(stream, &Reply { ok: false, error, page: None });
             return;
         }
         tracing::info!("another process is to take over");
@@ -69,9 +71,10 @@ impl Handover {
         self.ends.released.cancel();
         let is_taken = |number| answers.taken.contains(&number);
         self.listeners.release(is_taken);
-        let told = send_line(stream, &Reply { ok: true, error: None });
+        let page = self.pages.as_ref().map(|pages| pages.hand_over());
+        let told = send_line(stream, &Reply { page, ..Reply::DONE });
         self.runtime.block_on(self.listeners.quic_has_ended());
-        let told = told.and_then(|()| send_line(stream, &Reply { ok: true, error: None }));
+        let told = told.and_then(|()| send_line(stream, &Reply::DONE));
         let start = Instant::now();
         tracing::info!(
             process = answers.process,
