@@ -1,5 +1,7 @@
 //! Finds what a topology declares, and makes the changes that declare it again.
 
+use std::collections::HashSet;
+
 use super::change::{Change, Declares, Item, LinkKey, Made, Resource, ZoneKey, link_place, machine_at, machine_item};
 use super::declaration::{Origin, PrivateDnsZone, RecordSet, VirtualNetworkLink};
 use super::identity::{ResourceId, types};
@@ -91,17 +93,15 @@ impl Topology {
     }
 
     /// The changes that declare the selected items again, in an order in which references are met: resources as a whole, links of
-    /// zones one by one, and the selected links and record sets one by one.
-    pub(crate) fn again<'i>(
-        &self,
-        is_picked: impl Fn(&Item) -> bool,
-        children: impl Iterator<Item = &'i Item>,
-    ) -> Made {
-        let record_sets = self.added(&is_picked);
-        Made { changes: self.picked(is_picked, children), record_sets }
+    /// zones one by one, the selected links one by one, and the record sets that were added to zones that are not selected.
+    pub(crate) fn again(&self, selected: &HashSet<Item>) -> Made {
+        let is_picked = |item: &Item| selected.contains(item);
+        // Without any, nothing is copied to look for them.
+        let changes = if selected.is_empty() { Vec::new() } else { self.picked(is_picked, selected.iter()) };
+        Made { changes, record_sets: self.added(is_picked) }
     }
 
-    /// The record sets that were added to zones that are not picked.
+    /// The record sets that were added to zones that are not selected.
     fn added(&self, is_picked: impl Fn(&Item) -> bool) -> Vec<(ZoneKey, Vec<RecordSet>)> {
         let private = self.inventory.private_dns_zones.iter().map(|zone| ZoneKey::Private(zone.id.clone()));
         let public = self.inventory.public_zones.iter().map(|zone| ZoneKey::Public((*zone.name).clone()));

@@ -162,7 +162,7 @@ impl Layer {
 
     /// The changes that would make the whole layer again.
     pub(super) fn changes(&self, topology: &Topology) -> Made {
-        topology.again(|item| self.items.contains(item), self.items.iter())
+        topology.again(&self.items)
     }
 }
 
