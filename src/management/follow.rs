@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::azure::{Catalogue, Change, ResourceId, Topology, ZoneKey, types};
 use crate::dns::Name;
-use crate::state::{Documents, Key, Reader, StoreId};
+use crate::state::{Documents, Key, Reader, Revision, StoreId};
 use crate::world::World;
 
 use super::kinds::{self, Kind, Put};
@@ -20,11 +20,11 @@ const TOLD: [&str; 3] = [types::PRIVATE_DNS_ZONE, types::VIRTUAL_NETWORK, types:
 const PEERINGS: &str = "/virtualNetworkPeerings";
 
 /// The changes of the world for these documents, which are newer than `reader`: removals first, then the rest in order of
-/// dependency. `None` if only deriving the whole world can tell.
+/// dependency, and then of creation. `None` if only deriving the whole world can tell.
 pub fn followed(reader: &Reader, world: &World, documents: &Documents) -> Option<Vec<Change>> {
     let (topology, catalogue) = (world.topology(), world.catalogue());
     let state = After { before: Stored { reader, topology, catalogue }, documents };
-    let mut changes: Vec<(u8, Vec<Change>)> = Vec::new();
+    let mut changes: Vec<((u8, Revision), Vec<Change>)> = Vec::new();
     for (key, document) in documents {
         let Ok(id) = document.as_ref().map_or(key.as_str(), |document| &*document.id).parse::<ResourceId>() else {
             continue;
@@ -37,13 +37,13 @@ pub fn followed(reader: &Reader, world: &World, documents: &Documents) -> Option
         let made = match document {
             Some(document) => {
                 let body = serde_json::from_slice(&document.body).unwrap_or_default();
-                made(&*kind, &id, &body, &state).map(|made| (kind.rank() + 1, made))
+                made(&*kind, &id, &body, &state).map(|made| ((kind.rank() + 1, document.created), made))
             }
-            None => Some((0, state.removed(&*kind, &id))),
+            None => Some(((0, Revision(0)), state.removed(&*kind, &id))),
         };
         changes.extend(made);
     }
-    changes.sort_by_key(|(rank, _)| *rank);
+    changes.sort_by_key(|(order, _)| *order);
     Some(changes.into_iter().flat_map(|(_, changes)| changes).collect())
 }
 

@@ -5,9 +5,10 @@ use super::kinds::{self, Put};
 use super::state::Stored;
 use crate::azure::{Catalogue, Change, Declaration, Made, RecordSet, ResourceId, Topology, ZoneKey, types};
 use crate::dns::Name;
-use crate::state::{self, Reader, StoreError};
+use crate::state::{self, Reader, Revision, StoreError};
 
-/// The changes that made what a store holds, in order of dependency.
+/// The changes that made what a store holds, in order of dependency, and then of creation: of two endpoints that write one record
+/// set, the later one counts.
 ///
 /// # Errors
 /// The store cannot be read.
@@ -17,7 +18,7 @@ pub fn made(reader: &Reader) -> Result<Made, StoreError> {
     let nothing = Declaration { incomplete: true, ..Declaration::default() };
     let Ok((topology, _)) = Topology::new(nothing, &catalogue) else { return Ok(Made::default()) };
     let state = Stored { reader, topology: &topology, catalogue: &catalogue };
-    let mut changes: Vec<(u8, Vec<Change>)> = Vec::new();
+    let mut changes: Vec<((u8, Revision), Vec<Change>)> = Vec::new();
     let mut zones = Zones::default();
     reader.scan(|document| {
         if zones.take(document) {
@@ -28,13 +29,13 @@ pub fn made(reader: &Reader) -> Result<Made, StoreError> {
         let body = serde_json::from_slice(document.body).unwrap_or_default();
         let put = Put { id: &id, body: &body, before: None, is_declared: false };
         match kind.changes(&put, &body, &state) {
-            Ok(made) => changes.push((kind.rank(), made)),
+            Ok(made) => changes.push(((kind.rank(), document.created), made)),
             Err(error) => {
                 tracing::error!(id = %document.id, "a document of the state is not served: {}", error.message);
             }
         }
     })?;
-    changes.sort_by_key(|(rank, _)| *rank);
+    changes.sort_by_key(|(order, _)| *order);
     Ok(Made { changes: changes.into_iter().flat_map(|(_, changes)| changes).collect(), record_sets: zones.finish() })
 }
 

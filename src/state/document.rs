@@ -36,6 +36,8 @@ pub struct Stored<'a> {
     pub id: &'a str,
     /// See [`Document::body`].
     pub body: &'a [u8],
+    /// See [`Document::created`].
+    pub created: Revision,
 }
 
 /// An edit of one document.
@@ -123,7 +125,7 @@ impl Document {
     /// Parses stored octets; `None` if they are malformed.
     pub fn decode(key: &str, octets: &[u8]) -> Option<Self> {
         let mut id = String::new();
-        let (Stored { id, body }, created, modified) = stored(key, octets, &mut id)?;
+        let (Stored { id, body, created }, modified) = stored(key, octets, &mut id)?;
         Some(Self { id: id.into(), body: body.into(), created, modified })
     }
 }
@@ -135,7 +137,7 @@ impl<'a> Stored<'a> {
     }
 }
 
-fn stored<'a>(key: &str, octets: &'a [u8], id: &'a mut String) -> Option<(Stored<'a>, Revision, Revision)> {
+fn stored<'a>(key: &str, octets: &'a [u8], id: &'a mut String) -> Option<(Stored<'a>, Revision)> {
     let (created, octets) = octets.split_first_chunk()?;
     let (modified, octets) = octets.split_first_chunk()?;
     let (length, octets) = octets.split_first_chunk()?;
@@ -153,7 +155,7 @@ fn stored<'a>(key: &str, octets: &'a [u8], id: &'a mut String) -> Option<(Stored
         }
     }
     let revision = |octets: &[u8; 8]| Revision(u64::from_be_bytes(*octets));
-    Some((Stored { id, body }, revision(created), revision(modified)))
+    Some((Stored { id, body, created: revision(created) }, revision(modified)))
 }
 
 /// A bit for each octet of an ID; trailing zero octets are omitted.

@@ -158,7 +158,9 @@ pub(super) fn endpoints<'a>(resource: &ResourceId, state: &'a dyn State) -> Vec<
 
 /// All connections of a resource, as shown by it.
 pub(super) fn all(resource: &ResourceId, state: &dyn State) -> Vec<Value> {
-    let shown = endpoints(resource, state).into_iter().map(|endpoint| {
+    let mut all = endpoints(resource, state);
+    all.sort_by_cached_key(|endpoint| endpoint.id().to_string().to_ascii_lowercase());
+    let shown = all.into_iter().map(|endpoint| {
         let mut shown = body(&endpoint, state);
         shown["id"] = json!(format!("{resource}/{CHILD}/{}", endpoint.name()));
         shown["name"] = json!(endpoint.name());

@@ -1,5 +1,6 @@
 //! The API without sockets and files: requests as values, the server's own writer, a store in memory.
 
+mod exported;
 mod hostile;
 mod machines;
 mod recordings;

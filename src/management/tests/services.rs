@@ -175,6 +175,28 @@ async fn a_workspace_reaches_a_service_once_it_is_approved_and_refreshed() {
     assert_eq!(lab.delete(&group()).await.status, 200);
 }
 
+/// Also after a restart, whatever they are called.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_endpoints_that_write_one_set_the_later_one_counts() {
+    let lab = Lab::with_network(Fast).await;
+    let account = in_group("Microsoft.Storage/storageAccounts/tfaccount");
+    let zone = in_group("Microsoft.Network/privateDnsZones/privatelink.blob.core.windows.net");
+    lab.write(&account, json!({"location": "westeurope"})).await;
+    lab.write(&zone, json!({"location": "global"})).await;
+    let network = in_group("Microsoft.Network/virtualNetworks/v");
+    lab.write(&format!("{zone}/virtualNetworkLinks/v"), json!({"properties": {"virtualNetwork": {"id": network}}}))
+        .await;
+    let configs =
+        json!({"properties": {"privateDnsZoneConfigs": [{"name": "blob", "properties": {"privateDnsZoneId": zone}}]}});
+    for name in ["second", "first"] {
+        lab.write(&endpoint(name), to("privateLinkServiceConnections", &account, &["blob"])).await;
+        lab.write(&format!("{}/privateDnsZoneGroups/default", endpoint(name)), configs.clone()).await;
+    }
+    let seen = |lab: &Lab| lab.dig(Some("v"), "tfaccount.blob.core.windows.net", "A").1;
+    assert_eq!(seen(&lab), ["10.5.1.5"]);
+    assert_eq!(seen(&lab.restarted()), ["10.5.1.5"]);
+}
+
 /// What azurerm asks of each resource after it has made it (`docs/management.md`, "Terraform").
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_are_stable_and_services_of_accounts_are_there() {
