@@ -50,6 +50,7 @@ pub mod server;
 pub mod snapshot;
 pub mod state;
 mod test_server;
+mod time;
 pub mod tls;
 pub mod trail;
 pub mod view;

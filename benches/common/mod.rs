@@ -156,6 +156,7 @@ impl World {
             link: Link::to(network.clone()),
             registration_enabled: false,
             resolution_policy: ResolutionPolicy::Default,
+            in_progress_until: None,
         };
         let host = |host| record_set(Self::in_zone(&format!("host{host}"), zone), RecordType::A, &[10, 0, 0, 4]);
         let wildcard = record_set(Self::in_zone("*.apps", zone), RecordType::A, &[10, 0, 0, 5]);

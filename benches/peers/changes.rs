@@ -177,6 +177,7 @@ fn link_to(network: &ResourceId) -> VirtualNetworkLink {
         link: Link::to(declared(network.clone())),
         registration_enabled: false,
         resolution_policy: ResolutionPolicy::Default,
+        in_progress_until: None,
     }
 }
 

@@ -70,6 +70,7 @@ fn make_a_link(topology: Topology) -> f64 {
             link: Link::to(id.clone()),
             registration_enabled: false,
             resolution_policy: ResolutionPolicy::Default,
+            in_progress_until: None,
         };
         let zone = PrivateDnsZone::id(&ResourceGroup::default(), &World::apex(zone));
         let start = Instant::now();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::declaration::{Origin, RecordSet, ResolutionPolicy, Writer};
+use super::declaration::{Origin, RecordSet, ResolutionPolicy, VirtualNetworkLink, Writer};
 use super::identity::ResourceId;
 use crate::dns::{Name, NameRef, Rdatas, RecordType};
 use crate::zone::{Rrset, RrsetSource, Zone};
@@ -62,9 +62,13 @@ pub enum Scope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NetworkId(u32);
 
-/// The networks that a zone is linked to, sorted, each with its resolution policy. Clones share the list.
+/// The networks that a zone is linked to, sorted, each with its resolution policy. Links in progress are listed separately: their
+/// networks do not see the zone yet. Clones share the lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Links(Arc<[(NetworkId, ResolutionPolicy)]>);
+pub struct Links {
+    completed: Arc<[(NetworkId, ResolutionPolicy)]>,
+    in_progress: Arc<[NetworkId]>,
+}
 
 impl NetworkId {
     pub(super) const fn new(number: u32) -> Self {
@@ -78,50 +82,83 @@ impl NetworkId {
 }
 
 impl Links {
-    /// The networks, sorted.
+    /// What the links of a zone come to, each with the number of its network. Of two links to one network, which have been
+    /// reported, one counts.
+    pub(super) fn of<'a>(links: impl Iterator<Item = (NetworkId, &'a VirtualNetworkLink)>) -> Self {
+        let (mut completed, mut in_progress) = (Vec::new(), Vec::new());
+        for (network, link) in links {
+            match link.in_progress_until {
+                None => completed.push((network, link.resolution_policy)),
+                Some(_) => in_progress.push(network),
+            }
+        }
+        Self::sorted(completed, in_progress)
+    }
+
+    fn sorted(mut completed: Vec<(NetworkId, ResolutionPolicy)>, mut in_progress: Vec<NetworkId>) -> Self {
+        completed.sort_unstable_by_key(|(network, _)| *network);
+        completed.dedup_by_key(|(network, _)| *network);
+        in_progress.sort_unstable();
+        in_progress.dedup();
+        Self { completed: completed.into(), in_progress: in_progress.into() }
+    }
+
+    /// The same with other numbers for the networks; `None` where one has none.
+    pub(super) fn moved(&self, number: impl Fn(NetworkId) -> Option<NetworkId>) -> Option<Self> {
+        let completed = self.iter().map(|(network, policy)| Some((number(network)?, policy)));
+        let in_progress = self.in_progress().map(&number);
+        Some(Self::sorted(completed.collect::<Option<_>>()?, in_progress.collect::<Option<_>>()?))
+    }
+
+    /// The networks that see the zone, sorted.
     pub fn networks(&self) -> impl Iterator<Item = NetworkId> {
-        self.0.iter().map(|(network, _)| *network)
+        self.completed.iter().map(|(network, _)| *network)
     }
 
-    /// The networks, sorted, each with its resolution policy.
+    /// The networks that see the zone, sorted, each with its resolution policy.
     pub fn iter(&self) -> impl Iterator<Item = (NetworkId, ResolutionPolicy)> {
-        self.0.iter().copied()
+        self.completed.iter().copied()
     }
 
-    /// The policy of the link to a network.
+    /// The networks whose links are in progress, sorted.
+    pub fn in_progress(&self) -> impl Iterator<Item = NetworkId> {
+        self.in_progress.iter().copied()
+    }
+
+    /// All of them, whatever has come of their links.
+    pub(super) fn all_networks(&self) -> impl Iterator<Item = NetworkId> {
+        self.networks().chain(self.in_progress())
+    }
+
+    /// The policy of the link to a network that sees the zone.
     pub fn get(&self, network: NetworkId) -> Option<ResolutionPolicy> {
-        let at = self.0.binary_search_by_key(&network, |(network, _)| *network).ok()?;
-        Some(self.0[at].1)
+        let at = self.completed.binary_search_by_key(&network, |(network, _)| *network).ok()?;
+        Some(self.completed[at].1)
     }
 
-    /// Whether a network is linked.
+    /// Whether a network sees the zone.
     pub fn contains(&self, network: NetworkId) -> bool {
         self.get(network).is_some()
     }
 
-    /// Whether both share one list. Equal lists may be separate.
-    pub(super) fn is_one_with(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+    /// Whether a network's link is in progress.
+    pub fn has_in_progress(&self, network: NetworkId) -> bool {
+        self.in_progress.binary_search(&network).is_ok()
     }
 
-    /// How many networks are linked.
+    /// Whether both are one list. Equal lists may be apart.
+    pub(super) fn is_one_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.completed, &other.completed) && Arc::ptr_eq(&self.in_progress, &other.in_progress)
+    }
+
+    /// How many networks are linked, whatever has come of their links.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.completed.len() + self.in_progress.len()
     }
 
     /// Whether there is no link.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-/// Of two links to one network, which have been reported, keeps one.
-impl FromIterator<(NetworkId, ResolutionPolicy)> for Links {
-    fn from_iter<I: IntoIterator<Item = (NetworkId, ResolutionPolicy)>>(links: I) -> Self {
-        let mut links: Vec<_> = links.into_iter().collect();
-        links.sort_unstable_by_key(|(network, _)| *network);
-        links.dedup_by_key(|(network, _)| *network);
-        Self(links.into())
+        self.len() == 0
     }
 }
 

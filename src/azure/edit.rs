@@ -212,8 +212,8 @@ impl Draft {
             let numbered = declared
                 .virtual_network_links
                 .iter()
-                .map(|link| Some((topology.inventory.number(&link.link.virtual_network)?, link.resolution_policy)));
-            let after: Links = numbered.collect::<Option<Vec<_>>>()?.into_iter().collect();
+                .map(|link| Some((topology.inventory.number(&link.link.virtual_network)?, link)));
+            let after = Links::of(numbered.collect::<Option<Vec<_>>>()?.into_iter());
             links = difference(before, &after);
             // Advice about links examines all zones.
             let is_certain = || {

@@ -181,6 +181,7 @@ impl Inventory {
                 *one.link.virtual_network == *other.link.virtual_network
                     && one.resolution_policy == other.resolution_policy
                     && one.registration_enabled == other.registration_enabled
+                    && one.in_progress_until == other.in_progress_until
             };
             let is_as_last = |last: &Linked| {
                 let before = &self.private_dns_zones[at - 1].virtual_network_links;
@@ -195,9 +196,9 @@ impl Inventory {
     fn linked_by(&self, links: &[VirtualNetworkLink]) -> Linked {
         let numbers: Arc<[_]> = links.iter().map(|link| self.number(&link.link.virtual_network)).collect();
         // Unknown networks are reported.
-        let there = numbers.iter().zip(links).filter_map(|(number, link)| Some(((*number)?, link.resolution_policy)));
+        let there = numbers.iter().zip(links).filter_map(|(number, link)| Some(((*number)?, link)));
         Linked {
-            links: there.collect(),
+            links: Links::of(there),
             registering: registering(links),
             numbers: Some(numbers),
             version: Arc::default(),
@@ -231,7 +232,7 @@ impl Inventory {
         let known = self.zone(&zone.id);
         match known.filter(|(_, known)| known.virtual_network_links.is_one_with(&zone.virtual_network_links)) {
             Some((at, _)) => !self.linked[at].registering.is_empty(),
-            None => zone.virtual_network_links.iter().any(|link| link.registration_enabled),
+            None => zone.virtual_network_links.iter().any(VirtualNetworkLink::registers),
         }
     }
 
@@ -433,8 +434,7 @@ impl Moves {
         let links = match last {
             Some((before, links)) if before.is_one_with(&linked.links) => links.clone(),
             _ => {
-                let moved = linked.links.iter().map(|(number, policy)| Some((self.numbers[number.index()]?, policy)));
-                let links: Links = moved.collect::<Option<Vec<_>>>()?.into_iter().collect();
+                let links = linked.links.moved(|number| self.numbers[number.index()])?;
                 *last = Some((linked.links.clone(), links.clone()));
                 links
             }
@@ -444,7 +444,7 @@ impl Moves {
 }
 
 fn registering(links: &[VirtualNetworkLink]) -> Arc<[usize]> {
-    links.iter().enumerate().filter(|(_, link)| link.registration_enabled).map(|(at, _)| at).collect()
+    links.iter().enumerate().filter(|(_, link)| link.registers()).map(|(at, _)| at).collect()
 }
 
 fn index<'a>(ids: impl Iterator<Item = &'a ResourceId>) -> Index {

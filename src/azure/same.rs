@@ -46,7 +46,7 @@ macro_rules! by_fields {
 }
 
 by_value! {
-    bool, u32, String, IpAddr, SocketAddr, IpNet, Ttl, Address, Address<SocketAddr>, ConnectionState, PowerState,
+    bool, u32, u64, String, IpAddr, SocketAddr, IpNet, Ttl, Address, Address<SocketAddr>, ConnectionState, PowerState,
     PublicNetworkAccess, ResolutionPolicy, SecurityAction, Strangers,
 }
 
@@ -57,7 +57,7 @@ by_fields! {
     Subnet { name, address_prefix }
     VirtualMachine { name, resource_name, resource_group, virtual_network, network_interfaces, power_state }
     NetworkInterface { name, subnet, ip_addresses, dns_servers, primary, origin }
-    VirtualNetworkLink { link, registration_enabled, resolution_policy }
+    VirtualNetworkLink { link, registration_enabled, resolution_policy, in_progress_until }
     Link { name, virtual_network }
     SoaEdit { email, refresh_time, retry_time, expire_time, minimum_ttl, ttl }
     PrivateLinkResource {

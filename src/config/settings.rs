@@ -66,6 +66,8 @@ pub struct ManagementSettings {
     pub mode: ManagementMode,
     /// How long an operation takes in the mode of Azure.
     pub operation_time: Duration,
+    /// How long a link created through the API is in progress, in the mode of Azure.
+    pub link_time: Duration,
     /// Names accepted in the `Host` header, besides addresses and `localhost`; they are in the certificate as well.
     pub hosts: Vec<String>,
     /// The clients; if there are none, everybody has access, which is for loopback addresses only.

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::layers::with_layer;
+use super::links::now;
 use super::writer::Writer;
 use super::{ApplyError, Control, Held};
 use crate::azure::{Change, Made};
@@ -38,6 +39,7 @@ impl Control {
 
     /// Serves these changes of the management API in place of all current ones.
     fn serve_made(&self, held: &mut Held, made: Made) -> Result<(), FollowError> {
+        let made = made.settled(now());
         let layers = self.read(held).map(|read| with_layer(read, made.clone())).map_err(ApplyError::from);
         // None of them counts as served, so that none is refused for being lost.
         let again = (|_: &Held| made.clone(), 0..usize::MAX);
@@ -68,7 +70,10 @@ impl Writer {
             return Ok(());
         }
         let commit = || store.follow(head, documents, mark).map_err(Arc::new);
-        let applied = match changes(&store.read()?, &held.world) {
+        let now = now();
+        let settled = |changes: Vec<Change>| changes.into_iter().map(|change| change.settled(now)).collect::<Vec<_>>();
+        let changes = changes(&store.read()?, &held.world).map(settled);
+        let applied: Result<bool, ApplyError<Arc<StoreError>>> = match changes {
             Some(changes) if changes.is_empty() => commit().map_err(ApplyError::Commit).map(|()| true),
             Some(changes) => control.apply_held(&mut held, changes, commit).map(|_| true),
             None => Ok(false),

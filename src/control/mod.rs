@@ -3,6 +3,7 @@
 mod faults;
 mod follow;
 mod layers;
+mod links;
 mod listeners;
 mod look;
 mod orphans;
@@ -35,6 +36,7 @@ use crate::state::Digest;
 use crate::world::{Applied, Refused, World};
 use crate::zone::CompileError;
 use layers::{CheckedLayers, check, with_layer};
+use links::{Completion, now};
 use retire::Retirement;
 
 pub use faults::PutFaultError;
@@ -73,6 +75,7 @@ pub struct Control {
     metrics: Arc<Metrics>,
     outcomes: Arc<Outcomes>,
     retirement: Retirement,
+    completion: Completion,
     /// The digest of what files declare, for comparison between replicas.
     files_digest: Mutex<Option<Digest>>,
     flapping: Flapping,
@@ -211,7 +214,10 @@ impl Control {
         let mut settings = first.server().clone();
         adjust(&mut settings);
         let Beginning { made, cookie_secret } = begin(&settings)?;
-        let CheckedLayers { config, aside } = check(with_layer(first, made()?), read, &made)?;
+        // Links that became due while no server ran are completed from the beginning.
+        let now = now();
+        let made = || made().map(|made| made.settled(now));
+        let CheckedLayers { config, aside } = check(with_layer(first, made()?), read, made)?;
         let LayeredConfig {
             server: declared,
             certificates,
@@ -258,6 +264,7 @@ impl Control {
             metrics,
             outcomes,
             retirement,
+            completion: Completion::default(),
             files_digest: Mutex::new(digest.map(Digest)),
             flapping: Flapping::default(),
             held: Mutex::new(held),
@@ -322,11 +329,15 @@ impl Control {
         commit: impl FnOnce() -> Result<(), E>,
     ) -> Result<Applied, ApplyError<E>> {
         let Held { world, sources, slots, .. } = held;
+        let begins_link = changes.iter().any(Change::begins_link);
         let finish = |snapshot| self.finish(snapshot, slots).map_err(ApplyError::from);
         let applied = world.apply_with(changes, finish, || commit().map_err(ApplyError::Commit));
         let applied = applied.map_err(|error| error.placed(sources, &self.files))?;
         held.is_quiet &= held.world.is_quiet();
         self.retirement.retire(self.published.swap(held.world.snapshot().clone()));
+        if begins_link {
+            self.completion.look();
+        }
         Ok(applied)
     }
 
@@ -362,6 +373,7 @@ impl Control {
         if snapshot.faults().is_some() || !held.world.disconnected().is_empty() {
             self.flapping.look();
         }
+        self.completion.look();
         let (unchanged_keys, loopback) = (held.unchanged_keys.clone(), LoopbackClients::default());
         Loaded { generation, counts, way, warnings, unchanged_keys, orphans, loopback, aside: Vec::new() }
     }

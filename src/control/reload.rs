@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::ops::Range;
 
 use super::layers::{ApplyError, Aside, CheckedLayers, Places, check, with_layer};
+use super::links::now;
 use super::listeners::Slots;
 use super::{CONFIGURATION, Control, Held, LoadError, Loaded, Way, cookie_secrets, identity, with_faults};
 use crate::azure::{Change, Made};
@@ -59,6 +60,7 @@ impl Control {
     ) -> Result<(Loaded, T), ApplyError<E>> {
         let mut held = self.hold();
         let (made, prepared) = prepare().map_err(ApplyError::Commit)?;
+        let made = made.settled(now());
         let mut committed = None;
         let commit = |_: &[Change]| {
             committed = Some(commit(prepared)?);

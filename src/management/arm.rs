@@ -234,7 +234,14 @@ impl Arm {
             Target::Operation { id, wants_result } => {
                 let url = format!("{}{}?api-version={}", request.base, request.path, version.as_str());
                 let is_private_dns = request.path.to_ascii_lowercase().contains("/privatednsoperation");
-                match Operation::from_id(&id) {
+                let operation = Operation::from_id(&id);
+                // Links that are due are completed soon, and not before that is served it is said.
+                let is_due = || state.topology().links_in_progress().any(|(until, ..)| until <= now);
+                let now = match &operation {
+                    Some(operation) if operation.makes_link() && is_due() => now.min(operation.ends.saturating_sub(1)),
+                    _ => now,
+                };
+                match operation {
                     Some(operation) if wants_result => operation.result(&url, now),
                     Some(operation) => operation.status(&url, is_private_dns, now),
                     None => {
@@ -306,6 +313,7 @@ impl Arm {
             conditions: Conditions::of(request),
             body,
             is_patch: request.method == Method::PATCH,
+            link_completes: self.link_completes(),
         };
         let of_writer = (order.clone(), kind.clone());
         let decide =
@@ -313,13 +321,18 @@ impl Arm {
         let outcome = self.submit(asked, decide, |why| kind.refused(why)).await;
         let outcome = match outcome {
             Err(error) if self.fails_later(&*kind, &error) => {
-                return Ok(self.accepted(&*kind, "Upsert", &order, request, version, Some(error)));
+                let operation = self.operation_on(&*kind, "Upsert", Some(error));
+                return Ok(self.accepted(operation, &*kind, &order, request, version));
             }
             outcome => outcome?,
         };
         let is_azure = self.settings.mode == ManagementMode::Azure;
         match kind.manner() {
-            Manner::Accepted(_) if is_azure => Ok(self.accepted(&*kind, "Upsert", &order, request, version, None)),
+            Manner::Accepted(_) if is_azure => {
+                let mut operation = self.operation_on(&*kind, "Upsert", None);
+                operation.ends = operation.ends.max(outcome.completes.unwrap_or_default());
+                Ok(self.accepted(operation, &*kind, &order, request, version))
+            }
             manner => {
                 let found = outcome.found.ok_or_else(|| ApiError::not_found(&order.id))?;
                 let shown = match outcome.is_complete {
@@ -354,7 +367,8 @@ impl Arm {
     ) -> Result<Response, ApiError> {
         let kind = self.clone().kind_of(&id).await?;
         let id = kinds::canonical(&*kind, &id);
-        let order = Order { id, conditions: Conditions::of(request), body: Value::Null, is_patch: false };
+        let order =
+            Order { id, conditions: Conditions::of(request), body: Value::Null, is_patch: false, link_completes: None };
         let of_writer = (order.clone(), kind.clone());
         let decide =
             move |state: &dyn State, outcome: &mut Outcome| of_writer.0.decide_delete(&*of_writer.1, state, outcome);
@@ -365,7 +379,10 @@ impl Arm {
         match kind.manner() {
             Manner::AtOnce => Ok(Response::empty(StatusCode::OK).finished()),
             _ if self.settings.mode == ManagementMode::Fast => Ok(Response::empty(StatusCode::OK).finished()),
-            _ => Ok(self.accepted(&*kind, "Delete", &order, request, version, None)),
+            _ => {
+                let operation = self.operation_on(&*kind, "Delete", None);
+                Ok(self.accepted(operation, &*kind, &order, request, version))
+            }
         }
     }
 
@@ -398,7 +415,8 @@ impl Arm {
         if self.settings.mode == ManagementMode::Fast {
             return Ok(Response::empty(StatusCode::OK).finished());
         }
-        let order = Order { id, conditions: Conditions::default(), body: Value::Null, is_patch: false };
+        let order =
+            Order { id, conditions: Conditions::default(), body: Value::Null, is_patch: false, link_completes: None };
         let operation = self.operation("DeleteNothing", None);
         Ok(self.told(&operation, Response::empty(StatusCode::ACCEPTED), &*kind, &order, request, version))
     }
@@ -465,27 +483,35 @@ impl Arm {
         }
     }
 
-    /// 202, with the URL of the operation.
-    fn accepted(
-        &self,
-        kind: &dyn Kind,
-        verb: &str,
-        order: &Order,
-        request: &Request,
-        version: &ApiVersion,
-        failure: Option<ApiError>,
-    ) -> Response {
-        let is_delete = verb == "Delete";
+    /// An operation on a resource: `Upsert` or `Delete`.
+    fn operation_on(&self, kind: &dyn Kind, verb: &str, failure: Option<ApiError>) -> Operation {
         let name = match kind.manner() {
             Manner::Accepted(name) => name,
             _ => "Resource",
         };
-        let operation = self.operation(format!("{verb}{name}"), failure);
-        let answer = match is_delete {
+        self.operation(format!("{verb}{name}"), failure)
+    }
+
+    /// 202, and where to ask how it goes.
+    fn accepted(
+        &self,
+        operation: Operation,
+        kind: &dyn Kind,
+        order: &Order,
+        request: &Request,
+        version: &ApiVersion,
+    ) -> Response {
+        let answer = match operation.is_deletion() {
             true => Response::empty(StatusCode::ACCEPTED),
             false => Response::json(StatusCode::ACCEPTED, json!({})),
         };
         self.told(&operation, answer, kind, order, request, version)
+    }
+
+    /// When a link that is made now is completed; `None` where that is at once.
+    fn link_completes(&self) -> Option<u64> {
+        let delay = self.settings.link_time.as_millis() as u64;
+        (delay > 0).then(|| self.clock.now() + delay)
     }
 
     /// Adds the URL of an operation.

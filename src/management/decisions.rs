@@ -55,6 +55,11 @@ impl Decisions {
         let state = json!({ "status": decision.as_str(), "description": format!("{} by {client}", decision.as_str()) });
         let body = json!({ "properties": { "privateLinkServiceConnectionState": state } });
         let id = kinds::canonical(&*kind, &id);
-        arm.put_as(client, kind, Order { id, conditions: Conditions::default(), body, is_patch: false }).await
+        arm.put_as(
+            client,
+            kind,
+            Order { id, conditions: Conditions::default(), body, is_patch: false, link_completes: None },
+        )
+        .await
     }
 }

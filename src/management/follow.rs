@@ -56,7 +56,7 @@ fn is_told(resource_type: &str) -> bool {
 }
 
 fn made(kind: &dyn Kind, id: &ResourceId, body: &Value, state: &dyn State) -> Option<Vec<Change>> {
-    match kind.changes(&Put { id, body, before: None, is_declared: false }, body, state) {
+    match kind.changes(&Put { id, body, before: None, is_declared: false, completes: None }, body, state) {
         Ok(changes) => Some(changes),
         Err(error) => {
             tracing::error!(%id, "a document of another replica is not served: {}", error.message);

@@ -28,6 +28,15 @@ pub(super) struct Operation {
 }
 
 impl Operation {
+    pub(super) fn is_deletion(&self) -> bool {
+        self.kind.starts_with("Delete")
+    }
+
+    /// Whether it makes a link of a zone.
+    pub(super) fn makes_link(&self) -> bool {
+        self.kind == "UpsertVirtualNetworkLink"
+    }
+
     /// The identifier, for URLs.
     fn id(&self) -> String {
         let (code, message) = self.failure.clone().unwrap_or_default();
@@ -94,7 +103,7 @@ impl Operation {
         }
         match &self.failure {
             Some((code, message)) => ApiError::bad_request(code, message).into(),
-            None if self.kind.starts_with("Delete") => Response::empty(StatusCode::NO_CONTENT).finished(),
+            None if self.is_deletion() => Response::empty(StatusCode::NO_CONTENT).finished(),
             None => Response::ok(json!({ "status": "Succeeded" })).finished(),
         }
     }

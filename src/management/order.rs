@@ -20,6 +20,8 @@ pub(super) struct Outcome {
     pub(super) is_new: bool,
     /// Whether there was nothing to delete.
     pub(super) was_missing: bool,
+    /// When it is completed, in milliseconds since 1970 in UTC; `None` where it is.
+    pub(super) completes: Option<u64>,
     pub(super) found: Option<Found>,
     /// Whether the answer follows from what was kept alone.
     pub(super) is_complete: bool,
@@ -32,6 +34,8 @@ pub(super) struct Order {
     pub(super) conditions: Conditions,
     pub(super) body: Value,
     pub(super) is_patch: bool,
+    /// When a link that it makes is completed, in milliseconds since 1970 in UTC; `None` where that is at once.
+    pub(super) link_completes: Option<u64>,
 }
 
 impl Order {
@@ -41,7 +45,7 @@ impl Order {
         state: &dyn State,
         outcome: &mut Outcome,
     ) -> Result<Written, ApiError> {
-        let Self { id, conditions, body, is_patch } = self;
+        let Self { id, conditions, body, is_patch, link_completes } = self;
         let (id, is_patch) = (id.clone(), *is_patch);
         match id.parent() {
             Some(parent) if !exists(&parent, state)? => return Err(ApiError::parent_not_found(&id, &parent)),
@@ -63,10 +67,12 @@ impl Order {
             _ => Cow::Borrowed(body),
         };
         let is_declared = before.as_ref().is_some_and(|found| found.is_declared);
-        let put = Put { id: &id, body: &body, before: before.as_ref().map(|found| &found.body), is_declared };
+        let before_body = before.as_ref().map(|found| &found.body);
+        let put = Put { id: &id, body: &body, before: before_body, is_declared, completes: *link_completes };
         let kept = kind.keep(&put, state)?;
         kind.check(&put, &kept, state)?;
         outcome.is_new = before.is_none();
+        outcome.completes = kind.completes(&kept);
         outcome.is_complete = kind.is_complete_alone(&id, state);
         outcome.found = Some(Found { id: id.clone(), body: kept.clone(), mark: [0; 16], is_declared: false });
         let mut edits = kind.edits(&put, state)?;

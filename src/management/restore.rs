@@ -27,7 +27,7 @@ pub fn made(reader: &Reader) -> Result<Made, StoreError> {
         let Ok(id) = document.id.parse::<ResourceId>() else { return };
         let Some(kind) = kinds::of(id.resource_type(), &catalogue).filter(|kind| !kind.is_part()) else { return };
         let body = serde_json::from_slice(document.body).unwrap_or_default();
-        let put = Put { id: &id, body: &body, before: None, is_declared: false };
+        let put = Put { id: &id, body: &body, before: None, is_declared: false, completes: None };
         match kind.changes(&put, &body, &state) {
             Ok(made) => changes.push(((kind.rank(), document.created), made)),
             Err(error) => {

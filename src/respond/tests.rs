@@ -57,6 +57,7 @@ impl World {
                 link: Link::to(network()),
                 registration_enabled: false,
                 resolution_policy: policy,
+                in_progress_until: None,
             }]
             .into(),
             record_sets,

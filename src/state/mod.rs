@@ -11,11 +11,10 @@ mod export;
 mod history;
 mod shared;
 mod store;
-mod time;
 
+pub use crate::time::utc;
 pub use document::{Document, Edit, Key, Revision, StoreId, Stored};
 pub use export::{Export, ExportError, ImportError};
 pub use history::{Past, RestoreError};
 pub use shared::{Digest, Documents, Mark, Proposal, Shared, SharedError};
 pub use store::{OpenError, Reader, Store, StoreError};
-pub use time::utc;

@@ -236,6 +236,24 @@ impl World {
         Ok(Applied { way: Way::Whole, warnings })
     }
 
+    /// Completes the links whose time has come by a moment, in milliseconds since 1970 in UTC, whoever declares them. `None` where
+    /// there is none; a snapshot that was compiled as a whole goes through `finish`.
+    ///
+    /// # Errors
+    /// See [`Refused`], and those of `finish`; then nothing has changed.
+    pub fn complete_links<E: From<Refused>>(
+        &mut self,
+        now: u64,
+        finish: impl FnOnce(Snapshot) -> Result<Snapshot, E>,
+    ) -> Result<Option<Applied>, E> {
+        let due = self.topology.links_in_progress().filter(|(until, ..)| *until <= now);
+        let changes: Vec<_> = due.map(|(_, zone, link)| Change::PutLink { zone: zone.clone(), link }).collect();
+        match changes.is_empty() {
+            true => Ok(None),
+            false => self.change(changes, finish, || Ok(())).map(Some),
+        }
+    }
+
     /// Applies what the management API has made, as far as it fits; the rest is set aside.
     ///
     /// # Errors

@@ -70,7 +70,12 @@ fn network(name: &str, prefix: &str) -> Change {
 
 fn link(zone: &str, name: &str, network: &str) -> Change {
     let link = Link { name: Some(made(name.to_owned())), virtual_network: made(network_id(network)) };
-    let link = VirtualNetworkLink { link, registration_enabled: false, resolution_policy: ResolutionPolicy::Default };
+    let link = VirtualNetworkLink {
+        link,
+        registration_enabled: false,
+        resolution_policy: ResolutionPolicy::Default,
+        in_progress_until: None,
+    };
     Change::PutLink { zone: zone_id(zone), link }
 }
 

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
@@ -61,6 +61,55 @@ fn what_is_written_is_answered_from_each_network_and_after_a_kill() {
     assert_eq!(api.ask("DELETE", GROUP, &Value::Null).status, 200);
     let gone = server.ask("127.1.0.4", "web.corp.test.", RecordType::A);
     assert_eq!(gone.metadata.response_code, ResponseCode::Refused);
+}
+
+#[test]
+fn a_link_that_takes_its_time_resolves_when_its_operation_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |seconds: u32| {
+        let management =
+            format!("[management]\nlisten = \"127.0.0.1:0\"\noperation_seconds = 0\nlink_seconds = {seconds}\n");
+        let path = folder.path().join("test.toml");
+        std::fs::write(&path, format!("{NETWORKS}{management}")).unwrap();
+        let server = Server::start(&["--config", path.to_str().unwrap()]);
+        let api = Api::of(&server, folder.path());
+        (server, api)
+    };
+    let link = |name: &str| format!("{}/virtualNetworkLinks/{name}", zone());
+    let network =
+        |name: &str| GROUP.replace("/rg", &format!("/net/providers/Microsoft.Network/virtualNetworks/{name}"));
+    let sees = |server: &Server, client: &str| server.ask(client, "web.corp.test.", RecordType::A).answers.len() == 1;
+    let put = |api: &Api, name: &str, to: &str| {
+        let put = api.ask("PUT", &link(name), &json!({"properties": {"virtualNetwork": {"id": network(to)}}}));
+        assert_eq!(put.status, 202, "{}", put.body);
+        let operation = put.header("azure-asyncoperation").unwrap();
+        operation.split_once(&api.address.to_string()).unwrap().1.to_owned()
+    };
+    let status = |api: &Api, operation: &str| api.ask_with("GET", operation, "", "").body["status"].clone();
+    let (server, api) = start(3600);
+    api.put(GROUP, &json!({"location": "westeurope"}));
+    assert_eq!(api.ask("PUT", &zone(), &json!({"location": "global"})).status, 202);
+    let records = json!({"properties": {"ttl": 60, "aRecords": [{"ipv4Address": "10.0.0.4"}]}});
+    api.put(&format!("{}/A/web", zone()), &records);
+    let operation = put(&api, "slow", "hub");
+    // Without a word of farewell.
+    drop(server);
+    let (server, api) = start(1);
+    assert_eq!(status(&api, &operation), "InProgress");
+    let shown = api.ask("GET", &link("slow"), &Value::Null).body;
+    assert_eq!(shown["properties"]["virtualNetworkLinkState"], "InProgress", "the rest of its time counts");
+    assert!(!sees(&server, "127.1.0.4"));
+    // Nobody but the server completes this one, and what it says of it is served.
+    let operation = put(&api, "soon", "spoke");
+    let start = Instant::now();
+    while status(&api, &operation) != "Succeeded" {
+        assert!(start.elapsed() < 12 * PATIENCE, "it is not completed");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(sees(&server, "127.2.0.4"));
+    let shown = api.ask("GET", &link("soon"), &Value::Null).body;
+    assert_eq!(shown["properties"]["virtualNetworkLinkState"], "Completed");
+    assert!(!sees(&server, "127.1.0.4"));
 }
 
 #[test]

@@ -255,6 +255,7 @@ fn declared_link((network, redirect): (usize, bool)) -> VirtualNetworkLink {
         link: Link::to(network_id(network)),
         registration_enabled: false,
         resolution_policy: if redirect { ResolutionPolicy::NxDomainRedirect } else { ResolutionPolicy::Default },
+        in_progress_until: None,
     }
 }
 

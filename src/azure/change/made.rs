@@ -18,6 +18,12 @@ impl Made {
         self.changes.len() + self.record_sets.iter().map(|(_, sets)| sets.len()).sum::<usize>()
     }
 
+    /// The same at a moment, in milliseconds since 1970 in UTC: links that are due by then are completed.
+    pub(crate) fn settled(mut self, now: u64) -> Self {
+        self.changes = self.changes.into_iter().map(|change| change.settled(now)).collect();
+        self
+    }
+
     /// Whether nothing was made.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -103,6 +103,24 @@ pub(super) fn is_edit_of_soa(zone: &PrivateDnsZone, set: &RecordSet) -> bool {
     set.rtype == RecordType::SOA && set.owner == *zone.name && set.rdatas.len() == 1
 }
 
+impl Change {
+    /// The same, where it is known at a moment, in milliseconds since 1970 in UTC: a link whose time has come is completed.
+    pub(crate) fn settled(self, now: u64) -> Self {
+        match self {
+            Self::PutLink { zone, mut link } => {
+                link.in_progress_until = link.in_progress_until.filter(|until| *until > now);
+                Self::PutLink { zone, link }
+            }
+            other => other,
+        }
+    }
+
+    /// Whether it makes a link that is in progress.
+    pub(crate) fn begins_link(&self) -> bool {
+        matches!(self, Self::PutLink { link, .. } if link.in_progress_until.is_some())
+    }
+}
+
 /// The index of the link with a name, without regard to case.
 pub(super) fn link_place(links: &[VirtualNetworkLink], name: &str) -> Option<usize> {
     let is = |known: &str| known.eq_ignore_ascii_case(name);

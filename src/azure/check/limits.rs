@@ -175,7 +175,9 @@ fn linked_zones(inventory: &Inventory, findings: &mut Vec<Finding>) {
                 linked.for_each(|(network, _)| refuse(network));
             }
             None => {
-                for number in inventory.links(at).networks().filter(|number| is_one_too_many(Some(*number), &zone.id)) {
+                for number in
+                    inventory.links(at).all_networks().filter(|number| is_one_too_many(Some(*number), &zone.id))
+                {
                     networks.clone().filter(|network| inventory.number(network) == Some(number)).for_each(&mut refuse);
                 }
             }
@@ -339,6 +341,7 @@ mod tests {
             link: Link::to(testing::network(&format!("vnet-{at}"))),
             registration_enabled: false,
             resolution_policy: ResolutionPolicy::Default,
+            in_progress_until: None,
         };
         let record_set = |at: usize| RecordSet {
             owner: Name::relative(&format!("n{at}"), name.as_ref()).unwrap(),

@@ -49,7 +49,8 @@ pub(in crate::azure) fn links_are_sound(
         private.filter(|(id, ..)| **id != zone.id)
     };
     let may_be_linked = |network: NetworkId| {
-        let linked = others().filter(|(_, links, _)| links.contains(network));
+        let is_linked = |links: &Links| links.contains(network) || links.has_in_progress(network);
+        let linked = others().filter(|(_, links, _)| is_linked(links));
         let mut count = 1;
         let is_alone = { linked }.all(|(.., apex)| {
             count += 1;
@@ -61,4 +62,5 @@ pub(in crate::azure) fn links_are_sound(
         // Two links to one network count as one.
         && links.len() == zone.virtual_network_links.len()
         && changed.iter().all(|(network, policy)| policy.is_none() || may_be_linked(*network))
+        && links.in_progress().all(may_be_linked)
 }

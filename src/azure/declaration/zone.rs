@@ -73,6 +73,16 @@ pub struct VirtualNetworkLink {
     pub registration_enabled: bool,
     /// What happens on NXDOMAIN.
     pub resolution_policy: ResolutionPolicy,
+    /// While the link is in progress: when it is completed, in milliseconds since 1970 in UTC. Until then the network does not
+    /// see the zone, nor are its machines registered there (private-dns-virtual-network-links.md).
+    pub in_progress_until: Option<u64>,
+}
+
+impl VirtualNetworkLink {
+    /// Whether it registers machines by now.
+    pub(in crate::azure) fn registers(&self) -> bool {
+        self.registration_enabled && self.in_progress_until.is_none()
+    }
 }
 
 /// A link's resolution policy (Microsoft.Network API 2024-06-01, `resolutionPolicy`).

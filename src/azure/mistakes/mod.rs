@@ -29,6 +29,8 @@ pub struct Mistake {
 pub enum MistakeKind {
     /// The zone is not linked to the client's network.
     ZoneNotLinked,
+    /// The link from the zone to the client's network is in progress.
+    LinkInProgress,
     /// Others have created a private endpoint for the resource, and the zone linked here does not have its name.
     EndpointOfOthers,
     /// Several zones have the same name, and the linked one does not have the record.
@@ -57,8 +59,9 @@ pub enum MistakeKind {
 
 impl MistakeKind {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ZoneNotLinked,
+        Self::LinkInProgress,
         Self::EndpointOfOthers,
         Self::ZonesOfOneName,
         Self::LastWriterWins,
@@ -77,6 +80,7 @@ impl MistakeKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::ZoneNotLinked => "zone_not_linked",
+            Self::LinkInProgress => "link_in_progress",
             Self::EndpointOfOthers => "endpoint_of_others",
             Self::ZonesOfOneName => "zones_of_one_name",
             Self::LastWriterWins => "last_writer_wins",
@@ -101,7 +105,8 @@ impl MistakeKind {
             Self::PublicZoneOverridden => Some(Code::PublicZoneTaken),
             Self::UnusedZoneLinked => Some(Code::ZoneWithoutRecords),
             Self::RecordMissing => Some(Code::ZoneMissingInGroup),
-            Self::EndpointOfOthers
+            Self::LinkInProgress
+            | Self::EndpointOfOthers
             | Self::ZonesOfOneName
             | Self::StaleRecord
             | Self::ForwarderForPrivatelink

@@ -1,15 +1,18 @@
 //! Recognises mistakes in the steps of an answer.
 
 use std::net::IpAddr;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::predicates::holds_nothing;
 use super::private_link::{Endpoint, Subject};
 use super::{Lookup, Mistake, MistakeKind};
 use crate::azure::catalogue::Catalogue;
 use crate::azure::contents::{Links, NetworkId, Scope, ZoneContents};
+use crate::azure::declaration::link_names;
 use crate::azure::derive::Forwarding;
 use crate::azure::inventory::Inventory;
 use crate::dns::{Name, NameRef, RecordType, rdata};
+use crate::time::utc;
 
 /// The mistakes that the steps of an answer show, none twice, in the order of the names.
 pub(in crate::azure) fn recognise(
@@ -23,7 +26,9 @@ pub(in crate::azure) fn recognise(
     let mut mistakes: Vec<Mistake> = Vec::new();
     for (at, lookup) in lookups.iter().enumerate() {
         let subject = Subject::new(inventory, catalogue, lookup.name.as_ref());
+        let in_progress = world.in_progress(lookup);
         let found = match lookup.zone {
+            _ if in_progress.is_some() => in_progress,
             _ if lookup.falls_back => None,
             Some(zone) if lookup.is_found => world.found(lookup, zone, &subject),
             Some(zone) => world.missing(lookup, zone, &subject, at > 0),
@@ -91,6 +96,29 @@ impl<'a> World<'a> {
 
     fn private_zones(&self) -> impl Iterator<Item = Private<'a>> + '_ {
         (0..self.zones.len()).map_while(|at| self.private(at))
+    }
+
+    /// The name is in a zone whose link to the network is in progress, and that will be asked before whatever has answered.
+    fn in_progress(&self, lookup: &Lookup) -> Option<Mistake> {
+        let (name, network) = (lookup.name.as_ref(), lookup.network);
+        let labels = |zone: &Private<'_>| zone.zone.apex.as_ref().labels().count();
+        let answered = lookup.zone.and_then(|at| self.private(at)).map_or(0, |zone| labels(&zone));
+        let coming = self.private_zones().filter(|zone| zone.links.has_in_progress(network) && zone.covers(name));
+        let zone = coming.max_by_key(labels).filter(|zone| labels(zone) > answered)?;
+        let links = &self.inventory.private_dns_zones.get(zone.at)?.virtual_network_links;
+        let at = links.iter().position(|link| self.inventory.number(&link.link.virtual_network) == Some(network))?;
+        let name = link_names(links.iter().map(|link| &link.link)).into_iter().nth(at)?;
+        let until = UNIX_EPOCH.checked_add(Duration::from_millis(links[at].in_progress_until?))?;
+        Some(Mistake {
+            kind: MistakeKind::LinkInProgress,
+            what: format!(
+                "the link {name} of {} to {} is in progress until {}",
+                zone.called(),
+                self.network(network),
+                utc(until)
+            ),
+            mend: "wait until it is completed".to_owned(),
+        })
     }
 
     /// No private zone answered, and no rule applied: the name is looked up publicly.

@@ -30,6 +30,17 @@ impl Topology {
         known.filter_map(|(link, name)| Some((self.network(&link.link.virtual_network)?, name, link))).collect()
     }
 
+    /// The links in progress, each as it is when it is completed, with its zone and when that is, in milliseconds since 1970 in
+    /// UTC.
+    pub(crate) fn links_in_progress(&self) -> impl Iterator<Item = (u64, &ResourceId, VirtualNetworkLink)> {
+        let zones = self.private_zones().iter();
+        let links = zones.flat_map(|zone| zone.virtual_network_links.iter().map(move |link| (&zone.id, link)));
+        links.filter_map(|(zone, link)| {
+            let until = link.in_progress_until?;
+            Some((until, zone, VirtualNetworkLink { in_progress_until: None, ..link.clone() }))
+        })
+    }
+
     /// The virtual network with an identity.
     pub(crate) fn network_of(&self, id: &ResourceId) -> Option<&VirtualNetwork> {
         self.inventory.network(id).map(|(_, network)| network)

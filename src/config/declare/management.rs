@@ -54,15 +54,17 @@ impl Declarer<'_> {
             let mend = "list who may, with [[management.client]], or listen on a loopback address";
             self.problem(Code::BadListener, place, "whoever reaches this address could change everything", mend);
         }
-        if let (mirror::ManagementMode::Fast, Some(seconds)) = (management.mode, &management.operation_seconds) {
-            let mend = "remove operation_seconds, or write mode = \"azure\"";
+        let waits = [("operation_seconds", &management.operation_seconds), ("link_seconds", &management.link_seconds)];
+        for (key, seconds) in waits {
+            let (mirror::ManagementMode::Fast, Some(seconds)) = (management.mode, seconds) else { continue };
             self.problem(
                 Code::ContradictingKeys,
                 seconds,
                 "in this mode every request is answered when its work is done",
-                mend,
+                format!("remove {key}, or write mode = \"azure\""),
             );
         }
+        let link_seconds = management.link_seconds.as_ref().map(|seconds| self.bounded(seconds, 0, 3600));
         let seconds = management.operation_seconds.as_ref().map(|seconds| self.bounded(seconds, 0, 3600));
         Some(ManagementSettings {
             listen,
@@ -71,6 +73,7 @@ impl Declarer<'_> {
                 mirror::ManagementMode::Fast => ManagementMode::Fast,
             },
             operation_time: seconds.map_or(DEFAULT_OPERATION, |seconds| Duration::from_secs(seconds.into())),
+            link_time: Duration::from_secs(link_seconds.unwrap_or_default().into()),
             hosts: management.hosts.iter().map(|host| host.get_ref().clone()).collect(),
             clients,
             etcd: self.etcd(management),

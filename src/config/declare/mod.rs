@@ -188,6 +188,7 @@ impl<'a> Declarer<'a> {
                     mirror::ResolutionPolicy::Default => ResolutionPolicy::Default,
                     mirror::ResolutionPolicy::NxDomainRedirect => ResolutionPolicy::NxDomainRedirect,
                 },
+                in_progress_until: None,
             })
         });
         let virtual_network_links: Vec<_> = links.collect();

@@ -58,6 +58,7 @@ pub(in crate::config) struct Management {
     #[serde(default)]
     pub(in crate::config) mode: ManagementMode,
     pub(in crate::config) operation_seconds: Option<Spanned<u32>>,
+    pub(in crate::config) link_seconds: Option<Spanned<u32>>,
     #[serde(default)]
     pub(in crate::config) hosts: Vec<Text>,
     #[serde(default)]

@@ -191,6 +191,7 @@ impl Writer {
     /// # Errors
     /// The thread cannot be started.
     pub fn start_with(control: Arc<Control>, store: Arc<Store>, shared: Option<Arc<dyn Shared>>) -> io::Result<Self> {
+        control.complete_links_in_time()?;
         let (waiting, jobs) = mpsc::channel(MAX_WAITING);
         let kept = Kept { store, shared };
         let thread = WriterThread { control: control.clone(), kept: kept.clone(), fails: Cell::new(false) };

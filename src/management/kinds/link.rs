@@ -1,6 +1,6 @@
 //! Virtual network links of private DNS zones.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::zone::bad_request;
 use super::{Found, Kind, Manner, Put, Shown};
@@ -14,6 +14,9 @@ use crate::management::provider::Provider;
 use crate::management::state::{State, Unavailable, Written};
 
 pub(super) struct Link;
+
+/// When a link is completed that was not at once, in milliseconds since 1970 in UTC: a property that is kept and not shown.
+const COMPLETES: &str = "completes";
 
 impl Kind for Link {
     fn resource_type(&self) -> String {
@@ -53,12 +56,17 @@ impl Kind for Link {
             Some(policy) if policy.eq_ignore_ascii_case("NxDomainRedirect") => "NxDomainRedirect",
             Some(policy) => return Err(bad_request(format!("The resolution policy '{policy}' is invalid."))),
         };
-        let kept_properties = Map::from_iter([
+        let kept_properties = [
             ("virtualNetwork".to_owned(), json!({ "id": network })),
             ("registrationEnabled".to_owned(), json!(registration)),
             ("resolutionPolicy".to_owned(), json!(policy)),
-        ]);
-        let mut body = kept(put.body, kept_properties)?;
+        ];
+        let completes = match put.before {
+            Some(before) => self.completes(before),
+            None => put.completes,
+        };
+        let kept_properties = kept_properties.into_iter().chain(completes.map(|at| (COMPLETES.to_owned(), json!(at))));
+        let mut body = kept(put.body, kept_properties.collect())?;
         body["location"] = json!("global");
         Ok(body)
     }
@@ -76,7 +84,11 @@ impl Kind for Link {
         1
     }
 
-    fn changes(&self, put: &Put<'_>, kept: &Value, _: &dyn State) -> Result<Vec<Change>, ApiError> {
+    fn completes(&self, kept: &Value) -> Option<u64> {
+        property(kept, COMPLETES)?.as_u64()
+    }
+
+    fn changes(&self, put: &Put<'_>, kept: &Value, state: &dyn State) -> Result<Vec<Change>, ApiError> {
         let zone = put.id.parent().ok_or_else(|| ApiError::not_found(put.id))?;
         let properties = property_object(kept);
         let network = network_of(kept)?;
@@ -94,6 +106,7 @@ impl Kind for Link {
             },
             registration_enabled: property(kept, "registrationEnabled").and_then(Value::as_bool).unwrap_or(false),
             resolution_policy: policy,
+            in_progress_until: self.completes(kept).filter(|_| is_in_progress(put.id, put.before, state)),
         };
         Ok(vec![Change::PutLink { zone, link }])
     }
@@ -103,11 +116,7 @@ impl Kind for Link {
     }
 
     fn declared(&self, id: &ResourceId, state: &dyn State) -> Option<Value> {
-        let (zone, _) = state.topology().zone_and_contents(&id.parent()?)?;
-        let links = &zone.virtual_network_links;
-        let names = link_names(links.iter().map(|link| &link.link));
-        let at = names.iter().position(|name| name.eq_ignore_ascii_case(id.name()))?;
-        let link = &links[at];
+        let link = link_of(id, state)?;
         let policy = match link.resolution_policy {
             ResolutionPolicy::Default => "Default",
             ResolutionPolicy::NxDomainRedirect => "NxDomainRedirect",
@@ -126,16 +135,36 @@ impl Kind for Link {
         names.iter().filter_map(|name| zone.id.child(types::VIRTUAL_NETWORK_LINK, name).ok()).collect()
     }
 
-    fn show(&self, _: &Found, shown: &mut Shown, _: &dyn State) -> Result<(), Unavailable> {
+    fn show(&self, found: &Found, shown: &mut Shown, state: &dyn State) -> Result<(), Unavailable> {
         let knows_policy = shown.version.is_since("2024-06-01");
+        let (provisioning, link) = match link_of(&found.id, state).is_some_and(|link| link.in_progress_until.is_some())
+        {
+            true => ("Creating", "InProgress"),
+            false => ("Succeeded", "Completed"),
+        };
         let properties = shown.properties();
+        properties.remove(COMPLETES);
         if !knows_policy {
             properties.remove("resolutionPolicy");
         }
-        properties.insert("provisioningState".to_owned(), json!("Succeeded"));
-        properties.insert("virtualNetworkLinkState".to_owned(), json!("Completed"));
+        properties.insert("provisioningState".to_owned(), json!(provisioning));
+        properties.insert("virtualNetworkLinkState".to_owned(), json!(link));
         Ok(())
     }
+}
+
+/// The link of an identity, as it is served.
+fn link_of<'s>(id: &ResourceId, state: &'s dyn State) -> Option<&'s VirtualNetworkLink> {
+    let (zone, _) = state.topology().zone_and_contents(&id.parent()?)?;
+    let links = &zone.virtual_network_links;
+    let names = link_names(links.iter().map(|link| &link.link));
+    let at = names.iter().position(|name| name.eq_ignore_ascii_case(id.name()))?;
+    Some(&links[at])
+}
+
+/// Whether a link that is written is in progress: one that has been completed stays so, whatever the clock says.
+fn is_in_progress(id: &ResourceId, before: Option<&Value>, state: &dyn State) -> bool {
+    before.is_none() || link_of(id, state).is_none_or(|link| link.in_progress_until.is_some())
 }
 
 fn property_object(body: &Value) -> &Value {

@@ -56,6 +56,8 @@ pub(super) struct Put<'a> {
     pub(super) before: Option<&'a Value>,
     /// Whether that comes from the world, not from a document.
     pub(super) is_declared: bool,
+    /// When a link that is made now is completed, in milliseconds since 1970 in UTC; `None` where that is at once.
+    pub(super) completes: Option<u64>,
 }
 
 /// An existing resource, with the mark for its ETag.
@@ -127,6 +129,11 @@ pub(super) trait Kind: Send + Sync {
     /// The rank of its changes among those at the start: dependencies come first.
     fn rank(&self) -> u8 {
         0
+    }
+
+    /// When what is kept of a write is completed, in milliseconds since 1970 in UTC; `None` where it is at once.
+    fn completes(&self, _: &Value) -> Option<u64> {
+        None
     }
 
     /// The changes of the world for what is kept. The documents in `state` are those after the write.

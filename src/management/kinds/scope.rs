@@ -101,5 +101,5 @@ fn whole(id: &ResourceId, state: &dyn State) -> Result<Vec<Change>, ApiError> {
         Some(document) => document.body,
         None => kind.declared(&scope, state).ok_or_else(|| ApiError::parent_not_found(id, &scope))?,
     };
-    kind.changes(&Put { id: &scope, body: &body, before: None, is_declared: false }, &body, state)
+    kind.changes(&Put { id: &scope, body: &body, before: None, is_declared: false, completes: None }, &body, state)
 }

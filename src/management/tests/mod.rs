@@ -2,6 +2,7 @@
 
 mod exported;
 mod hostile;
+mod links;
 mod machines;
 mod recordings;
 mod resolvers;
@@ -84,6 +85,11 @@ impl Lab {
 
     /// A server that starts with what a store holds.
     fn with(mode: ManagementMode, store: Arc<Store>) -> Self {
+        Self::with_links(mode, store, Duration::ZERO, 1_800_000_000_000)
+    }
+
+    /// A server whose links are in progress for so long, at a time in milliseconds since 1970.
+    fn with_links(mode: ManagementMode, store: Arc<Store>, link_time: Duration, now: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vnetdns.toml");
         std::fs::write(&path, DECLARED).unwrap();
@@ -95,13 +101,14 @@ impl Lab {
             listen: "127.0.0.1:0".parse().unwrap(),
             mode,
             operation_time: OPERATION,
+            link_time,
             hosts: Vec::new(),
             clients: Vec::new(),
             etcd: None,
         };
         let audit = Audit::new(folder.path());
         let identity = Identity::new(TokenKey::new(&[1; 32]), Vec::new());
-        let now = Arc::new(AtomicU64::new(1_800_000_000_000));
+        let now = Arc::new(AtomicU64::new(now));
         let of_clock = now.clone();
         let clock = Clock(Arc::new(move || of_clock.load(Ordering::Relaxed)));
         let arm = Arc::new(Arm::new(writer.clone(), identity, settings, audit, clock));

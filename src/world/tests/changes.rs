@@ -4,14 +4,16 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::resources::*;
-use crate::azure::{Change, Declaration, PrivateDnsZone, RecordSet, Resource, ResourceId, SoaEdit, ZoneKey, types};
+use crate::azure::{
+    Change, Declaration, PrivateDnsZone, RecordSet, Resource, ResourceId, SoaEdit, VirtualNetworkLink, ZoneKey, types,
+};
 use crate::dns::{Name, RecordType};
 
 /// What a change is about, by numbers that only mean something here.
 #[derive(Clone, Debug)]
 pub(super) enum Raw {
     Set { zone: usize, owner: usize, rtype: usize, value: Option<u8> },
-    Link { zone: usize, network: usize, value: Option<(bool, bool)> },
+    Link { zone: usize, network: usize, value: Option<(bool, bool, bool)> },
     Zone { zone: usize, value: bool },
     Endpoint { number: usize, value: Option<(u8, Vec<usize>, u8)> },
     Machine { number: usize, value: Option<bool> },
@@ -24,7 +26,7 @@ pub(super) enum Raw {
 pub(super) fn raw() -> impl Strategy<Value = Raw> {
     let set = (0..APEXES.len() + 1, 0..OWNERS.len(), 0..TYPES.len(), prop::option::weighted(0.7, 0..4_u8))
         .prop_map(|(zone, owner, rtype, value)| Raw::Set { zone, owner, rtype, value });
-    let link = (0..APEXES.len(), 0..NETWORKS + 1, prop::option::weighted(0.6, any::<(bool, bool)>()))
+    let link = (0..APEXES.len(), 0..NETWORKS + 1, prop::option::weighted(0.6, any::<(bool, bool, bool)>()))
         .prop_map(|(zone, network, value)| Raw::Link { zone, network, value });
     let zone = (0..APEXES.len(), any::<bool>()).prop_map(|(zone, value)| Raw::Zone { zone, value });
     let endpoint = (0..3_usize, prop::option::weighted(0.8, (0..6_u8, vec(0..APEXES.len(), 0..3), 0..4_u8)))
@@ -84,8 +86,9 @@ pub(super) fn change(raw: Raw, model: &mut Declaration) -> Option<Change> {
             let before = links.len();
             links.retain(|link| *link.link.virtual_network != network_id(network));
             match value {
-                Some((registers, redirects)) => {
-                    let link = link(network, registers, redirects);
+                Some((registers, redirects, is_in_progress)) => {
+                    let in_progress_until = is_in_progress.then_some(1_800_000_000_000);
+                    let link = VirtualNetworkLink { in_progress_until, ..link(network, registers, redirects) };
                     links.push(link.clone());
                     Some(Change::PutLink { zone: id, link })
                 }

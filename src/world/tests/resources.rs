@@ -80,7 +80,7 @@ pub(super) fn link(network: usize, registration_enabled: bool, redirects: bool) 
         name: (network == 1).then(|| declared("named".to_owned())),
         virtual_network: declared(network_id(network)),
     };
-    VirtualNetworkLink { link, registration_enabled, resolution_policy }
+    VirtualNetworkLink { link, registration_enabled, resolution_policy, in_progress_until: None }
 }
 
 pub(super) fn link_name(network: usize) -> String {

@@ -116,7 +116,7 @@ mod tests {
         let store = Store::in_memory().unwrap();
         store.commit(Revision(0), &[Vec::new()]).unwrap();
         let state = Stored { reader: &store.read().unwrap(), topology: &topology, catalogue: &catalogue };
-        let put = Put { id, body, before: None, is_declared: false };
+        let put = Put { id, body, before: None, is_declared: false, completes: None };
         let mut changes = RecordSets(rtype).changes(&put, body, &state).ok()?;
         match changes.pop()? {
             Change::PutRecordSet { record_set, .. } => Some(record_set),
