@@ -167,6 +167,8 @@ async fn a_policy_blocks_what_its_lists_name() {
     let link = format!("{policy}/virtualNetworkLinks/l");
     lab.write(&policy, json!({"location": "westeurope"})).await;
     let domains = |domains: &[&str]| json!({"location": "westeurope", "properties": {"domains": domains}});
+    let by_url = json!({"location": "westeurope", "properties": {"domainsUrl": "https://a.blob.core.windows.net/b/c"}});
+    lab.refused("PUT", &list, by_url, (400, "BadRequest")).await;
     lab.write(&list, domains(&["other.test."])).await;
     let rule = |state: &str| {
         json!({"location": "westeurope", "properties": {

@@ -176,6 +176,10 @@ impl Kind for DomainList {
 
     fn keep(&self, put: &Put<'_>, _: &dyn State) -> Result<Value, ApiError> {
         location(put.body)?;
+        if text(properties(put.body), "domainsUrl").is_some_and(|url| !url.is_empty()) {
+            let why = "The property 'domainsUrl' is read-only, and this server fetches no lists: write the names in 'domains'.";
+            return Err(PROVIDER.refused(why));
+        }
         let body =
             kept(put.body, Map::from_iter([("domains".to_owned(), json!(list(properties(put.body), "domains")))]))?;
         domains(&body)?;
