@@ -9,7 +9,7 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::{Config, TestError, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use serde_json::{Value, json};
 
 use super::{Lab, S, declared_network};
@@ -486,15 +486,19 @@ fn told(calls: &[Call]) -> String {
     told.collect()
 }
 
-fn cases() -> u32 {
-    std::env::var("VNETDNS_CASES").map_or(CASES, |cases| cases.parse().unwrap())
+/// The same worlds each time, unless a number is asked for: those are new ones.
+fn runner() -> TestRunner {
+    let config = |cases| Config { cases, failure_persistence: None, ..Config::default() };
+    match std::env::var("VNETDNS_CASES") {
+        Ok(cases) => TestRunner::new(config(cases.parse().unwrap())),
+        Err(_) => TestRunner::new_with_rng(config(CASES), TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
+    }
 }
 
 #[test]
 fn the_world_of_an_export_is_the_world_that_was_exported() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut runner = TestRunner::new(Config { cases: cases(), failure_persistence: None, ..Config::default() });
-    let outcome = runner.run(&(vec(calls(), 1..60), vec(calls(), 0..12)), |(calls, later)| {
+    let outcome = runner().run(&(vec(calls(), 1..60), vec(calls(), 0..12)), |(calls, later)| {
         runtime.block_on(async {
             let one = Lab::with_network(ManagementMode::Fast).await;
             for call in furniture() {
