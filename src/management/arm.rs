@@ -485,10 +485,7 @@ impl Arm {
 
     /// An operation on a resource: `Upsert` or `Delete`.
     fn operation_on(&self, kind: &dyn Kind, verb: &str, failure: Option<ApiError>) -> Operation {
-        let name = match kind.manner() {
-            Manner::Accepted(name) => name,
-            _ => "Resource",
-        };
+        let name = if let Manner::Accepted(name) = kind.manner() { name } else { "Resource" };
         self.operation(format!("{verb}{name}"), failure)
     }
 
