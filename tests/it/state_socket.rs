@@ -108,3 +108,42 @@ fn a_running_server_exports_its_state_tells_its_history_and_goes_back() {
         assert!(why.contains("the server keeps no state"), "{why}");
     }
 }
+
+/// A forced reload deletes, not only hides, what the API has made and a file declares now.
+#[test]
+fn what_a_forced_reload_deletes_is_in_the_state_no_more() {
+    let (folder, run) = (tempfile::tempdir().unwrap(), Folder::new("f"));
+    let socket = run.socket();
+    let server = started(folder.path(), &socket);
+    let api = Api::of(&server, folder.path());
+    write_world(&api);
+    let (web, link) = (format!("{}/A/web", zone()), format!("{}/virtualNetworkLinks/l", zone()));
+    for id in [&zone(), &web, &link] {
+        assert_eq!(api.ask("GET", id, &Value::Null).status, 200, "{id}");
+    }
+    let path = folder.path().join("test.toml");
+    let before = fs::read_to_string(&path).unwrap();
+    let declared = "[[private_dns_zone]]\nname = \"corp.test\"\nresource_group = \"rg\"\n";
+    fs::write(&path, format!("{before}{declared}")).unwrap();
+    let reload = |more: &[&str]| {
+        let arguments = ["control", "--socket", socket.to_str().unwrap(), "reload", "--wait"];
+        Command::new(PROGRAM).args(arguments).args(more).output().unwrap()
+    };
+    let unforced = reload(&[]);
+    assert!(!unforced.status.success(), "{unforced:?}");
+    let forced = reload(&["--force"]);
+    assert!(forced.status.success(), "{forced:?}");
+    let exported: Value = serde_json::from_str(&done(&socket, &["export"])).unwrap();
+    let exported = exported["documents"].to_string().to_lowercase();
+    assert!(!exported.contains("privatednszones/corp.test"), "{exported}");
+    assert_eq!(api.ask("GET", &web, &Value::Null).status, 404);
+    assert_eq!(api.ask("GET", &link, &Value::Null).status, 404);
+    // Nor do they come back with the server, or when no file declares the zone.
+    drop(server);
+    fs::write(&path, before).unwrap();
+    let server = started(folder.path(), &socket);
+    let api = Api::of(&server, folder.path());
+    for id in [&zone(), &web, &link] {
+        assert_eq!(api.ask("GET", id, &Value::Null).status, 404, "{id}");
+    }
+}

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{ApplyError, Control, Held, Loaded};
-use crate::azure::{Change, Made, ResourceId, ZoneKey};
+use crate::azure::{Change, Item, Made, Resource, ResourceId, ZoneKey, types};
 use crate::dns::{Name, RecordType, TypeName};
 use crate::observe::Condition;
 use crate::state::{
@@ -228,23 +228,15 @@ impl Writer {
         Ok(look(&view(&reader, &self.kept.store, &held, reader.head())))
     }
 
-    /// Removes from the state what a reload deletes, while no other write can run: see [`Control::reload_with`].
+    /// Removes from the state the documents of changes that a reload leaves out of the layer, while no other write can run: see [`Control::reload_with`].
     ///
     /// # Errors
     /// The state cannot be read or written.
     pub fn forget(&self, deleted: &[Change]) -> Result<(), StoreError> {
         let reader = self.kept.store.read()?;
         let mut edits = Vec::new();
-        for change in deleted {
-            let id = match change {
-                Change::Delete(id) => id.to_string(),
-                Change::DeleteRecordSet { zone: ZoneKey::Private(zone), owner, rtype } => {
-                    let Some(id) = record_set_id(zone, owner, *rtype) else { continue };
-                    id.to_string()
-                }
-                _ => continue,
-            };
-            edits.push(Edit::Delete(Key::new(&id)));
+        for id in deleted.iter().filter_map(document_id) {
+            edits.push(Edit::Delete(Key::new(&id.to_string())));
             let (within, mut after) = (Key::new(&format!("{id}/")), None);
             loop {
                 let page = reader.list(&within, after.as_ref(), PAGE)?;
@@ -304,6 +296,31 @@ pub fn record_set_id(zone: &ResourceId, owner: &Name, rtype: RecordType) -> Opti
         length => whole[..length].trim_end_matches('.'),
     };
     zone.child(&TypeName(rtype).to_string(), name).ok()
+}
+
+/// The identity of the document that makes a change of the layer. What a change brings along stands below that.
+fn document_id(change: &Change) -> Option<ResourceId> {
+    match change {
+        Change::Put(Resource::VirtualMachine(machine)) => {
+            let name = machine.resource_name.as_ref().unwrap_or(&machine.name);
+            machine.resource_group.resource(types::VIRTUAL_MACHINE, name).ok()
+        }
+        Change::Put(resource) => match resource.item() {
+            Item::Resource(id) => Some(id),
+            Item::Machine { .. } | Item::Link { .. } | Item::RecordSet { .. } => None,
+        },
+        Change::PutLink { zone, link } => {
+            let name = link.link.name.as_ref().map_or_else(|| link.link.virtual_network.name(), |name| name.as_str());
+            zone.child(types::VIRTUAL_NETWORK_LINK, name).ok()
+        }
+        Change::PutRecordSet { zone: ZoneKey::Private(zone), record_set } => {
+            record_set_id(zone, &record_set.owner, record_set.rtype)
+        }
+        Change::Delete(id) => Some(id.clone()),
+        Change::DeleteRecordSet { zone: ZoneKey::Private(zone), owner, rtype } => record_set_id(zone, owner, *rtype),
+        // The management API has no public zones.
+        Change::PutRecordSet { .. } | Change::DeleteRecordSet { .. } => None,
+    }
 }
 
 /// The documents after some edits, in memory only.
