@@ -26,6 +26,8 @@ mod encrypted_client;
 mod explanations;
 mod extended_errors;
 mod faults;
+#[cfg(target_os = "linux")]
+mod full_disk;
 #[cfg(unix)]
 mod harness;
 mod hostile;
