@@ -127,13 +127,26 @@ impl<'a> NameRef<'a> {
         loop {
             let len = usize::from(*octets.get(at)?);
             at += 1 + len;
-            if len > MAX_LABEL {
-                return None;
-            }
-            if len == 0 {
-                return Some(Self(&octets[..at]));
+            // One comparison for both ends of a name, the root label and a length that there is not.
+            if !(1..=MAX_LABEL).contains(&len) {
+                return (len == 0).then(|| Self(&octets[..at]));
             }
         }
+    }
+
+    /// Whether these are the octets of the name, letter case included.
+    // Without a call, so that callers keep what they have in registers.
+    #[inline(always)]
+    pub(crate) fn is_spelled(self, octets: &[u8]) -> bool {
+        let (own, other) = (self.0.as_chunks::<16>().0, octets.as_chunks::<16>().0);
+        self.0.len() == octets.len()
+            && match (self.0.last_chunk::<16>(), octets.last_chunk::<16>()) {
+                // Some of these octets are compared twice, which is cheaper than a loop over the others.
+                (Some(last), Some(other_last)) => {
+                    last == other_last && own.iter().zip(other).all(|(one, other)| one == other)
+                }
+                _ => self.0 == octets,
+            }
     }
 
     /// The bytes in wire format, root label included.

@@ -54,6 +54,11 @@ impl Admission {
         self.requires_proxy_protocol
     }
 
+    /// Whether queries are counted by client, so that some may be dropped.
+    pub(super) fn has_rate(&self) -> bool {
+        self.rate.is_some()
+    }
+
     /// Whether a query must be dropped because its client is over the rate; counts the query.
     #[inline(always)]
     pub(super) fn limits(&self, client: &Client) -> bool {

@@ -12,7 +12,7 @@ use crate::respond::{Disposition, IdentifiedClient, Responder, respond_failed};
 use crate::sabotage;
 use crate::snapshot::Snapshot;
 use crate::view::Client;
-use crate::wire::{Received, Response};
+use crate::wire::{PlainQuery, Received, Response};
 
 /// Runs work that may panic; `None` if it did. Its state is left as it was at the panic: the caller discards it, or knows that it
 /// is sound.
@@ -38,6 +38,22 @@ pub(super) fn respond(
         Some(outcome) => outcome,
         None => abandoned(responder, snapshot, client.client(), received, response),
     }
+}
+
+/// As [`Responder::respond_kept`]; where it panics nothing is written, and whatever was kept is dropped.
+#[inline(always)]
+pub(super) fn respond_kept(
+    responder: &mut Responder,
+    snapshot: &Snapshot,
+    client: &IdentifiedClient<'_>,
+    plain: &PlainQuery<'_>,
+    response: &mut Response,
+) -> bool {
+    let answered = caught(|| responder.respond_kept(snapshot, client, plain, response));
+    answered.unwrap_or_else(|| {
+        *responder = Responder::new();
+        false
+    })
 }
 
 #[cold]

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::plain::PlainOpt;
 use crate::dns::{Cookie, ExtendedError};
 
 /// The UDP payload size that this server advertises and never exceeds: datagrams of this size are not fragmented on today's
@@ -141,6 +142,12 @@ impl Edns {
             IpAddr::V4(address) => octets.extend_from_slice(&address.octets()[..len]),
             IpAddr::V6(address) => octets.extend_from_slice(&address.octets()[..len]),
         }
+    }
+}
+
+impl From<PlainOpt> for Edns {
+    fn from(PlainOpt { payload_size, dnssec_ok }: PlainOpt) -> Self {
+        Self { payload_size, version: 0, dnssec_ok, client_subnet: None, cookie: None, keepalive: None }
     }
 }
 

@@ -3,6 +3,7 @@
 //! All transports parse and write messages with this code, so that flags, sections and sizes follow one set of rules.
 
 mod edns;
+mod plain;
 mod received;
 mod request;
 mod response;
@@ -10,10 +11,11 @@ mod tsig;
 mod update;
 
 pub use edns::{Edns, OUR_PAYLOAD_SIZE, PADDING_BLOCK, padding_len};
+pub(crate) use plain::PlainQuery;
 pub use received::{Kept, Received};
 pub use request::{Header, Refusal, Request};
-pub(crate) use response::KeptMessage;
 pub use response::Response;
+pub(crate) use response::{KeptMessage, SHORT};
 pub use tsig::{Tsig, TsigFailure, TsigPlace};
 pub use update::{Update, UpdateRecord};
 

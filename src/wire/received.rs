@@ -1,7 +1,7 @@
 //! A received message with the result of parsing it: a message is parsed once.
 
 use super::request::read_question;
-use super::{HEADER, Refusal, Request, TsigPlace};
+use super::{HEADER, PlainQuery, Refusal, Request, TsigPlace};
 use crate::dns::{NameRef, Question, Rcode};
 
 /// A message and the result of parsing it.
@@ -25,6 +25,16 @@ impl<'a> Received<'a> {
     /// Parses a message.
     pub fn parse(octets: &'a [u8]) -> Self {
         Self { octets, request: Request::parse(octets) }
+    }
+
+    /// A message that was looked at as a plain query.
+    #[inline(always)]
+    pub(crate) fn looked_at(octets: &'a [u8], plain: Option<PlainQuery<'a>>) -> Self {
+        let request = match plain {
+            Some(plain) => Ok(plain.into()),
+            None => Request::parse_any(octets),
+        };
+        Self { octets, request }
     }
 
     /// The question, where it could be parsed. A refused request may have one too.

@@ -1,7 +1,7 @@
 //! Bytes → request, or the refusal to send instead.
 
 use super::edns::{BadOptions, Edns};
-use super::{HEADER, TsigPlace};
+use super::{HEADER, PlainQuery, TsigPlace};
 use crate::dns::{DNSClass, NameRef, OpCode, Question, Rcode, RecordType};
 
 /// A query that can be answered.
@@ -58,6 +58,10 @@ pub enum Refusal<'a> {
 }
 
 impl Header {
+    pub(super) const fn new(id: u16, flags: u8) -> Self {
+        Self { id, flags }
+    }
+
     /// The response's first octet of flags: QR set, OPCODE and RD as in the request.
     pub(super) const fn response_flags(self) -> u8 {
         0x80 | self.flags & 0x79
@@ -86,8 +90,8 @@ impl<'a> Request<'a> {
     // Inlined because nearly every query is plain.
     #[inline]
     pub fn parse(octets: &'a [u8]) -> Result<Self, Refusal<'a>> {
-        match Self::parse_plain(octets) {
-            Some(request) => Ok(request),
+        match PlainQuery::parse(octets) {
+            Some(plain) => Ok(plain.into()),
             None => Self::parse_any(octets),
         }
     }
@@ -100,31 +104,9 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Parses a query of the usual shape: one question, no other record but an OPT record without options. `None` for any
-    /// other message, and for a question that is refused.
-    #[inline(always)]
-    fn parse_plain(octets: &'a [u8]) -> Option<Self> {
-        let (head, mut rest) = octets.split_first_chunk::<HEADER>()?;
-        let [id_high, id_low, flags, _, 0, 1, 0, 0, 0, 0, 0, additionals] = *head else { return None };
-        // Neither a response nor another opcode.
-        if flags & 0xf8 != 0 {
-            return None;
-        }
-        let (question, question_octets) = read_question(&mut rest)?;
-        let edns = match (additionals, rest) {
-            (0, []) => None,
-            // The root, OPT, class, an extended RCODE, version 0, flags, no options.
-            (1, &[0, 0, 41, high, low, rcode, 0, dnssec_ok, zero, 0, 0]) => {
-                Some(Edns::read(u16::from_be_bytes([high, low]), [rcode, 0, dnssec_ok, zero]))
-            }
-            _ => return None,
-        };
-        let header = Header { id: u16::from_be_bytes([id_high, id_low]), flags };
-        refused_type(question_octets).is_none().then_some(Self { header, question, question_octets, edns, tsig: None })
-    }
-
+    /// Parses a message of any shape.
     #[inline(never)]
-    fn parse_any(octets: &'a [u8]) -> Result<Self, Refusal<'a>> {
+    pub(super) fn parse_any(octets: &'a [u8]) -> Result<Self, Refusal<'a>> {
         let Some((head, body)) = octets.split_first_chunk::<HEADER>() else { return Err(Refusal::Ignore) };
         if head[2] & 0x80 != 0 {
             // Two servers that answered each other's responses would never stop.
@@ -170,18 +152,18 @@ impl<'a> Request<'a> {
         if edns.as_ref().is_some_and(|edns| edns.version != 0) {
             return Err(refusal(Rcode::BADVERS));
         }
-        match refused_type(question_octets) {
+        let request = Self { header, question, question_octets, edns: *edns, tsig };
+        match refused_type(request.qtype()) {
             Some(rcode) => Err(refusal(rcode)),
-            None => Ok(Self { header, question, question_octets, edns: *edns, tsig }),
+            None => Ok(request),
         }
     }
 }
 
 /// The RCODE of a question for a type that is never answered.
 #[inline(always)]
-fn refused_type(question_octets: &[u8]) -> Option<Rcode> {
-    let [.., high, low, _, _] = *question_octets else { return Some(Rcode::FormErr) };
-    match u16::from_be_bytes([high, low]) {
+pub(super) fn refused_type(qtype: u16) -> Option<Rcode> {
+    match qtype {
         // OPT, TKEY and TSIG are not types of data.
         41 | 249 | 250 => Some(Rcode::FormErr),
         // Zone transfer is not served.
@@ -338,18 +320,18 @@ mod tests {
                 for value in [0, 1, 2, 3, 4, 12, 28, 40, 41, 63, 64, 0x80, 0xc0, 249, 250, 251, 252, 253, 254, 255] {
                     let mut octets = octets.clone();
                     octets[at] = value;
-                    if let Some(request) = Request::parse_plain(&octets) {
+                    if let Some(request) = PlainQuery::parse(&octets).map(Request::from) {
                         let parsed = Request::parse_any(&octets).expect("it can be answered");
                         assert_eq!(format!("{request:?}"), format!("{parsed:?}"));
                         plain += 1;
                     }
                 }
             }
-            assert!(Request::parse_plain(&octets).is_some());
+            assert!(PlainQuery::parse(&octets).is_some());
             for len in 0..octets.len() {
-                assert!(Request::parse_plain(&octets[..len]).is_none());
+                assert!(PlainQuery::parse(&octets[..len]).is_none());
             }
-            assert!(Request::parse_plain(&[&octets[..], b"\0"].concat()).is_none());
+            assert!(PlainQuery::parse(&[&octets[..], b"\0"].concat()).is_none());
         }
         assert!(plain > 100);
     }

@@ -21,13 +21,14 @@ use super::forwarding::{Begun, Finished};
 use super::proxy::{self, Sender};
 use super::rate_limit::{RateLimit, Sent};
 use super::{Rules, Serving, forwarding, now, supervise};
+use crate::dns::{CookieState, Rcode};
 use crate::incidents::Incident;
-use crate::observe::{Counters, Kind};
+use crate::observe::{Counters, Kind, Observation};
 use crate::respond::{IdentifiedClient, Responder, Served};
 use crate::sabotage::{self, Spot};
 use crate::snapshot::Snapshot;
 use crate::view::{Client, Transport};
-use crate::wire::{Received, Response};
+use crate::wire::{PlainQuery, Received, Response};
 
 pub(super) use drops::Source;
 pub use drops::UdpDrops;
@@ -79,6 +80,8 @@ pub(super) struct Datagram<'a> {
     /// The local address that it was sent to, where that is known.
     pub(super) local: Option<IpAddr>,
     pub(super) octets: &'a [u8],
+    /// Whether the one before it in its batch came the same way, from the same sender.
+    pub(super) is_as_before: bool,
 }
 
 /// See [`Datagrams::Late`].
@@ -149,11 +152,11 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, worker: &mu
         Ok(0) => 0,
         Ok(count) => {
             sabotage::at(Spot::Batch);
-            let (start, snapshot, now) = (Instant::now(), serving.published.load(), now());
-            let rules = serving.rules.load();
+            let (start, snapshot, rules) = (Instant::now(), serving.published.load(), serving.rules.load());
+            let batch = Batch::new(serving, &rules, &snapshot, worker, start);
             let (mut answered, mut last) = (0, None);
             socket.reply(|datagram, response| {
-                let verdict = answer((serving, &rules), worker, &snapshot, &mut last, datagram, (now, start), response);
+                let verdict = batch.answer(worker, &mut last, datagram, response);
                 answered += u64::from(matches!(verdict, Verdict::Send));
                 verdict
             });
@@ -170,90 +173,195 @@ fn answer_batch(socket: &mut impl Datagrams, serving: &Arc<Serving>, worker: &mu
     }
 }
 
-/// Makes the response to one datagram. `last` is the client of the one before it in the batch.
-#[inline(always)]
-fn answer<'s, L: Late>(
-    (serving, rules): (&Arc<Serving>, &Rules),
-    Worker { responder, counters, tap }: &mut Worker,
+/// What is the same for all datagrams of a batch.
+struct Batch<'s> {
+    serving: &'s Arc<Serving>,
+    rules: &'s Rules,
     snapshot: &'s Arc<Snapshot>,
-    last: &mut Option<IdentifiedClient<'s>>,
-    datagram: &Datagram<'_>,
-    (now, start): (u64, Instant),
-    response: &mut Response,
-) -> Verdict<L> {
-    let Datagram { from, local, octets } = *datagram;
-    // Nothing can be sent to port 0.
-    if from.port() == 0 {
-        return Verdict::Ignore;
+    now: u64,
+    /// When it was received.
+    start: Instant,
+    /// Whether plain queries are answered from what is kept without a look at anything but their octets and their client.
+    is_short: bool,
+}
+
+impl<'s> Batch<'s> {
+    fn new(
+        serving: &'s Arc<Serving>,
+        rules: &'s Rules,
+        snapshot: &'s Arc<Snapshot>,
+        worker: &Worker,
+        start: Instant,
+    ) -> Self {
+        // Whatever else concerns each query belongs here: what hears of it beside the counters, and what may be done to it.
+        let is_limited = rules.rate_limit.is_some() || rules.admission.has_rate();
+        let is_heard_of = worker.tap.is_on() || serving.query_log.is_on();
+        let is_faulty = snapshot.faults().is_some();
+        let is_short = !is_limited && !is_heard_of && !is_faulty && !rules.admission.requires_proxy_protocol();
+        Self { serving, rules, snapshot, now: now(), start, is_short }
     }
-    let is_required = rules.admission.requires_proxy_protocol();
-    let (sender, request) = match proxy::split(snapshot.identifier(), from.ip(), octets, is_required) {
-        Ok(split) => split,
-        Err(refused) => {
-            refused.report(&serving.incidents, from);
-            // A datagram with a bad header is not parsed.
-            let nothing = Received::parse(&[]);
-            finish_dropped(serving, snapshot, (counters, tap), (from, &nothing), Kind::ProxyHeader);
+
+    /// Makes the response to one datagram. `last` is the client of the one before it in the batch, and is left as that of
+    /// this one, or empty.
+    #[inline(always)]
+    fn answer<L: Late>(
+        &self,
+        worker: &mut Worker,
+        last: &mut Option<IdentifiedClient<'s>>,
+        datagram: &Datagram<'_>,
+        response: &mut Response,
+    ) -> Verdict<L> {
+        // What begins with a PROXY header is none.
+        let plain = PlainQuery::parse(datagram.octets);
+        if self.is_short
+            && let Some(plain) = &plain
+            && let Some(client) = self.sender(last, datagram)
+            && worker.respond_kept(self.snapshot, client, plain, response)
+        {
+            return Verdict::Send;
+        }
+        self.answer_any(worker, last, (datagram, plain), response)
+    }
+
+    /// The sender of a datagram without a PROXY header, as a client.
+    #[inline(always)]
+    fn sender<'l>(
+        &self,
+        last: &'l mut Option<IdentifiedClient<'s>>,
+        datagram: &Datagram<'_>,
+    ) -> Option<&'l IdentifiedClient<'s>> {
+        if !datagram.is_as_before {
+            // Nothing can be sent to port 0.
+            *last =
+                (datagram.from.port() != 0).then(|| self.identify(Sender::direct(datagram.from.ip()), datagram.local));
+        }
+        last.as_ref()
+    }
+
+    #[inline(never)]
+    fn identify(&self, sender: Sender, local: Option<IpAddr>) -> IdentifiedClient<'s> {
+        let client = self.rules.admission.describe(self.snapshot.identifier(), sender, local, Transport::Udp);
+        IdentifiedClient::new(self.snapshot, Client { now: self.now, ..client })
+    }
+
+    /// As [`Batch::answer`], for a datagram that was looked at as a plain query; `last` may be its own client.
+    #[inline(never)]
+    fn answer_any<L: Late>(
+        &self,
+        worker: &mut Worker,
+        last: &mut Option<IdentifiedClient<'s>>,
+        (datagram, plain): (&Datagram<'_>, Option<PlainQuery<'_>>),
+        response: &mut Response,
+    ) -> Verdict<L> {
+        let Self { serving, rules, snapshot, start, .. } = *self;
+        let Worker { responder, counters, tap } = worker;
+        let Datagram { from, local, octets, .. } = *datagram;
+        // Nothing can be sent to port 0.
+        if from.port() == 0 {
+            *last = None;
             return Verdict::Ignore;
         }
-    };
-    let request = &Received::parse(request);
-    let mut drop = |kind| {
-        finish_dropped(serving, snapshot, (counters, tap), (from, request), kind);
-        Verdict::Ignore
-    };
-    // Queries often come in bursts of one client, or of one forwarder: it is identified once.
-    let identified = match last {
-        Some(last) if is_same(last.client(), sender, local) => last,
-        _ => {
-            let client = rules.admission.describe(snapshot.identifier(), sender, local, Transport::Udp);
-            last.insert(IdentifiedClient::new(snapshot, Client { now, ..client }))
+        let is_required = rules.admission.requires_proxy_protocol();
+        let (sender, request) = match proxy::split(snapshot.identifier(), from.ip(), octets, is_required) {
+            Ok(split) => split,
+            Err(refused) => {
+                *last = None;
+                refused.report(&serving.incidents, from);
+                // A datagram with a bad header is not parsed.
+                let nothing = Received::parse(&[]);
+                finish_dropped(serving, snapshot, (counters, tap), (from, &nothing), Kind::ProxyHeader);
+                return Verdict::Ignore;
+            }
+        };
+        let request = &Received::looked_at(request, plain);
+        let mut drop = |kind| {
+            finish_dropped(serving, snapshot, (counters, tap), (from, request), kind);
+            Verdict::Ignore
+        };
+        // Queries often come in bursts of one client, or of one forwarder: it is identified once.
+        let told;
+        let identified = match last {
+            Some(last) if is_same(last.client(), sender, local) => last,
+            _ => {
+                let identified = self.identify(sender, local);
+                if sender.told.is_none() {
+                    last.insert(identified)
+                } else {
+                    *last = None;
+                    told = identified;
+                    &told
+                }
+            }
+        };
+        let client = identified.client();
+        if rules.admission.limits(client) {
+            return drop(Kind::QueryRate);
         }
-    };
-    let client = identified.client();
-    if rules.admission.limits(client) {
-        return drop(Kind::QueryRate);
-    }
-    match forwarding::begin(serving, responder, snapshot, identified, request, response) {
-        Begun::Dropped(kind) => drop(kind),
-        Begun::Answered(kind, served) => {
-            let kind = match &rules.rate_limit {
-                Some(limit) => limited(limit, snapshot, (client, request), (kind, served), response),
-                None => kind,
-            };
-            let made = Made { client, served, response: response.as_octets(), since: start };
-            Exchange::answered(from, request, kind, made).finish(serving, snapshot, counters, tap);
-            if kind == Kind::ResponseRate { Verdict::Ignore } else { Verdict::Send }
-        }
-        Begun::Waits(waits) => {
-            let (serving, snapshot, client, kept) = (serving.clone(), snapshot.clone(), *client, request.keep());
-            Verdict::Later(Box::new(move |late: L| {
-                let (tasks, runtime) = (serving.tasks.clone(), serving.runtime.clone());
-                let answer = async move {
-                    let (request, mut response) = (&kept.received(), Response::new());
-                    let finished = waits.answer(&serving, &snapshot, &client, request, &mut response).await;
-                    let (kind, served, _place) = match finished {
-                        Some(Finished::Answered(kind, served, place)) => (kind, served, place),
-                        Some(Finished::Dropped(kind)) => {
-                            let dropped = Exchange::dropped(Transport::Udp, from, request, kind);
-                            return dropped.finish_shared(&serving, &snapshot);
-                        }
-                        None => return,
-                    };
-                    let kind = match &serving.rules.load().rate_limit {
-                        Some(limit) => limited(limit, &snapshot, (&client, request), (kind, served), &mut response),
-                        None => kind,
-                    };
-                    let made = Made { client: &client, served, response: response.as_octets(), since: start };
-                    Exchange::answered(from, request, kind, made).finish_shared(&serving, &snapshot);
-                    if kind != Kind::ResponseRate {
-                        late.send(response.as_octets());
-                        serving.metrics.shared().took_shared(Transport::Udp, start, 1);
-                    }
+        match forwarding::begin(serving, responder, snapshot, identified, request, response) {
+            Begun::Dropped(kind) => drop(kind),
+            Begun::Answered(kind, served) => {
+                let kind = match &rules.rate_limit {
+                    Some(limit) => limited(limit, snapshot, (client, request), (kind, served), response),
+                    None => kind,
                 };
-                tasks.spawn_on(answer, &runtime);
-            }))
+                let made = Made { client, served, response: response.as_octets(), since: start };
+                Exchange::answered(from, request, kind, made).finish(serving, snapshot, counters, tap);
+                if kind == Kind::ResponseRate { Verdict::Ignore } else { Verdict::Send }
+            }
+            Begun::Waits(waits) => {
+                let (serving, snapshot, client, kept) = (serving.clone(), snapshot.clone(), *client, request.keep());
+                Verdict::Later(Box::new(move |late: L| {
+                    let (tasks, runtime) = (serving.tasks.clone(), serving.runtime.clone());
+                    let answer = async move {
+                        let (request, mut response) = (&kept.received(), Response::new());
+                        let finished = waits.answer(&serving, &snapshot, &client, request, &mut response).await;
+                        let (kind, served, _place) = match finished {
+                            Some(Finished::Answered(kind, served, place)) => (kind, served, place),
+                            Some(Finished::Dropped(kind)) => {
+                                let dropped = Exchange::dropped(Transport::Udp, from, request, kind);
+                                return dropped.finish_shared(&serving, &snapshot);
+                            }
+                            None => return,
+                        };
+                        let kind = match &serving.rules.load().rate_limit {
+                            Some(limit) => limited(limit, &snapshot, (&client, request), (kind, served), &mut response),
+                            None => kind,
+                        };
+                        let made = Made { client: &client, served, response: response.as_octets(), since: start };
+                        Exchange::answered(from, request, kind, made).finish_shared(&serving, &snapshot);
+                        if kind != Kind::ResponseRate {
+                            late.send(response.as_octets());
+                            serving.metrics.shared().took_shared(Transport::Udp, start, 1);
+                        }
+                    };
+                    tasks.spawn_on(answer, &runtime);
+                }))
+            }
         }
+    }
+}
+
+impl Worker {
+    /// Answers a plain query from what is kept, where that has its answer, and counts it.
+    #[inline(always)]
+    fn respond_kept(
+        &mut self,
+        snapshot: &Snapshot,
+        client: &IdentifiedClient<'_>,
+        plain: &PlainQuery<'_>,
+        response: &mut Response,
+    ) -> bool {
+        let is_kept = supervise::respond_kept(&mut self.responder, snapshot, client, plain, response);
+        if is_kept {
+            self.counters.count(|| Observation {
+                transport: Transport::Udp,
+                kind: Kind::Kept,
+                rcode: Some(Rcode::NoError),
+                network: Some(client.slot()),
+                cookie: CookieState::Absent,
+            });
+        }
+        is_kept
     }
 }
 

@@ -57,7 +57,7 @@ impl Datagrams for Socket {
         let RecvMeta { addr, len, stride, dst_ip, .. } = self.received;
         // The system may have joined datagrams of one sender.
         for octets in self.buffer[..len].chunks(stride.max(1)) {
-            let datagram = Datagram { from: addr, local: dst_ip, octets };
+            let datagram = Datagram { from: addr, local: dst_ip, octets, is_as_before: false };
             let back = || Late { socket: self.socket.clone(), state: self.state.clone(), peer: addr, local: dst_ip };
             match answer(&datagram, &mut self.response) {
                 Verdict::Send => back().send(self.response.as_octets()),

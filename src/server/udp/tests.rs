@@ -84,12 +84,10 @@ fn answer_all(socket: &mut impl Datagrams, serving: &Arc<Serving>) -> usize {
             0 => return total,
             count => total += count,
         }
-        let snapshot = serving.published.load();
+        let (snapshot, rules) = (serving.published.load(), serving.rules.load());
+        let batch = Batch::new(serving, &rules, &snapshot, &worker, Instant::now());
         let mut last = None;
-        socket.reply(|datagram, response| {
-            let rules = serving.rules.load();
-            answer((serving, &rules), &mut worker, &snapshot, &mut last, datagram, (0, Instant::now()), response)
-        });
+        socket.reply(|datagram, response| batch.answer(&mut worker, &mut last, datagram, response));
     }
 }
 
@@ -197,7 +195,8 @@ impl Datagrams for Flood {
     }
 
     fn reply(&mut self, mut answer: impl FnMut(&Datagram<'_>, &mut Response) -> Verdict<portable::Late>) {
-        let datagram = Datagram { from: ([127, 0, 0, 1], 1).into(), local: None, octets: &query(1, 9) };
+        let datagram =
+            Datagram { from: ([127, 0, 0, 1], 1).into(), local: None, octets: &query(1, 9), is_as_before: false };
         answer(&datagram, &mut Response::new());
     }
 }
@@ -236,6 +235,52 @@ fn clients_of_one_batch_are_told_apart() {
             assert_eq!(response[..len], response_to(&serving, source, &query(id, 4)), "{source}");
             assert_eq!(response[len - 1], source.to_string().as_bytes()[4] - b'0', "{source}");
         }
+    }
+}
+
+/// A forwarder asks for a client, for itself, and with a header that is refused, in one batch: each time as whoever asks.
+#[test]
+fn a_sender_is_not_taken_for_the_client_that_it_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("vnetdns.toml");
+    let network = |at: u8| {
+        format!(
+            "[[virtual_network]]\nname = \"vnet-{at}\"\nclient_prefixes = [\"127.{at}.0.0/24\"]\n\
+             [[private_dns_zone]]\nname = \"contoso.internal\"\nresource_group = \"rg-{at}\"\n\
+             virtual_network_links = [{{ virtual_network = \"vnet-{at}\" }}]\n\
+             record_set = [{{ name = \"xxxx\", type = \"A\", records = [\"10.0.0.{at}\"] }}]\n"
+        )
+    };
+    let forwarder = "[[forwarder]]\nname = \"proxy\"\naddresses = [\"127.2.0.4\"]\nproxy_protocol = true\n\
+                     virtual_networks = [\"vnet-1\"]\n";
+    std::fs::write(&file, network(1) + &network(2) + forwarder).unwrap();
+    let serving = serving_from(&Files::Disk(file));
+    let (address, mut sockets) = bound::<Socket>(Ipv4Addr::LOCALHOST.into(), 1);
+    let proxy = client([127, 2, 0, 4].into(), address);
+    let told = [&b"\r\n\r\n\0\r\nQUIT\n\x21\x12\0\x0c"[..], &[127, 1, 0, 4, 127, 0, 0, 1, 0, 9, 0, 53]].concat();
+    // Of no version that there is.
+    let refused = [&told[..12], b"\x31", &told[13..]].concat();
+    let (mut sent, mut expected) = (0_u16, Vec::new());
+    // What is kept answers the plain ones after the first.
+    for _ in 0..6 {
+        for (header, network) in [(&[][..], 2), (&told[..], 1), (&[], 2), (&[], 2), (&refused[..], 0), (&[], 2)] {
+            sent += 1;
+            proxy.send(&[header, &query(sent, 4)].concat()).unwrap();
+            if network > 0 {
+                expected.push((sent, network));
+            }
+        }
+    }
+    let mut received = 0;
+    while received < usize::from(sent) {
+        received += answer_all(&mut sockets[0], &serving);
+    }
+    for _ in 0..expected.len() {
+        let mut response = [0; 512];
+        let len = proxy.recv(&mut response).unwrap();
+        let id = u16::from_be_bytes([response[0], response[1]]);
+        let at = expected.iter().position(|expected| *expected == (id, response[len - 1]));
+        expected.swap_remove(at.unwrap_or_else(|| panic!("{id} gets {}", response[len - 1])));
     }
 }
 

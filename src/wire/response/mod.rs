@@ -5,7 +5,7 @@ use std::mem;
 use smallvec::{Array, SmallVec};
 
 use super::edns::{self, AZURE_PAYLOAD_SIZE, LEAST_PAYLOAD_SIZE, MAX_OPTIONS_LEN, OPT_LEN, OUR_PAYLOAD_SIZE};
-use super::{Edns, HEADER, Header, Refusal, Request};
+use super::{Edns, HEADER, Header, PlainQuery, Refusal, Request};
 use crate::dns::{ExtendedError, NameRef, Rcode, RecordType, Ttl, rdata};
 use crate::resolve::{Answer, AnswerSet, Data};
 use crate::view::{Client, Persona, Transport};
@@ -20,6 +20,11 @@ const RA: u8 = 0x80;
 const MAX_POINTER: usize = 0x3fff;
 /// How many names later names are compressed against, which bounds the work for a long response.
 const MAX_COMPRESSION_TARGETS: usize = 64;
+
+/// The number of OPT, which fits into one octet.
+const OPT: u8 = 41;
+/// Octets that are copied at once where a kept message is not longer.
+pub(crate) const SHORT: usize = 128;
 
 /// A response message. Its buffer is reused for the next one.
 #[derive(Debug, Default)]
@@ -62,7 +67,10 @@ struct Target {
 
 /// A message that [`Response::keep`] kept.
 pub(crate) struct KeptMessage<'a> {
+    /// The message, and what follows it where it is short.
     pub(crate) octets: &'a [u8],
+    /// Octets of the message alone.
+    pub(crate) len: usize,
     /// Whether the name in its question has the letter case of the request's.
     pub(crate) is_spelled_alike: bool,
 }
@@ -175,18 +183,41 @@ impl Response {
         scope: u8,
         kept: &KeptMessage<'_>,
     ) {
-        self.octets.clear();
-        self.octets.extend_from_slice(kept.octets);
-        self.octets[..2].copy_from_slice(&request.header.id.to_be_bytes());
-        if !kept.is_spelled_alike {
-            self.octets[HEADER..][..request.question_octets.len()].copy_from_slice(request.question_octets);
-        }
+        self.copy_kept(request.header, request.question_octets, kept);
         if let Some(edns) = edns {
             self.payload_size = payload_size(client.persona);
             self.scope = scope;
             self.is_padded = is_padded(client.transport);
             (self.size, self.signature_len) = (usize::from(u16::MAX), 0);
             self.opt(Rcode::NoError.into(), edns, None, "");
+        }
+    }
+
+    /// As [`Response::write_kept`], for a plain query over UDP.
+    #[inline(always)]
+    pub(crate) fn write_kept_plain(&mut self, plain: &PlainQuery<'_>, persona: Persona, kept: &KeptMessage<'_>) {
+        self.copy_kept(plain.header, plain.question_octets, kept);
+        if let Some(opt) = plain.opt {
+            self.count_additional();
+            let [size_high, size_low] = payload_size(persona).to_be_bytes();
+            let flags = if opt.dnssec_ok { 0x80 } else { 0 };
+            self.octets.extend_from_slice(&[0, 0, OPT, size_high, size_low, 0, 0, flags, 0, 0, 0]);
+        }
+    }
+
+    #[inline(always)]
+    fn copy_kept(&mut self, header: Header, question_octets: &[u8], kept: &KeptMessage<'_>) {
+        self.octets.clear();
+        match kept.octets.first_chunk::<SHORT>() {
+            Some(short) if kept.len <= SHORT => {
+                self.octets.extend_from_slice(short);
+                self.octets.truncate(kept.len);
+            }
+            _ => self.octets.extend_from_slice(&kept.octets[..kept.len]),
+        }
+        self.octets[..2].copy_from_slice(&header.id.to_be_bytes());
+        if !kept.is_spelled_alike {
+            self.octets[HEADER..][..question_octets.len()].copy_from_slice(question_octets);
         }
     }
 
@@ -228,10 +259,10 @@ impl Response {
         self.signature_len = 0;
         self.names.clear();
         self.octets.clear();
-        self.octets.extend_from_slice(&header.id.to_be_bytes());
-        self.octets.extend_from_slice(&[header.response_flags(), ra]);
-        self.octets.extend_from_slice(&u16::from(question.is_some()).to_be_bytes());
-        self.octets.resize(HEADER, 0);
+        let [id_high, id_low] = header.id.to_be_bytes();
+        let flags = header.response_flags();
+        let head: [u8; HEADER] = [id_high, id_low, flags, ra, 0, u8::from(question.is_some()), 0, 0, 0, 0, 0, 0];
+        self.octets.extend_from_slice(&head);
         if let Some(question) = question {
             self.octets.extend_from_slice(question);
         }

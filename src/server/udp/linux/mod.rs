@@ -23,7 +23,7 @@ use super::{BATCH, Datagram, Datagrams, RECEIVE_BUFFER, Verdict, Wait};
 use crate::server::bind;
 use crate::wire::Response;
 use address::{Control, Local, Peer};
-use plan::{Plan, Route};
+use plan::{Place, Places, Plan, Route, Routes};
 use syscalls::{Message, Slots};
 
 pub(super) use syscalls::dropped;
@@ -84,29 +84,46 @@ impl Datagrams for Socket {
     type Late = Late;
 
     fn reply(&mut self, mut answer: impl FnMut(&Datagram<'_>, &mut Response) -> Verdict<Late>) {
-        let (mut answered, mut count) = ([0; BATCH], 0);
-        for (at, response) in self.responses[..self.slots.received()].iter_mut().enumerate() {
-            let told = if self.is_wildcard { self.slots.local(at) } else { None };
-            let local = if self.is_wildcard { told.map(Local::to_address) } else { Some(self.address) };
-            let peer = self.slots.peer(at);
-            let datagram = Datagram { from: peer.to_address(), local, octets: self.slots.request(at) };
-            match answer(&datagram, response) {
-                Verdict::Send => {
-                    answered[count] = at as u8;
-                    count += 1;
+        let mut places = Places::new();
+        let mut routes = Routes::default();
+        let mut before: Option<(Route<'_>, u8)> = None;
+        let (from, octets) = (SocketAddr::new(self.address, 0), &[][..]);
+        let mut datagram = Datagram { from, local: Some(self.address), octets, is_as_before: false };
+        for (slot, (arrived, response)) in (0..).zip(self.slots.received().zip(&mut self.responses)) {
+            let local = if self.is_wildcard { arrived.local() } else { None };
+            let route = Route { peer: arrived.peer(), local };
+            // Clients often send several queries in a row.
+            let number = match before {
+                Some((before, number)) if before == route => {
+                    datagram.is_as_before = true;
+                    number
                 }
+                _ => {
+                    datagram.from = route.peer.to_address();
+                    if self.is_wildcard {
+                        datagram.local = local.map(Local::to_address);
+                    }
+                    datagram.is_as_before = false;
+                    routes.number(route)
+                }
+            };
+            before = Some((route, number));
+            datagram.octets = arrived.request();
+            match answer(&datagram, response) {
+                Verdict::Send => places.push(Place::new(number, response.as_octets().len(), slot)),
                 Verdict::Ignore => {}
-                Verdict::Later(later) => later(Late { socket: self.socket.clone(), peer: *peer, local: told }),
+                Verdict::Later(later) => later(Late { socket: self.socket.clone(), peer: *route.peer, local }),
             }
         }
-        self.send(&answered[..count]);
+        drop(routes);
+        self.send(&mut places);
     }
 }
 
-/// The slots of a joined message that could not be sent, and those that come after it.
+/// The places of a joined message that could not be sent, and those that come after it.
 struct Refused {
-    joined: SmallVec<[u8; BATCH]>,
-    rest: SmallVec<[u8; BATCH]>,
+    joined: Places,
+    rest: Places,
 }
 
 impl Socket {
@@ -136,32 +153,32 @@ impl Socket {
         }
     }
 
-    /// Sends the responses of these slots.
-    fn send(&mut self, slots: &[u8]) {
-        let mut sent = self.try_send(slots, self.joins);
+    /// Sends the responses at these places.
+    fn send(&mut self, places: &mut [Place]) {
+        let mut sent = self.try_send(places, self.joins);
         while let Err(refused) = sent {
-            let Refused { joined, rest } = *refused;
+            let Refused { mut joined, mut rest } = *refused;
             // If single responses are sent, the client is reachable and joining was the problem.
-            if self.try_send(&joined, false).unwrap_or(false) {
+            if self.try_send(&mut joined, false).unwrap_or(false) {
                 tracing::debug!("responses to one client cannot be joined; from now on each is sent alone");
                 self.joins = false;
             }
-            sent = self.try_send(&rest, self.joins);
+            sent = self.try_send(&mut rest, self.joins);
         }
     }
 
-    /// Sends the responses of these slots. Returns whether any was sent, or the unsent ones where a joined message failed.
-    fn try_send(&self, slots: &[u8], joins: bool) -> Result<bool, Box<Refused>> {
-        let plan = Plan::new(slots, |at| (self.route(at), self.length(at)), joins);
+    /// Sends the responses at these places. Returns whether any was sent, or the unsent ones where a joined message failed.
+    fn try_send(&self, places: &mut [Place], joins: bool) -> Result<bool, Box<Refused>> {
+        let plan = Plan::new(places, joins);
         let mut parts = [IoSlice::new(&[]); BATCH];
-        for (part, at) in parts.iter_mut().zip(&plan.slots) {
-            *part = IoSlice::new(self.responses[usize::from(*at)].as_octets());
+        for (part, place) in parts.iter_mut().zip(&plan.places) {
+            *part = IoSlice::new(self.responses[place.slot()].as_octets());
         }
         let mut rest = &parts[..];
-        let messages = plan.groups().map(|slots| {
-            let (parts, after) = rest.split_at(slots.len());
+        let messages = plan.groups().map(|places| {
+            let (parts, after) = rest.split_at(places.len());
             rest = after;
-            let route = self.route(slots[0]);
+            let route = self.route(places[0].slot());
             let segment = (parts.len() > 1).then_some(parts[0].len() as u16);
             Message { peer: route.peer, parts, control: Control::new(route.local, segment) }
         });
@@ -185,7 +202,7 @@ impl Socket {
                 Err(error) if messages[at].parts.len() > 1 => {
                     tracing::debug!(client = %messages[at].peer.to_address(), %error, "sending joined responses failed");
                     let sent: usize = messages[..at].iter().map(|message| message.parts.len()).sum();
-                    let (joined, rest) = plan.slots[sent..].split_at(messages[at].parts.len());
+                    let (joined, rest) = plan.places[sent..].split_at(messages[at].parts.len());
                     return Err(Box::new(Refused { joined: joined.into(), rest: rest.into() }));
                 }
                 Err(error) => {
@@ -199,13 +216,8 @@ impl Socket {
     }
 
     /// What two responses must have in common to be joined.
-    fn route(&self, at: u8) -> Route<'_> {
-        let at = usize::from(at);
+    fn route(&self, at: usize) -> Route<'_> {
         Route { peer: self.slots.peer(at), local: if self.is_wildcard { self.slots.local(at) } else { None } }
-    }
-
-    fn length(&self, at: u8) -> usize {
-        self.responses[usize::from(at)].as_octets().len()
     }
 }
 

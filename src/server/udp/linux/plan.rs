@@ -23,15 +23,18 @@ pub(super) struct Route<'a> {
 
 /// A batch in the order in which it is sent.
 pub(super) struct Plan {
-    /// The slots of the first group, then those of the second, and so on.
-    pub(super) slots: SmallVec<[u8; BATCH]>,
-    /// How many slots each group has.
+    /// The places of the first group, then those of the second, and so on.
+    pub(super) places: Places,
+    /// How many places each group has.
     counts: SmallVec<[u8; BATCH]>,
 }
 
 /// The sort key of a response: by route, then by descending length, then by slot.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place(u32);
+pub(super) struct Place(u32);
+
+/// The places of a batch.
+pub(super) type Places = SmallVec<[Place; BATCH]>;
 
 /// Responses of one route and length.
 struct Group<'a> {
@@ -40,42 +43,32 @@ struct Group<'a> {
 }
 
 impl Plan {
-    /// Groups slots by the route and the length in octets of their responses. Where responses are not joined, each slot is a
+    /// Groups responses by their routes and lengths, of which the places tell. Where responses are not joined, each is a
     /// group.
-    pub(super) fn new<'a>(slots: &[u8], response: impl Fn(u8) -> (Route<'a>, usize), joins: bool) -> Self {
+    pub(super) fn new(places: &mut [Place], joins: bool) -> Self {
         if !joins {
-            return Self { slots: slots.into(), counts: SmallVec::from_elem(1, slots.len()) };
-        }
-        let mut routes = Routes::default();
-        let mut places = [Place(0); BATCH];
-        let places = &mut places[..slots.len()];
-        let (mut last, mut is_sorted) = (Place(0), true);
-        for (place, &slot) in places.iter_mut().zip(slots) {
-            let (route, length) = response(slot);
-            *place = Place::new(routes.number(route), length, slot);
-            is_sorted &= last <= *place;
-            last = *place;
+            return Self { places: (&*places).into(), counts: SmallVec::from_elem(1, places.len()) };
         }
         // A batch of one client's queries for names of one length is sorted already.
-        if !is_sorted {
+        if !places.is_sorted() {
             places.sort_unstable();
         }
-        let mut plan = Self { slots: SmallVec::new(), counts: SmallVec::new() };
+        let mut plan = Self { places: SmallVec::new(), counts: SmallVec::new() };
         for group in &groups(places) {
-            plan.slots.extend(group.equal.iter().map(|place| place.slot()));
-            plan.slots.extend(group.shorter.map(Place::slot));
+            plan.places.extend_from_slice(group.equal);
+            plan.places.extend(group.shorter);
             plan.counts.push((group.equal.len() + usize::from(group.shorter.is_some())) as u8);
         }
         plan
     }
 
-    /// The slots of each group, the longest response first.
-    pub(super) fn groups(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = &self.slots[..];
+    /// The places of each group, the longest response first.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &[Place]> {
+        let mut rest = &self.places[..];
         self.counts.iter().map(move |count| {
-            let (slots, after) = rest.split_at(usize::from(*count));
+            let (places, after) = rest.split_at(usize::from(*count));
             rest = after;
-            slots
+            places
         })
     }
 }
@@ -104,8 +97,8 @@ fn groups(places: &[Place]) -> SmallVec<[Group<'_>; BATCH]> {
 }
 
 impl Place {
-    /// `route`: its number within the batch.
-    fn new(route: u8, length: usize, slot: u8) -> Self {
+    /// The place of the response in a slot; `route` is the number of its route within the batch.
+    pub(super) fn new(route: u8, length: usize, slot: u8) -> Self {
         Self(u32::from_be_bytes([route, !(length >> 8) as u8, !length as u8, slot]))
     }
 
@@ -117,8 +110,8 @@ impl Place {
         usize::from(!(self.0 >> 8) as u16)
     }
 
-    fn slot(self) -> u8 {
-        self.0 as u8
+    pub(super) fn slot(self) -> usize {
+        usize::from(self.0 as u8)
     }
 
     /// Whether route and length are the same.
@@ -128,37 +121,26 @@ impl Place {
 }
 
 /// The routes of a batch, each with a number.
-struct Routes<'a> {
+pub(super) struct Routes<'a> {
     known: SmallVec<[Route<'a>; BATCH]>,
     places: [u8; PLACES],
-    /// The last route and its number: clients often send several queries in a row.
-    last: Option<(Route<'a>, u8)>,
 }
 
 impl Default for Routes<'_> {
     fn default() -> Self {
-        Self { known: SmallVec::new(), places: [NONE; PLACES], last: None }
+        Self { known: SmallVec::new(), places: [NONE; PLACES] }
     }
 }
 
 impl<'a> Routes<'a> {
     /// The number of a route. Where two routes share a place in the table the later one takes it, so that a route may get
     /// several numbers, which costs a message.
-    #[inline(always)]
-    fn number(&mut self, route: Route<'a>) -> u8 {
-        match self.last {
-            Some((last, number)) if last == route => number,
-            _ => self.find(route),
-        }
-    }
-
-    fn find(&mut self, route: Route<'a>) -> u8 {
+    pub(super) fn number(&mut self, route: Route<'a>) -> u8 {
         let place = &mut self.places[route.place()];
         if self.known.get(usize::from(*place)) != Some(&route) {
             *place = self.known.len() as u8;
             self.known.push(route);
         }
-        self.last = Some((route, *place));
         *place
     }
 }
@@ -186,12 +168,14 @@ mod tests {
     /// The groups of a plan, each the slots in it.
     fn planned(responses: &[(&Peer, usize)], joins: bool) -> Vec<Vec<u8>> {
         let slots: Vec<u8> = (0..responses.len() as u8).collect();
-        let response = |slot: u8| {
-            let (peer, length) = responses[usize::from(slot)];
-            (Route { peer, local: None }, length)
-        };
-        let plan = Plan::new(&slots, response, joins);
-        let groups: Vec<_> = plan.groups().map(<[u8]>::to_vec).collect();
+        let mut routes = Routes::default();
+        let mut places = Places::new();
+        for (slot, (peer, length)) in (0..).zip(responses) {
+            places.push(Place::new(routes.number(Route { peer, local: None }), *length, slot));
+        }
+        let plan = Plan::new(&mut places, joins);
+        let slots_of = |places: &[Place]| places.iter().map(|place| place.slot() as u8).collect();
+        let groups: Vec<Vec<u8>> = plan.groups().map(slots_of).collect();
         let mut sent = groups.concat();
         sent.sort_unstable();
         assert_eq!(sent, slots);
@@ -219,9 +203,15 @@ mod tests {
     #[test]
     fn responses_that_leave_from_two_addresses_are_not_joined() {
         let a = peer(1);
-        let from = |octet| (Route { peer: &a, local: Some(Local::V4([127, 0, 0, octet])) }, 90);
-        let plan = Plan::new(&[1, 2], from, true);
-        assert_eq!(plan.groups().collect::<Vec<_>>(), [[1], [2]]);
+        let mut routes = Routes::default();
+        let mut place = |octet| {
+            let local = Some(Local::V4([127, 0, 0, octet]));
+            Place::new(routes.number(Route { peer: &a, local }), 90, octet)
+        };
+        let plan = Plan::new(&mut [place(1), place(2)], true);
+        let slots: Vec<Vec<_>> =
+            plan.groups().map(|places| places.iter().map(|place| place.slot()).collect()).collect();
+        assert_eq!(slots, [[1], [2]]);
     }
 
     #[test]

@@ -95,32 +95,25 @@ impl Slots {
         Self { slots, headers: (0..BATCH).map(header).collect(), _parts: parts, received: 0, control }
     }
 
-    fn slot(&self, at: usize) -> &Slot {
-        assert!(at < self.received, "nothing was received there");
-        // SAFETY: there are as many slots as a receipt can fill; each is initialized, whatever the kernel wrote, for it is
-        // made of octets; and the kernel writes during a receipt alone, for which this value is borrowed mutably.
-        unsafe { self.slots.add(at).as_ref() }
+    fn slots(&self) -> &[Slot] {
+        let received = self.received.min(BATCH);
+        // SAFETY: there are so many slots, as many as a receipt can fill; each is initialized, whatever the kernel wrote,
+        // for it is made of octets; and the kernel writes during a receipt alone, for which this value is borrowed mutably.
+        unsafe { std::slice::from_raw_parts(self.slots.as_ptr(), received) }
     }
 
-    /// How many datagrams were received last.
-    pub(super) fn received(&self) -> usize {
-        self.received
+    /// The datagrams that were received last.
+    pub(super) fn received(&self) -> impl Iterator<Item = Arrived<'_>> {
+        self.slots().iter().zip(&self.headers).map(|(slot, header)| Arrived { slot, header })
     }
 
     pub(super) fn peer(&self, at: usize) -> &Peer {
-        &self.slot(at).peer
-    }
-
-    pub(super) fn request(&self, at: usize) -> &[u8] {
-        let len = self.headers[at].msg_len as usize;
-        &self.slot(at).request[..len.min(REQUEST)]
+        &self.slots()[at].peer
     }
 
     /// The local address that a datagram was sent to, where the socket reports it.
     pub(super) fn local(&self, at: usize) -> Option<Local> {
-        #[allow(clippy::unnecessary_cast, reason = "musl's number has 32 bits")]
-        let len = self.headers[at].msg_hdr.msg_controllen as usize;
-        Control::local(self.slot(at).control.get(..len)?)
+        Arrived { slot: &self.slots()[at], header: &self.headers[at] }.local()
     }
 
     /// Receives datagrams, [`BATCH`] at most, and returns their number.
@@ -142,6 +135,31 @@ impl Slots {
         let received = unsafe { libc::recvmmsg(socket.as_raw_fd(), headers, count, flags as _, ptr::null_mut()) };
         self.received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
         Ok(self.received)
+    }
+}
+
+/// A datagram that was received.
+#[derive(Clone, Copy)]
+pub(super) struct Arrived<'a> {
+    slot: &'a Slot,
+    header: &'a libc::mmsghdr,
+}
+
+impl<'a> Arrived<'a> {
+    pub(super) fn peer(self) -> &'a Peer {
+        &self.slot.peer
+    }
+
+    pub(super) fn request(self) -> &'a [u8] {
+        let len = self.header.msg_len as usize;
+        &self.slot.request[..len.min(REQUEST)]
+    }
+
+    /// The local address that it was sent to, where the socket reports it.
+    pub(super) fn local(self) -> Option<Local> {
+        #[allow(clippy::unnecessary_cast, reason = "musl's number has 32 bits")]
+        let len = self.header.msg_hdr.msg_controllen as usize;
+        Control::local(self.slot.control.get(..len)?)
     }
 }
 
