@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::origins::Origins;
 use super::reply::{ForwardQuestion, ReplySet};
-use crate::dns::{ExtendedError, Name, NameRef, Rcode, RecordType, Ttl};
+use crate::dns::{CompressedSoa, ExtendedError, Name, NameRef, Rcode, RecordType, Ttl};
 use crate::zone::Rrset;
 
 /// A section of an answer; a short one needs no allocation.
@@ -25,6 +25,8 @@ pub struct Answer<'a> {
     pub answer: Section<'a>,
     /// The SOA record of a negative answer, or the NS records of a referral.
     pub authority: Section<'a>,
+    /// The authority section of a negative answer that has nothing else, as it is written in most messages.
+    pub compressed_soa: Option<&'a CompressedSoa>,
     /// Addresses that the client would ask for next.
     pub additional: Section<'a>,
     /// How many of the first additional record sets are glue, which may not be omitted without setting TC (RFC 9471).
@@ -113,6 +115,7 @@ impl Default for Answer<'_> {
             is_authoritative: true,
             answer: Section::new(),
             authority: Section::new(),
+            compressed_soa: None,
             additional: Section::new(),
             required_additional: 0,
             names_exist: true,

@@ -260,6 +260,7 @@ impl<'a, O: Observer> Query<'a, '_, O> {
         if let Some((soa, ttl)) = zone.negative_soa() {
             let owner = OwnerName::Held(zone.apex().name());
             self.answer.authority.push(AnswerSet { owner, ttl, data: Data::Stored(soa) });
+            self.answer.compressed_soa = zone.compressed_soa();
         }
     }
 

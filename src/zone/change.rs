@@ -46,7 +46,8 @@ impl Builder {
             rrsets: Box::default(),
             index: zone.index.clone(),
             hasher: zone.hasher.clone(),
-            negative_ttl: zone.negative_ttl,
+            negative_ttl: None,
+            compressed_soa: None,
             rrset_count: 0,
             unused: zone.unused,
         };

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use hashbrown::HashTable;
 
 use super::{APEX, NodeEntry, NodeId, NodeKind, RrsetEntry, Zone, rrset_range};
-use crate::dns::{Name, NameRef, RecordType, Ttl, rdata};
+use crate::dns::{CompressedSoa, Name, NameRef, RecordType, Ttl, rdata};
 
 /// A record set to compile.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +90,7 @@ impl Builder {
             index: HashTable::with_capacity(count),
             hasher: foldhash::fast::RandomState::default(),
             negative_ttl: None,
+            compressed_soa: None,
             rrset_count: 0,
             unused: 0,
         };
@@ -213,6 +214,11 @@ impl Builder {
         self.zone.negative_ttl = self.zone.apex().rrset(RecordType::SOA).and_then(|soa| {
             let minimum = rdata::soa_minimum(soa.rdatas().next()?)?;
             Some(soa.ttl().min(Ttl::from_secs(minimum).unwrap_or(Ttl::MAX)))
+        });
+        self.zone.compressed_soa = self.zone.negative_soa().and_then(|(soa, ttl)| {
+            let mut rdatas = soa.rdatas();
+            let rdata = rdatas.next().filter(|_| rdatas.next().is_none())?;
+            CompressedSoa::new(self.zone.apex().name(), ttl, rdata)
         });
         self.zone
     }

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use hashbrown::HashTable;
 
-use crate::dns::{NameRef, RecordType, Ttl};
+use crate::dns::{CompressedSoa, NameRef, RecordType, Ttl};
 
 pub use change::Edit;
 pub use compile::{CompileError, RrsetSource};
@@ -29,6 +29,8 @@ pub struct Zone {
     hasher: foldhash::fast::RandomState,
     /// Bounds the TTL of negative answers (RFC 2308 §5); `None` for a zone without an SOA record.
     negative_ttl: Option<Ttl>,
+    /// The SOA record as most negative answers have it.
+    compressed_soa: Option<CompressedSoa>,
     rrset_count: usize,
     /// Octets in the tables that edits have left unused.
     unused: usize,
@@ -104,6 +106,11 @@ impl Zone {
     /// The SOA record set, and the TTL that it has in a negative answer (RFC 2308 §5).
     pub fn negative_soa(&self) -> Option<(Rrset<'_>, Ttl)> {
         Some((self.apex().rrset(RecordType::SOA)?, self.negative_ttl?))
+    }
+
+    /// The record of [`Zone::negative_soa`] as it stands in most negative answers.
+    pub fn compressed_soa(&self) -> Option<&CompressedSoa> {
+        self.compressed_soa.as_ref()
     }
 
     /// How many record sets the zone has.

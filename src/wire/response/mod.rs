@@ -6,7 +6,7 @@ use smallvec::{Array, SmallVec};
 
 use super::edns::{self, AZURE_PAYLOAD_SIZE, LEAST_PAYLOAD_SIZE, MAX_OPTIONS_LEN, OPT_LEN, OUR_PAYLOAD_SIZE};
 use super::{Edns, HEADER, Header, PlainQuery, Refusal, Request};
-use crate::dns::{ExtendedError, NameRef, Rcode, RecordType, Ttl, rdata};
+use crate::dns::{ExtendedError, MAX_COMPRESSION_TARGETS, NameRef, Rcode, RecordType, Ttl, rdata};
 use crate::resolve::{Answer, AnswerSet, Data};
 use crate::view::{Client, Persona, Transport};
 
@@ -18,8 +18,6 @@ const TC: u8 = 0x02;
 const RA: u8 = 0x80;
 /// Largest offset that a compression pointer can hold (RFC 1035 §4.1.4).
 const MAX_POINTER: usize = 0x3fff;
-/// How many names later names are compressed against, which bounds the work for a long response.
-const MAX_COMPRESSION_TARGETS: usize = 64;
 
 /// The number of OPT, which fits into one octet.
 const OPT: u8 = 41;
@@ -114,7 +112,6 @@ impl Response {
         scope: u8,
     ) {
         self.begin(request.header, Some(request.question_octets), edns, client);
-        self.remember_all(HEADER, request.question.qname);
         // Records may not take the room of the signature (RFC 8945 §5.3).
         self.signature_len = request.tsig.map_or(0, |tsig| tsig.response_len as usize);
         self.limit = self.limit.saturating_sub(self.signature_len);
@@ -129,7 +126,10 @@ impl Response {
             self.octets[2] |= AA;
         }
         let mut rcode = answer.rcode;
-        if !self.sections(answer, &mut counts) {
+        let qname = request.question.qname;
+        if self.compressed_soa(qname, answer) {
+            counts[1] = 1;
+        } else if !self.sections(qname, answer, &mut counts) {
             self.octets[2] |= TC;
             if request.tsig.is_some() {
                 // A truncated signed response has a question and a signature and nothing else.
@@ -268,8 +268,22 @@ impl Response {
         }
     }
 
+    /// Writes an SOA record that is all there is, as its zone has it for messages. Returns whether that is the answer.
+    #[inline]
+    fn compressed_soa(&mut self, qname: NameRef<'_>, answer: &Answer<'_>) -> bool {
+        let (Some(soa), [set]) = (answer.compressed_soa, &answer.authority[..]) else { return false };
+        let is_alone = answer.answer.is_empty() && answer.additional.is_empty() && self.class == 1;
+        debug_assert!(!is_alone || qname.is_within(set.owner.as_ref()), "{qname} is answered by its zone");
+        let is_it = is_alone && self.octets.len() + soa.wire_len() <= self.limit && soa.fits(qname);
+        if is_it {
+            soa.write(qname, self.ttl(set), &mut self.octets);
+        }
+        is_it
+    }
+
     /// Writes the records that fit. Returns `false` where a record is missing without which the response is truncated.
-    fn sections(&mut self, answer: &Answer<'_>, counts: &mut [u16; 3]) -> bool {
+    fn sections(&mut self, qname: NameRef<'_>, answer: &Answer<'_>, counts: &mut [u16; 3]) -> bool {
+        self.remember_all(HEADER, qname);
         for (section, sets) in [&answer.answer, &answer.authority].into_iter().enumerate() {
             for set in sets {
                 match self.set(set) {
@@ -339,16 +353,19 @@ impl Response {
         self.name(set.owner.as_ref());
         self.octets.extend_from_slice(&u16::from(rtype).to_be_bytes());
         self.octets.extend_from_slice(&self.class.to_be_bytes());
-        let mut ttl = self.ttl_cap.map_or(set.ttl, |cap| set.ttl.min(cap)).as_secs();
-        if let Some(seconds) = self.counted_down {
-            ttl -= seconds.checked_rem(ttl.into()).unwrap_or_default() as u32;
-        }
-        self.octets.extend_from_slice(&ttl.to_be_bytes());
+        self.octets.extend_from_slice(&self.ttl(set).to_be_bytes());
         let length_at = self.octets.len();
         self.octets.extend_from_slice(&[0, 0]);
         self.rdata(rtype, rdata);
         let length = (self.octets.len() - length_at - 2) as u16;
         self.octets[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
+    }
+
+    /// The TTL of a set in this message, in seconds.
+    fn ttl(&self, set: &AnswerSet<'_>) -> u32 {
+        let ttl = self.ttl_cap.map_or(set.ttl, |cap| set.ttl.min(cap)).as_secs();
+        let since = self.counted_down.and_then(|seconds| seconds.checked_rem(ttl.into()));
+        ttl - since.unwrap_or_default() as u32
     }
 
     /// Writes RDATA, its names compressed where that is allowed.

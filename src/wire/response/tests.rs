@@ -1,7 +1,9 @@
 //! What extended errors and padding cost: never a record, never the TC bit.
 
 use super::*;
+use crate::dns::Name;
 use crate::resolve::OwnerName;
+use crate::zone::Zone;
 
 const QUESTION: &[u8] = b"\x03www\x04test\0\0\x10\0\x01";
 /// With a COOKIE option.
@@ -133,4 +135,55 @@ fn padding_never_costs_a_record() {
     }
     // The last block is cut by the largest size of a message, then records are left out.
     assert!(lens.contains(&65_535) && lens.iter().any(|len| *len < 1000), "{lens:?}");
+}
+
+/// Names that have much in common, or nothing, in SOA records and in questions for their zones.
+#[test]
+fn a_compressed_soa_record_is_what_is_written_otherwise() {
+    let client = |persona| Client { persona, ..Client::new([192, 0, 2, 1].into(), Transport::Udp) };
+    let personas = [Persona::Authoritative, Persona::AzureResolver { ttl_cap: Ttl::from_secs(5) }];
+    let (mut fitting, mut others) = (0, 0);
+    for apex in ["contoso.internal", "ns.ns", "test"] {
+        let below = ["", "ns.", "NS.", "host.ns.", "ns.host.", "xns.", "s.", "hostmaster."];
+        let names = below.map(|labels| format!("{labels}{apex}"));
+        let elsewhere = [".", "internal", "ns.example.net", "hostmaster.ns.example.net", "ns.ns.example.net"];
+        let names: Vec<Name> =
+            names.iter().map(|name| &**name).chain(elsewhere).map(|name| name.parse().unwrap()).collect();
+        let asked = ["x.", "x.y.", "x.ns.", "X.Ns.", "host.Ns.", "x.host.ns.", "1ns.", "nsx."].iter().chain(&below);
+        let asked = asked.map(|labels| format!("{labels}{apex}"));
+        let long = [
+            format!("{}{apex}", "a.".repeat(40)),
+            format!("{}{apex}", "a.".repeat(110)),
+            format!("x.{}", apex.to_uppercase()),
+        ];
+        let asked: Vec<Name> = asked.chain(long).map(|name| name.parse().unwrap()).collect();
+        let apex: Name = apex.parse().unwrap();
+        for (mname, rname) in names.iter().flat_map(|mname| names.iter().map(move |rname| (mname, rname))) {
+            let rdata = [[mname.as_wire(), rname.as_wire(), &[0, 0, 0, 9].repeat(5)].concat().into()];
+            let ttl = Ttl::from_secs(60).unwrap();
+            let zone = Zone::compile(apex.as_ref(), [(apex.as_ref(), RecordType::SOA, ttl, &rdata[..])]).unwrap();
+            let (soa, ttl) = zone.negative_soa().unwrap();
+            for qname in &asked {
+                let octets = [b"\x12\x34\0\0\0\x01\0\0\0\0\0\0", qname.as_wire(), b"\0\x01\0\x01"].concat();
+                let request = Request::parse(&octets).unwrap();
+                let mut answer = Answer { rcode: Rcode::NXDomain, ..Answer::default() };
+                let owner = OwnerName::Held(zone.apex().name());
+                answer.authority.push(AnswerSet { owner, ttl, data: Data::Stored(soa) });
+                for persona in personas {
+                    let write = |answer: &Answer<'_>| {
+                        let mut response = Response::new();
+                        response.write_answer(&request, None, answer, &client(persona), false, 0);
+                        response.as_octets().to_vec()
+                    };
+                    answer.compressed_soa = None;
+                    let expected = write(&answer);
+                    answer.compressed_soa = zone.compressed_soa();
+                    assert_eq!(write(&answer), expected, "{qname} with {mname} {rname}");
+                }
+                let fits = answer.compressed_soa.is_some_and(|soa| soa.fits(qname.as_ref()));
+                *(if fits { &mut fitting } else { &mut others }) += 1;
+            }
+        }
+    }
+    assert!(fitting > others && others > 100, "{fitting} and {others}");
 }
