@@ -22,6 +22,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Metrics on, query log off, 1000 networks.
 pub(crate) fn count(report: &mut Report) {
+    Program::Counted.require();
     let world = World::new(1000, 1, 2000);
     let kinds = [
         ("a kept hit", Question::Hit),

@@ -11,6 +11,8 @@ use super::measure::Load;
 pub(crate) struct Report {
     marks: String,
     tables: String,
+    /// Whether a mark is missed.
+    is_missed: bool,
 }
 
 impl Report {
@@ -27,7 +29,13 @@ impl Report {
     pub(crate) fn mark(&mut self, what: &str, mark: &str, value: &str, is_kept: bool) {
         let line = format!("| {what} | {mark} | {value} | {} |", if is_kept { '✓' } else { '✗' });
         println!("{line}");
+        self.is_missed |= !is_kept;
         self.marks += &(line + "\n");
+    }
+
+    /// Whether a mark is missed.
+    pub(crate) fn is_missed(&self) -> bool {
+        self.is_missed
     }
 
     /// A heading and a table; each row begins with what it is about.

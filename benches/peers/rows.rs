@@ -40,6 +40,9 @@ struct Options {
     /// Takes the processors before all other work on the machine (as root, with the kernel's autogroups)
     #[arg(long)]
     priority: bool,
+    /// Fails where a mark is missed: for rows that do not depend on what else the machine does
+    #[arg(long)]
+    strict: bool,
     #[arg(long, hide = true)]
     bench: bool,
     /// What this program is started as by itself
@@ -111,6 +114,10 @@ pub(crate) fn main() {
     }
     if !options.test {
         report.write(&options.write, &head(&options));
+    }
+    if options.strict && report.is_missed() {
+        eprintln!("a mark is missed");
+        std::process::exit(1);
     }
 }
 
