@@ -50,6 +50,29 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
+/// A row that goes on in a second line is no row to those who render it, and what follows a table without an empty line is one.
+#[test]
+fn each_row_of_a_table_is_one_line() {
+    let root = Path::new(ROOT);
+    let folders = ["docs", "docs/codes", "."].map(|folder| fs::read_dir(root.join(folder)).unwrap());
+    let paths = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut rows = 0;
+    for path in paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let (mut is_fenced, mut is_table) = (false, false);
+        for (line, number) in text.lines().zip(1..) {
+            is_fenced ^= line.trim_start().starts_with("```");
+            let is_row = !is_fenced && line.starts_with('|');
+            assert!(!is_row || line.ends_with('|'), "{}:{number}: a row without an end", path.display());
+            let goes_on = is_table && !is_row && !line.is_empty() && !line.starts_with("<!--");
+            assert!(!goes_on, "{}:{number}: no empty line behind a table", path.display());
+            is_table = is_row;
+            rows += usize::from(is_row);
+        }
+    }
+    assert!(rows > 500, "{rows}");
+}
+
 /// A page that is being run.
 struct Page {
     name: String,
