@@ -48,6 +48,28 @@ impl Control {
     }
 }
 
+impl Control {
+    /// Serves documents that were written since those that it was started with. `changes` gives their effect on the world if it can
+    /// be told, `made` the changes that all documents make. Not for a thread that serves.
+    ///
+    /// # Errors
+    /// See [`FollowError`].
+    pub fn catch_up(
+        &self,
+        changes: impl FnOnce(&World) -> Option<Vec<Change>>,
+        made: impl FnOnce() -> Result<Made, StoreError>,
+    ) -> Result<(), FollowError> {
+        let mut held = self.hold();
+        let caught_up = match changes(&held.world) {
+            Some(changes) if changes.is_empty() => true,
+            Some(changes) => self.apply_held(&mut held, changes, || Ok::<_, StoreError>(())).is_ok(),
+            None => false,
+        };
+        // Not known, or something of it has no place here and is kept aside.
+        if caught_up { Ok(()) } else { self.serve_made(&mut held, made()?) }
+    }
+}
+
 impl Writer {
     /// Stores documents that other servers have committed to the shared store, as of `head` and `mark`, and serves them.
     /// `changes` gives their effect on the world if it can be told, `made` the changes that all documents make. Documents that

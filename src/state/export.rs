@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::document::{Edit, Key, StoreId};
+use super::document::{Edit, Key, Revision, StoreId};
 use super::store::{Reader, StoreError};
 
 /// The schema of an export.
@@ -15,7 +15,11 @@ const SCHEMA: &str = "vnetdns.state/1";
 
 /// The documents of an export.
 #[derive(Debug)]
-pub struct Export(BTreeMap<Key, (Box<str>, Box<[u8]>)>);
+pub struct Export {
+    store: String,
+    revision: Revision,
+    documents: BTreeMap<Key, (Box<str>, Box<[u8]>)>,
+}
 
 /// Why an export cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -50,10 +54,8 @@ pub enum ImportError {
 struct Whole {
     #[serde(rename = "schema")]
     _schema: String,
-    #[serde(rename = "store")]
-    _store: String,
-    #[serde(rename = "revision")]
-    _revision: u64,
+    store: String,
+    revision: u64,
     documents: Vec<Exported>,
 }
 
@@ -112,12 +114,22 @@ impl Export {
                 return Err(ImportError::Twice(key));
             }
         }
-        Ok(Self(documents))
+        Ok(Self { store: whole.store, revision: Revision(whole.revision), documents })
     }
 
     /// The number of documents.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.documents.len()
+    }
+
+    /// The ID of the store that it is of.
+    pub fn store(&self) -> &str {
+        &self.store
+    }
+
+    /// The revision that it is of.
+    pub fn revision(&self) -> Revision {
+        self.revision
     }
 
     /// The edits that turn the documents of a store into these.
@@ -126,12 +138,12 @@ impl Export {
     /// The state cannot be read.
     pub fn edits(mut self, reader: &Reader) -> Result<Vec<Edit>, StoreError> {
         let mut edits = Vec::new();
-        reader.each(|document| match self.0.remove(&document.key()) {
+        reader.each(|document| match self.documents.remove(&document.key()) {
             None => edits.push(Edit::Delete(document.key())),
             Some((id, body)) if id == document.id && body == document.body => {}
             Some((id, body)) => edits.push(Edit::Put { id, body }),
         })?;
-        edits.extend(self.0.into_values().map(|(id, body)| Edit::Put { id, body }));
+        edits.extend(self.documents.into_values().map(|(id, body)| Edit::Put { id, body }));
         Ok(edits)
     }
 }

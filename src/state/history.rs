@@ -104,6 +104,11 @@ impl Record {
         Some(Self { time, replaced })
     }
 
+    /// The keys at which it has replaced something.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.replaced.0.keys()
+    }
+
     pub(super) fn past(self, revision: Revision) -> Past {
         let mut past = Past { revision, time: self.time, made: Vec::new(), changed: Vec::new(), deleted: Vec::new() };
         for (key, (before, is_there)) in self.replaced.0 {

@@ -25,7 +25,7 @@ pub(crate) const HOST: &str = "host.corp.test.";
 /// How long anything may take on a machine that is busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-const GROUP: &str = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg";
+pub(crate) const GROUP: &str = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg";
 const WORLD: &str = r#"
 subscription = "0b1f6471-1bf0-4dda-aec3-cb9272f09590"
 resource_group = "rg"

@@ -24,7 +24,9 @@ use crate::api::Api;
 use crate::control::{control, ok};
 use crate::encrypted_client::{Connection, Way};
 use crate::page::{Browser, link};
-use crate::place::{HOST, PATIENCE, Place, Process, ask, assert_answer, is_root, request, tcp, udp, until, write};
+use crate::place::{
+    GROUP, HOST, PATIENCE, Place, Process, ask, assert_answer, is_root, request, tcp, udp, until, write,
+};
 use crate::support::{PROGRAM, plain_query, query, receive, send};
 
 const NOBODY: u32 = 65_534;
@@ -245,6 +247,42 @@ fn what_cannot_take_over_says_why_and_leaves_the_old_one_serving() {
     drop(new);
 }
 
+/// The old process takes writes until the new one has compiled, and lets go of its state when that asks for it.
+#[test]
+fn writes_go_on_until_the_new_process_asks_for_the_state() {
+    let place = Place::new("r10");
+    let old = place.start();
+    let api = Api::new(old.ready["management"].as_str().unwrap(), &place.path("state"));
+    let status = |path: &str| api.ask("GET", path, &Value::Null).status;
+    let zone = format!("{GROUP}/providers/Microsoft.Network/privateDnsZones/other.test");
+    let mut new = UnixStream::connect(place.socket()).unwrap();
+    new.set_read_timeout(Some(PATIENCE)).unwrap();
+    new.write_all(b"{\"command\":\"replace\",\"later\":true}\n").unwrap();
+    let offer: Value = serde_json::from_str(&line(&mut new)).unwrap();
+    assert_eq!(offer["later"], true, "{offer}");
+    write(&api, "meanwhile", "10.0.1.1");
+    assert_eq!(status(&zone), 404);
+    new.write_all(b"{\"state\":true}\n").unwrap();
+    // Behind an octet for each message with descriptors, and the secrets.
+    let reply = line(&mut new);
+    assert!(reply.ends_with("{\"ok\":true,\"error\":null}\n"), "{reply}");
+    assert_eq!(status(&zone), 503);
+    drop(new);
+    old.wait_for_log("and this one serves on: the other process has closed the connection");
+    write(&api, "afterwards", "10.0.1.1");
+    assert_eq!(status(&zone), 404);
+}
+
+/// The octets up to the end of a line, as far as they are text.
+fn line(stream: &mut UnixStream) -> String {
+    let (mut octets, mut octet) = (Vec::new(), [0]);
+    while octets.last() != Some(&b'\n') || !octets.ends_with(b"}\n") {
+        stream.read_exact(&mut octet).unwrap();
+        octets.extend(octet);
+    }
+    String::from_utf8_lossy(&octets).into_owned()
+}
+
 /// What is written while processes change is kept, and is answered by all that follow.
 #[test]
 fn writes_wait_for_the_new_process_and_none_is_lost() {
@@ -273,18 +311,21 @@ fn writes_wait_for_the_new_process_and_none_is_lost() {
     println!("{count} writes in 3 replacements, of which one waited for {longest:?}");
     assert!(count > 3, "{count}");
     old.into_iter().for_each(Process::ends);
+    let has_all = |process: &Process| {
+        for number in 0..count {
+            let mut message = query(&format!("w{number}.corp.test."), RecordType::A);
+            message.metadata.id = 1;
+            let socket = udp(process.address(0));
+            socket.send(&message.to_vec().unwrap()).unwrap();
+            let mut buffer = [0; 1500];
+            let len = socket.recv(&mut buffer).unwrap();
+            assert_answer(&buffer[..len], 1, "10.0.1.1");
+        }
+    };
+    has_all(&running);
     // One that outlives all of them has them from the file.
     drop(running);
-    let last = place.start();
-    for number in 0..count {
-        let mut message = query(&format!("w{number}.corp.test."), RecordType::A);
-        message.metadata.id = 1;
-        let socket = udp(last.address(0));
-        socket.send(&message.to_vec().unwrap()).unwrap();
-        let mut buffer = [0; 1500];
-        let len = socket.recv(&mut buffer).unwrap();
-        assert_answer(&buffer[..len], 1, "10.0.1.1");
-    }
+    has_all(&place.start());
 }
 
 /// The DNS cookie that a server gives to a client that sends this one (RFC 7873).

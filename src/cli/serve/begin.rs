@@ -9,12 +9,12 @@ use nix::unistd::{Uid, geteuid};
 #[cfg(unix)]
 use super::control_socket::ControlSocket;
 #[cfg(unix)]
-use super::replace::{self, Predecessor};
+use super::replace::{self, Predecessor, StateCopy};
 use super::replicas::Replicas;
 use crate::azure::Made;
 use crate::cli::log::LogWriter;
 use crate::config::{DnstapSettings, ServerSettings};
-use crate::control::{Beginning, LoadError};
+use crate::control::{Beginning, Control, LoadError};
 use crate::management::{ManagementListener, made};
 use crate::observe::MetricsListener;
 use crate::sandbox;
@@ -28,6 +28,9 @@ pub(super) struct Begun {
     pub(super) metrics: Option<MetricsListener>,
     pub(super) management: Option<ManagementListener>,
     pub(super) store: Option<Store>,
+    /// A copy of the state that the replaced server still writes to; see [`Begun::take_state`].
+    #[cfg(unix)]
+    copy: Option<StateCopy>,
     /// The other replicas of the state.
     pub(super) replicas: Replicas,
     #[cfg(unix)]
@@ -40,7 +43,8 @@ pub(super) struct Begun {
 }
 
 impl Begun {
-    /// Binds the sockets in the settings, or takes them from the server that is replaced, and opens the state.
+    /// Binds the sockets in the settings, or takes them from the server that is replaced, and opens the state, or takes a copy of that
+    /// server's state: see [`Begun::take_state`].
     ///
     /// # Errors
     /// What could not be opened, and why.
@@ -55,7 +59,10 @@ impl Begun {
         #[cfg(unix)]
         let (predecessor, mut inherited) = match replaces {
             true => {
-                let asked = Predecessor::ask(replace::needed(settings.control_socket.as_ref())?, user(settings)?)?;
+                // What replicas share has to be brought up to date here first.
+                let is_shared = settings.management.as_ref().is_some_and(|management| management.etcd.is_some());
+                let path = replace::needed(settings.control_socket.as_ref())?;
+                let asked = Predecessor::ask(path, user(settings)?, settings.state.is_some() && !is_shared)?;
                 (Some(asked.0), asked.1)
             }
             false => (None, Inherited::default()),
@@ -84,9 +91,19 @@ impl Begun {
             Some(path) => Some(control_socket(&mut inherited, path)?),
             None => None,
         };
+        #[cfg(unix)]
+        let copy = match &predecessor {
+            Some(predecessor) => predecessor.copy_state()?,
+            None => None,
+        };
         let mut store = match &settings.state {
             #[cfg(unix)]
-            Some(folder) if predecessor.is_some() => Some(Predecessor::open_state(folder)?),
+            Some(_) if copy.is_some() => None,
+            #[cfg(unix)]
+            Some(folder) if predecessor.is_some() => {
+                predecessor.as_ref().map_or(Ok(()), Predecessor::let_go)?;
+                Some(Predecessor::open_state(folder)?)
+            }
             Some(folder) => Some(Store::open(folder)?),
             None => None,
         };
@@ -96,12 +113,13 @@ impl Begun {
         };
         let management = management.map(|(socket, settings, folder)| ManagementListener::on(socket, settings, folder));
         let management = management.transpose()?;
+        let reader = store.as_ref().map(Store::read);
+        #[cfg(unix)]
+        let reader = reader.or_else(|| copy.as_ref().map(StateCopy::read));
+        let reader = reader.transpose().context("the state cannot be read")?;
         let beginning = Beginning {
-            made: match &store {
-                Some(store) => {
-                    let reader = store.read().context("the state cannot be read")?;
-                    Box::new(move || made(&reader).map_err(|error| LoadError::Needed(error.into())))
-                }
+            made: match reader {
+                Some(reader) => Box::new(move || made(&reader).map_err(|error| LoadError::Needed(error.into()))),
                 None => Box::new(|| Ok(Made::default())),
             },
             #[cfg(unix)]
@@ -116,6 +134,8 @@ impl Begun {
             metrics,
             management,
             store,
+            #[cfg(unix)]
+            copy,
             replicas,
             #[cfg(unix)]
             control_socket,
@@ -125,6 +145,25 @@ impl Begun {
             taken,
         };
         Ok((begun, beginning))
+    }
+
+    /// Opens the state, which the server that is replaced has written to until now, and applies what it has written since the copy.
+    ///
+    /// # Errors
+    /// Why the state could not be opened or served.
+    #[cfg(unix)]
+    pub(super) fn take_state(&mut self, control: &Control) -> anyhow::Result<()> {
+        let settings = control.settings();
+        let (Some(copy), Some(predecessor), Some(folder)) = (self.copy.take(), &self.predecessor, &settings.state)
+        else {
+            return Ok(());
+        };
+        predecessor.let_go()?;
+        let mut store = Predecessor::open_state(folder)?;
+        self.replicas = Replicas::join(settings, folder, &mut store)?;
+        copy.catch_up(control, &store)?;
+        self.store = Some(store);
+        Ok(())
     }
 }
 

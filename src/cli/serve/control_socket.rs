@@ -122,7 +122,11 @@ enum Request {
         revision: u64,
     },
     /// Have the process behind the connection take over.
-    Replace {},
+    Replace {
+        /// Whether it asks for the state when it wants it, and has it kept until then.
+        #[serde(default)]
+        later: bool,
+    },
     Stop {},
 }
 
@@ -233,8 +237,8 @@ impl ControlSocket {
                             ))),
                         };
                         let sent = match request {
-                            Ok(Request::Replace {}) => {
-                                socket.give(stream, handover);
+                            Ok(Request::Replace { later }) => {
+                                socket.give(stream, handover, later);
                                 Ok(())
                             }
                             Ok(Request::StateExport {}) => state_socket::export(reloads, SCHEMA, stream).await,
@@ -314,7 +318,7 @@ impl ControlSocket {
             Request::StateHistory { limit } => state_socket::history(reloads.clone(), limit).await,
             Request::StateRestore { revision } => state_socket::go_back(reloads.clone(), uid, revision).await,
             // Told apart before: it has more than a response.
-            Request::Replace {} => failure("a replacement cannot start".to_owned()),
+            Request::Replace { .. } => failure("a replacement cannot start".to_owned()),
             Request::Stop {} => {
                 tracing::warn!(uid, "the server is stopped by the control socket");
                 stop.cancel();
@@ -324,11 +328,11 @@ impl ControlSocket {
     }
 
     /// Lets the process behind a connection take over, in a thread of its own.
-    fn give(self: Arc<Self>, stream: UnixStream, handover: Arc<Handover>) {
+    fn give(self: Arc<Self>, stream: UnixStream, handover: Arc<Handover>, later: bool) {
         let give = move || {
             let stream = stream.into_std().and_then(|stream| stream.set_nonblocking(false).map(|()| stream))?;
             let listener = self.listener.as_fd().try_clone_to_owned()?;
-            handover.carry_out(&stream, listener, &self.is_given);
+            handover.carry_out(&stream, listener, &self.is_given, later);
             io::Result::Ok(())
         };
         let give = move || {

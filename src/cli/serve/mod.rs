@@ -218,7 +218,7 @@ impl Serve {
 
 async fn serve(
     control: Control,
-    begun: Begun,
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "there is nobody to replace"))] mut begun: Begun,
     loaded: &Loaded,
     files: &Files,
     ready: Ready,
@@ -233,6 +233,8 @@ async fn serve(
     let signals = signals.with_stop().context("cannot listen for signals")?;
     let control = Arc::new(control);
     control.start_flapping();
+    #[cfg(unix)]
+    begun.take_state(&control)?;
     let Begun { bound, metrics, management, store, replicas, .. } = begun;
     #[cfg(unix)]
     let (control_socket, predecessor) = (begun.control_socket, begun.predecessor);

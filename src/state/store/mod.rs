@@ -12,6 +12,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use redb::{
@@ -21,7 +22,7 @@ use redb::{
 
 use super::document::{Document, Edit, Key, Revision, StoreId, Stored};
 use super::history::{Past, Record, RestoreError, edit_back};
-use super::shared::SharedError;
+use super::shared::{Documents, SharedError};
 use draft::{Draft, write};
 
 /// The name of the file in the state folder.
@@ -170,10 +171,26 @@ impl Store {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
+        Self::open_checked(folder, true)
+    }
+
+    /// As [`Store::open`], of a state that another process has just closed: the file is not looked through, which takes the longer
+    /// the larger it is.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_handed_over(folder: &Path) -> Result<Self, OpenError> {
+        Self::open_checked(folder, false)
+    }
+
+    fn open_checked(folder: &Path, at_first: bool) -> Result<Self, OpenError> {
         let path = folder.join(FILE);
         make_private(folder, &path)?;
-        let file = path.clone();
-        Self::with(&path, move || Builder::new().set_cache_size(CACHE).set_check_integrity_on_open(true).create(&file))
+        let (file, is_checked) = (path.clone(), AtomicBool::new(at_first));
+        // After a failure it is looked through in any case.
+        let check = move || is_checked.swap(true, Ordering::Relaxed);
+        let open = move || Builder::new().set_cache_size(CACHE).set_check_integrity_on_open(check()).create(&file);
+        Self::with(&path, open)
     }
 
     /// Opens the state in a folder, if it exists.
@@ -396,6 +413,24 @@ impl Reader {
                 Ok(record(octets.value())?.past(Revision(revision.value())))
             })
             .collect()
+    }
+
+    /// The documents that have changed since a revision, as they are now; `None` where the history does not know them any more.
+    ///
+    /// # Errors
+    /// The disk does not work.
+    pub fn changed_since(&self, known: Revision) -> Result<Option<Documents>, StoreError> {
+        let (mut documents, mut oldest) = (Documents::new(), self.head);
+        for entry in self.history.range(known.next().0..)?.rev() {
+            let (revision, octets) = entry?;
+            for key in record(octets.value())?.keys() {
+                if !documents.contains_key(key) {
+                    documents.insert(key.clone(), self.get(key)?);
+                }
+            }
+            oldest = Revision(revision.value() - 1);
+        }
+        Ok((oldest == known).then_some(documents))
     }
 
     /// The edits that restore the documents as of a revision.

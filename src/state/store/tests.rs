@@ -56,6 +56,36 @@ fn expected() -> Vec<BTreeMap<Key, String>> {
 }
 
 #[test]
+fn what_has_changed_since_a_revision_leads_from_how_it_was_to_how_it_is() {
+    let store = Store::in_memory().unwrap();
+    let mut was = vec![content(&store)];
+    for transactions in script() {
+        store.commit(store.head(), &transactions).unwrap();
+        was.push(content(&store));
+    }
+    let (now, reader) = (content(&store).1, store.read().unwrap());
+    for (revision, mut documents) in was {
+        let changed = reader.changed_since(revision).unwrap().expect("the history knows it");
+        assert_eq!(changed.is_empty(), revision == store.head());
+        for (key, document) in changed {
+            match document {
+                Some(document) => documents.insert(key, String::from_utf8(document.body.into()).unwrap()),
+                None => documents.remove(&key),
+            };
+        }
+        assert_eq!(documents, now, "{revision}");
+    }
+    assert!(reader.changed_since(store.head().next()).unwrap().is_none(), "it has not come yet");
+    // What is too large for the history ends it.
+    let known = store.head();
+    let large = (0..=MAX_OCTETS >> 20).map(|n| put(&format!("/large/{n}"), &"x".repeat(1 << 20))).collect::<Vec<_>>();
+    store.commit(store.head(), &[large]).unwrap();
+    let all_again = (0..=MAX_OCTETS >> 20).map(|n| put(&format!("/large/{n}"), "x")).collect();
+    store.commit(store.head(), &[all_again]).unwrap();
+    assert!(store.read().unwrap().changed_since(known).unwrap().is_none());
+}
+
+#[test]
 fn a_power_cut_at_any_write_loses_nothing_that_was_acknowledged_and_leaves_nothing_half_done() {
     let (script, expected) = (script(), expected());
     let mut cuts = 0;

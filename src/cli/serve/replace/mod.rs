@@ -1,9 +1,10 @@
 //! `serve --replace`: a server takes the place of another without losing a query.
 //!
-//! The new process asks the running one through the control socket. The old process releases its state, and sends its sockets
-//! (`SCM_RIGHTS`) and its secrets. Once the new process answers, it says so; the old one then stops receiving and accepting, and
-//! confirms that, and confirms again when its QUIC sockets are closed. Its connections end by themselves. Whatever happens to the
-//! new process before it says that it is ready, the old one continues unchanged.
+//! The new process asks the running one through the control socket, which sends its sockets (`SCM_RIGHTS`) and its secrets. The new
+//! process compiles a copy of the state, which the old one still writes to; then it has the old one release the state, and applies what
+//! was written since. Once the new process answers, it says so; the old one then stops receiving and accepting, and confirms that, and
+//! confirms again when its QUIC sockets are closed. Its connections end by themselves. Whatever happens to the new process before it
+//! says that it is ready, the old one continues unchanged.
 //!
 //! `predecessor` is the side of the new process, `successor` the side of the old one.
 
@@ -27,7 +28,7 @@ use zeroize::Zeroizing;
 use crate::page::HandedSessions;
 use crate::server::{Place, QuicKeys};
 
-pub(super) use predecessor::{Predecessor, needed};
+pub(super) use predecessor::{Predecessor, StateCopy, needed};
 pub(super) use successor::Handover;
 
 /// The version of the protocol between the two; another version is not understood.
@@ -47,6 +48,9 @@ struct Offer {
     /// Its watchdog interval, in microseconds.
     watchdog: Option<u64>,
     sockets: Vec<Offered>,
+    /// Whether the state is kept, and written to, until the new process asks for it.
+    #[serde(default)]
+    later: bool,
 }
 
 /// Sockets, by the number of descriptors that follow.
@@ -57,6 +61,12 @@ struct Offered {
     descriptors: usize,
 }
 
+/// The new process has compiled, and wants the state.
+#[derive(Debug, Serialize, Deserialize)]
+struct Wants {
+    state: bool,
+}
+
 /// The new process answers.
 #[derive(Debug, Serialize, Deserialize)]
 struct Answers {
@@ -65,8 +75,8 @@ struct Answers {
     taken: Vec<usize>,
 }
 
-/// First that the old process no longer accepts anything, then that it no longer reads QUIC sockets; or, instead of the first of
-/// these or of an offer, why it continues.
+/// In this order: the old process has released the state, no longer accepts anything, and no longer reads QUIC sockets; or, instead of
+/// the first two or of an offer, why it continues.
 #[derive(Debug, Serialize, Deserialize)]
 struct Reply {
     ok: bool,

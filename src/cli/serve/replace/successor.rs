@@ -11,7 +11,7 @@ use anyhow::Context;
 use nix::unistd::geteuid;
 use tokio::runtime::Handle;
 
-use super::{Answers, Offer, Offered, Reply, SCHEMA, Secrets, receive_line, send_descriptors, send_line};
+use super::{Answers, Offer, Offered, Reply, SCHEMA, Secrets, Wants, receive_line, send_descriptors, send_line};
 use crate::cli::serve::notify;
 use crate::control::{Control, Writer};
 use crate::management::made;
@@ -19,8 +19,10 @@ use crate::observe::Ends;
 use crate::page::Pages;
 use crate::server::{Given, Listeners, Place, QuicKeys};
 
-/// How long the new process may take from receiving the sockets to its first answer; it has read its configuration before.
+/// How long the new process may take from the release of the state to its first answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the new process may take to compile, while this one accepts writes.
+const COMPILING: Duration = Duration::from_secs(600);
 /// How long the new process may take to notify the service manager.
 const LAST_WORD: Duration = Duration::from_secs(5);
 /// How often connections are checked for having ended.
@@ -45,14 +47,20 @@ pub(in crate::cli::serve) struct Handover {
 impl Handover {
     /// Hands over to the process behind a connection. Returns when that has taken over and all connections here have ended, or
     /// when it failed and this process continues. Not to be called on a thread of the runtime.
-    pub(in crate::cli::serve) fn carry_out(&self, stream: &UnixStream, control_socket: OwnedFd, is_given: &AtomicBool) {
+    pub(in crate::cli::serve) fn carry_out(
+        &self,
+        stream: &UnixStream,
+        control_socket: OwnedFd,
+        is_given: &AtomicBool,
+        later: bool,
+    ) {
         if self.is_busy.swap(true, Ordering::Relaxed) {
             let error = Some("another process is replacing it already".to_owned());
             let _ = send_line(stream, &Reply { ok: false, error, page: None });
             return;
         }
         tracing::info!("another process is to take over");
-        let answers = match self.offer(stream, control_socket) {
+        let answers = match self.offer(stream, control_socket, later) {
             Ok(answers) => answers,
             Err(error) => {
                 if let Some(writer) = &self.writer
@@ -95,8 +103,8 @@ impl Handover {
         self.ends.stop.cancel();
     }
 
-    /// Sends the offer, and waits until the other process answers.
-    fn offer(&self, stream: &UnixStream, control_socket: OwnedFd) -> anyhow::Result<Answers> {
+    /// Sends the offer, and waits until the other process answers. The state is released at once, or `later` when it is asked for.
+    fn offer(&self, stream: &UnixStream, control_socket: OwnedFd, later: bool) -> anyhow::Result<Answers> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let given = self.listeners.share().context("its sockets cannot be shared")?;
@@ -109,9 +117,11 @@ impl Handover {
             user: geteuid().as_raw(),
             watchdog: self.watchdog.and_then(|watchdog| u64::try_from(watchdog.as_micros()).ok()),
             sockets: sockets.map(|(place, descriptors)| Offered { place, descriptors }).collect(),
+            later,
         };
-        if let Some(writer) = &self.writer {
-            writer.release();
+        let release = || self.writer.iter().for_each(Writer::release);
+        if !later {
+            release();
         }
         send_line(stream, &offer)?;
         let descriptors = given.iter().flat_map(|given| given.descriptors.iter());
@@ -120,6 +130,13 @@ impl Handover {
         send_descriptors(stream, &descriptors)?;
         Secrets { cookies: self.control.cookie_secret().signing(), quic: self.quic.clone() }.send(stream)?;
         drop(given);
+        if later {
+            stream.set_read_timeout(Some(COMPILING))?;
+            let Wants { .. } = receive_line(stream)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            release();
+            send_line(stream, &Reply::DONE)?;
+        }
         receive_line(stream)
     }
 }
