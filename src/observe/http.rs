@@ -63,7 +63,7 @@ pub type SiteBody = UnsyncBoxBody<Bytes, Infallible>;
 pub struct SiteAnswer {
     /// The response.
     pub response: Response<SiteBody>,
-    /// Whether the body is streamed; then the connection may last for [`STREAM_TIMEOUT`].
+    /// Whether the body is streamed; then the connection may last for 15 minutes.
     pub streams: bool,
 }
 
