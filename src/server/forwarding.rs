@@ -189,7 +189,7 @@ impl Waits {
             let reply = tokio::select! {
                 biased;
                 reply = upstreams.ask(&question) => reply.unwrap_or_else(failure),
-                () = place.gives_way() => {
+                () = place.gives_way(), if !has_given_way => {
                     tracing::debug!(client = %client.source, qname = %question.qname, "a query gave way to others");
                     let counted = CountedClient::from(client.source);
                     incidents.report(Incident::ForwardLimit, counted, || format!("of {counted}"));
