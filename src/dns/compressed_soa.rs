@@ -3,7 +3,7 @@
 
 use smallvec::SmallVec;
 
-use super::{MAX_COMPRESSION_TARGETS, NameRef, RecordType, Ttl};
+use super::{MAX_COMPRESSION_TARGETS, NameRef, RecordType};
 
 /// Octets of a message before the name in its question.
 const HEADER: usize = 12;
@@ -23,7 +23,7 @@ const MAX_LABELS: usize = 32;
 /// An SOA record of class IN as the first record of a message, behind a question for a name within its zone.
 #[derive(Clone, Debug)]
 pub struct CompressedSoa {
-    /// The record, its pointers without targets.
+    /// The record, its pointers without targets and its TTL zero.
     octets: Box<[u8]>,
     /// Where the pointers stand, each with its target for a question whose name has no octets.
     pointers: SmallVec<[(u8, i16); 3]>,
@@ -42,7 +42,7 @@ impl CompressedSoa {
     /// Writes the record with this RDATA.
     ///
     /// `None` where nothing is gained: for malformed RDATA, for the root zone, and for names of very many labels.
-    pub fn new(apex: NameRef<'_>, ttl: Ttl, rdata: &[u8]) -> Option<Self> {
+    pub fn new(apex: NameRef<'_>, rdata: &[u8]) -> Option<Self> {
         let mname = NameRef::parse(rdata)?;
         let rest = &rdata[mname.as_wire().len()..];
         let rname = NameRef::parse(rest)?;
@@ -59,8 +59,9 @@ impl CompressedSoa {
         for field in [u16::from(RecordType::SOA), 1] {
             octets.extend_from_slice(&field.to_be_bytes());
         }
-        octets.extend_from_slice(&ttl.as_secs().to_be_bytes());
-        octets.extend_from_slice(&[0, 0]);
+        let (ttl, rdata_len) = ([0; 4], [0; 2]);
+        octets.extend_from_slice(&ttl);
+        octets.extend_from_slice(&rdata_len);
         for name in names {
             let start = octets.len();
             let target = suffixes(name).find_map(|suffix| known.iter().find(|known| known.0 == suffix).copied());

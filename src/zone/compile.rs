@@ -215,10 +215,10 @@ impl Builder {
             let minimum = rdata::soa_minimum(soa.rdatas().next()?)?;
             Some(soa.ttl().min(Ttl::from_secs(minimum).unwrap_or(Ttl::MAX)))
         });
-        self.zone.compressed_soa = self.zone.negative_soa().and_then(|(soa, ttl)| {
+        self.zone.compressed_soa = self.zone.negative_soa().and_then(|(soa, _)| {
             let mut rdatas = soa.rdatas();
             let rdata = rdatas.next().filter(|_| rdatas.next().is_none())?;
-            CompressedSoa::new(self.zone.apex().name(), ttl, rdata)
+            CompressedSoa::new(self.zone.apex().name(), rdata)
         });
         self.zone
     }
