@@ -46,11 +46,11 @@ impl Room {
     pub(super) async fn read(&self, mut body: Incoming) -> Result<(Bytes, Taken<'_>), ApiError> {
         let Bounds { octets: most, one, .. } = self.bounds;
         let too_large = |what: String| {
-            let message = format!("The request content has more than {what}.");
+            let message = format!("The request content has more {what}.");
             Err(ApiError::front(StatusCode::PAYLOAD_TOO_LARGE, "RequestContentTooLarge", message))
         };
         if body.size_hint().lower() > most as u64 {
-            return too_large(format!("{most} octets"));
+            return too_large(format!("than {most} octets"));
         }
         let (mut octets, mut costs, mut taken) = (Vec::new(), 0, Taken(None));
         while let Some(frame) = body.frame().await {
@@ -60,10 +60,10 @@ impl Room {
             let Ok(data) = frame.into_data() else { continue };
             costs += cost(&data);
             if octets.len() + data.len() > most {
-                return too_large(format!("{most} octets"));
+                return too_large(format!("than {most} octets"));
             }
             if costs > one {
-                return too_large("fits: it has very many members".to_owned());
+                return too_large("members than one request may have: send it in parts".to_owned());
             }
             taken.grow(&self.free, costs)?;
             octets.extend_from_slice(&data);
