@@ -201,11 +201,8 @@ impl Datagrams for Flood {
     }
 }
 
-/// Two networks that see different records at one name ask by turns, so that all of it is one batch.
-#[test]
-fn clients_of_one_batch_are_told_apart() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("vnetdns.toml");
+/// Networks `vnet-1` and `vnet-2`, of 127.1.0.0/24 and 127.2.0.0/24, that see different records at one name.
+fn two_networks() -> String {
     let network = |at: u8| {
         format!(
             "[[virtual_network]]\nname = \"vnet-{at}\"\nclient_prefixes = [\"127.{at}.0.0/24\"]\n\
@@ -214,7 +211,15 @@ fn clients_of_one_batch_are_told_apart() {
              record_set = [{{ name = \"xxxx\", type = \"A\", records = [\"10.0.0.{at}\"] }}]\n"
         )
     };
-    std::fs::write(&file, network(1) + &network(2)).unwrap();
+    network(1) + &network(2)
+}
+
+/// Two networks that see different records at one name ask by turns, so that all of it is one batch.
+#[test]
+fn clients_of_one_batch_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("vnetdns.toml");
+    std::fs::write(&file, two_networks()).unwrap();
     let serving = serving_from(&Files::Disk(file));
     let (address, mut sockets) = bound::<Socket>(Ipv4Addr::LOCALHOST.into(), 1);
     let sources: [IpAddr; 2] = [[127, 1, 0, 4].into(), [127, 2, 0, 4].into()];
@@ -243,17 +248,9 @@ fn clients_of_one_batch_are_told_apart() {
 fn a_sender_is_not_taken_for_the_client_that_it_told_of() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("vnetdns.toml");
-    let network = |at: u8| {
-        format!(
-            "[[virtual_network]]\nname = \"vnet-{at}\"\nclient_prefixes = [\"127.{at}.0.0/24\"]\n\
-             [[private_dns_zone]]\nname = \"contoso.internal\"\nresource_group = \"rg-{at}\"\n\
-             virtual_network_links = [{{ virtual_network = \"vnet-{at}\" }}]\n\
-             record_set = [{{ name = \"xxxx\", type = \"A\", records = [\"10.0.0.{at}\"] }}]\n"
-        )
-    };
     let forwarder = "[[forwarder]]\nname = \"proxy\"\naddresses = [\"127.2.0.4\"]\nproxy_protocol = true\n\
                      virtual_networks = [\"vnet-1\"]\n";
-    std::fs::write(&file, network(1) + &network(2) + forwarder).unwrap();
+    std::fs::write(&file, two_networks() + forwarder).unwrap();
     let serving = serving_from(&Files::Disk(file));
     let (address, mut sockets) = bound::<Socket>(Ipv4Addr::LOCALHOST.into(), 1);
     let proxy = client([127, 2, 0, 4].into(), address);
